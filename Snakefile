@@ -2,10 +2,12 @@
 #
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test, report.html; nothing is deployed (default)
 #   snakemake --cores 1 deploy       everything, then serve it where `deploy.to` says, and prove it there
+#   snakemake --cores 1 deploy_<model> the same for one model alone; so do evidence_, rollback_ and undeploy_<model>
 #   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
 #   snakemake --cores 1 publish      copy the repositories to where a cluster reads them
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
+#   snakemake --cores 1 prune        what nothing in config.yaml refers to any more; removed by `--config prune=yes`
 #   snakemake -n deploy              what is stale, and why
 #   snakemake deploy --report x.zip  Snakemake's own report of a finished run: results with captions, jobs, run times
 include: "rules/before_config.smk"
@@ -30,7 +32,8 @@ rule evidence:
 rule deploy:
     input:
         evidence_of(*resolved.models),
-        live,
+        live(*resolved.models),
+        withdrawal,
     message:
         "Everything is measured and live"
 
@@ -43,9 +46,12 @@ include: "rules/evidence.smk"
 include: "rules/repository.smk"
 include: "rules/manifests.smk"
 include: "rules/deploy.smk"
+include: "rules/one_model.smk"
 
 
 # Each target's runtime has the rule that builds its engines.
 hooks.require_rules(resolved)
+# A target that is mistyped, such as deploy_<model>, is answered with the nearest ones.
+hooks.require_targets()
 # Each rule that runs a program has a log, logs/<model>/<target>/<rule>.log, and the environment of `--sdm conda`.
 hooks.complete_rules(conda="../envs/slipway.yaml")

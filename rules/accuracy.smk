@@ -3,7 +3,7 @@
 
 rule evaluate_checkpoint:
     input:
-        **rules.fetch_weights.output,
+        **NETWORK,
         program=program("evaluate_checkpoint"),
         contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,

@@ -18,15 +18,21 @@ from slipway.core.hardware import usable_cores
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.notices import notices
+from slipway.keys.notices import notices, storage_notices
+from slipway.pruning.references import what_to_prune
 
 with refused_by_snakemake():
+    # An option of one command, `prune --config prune=yes`, is no part of the configuration.
+    PRUNE = what_to_prune(config.pop("prune", "no"))
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)
 
-for notice in notices(resolved) if hooks.plans else []:
-    hooks.tell(notice)
+with refused_by_snakemake():
+    for notice in notices(resolved) if hooks.plans else []:
+        hooks.tell(notice)
+    for notice in storage_notices(resolved) if hooks.plans and hooks.builds else []:
+        hooks.tell(notice)
 
 
 def one_of(names):

@@ -46,7 +46,7 @@ rule deploy_release:
         folders=ancient(of_release(rules.write_repository.output.folder)),
         indexes=of_release(rules.write_repository.output.index),
         goldens=of_release(rules.reference_outputs.output.golden),
-        signatures=made_signatures(RELEASED, SERVED),
+        signatures=made_signatures(["{model}"], SERVED),
     output:
         update(
             [
@@ -55,7 +55,7 @@ rule deploy_release:
             ]
         ),
     log:
-        "logs/deploy_release.log" if PLATFORM.together else f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
+        f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
     threads: WHOLE_MACHINE if PLATFORM.on_this_machine else 1
     params:
         settings=deployment,
@@ -66,11 +66,27 @@ rule deploy_release:
         rollout=untracked(JobKey(ROLLOUT, oldest=config["triton"]["oldest"], keep_published=KEEP_PUBLISHED)),
         tensorrt_python=deployed_tensorrt_python,
     message:
-        f"Deploying {{params.results}} to {PLATFORM.name}"
+        f"Deploying {{wildcards.model}} to {PLATFORM.name}"
     shell:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
         "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} {params.rollout} "
         "{params.tensorrt_python} --snakemake-options={params.same_configuration:q} --log {log:q}"
+
+
+rule withdraw:
+    input:
+        program=program("withdraw"),
+        # After what takes their place.
+        receipts=live(*resolved.models),
+    output:
+        temp(touch("results/.server/withdrawn")),
+    params:
+        to=PLATFORM.name,
+        results=expand("results/{model}", model=UNCONFIGURED),
+    message:
+        f"Taking {' and '.join(UNCONFIGURED)} out of service: config.yaml has it no longer"
+    shell:
+        "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"
 
 
 rule status:
@@ -85,6 +101,23 @@ rule status:
         "python {input.program:q} --results {params.results:q} {params.tensorrt_python} --log {log:q}"
 
 
+rule prune:
+    input:
+        program=program("prune"),
+    params:
+        models=resolved.models,
+        targets=resolved.targets,
+        engines=[f"{model}/{target}/{name}" for model in resolved.models for target, name in resolved.engines(model)],
+        variants=[f"{model}/{name}" for model in resolved.models for name in resolved.preflight_variants(model)],
+        configurations=list(map(str, hooks.configfiles())),
+        action=PRUNE,
+    message:
+        "What no configuration refers to any more"
+    shell:
+        "python {input.program:q} --models {params.models:q} --targets {params.targets:q} --engines {params.engines:q} "
+        "--variants {params.variants:q} --configurations {params.configurations:q} --remove {params.action:q} --log {log:q}"
+
+
 rule rollback:
     input:
         program=program("rollback"),
@@ -94,10 +127,11 @@ rule rollback:
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
         same_configuration=same_configuration,
+        alone="",
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} --results {params.results:q} {params.rollout} {params.tensorrt_python} "
+        "python {input.program:q} --results {params.results:q} {params.alone} {params.rollout} {params.tensorrt_python} "
         "{params.public_key} --snakemake-options={params.same_configuration:q} --log {log:q}"
 
 

@@ -6,7 +6,7 @@ rule benchmark:
     input:
         **ANY_SAMPLES,
         program=program("benchmark"),
-        weights=rules.fetch_weights.output.weights,
+        weights=network_of,
         weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
         data=rules.export_onnx.output.data,

@@ -26,6 +26,8 @@ rule fetch_weights:
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
+    wildcard_constraints:
+        model=one_of(model for model in resolved.models if not resolved.is_program(model)),
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
@@ -37,9 +39,33 @@ rule fetch_weights:
         "{input.samples:q} --output {output.weights:q} --record {output.record:q} --log {log:q}"
 
 
+rule take_program:
+    input:
+        program=program("take_program"),
+        samples=ancient(rules.sample_inputs.output.samples),
+    output:
+        program=update("results/{model}/program"),
+        record=update("results/{model}/weights.json"),
+    wildcard_constraints:
+        model=one_of(filter(resolved.is_program, resolved.models)),
+    params:
+        settings=lambda wildcards: keys.take_program(wildcards.model),
+        checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
+        samples_from=samples_from,
+    message:
+        "Taking the program of {wildcards.model}"
+    shell:
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.samples_from} --samples "
+        "{input.samples:q} --output {output.program:q} --record {output.record:q} --log {log:q}"
+
+
+# A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
+NETWORK = {"weights": network_of, "record": rules.fetch_weights.output.record}
+
+
 rule make_contract:
     input:
-        **rules.fetch_weights.output,
+        **NETWORK,
         # Not `rules.sample_inputs.output.samples`: where a rule calls that `ancient`, Snakemake marks it for all of them.
         program=program("make_contract"),
         samples="results/{model}/samples.npz",
@@ -72,7 +98,7 @@ ANY_SAMPLES = {
 rule reference_outputs:
     input:
         program=program("reference_outputs"),
-        weights=rules.fetch_weights.output.weights,
+        weights=network_of,
         weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,
@@ -93,7 +119,7 @@ rule reference_outputs:
 
 rule profile_model:
     input:
-        **rules.fetch_weights.output,
+        **NETWORK,
         **ANY_SAMPLES,
         program=program("profile_model"),
     output:
@@ -112,7 +138,7 @@ rule profile_model:
 
 rule export_onnx:
     input:
-        **rules.fetch_weights.output,
+        **NETWORK,
         **ANY_SAMPLES,
         program=program("export_onnx"),
     output:

@@ -11,6 +11,12 @@ def onnx_of(wildcards):
     return onnx_file(wildcards.model, resolved.variant(wildcards.target, wildcards.precision))
 
 
+def network_of(wildcards):
+    """Return the file of a model's network: the weights of an architecture, or a program."""
+    kind = "program" if resolved.is_program(wildcards.model) else "weights.safetensors"
+    return f"results/{wildcards.model}/{kind}"
+
+
 def onnx_files(variants, suffix=""):
     """Return the input function for a model's ONNX files in the variants that `variants(model)` returns.
 

@@ -1,13 +1,12 @@
 # The platform that models are deployed to, and what is deployed there together.
+from slipway.deploy.known_models import deployed_models, live_models
 from slipway.deploy.local.planned_liveness import silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
 from slipway.keys.validation import require_servers
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
-# A release has all models if one server serves them, and else one model, which is a wildcard then.
-RELEASED = resolved.models if PLATFORM.together else ["{model}"]
-# It is served from the repositories of these targets.
+# A release has one model, also where one server has them all: the others stay live as they are. It is served from the repositories of these targets.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
 # How long a server may take to be ready, and how many versions are kept: where they are served, and where published.
 ROLLOUT = {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")}
@@ -19,15 +18,28 @@ deployed_tensorrt_python = untracked(
 
 
 def of_release(files):
-    """Return files of each model of a release, on each target where they are made for a target."""
-    return expand(files, model=RELEASED, target=SERVED)
+    """Return files of a model, on each target that serves it where they are made for a target."""
+    return expand(files, target=SERVED, allow_missing=True)
 
 
-def live(wildcards):
-    """Return what `deploy` makes, unless no Triton would serve there what the configuration builds."""
-    with refused_by_snakemake():
-        require_servers(resolved)
-    return expand(rules.deploy_release.output, model=resolved.models)
+def live(*models):
+    """Return the input function for models' receipts; it refuses what no Triton would serve there."""
+
+    def receipts(wildcards):
+        with refused_by_snakemake():
+            require_servers(resolved)
+        return expand(rules.deploy_release.output, model=models)
+
+    return receipts
+
+
+# Models that are live, but that config.yaml has no longer: `deploy` takes them out of service, where one server has all.
+UNCONFIGURED = sorted(live_models() - set(resolved.models)) if PLATFORM.together else []
+
+
+def withdrawal(wildcards):
+    """Return what `deploy` makes to take models out of service that config.yaml has no longer."""
+    return rules.withdraw.output if UNCONFIGURED else []
 
 
 def deployment(wildcards):

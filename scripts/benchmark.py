@@ -1,10 +1,12 @@
-"""Measure PyTorch and every engine of a target side by side, in one job on one machine, on real samples."""
+"""Measure PyTorch and every engine of a target in turns, in one job on one machine, on real samples."""
 
 import argparse
 import os
 import platform
 import traceback
+from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ import numpy as np
 
 from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
-from slipway.benchmark.gpu_monitor import GpuMonitor
-from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, disturbance, thin
+from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
+from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
+from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, thin
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
@@ -30,7 +33,7 @@ from slipway.models.canonical import load_model
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
 OPTIONAL = {"onnxruntime", comparison.PYTORCH_FP16}
 # The effort for each further size of the dynamic axes.
-SHORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=10)
+SHORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=10, budget_seconds=5)
 QUANTITIES = {
     "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before; "
     "includes the GPU's waits for the host to enqueue",
@@ -56,7 +59,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
     arguments.add_argument("--seconds", type=float, default=4, help="for each subject at each batch size")
     arguments.add_argument("--warmup-seconds", type=float, default=1, help="before each measurement")
-    arguments.add_argument("--min-samples", type=int, default=20, help="samples to take, however long it takes")
+    arguments.add_argument("--min-samples", type=int, default=20, help="samples to take, within the budget")
+    budget = "most seconds for each subject at each batch size, with slow samples and further rounds"
+    arguments.add_argument("--budget-seconds", type=float, default=20, help=budget)
     arguments.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="CUDA streams, for the throughput")
     add_planned(arguments, "torch_version")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if not this one")
@@ -64,7 +69,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every subject at every batch size, one directly after the other, and compare."""
+    """Measure every subject at every batch size, in turns, and compare."""
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
@@ -74,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
     for engine in built.values():
         engine.require_batches(batches, f"`benchmark.batch_sizes` is {batches}")
     real = read_samples(arguments.samples)
-    effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
+    effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples, arguments.budget_seconds)
     surroundings = environment(monitor)
     with ExitStack() as stack:
         engines = {
@@ -92,6 +97,8 @@ def main(arguments: argparse.Namespace) -> None:
         "inputs": f"real samples of {' and '.join(tensor.in_words() for tensor in contract.inputs)}{axes}",
         "quantities": QUANTITIES,
         "results": results,
+        "method": METHOD,
+        "disturbed": disturbed(results),
         "left_out": left_out,
         "by_size": sizes,
         **conclusions(results, built),
@@ -100,8 +107,8 @@ def main(arguments: argparse.Namespace) -> None:
         "samples_ms": samples,
     }
     write_json(arguments.output, record)
-    if disturbed := disturbance(surroundings):
-        progress(f"  {disturbed}")
+    for line in record["disturbed"]:
+        progress(f"  disturbed, measure again on a quiet machine: {line}")
 
 
 def subjects_of(
@@ -120,25 +127,80 @@ def measure_all(
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
     """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
 
-    `inputs` is {batch size: inputs of a request}.
+    `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network anew in each of
+    their turns, so that its memory holds one of them at a time beside the engines.
     """
     results, samples, left_out = [], {}, {}
     for batch, tensors in inputs.items():
-        for name in [name for name in subjects if name not in left_out]:
-            try:
-                with monitor.watching() if monitor else nullcontext():
-                    measured = subjects[name](tensors, effort)
-            except SlipwayError as error:
-                if name not in OPTIONAL:
-                    raise
-                traceback.print_exc()
-                progress(f"  {name} is left out: {error}")
-                left_out[name] = str(error)
-                continue
-            results.append(result_of(name, batch, measured, monitor and monitor.summary()))
-            samples |= {f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(measured).items()}
-            progress(line_of(results[-1], results))
+        present = [name for name in subjects if name not in left_out]
+        turn = partial(
+            measure_once, tensors=tensors, effort=effort.of_a_round(ROUNDS), monitor=monitor, left_out=left_out
+        )
+        turns = {name: partial(turn, name, subjects[name]) for name in present}
+        rounds = take_turns(turns, partial(is_steady, batch), effort.budget_seconds * len(turns))
+        measured = results_of(batch, rounds, effort.min_samples)
+        for name, figures in rounds.items():
+            series = series_of(merged(figures))
+            samples |= {f"{name}/{batch}/{quantity}": thin(values) for quantity, values in series.items()}
+        for result in measured:
+            progress(line_of(result, measured))
+        results += measured
     return results, samples, left_out
+
+
+def measure_once(
+    name: str, subject: Measure, tensors: Tensors, effort: Effort, monitor: GpuMonitor | None, left_out: dict[str, str]
+) -> dict | None:
+    """Return one measurement with the "gpu_readings", or None if this machine lacks the subject.
+
+    Then `left_out` gets the reason.
+    """
+    try:
+        with monitor.watching() if monitor else nullcontext():
+            measured = subject(tensors, effort)
+    except SlipwayError as error:
+        if name not in OPTIONAL:
+            raise
+        traceback.print_exc()
+        progress(f"  {name} is left out: {error}")
+        left_out[name] = str(error)
+        return None
+    return {**measured, "gpu_readings": monitor.readings if monitor else []}
+
+
+def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
+    """Say whether the rounds of all subjects at one batch size give steady figures and ratios."""
+    return not disturbed(results_of(batch, rounds, min_samples=0))
+
+
+def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
+    """Return the result of each subject at one batch size, with intervals and what the budget did not reach."""
+    results = []
+    for name, figures in rounds.items():
+        readings = [reading for each in figures for reading in each["gpu_readings"]]
+        result = result_of(name, batch, merged(figures), summarise_readings(readings) if readings else None)
+        fewest = min(latency["count"] for latency in result["latency"].values())
+        counts = {"rounds": (len(figures), ROUNDS), "samples": (fewest, min_samples)}
+        missed = [f"{count} of {asked} {what}" for what, (count, asked) in counts.items() if count < asked]
+        results.append({**result, "intervals": comparison.intervals(result), "not_reached": missed})
+    return results
+
+
+def disturbed(results: list[dict]) -> list[str]:
+    """Return the results and ratios that are disturbed, in words."""
+    figures = [
+        f"{result['subject']} at batch {result['batch']}{', '.join(['', *result['not_reached']])}"
+        for result in results
+        if result["intervals"]["verdict"] == DISTURBED
+    ]
+    ratios = [
+        f"{subject} over {baseline} at batch {batch}"
+        for subject, batches in comparison.compare(results).items()
+        for batch, baselines in batches.items()
+        for baseline, compared in baselines.items()
+        if comparison.is_disturbed(compared)
+    ]
+    return figures + ratios
 
 
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
@@ -168,7 +230,7 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
         "subject": name,
         "batch": batch,
         "latency": {quantity: distribution(series) for quantity, series in series_of(measurement).items()},
-        **{key: value for key, value in measurement.items() if key != "samples_ms"},
+        **{key: value for key, value in measurement.items() if key not in ("samples_ms", "gpu_readings")},
         **({"gpu_state": gpu_state} if gpu_state else {}),
     }
 
@@ -186,6 +248,7 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
         },
         "best_throughput": best,
         "best_throughput_ratios": comparison.best_throughput_ratios(best),
+        "best_throughput_intervals": comparison.best_throughput_intervals(best),
         "bytes_over_fp32_onnx": sizes,
         "tutorial": comparison.tutorial(results, sizes),
     }
@@ -198,12 +261,20 @@ def line_of(result: dict, results: list[dict]) -> str:
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
     rate = comparison.highest_throughput(result)["inferences_per_s"]
     line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
+    if result.get("intervals", {}).get("verdict") == DISTURBED:
+        line += " (disturbed)"
     beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
     if not beside:
         return line
     ratios = beside[str(batch)][comparison.PYTORCH]
-    shares = ", ".join(f"{text} {ratios['p50'][name]:.2f}" for name, text in words.items() if name in ratios["p50"])
-    return f"{line}; of PyTorch's: {shares}, inferences/s {ratios['throughput']:.2f}"
+    spans = ratios.get("intervals", {"p50": {}, "throughput": None})
+    shares = ", ".join(
+        f"{text} {comparison.ratio_in_words(ratios['p50'][name], spans['p50'].get(name))}"
+        for name, text in words.items()
+        if name in ratios["p50"]
+    )
+    rates = comparison.ratio_in_words(ratios["throughput"], spans["throughput"])
+    return f"{line}; of PyTorch's: {shares}, inferences/s {rates}"
 
 
 def environment(monitor: GpuMonitor | None) -> dict:

@@ -6,10 +6,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from slipway.contract.contract import Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -20,8 +16,9 @@ from slipway.models.canonical import inputs_record, write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
-from slipway.models.trial_runs import require_reproducible, try_run
+from slipway.models.trial_runs import require_reproducible, samples_of, try_run
 from slipway.networks.calling import call_of, naming
+from slipway.storage.fetched import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
@@ -36,6 +33,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
+    source.add_argument("--address", help="a checkpoint in storage that fsspec knows, such as s3://bucket/best.pth")
+    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
@@ -44,15 +43,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
+    if arguments.address:
+        arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
     origin, content, published = obtain(arguments)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
-    sample = sample_of(arguments.samples)
+    sample = samples_of(arguments.samples)[0]
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
+    named = arguments.address or arguments.checkpoint or arguments.weights
     if content:
-        choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
+        choice = load_checkpoint(model, content, named, arguments.weights_key)
     else:
         choice = None
         fill_zero_weights(model)
@@ -86,12 +88,6 @@ def count_in_words(count: int) -> str:
         if round(count / size, 3) >= 1:
             return f"{count / size:.1f} {unit}"
     return str(count)
-
-
-def sample_of(path: Path) -> Tensors:
-    """Return the first sample as the network itself takes it: pixels in float32, since the served graph scales them."""
-    sample = read_samples(path)[0]
-    return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
 
 
 def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:

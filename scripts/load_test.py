@@ -2,10 +2,11 @@
 
 import argparse
 import csv
+import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import model_analyzer
+from slipway.load_test.keyed_model_analyzer import OVER, REPORT, SLOW
+from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
@@ -28,6 +31,9 @@ from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, Ports, find_installation
+
+# Of a point whose windows were not reported.
+NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,6 +51,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     stability = "allowed difference of three windows; above it, they are repeated"
     arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
+    arguments.add_argument("--minutes", type=float, help="for all points together; those not reached are left out")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
     return arguments.parse_args(argv)
@@ -84,7 +91,10 @@ def main(arguments: argparse.Namespace) -> None:
         "requests_per_window": model_analyzer.window(sweep),
         "stability_percent": arguments.stability_percent,
     }
-    write_json(arguments.record, conditions | {"measurements": rows})
+    missing = not_measured(rows, engines, sweep)
+    write_json(arguments.record, conditions | {"minutes": sweep.minutes, "not_measured": missing, "measurements": rows})
+    if words := gaps_in_words(missing, rows, sweep.minutes):
+        progress(f"  {words}")
     best = max(rows, key=lambda row: row["throughput_per_s"])
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
 
@@ -138,33 +148,63 @@ def measure(
     gpu = GpuMonitor() if on_gpu else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
-    memory = PeakMemory(gpu=gpu)
-    with memory.watching():
-        model_analyzer.run(settings, workspace, key, partial(narrate, memory, partial(require_own_listeners, ports)))
+    narrator = Narrator(PeakMemory(gpu=gpu), partial(require_own_listeners, ports))
+    with narrator.memory.watching():
+        try:
+            model_analyzer.run(settings, workspace, key, model_analyzer.budget(list(engines), sweep), narrator)
+        except SlipwayError as error:
+            # It gives up if its first two points have no figures.
+            raise SlipwayError(none_in_time(sweep)) if narrator.out_of_time else error from None
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
+    if not rows and narrator.out_of_time:
+        raise SlipwayError(none_in_time(sweep))
     if not rows:
         raise SlipwayError(
-            "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`; "
-            "or, if its measurement windows differ too much, raise `load_test.stability_percent`"
+            "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    return [describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu) for row in rows]
+    return [describe(row, engines, narrator, instances_of(row, workspace), sweep, on_gpu) for row in rows]
 
 
-def narrate(memory: PeakMemory, require_own: Callable[[], None], line: str) -> None:
-    """Keep a line of Model Analyzer's output in the log, print its progress, and name the phase for the memory monitor.
+def none_in_time(sweep: model_analyzer.Sweep) -> str:
+    """Return the error of a load test that measured nothing in its time, with settings that give it more."""
+    minutes = f"{sweep.minutes:g} minutes of `load_test.minutes`" if sweep.minutes else "time that each point has"
+    longer = f"minutes: {4 * sweep.minutes:g}, " if sweep.minutes else ""
+    return (
+        f"the load test measured no configuration in the {minutes}; set "
+        f"`load_test: {{{longer}requests: 5, concurrency: [{sweep.concurrency[0]}], "
+        f"instances: [{sweep.instances[0]}]}}`, or serve a smaller answer"
+    )
 
-    Before and after each measurement, `require_own` checks that the ports belong to the load test's own server.
+
+@dataclass
+class Narrator:
+    """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
+
+    It names the phase for the memory monitor, and `windows` is {phase: what keyed_model_analyzer reports of it}. Before
+    and after each measurement, `require_own` checks that the ports belong to the load test's own server.
     """
-    print(line, flush=True)
-    if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
-        require_own()
-        memory.phase = f"{match[1]}/{match[2]}"
-        progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
-    elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
-        memory.phase = ""
-        require_own()
-    elif "load failed" in line or "no valid requests" in line:  # the latter if all repetitions were unstable
-        progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
+
+    memory: PeakMemory
+    require_own: Callable[[], None]
+    windows: dict[str, dict] = field(default_factory=dict)
+    out_of_time: bool = False
+
+    def __call__(self, line: str) -> None:
+        """Read one line."""
+        print(line, flush=True)
+        if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
+            self.require_own()
+            self.memory.phase = f"{match[1]}/{match[2]}"
+            progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
+        elif line.startswith(REPORT):
+            self.windows[self.memory.phase] = json.loads(line.removeprefix(REPORT))
+        elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
+            self.memory.phase = ""
+            self.require_own()
+        elif line.startswith((OVER, SLOW)):
+            self.out_of_time = True
+        elif "load failed" in line:
+            progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
 def instances_of(row: dict, workspace: Path) -> int:
@@ -174,10 +214,24 @@ def instances_of(row: dict, workspace: Path) -> int:
 
 
 def describe(
-    row: dict, engines: dict[str, RecordedEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
+    row: dict,
+    engines: dict[str, RecordedEngine],
+    narrator: Narrator,
+    instances: int,
+    sweep: model_analyzer.Sweep,
+    on_gpu: bool,
 ) -> dict:
-    """Return a row of Model Analyzer's table with the precision, the number of instances and the measured memory."""
-    peak = peaks.get(f"{row['variant']}/{row['concurrency']}", {})
+    """Return a row of Model Analyzer's table with the precision, the number of instances, the memory and the spread.
+
+    "spread_percent" is how far the throughputs of its windows are apart. "verdict" is "disturbed" if that is more than
+    `stability_percent`, or if perf_analyzer found no three windows that agree. "shortened" says that its windows have
+    fewer requests than asked, since they would have taken too long.
+    """
+    phase = f"{row['variant']}/{row['concurrency']}"
+    peak, windows = narrator.memory.peaks.get(phase, {}), narrator.windows.get(phase, NO_WINDOWS)
+    rates = windows["windows_per_s"]
+    spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
+    disturbed = windows["unstable"] or spread is None or spread > sweep.stability_percent
     return {
         "model": row["model"],
         "precision": engines[row["model"]].record["key"]["precision"],
@@ -185,13 +239,29 @@ def describe(
         "instances": instances,
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
+        "spread_percent": spread,
+        "verdict": "disturbed" if disturbed else "steady",
+        "shortened": windows["shortened"],
+        "windows_per_s": rates,
     }
+
+
+def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: model_analyzer.Sweep) -> list[dict]:
+    """Return the points of the sweep that no row measured."""
+    measured = [{name: row[name] for name in model_analyzer.POINT} for row in rows]
+    return [
+        {"precision": engines[point["model"]].record["key"]["precision"], **point}
+        for point in model_analyzer.points(list(engines), sweep)
+        if point not in measured
+    ]
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write the rows as CSV."""
     with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        # A cell holds one figure, so the figures of each window are only in the record.
+        columns = [name for name in rows[0] if name != "windows_per_s"]
+        writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 

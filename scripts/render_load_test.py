@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocT
 
 from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, progress, run
-from slipway.load_test.limits import configuration_in_words, holds
+from slipway.load_test.limits import configuration_in_words, gaps_in_words, holds
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -30,6 +30,7 @@ COLUMNS = {
     "p90_ms": ("p90 ms", "{:.1f}"),
     "p95_ms": ("p95 ms", "{:.1f}"),
     "p99_ms": ("p99 ms", "{:.1f}"),
+    "spread_percent": ("spread %", "{:.0f}"),
     "queue_ms": ("queue ms", "{:.1f}"),
     "compute_ms": ("compute ms", "{:.1f}"),
     "memory_mb": ("memory MB", "{:.0f}"),
@@ -110,6 +111,8 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         + ("GPU memory " if "gpu_memory_mb" in tested["measurements"][0] else "memory ")
         + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),
     ]
+    if gaps := gaps_in_words(tested.get("not_measured", []), tested["measurements"], tested.get("minutes")):
+        lines.append(f"<b>Note</b>: {gaps}.")
     if tested["origin"] == "rehearsal":
         lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, answers mean nothing.")
     return list(map(paragraph, lines))

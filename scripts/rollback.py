@@ -1,10 +1,11 @@
 """Serve the release that was live before the live one again, and prove it again."""
 
 import argparse
+from pathlib import Path
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
-from slipway.deploy.deployments import Deployment, add_rollout, deployment_parser, deployments
+from slipway.deploy.deployments import Deployment, add_alone, add_rollout, deployment_parser, deployments
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
 from slipway.deploy.transaction import deploy
@@ -16,6 +17,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = deployment_parser(__doc__)
     add_rollout(arguments)
+    add_alone(arguments)
+    arguments.add_argument("--configured", type=Path, nargs="*", help="results of all models of the configuration")
     return arguments.parse_args(argv)
 
 
@@ -29,27 +32,34 @@ def main(arguments: argparse.Namespace) -> None:
     if any(taken_back):
         progress("  So this is what was live before; once more, and `rollback` goes back one further")
         return
-    live = [deployment for deployment in found if deployment.history.is_live()]
+    live = [deployment for deployment in found if deployment.history.with_unconfigured().is_live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here; run `snakemake --cores 1 deploy` first")
-    earlier = [(each, each.history.before()) for each in live]
+    earlier = [(each, each.history.before(arguments.alone)) for each in live]
     with amended(after=f". {INSTEAD}"):
         proven = [(*each, each[0].history.store.require_proven(each[1], arguments.public_key)) for each in earlier]
     for each in proven:
-        announce(roll_back(*each, arguments.keep_versions), arguments.snakemake_options)
+        receipts = roll_back(*each, arguments.keep_versions, arguments.configured or arguments.results)
+        announce(receipts, arguments.snakemake_options)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def roll_back(found: Deployment, release: Release, published: dict, keep: int) -> dict[str, dict]:
+def roll_back(
+    found: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
+) -> dict[str, dict]:
     """Deploy an older release again, print what changed for each model, and return their receipts."""
-    before = {model: receipt["number"] for model, receipt in found.history.live().items()}
+    before = found.history.serving()
     receipts = deploy(found.live_platform(), release, found.history, lambda _: published, keep, ROLLBACK)
-    for model, number in before.items():
-        if model not in receipts:
-            progress(f"  {model}: was not served before, so it is no longer")
+    now = before | {receipt["served_as"]: receipt["number"] for receipt in receipts.values()}
+    for name, number in now.items():
+        if name in release.withdrawn:
+            progress(f"  {name}: was not served before, so it is no longer")
+        elif name not in before:
+            progress(f"  {name}: version {number}, which was taken out of service since, is live again")
         else:
-            now = receipts[model]["number"]
-            progress(f"  {model}: version {number} " + ("as before" if now == number else f"-> {now}"))
+            progress(f"  {name}: version {before[name]} " + ("as before" if number == before[name] else f"-> {number}"))
+    for model in receipts.keys() - {folder.name for folder in configured}:
+        progress(f"  {model} is not in this configuration: its next deployment takes it out of service again")
     return receipts
 
 

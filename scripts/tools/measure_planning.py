@@ -115,7 +115,13 @@ def tiny_config() -> dict:
         "models": {"tiny": tiny},
         "targets": {"cpu": {"runtime": "openvino", "precisions": ["fp32"]}},
         "profile": {"steps": 1},
-        "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
+        "benchmark": {
+            "batch_sizes": [1],
+            "seconds": 0.1,
+            "warmup_seconds": 0.05,
+            "min_samples": 2,
+            "budget_seconds": 1,
+        },
         "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10},
         "deploy": {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics},
     }

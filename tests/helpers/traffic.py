@@ -29,13 +29,14 @@ class Traffic(_Clients):
     `answers` has a list for each client, and `lost` the requests without an answer.
     """
 
-    def __init__(self, ports, image, clients=3):
+    def __init__(self, ports, image, clients=3, model="tiny"):
+        self.model = model
         self.answers, self.lost = [[] for _ in range(clients)], []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(ports, image, each)) for each in self.answers]
 
     def _ask(self, ports, image, answers):
-        with ModelClient(ports, "tiny") as client:
+        with ModelClient(ports, self.model) as client:
             while not self._stop.wait(0.005):
                 try:
                     answers.append(client.infer({"input": image}).outputs["logits"])

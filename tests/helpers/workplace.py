@@ -59,7 +59,13 @@ def tiny_configuration():
         },
         "targets": {"cpu": {"precisions": ["fp32"]}},
         "profile": {"steps": 1},
-        "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
+        "benchmark": {
+            "batch_sizes": [1],
+            "seconds": 0.1,
+            "warmup_seconds": 0.05,
+            "min_samples": 2,
+            "budget_seconds": 1,
+        },
         "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10},
         "deploy": {**free_ports(), "ready_timeout_s": 60},
     }

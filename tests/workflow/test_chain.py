@@ -118,7 +118,8 @@ def test_benchmark_keeps_every_sample(small, target):
     for row in measured["results"]:
         samples = measured["samples_ms"][f"{row['subject']}/{row['batch']}/end_to_end"]
         latency = row["latency"]["end_to_end"]
-        assert len(samples) == latency["count"] >= 5
+        assert len(samples) == latency["count"]
+        assert latency["count"] >= 5 or f"{latency['count']} of 5 samples" in row["not_reached"]
         assert np.isclose(np.percentile(samples, 50), latency["p50_ms"], rtol=1e-3)
 
 

@@ -26,6 +26,8 @@ from slipway.triton.server.tritonserver import Ports
 pytestmark = pytest.mark.slow
 
 STORE = "results/.server"
+OTHERS_RECEIPT = "results/other/deploy/receipt.json"
+RECEIPTS = (RECEIPT, OTHERS_RECEIPT)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,45 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
     assert after["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
     outcome = place.program_here("rollback", "--results", RESULTS)
     outcome.refused("nothing is kept that was live before tiny version 1", "Nothing was changed")
+
+
+def test_a_model_is_deployed_rolled_back_and_withdrawn_alone_while_the_others_serve_on(place, trainings, tmp_path):
+    other = Training(tmp_path / "other", 7, name="other")
+    for training in (other, trainings[0]):
+        deploy(place, training).succeeded()
+    before, processes = place.artifacts(*RECEIPTS), engines_of(place, "other")
+    written = place.path(OTHERS_RECEIPT).stat().st_mtime_ns
+    one = ("--results", RESULTS)
+    with Traffic(place.served_at, other.input, model="other") as traffic:
+        said = deploy(place, trainings[1]).succeeded().said
+        assert "proving it on cpu" in said
+        assert "other answers" not in said
+        place.program_here("rollback", *one, "--alone", "--configured", *one[1:], "results/other").succeeded()
+        assert receipt(place)["number"] == 1
+        said = place.program_here("withdraw", *one).succeeded().said
+        assert "other version 1: live as before" in said
+        assert not place.path(RECEIPT).exists()
+        with pytest.raises(SlipwayError):
+            serving(place, trainings)
+        # Without `tiny` in the configuration.
+        said = place.program_here("rollback", "--results", "results/other").succeeded().said
+        assert "tiny: version 1, which was taken out of service since, is live again" in said
+        assert "tiny is not in this configuration" in said
+    assert serving(place, trainings) == 0
+    assert not traffic.lost
+    assert traffic.orders([*trainings, other]) == [[5]] * 3
+    assert engines_of(place, "other") == processes, "it was loaded again"
+    assert place.path(OTHERS_RECEIPT).stat().st_mtime_ns == written
+    touched = {name for name in before if place.artifacts(*RECEIPTS).get(name) != before[name]}
+    assert not [name for name in touched if "other" in name]
+
+
+def engines_of(place, model):
+    """Return the processes that hold the engine of a model."""
+    server = psutil.Process(read_json(place.path(OTHERS_RECEIPT))["contents"]["server"]["pid"])
+    found = [child for child in server.children(recursive=True) if f"/{model}/1/" in " ".join(child.cmdline())]
+    assert found
+    return found
 
 
 def test_a_version_that_was_there_before_is_not_copied_again_and_old_ones_go(place, trainings):
@@ -358,13 +399,17 @@ def test_a_second_deployer_is_told_so(place, trainings):
     assert receipt(place)["number"] == 1
 
 
-def test_other_ports_start_another_server(place, trainings):
-    deploy(place, trainings[0]).succeeded()
+def test_other_ports_start_another_server_which_has_all_that_was_live(place, trainings, tmp_path):
+    other = Training(tmp_path / "other", 7, name="other")
+    for training in (other, trainings[0]):
+        deploy(place, training).succeeded()
     old = receipt(place)["contents"]["server"]
     place.served_at = Ports.free()
     deploy(place, trainings[1]).succeeded()
     new = receipt(place)["contents"]["server"]
     assert new["pid"] != old["pid"]
     assert not psutil.pid_exists(old["pid"])
-    with ModelClient(place.served_at, "tiny") as client:
-        assert trainings[1].gave(client.infer({"input": trainings[1].input}).outputs["logits"])
+    assert read_json(place.path(OTHERS_RECEIPT))["contents"]["server"] == new, "it was proven there, too"
+    for name, training in {"tiny": trainings[1], "other": other}.items():
+        with ModelClient(place.served_at, name) as client:
+            assert training.gave(client.infer({"input": training.input}).outputs["logits"])

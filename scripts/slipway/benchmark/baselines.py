@@ -18,7 +18,7 @@ import numpy as np
 
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import measure_forward, stream_of
-from slipway.benchmark.timing import Effort, sample_latency, warm_up
+from slipway.benchmark.timing import Effort, warm_up
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
@@ -81,7 +81,7 @@ def measure_host(
     """Measure `infer` on a batch in host memory, converted by `cast` before. The latency is that of the whole call."""
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
-    latencies = sample_latency(call, effort.seconds, effort.min_samples)
+    latencies = effort.sample(call, share=1)
     return {
         "samples_ms": {"end_to_end": latencies},
         "throughput_per_s": {"1": round(batch_size(contract, inputs) * 1e3 / float(np.mean(latencies)), 2)},

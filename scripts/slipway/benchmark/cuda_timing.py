@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from slipway.benchmark.timing import Effort, sample_latency, warm_up
+from slipway.benchmark.timing import Effort, warm_up
 from slipway.core.pytorch import torch
 
 # Inputs on the GPU, by position -> outputs on the GPU.
@@ -100,16 +100,16 @@ def measure_forward(
         contexts = [StreamContext(forward, inputs)]
         no_graph = _capture(contexts[0]) if graph else "not measured"
         suffixes = ["", "_graph"] if no_graph is None else [""]
-        share = effort.seconds / (len(suffixes) * (2 + len(counts)) + 1)
+        share = 1 / (len(suffixes) * (2 + len(counts)) + 1)
         samples, throughput = {}, {}
         for suffix in suffixes:
             samples |= _sample_mode(contexts[0], suffix, share, effort, len(suffixes))
-        samples |= _sample_transfers(contexts[0], share, effort.min_samples)
+        samples |= _sample_transfers(contexts[0], share, effort)
         contexts += [StreamContext(forward, inputs, number) for number in range(1, counts[-1])]
         for suffix in suffixes:
             for context in contexts[1:] if suffix else []:
                 context.capture()
-            batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{suffix}"])))
+            batches = _batches(statistics.median(samples[f"gpu{suffix}"]) / 1e3, share, effort)
             throughput[suffix] = {
                 str(count): round(batch / _seconds_a_batch(contexts[:count], suffix, batches), 2) for count in counts
             }
@@ -132,9 +132,12 @@ def _capture(context: StreamContext) -> str | None:
 
 
 def _sample_mode(
-    context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
+    context: StreamContext, suffix: str, share: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
-    """Return {quantity: times (ms)} of plain ("") or captured ("_graph") runs, after a warm-up, `seconds` for each."""
+    """Return {quantity: times (ms)} of plain ("") or captured ("_graph") runs, after a warm-up.
+
+    Each takes this share of the effort's time.
+    """
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     gpu, enqueue = [], []
@@ -156,12 +159,12 @@ def _sample_mode(
 
     with torch.cuda.stream(context.stream):
         warm_up(round_trip, effort.warmup_seconds / ways)
-        sample_latency(resident, seconds, effort.min_samples)
-        round_trips = sample_latency(round_trip, seconds, effort.min_samples)
+        effort.sample(resident, share)
+        round_trips = effort.sample(round_trip, share)
     return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
 
 
-def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
+def _sample_transfers(context: StreamContext, share: float, effort: Effort) -> dict[str, list[float]]:
     """Return {"h2d", "d2h": times (ms) of the copies of all inputs to the GPU, and of all outputs back}."""
     begin, between, end = (torch.cuda.Event(enable_timing=True) for _ in range(3))
     samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
@@ -177,8 +180,14 @@ def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> d
         samples["d2h"].append(between.elapsed_time(end))
 
     with torch.cuda.stream(context.stream):
-        sample_latency(once, seconds, minimum)
+        effort.sample(once, share)
     return samples
+
+
+def _batches(seconds: float, share: float, effort: Effort) -> int:
+    """Return how many batches of so many seconds to enqueue in this share of the effort's time, at least one."""
+    fitting = max(effort.min_samples, math.ceil(share * effort.seconds / seconds))
+    return max(1, min(fitting, int(share * max(effort.seconds, effort.budget_seconds) / seconds)))
 
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:

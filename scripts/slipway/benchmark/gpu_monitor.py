@@ -57,11 +57,10 @@ class GpuMonitor:
             yield
         self._readings = self._readings or [self.read()]
 
-    def summary(self) -> dict:
-        """Return the summary of the last `watching` (see `summarise_readings`), or {"unavailable": reason}."""
-        if self.unavailable is not None:
-            return {"unavailable": self.unavailable}
-        return summarise_readings(self._readings)
+    @property
+    def readings(self) -> list[dict]:
+        """Return the readings of the last `watching`; none if they are unavailable."""
+        return self._readings
 
     def used_memory_mb(self) -> float | None:
         """Return the GPU memory in use now, by all processes, in MB (10^6 bytes); None if it is unknown."""

@@ -1,5 +1,6 @@
 """Time a callable, and summarise its samples."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,58 +10,67 @@ import numpy as np
 PERCENTILES = (50, 90, 95, 99, 99.9)
 # The largest number of samples of one series in a record.
 KEPT_SAMPLES = 2000
-# The load average per core that other jobs of the workflow, before a benchmark, do not exceed.
-BUSY = 1.5
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The effort for one subject at one batch size: `seconds` in all, divided evenly among the measured quantities."""
+    """The effort for one subject at one batch size: `seconds` in all, divided evenly among the measured quantities.
+
+    A slow subject goes on until it has `min_samples` of each quantity, for at most `budget_seconds` in all.
+    """
 
     seconds: float
     warmup_seconds: float
     min_samples: int
+    budget_seconds: float
+
+    def of_a_round(self, rounds: int) -> "Effort":
+        """Return the effort of one of so many rounds."""
+        samples = math.ceil(self.min_samples / rounds)
+        return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
+
+    def sample(self, call: Callable[[], object], share: float) -> list[float]:
+        """Call repeatedly for this share of the time. Return each duration (ms)."""
+        return sample_latency(call, share * self.seconds, self.min_samples, share * self.budget_seconds)
 
 
-def disturbance(environment: dict) -> str | None:
-    """Return a sentence if the machine was busy before a benchmark, else None, from the record of its `environment`."""
-    load, threads = environment["load_average_1min"], environment["threads"]
-    if load <= BUSY * threads:
-        return None
-    return f"the machine was busy before (load average {load:.1f} on {threads} cores): measure again on a quiet one"
+def sample_latency(
+    call: Callable[[], object], seconds: float, minimum: int, longest_seconds: float = math.inf
+) -> list[float]:
+    """Call repeatedly for `seconds` and at least `minimum` times, which may take `longest_seconds`, or a single call.
 
-
-def sample_latency(call: Callable[[], object], seconds: float, minimum: int) -> list[float]:
-    """Call repeatedly for `seconds`, at least `minimum` times. Return each duration (ms)."""
-    samples = []
-    end = time.perf_counter() + seconds
-    while len(samples) < minimum or time.perf_counter() < end:
-        start = time.perf_counter()
+    Return each duration (ms).
+    """
+    samples: list[float] = []
+    begin = now = time.perf_counter()
+    while not samples or now < begin + seconds or (len(samples) < minimum and now < begin + longest_seconds):
         call()
-        samples.append((time.perf_counter() - start) * 1e3)
+        end = time.perf_counter()
+        samples.append((end - now) * 1e3)
+        now = time.perf_counter()
     return samples
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> int:
-    """Call for `seconds`, at least twice, so that allocation, caches and clocks settle. Return the number of calls."""
-    return len(sample_latency(call, seconds, minimum=2))
+    """Call for `seconds`, at least once, so that allocation, caches and clocks settle. Return the number of calls."""
+    return len(sample_latency(call, seconds, minimum=1))
 
 
 def distribution(samples_ms: Sequence[float]) -> dict:
     """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in ms.
 
-    A percentile is interpolated between the two samples next to its rank. So p99.9 of fewer than 1000 samples, or p99
-    of fewer than 100, is close to their maximum: see `count`.
+    A percentile is interpolated between the two samples next to its rank. Those that the samples do not carry are
+    absent: p99 needs 100 samples, p99.9 needs 1000.
     """
     values = np.asarray(samples_ms, dtype=np.float64)
-    percentiles = np.percentile(values, PERCENTILES)
+    ranks = [rank for rank in PERCENTILES if rank == 50 or len(values) * (100 - rank) >= 100 - 1e-6]
     return {
         "count": len(values),
         "mean_ms": round(float(values.mean()), 4),
         "min_ms": round(float(values.min()), 4),
         **{
             f"p{rank:g}_ms".replace(".", "_"): round(float(value), 4)
-            for rank, value in zip(PERCENTILES, percentiles, strict=True)
+            for rank, value in zip(ranks, np.percentile(values, ranks), strict=True)
         },
     }
 

@@ -80,7 +80,7 @@ def class_names(labels_from: Path | None, count: int, architecture: str | None =
 
 def _named_by(weights: dict, outputs: int) -> str | None:
     """Return in words the evidence that a model's outputs are class scores; None without evidence."""
-    if ":" not in weights["architecture"]:
+    if weights["architecture"] and ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"
     if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:
         return f"the architecture is made with {counts[0]} {outputs}"

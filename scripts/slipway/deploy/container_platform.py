@@ -48,6 +48,10 @@ class ContainerPlatform:
         require_runtime(part.name, key, ELSEWHERE, serving)
         return serving.record()
 
+    def affected(self, release: Release, snapshot: dict) -> Release:
+        """Return the release: each model has pods of its own."""
+        return release
+
     def switch(self, release: Release, snapshot: dict) -> bool:
         """Do nothing and return False: the rollout has already replaced the earlier release."""
         return False

@@ -31,7 +31,7 @@ class Deployment:
         """
         attempted, nowhere = self.history.attempted(), {"place": {}} if PLATFORMS[self.to].together else None
         begun = {"place": attempted.place} if attempted else nowhere
-        receipt = next(iter(self.history.live().values()), begun)
+        receipt = next(iter(self.history.with_unconfigured().live().values()), begun)
         return self.platform(receipt) if receipt else None
 
 
@@ -46,6 +46,11 @@ def deployment_parser(description: str, platform: bool = True) -> argparse.Argum
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     return arguments
+
+
+def add_alone(arguments: argparse.ArgumentParser) -> None:
+    """Add the option that leaves the other models of the same server as they are."""
+    arguments.add_argument("--alone", action="store_true", help="leave all other live models as they are")
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:

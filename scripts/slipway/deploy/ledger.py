@@ -3,16 +3,19 @@
 Each write replaces its one file as a whole, so all parts are of the same moment:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
+    run        id or null                          the run of Snakemake that made the last of them live
     stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
     last       {model: version}                    the highest number that was given to a version
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of the live models
+    models     {model: {"model", "targets"}}       its name in the configuration, of each model that was ever live
     modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
 It lies outside the versions' folders. So a version whose files and index were both edited still differs from it.
 """
 
+import os
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
@@ -23,7 +26,10 @@ from slipway.core.records import read_record
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]
-_EMPTY = {"live": [], "rollout": None, "stored": {}, "last": {}, "receipts": {}, "modified_ns": {}, "published": {}}
+_EMPTY = {"live": [], "run": None, "rollout": None, "stored": {}, "last": {}, "receipts": {}, "models": {}}
+_EMPTY |= {"modified_ns": {}, "published": {}}
+# The environment variable with the id of a run of Snakemake: surviving_jobs.VARIABLE, without its imports.
+RUN = "SLIPWAY_RUN"
 
 
 def _object_of(values: dict, **more: object) -> dict:
@@ -45,7 +51,9 @@ _LEDGER = {
     "stored": _object_of(_object_of(_FILES, propertyNames={"pattern": "^[0-9]+$"})),
     "last": _NUMBERS,
     "rollout": {"type": ["object", "null"], "required": list(_ROLLOUT), "properties": _ROLLOUT},
+    "run": {"type": ["string", "null"]},
     "receipts": _OBJECTS,
+    "models": _object_of({"type": "object", "required": ["model", "targets"]}),
     "modified_ns": _NUMBERS,
     "published": _OBJECTS,
 }
@@ -88,26 +96,30 @@ class Ledger:
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
-        """Record that these versions are proven and live, together with other `changes` of the record."""
-        earlier = [each for each in self.read()["live"] if each != versions]
-        self.write(live=[*earlier, versions], **changes)
+        """Record that these versions are proven and live, together with other `changes` of the record.
+
+        The deployments of one run of Snakemake are one step: a rollback goes back to the versions before all of them.
+        """
+        record, run = self.read(), os.environ.get(RUN)
+        steps = record["live"][:-1] if run and run == record["run"] else record["live"]
+        self.write(live=[*(each for each in steps if each != versions), versions], run=run, **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
         """Record a rollback away from `versions`: later rollbacks do not go back to them until they are deployed again.
 
         `live` are the versions that the rollback made live. `changes` are other changes of the record.
         """
-        history = [each for each in self.read()["live"] if _only(each, versions) != versions]
-        now = [*(each for each in history if each != live), live] if live else history
-        self.write(live=now, **changes)
+        refused = versions.items() - (live or {}).items()
+        history = [each for each in self.read()["live"] if each not in (versions, live) and not _has(each, refused)]
+        self.write(live=[*history, live] if live else history, run=None, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
-        """Return the versions of these models that were live before `versions`; None if that is unknown."""
-        for each in reversed(self.read()["live"]):
-            numbers = _only(each, versions)
-            if numbers and numbers != versions:
-                return numbers
-        return None
+        """Return the versions that were live together before `versions`; None if that is unknown."""
+        return next((each for each in reversed(self.read()["live"]) if each and each != versions), None)
+
+    def before_of(self, name: str, number: int | None) -> int | None:
+        """Return the last other version than `number` of one model that was live; None if there is none."""
+        return next((each for each in self.last_of(name) if each != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
         """Return the last `count` versions of a model that were live, the latest first; all of them by default."""
@@ -120,6 +132,6 @@ class Ledger:
         return found if found is not None and _SOUND.is_valid(found) else None
 
 
-def _only(live: Versions, models: Versions) -> Versions:
-    """Return the {model: version} entries of `live` whose model is also in `models`."""
-    return {name: number for name, number in live.items() if name in models}
+def _has(live: Versions, versions: set[tuple[str, int]]) -> bool:
+    """Say whether all of these versions, at least one, were live together."""
+    return bool(versions) and versions <= live.items()

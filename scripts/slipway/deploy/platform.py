@@ -54,6 +54,9 @@ class Platform(Protocol):
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
 
+    def affected(self, release: Release, snapshot: dict) -> Release:
+        """Return the stored release, with the other live models that its rollout starts anew, too."""
+
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the release, and wait until it is ready on every target; raise SlipwayError if it fails."""
 

@@ -72,12 +72,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Release:
-    """Parts that are deployed together. Only a release with manifests has `folder` and `record` (manifests.json)."""
+    """Parts that are deployed together. Only a release with manifests has `folder` and `record` (manifests.json).
+
+    `withdrawn` are models that it takes out of service, by the names that clients use. Other models stay as they are.
+    """
 
     to: str
     parts: tuple[Part, ...]
     folder: Path | None = None
     record: dict = field(default_factory=dict)
+    withdrawn: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, results: Sequence[Path], to: str, target: str | None = None) -> "Release":
@@ -100,7 +104,7 @@ class Release:
     @property
     def model(self) -> str:
         """Return the models' names, as text."""
-        return ", ".join(dict.fromkeys(part.model for part in self.parts))
+        return ", ".join(dict.fromkeys([*(part.model for part in self.parts), *self.withdrawn]))
 
     @property
     def versions(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ versions, so the next command knows what an interrupted rollout was about.
 import contextlib
 import errno
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from slipway.core.artifacts import remove, write_json
@@ -53,12 +53,14 @@ class DeploymentState:
 
     `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
     `baseline`: the snapshot before an interrupted rollout (rollback target). `attempted`: its unverified release.
+    `serving`: the live versions of all models, where one server has them.
     """
 
     receipt: dict | None = None
     live: Release | None = None
     baseline: dict | None = None
     attempted: Release | None = None
+    serving: Versions = field(default_factory=dict)
 
 
 def in_words(versions: Versions) -> str:
@@ -81,6 +83,14 @@ class ReleaseHistory:
         """Return a history that also has the live models outside the configuration."""
         return ReleaseHistory(self.store, [*self.receipts, *self._unconfigured()])
 
+    def serving(self) -> Versions:
+        """Return the live versions of all models on the platform, also of those outside the configuration."""
+        recorded = self.store.ledger.live()
+        if not self.store.of_all_models:
+            return recorded or self._numbers()
+        numbers = self.with_unconfigured()._numbers()
+        return {name: recorded.get(name, number) for name, number in numbers.items()}
+
     def is_live(self) -> bool:
         """Say whether there is a receipt, even a damaged one."""
         return any(path.exists() for path in self.receipts)
@@ -97,7 +107,7 @@ class ReleaseHistory:
         rollout = self.pending()
         entries = rollout.receipts.values() if rollout else ()
         begun = {entry["model"]: {"targets": ["local"], **entry} for entry in entries}
-        return self.store.release(versions, begun | self.live())
+        return self.store.release(versions, begun | self.with_unconfigured().live())
 
     def find(self, receipt: dict) -> Release | None:
         """Return the stored release of a receipt; None if it was changed or is not stored."""
@@ -126,43 +136,53 @@ class ReleaseHistory:
             progress(f"  WARNING: {error}; its state is read from the platform itself")
         return DeploymentState(receipt, live, self.pending().snapshot if attempted else None, attempted)
 
-    def before(self) -> Release:
-        """Return the release that was live before the live one; raise SlipwayError without one, or if it was changed.
+    def before(self, alone: bool = False) -> Release:
+        """Return the release that goes back to what was live before; raise SlipwayError without one.
 
-        After a deployment that was interrupted and not taken back, it is the release before that deployment.
+        Models that did not change since then are no part of it. With `alone`, only the models of this history go back.
+        After a deployment that was interrupted and not taken back, it goes back to the state before that deployment.
+        Raises SlipwayError, too, if a stored version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(
                 f"{path} is missing or damaged; `snakemake --cores 1 deploy` writes it again. Nothing was changed"
             )
-        now, rollout = self._numbers(), self.pending()
+        now, rollout = self.serving(), self.pending()
         interrupted = rollout and rollout.action == DEPLOYMENT and rollout.versions != now
-        versions = rollout.before if interrupted else self.store.ledger.before(now)
+        earlier = self._before(now) if alone else self.store.ledger.before(now)
+        versions = rollout.before if interrupted else earlier
         if not versions:
+            these = {name: number for name, number in now.items() if not alone or name in self._names()}
             raise SlipwayError(
-                f"nothing is kept that was live before {in_words(now)}; `deploy.keep_versions` in config.yaml says how "
-                "many versions are. Nothing was changed"
+                f"nothing is kept that was live before {in_words(these)}; `deploy.keep_versions` in config.yaml says "
+                "how many versions are. Nothing was changed"
             )
+        serving = rollout.versions if interrupted else now
+        changed = {name: number for name, number in versions.items() if interrupted or serving.get(name) != number}
         with amended(after=f". {INSTEAD}"):
-            return self.release(versions)
+            release = self.release(changed)
+        return replace(release, withdrawn=tuple(name for name in serving if name not in versions))
+
+    def without(self) -> Release:
+        """Return the release that takes the models of this history out of service."""
+        return Release("local", (), withdrawn=tuple(name for name in self.serving() if name in self._names()))
 
     def begin(self, release: Release, snapshot: dict, action: str) -> None:
         """Record that a stored release is about to replace the state in `snapshot`."""
         rollout, receipts, replaced = self.pending(), {}, {}
+        before = self.serving()
         if action == ROLLBACK:  # a rollback replaces an interrupted deployment, else the live versions
-            replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
-        for path in self.receipts:
-            for part in release.of_model(path.parents[1].name).parts:
-                earlier = replaced.get(part.name, part.number)
-                more = {"rolled_back_from": earlier} if earlier != part.number else {}
-                entry = {"model": part.model, "served_as": part.name, "targets": [], "more": more}
-                receipts.setdefault(path.as_posix(), entry)["targets"].append(part.target)
-        before = self.store.ledger.live() or self._numbers()
-        withdrawn = [path for path in self._on_the_platform() if path.as_posix() not in receipts]
-        for path in withdrawn:
-            progress(f"  {path.parents[1].name}: is no longer served, since it is no part of what is served now")
-        names = [path.as_posix() for path in withdrawn]
-        self.store.ledger.write(rollout=asdict(Rollout(action, release.versions, before, receipts, names, snapshot)))
+            replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else before
+        for part in release.parts:
+            earlier = replaced.get(part.name, part.number)
+            more = {"rolled_back_from": earlier} if earlier != part.number else {}
+            entry = {"model": part.model, "served_as": part.name, "targets": [], "more": more}
+            receipts.setdefault(self._path_of(part.model).as_posix(), entry)["targets"].append(part.target)
+        others = before if self.store.of_all_models else {}
+        after = {name: number for name, number in (others | release.versions).items() if name not in release.withdrawn}
+        there = self.with_unconfigured()
+        withdrawn = [path.as_posix() for path in there.receipts if there._served_as(path) in release.withdrawn]
+        self.store.ledger.write(rollout=asdict(Rollout(action, after, before, receipts, withdrawn, snapshot)))
 
     def restored(self) -> None:
         """Record that the previous state was restored: the rollout has ended."""
@@ -176,11 +196,19 @@ class ReleaseHistory:
         """Record a proven release as live: first its receipts, then history and the rollout's end together."""
         rollout = self.pending()
         written = {file: receipts[entry["model"]] | entry["more"] for file, entry in rollout.receipts.items()}
-        published = dict(self.store.ledger.read()["published"])
+        recorded = self.store.ledger.read()
+        published, models = dict(recorded["published"]), dict(recorded["models"])
         for receipt in receipts.values():
             name, number = receipt["served_as"], str(receipt["number"])
             published[name] = published.get(name, {}) | {number: receipt["published"]}
-        changes = {"rollout": None, "receipts": written, "published": published}
+            models[name] = {"model": receipt["model"], "targets": list(receipt["targets"])}
+        renewed = {receipt["model"] for receipt in written.values()}
+        others = {
+            file: receipt
+            for file, receipt in recorded["receipts"].items()
+            if receipt.get("model") not in renewed and file not in rollout.withdrawn
+        }
+        changes = {"rollout": None, "receipts": others | written, "published": published, "models": models}
         try:
             for file, receipt in written.items():
                 write_json(file, receipt)
@@ -222,6 +250,25 @@ class ReleaseHistory:
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
+    def _served_as(self, path: Path) -> str | None:
+        return (self._receipt(path) or {}).get("served_as")
+
+    def _names(self) -> set[str]:
+        """Return the names that clients use of the models of this history, live or not."""
+        folders = {path.parents[1].name for path in self.receipts}
+        known = self.store.ledger.read()["models"]
+        return {*self._numbers(), *(name for name, entry in known.items() if entry["model"] in folders)}
+
+    def _before(self, now: Versions) -> Versions | None:
+        """Return the live versions with the versions before of the models of this history; None if one has none."""
+        earlier = {name: self.store.ledger.before_of(name, now.get(name)) for name in self._names()}
+        return now | earlier if earlier and all(earlier.values()) else None
+
+    def _path_of(self, model: str) -> Path:
+        """Return the path of a model's receipt on this platform."""
+        first = self.receipts[0]
+        return first.parents[2] / model / first.parent.name / first.name
+
     def _on_the_platform(self) -> list[Path]:
         """Return the existing receipts, also of models that the configuration does not name."""
         existing = [path for path in self.receipts if path.exists() or path.is_symlink()]
@@ -233,5 +280,6 @@ class ReleaseHistory:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}
         found = sorted(first.parents[2].glob(f"*/{first.parent.name}/{first.name}"))
-        known = {path: read_record(path, {"served_as": str}) for path in found if path.absolute() not in configured}
+        others = [path for path in found if path.absolute() not in configured]
+        known = {path: read_record(path, {"served_as": str}) or self._receipt(path) for path in others}
         return [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]

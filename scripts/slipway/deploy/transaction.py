@@ -30,7 +30,7 @@ def deploy(
         checked = look(platform, release, state)
         published = publish(release)
         snapshot = platform.snapshot(release, state)
-        release = history.store.keep(release)
+        release = platform.affected(history.store.keep(release), snapshot)
         history.begin(release, snapshot, action)
         proofs = replace(platform, release, snapshot, history, under_load=action == DEPLOYMENT)
         with amended(
@@ -74,6 +74,8 @@ def replace(
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
     """Return a proof for each part of a ready release. Only with `under_load` its latency is checked under load."""
+    if not release.parts:
+        return []
     targets = dict.fromkeys(part.target for part in release.parts)
     progress(f"  {release.model}: ready; proving it on {', '.join(targets)}")
     with platform.reach(release) as reached:

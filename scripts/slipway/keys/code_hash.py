@@ -81,9 +81,9 @@ class CodeHashes:
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
 
-    def of_source(self, architecture: str) -> dict[str, str]:
-        """Return {file: SHA-256} of the module of an architecture's source, which programs import by name."""
-        return self._of_files(*_files(f"{sources.__name__}.{sources.source_name(architecture)}"))
+    def of_source(self, name: str) -> dict[str, str]:
+        """Return {file: SHA-256} of a source of networks, a module that programs import by name."""
+        return self._of_files(*_files(f"{sources.__name__}.{name}"))
 
     def _of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)

@@ -8,10 +8,13 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.config_models import mistakes_of_model
 from slipway.keys.config_schema import fill_in
+from slipway.keys.weights_files import WEIGHTS_SUFFIXES
 from slipway.manifests.names import as_label
-from slipway.triton.repository.versions import require_no_password
+from slipway.storage.addresses import is_address, require_no_secret
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+# The architecture of published or random weights, if none is named.
+DEFAULT_ARCHITECTURE = "resnet50"
 # {setting's name in earlier versions: its name}
 _RENAMED = {"max_images": "max_samples", "min_images": "min_samples"}
 
@@ -22,7 +25,10 @@ def complete(config: dict) -> dict:
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
     _rename(config)
+    for key, text in _texts(config):  # first of all, since other messages quote texts
+        require_no_secret(key, text)
     fill_in(config)
+    _name_default_architecture(config)
     for mistake in _mistakes(config):
         raise SlipwayError(f"config: {mistake}")
     return config
@@ -51,6 +57,14 @@ def _rename(config: dict) -> None:
             for earlier, name in _RENAMED.items() if isinstance(settings, dict) else ():
                 if earlier in settings and name not in settings:
                     settings[name] = settings.pop(earlier)
+
+
+def _name_default_architecture(config: dict) -> None:
+    """Name, in place, the architecture of each model that has neither `architecture` nor a file with its weights."""
+    for settings in config["models"].values():
+        weights = settings["weights"]
+        if settings["architecture"] is None and not (is_address(weights) or weights.endswith(WEIGHTS_SUFFIXES)):
+            settings["architecture"] = DEFAULT_ARCHITECTURE
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
@@ -126,6 +140,8 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
     words = {(model,): f"`models.{model}`" for model in models}
     words |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
     first: dict[tuple[int, str], str] = {}
+    if "release" in models:
+        yield "`models.release` would have the target deploy_release, which is a rule of the workflow; rename the model"
     for parts, place in words.items():
         label = as_label(*parts)
         earlier = first.setdefault((len(parts), label), place)
@@ -134,8 +150,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Find a password, equal ports, and settings that a platform here would refuse after it stopped another model."""
-    require_no_password(deploy["publish"]["to"] or "")
+    """Find equal ports, and settings that a platform here would refuse after it stopped another model."""
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):

@@ -28,7 +28,7 @@ _OF_PHOTOGRAPHS = {
 def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
     """Yield a sentence for each contradiction in the settings of a model. `key` is their place in the configuration."""
     architecture = settings["architecture"]
-    if ":" not in architecture and architecture.startswith(_DETECTION):
+    if architecture and ":" not in architecture and architecture.startswith(_DETECTION):
         yield (
             f"`{key}.architecture` is {architecture!r}, which selects boxes: each picture has another number of them, "
             "which fits in no batch and no exported graph; let it name a factory whose network returns all boxes and "

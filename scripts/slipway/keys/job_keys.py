@@ -42,14 +42,21 @@ class JobKeys:
     def fetch_weights(self, model: str) -> JobKey:
         """Return the key of the canonical checkpoint, the model's weights as a safetensors file."""
         settings = self.resolved.config["models"][model]
-        checkpoint = self.resolved.checkpoint(model)
         published = {"weights": settings["weights"], **versions("torchvision")}
         return JobKey(
             self._parts.program_with_network("fetch_weights", model),
-            {"checkpoint_sha256": self._parts.content(checkpoint)} if checkpoint else published,
+            self._parts.weights_file(model) or published,
             architecture=settings["architecture"],
             weights_key=settings["weights_key"],
             arguments=json.dumps(settings["arguments"], sort_keys=True),
+        )
+
+    def take_program(self, model: str) -> JobKey:
+        """Return the key of a program, which is taken as it is: the file of `weights`, and its kind."""
+        return JobKey(
+            self._parts.program_with_network("take_program", model),
+            self._parts.weights_file(model),
+            kind=self.resolved.program_kind(model),
         )
 
     def make_contract(self, model: str) -> JobKey:

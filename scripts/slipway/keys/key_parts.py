@@ -10,6 +10,7 @@ from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import CODE, JobKey
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.models.sources import source_name
 
 
 class KeyParts:
@@ -96,6 +97,16 @@ class KeyParts:
         """Return {"public_key_sha256": SHA-256 of the public key for signatures, or None if none is set}."""
         return {"public_key_sha256": self.content(self.resolved.config["deploy"]["signing"]["public_key"])}
 
+    def weights_file(self, model: str) -> dict[str, str]:
+        """Return the part for the file of a model's weights, which is here or in storage; {} without a file.
+
+        A file in storage enters by its address and the storage's fingerprint, since planning downloads nothing.
+        """
+        if address := self.resolved.address(model):
+            return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
+        checkpoint = self.resolved.checkpoint(model)
+        return {"checkpoint_sha256": self.content(checkpoint)} if checkpoint else {}
+
     def content(self, path: str | None) -> str | None:
         """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None
@@ -114,8 +125,11 @@ class KeyParts:
 
     def network(self, model: str) -> dict:
         """Return {"code": {file: SHA-256}} of a model's source and of the user's module that defines its network."""
+        if kind := self.resolved.program_kind(model):
+            return {CODE: self.code_hashes.of_source(kind)}
         architecture = self.resolved.config["models"][model]["architecture"]
-        return {CODE: self.code_hashes.of_source(architecture) | self.code_hashes.of_architecture(architecture)}
+        of_source = self.code_hashes.of_source(source_name(architecture))
+        return {CODE: of_source | self.code_hashes.of_architecture(architecture)}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from slipway.classification.published import as_written, published_weights
+from slipway.core.errors import amended
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 
@@ -17,6 +18,19 @@ def notices(resolved: ResolvedConfig) -> Iterator[str]:
         yield from version_lock.notices(target, built, resolved.config["triton"])
     for model in resolved.models:
         yield from _of_preprocessing(model, resolved.config["models"][model])
+
+
+def storage_notices(resolved: ResolvedConfig) -> Iterator[str]:
+    """Yield a sentence for each file in a storage that cannot be reached, if its fetched copy is used.
+
+    Raises SlipwayError if a file is missing in its storage, or not to be read.
+    """
+    for model in resolved.models:
+        if address := resolved.address(model):
+            with amended(f"config: `models.{model}.weights`: "):
+                planned = resolved.planned_file(address)
+            if planned.notice:
+                yield f"model {model}: {planned.notice}"
 
 
 def _why(resolved: ResolvedConfig, target: str) -> str:

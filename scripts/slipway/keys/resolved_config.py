@@ -4,18 +4,22 @@ This module imports neither PyTorch nor a runtime, so the Snakefile parses in a 
 package metadata, hardware from the operating system.
 """
 
+from functools import cache
+
 from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.keys import precisions, version_lock
 from slipway.keys.optimization_profiles import sizes_of
+from slipway.keys.weights_files import WEIGHTS_SUFFIXES, program_kind
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
+from slipway.storage import fetched
+from slipway.storage.addresses import is_address, local_path
 
 # The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
 
 class ResolvedConfig:
@@ -27,6 +31,8 @@ class ResolvedConfig:
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
+        # Each file in storage is asked for once.
+        self.planned_file = cache(fetched.planned)
 
     def runtime(self, target: str) -> str:
         """Return the runtime of a target. `auto` is TensorRT if TensorRT and a GPU are present, else OpenVINO."""
@@ -140,9 +146,29 @@ class ResolvedConfig:
         return hardware.is_gpu(self.hardware(target))
 
     def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint; None if torchvision provides the weights."""
+        """Return the path of a model's local checkpoint or program; None if torchvision or a storage provides it."""
         weights = self.config["models"][model]["weights"]
-        return weights if weights.endswith(CHECKPOINT_SUFFIXES) else None
+        return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
+
+    def address(self, model: str) -> str | None:
+        """Return the address of a checkpoint or program in storage, such as s3://bucket/best.pth; None without one."""
+        weights = self.config["models"][model]["weights"]
+        return weights if is_address(weights) else None
+
+    def is_program(self, model: str) -> bool:
+        """Return whether the file of a model's weights is a program, which has its network inside."""
+        return self.config["models"][model]["architecture"] is None
+
+    def program_kind(self, model: str) -> str | None:
+        """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
+
+        A file in storage whose name does not tell is taken for TorchScript, until the job has its content.
+        """
+        if not self.is_program(model):
+            return None
+        address = self.address(model)
+        unknown = "torchscript" if address and not address.endswith(".safetensors") else None
+        return program_kind(address or self.checkpoint(model)) or unknown
 
     def lock(self, target: str) -> dict:
         """Return the facts about the TensorRT that will serve a target's engines, for the repository's index.

@@ -12,6 +12,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.triton.client.hosts import is_loopback
 
 
@@ -26,6 +27,7 @@ def resolve(config: dict) -> ResolvedConfig:
     require_files(resolved)
     require_labels(resolved)
     require_weights_keys(resolved)
+    require_programs(resolved)
     return resolved
 
 
@@ -73,12 +75,38 @@ def require_labels(resolved: ResolvedConfig) -> None:
 def require_weights_keys(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
     for model, settings in resolved.config["models"].items():
-        if settings["weights_key"] is not None and resolved.checkpoint(model) is None:
+        if settings["weights_key"] is not None and not (resolved.checkpoint(model) or resolved.address(model)):
             raise SlipwayError(
                 f"config: `models.{model}.weights_key` is {settings['weights_key']!r}, but `weights` is "
                 f"{settings['weights']}, which has one set of weights; name your checkpoint there, or leave "
                 "`weights_key` out"
             )
+
+
+def require_programs(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError unless each model has either an architecture and its weights, or a program alone."""
+    for model, settings in resolved.config["models"].items():
+        path, architecture = resolved.checkpoint(model) or resolved.address(model), settings["architecture"]
+        kind = path and (program_kind(path) or resolved.program_kind(model))
+        if architecture is None:
+            if kind is None:
+                raise SlipwayError(
+                    f"config: `models.{model}` has no `architecture`, and {path} is no program (an exported program "
+                    "(.pt2), a TorchScript archive or an ONNX file) but a state dict, or damaged; add the network that "
+                    "it is of, such as `architecture: resnet50` or `architecture: your.package:factory`"
+                )
+            require_sound(path, kind, f"config: `models.{model}.weights`")
+        elif kind:
+            raise SlipwayError(
+                f"config: `models.{model}.architecture` is {architecture!r}, but {path} is {PROGRAMS[kind]}, which has "
+                f"its network inside; write `weights: {path}` without `architecture`, or name the file of a state dict"
+            )
+        for name in ("arguments", "weights_key") if kind else ():
+            if settings[name]:
+                raise SlipwayError(
+                    f"config: `models.{model}.{name}` is {settings[name]!r}, but {path} is {PROGRAMS[kind]}, which is "
+                    f"served as it is; leave `{name}` out"
+                )
 
 
 def require_precisions(resolved: ResolvedConfig) -> None:

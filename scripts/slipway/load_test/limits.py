@@ -1,6 +1,6 @@
 """The limits for the choice of a configuration, the check of a load test's measurement against them, its batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -20,3 +20,29 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
     largest = chosen["max_batch_size"]
     return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
+
+
+def is_disturbed(row: Mapping[str, Any]) -> bool:
+    """Say whether the windows of a measurement did not agree. Records of earlier versions do not tell."""
+    return row.get("verdict") == "disturbed"
+
+
+def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:
+    """Return a sentence about the points that a load test did not reach or cut short, else None."""
+    bound = f"`load_test.minutes` ({minutes:g})" if minutes else "the time that each point has"
+    gaps = {
+        f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,
+        f"measured in shorter windows than asked, to hold {bound}": [row for row in rows if row.get("shortened")],
+        "disturbed": list(filter(is_disturbed, rows)),
+    }
+    told = [
+        f"{gap}: {', '.join(f'({point_in_words(point)})' for point in points)}"
+        for gap, points in gaps.items()
+        if points
+    ]
+    return "; ".join(told) or None
+
+
+def point_in_words(point: Mapping[str, Any]) -> str:
+    """Return a point of the sweep in words."""
+    return f"{point['precision']}, {configuration_in_words(point)}, {point['concurrency']} in flight"

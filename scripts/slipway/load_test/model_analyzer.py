@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import itertools
 import json
 import math
 import os
@@ -31,6 +32,8 @@ from slipway.triton.server.tritonserver import Installation, Ports, perf_analyze
 ROUNDS_IN_A_WINDOW = 4
 # Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000
+# Model Analyzer's own bound of one run of perf_analyzer.
+LONGEST_S = 600
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
@@ -49,17 +52,23 @@ COLUMNS = {
     "perf_server_queue": ("queue_ms", float),
     "perf_server_compute_infer": ("compute_ms", float),
 }
+# The keys of a row that name the point of the sweep.
+POINT = ("model", "instances", "max_batch_size", "concurrency")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`."""
+    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
+
+    `minutes` bounds the time of all points; None leaves each point to perf_analyzer and Model Analyzer.
+    """
 
     concurrency: list[int]
     instances: list[int]
     max_batch_sizes: list[int]
     requests: int
     stability_percent: float
+    minutes: float | None = None
 
 
 def configuration(
@@ -94,9 +103,10 @@ def configuration(
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
+        "perf_analyzer_max_auto_adjusts": 1,  # more would repeat ten windows ten times, each time with more requests
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),
-        "num_configs_per_model": 1 + math.prod(map(len, grid.values())) if grid else 1,
+        "num_configs_per_model": _variants(sweep),
         "skip_detailed_reports": True,
     }
 
@@ -127,7 +137,20 @@ def window(sweep: Sweep) -> int:
     return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
 
 
-def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None]) -> None:
+def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
+    """Return the points to measure, without repetition, each with the keys of POINT."""
+    swept = itertools.product(models, sweep.instances, sweep.max_batch_sizes, sweep.concurrency)
+    return [dict(zip(POINT, point, strict=True)) for point in swept]
+
+
+def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
+    """Return the variables of the environment that bound the time of Model Analyzer's points."""
+    count = len(models) * _variants(sweep) * len(sweep.concurrency)
+    seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
+    return {keyed_model_analyzer.POINTS: str(count), keyed_model_analyzer.SECONDS: str(seconds)}
+
+
+def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on_line: Callable[[str], None]) -> None:
     """Run Model Analyzer, and pass each line of its output to `on_line`; raise SlipwayError if it fails."""
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
@@ -140,6 +163,7 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
         # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
         env=without_proxies(os.environ)
         | {"NUMBA_DISABLE_CUDA": "1"}
+        | budget
         | owner_variable(workspace.name)
         | {keyed_model_analyzer.NAME: GRPC_HEADER, keyed_model_analyzer.VALUE: key},
         stdout=subprocess.PIPE,
@@ -195,6 +219,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
             "measurement-mode": "count_windows",
             "measurement-request-count": window(sweep),
             "stability-percentage": sweep.stability_percent,
+            "verbose": True,  # prints the throughput of each window
             "input-data": [str(data)],
         },
     }
@@ -219,6 +244,12 @@ def _grid(sweep: Sweep) -> dict[str, list[int]]:
     elif len(instances) == 1:
         sizes = sizes[1:]
     return {"instances": instances, "max_batch_sizes": sizes} if instances else {}
+
+
+def _variants(sweep: Sweep) -> int:
+    """Return the number of configurations of a model that Model Analyzer measures."""
+    grid = _grid(sweep)
+    return 1 + math.prod(map(len, grid.values())) if grid else 1
 
 
 def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:

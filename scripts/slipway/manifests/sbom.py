@@ -45,10 +45,10 @@ def bill(
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
-    told = _told(weights, "origin", "architecture", "arguments", "weights", "parameters")
+    told = _told(weights, "origin", "program", "architecture", "arguments", "weights", "parameters")
     kind = ComponentType.MACHINE_LEARNING_MODEL
     learned = _component(kind, model, f"model:{model}", told, weights["sha256"], version=version)
-    file = _file("weights.safetensors", weights["sha256"], "weights")
+    file = _file("program" if weights.get("program") else "weights.safetensors", weights["sha256"], "weights")
     served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
     _need(bom, workflow, [*made.values(), *served_by])
     _need(bom, learned, [file, workflow])

@@ -15,6 +15,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
 from slipway.models.loading import load
+from slipway.models.programs import load_program
 
 _VERSIONS = "module_versions"
 # The inputs of a network whose record has no "inputs".
@@ -78,10 +79,13 @@ def inputs_record(sample: Tensors) -> dict:
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
 
-    Raises SlipwayError if the weights do not fit the architecture.
+    `weights` may be a program, which has its network inside. Raises SlipwayError if the weights do not fit the
+    architecture.
     """
     from safetensors import safe_open
 
+    if kind := record.get("program"):
+        return load_program(weights, kind)
     inputs = record.get("inputs", _ONE_PICTURE)
     sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
     model = build(record["architecture"], record["arguments"], sample)

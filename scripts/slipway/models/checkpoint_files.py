@@ -132,8 +132,8 @@ def _numpy_values() -> list:
 def _reason(error: Exception) -> str:
     if "TorchScript" in str(error):
         return (
-            "is a TorchScript archive, which holds code and was not loaded; save the model.state_dict() of the network "
-            "that was scripted, best as .safetensors"
+            "is a TorchScript archive, which has its network inside; leave `architecture` out of the model in "
+            "config.yaml, or save the model.state_dict() of the network that was scripted, best as .safetensors"
         )
     # Cut off PyTorch's own advice, which is to trust the file.
     match = re.search(

@@ -1,16 +1,27 @@
 """Run a network on a sample before its outputs are known. It must work, and its answers must be reproducible."""
 
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from slipway.contract.contract import Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
 from slipway.networks.answer_structure import require_finite, tensors_in
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
+
+
+def samples_of(path: Path) -> list[Tensors]:
+    """Return the samples as the network itself takes them: pixels in float32, since the served graph scales them."""
+    return [
+        {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
+        for sample in read_samples(path)
+    ]
 
 
 def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:

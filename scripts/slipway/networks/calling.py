@@ -100,10 +100,24 @@ def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
 
 
 def _parameters(network: torch.nn.Module) -> Mapping[str, inspect.Parameter]:
+    if hasattr(network, "forward_parameters"):
+        return network.forward_parameters
+    if isinstance(network, torch.jit.ScriptModule):
+        return _parameters_of_schema(network.forward.schema)
     try:
         return inspect.signature(network.forward).parameters
     except (TypeError, ValueError):  # code without a signature, such as a module of another library
         return {"inputs": inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)}
+
+
+def _parameters_of_schema(schema: torch.FunctionSchema) -> dict[str, inspect.Parameter]:
+    kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    return {
+        argument.name: inspect.Parameter(
+            argument.name, kind, default=argument.default_value if argument.has_default_value() else empty
+        )
+        for argument in schema.arguments[1:]  # the first one is the module itself
+    }
 
 
 def _why_unknown(unknown: list[str], names: Sequence[str], parameters: list[str], required: list[str]) -> str:

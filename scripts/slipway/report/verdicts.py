@@ -2,10 +2,10 @@
 
 from slipway.benchmark import metric
 from slipway.benchmark.agreement import figures_in_words
-from slipway.benchmark.comparison import PYTORCH
-from slipway.benchmark.timing import disturbance
+from slipway.benchmark.comparison import PYTORCH, ratio_in_words
+from slipway.benchmark.rounds import DISTURBED, is_no_difference
 from slipway.classification.reporting import proof_in_words
-from slipway.load_test.limits import configuration_in_words
+from slipway.load_test.limits import configuration_in_words, is_disturbed
 from slipway.report.measurements import Measurements, Target
 
 # "open": the measurements do not decide it.
@@ -51,27 +51,35 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
 def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
     """Return the verdict on the served engine's speed relative to PyTorch's in the same job.
 
-    It is "yes" if the latency is lower than PyTorch's, and "open" if the measurement was disturbed.
+    It is "yes" if the latency is lower than PyTorch's, and "no" if it is higher. It is "open" if the measurement was
+    disturbed, or shows no difference.
     """
     batched = evidence.contract.batched
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
-    latency = measured["latency_over_pytorch"]
+    latency, latency_interval = measured["latency_over_pytorch"], measured.get("interval")
     rate = target.benchmark["best_throughput_ratios"][engine][PYTORCH]
+    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(PYTORCH)
     smallest, best = (
         (f" at batch {target.benchmark['tutorial']['batch']}", " at the best batch") if batched else ("", "")
     )
     text = (
-        f"{latency:.2f} of PyTorch's latency{smallest}, {rate:.2f} times its inferences/s{best}; "
+        f"{ratio_in_words(latency, latency_interval)} of PyTorch's latency{smallest}, "
+        f"{ratio_in_words(rate, rate_interval)} times its inferences/s{best}; "
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
-    if disturbed := disturbance(target.benchmark["environment"]):
-        return OPEN, f"{text}; but {disturbed}"
+    if latency_interval and latency_interval["verdict"] == DISTURBED:
+        return OPEN, f"{text}; but other work disturbed the measurement: measure again on a quiet machine"
+    if latency_interval and is_no_difference(latency_interval):
+        return OPEN, text
     return YES if latency < 1 else NO, text
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:
-    """Return the verdict "yes" with the chosen configuration's throughput and latency under load, and its limits."""
+    """Return the verdict with the chosen configuration's throughput and latency under load, and its limits.
+
+    It is "yes", or "open" if the measurement was disturbed.
+    """
     measured, limits = target.selection["measured"], target.selection["limits"]
     limit = f"at most {limits['p99_ms']:g} ms"
     memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""
@@ -79,4 +87,6 @@ def how_busy_may_it_be(target: Target) -> Verdict:
         f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms "
         f"({limit}{memory}) with {measured['concurrency']} in flight, {configuration_in_words(measured)}"
     )
+    if is_disturbed(measured):
+        return OPEN, f"{text}; but other work disturbed the load test: test again on a quiet machine"
     return YES, text

@@ -1,13 +1,14 @@
 """The only interface between rules or Snakefile and the code that depends on Snakemake's internals."""
 
 import atexit
+import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import ancient, flag, report
+from snakemake.io import ancient, flag, is_flagged, report
 from snakemake.io import expand as expand_paths
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
@@ -22,7 +23,7 @@ from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancie
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
 from slipway.snakemake_hooks.layout import SNAKEMAKE
-from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only, targets_of
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
@@ -117,6 +118,16 @@ class Hooks:
                 "rules/engine.smk"
             )
 
+    def require_targets(self) -> None:
+        """Raise WorkflowError with the nearest rules if a target of the command is neither a rule nor a path."""
+        names = {rule.name: not rule.has_wildcards() for rule in self._workflow.rules}
+        for target in targets_of(sys.argv) if self.plans else []:
+            if "/" in target or target in names or Path(target).exists():
+                continue
+            nearest = difflib.get_close_matches(target, [name for name, is_target in names.items() if is_target])
+            meant = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+            raise WorkflowError(f"there is no target {target}{meant} `snakemake --list-target-rules` shows them all")
+
     def complete_rules(self, conda: str) -> None:
         """Give each rule with a program a log, and `conda` as its environment, unless the rule names its own.
 
@@ -133,18 +144,19 @@ class Hooks:
                 rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
     def list_rules(self) -> list[dict]:
-        """Return {"name", "outputs", "program", "uses"} of each rule.
+        """Return {"name", "outputs", "program", "uses"} of each rule. Temporary outputs are left out.
 
-        "uses" are the names that the rule's function for `settings` uses.
+        "uses" are the names that the rule's function for `settings` uses. The rules for one model are left out.
         """
         return [
             {
                 "name": rule.name,
-                "outputs": [str(output) for output in rule.output],
+                "outputs": [str(output) for output in rule.output if not is_flagged(output, "temp")],
                 "program": Path(rule.input.get("program", "")).stem,
                 "uses": rule.params.settings.__code__.co_names if "settings" in rule.params.keys() else [],  # noqa: SIM118
             }
             for rule in self._workflow.rules
+            if not str(rule.snakefile).endswith("/one_model.smk")
         ]
 
     # Around the run

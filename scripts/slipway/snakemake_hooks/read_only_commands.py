@@ -11,7 +11,9 @@ from snakemake.cli import parse_args
 # Rules that print a state and make no artifact.
 _TELLING = {"status"}
 # Rules that need what is deployed, and no file that the configuration names.
-_OPERATING = _TELLING | {"rollback", "undeploy"}
+_OPERATING = _TELLING | {"rollback", "undeploy", "prune"}
+# How the names of their rules for one model begin.
+_OPERATING_ONE = ("rollback_", "undeploy_")
 # Snakemake's options that print something about the workflow instead of running it.
 PRINTING = (
     *("dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"),
@@ -31,7 +33,14 @@ def is_read_only(command: Sequence[str]) -> bool:
 
 def builds_nothing(command: Sequence[str]) -> bool:
     """Return whether `command` (program name first) runs only rules that operate what is deployed."""
-    return _runs_only(_OPERATING, _parsed(command))
+    chosen = _parsed(command)
+    of_one = {target for target in chosen.targets if target.startswith(_OPERATING_ONE)}
+    return _runs_only(_OPERATING | of_one, chosen)
+
+
+def targets_of(command: Sequence[str]) -> list[str]:
+    """Return the targets that a command (program name first) names."""
+    return list(_parsed(command).targets)
 
 
 def _runs_only(rules: set[str], chosen: argparse.Namespace) -> bool:

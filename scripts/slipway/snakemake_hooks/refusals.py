@@ -13,7 +13,9 @@ from slipway.core.errors import SlipwayError
 # Snakemake's text for an error raised by an input, params or resources function.
 _IN_A_FUNCTION = re.compile(r"Error:\n\s*(?:Slipway|Workflow)Error:\s+(?P<sentence>.*?)\nWildcards:", re.DOTALL)
 # Snakemake's text for an error raised while it reads a Snakefile.
-_IN_A_SNAKEFILE = re.compile(r'WorkflowError in file "[^"\n]*\.smk", line \d+:\n(?P<sentence>.*)', re.DOTALL)
+_IN_A_SNAKEFILE = re.compile(
+    r'WorkflowError in file "[^"\n]*(?:\.smk|Snakefile)", line \d+:\n(?P<sentence>.*)', re.DOTALL
+)
 _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 

@@ -19,6 +19,8 @@ _NAMES = {
     "triton_release": "Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
+    "fingerprint": "weights in storage",
+    "address": "address of the weights",
     "meaning": "what the outputs mean",
     "signed_by": "signing key",
     "publication": "what was published is gone or damaged: publication",

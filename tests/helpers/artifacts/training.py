@@ -17,15 +17,15 @@ WEIGHTS = "a" * 64
 class Training:
     """What a training gives: an engine of its own weights in a model repository, its index and its golden logits."""
 
-    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000):
+    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000, name="tiny"):
         folder.mkdir()
         tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
         key = tiny.engine.record["key"]
         key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
-        self.results = folder
-        self.folder, self.index = folder / "cpu" / "repository" / "tiny", folder / "cpu" / "repository.json"
+        self.results, self.name = folder, name
+        self.folder, self.index = folder / "cpu" / "repository" / name, folder / "cpu" / "repository.json"
         self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
-        served = served_model("tiny", tiny.engine, tiny.contract, 4, instances)
+        served = served_model(name, tiny.engine, tiny.contract, 4, instances)
         write_model(self.folder, served, tiny.engine, tiny.labels)
         self.input = tiny.batch
         self.logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
@@ -35,7 +35,7 @@ class Training:
     def write_index(self, key, p99_limit_ms):
         index = {
             "origin": "checkpoint",
-            "name": "tiny",
+            "name": self.name,
             "chain": {"weights_sha256": WEIGHTS, "engine_files": {}},
             "engine_key": key,
             "accuracy_limits": LIMITS,
@@ -61,8 +61,9 @@ class Training:
 
 def options(place, training, *more):
     """Put a training into a workplace; return the options of deploy.py that serve it at the workplace's `served_at`."""
-    training.put_into(place.path(RESULTS))
+    results = f"results/{training.name}"
+    training.put_into(place.path(results))
     return [
-        *("--results", RESULTS, "--target", "cpu", "--grpc-port", place.served_at.grpc),
+        *("--results", results, "--target", "cpu", "--grpc-port", place.served_at.grpc),
         *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
     ]

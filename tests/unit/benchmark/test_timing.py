@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from slipway.benchmark.timing import distribution, disturbance, sample_latency, thin, warm_up
+from slipway.benchmark.timing import Effort, distribution, sample_latency, thin, warm_up
 
 
 def test_percentiles_of_known_samples():
@@ -20,9 +22,9 @@ def test_the_order_of_samples_does_not_matter():
     assert distribution([5.0, 1.0, 3.0]) == distribution([1.0, 3.0, 5.0])
 
 
-def test_one_sample_is_each_percentile():
+def test_one_sample_is_the_median_and_carries_no_other_percentile():
     found = distribution([2.5])
-    assert found["p50_ms"] == found["p99_ms"] == found["min_ms"] == 2.5
+    assert found == {"count": 1, "mean_ms": 2.5, "min_ms": 2.5, "p50_ms": 2.5}
 
 
 @pytest.mark.parametrize("minimum", [1, 2, 20])
@@ -37,9 +39,21 @@ def test_time_left_takes_more_than_the_minimum():
     assert len(sample_latency(lambda: None, seconds=0.02, minimum=1)) > 1
 
 
-def test_warm_up_calls_at_least_twice():
+def test_the_minimum_has_a_bound_in_time():
+    assert 1 <= len(sample_latency(lambda: time.sleep(0.02), 0, minimum=1000, longest_seconds=0.05)) < 5
+
+
+def test_a_call_that_takes_longer_than_all_time_is_measured_once():
+    assert len(sample_latency(lambda: time.sleep(0.02), seconds=0.01, minimum=9, longest_seconds=0.01)) == 1
+
+
+def test_a_round_has_its_part_of_the_effort():
+    assert Effort(4, 1, 21, 20).of_a_round(5) == Effort(0.8, 0.2, 5, 4)
+
+
+def test_warm_up_calls_at_least_once():
     calls = []
-    assert warm_up(lambda: calls.append(1), seconds=0) == len(calls) == 2
+    assert warm_up(lambda: calls.append(1), seconds=0) == len(calls) == 1
 
 
 def test_the_tail_of_many_samples():
@@ -47,8 +61,14 @@ def test_the_tail_of_many_samples():
     assert found["p99_9_ms"] == 999
 
 
-def test_the_tail_of_few_samples_is_next_to_their_maximum():
-    assert distribution([1.0] * 9 + [2.0])["p99_9_ms"] == pytest.approx(2, abs=0.01)
+@pytest.mark.parametrize(
+    ("count", "carried"),
+    [(9, ["p50"]), (10, ["p50", "p90"]), (99, ["p50", "p90", "p95"]), (100, ["p50", "p90", "p95", "p99"])],
+)
+def test_percentiles_go_only_as_far_as_the_samples_carry_them(count, carried):
+    assert [name for name in distribution([1.0] * count) if name.startswith("p")] == [f"{name}_ms" for name in carried]
+    assert "p99_9_ms" in distribution([1.0] * 1000)
+    assert "p99_9_ms" not in distribution([1.0] * 999)
 
 
 def test_few_samples_are_all_kept():
@@ -58,9 +78,3 @@ def test_few_samples_are_all_kept():
 def test_many_samples_are_thinned_evenly_in_their_order():
     assert thin(range(101), limit=5) == [0, 25, 50, 75, 100]
     assert len(thin(range(2001), limit=2000)) == 2000
-
-
-@pytest.mark.parametrize(("load", "told"), [(2.9, None), (3.1, "load average 3.1 on 2 cores")])
-def test_a_load_beyond_the_workflows_own_is_told(load, told):
-    found = disturbance({"load_average_1min": load, "threads": 2})
-    assert (found is None) if told is None else (told in found)

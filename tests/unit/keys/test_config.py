@@ -256,7 +256,7 @@ MISTAKES = {
         "'resnet51'",
         ["must be a torchvision classifier", "package.module:factory"],
     ),
-    "weights of another kind": (model(weights="model.onnx"), "`models.m.weights`", "'model.onnx'", [".safetensors"]),
+    "weights of another kind": (model(weights="model.h5"), "`models.m.weights`", "'model.h5'", [".safetensors"]),
     "unknown precision": (target(precisions=["fp12"]), "`targets.cpu.precisions", "'fp12'", ["fp32", "bf16"]),
     "precision without a list": (target(precisions="fp32"), "`targets.cpu.precisions`", "'fp32'", ["auto", "list"]),
     "unknown runtime": (target(runtime="tensorflow"), "`targets.cpu.runtime`", "'tensorflow'", ["openvino", "auto"]),

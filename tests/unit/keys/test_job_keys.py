@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import uuid
 from importlib import metadata
 
+import fsspec
 import pytest
 from helpers.artifacts.configured import ARM_WITH_BF16, WITH_BF16, job_keys, resolved, tensorrt_target
 from helpers.artifacts.published import key_pair
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
     path = tmp_path / name
     path.touch()
-    found = resolved(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
+    found = resolved(
+        models={"a": {"architecture": "resnet18", "weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}}
+    )
     assert found.checkpoint("a") == str(path)
     assert found.checkpoint("b") is None
     assert found.checkpoint("c") is None
@@ -29,11 +33,29 @@ def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
 def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
     for name, content in {"my.pth": b"1", "copy.pth": b"1", "new.pth": b"2"}.items():
         (tmp_path / name).write_bytes(content)
-    models = {path.stem: {"weights": str(path)} for path in tmp_path.glob("*.pth")}
+    models = {path.stem: {"architecture": "resnet18", "weights": str(path)} for path in tmp_path.glob("*.pth")}
     found = job_keys(models=models | {"b": {"weights": "IMAGENET1K_V1"}})
     assert repr(found.fetch_weights("my")) == repr(found.fetch_weights("copy")) != repr(found.fetch_weights("new"))
     assert "checkpoint_sha256" not in found.fetch_weights("b")
     assert found.fetch_weights("b")["weights"] == "IMAGENET1K_V1"
+
+
+def test_a_checkpoint_in_storage_enters_by_its_address_and_what_the_storage_says_of_its_content():
+    files, address = fsspec.filesystem("memory"), f"memory://{uuid.uuid4().hex}/best.pth"
+    files.pipe_file(address, b"1")
+    models = {name: {"weights": address} for name in ("one", "two")}
+    before = job_keys(models=models)
+    assert before.fetch_weights("one") == before.fetch_weights("two")
+    assert before.fetch_weights("one")["address"] == address
+    files.pipe_file(address, b"22")
+    assert before.fetch_weights("one") == before.fetch_weights("two")  # asked once
+    assert job_keys(models=models).fetch_weights("one") != before.fetch_weights("one")
+
+
+def test_a_checkpoint_by_its_file_address_is_a_local_one(tmp_path):
+    (tmp_path / "my.pth").write_bytes(b"1")
+    found = job_keys(models={"a": {"weights": f"file://{tmp_path}/my.pth"}, "b": {"weights": f"{tmp_path}/my.pth"}})
+    assert found.fetch_weights("a") == found.fetch_weights("b")
 
 
 def test_photographs_enter_by_what_the_folder_holds(photographs):
@@ -224,4 +246,12 @@ def test_another_private_key_in_the_same_file_signs_anew(tmp_path):
 def test_a_password_in_an_address_is_refused_and_not_shown():
     with pytest.raises(SlipwayError, match="holds a password") as caught:
         resolved(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["weights", "samples", "labels", "wieghts"])
+def test_a_secret_in_an_address_of_a_model_is_shown_in_no_message(name):
+    signed = "https://bucket.host/best.txt?X-Amz-Signature=hunter2"
+    with pytest.raises(SlipwayError, match=rf"`models\.m\.{name}` holds a password, token or signature") as caught:
+        resolved(models={"m": {name: signed}})
     assert "hunter2" not in str(caught.value)

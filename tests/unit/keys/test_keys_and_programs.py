@@ -17,6 +17,7 @@ IN_OUT = "--output o --record r"
 OPTIONS_OF = {
     "sample_inputs": ("sample_inputs", IN_OUT, ("m",)),
     "fetch_weights": ("fetch_weights", f"{IN_OUT} --samples s", ("m",)),
+    "take_program": ("take_program", f"{IN_OUT} --samples s --checkpoint f", ("p",)),
     "make_contract": (
         "make_contract",
         "--weights w --weights-record r --samples s --samples-record s --contract c --interface i --labels l",
@@ -104,7 +105,13 @@ def test_every_rule_of_the_plan_has_a_program_here():
 def test_a_program_reads_its_key(rule, photographs):
     program, others, wildcards = OPTIONS_OF[rule]
     published = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}}
-    settings = getattr(job_keys(calibration={"images": str(photographs)}, deploy=published), rule)(*wildcards)
+    Path("program.onnx").touch()
+    keys = job_keys(
+        models={"m": {}, "p": {"weights": "program.onnx"}},
+        calibration={"images": str(photographs)},
+        deploy=published,
+    )
+    settings = getattr(keys, rule)(*wildcards)
     assert settings.pop("code")
     module = importlib.import_module(program)
     read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))

@@ -91,5 +91,5 @@ def test_model_analyzer_ends_with_the_load_test(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        model_analyzer.run({}, tmp_path, "key", interrupt)
+        model_analyzer.run({}, tmp_path, "key", {}, interrupt)
     assert not [child for child in psutil.Process().children() if str(program) in child.cmdline()]

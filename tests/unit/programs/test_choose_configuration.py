@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from choose_configuration import choose, main, parse_arguments
+from choose_configuration import choose, main, parse_arguments, reason_of
 from slipway.core.errors import SlipwayError
 
 
@@ -34,6 +34,31 @@ def test_the_cheaper_of_equals_is_chosen():
 def test_beyond_ten_percent_the_faster_is_chosen():
     dear, cheap = row(100, instances=2), row(89.9, instances=1)
     assert choose([dear, cheap], 1000, None) is dear
+
+
+def windowed(windows, verdict="steady", **others):
+    return row(sum(windows) / len(windows), windows_per_s=windows, verdict=verdict, **others)
+
+
+BEST = windowed([90.0, 100.0, 110.0], instances=2)
+
+
+def test_an_order_within_the_noise_of_the_windows_is_no_order():
+    overlapping, apart = windowed([70.0, 80.0, 91.0]), windowed([70.0, 80.0, 89.0])
+    assert choose([BEST, overlapping], 1000, None) is overlapping
+    assert "within the noise of the most that any configuration answers under the limits (100.0/s by fp32, 2 " in (
+        reason_of(overlapping, BEST)
+    )
+    assert choose([BEST, apart], 1000, None) is BEST
+
+
+def test_what_is_disturbed_does_not_win_by_its_noise():
+    noisy = windowed([20.0, 30.0, 200.0], verdict="disturbed")
+    assert choose([BEST, noisy], 1000, None) is BEST
+    assert "disturbed" not in reason_of(BEST, BEST)
+    assert "disturbed the measurement of fp32, 1 instance(s), batches up to 8, 4 in flight: test again" in (
+        reason_of(noisy, noisy)
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import load_test
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.load_test.keyed_model_analyzer import OVER
+from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.ownership import require_own_listeners
@@ -31,7 +33,10 @@ MEASURED = {
     "queue_ms": 0.1,
     "compute_ms": 0.5,
 }
-PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
+POINT = "m_fp32_config_0/4"
+PEAKS = {POINT: {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
+AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False}
+SWEEP = Sweep([1, 4], [1, 2], [8], requests=30, stability_percent=20, minutes=2)
 
 
 @pytest.fixture
@@ -62,16 +67,61 @@ def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, p
     assert tiny.engine.path.name in str(caught.value)
 
 
+class Memory:
+    """What of PeakMemory the narrator names the phase of, and its peaks."""
+
+    phase, peaks = "", PEAKS
+
+
+def narrator(require_own=lambda: None):
+    return load_test.Narrator(Memory(), require_own, windows={POINT: AGREEING})
+
+
+def described(tiny, told=None, on_gpu=False):
+    return load_test.describe(MEASURED, {"m_fp32": tiny.engine}, told or narrator(), 2, SWEEP, on_gpu)
+
+
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
-    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, PEAKS, instances=2, on_gpu=False)
+    row = described(tiny)
     assert (row["precision"], row["instances"], row["memory_mb"]) == ("fp32", 2, 150)
     assert "gpu_memory_mb" not in row
 
 
 @pytest.mark.parametrize(("peaks", "seen"), [(PEAKS, 700), ({}, None)])
 def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(tiny, peaks, seen):
-    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, peaks, instances=2, on_gpu=True)
-    assert row["gpu_memory_mb"] == seen
+    told = narrator()
+    told.memory.peaks = peaks
+    assert described(tiny, told, on_gpu=True)["gpu_memory_mb"] == seen
+
+
+@pytest.mark.parametrize(
+    ("windows", "spread", "verdict"),
+    [
+        (AGREEING, 10, "steady"),
+        (AGREEING | {"windows_per_s": [100.0, 130.0]}, 30, "disturbed"),
+        (AGREEING | {"unstable": True}, 10, "disturbed"),
+        (AGREEING | {"windows_per_s": []}, None, "disturbed"),
+    ],
+)
+def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(tiny, windows, spread, verdict):
+    told = narrator()
+    told(load_test.REPORT + json.dumps(windows))
+    told.windows[POINT] = told.windows.pop("")
+    row = described(tiny, told)
+    assert (row["spread_percent"], row["verdict"]) == (spread, verdict)
+
+
+def test_points_without_figures_are_named(tiny):
+    rows = [described(tiny) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
+    missing = load_test.not_measured(rows, {"m_fp32": tiny.engine}, SWEEP)
+    assert [(point["precision"], point["instances"], point["concurrency"]) for point in missing] == [
+        ("fp32", 1, 4),
+        ("fp32", 2, 4),
+    ]
+    words = gaps_in_words(missing, rows, SWEEP.minutes)
+    assert "not measured, since `load_test.minutes` (2) did not suffice" in words
+    assert "fp32, 2 instance(s), batches up to 8, 4 in flight" in words
+    assert "disturbed" not in words
 
 
 def test_the_instances_are_those_of_the_variants_configuration(tmp_path):
@@ -109,41 +159,43 @@ def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native
 
 
 def test_the_table_has_a_column_a_figure(tmp_path, tiny):
-    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, PEAKS, instances=2, on_gpu=True)
+    row = described(tiny, on_gpu=True)
     load_test.write_table(tmp_path / "t.csv", [row, row])
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
-    assert rows[0] == {name: str(value) for name, value in row.items()}
-
-
-class Memory:
-    """What of PeakMemory the narrator names the phase of."""
-
-    phase = ""
+    assert rows[0] == {name: str(value) for name, value in row.items() if name != "windows_per_s"}
 
 
 def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
-    memory = Memory()
-    narrate = partial(load_test.narrate, memory, lambda: None)
+    narrate = narrator()
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
-    assert memory.phase == "m_fp16_config_0/64"
+    assert narrate.memory.phase == "m_fp16_config_0/64"
     narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
-    assert memory.phase == ""
+    assert narrate.memory.phase == ""
 
 
 def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.free(), grpc=other.getsockname()[1])
-        narrate = partial(load_test.narrate, Memory(), partial(require_own_listeners, ports))
+        narrate = narrator(partial(require_own_listeners, ports))
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
             narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
 
 
-def test_a_point_that_never_became_stable_is_told(capsys):
-    load_test.narrate(Memory(), lambda: None, "[Model Analyzer] no valid requests recorded within time interval")
-    assert "not measured: no valid requests" in capsys.readouterr().err
+@pytest.mark.parametrize("minutes", [2, None])
+def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(tmp_path, tiny, monkeypatch, minutes):
+    def run(*arguments):
+        arguments[-1](f"{OVER}\n")
+        raise SlipwayError("Model Analyzer ended with exit code 1")
+
+    monkeypatch.setattr(load_test.model_analyzer, "configuration", lambda *_: {})
+    monkeypatch.setattr(load_test.model_analyzer, "run", run)
+    server = Installation("t", native_backends=True, folder=tmp_path)
+    with pytest.raises(SlipwayError, match="measured no configuration in") as caught:
+        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, replace(SWEEP, minutes=minutes), on_gpu=False)
+    assert ("`load_test: {minutes: 8, requests: 5, " in str(caught.value)) == (minutes is not None)
 
 
 def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):

@@ -16,10 +16,10 @@ CPU = "A CPU [avx2] x4"
 def rendered(tmp_path):
     """Return a function that renders a load test, and returns the texts of summary and detail."""
 
-    def render(origin="checkpoint", p99_limit_ms=2000):
+    def render(origin="checkpoint", p99_limit_ms=2000, **more):
         rows = load_rows(["fp32", "int8"], on_gpu=False)
         engines = {name: key(name, "openvino", CPU) for name in ("fp32", "int8")}
-        tested = {"origin": origin, "engines": engines, "measurements": rows, "batched": True}
+        tested = {"origin": origin, "engines": engines, "measurements": rows, "batched": True, **more}
         tested |= {"inputs": ["input uint8 (batch, 3, 224, 224)"]}
         write_json(tmp_path / "load.json", tested | {"server": {"native_backends": False}})
         (tmp_path / "plots" / "a").mkdir(parents=True)
@@ -53,3 +53,11 @@ def test_a_violated_limit_and_random_weights_are_told(rendered):
     _, summary, _ = rendered(origin="rehearsal", p99_limit_ms=0.001)
     assert "Rows in red exceed a limit" in summary
     assert "Rehearsal" in summary
+
+
+def test_points_that_the_time_did_not_reach_are_told(rendered):
+    point = {"precision": "int8", "instances": 2, "max_batch_size": 8, "concurrency": 64}
+    _, *texts = rendered(minutes=2, not_measured=[point])
+    for text in texts:
+        assert "`load_test.minutes` (2) did not suffice" in text
+        assert "(int8, 2 instance(s), batches up to 8, 64 in flight)" in text

@@ -12,11 +12,13 @@ from helpers.models import parts
 import rollback
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy import ledger
 from slipway.deploy.local import platform as local
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.release import Part
+from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DEPLOYMENT, ROLLBACK, ReleaseHistory, Rollout
 from slipway.deploy.release_store import ReleaseStore
+from slipway.snakemake_hooks import surviving_jobs
 from slipway.triton.client.ports import Ports
 
 
@@ -56,7 +58,7 @@ def test_a_damaged_receipt_is_told_and_nothing_changes(options, content):
 
 def test_a_port_that_another_server_took_since_is_told(options, ports, monkeypatch):
     index = {"name": "m_trt", "engine_key": {"runtime": "openvino"}}
-    monkeypatch.setattr(ReleaseHistory, "before", lambda _: parts.release(parts.part(index)))
+    monkeypatch.setattr(ReleaseHistory, "before", lambda *_: parts.release(parts.part(index)))
     with (
         socket.create_server((ports.host, ports.grpc)),
         pytest.raises(SlipwayError, match=f"port {ports.grpc} on 127.0.0.1 is taken by process .* nothing was changed"),
@@ -64,38 +66,70 @@ def test_a_port_that_another_server_took_since_is_told(options, ports, monkeypat
         rollback.main(options)
 
 
-def test_of_several_models_only_what_changed_goes_back(tmp_path, monkeypatch, capsys):
-    """The models are live together on one server; `c` was not, before."""
+@pytest.fixture
+def server_of_three(tmp_path, monkeypatch):
+    """Return a function for the history of some models; `a`, `b` and `c` are live on one server."""
     monkeypatch.chdir(tmp_path)
     live = {"a": 1, "b": 2, "c": 1}
-    files = [tmp_path / name / "deploy" / "receipt.json" for name in live]
-    receipts = {name: local_receipt(name, number, served_as=name) for name, number in live.items()}
-    for file, receipt in zip(files, receipts.values(), strict=True):
-        write_json(file, receipt)
-    history = ReleaseHistory(ModelStore(tmp_path / "state"), files)
+    store = ModelStore(tmp_path / "state")
     for versions in ({"a": 1, "b": 1, "gone": 1}, live):
-        history.store.ledger.went_live(versions)
-    for name in live:
+        store.ledger.went_live(versions, models={"gone": {"model": "gone", "targets": ["cpu"]}}, last=live)
+    for name, number in live.items():
+        write_json(tmp_path / name / "deploy" / "receipt.json", local_receipt(name, number, served_as=name))
+    for name in (*live, "gone"):
         write_json(tmp_path / f"{name}.json", {"name": name})
     stored = lambda _, name, number: Part(name, "", tmp_path, tmp_path / f"{name}.json", tmp_path, number=number)  # noqa: E731
     monkeypatch.setattr(ModelStore, "published", stored)
+    return lambda *names: ReleaseHistory(store, [tmp_path / name / "deploy" / "receipt.json" for name in names])
+
+
+def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypatch, capsys):
+    """The models are live together on one server; `c` was not, before, and `gone` was taken out since."""
+    history = server_of_three("a", "b", "c")
     release = history.before()
-    assert release.versions == {"a": 1, "b": 1}
+    assert (release.versions, release.withdrawn) == ({"b": 1, "gone": 1}, ("c",))
 
     history.begin(release, {}, ROLLBACK)
     begun = history.pending()
-    assert (begun.versions, begun.before) == ({"a": 1, "b": 1}, live)
+    assert (begun.versions, begun.before) == ({"a": 1, "b": 1, "gone": 1}, {"a": 1, "b": 2, "c": 1})
     more = {entry["model"]: entry["more"] for entry in begun.receipts.values()}
-    assert more == {"a": {}, "b": {"rolled_back_from": 2}}
-    assert begun.withdrawn == [files[2].as_posix()]
+    assert more == {"gone": {}, "b": {"rolled_back_from": 2}}
+    assert begun.withdrawn == [history.receipts[2].as_posix()]
     found = SimpleNamespace(history=history, live_platform=lambda: None)
-    monkeypatch.setattr(rollback, "deploy", lambda *_: {name: {"number": 1} for name in ("a", "b")})
-    monkeypatch.setattr(rollback, "announce", lambda _: None)
-    rollback.roll_back(found, release, {}, 3)
+    receipts = {name: {"served_as": name, "number": 1} for name in ("gone", "b")}
+    monkeypatch.setattr(rollback, "deploy", lambda *_: receipts)
+    rollback.roll_back(found, release, {}, 3, [path.parents[1] for path in history.receipts])
     said = capsys.readouterr().err
     assert "a: version 1 as before" in said
     assert "b: version 2 -> 1" in said
     assert "c: was not served before" in said
+    assert "gone: version 1, which was taken out of service since, is live again" in said
+    assert "gone is not in this configuration: its next deployment takes it out of service again" in said
+
+
+def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):
+    release = server_of_three("b").before(alone=True)
+    assert (release.versions, release.withdrawn) == ({"b": 1}, ())
+    history = server_of_three("gone")
+    release = history.before(alone=True)
+    assert (release.versions, release.withdrawn) == ({"gone": 1}, ())
+    history.begin(release, {}, ROLLBACK)
+    assert history.pending().versions == {"a": 1, "b": 2, "c": 1, "gone": 1}
+    with pytest.raises(SlipwayError, match=r"^nothing is kept that was live before c version 1; .*Nothing was changed"):
+        server_of_three("c").before(alone=True)
+
+
+def test_the_deployments_of_one_run_of_snakemake_are_one_step(tmp_path, monkeypatch):
+    assert ledger.RUN == surviving_jobs.VARIABLE
+    record = ledger.Ledger(tmp_path / "live.json")
+    for run, live in [("1", {"a": 1}), ("1", {"a": 1, "b": 1}), ("2", {"a": 2, "b": 1}), ("2", {"a": 2, "b": 2})]:
+        monkeypatch.setenv(ledger.RUN, run)
+        record.went_live(live)
+    assert record.before(record.live()) == {"a": 1, "b": 1}
+    record.rolled_back(record.live(), {"a": 1, "b": 1})
+    assert record.read()["live"] == [{"a": 1, "b": 1}]
+    record.went_live({"a": 3, "b": 1})
+    assert record.before(record.live()) == {"a": 1, "b": 1}
 
 
 # In a cluster, each model by itself
@@ -117,8 +151,8 @@ def kept(results, *live, rolled_back=()):
 @pytest.fixture
 def back_to(monkeypatch):
     """Return a function that says which version a history goes back to."""
-    monkeypatch.setattr(ReleaseStore, "release", lambda _, versions, __: versions)
-    return lambda history: next(iter(history.before().values()))
+    monkeypatch.setattr(ReleaseStore, "release", lambda _, versions, __: Release("kubernetes", (), record=versions))
+    return lambda history: next(iter(history.before().record.values()))
 
 
 def test_the_version_that_was_live_before_is_gone_back_to(tmp_path, back_to):

@@ -1,11 +1,10 @@
-"""Which receipts are withdrawn: those of models that this checkout's server had and that config.yaml has no longer."""
+"""Which receipts `undeploy` removes: also those of models that the server has and config.yaml has no longer."""
 
 import pytest
 from helpers.models import parts
 
 import undeploy
 from slipway.core.artifacts import write_json
-from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
 
@@ -21,15 +20,6 @@ def place(tmp_path, monkeypatch):
         for kind in ("models", "published"):
             (tmp_path / f"results/.server/{kind}/{model}_trt/1").mkdir(parents=True)
     return tmp_path
-
-
-def test_a_model_that_is_named_no_longer_was_dropped(place):
-    store = ModelStore(place / "results/.server")
-    history = ReleaseHistory(store, [place / "results/kept/deploy/receipt.json"])
-    kept = parts.release(parts.part({"name": "kept_trt"}, model="kept"))
-    history.begin(kept, {}, DEPLOYMENT)
-    assert history.pending().withdrawn == [(place / "results/dropped/deploy/receipt.json").as_posix()]
-    assert list(history.pending().receipts) == [history.receipts[0].as_posix()]
 
 
 def test_undeploy_removes_them_too(place):

@@ -8,6 +8,7 @@ from helpers.artifacts import reported
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.report.measurements import read_evidence
+from slipway.report.verdicts import how_busy_may_it_be, is_it_fast
 from write_report import main, parse_arguments
 
 VOID = {"meta", "img"}
@@ -73,13 +74,36 @@ def test_what_was_chosen_is_answered_with_its_figures(page):
     assert "top-1 84.8% on 250 labelled photographs, PyTorch's 85.2%" in page.text
 
 
-def test_speed_on_a_busy_machine_is_left_open(tmp_path):
-    folder = reported.write_records(tmp_path)
-    record = read_json(folder / "l4" / "resnet50.benchmark.json")
-    record["environment"]["load_average_1min"] = 12.5
-    write_json(folder / "l4" / "resnet50.benchmark.json", record)
-    text = Page(written(folder).read_text(encoding="utf-8")).text
-    assert text.count("the machine was busy before (load average 12.5 on 2 cores)") == 1
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [
+        ({"low": 0.2, "high": 0.3, "verdict": "disturbed"}, "0.25 (0.20 to 0.30, disturbed) of PyTorch's latency"),
+        ({"low": 0.2, "high": 1.1, "verdict": "steady"}, "0.25 (0.20 to 1.10, no difference) of PyTorch's latency"),
+    ],
+)
+def test_speed_that_was_disturbed_or_is_no_difference_is_left_open(tmp_path, span, told):
+    evidence = read_evidence(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
+    target = evidence.targets[0]
+    assert is_it_fast(target, evidence)[0] == "yes"
+    target.benchmark["tutorial"]["measured"][target.chosen.precision]["interval"] = span
+    state, text = is_it_fast(target, evidence)
+    assert state == "open"
+    assert told in text
+
+
+def test_a_load_test_that_was_disturbed_is_left_open(tmp_path):
+    evidence = read_evidence(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
+    target = evidence.targets[0]
+    assert how_busy_may_it_be(target)[0] == "yes"
+    target.selection["measured"]["verdict"] = "disturbed"
+    state, text = how_busy_may_it_be(target)
+    assert state == "open"
+    assert "other work disturbed the load test" in text
+
+
+def test_a_disturbed_figure_says_so_in_its_row(page):
+    assert {row[-1] for row in page.rows if row[:2] == ["8", "fp16"]} == {"disturbed, 3 of 5 rounds"}
+    assert {row[-1] for row in page.rows if row[:2] == ["1", "fp16"]} == {"steady"}
 
 
 def test_accuracy_without_labels_is_left_open(page):
@@ -126,8 +150,9 @@ def test_the_configurations_under_load_are_marked(page):
 
 
 def test_the_benchmark_shows_the_latency_in_a_cuda_graph_and_of_pytorch(page):
-    assert ["8", "int8", "8.00 ms", "8.00 ms", "8.00 ms", "8.00 ms", "0.25", "1,000.0", "4.50"] in page.rows
-    assert ["8", "pytorch", "32.00 ms", "32.00 ms", "32.00 ms", "32.00 ms", "-", "250.0", "-"] in page.rows
+    figures = [row[:-1] for row in page.rows]
+    assert ["8", "int8", "8.00 ms", "8.00 ms", "8.00 ms", "8.00 ms", "0.25", "1,000.0", "4.50"] in figures
+    assert ["8", "pytorch", "32.00 ms", "32.00 ms", "32.00 ms", "32.00 ms", "-", "250.0", "-"] in figures
     assert "p50 latency in ms, on the GPU, in a CUDA graph if any" in page.text
     assert "onnxruntime was left out: it has no CUDA here" in page.text
 

@@ -26,6 +26,7 @@ WORKING = [
     "--cores 1 deploy status",
     "--cores 1 rollback",
     "undeploy",
+    "prune",
     "--unlock",
     "--touch",
     "--cleanup-metadata results/m",
@@ -44,12 +45,21 @@ def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
     assert not is_read_only(["/usr/bin/snakemake", *options.split()])
 
 
-@pytest.mark.parametrize("options", ["status", "--cores 1 rollback", "undeploy -n", "--cores 1 status undeploy"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *("status", "--cores 1 rollback", "undeploy -n", "--cores 1 status undeploy"),
+        *("rollback_m", "undeploy_m undeploy_n", "prune --config prune=yes"),
+    ],
+)
 def test_what_operates_a_deployment_builds_nothing(options):
     assert builds_nothing(["/usr/bin/snakemake", *options.split()])
 
 
-@pytest.mark.parametrize("options", ["", "deploy", "status deploy", "-n", "results/m/report.html", "--nonsense"])
+@pytest.mark.parametrize(
+    "options",
+    ["", "deploy", "deploy_m", "undeploy_m deploy_m", "status deploy", "-n", "results/m/report.html", "--nonsense"],
+)
 def test_what_may_build_is_checked_for_it(options):
     assert not builds_nothing(["/usr/bin/snakemake", *options.split()])
 

@@ -25,6 +25,16 @@ def test_the_pinned_snakemake_is_supported():
     require_supported_version(pinned)
 
 
+def test_an_unknown_target_is_told_with_the_nearest_ones(tmp_path):
+    place = Workplace(tmp_path)
+    place.path("good.pth").write_bytes(b"no job reads it")
+    said = (
+        place.snakemake("-n", "deploy_tinny").refused("there is no target deploy_tinny; did you mean deploy_tiny").said
+    )
+    assert "Traceback" not in said
+    assert "Snakefile" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

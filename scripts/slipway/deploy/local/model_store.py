@@ -42,14 +42,17 @@ class ModelStore(VersionStore):
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
-        Raises SlipwayError if the files of a version differ from its record.
+        The ledger has those of models without a receipt. Raises SlipwayError if the files of a version differ from its
+        record.
         """
-        parts = [
-            replace(self.published(receipt["served_as"], versions[receipt["served_as"]]), model=model, target=target)
-            for model, receipt in receipts.items()
-            if receipt["served_as"] in versions
-            for target in receipt["targets"]
-        ]
+        known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
+        earlier = self.ledger.read()["models"]
+        parts = []
+        for name, number in versions.items():
+            # Before 2026-12 the ledger had no models.
+            entry = known.get(name) or earlier.get(name) or {"model": name.removesuffix("_trt"), "targets": ["local"]}
+            stored = self.published(name, number)
+            parts += [replace(stored, model=entry["model"], target=target) for target in entry["targets"]]
         return Release("local", tuple(parts))
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:

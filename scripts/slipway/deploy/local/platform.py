@@ -1,11 +1,13 @@
-"""The machine of this checkout as a platform: one Triton server of this checkout, which serves all models of a release.
+"""The machine of this checkout as a platform: one Triton server of this checkout, which serves all its live models.
 
 A new release is tried in a server of its own beside the live one, and then loaded by the live one. A running server
-switches without losing a request: while it loads a model, Triton serves the old version until the new one is ready. A
-server is replaced only if it needs other ports or other options, or if it does not answer.
+switches without losing a request: while it loads a model, Triton serves the old version until the new one is ready. It
+goes on with the other models as they are. A server is replaced only if it needs other ports or other options, or if it
+does not answer. Then all live models are proven again on the new one.
 """
 
 import argparse
+import contextlib
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
+from slipway.deploy.ledger import Versions
 from slipway.deploy.local import server_state, settling, switching
 from slipway.deploy.local.compatibility import require_fit
 from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, local_installation, lock, stop_all
@@ -56,9 +59,9 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return an empty state."""
+        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return what is live."""
         settling.settle(self, history)
-        return DeploymentState()
+        return DeploymentState(serving=history.serving())
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
         """Settle an interrupted rollout; return True if a deployment was taken back.
@@ -71,9 +74,12 @@ class Local:
         with self.lock():
             return settling.settle(self, history)
 
-    def use_installation_for(self, release: Release) -> LocalInstallation:
-        """Find the installation that can serve a release, and use it from now on."""
+    def use_installation_for(self, release: Release, others: Versions | None = None) -> LocalInstallation:
+        """Find the installation that can serve a release and the `others`, and use it from now on."""
         keys = [part.index_content["engine_key"] for part in release.parts]
+        for name, number in (others or {}).items():
+            with contextlib.suppress(SlipwayError, OSError):  # of a damaged version that is not served again
+                keys.append(ModelStore(self.state).proven_by(name, number).index_content["engine_key"])
         python, timeout_s = self._options.tensorrt_python, self._options.ready_timeout_s
         self._installation = local_installation(keys, self.state, python, timeout_s, self._shared_memory)
         return self._installation
@@ -88,7 +94,7 @@ class Local:
         if self._server is None:
             require_accepted(self.ports.host, runtimes, self._options.oldest)
         switching.require_own_ports(self.ports, server_state.recover_state(self.state))
-        self.use_installation_for(release)
+        self.use_installation_for(release, self._others(release, state.serving))
         return {"verified": ["the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
@@ -100,12 +106,25 @@ class Local:
         beside = running is not None and not is_silent(self.state)
         return {
             "server": running,
-            "before": switching.live_before(self._installation, release.versions),
+            "before": switching.live_before(self._installation, release.versions, state.serving),
             "beside": beside,
         }
 
+    def affected(self, release: Release, snapshot: dict) -> Release:
+        """Return the release, with all other live models if the server is replaced; without those that were changed."""
+        if snapshot["beside"] and switching.takes_versions(snapshot["server"], self._installation, self.ports):
+            return release
+        others = self._others(release, snapshot["before"])
+        changed = switching.changed_since(self._installation, others)
+        for why in changed.values():
+            progress(f"  WARNING: {why}, until it is deployed again")
+        whole = {name: number for name, number in others.items() if name not in changed}
+        return replace(release, parts=(*release.parts, *self._installation.store.release(whole, {}).parts))
+
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the release in a trial server beside the live one; if no live one answers, start it as the live one."""
+        if not release.parts:
+            return
         if snapshot["beside"]:
             progress("  a server of this checkout is live; trying the new repository beside it first")
             self._started = switching.start_trial(self._installation, release, self.ports.tls)
@@ -136,7 +155,7 @@ class Local:
         if switching.takes_versions(snapshot["server"], self._installation, self.ports):
             progress("  switching in the running server, which answers all the while")
             self._reached()[0]()
-            switching.load(self._installation, release.versions, self.ports)
+            switching.load(self._installation, release.versions, self.ports, self._others(release, snapshot["before"]))
         else:
             self._replace_server(release, snapshot)
             self._wait()
@@ -152,7 +171,9 @@ class Local:
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
         if snapshot["beside"] and server_state.is_running(running):
             if self._switching:
-                switching.load_again(installation, before, Ports.of(running["listening"]))
+                others = self._others(release, before)
+                touched = {name: number for name, number in before.items() if name not in others}
+                switching.load_again(installation, touched, Ports.of(running["listening"]), others)
             return "The server that was live serves on unchanged."
         stop_all(self.state, UNSERVED_S)
         if not running:
@@ -192,6 +213,11 @@ class Local:
             return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))
         ports = Ports.of(self._server["listening"])
         return replace(ports, tls=ports.tls.as_they_are_now(ports.host)) if ports.tls else ports
+
+    @staticmethod
+    def _others(release: Release, live: Versions) -> Versions:
+        """Return the live versions of the models that a release neither has nor withdraws."""
+        return {name: live[name] for name in live.keys() - release.versions.keys() - {*release.withdrawn}}
 
     @property
     def _shared_memory(self) -> bool:

@@ -115,7 +115,9 @@ def _take_back(platform: LocalServer, history: ReleaseHistory, may_load: bool) -
             if not may_load:
                 raise SlipwayError("`snakemake --cores 1 deploy` or rollback puts that right")
             installation = platform.use_installation_for(history.release(rollout.before))
-            load_again(installation, rollout.before, Ports.of(running["listening"]))
+            differing = {name: number for name, number in rollout.before.items() if now.get(name) != number}
+            untouched = rollout.before.keys() - differing.keys()
+            load_again(installation, differing, Ports.of(running["listening"]), untouched)
         except SlipwayError as error:
             progress(
                 f"  WARNING: {rollout} was interrupted; {in_words(now)} is served, but {in_words(rollout.before)} was "

@@ -36,9 +36,8 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
         )
 
 
-def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[str, int | None]:
+def live_before(installation: LocalInstallation, names: Iterable[str], live: dict[str, int]) -> dict[str, int | None]:
     """Return the rollback target {model: live version, None for a new model}, with live models outside `names`."""
-    live = installation.store.ledger.live()
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
 
@@ -78,7 +77,7 @@ def load(
 ) -> None:
     """Make the running server serve exactly these versions of models; None means no version.
 
-    Models in `untouched` stay as the server has them.
+    Models in `untouched` stay as the server has them: they are not loaded again.
     """
     options = {"headers": header(installation.state), "client_timeout": installation.ready_timeout_s}
     with connect(endpoint_of(ports)) as client, errors_as("Triton does not load what was published"):
@@ -92,15 +91,18 @@ def load(
                 client.unload_model(name, **options)
 
 
-def load_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:
+def load_again(
+    installation: LocalInstallation, before: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
+) -> None:
     """Make the running server serve the versions that were live, except those changed in the store since then.
 
-    A changed version serves on if the server still has its proven files in memory. Other changed models are unloaded,
-    and a SlipwayError names them.
+    Models in `untouched` stay as the server has them. A changed version serves on if the server still has its proven
+    files in memory. Other changed models are unloaded, and a SlipwayError names them.
     """
     changed = changed_since(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
-    load(installation, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
+    whole = {name: number for name, number in before.items() if name not in changed}
+    load(installation, whole, ports, {*loaded, *untouched})
     for name in loaded:
         progress(f"  WARNING: {changed.pop(name)}; it serves on from memory, as it was proven")
     if changed:

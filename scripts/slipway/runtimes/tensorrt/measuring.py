@@ -1,5 +1,6 @@
 """Measure an engine on its GPU: each step alone, a whole request, and the throughput."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -26,11 +27,13 @@ def measure(
     min_samples: int,
     streams: list[int],
     inputs: Tensors | None = None,
+    budget_seconds: float | None = None,
 ) -> dict:
     """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random ones.
 
-    Random inputs have the optimal sizes of the profile. Returns "profile" (its index), "binding" (to CUDA),
-    "samples_ms" (of `_samples`), "no_graph_because" (text or None), "device_memory_bytes", and the entries of
+    Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
+    quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "binding" (to
+    CUDA), "samples_ms" (of `_samples`), "no_graph_because" (text or None), "device_memory_bytes", and the entries of
     `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
@@ -39,7 +42,7 @@ def measure(
     return {
         "profile": engine.profile_for(batch),
         "binding": engine.device.binding,
-        "samples_ms": _samples(stream_context, graphs, min_samples, seconds / 2),
+        "samples_ms": _samples(stream_context, graphs, min_samples, seconds / 2, budget_seconds or math.inf),
         "no_graph_because": reason,
         "device_memory_bytes": memory,
         **_throughputs(engine, batch, inputs, streams, bool(graphs), seconds / 2),
@@ -47,7 +50,7 @@ def measure(
 
 
 def _samples(
-    stream_context: StreamContext, graphs: dict[str, Work], minimum: int, seconds: float
+    stream_context: StreamContext, graphs: dict[str, Work], minimum: int, seconds: float, longest_seconds: float
 ) -> dict[str, list[float] | None]:
     """Return {quantity: samples in ms}, each measured for an equal share of the seconds; None if it needs a graph."""
     work = {
@@ -60,9 +63,9 @@ def _samples(
         "end_to_end": (whole, stream_context.transfer_and_run),
         "end_to_end_graph": (whole, graphs.get("whole")),
     }
-    share = seconds / len(work)
+    share, longest = seconds / len(work), longest_seconds / len(work)
     return {
-        name: repeat(partial(clock, stream_context, run), share, minimum) if run else None
+        name: repeat(partial(clock, stream_context, run), share, minimum, longest) if run else None
         for name, (clock, run) in work.items()
     }
 
@@ -189,10 +192,14 @@ def whole(stream_context: StreamContext, work: Work) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def repeat(call: Callable[[], Any], seconds: float, minimum: int) -> list:
-    """Call for some seconds and at least `minimum` times. Return the results."""
-    results = []
-    end = time.perf_counter() + seconds
-    while len(results) < minimum or time.perf_counter() < end:
+def repeat(call: Callable[[], Any], seconds: float, minimum: int, longest_seconds: float = math.inf) -> list:
+    """Call for some seconds and at least `minimum` times, which may take `longest_seconds`, or a single call.
+
+    Return the results.
+    """
+    results: list = []
+    begin = now = time.perf_counter()
+    while not results or now < begin + seconds or (len(results) < minimum and now < begin + longest_seconds):
         results.append(call())
+        now = time.perf_counter()
     return results

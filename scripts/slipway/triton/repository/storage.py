@@ -4,10 +4,8 @@ fsspec's packages find their credentials in the environment. In a folder, a file
 written under a temporary name and renamed. Object stores do the same by themselves.
 """
 
-import errno
 import hashlib
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,17 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import get_filesystem_class, known_implementations
-from fsspec.utils import get_protocol
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.repository.versions import require_no_password
+from slipway.storage.access import opened, reason
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# The place of the address in config.yaml.
+KEY = "deploy.publish.to"
 
 
 class Storage:
@@ -33,7 +29,7 @@ class Storage:
 
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
-        system, root = _opened(address)
+        system, root = opened(address, KEY)
         self._files = DirFileSystem(root or "/", system, skip_instance_cache=True)
         self._folder = Path(root) if isinstance(system, LocalFileSystem) else None
 
@@ -132,47 +128,7 @@ class Storage:
         try:
             yield
         except Exception as error:
-            raise SlipwayError(f"{self.address}: could not {doing}: {_reason(error)}") from error
-
-
-def _opened(address: str) -> tuple[Any, str]:
-    """Return (the file system of an address, the path in it)."""
-    require_no_password(address)
-    protocol = get_protocol(address)
-    if "::" in address:
-        raise SlipwayError(f"{address}: a cache in front of the storage would be read back instead of it; leave it out")
-    try:
-        get_filesystem_class(protocol)
-    except ValueError:
-        raise SlipwayError(
-            f"no storage is known by {protocol}://; set `deploy.publish.to` in config.yaml to a folder, or to an "
-            "address of fsspec's such as s3://bucket/prefix"
-        ) from None
-    except ImportError as error:
-        package = known_implementations[protocol]["class"].split(".")[0]
-        install = f"pip install {package}" if package != "fsspec" else str(error)
-        raise SlipwayError(f"the package for {protocol}:// is not installed: {install}") from None
-    try:
-        return url_to_fs(address, skip_instance_cache=True)
-    except Exception as error:
-        raise SlipwayError(f"{address}: could not be opened: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return why storage failed, without secrets: the query of an address may have a signature."""
-    number = getattr(error, "errno", None)
-    if number in _FULL:
-        return "the disk is full; free some space and run again, which goes on where this stopped"
-    if number == errno.EROFS:
-        return "it can only be read; mount it so that it can be written"
-    if isinstance(error, PermissionError):
-        return "permission denied; ask for the right to write there, or set other credentials in the environment"
-    if isinstance(error, FileNotFoundError):
-        return "it does not exist; create it first, or correct `deploy.publish.to` in config.yaml"
-    message = re.sub(r"\?\S+", "?..", (str(error).splitlines() or [""])[0])
-    return (
-        f"{type(error).__name__}: {message}; see that it can be reached and that its credentials are in the environment"
-    )
+            raise SlipwayError(f"{self.address}: could not {doing}: {reason(error, KEY)}") from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """Versions of a model's repository: their names, their folders, and their files compared with an index."""
 
 import contextlib
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +20,6 @@ INDEX = {"name": str, "files": {str: str}}
 PUBLISHED = {"index_sha256": str, "index": INDEX}
 # The value in place of a SHA-256 for a link and for a file that cannot be read. No record has it, so it always differs.
 UNREADABLE = "unreadable"
-# `user:password@` before a host.
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
 
 def version_of(index_sha256: str) -> str:
@@ -57,15 +54,6 @@ def _is_published(version: Path, index_sha256: str) -> bool:
         return False
     index = document["index"]
     return contents(version) == {f"{index['name']}/{file}": digest for file, digest in index["files"].items()}
-
-
-def require_no_password(address: str) -> None:
-    """Raise SlipwayError, without the password, if the address of a storage has one."""
-    if _PASSWORD.search(address):
-        raise SlipwayError(
-            "config: `deploy.publish.to` holds a password, which would be in every log: take it out, and set what "
-            "the storage's package reads from the environment"
-        )
 
 
 def read_index(repository: Path, index: Path) -> dict:

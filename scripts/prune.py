@@ -1,0 +1,62 @@
+"""Show what Slipway made and no configuration refers to any more, with its size; remove it only when told."""
+
+import argparse
+from pathlib import Path
+
+from slipway.core.cli import parser, progress, run
+from slipway.deploy.local.installation import lock
+from slipway.pruning.leftovers import RESULTS, Finder, Leftovers, folders_of, remove_all, size_mb
+from slipway.pruning.references import References, other_configurations
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--models", nargs="+", required=True, help="models of the configuration")
+    arguments.add_argument("--targets", nargs="+", required=True, help="its targets")
+    arguments.add_argument("--engines", nargs="*", default=[], help="its engines, as MODEL/TARGET/PRECISION")
+    arguments.add_argument("--variants", nargs="*", default=[], help="its ONNX files, as MODEL/VARIANT")
+    arguments.add_argument("--configurations", type=Path, nargs="*", default=[], help="its files")
+    arguments.add_argument(
+        "--remove", choices=["no", "yes", "all"], default="no", help="all: records of measurements, too"
+    )
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Find everything, show it, and remove it if told."""
+    named = (arguments.models, arguments.targets, arguments.engines, arguments.variants)
+    own = {path.resolve() for path in arguments.configurations}
+    others = list(other_configurations(Path(), own))
+    with lock(RESULTS / ".server"):
+        found = Finder(References(*map(frozenset, named)), others, arguments.remove == "all").find()
+        whole_mb = show(found)
+        if arguments.remove != "no":
+            remove_all(found)
+    if not whole_mb and not found.removable:
+        progress("nothing is left over")
+    elif arguments.remove == "no":
+        progress(f"nothing was removed; `snakemake --cores 1 prune --config prune=yes` removes these {whole_mb:.1f} MB")
+    else:
+        progress(f"removed {whole_mb:.1f} MB")
+
+
+def show(found: Leftovers) -> float:
+    """Print what is left over, and what is kept; return the size of the former in MB."""
+    sizes = {owner: size_mb(paths) for owner, paths in found.removable.items()}
+    for owner, paths in found.removable.items():
+        progress(
+            f"{sizes[owner]:9.1f} MB  {owner} ({len(paths)}, such as {max(paths, key=lambda path: size_mb([path]))})"
+        )
+    for name, numbers in found.versions.items():
+        sizes[name] = size_mb(folders_of({name: numbers}))
+        progress(
+            f"{sizes[name]:9.1f} MB  {name} version {', '.join(map(str, numbers))}, to which no rollback goes back"
+        )
+    for sentence in found.kept:
+        progress(f"     kept     {sentence}")
+    return sum(sizes.values())
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

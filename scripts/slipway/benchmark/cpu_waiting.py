@@ -1,0 +1,35 @@
+"""How long this process waited for a CPU that others had, by the kernel's schedule statistics."""
+
+import contextlib
+from pathlib import Path
+
+
+class CpuWaiting(contextlib.AbstractContextManager):
+    """A block, after which `share` is the time that threads waited for a CPU, of the time that they could have run.
+
+    It is None where the kernel does not tell.
+    """
+
+    share: float | None = None
+
+    def __enter__(self) -> "CpuWaiting":
+        self._before = _by_thread()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        spent = [
+            (ran - self._before.get(thread, (0, 0))[0], waited - self._before.get(thread, (0, 0))[1])
+            for thread, (ran, waited) in _by_thread().items()
+        ]
+        ran, waited = (sum(times) for times in zip(*spent, strict=True)) if spent else (0, 0)
+        self.share = round(waited / (ran + waited), 4) if ran + waited else None
+
+
+def _by_thread() -> dict[str, tuple[int, int]]:
+    """Return {thread: (ns on a CPU, ns ready to run but waiting)} of this process; {} where it is not told."""
+    times = {}
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, ValueError):  # a thread that has ended
+            ran, waited, _ = path.read_text(encoding="ascii").split()
+            times[path.parent.name] = int(ran), int(waited)
+    return times

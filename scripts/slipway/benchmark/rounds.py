@@ -1,0 +1,124 @@
+"""Measure subjects in turns, for several rounds, and summarise the rounds.
+
+A round gives each subject one short turn (A B C A B C ...), so that a drift of the machine meets all of them. A figure
+is the median of its rounds. Its interval is that of the order statistics: the median of the rounds' distribution lies
+between the k-th lowest and the k-th highest round with a known probability, whatever the distribution is.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slipway.benchmark.cpu_waiting import CpuWaiting
+
+# Rounds of a measurement, and how many count at most if it is repeated: the last ones.
+ROUNDS, COUNTED = 5, 8
+# The interval's least probability. Five rounds have 94 % from the lowest to the highest, eight 93 % without these two.
+CONFIDENCE = 0.9
+# A figure is steady if its interval is at most this share of it, and if the process waited for a CPU at most so long.
+STEADY, MOST_WAITING = 0.15, 0.1
+STEADY_WORD, DISTURBED = "steady", "disturbed"
+METHOD = (
+    f"each subject in turns, at least {ROUNDS} rounds; a disturbed measurement gets more, of which the last {COUNTED} "
+    "count. Figures and ratios are medians of the rounds, and the ratio of a round is of the same round's figures. An "
+    f"interval is that of the order statistics, at least {CONFIDENCE:.0%} from {ROUNDS} rounds up. "
+    f"{DISTURBED}: an interval is wider than {STEADY:.0%} of its figure, there are fewer rounds, or the process waited "
+    f"for a CPU that others had for more than {MOST_WAITING:.0%} of the time that it could have run"
+)
+
+
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Return (median, low, high): the narrowest interval of order statistics with at least this probability.
+
+    Few values have no such interval. Then it is from the lowest to the highest one.
+    """
+    ordered = sorted(values)
+    count = len(ordered)
+    cut, outside = 0, 1.0  # `outside`: 2 ** count times the probability that the median is below the cut
+    while 2 * (outside + math.comb(count, cut + 1)) <= (1 - confidence) * 2**count:
+        cut += 1
+        outside += math.comb(count, cut)
+    return float(np.median(ordered)), ordered[cut], ordered[count - 1 - cut]
+
+
+def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> dict:
+    """Return the rounds' figures as {"median", "low", "high", "verdict"}.
+
+    `waiting` are the shares of time that the process waited for a CPU, in each of the rounds; None is unknown.
+    """
+    middle, low, high = median_interval(values)
+    told = [share for share in waiting if share is not None]
+    is_quiet = not told or float(np.median(told)) <= MOST_WAITING
+    is_steady = is_quiet and len(values) >= ROUNDS and high - low <= STEADY * middle
+    figures = {"median": middle, "low": low, "high": high}
+    return {
+        **{name: round(value, 4) for name, value in figures.items()},
+        "verdict": STEADY_WORD if is_steady else DISTURBED,
+    }
+
+
+def is_no_difference(ratio: Mapping[str, Any]) -> bool:
+    """Say whether a ratio's interval includes 1."""
+    return ratio["low"] <= 1 <= ratio["high"]
+
+
+def take_turns(
+    turns: Mapping[str, Callable[[], dict | None]],
+    is_steady: Callable[[Mapping[str, list[dict]]], bool],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, list[dict]]:
+    """Return {subject: its measurement in each round that counts}.
+
+    `turns` measure once. A turn that returns None ends the subject's part. After ROUNDS rounds, there are more until
+    `is_steady` accepts those that count, or until another one would exceed `seconds`. There is at least one round.
+    Each measurement gets "cpu_waiting", the share of the time that the process waited for a CPU.
+    """
+    rounds: dict[str, list[dict]] = {name: [] for name in turns}
+    begin, number = clock(), 0
+    while True:
+        start = clock()
+        for name in list(rounds):
+            with CpuWaiting() as waiting:
+                measured = turns[name]()
+            if measured is None:
+                del rounds[name]
+            else:
+                rounds[name] = [*rounds[name], {**measured, "cpu_waiting": waiting.share}][-COUNTED:]
+        number += 1
+        if (number >= ROUNDS and is_steady(rounds)) or 2 * clock() - start - begin > seconds:
+            return rounds
+
+
+def merged(rounds: Sequence[dict]) -> dict:
+    """Return one subject's measurements of several rounds as one: all samples, medians of the throughputs.
+
+    Other entries are those of the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates":
+    {kind of throughput: {streams: inferences/s}}, "cpu_waiting"}.
+    """
+    kinds = [kind for kind, rates in rounds[-1].items() if kind.startswith("throughput") and rates]
+    quantities = [quantity for quantity, series in rounds[-1]["samples_ms"].items() if series]
+    return {
+        **{name: value for name, value in rounds[-1].items() if name != "cpu_waiting"},
+        "samples_ms": {
+            quantity: [sample for each in rounds for sample in each["samples_ms"][quantity]] for quantity in quantities
+        },
+        **{
+            kind: {
+                streams: round(float(np.median([each[kind][streams] for each in rounds])), 2)
+                for streams in rounds[-1][kind]
+            }
+            for kind in kinds
+        },
+        "rounds": [
+            {
+                "p50_ms": {name: round(float(np.median(each["samples_ms"][name])), 4) for name in quantities},
+                "rates": {kind: each[kind] for kind in kinds},
+                "cpu_waiting": each["cpu_waiting"],
+            }
+            for each in rounds
+        ],
+    }

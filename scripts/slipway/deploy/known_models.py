@@ -1,0 +1,26 @@
+"""The models that this checkout deployed, also those that config.yaml has no longer. Planning imports it."""
+
+from pathlib import Path
+
+from slipway.deploy.ledger import Ledger
+from slipway.deploy.local import server_state
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.receipts import local_receipts
+
+
+def ledger(state: Path = server_state.FOLDER) -> dict:
+    """Return the content of the local server's ledger."""
+    return Ledger(state / "published" / "live.json").read()
+
+
+def live_models(state: Path = server_state.FOLDER) -> set[str]:
+    """Return the models that are live on the local server."""
+    known = ledger(state)["last"]
+    return {receipt["model"] for receipt in local_receipts(state.parent) if receipt["served_as"] in known}
+
+
+def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
+    """Return the models that are or were live on a platform and of which versions are kept."""
+    if not PLATFORMS[to].together:
+        return sorted(path.parents[2].name for path in state.parent.glob(f"*/deploy/{to}/history.json"))
+    return sorted({entry["model"] for entry in ledger(state)["models"].values()} | live_models(state))

@@ -1,0 +1,66 @@
+"""Tell the files that `weights` may name apart, by their names and contents: state dicts and programs.
+
+A program has its network inside. This module imports no PyTorch, since the Snakefile needs it.
+"""
+
+import zipfile
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.storage.addresses import file_name, is_address
+
+# {kind of program, which is the name of its module in slipway.models.sources: the kind in words}
+PROGRAMS = {
+    "exported_program": "an exported program",
+    "torchscript": "a TorchScript archive",
+    "onnx_file": "an ONNX file",
+}
+# {suffix that only programs of a kind have: the kind}
+_BY_SUFFIX = {".pt2": "exported_program", ".ts": "torchscript", ".torchscript": "torchscript", ".onnx": "onnx_file"}
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors", *_BY_SUFFIX)
+# The entry of torch.export.save's archive that names its format, and the one of PyTorch before 2.8.
+_OF_PT2 = ("archive_format", "serialized_exported_program.json")
+_REMEDIES = {
+    "exported_program": "save it with torch.export.save(torch.export.export(model.eval(), inputs), path)",
+    "torchscript": "save it with torch.jit.script(model.eval()).save(path)",
+}
+
+
+def program_kind(path: str) -> str | None:
+    """Return the kind of a program, a key of PROGRAMS; None for a state dict or another file.
+
+    The suffix of a file decides if only programs have it, else the content. `path` may be an address of storage, where
+    the content is not known yet.
+    """
+    return _BY_SUFFIX.get(Path(file_name(path)).suffix) or _kind_by_content(_entries(path))
+
+
+def require_sound(path: str, kind: str, where: str) -> None:
+    """Raise SlipwayError if a file is not of the kind that its suffix says. `where` begins the message."""
+    if kind not in _REMEDIES or is_address(path) or _kind_by_content(entries := _entries(path)) == kind:
+        return
+    found = "is truncated or damaged"
+    if other := _kind_by_content(entries):
+        found = f"is {PROGRAMS[other]}"
+    elif "data.pkl" in entries:
+        found = "holds the values of torch.save, such as a state dict"
+    raise SlipwayError(
+        f"{where} is {path!r}, by its name {PROGRAMS[kind]}, but the file {found}; copy it again, give it its own "
+        f"suffix, or {_REMEDIES[kind]}"
+    )
+
+
+def _kind_by_content(entries: set[str]) -> str | None:
+    if entries.intersection(_OF_PT2):
+        return "exported_program"
+    return "torchscript" if {"constants.pkl", "code"} <= entries else None
+
+
+def _entries(path: str) -> set[str]:
+    """Return the names at the top of a zip file, and one folder below; the empty set for another or missing file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [name.split("/") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return set()
+    return {name for part in parts for name in part[:2]}

@@ -1,0 +1,34 @@
+"""Programs: files with a network inside. Each kind has its module in `slipway.models.sources`.
+
+It has two functions:
+
+    take(path, output, samples)     write the program in the form that later steps take; return sentences about it
+    load(path)                      the network of a program that was taken
+
+A module is imported by name, so the keys of a model have the code of its own source and of no other.
+"""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipway.contract.contract import Tensors
+from slipway.core.pytorch import torch
+
+
+def take_program(kind: str, path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
+    """Write a program to `output`, and return sentences about it. `kind` is a key of `keys.weights_files.PROGRAMS`.
+
+    `samples` are inputs as the network itself takes them. Raises SlipwayError if the file is damaged or of another
+    kind.
+    """
+    return _source(kind).take(path, output, samples)
+
+
+def load_program(path: str | Path, kind: str) -> torch.nn.Module:
+    """Return a program that was taken, as a network in eval mode on the CPU."""
+    return _source(kind).load(Path(path))
+
+
+def _source(kind: str) -> object:
+    return importlib.import_module(f"slipway.models.sources.{kind}")

@@ -1,0 +1,198 @@
+"""Find what nothing refers to any more below results/ and logs/, and remove it.
+
+Only what Slipway made is found: artifacts whose job recorded their SHA-256, stored versions in a ledger, timing caches,
+and logs of its rules. What is live, what a rollback needs, what another configuration names, and what was edited since
+is kept.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slipway.core.artifacts import remove, write_json
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.release_store import ReleaseStore
+from slipway.keys.code_hash import SCRIPTS
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.pruning.references import OtherConfiguration, References, is_measurement, live_targets
+from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
+from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
+
+RESULTS, LOGS = Path("results"), Path("logs")
+
+
+@dataclass
+class Leftovers:
+    """`removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
+
+    `kept` are sentences on what is left alone, and why, in the order of their keys.
+    """
+
+    removable: dict[str, list[Path]] = field(default_factory=dict)
+    versions: dict[str, list[int]] = field(default_factory=dict)
+    kept: dict[str, None] = field(default_factory=dict)
+
+    def add(self, owner: str, path: Path) -> None:
+        """Note a path as removable."""
+        self.removable.setdefault(owner, []).append(path)
+
+    def keep(self, sentence: str) -> None:
+        """Note once what is kept."""
+        self.kept[sentence] = None
+
+
+class Finder:
+    """Finds the leftovers of the working folder. With `measurements`, records of measurements are removable, too."""
+
+    def __init__(self, references: References, others: list[OtherConfiguration], measurements: bool) -> None:
+        self._references, self._others, self._measurements = references, others, measurements
+        self._live, self._stamps = live_targets(RESULTS), read_stamps()
+        self._store = ModelStore(RESULTS / ".server")
+        self._found = Leftovers()
+
+    def find(self) -> Leftovers:
+        """Return all leftovers."""
+        self._artifacts()
+        self._versions_of_platforms()
+        self._versions_of_server()
+        self._caches()
+        self._logs()
+        self._files_of_users()
+        return self._found
+
+    def _artifacts(self) -> None:
+        hashes = FileHashCache()
+        for name, stamp in sorted(self._stamps.items()):
+            path, owner = Path(name), self._references.unreferenced(name)
+            if owner is None or not path.exists() or path.match("deploy/receipt*.json") or self._is_kept(owner, path):
+                continue
+            if digest(path, hashes) != stamp["sha256"]:
+                self._found.keep(f"{name} was edited since it was made")
+            elif is_measurement(name) and not self._measurements:
+                self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
+            else:
+                self._found.add(owner, path)
+
+    def _is_kept(self, owner: str, path: Path) -> bool:
+        """Say whether a path is kept because it is live, or for another configuration or a rollback; note the reason.
+
+        `path` is <folder>/<model>/[<target>/]...
+        """
+        _, model, *folders = path.parts
+        target, known = folders[0], model in self._references.models
+        if model in self._live and (not known or target in self._live[model]):
+            self._found.keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` takes it out of service)")
+        elif other := next((other for other in self._others if self._names(other, model, target)), None):
+            self._found.keep(f"{owner}: {other.file} names it")
+        elif path.name == "golden.json" and self._has_versions(model):
+            self._found.keep(f"golden.json of {model}, for clients after a rollback to it")
+        else:
+            return False
+        return True
+
+    def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
+        """Say whether another configuration may refer to something of a model; `target` may be no target at all."""
+        lost = model in self._references.models and self._references.is_lost(target)
+        return model in other.models and (not lost or target in other.targets)
+
+    def _has_versions(self, model: str) -> bool:
+        """Say whether a rollback may serve a model again."""
+        record = self._store.ledger.read()
+        names = {name for name, entry in record["models"].items() if entry["model"] == model}
+        return any(names & each.keys() for each in record["live"])
+
+    def _versions_of_platforms(self) -> None:
+        """Find the stored versions for clusters and Compose of models that are neither configured nor live there."""
+        for to in [to for to, traits in PLATFORMS.items() if traits.files]:
+            for history in sorted(RESULTS.glob(f"*/deploy/{to}/history.json")):
+                model, owner = history.parents[2], f"the versions of {history.parents[2].name} for {to}"
+                store = ReleaseStore(model, to)
+                if model.name in self._references.models or self._is_kept(owner, history):
+                    continue
+                if store.ledger.read()["rollout"]:
+                    self._found.keep(f"{owner}: a deployment was interrupted, which `undeploy_{model.name}` ends")
+                    continue
+                for name in store.ledger.read()["stored"]:
+                    for number in store.versions(name):
+                        folder = store.folder / str(number)
+                        if store.changes(name, number):
+                            self._found.keep(f"{folder} was edited since it was stored")
+                        else:
+                            self._found.add(owner, folder)
+                self._found.add(owner, history)
+
+    def _versions_of_server(self) -> None:
+        """Find the versions on the local server to which no rollback goes back."""
+        record = self._store.ledger.read()
+        for name in record["stored"] if record["rollout"] is None else []:
+            kept = {*self._store.ledger.last_of(name), self._store.selected(name)} - {None}
+            if removable := [number for number in self._store.versions(name) if number not in kept]:
+                self._found.versions[name] = removable
+            model = record["models"].get(name, {"model": name.removesuffix("_trt")})["model"]
+            if kept and model not in {*self._references.models, *self._live}:
+                self._found.keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
+
+    def _caches(self) -> None:
+        named = self._references.targets.union(*(other.targets for other in self._others))
+        for path in sorted((RESULTS / ".timing").glob("*.cache")):
+            if path.stem not in named:
+                self._found.add("timing caches", path)
+
+    def _logs(self) -> None:
+        programs = {path.stem for path in SCRIPTS.glob("*.py")} | {"deploy_release"}
+        for path in [*sorted(LOGS.glob("*/*.log")), *sorted(LOGS.glob("*/*/*.log"))]:
+            rule = path.name.split(".")[0]
+            own = rule in programs or rule.startswith("build_")
+            owner = self._references.unreferenced(path.as_posix())
+            if own and owner and not self._is_kept(owner, path):
+                self._found.add("logs", path)
+
+    def _files_of_users(self) -> None:
+        """Note the files that Slipway did not make, of models that nothing refers to."""
+        made = {Path(name) for name in self._stamps}.union(*self._found.removable.values())
+        strange = [
+            path
+            for path in sorted(RESULTS.glob("[!.]*/**/*"))
+            if path.parts[1] not in {*self._references.models, *self._live}
+            and path.is_file()
+            and path.name != TIME_STAMP
+            and made.isdisjoint([path, *path.parents])
+        ]
+        for model, number in Counter(path.parts[1] for path in strange).items():
+            first = next(path for path in strange if path.parts[1] == model)
+            self._found.keep(f"{first}{f' and {number - 1} others' if number > 1 else ''}: no job recorded making it")
+
+
+def folders_of(versions: dict[str, list[int]]) -> Iterator[Path]:
+    """Yield the folders of stored versions of the local server."""
+    store = ModelStore(RESULTS / ".server")
+    for name, numbers in versions.items():
+        yield from (root / str(number) for number in numbers for root in store.roots(name).values())
+
+
+def size_mb(paths: Iterable[Path]) -> float:
+    """Return the size of files and folders in MB."""
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
+    return sum(file.lstat().st_size for file in files if file.is_file()) / 1e6
+
+
+def remove_all(found: Leftovers) -> None:
+    """Remove leftovers, the records of their jobs, and the folders that are empty then."""
+    paths, stamps = [path for paths in found.removable.values() for path in paths], read_stamps()
+    for path in paths:
+        remove(path)
+        for record in (snakemake_record(path), incomplete_mark(path)):
+            remove(record)
+    if {path.as_posix() for path in paths} & stamps.keys():
+        write_json(ARTIFACTS, {name: stamp for name, stamp in stamps.items() if Path(name) not in set(paths)})
+    for name in found.versions:
+        ModelStore(RESULTS / ".server").prune(name)
+    emptied = {parent for path in paths for parent in path.parents if len(parent.parts) > 1}
+    for folder in sorted(emptied, key=lambda folder: -len(folder.parts)):
+        if [path.name for path in folder.iterdir()] == [TIME_STAMP]:
+            remove(folder / TIME_STAMP)
+        with suppress(OSError):  # it has something still
+            folder.rmdir()

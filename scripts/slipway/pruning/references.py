@@ -1,0 +1,102 @@
+"""Which model, target, precision or ONNX variant an artifact belongs to, and whether a configuration refers to it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.receipts import read_receipt
+
+# The folders of a model that are no targets.
+OF_MODEL = ("deploy", "profile")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "fp8")
+# Records of measurements: without the hardware of that time they cannot be made again.
+MEASUREMENTS = ("report.html", "accuracy.json", "benchmark.json", "profile.json")
+
+
+# What `snakemake prune --config prune=...` removes; Snakemake may read yes and no as true and false.
+WHAT = {"no": "no", "false": "no", "yes": "yes", "true": "yes", "all": "all"}
+
+
+def what_to_prune(said: object) -> str:
+    """Return no, yes or all; raise SlipwayError for another value of `--config prune=...`."""
+    if (what := WHAT.get(str(said).lower())) is None:
+        raise SlipwayError(
+            f"--config prune={said}: it must be yes (remove what is shown), all (records of measurements, too) or no; "
+            "nothing was removed"
+        )
+    return what
+
+
+@dataclass(frozen=True)
+class References:
+    """What the configuration refers to. `engines` are model/target/precision, `variants` model/variant."""
+
+    models: frozenset[str]
+    targets: frozenset[str]
+    engines: frozenset[str]
+    variants: frozenset[str]
+
+    def is_lost(self, folder: str) -> bool:
+        """Say whether a folder in a model's results is that of a target that nothing refers to."""
+        return "." not in folder and folder not in OF_MODEL and folder not in self.targets
+
+    def unreferenced(self, artifact: str) -> str | None:
+        """Return in words what `artifact` (results/<model>/...) belongs to, if nothing refers to that; else None."""
+        _, model, *folders, file = artifact.split("/")
+        if model not in self.models:
+            return f"the model {model}"
+        target = folders[0] if folders and folders[0] not in OF_MODEL else None
+        if target and target not in self.targets:
+            return f"the target {target} of {model}"
+        kind = file.removeprefix(f"{model}.").partition(".")[0]
+        if kind not in PRECISIONS or not file.startswith(f"{model}."):
+            return None
+        if target is None:
+            return None if f"{model}/{kind}" in self.variants else f"the {kind} ONNX file of {model}"
+        return None if f"{model}/{target}/{kind}" in self.engines else f"the {kind} engine of {model} on {target}"
+
+
+def live_targets(results: Path) -> dict[str, set[str]]:
+    """Return {model that is live on any platform: its targets there}; all folders if a receipt is damaged."""
+    live: dict[str, set[str]] = {}
+    for traits in PLATFORMS.values():
+        for path in results.glob(f"*/deploy/{traits.receipt}"):
+            receipt, folder = read_receipt(path), path.parents[1]
+            targets = receipt["targets"] if receipt else [each.name for each in folder.iterdir()]
+            live.setdefault(folder.name, set()).update(targets)
+    return live
+
+
+@dataclass(frozen=True)
+class OtherConfiguration:
+    """The models and targets of another configuration that may share results/."""
+
+    file: Path
+    models: set[str]
+    targets: set[str]
+
+
+def other_configurations(folder: Path, own: set[Path]) -> Iterator[OtherConfiguration]:
+    """Yield each configuration in a folder or right below it, except the files of `own`."""
+    for path in sorted([*folder.glob("*.y*ml"), *folder.glob("[!.]*/*.y*ml")]):
+        if path.resolve() in own or path.is_relative_to(folder / "results"):
+            continue
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        models = content.get("models") if isinstance(content, dict) else None
+        if isinstance(models, dict):
+            targets = content.get("targets")
+            yield OtherConfiguration(
+                path, set(map(str, models)), set(map(str, targets if isinstance(targets, dict) else ()))
+            )
+
+
+def is_measurement(artifact: str) -> bool:
+    """Say whether an artifact is a record of a measurement."""
+    return artifact.endswith(MEASUREMENTS) or "/analysis" in artifact

@@ -1,0 +1,104 @@
+"""Access to storage through fsspec, with errors as sentences. Its packages find credentials in the environment."""
+
+import errno
+import re
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+
+from fsspec.core import url_to_fs
+from fsspec.registry import get_filesystem_class, known_implementations
+from fsspec.utils import get_protocol
+
+from slipway.core.errors import SlipwayError, causes
+from slipway.storage.addresses import require_no_secret
+from slipway.triton.client.hosts import is_loopback
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CREDENTIALS = re.compile("Credential|Auth|Token|Forbidden|SSO")
+_CONNECT_S, _SILENCE_S = 20, 120
+
+
+class Cause(Enum):
+    """Why storage failed. The value is a part of a sentence; a name in braces is the place in config.yaml."""
+
+    GONE = "it does not exist; create it first, or correct `{key}` in config.yaml"
+    DENIED = "permission denied; ask for the right to use it, or set other credentials in the environment"
+    READ_ONLY = "it can only be read; mount it so that it can be written"
+    FULL = "the disk is full; free some space and run again, which goes on where this stopped"
+    UNREACHABLE = "see that it can be reached and that its credentials are in the environment"
+
+
+def opened(address: str, key: str) -> tuple[Any, str]:
+    """Return (the file system of an address, the path in it). `key` is the place of the address in config.yaml."""
+    require_no_secret(key, address)
+    protocol = get_protocol(address)
+    if "::" in address:
+        raise SlipwayError(f"{address}: a cache in front of the storage would be read back instead of it; leave it out")
+    try:
+        get_filesystem_class(protocol)
+    except ValueError:
+        raise SlipwayError(
+            f"no storage is known by {protocol}://; set `{key}` in config.yaml to a path, or to an address of "
+            "fsspec's such as s3://bucket/path"
+        ) from None
+    except ImportError as error:
+        package = known_implementations[protocol]["class"].split(".")[0]
+        install = str(error) if package == "fsspec" else f"pip install {package}"
+        raise SlipwayError(f"the package for {protocol}:// is not installed: {install}") from None
+    try:
+        return url_to_fs(address, skip_instance_cache=True, **_options(protocol, address))
+    except Exception as error:
+        raise SlipwayError(f"{address}: could not be opened: {reason(error, key)}") from error
+
+
+def reason(error: Exception, key: str) -> str:
+    """Return why storage failed, without secrets. `key` is the place of the address in config.yaml."""
+    cause = cause_of(error)
+    if cause is not Cause.UNREACHABLE:
+        return cause.value.format(key=key)
+    message = re.sub(r"\?\S+", "?..", (str(error).splitlines() or [""])[0])
+    return f"{type(error).__name__}: {message}; {cause.value}"
+
+
+def cause_of(error: Exception) -> Cause:
+    """Return why storage failed, by the error and its causes: fsspec calls a web server's every refusal absence."""
+    chain = causes(error)
+    status = next(filter(None, map(_status, chain)), None)
+    if any(getattr(one, "errno", None) in _FULL for one in chain):
+        return Cause.FULL
+    if any(getattr(one, "errno", None) == errno.EROFS for one in chain):
+        return Cause.READ_ONLY
+    if status in (401, 403) or (status is None and any(map(_is_denial, chain))):
+        return Cause.DENIED
+    is_connection = any(isinstance(one, ConnectionError | TimeoutError) or _of_connection(one) for one in chain)
+    if isinstance(error, FileNotFoundError) and status in (None, 404, 410) and not is_connection:
+        return Cause.GONE
+    return Cause.UNREACHABLE
+
+
+def _options(protocol: str, address: str) -> dict:
+    """Return fsspec's options of a web server: its download may take long, and its proxy is the environment's."""
+    if protocol not in ("http", "https"):
+        return {}
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
+    return {"client_kwargs": {"timeout": timeout, "trust_env": not is_loopback(urlsplit(address).hostname or "")}}
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status in an error of aiohttp or botocore; None without one."""
+    response = getattr(error, "response", None)
+    of_response = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+    status = getattr(error, "status", of_response)
+    return status if isinstance(status, int) else None
+
+
+def _is_denial(error: BaseException) -> bool:
+    return isinstance(error, PermissionError) or bool(_CREDENTIALS.search(type(error).__name__))
+
+
+def _of_connection(error: BaseException) -> bool:
+    """Say whether an error is a connection's by its name: aiohttp's, botocore's and others have no common class."""
+    return "Connect" in type(error).__name__ or "gaierror" in type(error).__name__

@@ -1,0 +1,44 @@
+"""Addresses of storage, such as s3://bucket/best.safetensors. Logs and records hold them, so they have no secret."""
+
+import re
+
+from slipway.core.errors import SlipwayError
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_OF_THIS_MACHINE = re.compile(r"(?:file|local)://")
+_SECRETS = (
+    re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@"),  # user:password@, where a port and a slash are no password
+    re.compile(r"^https?://[^/]*@"),  # a token as the user
+    re.compile(  # a signature or a key in the query
+        r"[?&;][^=&]*(?:sig|token|key|cred|pass|pwd|secret|auth|policy|expires|x-amz|x-goog)[^=&]*=", re.IGNORECASE
+    ),
+)
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an address of storage, and not a path on this machine such as file:///folder/file."""
+    return bool(_ADDRESS.match(text)) and not _OF_THIS_MACHINE.match(text)
+
+
+def local_path(text: str) -> str:
+    """Return a path on this machine without its protocol, if it has one."""
+    return _OF_THIS_MACHINE.sub("", text, count=1)
+
+
+def file_name(address: str) -> str:
+    """Return the name of a file in storage, such as "best.safetensors", without the query of its address."""
+    return without_query(address).rstrip("/").rpartition("/")[2]
+
+
+def without_query(address: str) -> str:
+    """Return an address without its query, which only a web server has. Elsewhere, a name may have a question mark."""
+    return address.partition("?")[0] if address.startswith(("http://", "https://")) else address
+
+
+def require_no_secret(key: str, text: str) -> None:
+    """Raise SlipwayError, without the secret, if an address in a configuration holds one. `key` is its place there."""
+    if _ADDRESS.match(text) and any(secret.search(text) for secret in _SECRETS):
+        raise SlipwayError(
+            f"config: `{key}` holds a password, token or signature, which would be in every log and record: take it "
+            "out, and set in the environment what the storage's package reads"
+        )

@@ -1,0 +1,220 @@
+"""Files of storage, fetched once into results/.fetched. From then on they are files of this machine.
+
+Planning asks the storage for a fingerprint of the content, by one request, and downloads nothing. A job fetches the
+file if there is no copy with the planned fingerprint. A copy is one folder for each address, with its record; it is
+replaced as a whole, so half a download is never used. Beside an ONNX file lie the files of its external data.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from slipway.core.artifacts import atomic_write, sha256, write_json
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.core.os_errors import of_system
+from slipway.core.records import read_record
+from slipway.storage.addresses import file_name, without_query
+
+FOLDER = Path("results/.fetched")
+# The place of an address in config.yaml, for messages.
+KEY = "weights"
+_RECORD = "fetched.json"
+# `files`: {name: {its fingerprint in the storage, its SHA-256}}; the first one is the file of the address.
+_SHAPE = {"address": str, "fingerprint": str, "time": str, "files": {str: {"fingerprint": str, "sha256": str}}}
+# What kinds of storage say of a file's content, the best first; else its size and the time of its last write.
+_CHECKSUMS = ("md5Hash", "Content-MD5", "ETag", "etag", "checksum", "sha256", "blob_id", "crc32c", "generation")
+_TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "modify", "updated", "created")
+_PATIENCE_S = 30
+
+
+class Unreachable(SlipwayError):
+    """A storage that does not answer, so that nobody knows whether the file is there."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The fingerprint of a file in storage; `notice` says if it is that of the fetched copy, else it is None."""
+
+    fingerprint: str
+    notice: str | None = None
+
+
+def planned(address: str, folder: Path = FOLDER) -> Planned:
+    """Return the fingerprint of a file's content in storage, which a job is keyed on.
+
+    If the storage cannot be reached, it is that of the fetched copy. Raises SlipwayError if there is no file, no
+    permission, or neither storage nor copy.
+    """
+    record = _record(address, folder)
+    try:
+        return Planned(_fingerprint_now(address, record))
+    except Unreachable as error:
+        if record is None:
+            raise SlipwayError(f"{error}; no copy of it was fetched before") from None
+        notice = f"{error}; the copy that was fetched at {record['time']} is used, whatever is there now"
+        return Planned(record["fingerprint"], notice)
+
+
+def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
+    """Return the path of the copy of a file with the planned `fingerprint`, after fetching it if there is none.
+
+    If two jobs need the same file at once, one fetches it and the other waits. Raises SlipwayError if the file is
+    another one by now, or if it cannot be fetched as a whole.
+    """
+    import filelock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = _copy(address, folder)
+    with filelock.FileLock(copy.with_suffix(".lock")):
+        if not _is_intact(copy, _record(address, folder), fingerprint):
+            with atomic_write(copy) as partial:
+                _fetch(address, fingerprint, partial)
+    return copy / file_name(address)
+
+
+def _fingerprint_now(address: str, record: dict | None) -> str:
+    """Return the fingerprint of a file, and of its fetched external data if they changed though the file did not."""
+    own = _fingerprint(_Remote(address))
+    first, *others = record["files"].items() if record else [(None, None)]
+    if not others or first[1]["fingerprint"] != own:
+        return own
+    beside = {name: _fingerprint(_Remote(_sibling(address, name))) for name, _ in others}
+    if beside == {name: known["fingerprint"] for name, known in others}:
+        return record["fingerprint"]
+    return "; ".join([own, *(f"{name}: {other}" for name, other in beside.items())])
+
+
+class _Remote:
+    """A file in storage: its `address` and what the storage says of it (`info`)."""
+
+    def __init__(self, address: str) -> None:
+        from slipway.storage import access  # only here, since most configurations have no storage
+
+        self.address, self._access = address, access
+        self._system, self._path = access.opened(address, KEY)
+        patience = {"timeout": _PATIENCE_S} if self._system.async_impl else {}
+        try:
+            self.info: dict[str, Any] = self._system.info(self._path, **patience)
+        except Exception as error:  # each storage raises its own
+            raise self._failure("be read", error) from None
+        if self.info.get("type") == "directory":
+            raise SlipwayError(f"{address} is a folder; name a file in it as `{KEY}` in config.yaml")
+
+    @property
+    def size(self) -> int | None:
+        """The size in bytes; None if the storage does not say it."""
+        return self.info.get("size")
+
+    def get(self, target: Path) -> None:
+        """Copy the file to `target`. Raise SlipwayError unless all of it arrived."""
+        free = shutil.disk_usage(target.parent).free
+        if self.size is not None and self.size > free:
+            raise SlipwayError(
+                f"{self.address} takes {self.size / 1e6:.0f} MB, but the disk of {target.parent.parent} has "
+                f"{free / 1e6:.0f} MB left; free some space and run again"
+            )
+        progress(f"  fetching {self.address}" + (f" ({self.size / 1e6:.1f} MB)" if self.size is not None else ""))
+        try:
+            self._system.get_file(self._path, str(target))
+        except Exception as error:
+            if own := of_system(error):
+                raise own from None  # this machine's own failure, such as a full disk
+            raise self._failure("be fetched", error) from None
+        arrived = target.stat().st_size
+        if self.size is not None and arrived != self.size:
+            raise SlipwayError(
+                f"{self.address} arrived with {arrived} of {self.size} bytes; run again to fetch it anew"
+            )
+
+    def _failure(self, doing: str, error: Exception) -> SlipwayError:
+        sentence = f"{self.address} could not {doing}: {self._access.reason(error, KEY)}"
+        is_away = self._access.cause_of(error) is self._access.Cause.UNREACHABLE
+        return Unreachable(sentence) if is_away else SlipwayError(sentence)
+
+
+def _fingerprint(remote: _Remote) -> str:
+    """Return in words what a storage says of a file's content. Raise SlipwayError if it says nothing."""
+    size = f"{remote.size} bytes" if remote.size is not None else "unknown size"
+    for names, word in ((_CHECKSUMS, "{name} {value}, {size}"), (_TIMES, "{size} of {value}")):
+        for name in names:
+            if value := remote.info.get(name):
+                return word.format(name=name, value=str(value).strip('"'), size=size)
+    raise SlipwayError(
+        f"{remote.address}: its server gives neither ETag nor Last-Modified, so a new file of that name would go "
+        f"unnoticed; download it and set `{KEY}` in config.yaml to its path"
+    )
+
+
+def _fetch(address: str, fingerprint: str, folder: Path) -> None:
+    """Fetch a file with its external data into a new folder, with the record."""
+    folder.mkdir()
+    files = {}
+    for name in _names(address, folder):
+        remote = _Remote(address if not files else _sibling(address, name))
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remote.get(target)
+        files[name] = {"fingerprint": _fingerprint(remote), "sha256": sha256(target)}
+    record = {"address": address, "fingerprint": fingerprint, "time": time.strftime("%Y-%m-%d %H:%M"), "files": files}
+    own = files[file_name(address)]["fingerprint"]
+    # Asked again, since the file may have been replaced while it was read.
+    now = _fingerprint_now(address, record)
+    if not f"{fingerprint}; ".startswith(f"{own}; ") or now != fingerprint:
+        raise SlipwayError(
+            f"{address} changed since this job was planned ({fingerprint} -> {now}); run snakemake again"
+        )
+    write_json(folder / _RECORD, record)
+
+
+def _names(address: str, folder: Path) -> Iterator[str]:
+    """Yield the name of a file and, after it was fetched, those of its external data if it is an ONNX file."""
+    name = file_name(address)
+    yield name
+    if name.endswith(".onnx"):
+        yield from _external_data(folder / name)
+
+
+def _external_data(path: Path) -> list[str]:
+    """Return the relative paths of an ONNX file's external data. Raise SlipwayError if one leads elsewhere."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:  # whoever reads the file later has a better message
+        return []
+    tensors = filter(uses_external_data, _get_all_tensors(model))
+    names = sorted({ExternalDataInfo(tensor).location for tensor in tensors})
+    for name in names:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or name == _RECORD:
+            raise SlipwayError(f"{path.name} names {name!r} as its external data, which lies elsewhere; save it anew")
+    return names
+
+
+def _sibling(address: str, name: str) -> str:
+    return f"{without_query(address).rpartition('/')[0]}/{name}"
+
+
+def _copy(address: str, folder: Path) -> Path:
+    """Return the folder of an address's copy."""
+    return folder / hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _record(address: str, folder: Path) -> dict | None:
+    record = read_record(_copy(address, folder) / _RECORD, _SHAPE)
+    return record if record and record["address"] == address and record["files"] else None
+
+
+def _is_intact(copy: Path, record: dict | None, fingerprint: str) -> bool:
+    """Say whether a copy has the planned fingerprint, and its files are as they were fetched."""
+    if record is None or record["fingerprint"] != fingerprint:
+        return False
+    return all(
+        (copy / name).is_file() and sha256(copy / name) == known["sha256"] for name, known in record["files"].items()
+    )

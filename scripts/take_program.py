@@ -1,0 +1,61 @@
+"""Take a program, a file with a network inside, as it is: try it on a sample, copy it, write its record."""
+
+import argparse
+from pathlib import Path
+
+from slipway.core.artifacts import atomic_write, sha256, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_settings import add_planned, settings_of
+from slipway.keys.weights_files import PROGRAMS
+from slipway.models.canonical import inputs_record
+from slipway.models.programs import load_program, take_program
+from slipway.models.trial_runs import samples_of, try_run
+from slipway.networks.calling import call_of, naming
+from slipway.storage.fetched import fetched
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command-line options."""
+    arguments = parser(__doc__, "samples", "record", output="copy to write")
+    source = arguments.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", type=Path, help="a local program")
+    source.add_argument("--address", help="a program in storage that fsspec knows, such as s3://bucket/best.pt2")
+    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
+    arguments.add_argument("--kind", choices=list(PROGRAMS), required=True, help="what the file is")
+    arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
+    add_planned(arguments, "checkpoint_sha256")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Take the program, try it, write its record, which has the form of the record of weights."""
+    path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
+    samples = samples_of(arguments.samples)
+    with atomic_write(arguments.output) as partial:
+        with naming(arguments.samples_from):
+            notes = take_program(arguments.kind, path, partial, samples)
+            network = load_program(partial, arguments.kind)
+            call_of(network, list(samples[0]))
+        outputs = try_run(network, samples[0])
+    record = {
+        "origin": "program",
+        "program": arguments.kind,
+        "key": settings_of(arguments),
+        "sha256": sha256(arguments.output),
+        "architecture": None,
+        "arguments": {},
+        "inputs": inputs_record(samples[0]),
+        "weights": None,
+        "choice": None,
+        "notes": notes,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
+    }
+    write_json(arguments.record, record)
+    for line in notes:
+        progress(f"  {line}")
+    progress(f"  {PROGRAMS[arguments.kind]}, {record['parameters']:,} parameters, SHA-256 {record['sha256'][:12]}")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

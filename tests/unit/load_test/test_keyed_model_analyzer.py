@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from slipway.load_test.keyed_model_analyzer import ANY, LEAST_S, OVER, REPORT, SLOW, Bounded, Budget, in_time
+
+UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measurement"
+PASSES = "".join(
+    f"  Pass [{number}] throughput: {number}0.5 infer/sec. Avg latency: 9 usec\n" for number in (1, 2, 3, 4)
+)
+BY_REQUESTS = {"measurement-mode": "count_windows", "measurement-interval": None, "stability-percentage": 10}
+
+
+class Options(dict):
+    """perf_analyzer's options, as Model Analyzer has them."""
+
+    update_config = dict.update
+
+
+class Runs:
+    """Model Analyzer's class PerfAnalyzer, whose perf_analyzer is a process of Python for each kind of window."""
+
+    PA_SUCCESS, PA_FAIL = 0, 1
+
+    def __init__(self, outputs):
+        self.options = Options(BY_REQUESTS)
+        self._config = SimpleNamespace(model_run_configs=lambda: [SimpleNamespace(perf_config=lambda: self.options)])
+        self.outputs, self.calls, self._timeout = outputs, [], 600
+
+    def run(self, metrics, env=None):
+        self.calls.append((dict(self.options), self._timeout))
+        self.output = self.outputs[self.options["measurement-mode"], self.options["stability-percentage"]]
+        program = f"print({self.output!r})" if self.output is not None else "import time; time.sleep(60)"
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        return self._poll_perf_analyzer(process)
+
+    def _poll_perf_analyzer(self, process):
+        if self.output is None:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(self._timeout)
+            process.kill()
+            return self.PA_FAIL
+        self._output = process.communicate()[0]
+        return self.PA_FAIL if "Failed" in self._output else self.PA_SUCCESS
+
+
+class BoundedRuns(Bounded, Runs):
+    """What keyed_model_analyzer makes of Model Analyzer's class."""
+
+
+def measured(capsys, outputs, seconds=2.0):
+    """Return (status, what was reported, the runs) of one point."""
+    runs = BoundedRuns(outputs)
+    runs.budget = Budget(seconds, points=1)
+    status = runs.run(["metric"])
+    lines = capsys.readouterr().out.splitlines()
+    reported = [json.loads(line.removeprefix(REPORT)) for line in lines if line.startswith(REPORT)]
+    assert runs.options == BY_REQUESTS  # by which Model Analyzer names the measurement
+    return status, (reported or [None])[0], runs, lines
+
+
+def test_the_last_three_windows_of_a_point_are_reported(capsys):
+    status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES})
+    assert status == runs.PA_SUCCESS
+    assert reported == {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False}
+    assert len(runs.calls) == 1
+
+
+def test_windows_that_take_more_than_half_of_the_share_are_shortened(capsys):
+    outputs = {("count_windows", 10): None, ("time_windows", ANY): PASSES}
+    status, reported, runs, lines = measured(capsys, outputs)
+    assert (status, reported["shortened"], reported["unstable"]) == (runs.PA_SUCCESS, True, False)
+    assert [timeout <= 1.0 for _, timeout in runs.calls] == [True, True]
+    # Three windows of 1.2 intervals, and a start, fit into the rest of the time.
+    assert 3 * 1.2 * runs.calls[1][0]["measurement-interval"] < 1000
+    assert any(line.startswith(SLOW) for line in lines)
+
+
+def test_windows_that_do_not_agree_are_kept_and_told(capsys):
+    outputs = {("count_windows", 10): UNSTABLE, ("count_windows", ANY): PASSES}
+    status, reported, runs, _ = measured(capsys, outputs)
+    assert (status, reported["unstable"], reported["shortened"]) == (runs.PA_SUCCESS, True, False)
+
+
+def test_a_failure_that_time_does_not_mend_is_not_repeated(capsys):
+    status, reported, runs, _ = measured(capsys, {("count_windows", 10): "Failed to load the model"})
+    assert (status, reported, len(runs.calls)) == (runs.PA_FAIL, None, 1)
+
+
+def test_time_that_a_point_leaves_goes_to_the_others():
+    now = [100.0]
+    budget = Budget(60, points=3, clock=lambda: now[0])
+    assert budget.share_s() == 20
+    now[0] += 4
+    assert budget.share_s() == 28
+    now[0] += 46
+    assert budget.share_s() == 10
+
+
+def test_a_point_that_no_time_is_left_for_starts_no_server(capsys):
+    now = [0.0]
+    budget = Budget(60, points=3, clock=lambda: now[0])
+    execute = in_time(lambda self, run_config: run_config, budget)
+    assert execute(None, "first") == "first"
+    now[0] += 60 - LEAST_S / 2
+    assert execute(None, "second") is None
+    assert OVER in capsys.readouterr().out

@@ -1,0 +1,98 @@
+"""Programs are taken as they are: exported programs and TorchScript archives, tried on a sample."""
+
+import shlex
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from slipway.contract.golden import write_samples
+from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
+from slipway.models.canonical import load_model
+from slipway.networks.calling import call_of
+from take_program import main, parse_arguments
+
+SAMPLE = {"mask": np.ones((1, 3), np.float32), "x": np.random.default_rng(0).random((1, 4), np.float32)}
+BATCH = torch.export.Dim("batch")
+
+
+class TwoInputs(nn.Module):
+    """A network with two inputs whose order is not the one of the samples, dropout, and outputs by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.dropout = nn.Linear(4, 3), nn.Dropout()
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor):
+        return {"scores": self.dropout(self.linear(x)) * mask, "total": x.sum(1, keepdim=True)}
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return TwoInputs().eval()
+
+
+def inputs(batch):
+    return torch.rand(batch, 4), torch.rand(batch, 3)
+
+
+def exported(network, path):
+    dynamic = {"x": {0: BATCH}, "mask": {0: BATCH}}
+    torch.export.save(torch.export.export(network, inputs(2), dynamic_shapes=dynamic), path)
+
+
+def scripted(network, path):
+    torch.jit.script(network).save(path)
+
+
+def traced(network, path):
+    torch.jit.trace(network, inputs(2), strict=False).save(path)
+
+
+SAVED = {"exported_program": (exported, "p.pt2"), "torchscript": (scripted, "p.pt"), "traced": (traced, "p.ts")}
+
+
+def take(folder, path, kind, sample=SAMPLE):
+    write_samples(folder / "samples.npz", [sample])
+    options = f"--checkpoint {path} --kind {kind} --samples {folder}/samples.npz --output {folder}/program"
+    main(parse_arguments(shlex.split(f"{options} --record {folder}/weights.json")))
+    return folder / "program", read_json(folder / "weights.json")
+
+
+@pytest.mark.parametrize("how", SAVED)
+def test_a_program_answers_as_the_network_that_it_was_saved_from(how, network, tmp_path):
+    save, name = SAVED[how]
+    save(network, tmp_path / name)
+    program, record = take(tmp_path, tmp_path / name, "torchscript" if how == "traced" else how)
+    assert sha256(program) == sha256(tmp_path / name) == record["sha256"]
+    assert (record["origin"], record["parameters"], record["architecture"]) == ("program", 15, None)
+    loaded, x, mask = load_model(program, record), *inputs(5)
+    call = call_of(loaded, list(SAMPLE))
+    assert call.names == ("x", "mask")
+    answers, expected = call(loaded, {"mask": mask, "x": x}), network(x, mask)
+    assert list(answers) == list(expected)
+    assert all(torch.allclose(answers[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("how", SAVED)
+def test_inputs_of_other_names_are_refused_with_the_programs_own(how, network, tmp_path):
+    save, name = SAVED[how]
+    save(network, tmp_path / name)
+    others = {"pixels": SAMPLE["x"], "mask": SAMPLE["mask"]}
+    with pytest.raises(SlipwayError, match=r"the samples have pixels, which .* takes x, mask"):
+        take(tmp_path, tmp_path / name, "torchscript" if how == "traced" else how, others)
+    assert not (tmp_path / "program").exists()
+
+
+@pytest.mark.parametrize("kind", ["exported_program", "torchscript"])
+def test_a_damaged_program_is_told_and_writes_nothing(kind, network, tmp_path):
+    save, name = SAVED[kind]
+    save(network, tmp_path / name)
+    damaged = tmp_path / f"damaged_{name}"
+    damaged.write_bytes((tmp_path / name).read_bytes()[:-200])
+    with pytest.raises(SlipwayError, match=r"cannot be read as .*; save it again with the PyTorch that runs here"):
+        take(tmp_path, damaged, kind)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, damaged.name, "samples.npz"])
