@@ -21,6 +21,7 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import model_analyzer
+from slipway.load_test.interference import Interference
 from slipway.load_test.keyed_model_analyzer import OVER, REPORT, SLOW
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.workspace import workspace as new_workspace
@@ -149,7 +150,8 @@ def measure(
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     narrator = Narrator(PeakMemory(gpu=gpu), partial(require_own_listeners, ports))
-    with narrator.memory.watching():
+    interference = Interference(lambda: narrator.memory.phase, gpu)
+    with narrator.memory.watching(), interference.watching():
         try:
             model_analyzer.run(settings, workspace, key, model_analyzer.budget(list(engines), sweep), narrator)
         except SlipwayError as error:
@@ -162,7 +164,8 @@ def measure(
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    return [describe(row, engines, narrator, instances_of(row, workspace), sweep, on_gpu) for row in rows]
+    described = [describe(row, engines, narrator, instances_of(row, workspace), sweep, on_gpu) for row in rows]
+    return [row | interference_of(row, interference, on_gpu) for row in described]
 
 
 def none_in_time(sweep: model_analyzer.Sweep) -> str:
@@ -246,6 +249,13 @@ def describe(
     }
 
 
+def interference_of(row: dict, interference: Interference, on_gpu: bool) -> dict:
+    """Return what disturbed a measurement: other programs' share of the CPUs, and on a GPU target the GPU's state."""
+    phase = f"{row['variant']}/{row['concurrency']}"
+    others = {"others_cpu_percent": interference.others_cpu_percent(phase)}
+    return others | ({"gpu_state": interference.gpu_state(phase)} if on_gpu else {})
+
+
 def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: model_analyzer.Sweep) -> list[dict]:
     """Return the points of the sweep that no row measured."""
     measured = [{name: row[name] for name in model_analyzer.POINT} for row in rows]
@@ -259,8 +269,8 @@ def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: mo
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write the rows as CSV."""
     with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-        # A cell holds one figure, so the figures of each window are only in the record.
-        columns = [name for name in rows[0] if name != "windows_per_s"]
+        # A cell holds one figure, so the figures of each window and the GPU's readings are only in the record.
+        columns = [name for name in rows[0] if name not in ("windows_per_s", "gpu_state")]
         writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

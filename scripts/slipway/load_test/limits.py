@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Share (%) of the CPUs' time that other programs may take during a measurement without being told.
+MOST_BY_OTHERS = 10
+
 
 def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
     """Say whether a measurement is within the limits. None is no limit; unknown memory exceeds every limit."""
@@ -34,6 +37,12 @@ def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: f
         f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,
         f"measured in shorter windows than asked, to hold {bound}": [row for row in rows if row.get("shortened")],
         "disturbed": list(filter(is_disturbed, rows)),
+        f"measured while other programs took more than {MOST_BY_OTHERS} % of the CPUs": [
+            row for row in rows if (row.get("others_cpu_percent") or 0) > MOST_BY_OTHERS
+        ],
+        "measured while the GPU reduced its clocks": [
+            row for row in rows if (row.get("gpu_state") or {}).get("throttled")
+        ],
     }
     told = [
         f"{gap}: {', '.join(f'({point_in_words(point)})' for point in points)}"

@@ -1,4 +1,7 @@
+import contextlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +90,33 @@ def test_a_measurement_that_other_work_disturbed_is_told(artifacts, monkeypatch,
     told = capsys.readouterr().err
     assert "disturbed, measure again on a quiet machine: fp32 over pytorch at batch 1" in told
     assert told.count("inferences/s (disturbed)") == 2
+
+
+@contextlib.contextmanager
+def busy_processes(count):
+    """Let other processes compute while the block runs."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.long
+def test_beside_busy_processes_a_ratio_is_near_the_quiet_one_or_called_disturbed(artifacts):
+    def ratio():
+        effort = ["--seconds", "2", "--warmup-seconds", "0.5", "--min-samples", "20", "--budget-seconds", "10"]
+        compared = measured(artifacts, "--batch-sizes", "1", *effort)["ratios"]["fp32"]["1"]["pytorch"]
+        return compared["p50"]["end_to_end"], compared["intervals"]["p50"]["end_to_end"]["verdict"]
+
+    quiet, verdict = ratio()
+    if verdict == "disturbed":
+        pytest.skip("this machine is busy with other work already")
+    with busy_processes(2):
+        busy, verdict = ratio()
+    assert verdict == "disturbed" or busy == pytest.approx(quiet, rel=0.15)
 
 
 def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from slipway.core.hardware import usable_cores
+from slipway.load_test.interference import Interference
+from slipway.load_test.limits import gaps_in_words
+
+POINT = {"precision": "fp32", "instances": 1, "max_batch_size": 8, "concurrency": 4}
+COMPUTE = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: pass"
+# A process that is no child of this one, as those of others are.
+FOREIGN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {COMPUTE!r}], start_new_session=True)"
+
+
+def watched(program):
+    """Return the reading of a phase in which a process computes for 0.6 s, and how much of the CPUs it has at most."""
+    interference = Interference(lambda: "m/4")
+    interference.read()
+    begin = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", program]):
+        while time.monotonic() < begin + 1:
+            time.sleep(0.1)
+            interference.read()
+    return interference
+
+
+def test_the_cpu_time_of_own_processes_is_not_that_of_others():
+    own = watched(COMPUTE)
+    spent = sum(own._phases["m/4"].own.values()) - sum(own._phases["m/4"].own_before.values())
+    assert spent > 0
+    assert 0 <= own.others_cpu_percent("m/4") <= 100
+    assert own.gpu_state("m/4") is None
+
+
+def test_a_phase_that_was_not_seen_is_not_known():
+    assert Interference(lambda: "").others_cpu_percent("m/4") is None
+
+
+def test_foreign_work_is_counted_as_that_of_others():
+    spent = watched(FOREIGN)._phases["m/4"]
+    seconds, busy = (end - begin for begin, end in zip(spent.begin, spent.end, strict=True))
+    own = sum(spent.own.values()) - sum(spent.own_before.values())
+    assert busy - own > 0
+    assert seconds * usable_cores() * 1.1 > busy
+
+
+@pytest.mark.parametrize(
+    ("reading", "told"),
+    [
+        ({"others_cpu_percent": 40.0}, "measured while other programs took more than 10 % of the CPUs: (fp32, 1 inst"),
+        (
+            {"others_cpu_percent": 4.0, "gpu_state": {"throttled": True}},
+            "measured while the GPU reduced its clocks: (f",
+        ),
+        ({"others_cpu_percent": None, "gpu_state": None}, None),
+        ({}, None),
+    ],
+)
+def test_interference_is_told(reading, told):
+    words = gaps_in_words([], [POINT | reading], None)
+    assert (words is None) if told is None else words.startswith(told)
