@@ -93,7 +93,7 @@ def decides_on_the_host(images):
     return (images.float().mean((2, 3)) if images.sum().item() > -1e9 else images.mean((2, 3)),)
 
 images = np.ones((2, 3, 8, 8), np.float32)
-found = measure_forward(decides_on_the_host, [images], 2, Effort(0.1, 0.01, 3), graph=True)
+found = measure_forward(decides_on_the_host, [images], 2, Effort(0.1, 0.01, 3, 5), graph=True)
 assert found["no_graph_because"] and found["throughput_graph_per_s"] is None, found
 assert "gpu_graph" not in found["samples_ms"]
 print(found["no_graph_because"])
