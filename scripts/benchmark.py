@@ -107,8 +107,8 @@ def main(arguments: argparse.Namespace) -> None:
         "samples_ms": samples,
     }
     write_json(arguments.output, record)
-    for line in record["disturbed"]:
-        progress(f"  disturbed, measure again on a quiet machine: {line}")
+    if record["disturbed"]:
+        progress(f"  disturbed by other work, measure again on a quiet machine: {'; '.join(record['disturbed'])}")
 
 
 def subjects_of(

@@ -88,7 +88,7 @@ def test_a_measurement_that_other_work_disturbed_is_told(artifacts, monkeypatch,
         line.partition(",")[0] for line in record["disturbed"]
     }
     told = capsys.readouterr().err
-    assert "disturbed, measure again on a quiet machine: fp32 over pytorch at batch 1" in told
+    assert "disturbed by other work, measure again on a quiet machine: pytorch at batch 1" in told
     assert told.count("inferences/s (disturbed)") == 2
 
 
