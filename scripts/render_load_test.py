@@ -35,8 +35,9 @@ COLUMNS = {
     "compute_ms": ("compute ms", "{:.1f}"),
     "memory_mb": ("memory MB", "{:.0f}"),
     "gpu_memory_mb": ("GPU MB", "{:.0f}"),
+    "verdict": ("verdict", "{}"),
 }
-NOT_IN_SUMMARY = {"mean_ms", "p90_ms", "p95_ms", "queue_ms", "compute_ms"}
+NOT_IN_SUMMARY = {"spread_percent", "mean_ms", "p90_ms", "p95_ms", "queue_ms", "compute_ms"}
 NOT_IN_DETAIL = {"precision", "instances", "max_batch_size"}  # the same in all rows of a table
 
 

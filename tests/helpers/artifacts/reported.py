@@ -230,7 +230,8 @@ def load_rows(precisions, on_gpu):
         **({"gpu_memory_mb": 2100.0} if on_gpu else {}),
     }
     slow = {**base, "precision": precisions[0], "instances": 2, "throughput_per_s": 2500.0, "p99_ms": 1500.0}
-    return [slow, {**base, "precision": precisions[-1], "instances": 1, "throughput_per_s": 1234.5, "p99_ms": 9.25}]
+    fast = {**base, "precision": precisions[-1], "instances": 1, "throughput_per_s": 1234.5, "p99_ms": 9.25}
+    return [slow | {"verdict": "disturbed"}, fast | {"verdict": "steady"}]
 
 
 def selection(row, load_test_sha256):

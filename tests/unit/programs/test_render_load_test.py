@@ -43,6 +43,7 @@ def test_both_reports_have_every_measurement_and_the_conditions(rendered):
         assert CPU in text
         assert "p99 at most 2000 ms" in text
         assert "Rehearsal" not in text
+        assert "disturbed: (fp32, 2 instance(s), batches up to 8, 4 in flight)" in text
         for row in rows:
             assert f"{row['throughput_per_s']:.1f}" in text
     assert "Every configuration holds the limits" in summary

@@ -147,6 +147,8 @@ def test_the_configurations_under_load_are_marked(page):
     marked = {tuple(row[:5]): look for row, look in zip(page.rows, page.classes, strict=True)}
     assert marked["int8", "1", "8", "4", "1,234.5"] == "chosen"
     assert marked["fp16", "2", "8", "4", "2,500.0"] == "refused"
+    verdicts = {row[4]: row[-1] for row in page.rows if row[1:4] in (["1", "8", "4"], ["2", "8", "4"])}
+    assert verdicts == {"1,234.5": "steady", "2,500.0": "disturbed"}
 
 
 def test_the_benchmark_shows_the_latency_in_a_cuda_graph_and_of_pytorch(page):
