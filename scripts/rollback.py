@@ -6,6 +6,7 @@ from pathlib import Path
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.deployments import Deployment, add_alone, add_rollout, deployment_parser, deployments
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
 from slipway.deploy.transaction import deploy
@@ -58,8 +59,9 @@ def roll_back(
             progress(f"  {name}: version {number}, which was taken out of service since, is live again")
         else:
             progress(f"  {name}: version {before[name]} " + ("as before" if number == before[name] else f"-> {number}"))
+    after = "takes it out of service again" if PLATFORMS[found.to].together else "leaves it as it is"
     for model in receipts.keys() - {folder.name for folder in configured}:
-        progress(f"  {model} is not in this configuration: its next deployment takes it out of service again")
+        progress(f"  {model} is not in this configuration, whose next deployment {after}")
     return receipts
 
 

@@ -36,7 +36,9 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
     assert site.receipt["number"] == 2
     assert site.live() != objects
 
-    site.run(rollback)
+    # As `rollback_tiny` does where the configuration has the model no longer.
+    site.run(rollback, "--alone", "--configured", "results/other")
+    assert "tiny is not in this configuration, whose next deployment leaves it as it is" in capfd.readouterr().err
     assert (site.receipt["number"], site.receipt["rolled_back_from"]) == (1, 2)
     assert site.live() == objects
     site.refused("live before tiny_trt version 1", "Nothing was changed", program=rollback)

@@ -43,8 +43,14 @@ class Rollout:
     withdrawn: list[str]
     snapshot: dict = field(default_factory=dict)
 
+    @property
+    def proven(self) -> Versions:
+        """Return the versions that the rollout proves; the others of `versions` are live as before."""
+        names = {entry["served_as"] for entry in self.receipts.values()}
+        return {name: number for name, number in self.versions.items() if name in names}
+
     def __str__(self) -> str:
-        return f"the {self.action} of {in_words(self.versions)}"
+        return f"the {self.action} of {in_words(self.proven or self.versions)}"
 
 
 @dataclass(frozen=True)
@@ -221,7 +227,7 @@ class ReleaseHistory:
         except OSError as error:
             reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
             raise SlipwayError(
-                f"{in_words(rollout.versions)} is served and was proven, but this could not be written down: {reason}. "
+                f"{in_words(rollout.proven)} is served and was proven, but this could not be written down: {reason}. "
                 "Put that right; the next `snakemake --cores 1 status`, deploy or rollback writes it down"
             ) from None
 

@@ -47,7 +47,8 @@ def deploy(
 
 def look(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Check the release before anything is changed; return {"versions": {target: its runtime}, "place": results}."""
-    progress(f"  {release.model}: looking whether {release.to} takes it")
+    what = f"looking whether {release.to} takes it" if release.parts else "being taken out of service"
+    progress(f"  {release.model}: {what}")
     checked = platform.preflight(release, state)
     with amended(after=". Nothing was changed."):
         versions = {part.target: platform.verify_runtime(part) for part in release.parts}

@@ -95,7 +95,7 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     more = {entry["model"]: entry["more"] for entry in begun.receipts.values()}
     assert more == {"gone": {}, "b": {"rolled_back_from": 2}}
     assert begun.withdrawn == [history.receipts[2].as_posix()]
-    found = SimpleNamespace(history=history, live_platform=lambda: None)
+    found = SimpleNamespace(to="local", history=history, live_platform=lambda: None)
     receipts = {name: {"served_as": name, "number": 1} for name in ("gone", "b")}
     monkeypatch.setattr(rollback, "deploy", lambda *_: receipts)
     rollback.roll_back(found, release, {}, 3, [path.parents[1] for path in history.receipts])
@@ -104,7 +104,7 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     assert "b: version 2 -> 1" in said
     assert "c: was not served before" in said
     assert "gone: version 1, which was taken out of service since, is live again" in said
-    assert "gone is not in this configuration: its next deployment takes it out of service again" in said
+    assert "gone is not in this configuration, whose next deployment takes it out of service again" in said
 
 
 def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):

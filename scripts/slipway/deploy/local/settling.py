@@ -94,7 +94,7 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
     if not rollout.versions or served(platform, rollout) != rollout.versions:
         return False
     try:
-        release = history.release(rollout.versions)
+        release = history.release(rollout.proven)
         platform.use_installation_for(release)
         with platform.reach(release) as reached:
             proofs = prove(platform, release, reached, under_load=False)
