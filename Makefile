@@ -18,7 +18,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long examples faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -51,8 +51,10 @@ test: $(VENV)/installed-test ## Run every test but the longest
 test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slurm, deployments that are killed, full disks
 	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
 
-examples: $(VENV)/installed-test ## Carry every example of docs/examples from its checkpoint to answers through Triton
-	PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py
+examples: $(VENV)/installed-test examples-packages ## Carry every example of docs/examples from its checkpoint to answers through Triton
+	PYTHONPATH="$$PWD/$(VENV)/examples" PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py tests/unit/models/test_packages_of_sources.py
+
+examples-packages: $(VENV)/installed-examples ## Install timm and transformers into .venv/examples, for the examples alone
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived
@@ -105,6 +107,12 @@ $(VENV)/installed: $(PINS) scripts/find_python scripts/make_serving
 	@echo "Installing what envs/ pins into $(VENV), and what serves into $(SERVING)"
 	@{ $(INSTALL) -r envs/requirements.txt && scripts/make_serving $(VENV); } || { echo "$(UNFINISHED)" >&2; df -h . "$${TMPDIR:-/tmp}" >&2; exit 1; }
 	$(COMPILE)
+	touch $@
+
+# They lie apart, so that the tests of everything else run without them.
+$(VENV)/installed-examples: $(VENV)/installed envs/examples.txt
+	rm -rf $(VENV)/examples
+	$(INSTALL) --no-deps --target $(VENV)/examples -r envs/examples.txt
 	touch $@
 
 # The executors lie where only the tests of clusters look, since each start of Snakemake would import them.

@@ -28,6 +28,7 @@ rule quantize_onnx:
         **rules.export_onnx.output,
         program=program("quantize_onnx"),
         samples=ancient(rules.sample_inputs.output.samples),
+        samples_record=ancient(rules.sample_inputs.output.record),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         data=update("results/{model}/{model}.{variant}.onnx.data"),
@@ -44,8 +45,8 @@ rule quantize_onnx:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
-        "--variant {wildcards.variant} {params.settings} {params.data} {params.targets} --output {output.onnx:q} --record "
-        "{output.record:q} --log {log:q}"
+        "--samples-record {input.samples_record:q} --variant {wildcards.variant} {params.settings} {params.data} "
+        "{params.targets} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule preflight_onnx:

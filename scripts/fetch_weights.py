@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import random
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,16 +23,22 @@ from slipway.storage.fetched import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
+# The `weights` that ask for a rehearsal.
+RANDOM = "random"
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, "samples", "record", output="safetensors file to write")
-    arguments.add_argument("--architecture", required=True, help="torchvision classifier, or package.module:factory")
+    arguments.add_argument(
+        "--architecture",
+        required=True,
+        help="network of torchvision, timm:NAME, transformers:CLASS, or package.module:factory",
+    )
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
     source = arguments.add_mutually_exclusive_group(required=True)
-    source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
+    source.add_argument("--weights", help="a name of the source's weights, `default` for the best, or `random`")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     source.add_argument("--address", help="a checkpoint in storage that fsspec knows, such as s3://bucket/best.pth")
     arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
@@ -93,14 +100,18 @@ def count_in_words(count: int) -> str:
 def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
-    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal replaces published weights and has
-    no content. Raises SlipwayError if the download fails for weights other than `default`.
+    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has no content: it stands for the
+    published weights, or for those to come. Raises SlipwayError if the download fails for weights other than `default`.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:
         content = read_checkpoint(arguments.checkpoint)
         return "checkpoint", content, source.recognised(arguments.architecture, arguments.checkpoint)
-    published = source.named_weights(arguments.architecture, arguments.weights)
+    rehearses = arguments.weights == RANDOM
+    published = source.named_weights(arguments.architecture, "default" if rehearses else arguments.weights)
+    if rehearses or published is None:
+        reason = "`weights` is random" if rehearses else f"nobody publishes weights of {arguments.architecture}"
+        return "rehearsal", None, rehearsed(published, reason, "to a checkpoint")
     try:
         return source.TITLE, content_of(source.download(published)), published
     except OSError as error:  # including urllib's URLError, which has no errno
@@ -115,20 +126,26 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object |
                 f"{published.url} ({error}). In config.yaml, set `weights` to the path of a local copy; or "
                 "set `weights: default` to rehearse with random weights until the download is reachable"
             ) from None
-        rehearsal_warning(error)
-        torch.manual_seed(REHEARSAL_SEED)
-        return "rehearsal", None, published
+        remedy = (
+            "to a local checkpoint, or, once the download is reachable,\n"
+            "!! run: snakemake --cores 1 --forcerun fetch_weights deploy"
+        )
+        reason = f"the pretrained weights could not be downloaded ({error})"
+        return "rehearsal", None, rehearsed(published, reason, remedy)
 
 
-def rehearsal_warning(reason: object) -> None:
-    """Print a prominent warning that a rehearsal follows."""
+def rehearsed(published: object, reason: str, remedy: str) -> object:
+    """Return the published weights that random ones stand for, after a prominent warning. Seeds the random numbers."""
     rule = "!" * 100
     progress(
-        f"{rule}\n!! REHEARSAL: the pretrained weights could not be downloaded ({reason}).\n"
+        f"{rule}\n!! REHEARSAL: {reason}.\n"
         "!! Everything goes on with seeded RANDOM weights: speeds and sizes are real, predictions mean nothing.\n"
-        "!! For the real ones set `weights` in config.yaml to a local checkpoint, or, once the download is reachable,\n"
-        f"!! run: snakemake --cores 1 --forcerun fetch_weights deploy\n{rule}"
+        f"!! For the real ones set `weights` in config.yaml {remedy}\n{rule}"
     )
+    random.seed(REHEARSAL_SEED)
+    np.random.seed(REHEARSAL_SEED)
+    torch.manual_seed(REHEARSAL_SEED)
+    return published
 
 
 def fill_zero_weights(model: torch.nn.Module) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.classification.classifier_contract import class_names, contract_of
-from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.classification.images import Preprocessing
 from slipway.classification.tensor_names import INPUT
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
@@ -33,8 +33,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--axes", type=json.loads, help="JSON: its `axes`")
     arguments.add_argument("--outputs", type=json.loads, help="JSON: its `outputs`")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")
-    add_input(arguments)
-    add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 
@@ -42,10 +40,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Find the contract, and write its files. The contract itself is written last."""
     weights = read_json(arguments.weights_record)
     model, samples = load_model(arguments.weights, weights), read_samples(arguments.samples)
-    if arguments.crop is None:
-        contract, names = of_samples(arguments, model, samples)
+    preprocess = read_json(arguments.samples_record).get("preprocess")
+    if preprocess is None:
+        contract, names = of_samples(arguments, model, samples, weights)
     else:
-        stated = preprocessing_of(arguments), weights, arguments.meaning, arguments.labels_from
+        stated = Preprocessing.of(preprocess), weights, arguments.meaning, arguments.labels_from
         contract, names = contract_of(model, joined(samples)[INPUT], *stated)
     write_text(arguments.labels, "".join(f"{name}\n" for name in names))
     write_json(arguments.interface, contract.interface())
@@ -58,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def of_samples(
-    arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors]
+    arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors], weights: dict
 ) -> tuple[Contract, list[str]]:
     """Return (contract of a model with samples, names of the first output's values that can have names, or [])."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
@@ -66,7 +65,7 @@ def of_samples(
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])
         contract = replace(find_contract(model, samples, stated, extremes), facts={"task": "tensors"})
     scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
-    return contract, class_names(arguments.labels_from, scores[0].shape[-1]) if scores else []
+    return contract, class_names(arguments.labels_from, scores[0].shape[-1], weights) if scores else []
 
 
 if __name__ == "__main__":

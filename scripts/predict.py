@@ -32,7 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     sending = client_options.add_sending(arguments, "photographs")
     sending.add_argument("--shared-memory", action="store_true", help="hand pictures over in this machine's memory")
     unstated = "left out: as the server states it for its model, else as ImageNet's models have it"
-    add_preprocessing(arguments, unstated, interpolation=None)
+    add_preprocessing(arguments, unstated)
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
     answers.add_argument("--labels", type=Path, help="class names, one a line; left out, the server's")

@@ -1,8 +1,11 @@
 """Take samples of a model's inputs: real ones, evenly spread. Golden answers, comparisons and load tests use them."""
 
 import argparse
+import json
+from dataclasses import asdict
 
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.classification.published import IMAGENET, as_written, differences
 from slipway.classification.sample_photographs import add_sample, photographs_of
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import write_samples
@@ -12,6 +15,7 @@ from slipway.contract.source_options import add_source, has_source, name_of, sam
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.models.sources import source_of
 
 # The number of samples, as many as the classification task has.
 SAMPLES = 9
@@ -24,6 +28,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_planned(arguments, "image_sha256")
     add_input(arguments)
     add_preprocessing(arguments)
+    arguments.add_argument("--architecture", help="architecture whose source publishes the preprocessing")
+    arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
     return arguments.parse_args(argv)
 
 
@@ -51,7 +57,30 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
         require_targets(samples, arguments.targets, str(arguments.function or arguments.files))
         samples = inputs_alone(samples, arguments.targets)
         return samples, {"source": name_of(arguments), "sizes": {name: sizes[name] for name in samples[0]}}
-    return photographs_of(arguments.image, preprocessing_of(arguments), arguments.input)
+    preprocess = preprocessing_of(arguments, published_for(arguments))
+    samples, facts = photographs_of(arguments.image, preprocess, arguments.input)
+    return samples, {**facts, "preprocess": asdict(preprocess)}
+
+
+def published_for(arguments: argparse.Namespace) -> dict:
+    """Return the preprocessing that the source of --architecture publishes; ImageNet's without the option.
+
+    Settings that differ from it are told.
+    """
+    if arguments.architecture is None:
+        return IMAGENET
+    source = source_of(arguments.architecture)
+    published = source.preprocessing(arguments.architecture, arguments.arguments, "default")
+    settings = IMAGENET | published.settings
+    progress(f"  preprocessing of {published.origin}: {as_written(published.settings)}")
+    if published.caveat:
+        progress(f"  WARNING: {published.caveat}")
+    if differing := differences(settings, asdict(preprocessing_of(arguments, settings))):
+        progress(
+            "  WARNING: `preprocess` in config.yaml differs from it, which may cost accuracy; published is preprocess: "
+            f"{as_written(differing)}"
+        )
+    return settings
 
 
 if __name__ == "__main__":

@@ -2,15 +2,20 @@
 
 import functools
 import importlib
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 
 import numpy as np
 import yaml
 
 from helpers.workplace import REPOSITORY
+from slipway.contract.golden import read_samples
 from slipway.contract.samples import inputs_alone
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
+# For the examples' own modules, and for the packages that `make examples` installs apart and names in PYTHONPATH.
+PYTHONPATH = os.pathsep.join([".", *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def configuration(*names):
@@ -36,36 +41,53 @@ def named(target):
     return getattr(importlib.import_module(module), name)
 
 
-def samples_of(name):
-    """Return the inputs of all samples of an example."""
+def samples_of(name, folder):
+    """Return the inputs of all samples of an example that was carried out in a folder."""
     model = configuration(name)["models"][name]
+    if "samples" not in model:  # variations of the sample photograph
+        return read_samples(folder / "results" / name / "samples.npz")
     targets = model.get("metric", {}).get("targets", [])
     return inputs_alone(list(named(model["samples"])()), targets)
 
 
 class Reference:
-    """An example's network in plain PyTorch, with its checkpoint."""
+    """An example's network with its checkpoint, as its library makes and loads it."""
 
     def __init__(self, name, folder):
+        self.model = configuration(name)["models"][name]
+        source, _, built = self.model["architecture"].partition(":")
+        arguments, weights = self.model.get("arguments", {}), folder / self.model["weights"]
+        if source == "timm":
+            import timm
+
+            self.network = timm.create_model(built, checkpoint_path=str(weights), **arguments).eval()
+        elif source == "transformers":
+            self.network = getattr(importlib.import_module(source), built).from_pretrained(weights.parent).eval()
+        else:
+            self.network = self._in_plain_pytorch(arguments, weights)
+
+    def _in_plain_pytorch(self, arguments, weights):
         import torch
         import torchvision
 
-        self.model = configuration(name)["models"][name]
-        architecture, arguments = self.model["architecture"], self.model.get("arguments", {})
+        architecture = self.model["architecture"]
         factory = functools.partial(torchvision.models.get_model, architecture, weights=None)
-        self.network = (named(architecture) if ":" in architecture else factory)(**arguments).eval()
-        self.network.load_state_dict(torch.load(folder / self.model["weights"], weights_only=True))
+        network = (named(architecture) if ":" in architecture else factory)(**arguments).eval()
+        network.load_state_dict(torch.load(weights, weights_only=True))
+        return network
 
     def __call__(self, sample):
         """Return {output: array} for the inputs of one request, in the order of the network's own outputs."""
         import torch
 
         with torch.inference_mode():
-            answer = self.network(**{name: self._tensor(name, array) for name, array in sample.items()})
+            tensors = {name: self._tensor(name, array) for name, array in sample.items()}
+            answer = self.network(tensors["input"]) if "samples" not in self.model else self.network(**tensors)
         if isinstance(answer, torch.Tensor):
-            (name,) = self.model["outputs"]
+            (name,) = self.model.get("outputs", ["logits"])
             return {name: answer.numpy()}
-        return {name: values.numpy() for name, values in (asdict(answer) if is_dataclass(answer) else answer).items()}
+        named_values = answer if isinstance(answer, Mapping) or not is_dataclass(answer) else asdict(answer)
+        return {name: values.numpy() for name, values in named_values.items()}
 
     def _tensor(self, name, array):
         import torch

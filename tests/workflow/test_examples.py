@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.examples import Reference, block, configuration, samples_of, steps
+from helpers.examples import PYTHONPATH, Reference, block, configuration, samples_of, steps
 from helpers.workplace import REPOSITORY, Workplace, free_ports
 
 from slipway.contract.contract import Contract
@@ -24,6 +24,7 @@ DEPLOYMENTS = [
         ("audio", "grayscale", "non_square"),
         ("segmentation",),
         ("detection",),
+        ("timm", "transformers_image", "transformers_text"),
     )
 ]
 BATCH = 4
@@ -55,7 +56,16 @@ TENSORS = {
         "scores float32 (batch, 3234, 91)",
     ],
 }
-WITH_SCORES = {"text": "logits", "grayscale": "logits"}
+TENSORS |= {
+    "timm": ["input float32 (batch, 3, 160, 160)", "logits float32 (batch, 3)"],
+    "transformers_image": ["input float32 (batch, 3, 64, 64)", "logits float32 (batch, 3)"],
+    "transformers_text": [
+        "input_ids int64 (batch, sequence)",
+        "attention_mask int64 (batch, sequence)",
+        "logits float32 (batch, 4)",
+    ],
+}
+WITH_SCORES = dict.fromkeys(("text", "grayscale", "timm", "transformers_image", "transformers_text"), "logits")
 # Words of the classification task.
 OF_CLASSES = re.compile(r"\b(class(es)?|classification|photograph|top-1|crop|logits?)\b", re.IGNORECASE)
 MAX_RELATIVE_ERROR = 1e-3
@@ -68,10 +78,10 @@ def deployed(request, tmp_path_factory):
     (folder / "docs").symlink_to(REPOSITORY / "docs")
     workplace = Workplace(folder, {**configuration(*request.param), **SHORTEST, "deploy": free_ports()})
     for command in [command for name in request.param for command in steps(name)]:
-        workplace.run([sys.executable, *command], PYTHONPATH=".", OMP_NUM_THREADS="1").succeeded()
-    workplace.last_words = workplace.snakemake("deploy", PYTHONPATH=".").succeeded().said
+        workplace.run([sys.executable, *command], PYTHONPATH=PYTHONPATH, OMP_NUM_THREADS="1").succeeded()
+    workplace.last_words = workplace.snakemake("deploy", PYTHONPATH=PYTHONPATH).succeeded().said
     yield workplace, request.param
-    workplace.snakemake("undeploy", PYTHONPATH=".")
+    workplace.snakemake("undeploy", PYTHONPATH=PYTHONPATH)
 
 
 def asked(workplace, name, samples, batch):
@@ -92,7 +102,7 @@ def asked(workplace, name, samples, batch):
 def test_the_answers_through_triton_are_pytorchs(deployed, batch):
     workplace, names = deployed
     for name in names:
-        samples, reference = samples_of(name), Reference(name, workplace.folder)
+        samples, reference = samples_of(name, workplace.folder), Reference(name, workplace.folder)
         answers = asked(workplace, name, samples, batch)
         expected = [reference(sample) for sample in samples]
         for output in expected[0]:
@@ -146,11 +156,21 @@ def test_nothing_is_called_a_class(deployed):
             assert not found, (name, found)
 
 
-def test_a_text_gets_the_name_of_its_topic(deployed):
+CLASSES = {
+    "text": "delivery|payment|defect|account",
+    "transformers_text": "delivery|payment|defect|account",
+    "transformers_image": "reddish|greenish|bluish",
+    "timm": "reddish|greenish|bluish",
+}
+
+
+def test_an_answer_gets_the_name_of_its_class(deployed):
     workplace, names = deployed
-    if "text" not in names:
+    of_classes = [name for name in names if name in CLASSES]
+    if not of_classes:
         pytest.skip("another example")
-    assert re.search(r"\d%\s+(delivery|payment|defect|account)", workplace.last_words)
+    for name in of_classes:
+        assert re.search(rf"{name}_trt answers .*\n\s+\d+\.\d%\s+({CLASSES[name]})", workplace.last_words), name
 
 
 @pytest.mark.long

@@ -38,8 +38,8 @@ def contract_of(
     answers = logits_of(model, pictures, normalisation)
     network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
-    labels = class_names(labels_from, answers.shape[1], weights["architecture"])
-    named_by = "`labels` names a class for each" if labels_from else _named_by(weights, answers.shape[1])
+    labels = class_names(labels_from, answers.shape[1], weights)
+    named_by = "`labels` names a class for each" if labels_from else _named_by(model, weights, answers.shape[1])
     meaning = find_meaning(stated, last, answers, named_by)
     if labels_from and not (meaning.has_classes or meaning.is_stated):
         raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
@@ -53,11 +53,12 @@ def contract_of(
     return contract, labels
 
 
-def class_names(labels_from: Path | None, count: int, architecture: str | None = None) -> list[str]:
-    """Return `count` class names: the user's, else torchvision's for its `architecture`, else "class i".
+def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str]:
+    """Return `count` class names: the user's, else those of the architecture or its configuration, else "class i".
 
-    For a single output, the user may give two names, of the negative and of the positive class. Raises SlipwayError for
-    another number of names.
+    `weights` is the record of the weights. torchvision's classifiers have names; the configurations of transformers
+    have them as `id2label`. For a single output, the user may give two names, of the negative and of the positive
+    class. Raises SlipwayError for another number of names.
     """
     if labels_from:
         names = read_labels(labels_from).names
@@ -69,19 +70,25 @@ def class_names(labels_from: Path | None, count: int, architecture: str | None =
         if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
             progress(f"  WARNING: {labels_from} has {', '.join(repeated[:3])} for more than one class")
         return names
-    if architecture and ":" not in architecture:
+    named = weights["arguments"].get("id2label") or {}
+    if len(named) == count and all(str(index) in named for index in range(count)):
+        return [str(named[str(index)]) for index in range(count)]
+    architecture = weights["architecture"]
+    if ":" not in architecture:
         import torchvision
 
-        names = torchvision.models.get_model_weights(architecture).DEFAULT.meta["categories"]
+        names = torchvision.models.get_model_weights(architecture).DEFAULT.meta.get("categories", [])
         if len(names) == count:
             return names
     return [f"class {index}" for index in range(count)]
 
 
-def _named_by(weights: dict, outputs: int) -> str | None:
+def _named_by(model: torch.nn.Module, weights: dict, outputs: int) -> str | None:
     """Return in words the evidence that a model's outputs are class scores; None without evidence."""
     if weights["architecture"] and ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"
     if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:
         return f"the architecture is made with {counts[0]} {outputs}"
+    if getattr(model, "num_classes", None) == outputs:
+        return f"the network's num_classes is {outputs}"
     return None

@@ -6,21 +6,20 @@ from dataclasses import fields
 from slipway.classification.images import INPUT_DTYPES, Preprocessing
 
 
-def add_preprocessing(
-    arguments: argparse.ArgumentParser, description: str | None = None, interpolation: str | None = "bilinear"
-) -> None:
+def add_preprocessing(arguments: argparse.ArgumentParser, description: str | None = None) -> None:
     """Add the optional --resize, --crop, --mean, --std and --interpolation."""
     group = arguments.add_argument_group("preprocessing", description)
     group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
     group.add_argument("--crop", type=int, help="side of the square cut from the centre, in pixels")
     group.add_argument("--mean", type=float, nargs=3, help="mean of each RGB channel, of 0..1")
     group.add_argument("--std", type=float, nargs=3, help="standard deviation of each RGB channel")
-    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], default=interpolation, help="resize filter")
+    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], help="resize filter")
 
 
-def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
-    """Return the preprocessing in the options."""
-    return Preprocessing.of({setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)})
+def preprocessing_of(arguments: argparse.Namespace, unstated: dict) -> Preprocessing:
+    """Return the preprocessing in the options. `unstated` has the values of the options that are not given."""
+    given = {setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)}
+    return Preprocessing.of(unstated | {name: value for name, value in given.items() if value is not None})
 
 
 def add_input(arguments: argparse.ArgumentParser) -> None:

@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+# The preprocessing of torchvision's ImageNet classifiers, the default.
+IMAGENET = {
+    "resize": 232,
+    "crop": 224,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "interpolation": "bilinear",
+}
 _TABLE = Path(__file__).with_name("published.json")
 
 
@@ -26,12 +34,6 @@ class Published:
     def __str__(self) -> str:
         return f"torchvision's {self.name} of {self.architecture}"
 
-    def differences(self, preprocess: dict) -> dict:
-        """Return {key of `preprocess`: published value} of the settings that differ in a configuration."""
-        return {
-            name: value for name, value in self.preprocess.items() if not _is_nearly(value, preprocess.get(name, value))
-        }
-
 
 def published(architecture: str) -> list[Published]:
     """Return torchvision's weights for an architecture; [] for a user's factory."""
@@ -45,6 +47,11 @@ def published_weights(architecture: str, weights: str) -> Published | None:
     """
     rows = (row for row in published(architecture) if weights == row.name or (weights == "default" and row.is_default))
     return next(rows, None)
+
+
+def differences(published: dict, preprocess: dict) -> dict:
+    """Return {key of `preprocess`: published value} of the settings that differ in a configuration."""
+    return {name: value for name, value in published.items() if not _is_nearly(value, preprocess.get(name, value))}
 
 
 def as_written(settings: dict) -> str:
@@ -62,6 +69,6 @@ def _table() -> dict[str, list[dict]]:
 
 
 def _is_nearly(one: object, other: object) -> bool:
-    if isinstance(one, list):
+    if isinstance(one, list | tuple):
         return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
     return one == other

@@ -3,13 +3,13 @@
 import argparse
 from dataclasses import asdict
 
+from slipway.classification import published
 from slipway.classification.images import Preprocessing
 from slipway.classification.served_classifier import Classifier
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
-# The preprocessing of torchvision's ImageNet classifiers, the default.
-IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = Preprocessing.of(published.IMAGENET)
 # {dtype of an input: settings that change it, beside its side}. A model with uint8 inputs normalises them itself.
 _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
 

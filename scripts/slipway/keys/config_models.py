@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from slipway.classification.normalisation import implausible
+from slipway.classification.planned_preprocessing import planned_preprocessing
 from slipway.keys.config_schema import schema
 
 # The same as slipway.contract.contract.BATCH, without the imports of that module.
@@ -70,12 +71,13 @@ def _of_photographs(key: str, settings: dict) -> Iterator[str]:
             f"`{key}.output` is 'tensor', which are no class scores, but `labels` names classes "
             f"({settings['labels']}); leave one of them out"
         )
-    preprocess = settings["preprocess"]
+    preprocess = planned_preprocessing(settings)
     resize, crop = preprocess["resize"], preprocess["crop"]
-    if resize < crop:
+    if resize and crop and resize < crop:
         yield f"`{key}.preprocess.resize` is {resize}, but must be at least the crop, {crop}"
-    if reason := implausible(preprocess["mean"], preprocess["std"], f"{key}.preprocess."):
-        yield reason
+    if preprocess["mean"] and preprocess["std"]:
+        reason = implausible(preprocess["mean"], preprocess["std"], f"{key}.preprocess.")
+        yield from [reason] if reason else []
 
 
 def _of_samples(key: str, settings: dict) -> Iterator[str]:

@@ -37,7 +37,8 @@ class JobKeys:
             targets = self.resolved.metric_targets(model) or None
             return JobKey(program, self._parts.samples(source), batched=self.resolved.batched(model), targets=targets)
         image_sha256 = self._parts.content(self.resolved.image(model))
-        return JobKey(program, self._parts.input(model), image_sha256=image_sha256)
+        found = self._parts.unplanned_preprocessing(model)
+        return JobKey(program, self._parts.input(model), found, image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
         """Return the key of the canonical checkpoint, the model's weights as a safetensors file."""
@@ -48,7 +49,7 @@ class JobKeys:
             self._parts.weights_file(model) or published,
             architecture=settings["architecture"],
             weights_key=settings["weights_key"],
-            arguments=json.dumps(settings["arguments"], sort_keys=True),
+            arguments=json.dumps(self.resolved.arguments(model), sort_keys=True),
         )
 
     def take_program(self, model: str) -> JobKey:
@@ -65,7 +66,7 @@ class JobKeys:
         of_samples = {name: json.dumps(settings[name]) for name in ("inputs", "axes", "outputs")}
         return JobKey(
             self._parts.program_with_network("make_contract", model),
-            of_samples if self.resolved.samples(model) else self._parts.input(model),
+            of_samples if self.resolved.samples(model) else {},
             versions("torch", "torchvision"),
             meaning=settings["output"],
             labels_from_sha256=self._parts.content(settings["labels"]),

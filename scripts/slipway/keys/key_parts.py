@@ -10,7 +10,7 @@ from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import CODE, JobKey
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.models.sources import source_name
+from slipway.models.sources import source_name, source_of
 
 
 class KeyParts:
@@ -29,8 +29,15 @@ class KeyParts:
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
+        return {**self.resolved.preprocess(model), "input": self.resolved.config["models"][model]["input"]}
+
+    def unplanned_preprocessing(self, model: str) -> dict:
+        """Return the part for a preprocessing that is found in a job; {} if it is known while planning."""
         settings = self.resolved.config["models"][model]
-        return {**settings["preprocess"], "input": settings["input"]}
+        if settings["architecture"] is None or source_of(settings["architecture"]).is_planned:
+            return {}
+        arguments = json.dumps(settings["arguments"], sort_keys=True)
+        return {"architecture": settings["architecture"], "arguments": arguments, **self.network(model)}
 
     def interface(self, model: str) -> dict[str, str]:
         """Return {"inputs": JSON text of the settings that determine a model's tensors}, without meanings and labels.
@@ -69,7 +76,8 @@ class KeyParts:
         if source := calibration["samples"]:
             return {**self.samples(source), "batched": self.resolved.batched(model)}
         images = self._images(calibration["images"], calibration["max_samples"])
-        return {**self.input(model), "images_sha256": images}
+        found = {CODE: self.unplanned_preprocessing(model).get(CODE, {})}
+        return {**self.input(model), **found, "images_sha256": images}
 
     def samples(self, source: str) -> dict:
         """Return the part for a source of samples: {"function", "code"} of a function, or {"files_sha256"} of files."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from slipway.classification.published import as_written, published_weights
+from slipway.classification.planned_preprocessing import planned_preprocessing, published_preprocessing
+from slipway.classification.published import as_written, differences
 from slipway.core.errors import amended
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
@@ -40,10 +41,12 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
 
 
 def _of_preprocessing(model: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence if a model's preprocessing differs from the published one of its weights."""
-    weights = published_weights(settings["architecture"], settings["weights"]) if settings["samples"] is None else None
-    if weights and (differences := weights.differences(settings["preprocess"])):
+    """Yield a sentence if a model's preprocessing differs from the published one of its source."""
+    published = published_preprocessing(settings) if settings["samples"] is None else None
+    if published and published.caveat:
+        yield f"model {model}: its preprocessing is that of {published.origin}, with a difference: {published.caveat}"
+    if published and (differing := differences(published.settings, planned_preprocessing(settings))):
         yield (
-            f"model {model}: `models.{model}.preprocess` differs from the preprocessing that {weights} were published "
-            f"with, which may cost accuracy; the published one has preprocess: {as_written(differences)}"
+            f"model {model}: `models.{model}.preprocess` differs from the preprocessing of {published.origin}, which "
+            f"may cost accuracy; the published one has preprocess: {as_written(differing)}"
         )

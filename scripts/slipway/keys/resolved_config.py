@@ -6,6 +6,7 @@ package metadata, hardware from the operating system.
 
 from functools import cache
 
+from slipway.classification.planned_preprocessing import planned_preprocessing
 from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
@@ -13,6 +14,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.keys import precisions, version_lock
 from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.weights_files import WEIGHTS_SUFFIXES, program_kind
+from slipway.models.sources import source_of
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 from slipway.storage import fetched
@@ -146,7 +148,7 @@ class ResolvedConfig:
         return hardware.is_gpu(self.hardware(target))
 
     def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint or program; None if torchvision or a storage provides it."""
+        """Return the path of a model's local checkpoint or program; None if its source or a storage provides it."""
         weights = self.config["models"][model]["weights"]
         return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
 
@@ -196,6 +198,16 @@ class ResolvedConfig:
     def samples(self, model: str) -> str | None:
         """Return the source of a model's samples; None if it takes photographs."""
         return self.config["models"][model]["samples"]
+
+    def preprocess(self, model: str) -> dict:
+        """Return the preprocessing of a model's photographs. A value that only a job can know is None."""
+        return planned_preprocessing(self.config["models"][model])
+
+    def arguments(self, model: str) -> dict:
+        """Return the arguments of a model's architecture, with the files that they name read."""
+        settings = self.config["models"][model]
+        architecture, arguments = settings["architecture"], settings["arguments"]
+        return source_of(architecture).planned_arguments(arguments) if architecture else arguments
 
     def image(self, model: str) -> str | None:
         """Return the path of a model's sample photograph; None for Matplotlib's photograph."""

@@ -13,6 +13,8 @@ from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
+from slipway.models.sources import source_of
+from slipway.models.sources.packages import require_installed
 from slipway.triton.client.hosts import is_loopback
 
 
@@ -26,6 +28,7 @@ def resolve(config: dict) -> ResolvedConfig:
     require_versions(resolved)
     require_files(resolved)
     require_labels(resolved)
+    require_sources(resolved)
     require_weights_keys(resolved)
     require_programs(resolved)
     return resolved
@@ -70,6 +73,20 @@ def require_labels(resolved: ResolvedConfig) -> None:
                 labels = read_labels(settings["labels"])
                 if labelled is not None and settings["output"] != "tensor":
                     read_class_folders(Path(labelled), labels, "file")
+
+
+def require_sources(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError if the package of a model's source is missing, or a file that its `arguments` name.
+
+    A package is not looked for where jobs run in an image, or where PyTorch is missing, too: jobs run elsewhere then.
+    """
+    jobs_are_here = resolved.config["container"] is None and package_version("torch") != ABSENT
+    for model, settings in resolved.config["models"].items():
+        if jobs_are_here and settings["architecture"]:
+            with amended(f"config: `models.{model}.architecture`: "):
+                require_installed(source_of(settings["architecture"]).PACKAGE, settings["architecture"])
+        with amended(f"config: `models.{model}.arguments`: "):
+            resolved.arguments(model)
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:

@@ -117,9 +117,9 @@ def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
     """Raise SlipwayError if a model's weights are random; `denied` is the refused action."""
     if index.content["origin"] == "rehearsal":
         raise SlipwayError(
-            f"{model} has random weights, since torchvision's could not be downloaded ({index.path} says `rehearsal`): "
-            f"it is served on this machine only, and {denied}. Name a checkpoint of yours as "
-            f"`models.{model}.weights` in config.yaml, or run this where the internet is"
+            f"{model} has random weights ({index.path} says `rehearsal`): it is served on this machine only, and "
+            f"{denied}. Name a checkpoint of yours as `models.{model}.weights` in config.yaml, or run this where "
+            "published weights can be downloaded"
         )
 
 

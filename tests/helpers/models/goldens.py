@@ -18,7 +18,7 @@ def make_golden(folder, weights, record, *finding, input_dtype="float32", prepro
     sample_inputs.main(sample_inputs.parse_arguments([*samples, *pictures]))
     made = f"--contract {folder}/contract.json --interface {folder}/interface.json --labels {folder}/labels.txt".split()
     taken = f"--samples {folder}/samples.npz --samples-record {folder}/samples.json".split()
-    make_contract.main(make_contract.parse_arguments([*of_weights, *taken, *made, *pictures, *finding]))
+    make_contract.main(make_contract.parse_arguments([*of_weights, *taken, *made, *finding]))
     read = [*taken, f"--contract={folder}/contract.json"]
     written = f"--labels {folder}/labels.txt --output {folder}/golden.npz --record {folder}/golden.json".split()
     reference_outputs.main(reference_outputs.parse_arguments([*of_weights, *read, *written]))

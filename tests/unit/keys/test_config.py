@@ -181,15 +181,15 @@ def test_completing_twice_changes_nothing():
 
 def test_defaults_are_not_shared_between_models():
     config = complete(minimal(models={"a": {}, "b": {}}))
-    config["models"]["a"]["preprocess"]["mean"][0] = 0
-    assert config["models"]["b"]["preprocess"]["mean"][0] == 0.485
+    config["models"]["a"]["arguments"]["depth"] = 0
+    assert config["models"]["b"]["arguments"] == {}
 
 
 def test_what_is_set_stays():
     config = complete(model(architecture="my.models:make", arguments={"num_classes": 7}, preprocess={"crop": 96}))
     assert config["models"]["m"]["arguments"] == {"num_classes": 7}
     assert config["models"]["m"]["preprocess"]["crop"] == 96
-    assert config["models"]["m"]["preprocess"]["resize"] == 232
+    assert config["models"]["m"]["preprocess"]["resize"] is None
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -431,7 +431,7 @@ def test_the_deployed_target_may_be_any_of_them():
             {"tensorrt": {"profiles": [{"min": 1, "opt": 2, "max": 4}, {"min": 1, "max": 4}]}},
             "`tensorrt.profiles.1.opt` is missing; it must be a whole number at least 1",
         ),
-        ({"models": {"m": {"preprocess": {"mean": [1]}}}}, "is [1], but must be a list of exactly 3 items"),
+        ({"models": {"m": {"preprocess": {"mean": [1]}}}}, "is [1], but must be a list or null of exactly 3 items"),
         ({"targets": {}}, "`targets` is {}, but must be a mapping of at least 1 entries"),
     ],
 )

@@ -126,7 +126,27 @@ def test_unknown_weights_are_refused_with_those_there_are():
 
 def test_an_own_architecture_has_no_weights_to_download():
     with pytest.raises(SlipwayError, match="path of a checkpoint"):
-        factory_weights("my.models:make", "default")
+        factory_weights("my.models:make", "IMAGENET1K_V1")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "weights", "reason"),
+    [
+        ("squeezenet1_1", {"num_classes": 3}, "random", "`weights` is random"),
+        ("torchvision.models:squeezenet1_1", {"num_classes": 3}, "random", "`weights` is random"),
+        ("torchvision.models:squeezenet1_1", {"num_classes": 3}, "default", "nobody publishes weights of"),
+    ],
+)
+def test_a_design_is_rehearsed_with_seeded_random_weights(options, capsys, architecture, arguments, weights, reason):
+    given = ("--architecture", architecture, "--arguments", json.dumps(arguments), "--weights", weights)
+    contents = []
+    for _ in range(2):
+        main(rehearsed := options(*given))
+        record = json.loads(rehearsed.record.read_text(encoding="utf-8"))
+        assert record["origin"] == "rehearsal"
+        contents.append(record["sha256"])
+    assert contents[0] == contents[1]
+    assert f"REHEARSAL: {reason}" in capsys.readouterr().out
 
 
 def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):

@@ -7,7 +7,9 @@ from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.user_modules import import_users
 
 TITLE = "your package"
+PACKAGE = None
 is_reproducible = False
+is_planned = True
 
 
 def factory(architecture: str) -> Callable[..., object]:
@@ -22,8 +24,9 @@ def factory(architecture: str) -> Callable[..., object]:
 
 
 def named_weights(architecture: str, name: str) -> None:
-    """Raise SlipwayError: there are no published weights."""
-    raise SlipwayError(f"torchvision has no weights for {architecture}; set `weights` to the path of a checkpoint")
+    """Return None: there are no published weights. Raise SlipwayError for a name other than `default`."""
+    if name != "default":
+        raise SlipwayError(f"torchvision has no weights for {architecture}; set `weights` to the path of a checkpoint")
 
 
 def recognised(architecture: str, checkpoint: Path) -> None:
@@ -38,3 +41,12 @@ def network_arguments(architecture: str, arguments: dict, published: None) -> di
 def notes(architecture: str, arguments: dict, published: None) -> list[str]:
     """Return []: there is nothing to say about the user's own network."""
     return []
+
+
+def preprocessing(architecture: str, arguments: dict, weights: str) -> None:
+    """Return None: nobody publishes a preprocessing."""
+
+
+def planned_arguments(arguments: dict) -> dict:
+    """Return the arguments."""
+    return arguments

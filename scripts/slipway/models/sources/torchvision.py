@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.classification.published import published_weights
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
+from slipway.models.sources.published import PublishedPreprocessing
 from slipway.networks.downloads import download_timeout
 
 if TYPE_CHECKING:
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
 TITLE = "torchvision"
+PACKAGE = None
 is_reproducible = True
+is_planned = True
 # Networks with an input normalisation of their own. It is on for torchvision's published weights.
 _TRANSFORMING = ("googlenet", "inception_v3")
 
@@ -94,3 +98,14 @@ def notes(architecture: str, arguments: dict, published: "WeightsEnum | None") -
         f"{architecture} has transform_input: false, as torchvision makes it without pretrained weights; if the "
         "training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
     ]
+
+
+def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
+    """Return the preprocessing of published weights by their name; None for a checkpoint."""
+    published = published_weights(architecture, "default" if weights == "random" else weights)
+    return published and PublishedPreprocessing(published.preprocess, str(published))
+
+
+def planned_arguments(arguments: dict) -> dict:
+    """Return the arguments."""
+    return arguments

@@ -1,0 +1,75 @@
+"""Read the preprocessing of photographs from the preprocessor_config.json that transformers' models have."""
+
+import json
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.models.sources.published import PublishedPreprocessing
+
+_FILE = "preprocessor_config.json"
+# {Pillow's number of a filter: its name in config.yaml}
+_FILTERS = {2: "bilinear", 3: "bicubic"}
+
+
+def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
+    """Return the preprocessing of the image processor in a folder; None if it has no such file.
+
+    An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
+    cannot be read, or if it makes no squares.
+    """
+    path = folder / _FILE
+    if not path.is_file():
+        return None
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        height, width, is_squashed = _size(read)
+        resize = _resize(read, height)
+        # Pixels in 0..1 are pixels / 255.
+        unit = 255 * (read.get("rescale_factor", 1 / 255) if read.get("do_rescale", True) else 1)
+        offset = 1.0 if read.get("rescale_offset") else 0.0
+        normalises = read.get("do_normalize", True)
+        mean = read.get("image_mean", [0.5] * 3) if normalises else [0.0] * 3
+        std = read.get("image_std", [0.5] * 3) if normalises else [1.0] * 3
+        mean = [round((value + offset) / unit, 8) for value in mean]
+        std = [round(value / unit, 8) for value in std]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SlipwayError(
+            f"{path} is no configuration of an image processor that can be read ({error!r}); correct it, or move it "
+            "away and state `preprocess` in config.yaml"
+        ) from None
+    if height != width:
+        raise SlipwayError(
+            f"{path} makes inputs of {height} x {width} pixels, which are not square; name the source of the model's "
+            "inputs as `samples` (docs/models.md)"
+        )
+    settings = {
+        "resize": resize,
+        "crop": height,
+        "mean": mean,
+        "std": std,
+        "interpolation": _FILTERS.get(read.get("resample", 2), "bicubic"),
+    }
+    caveat = "it squeezes photographs into a square, but here one from the centre is taken" if is_squashed else ""
+    return PublishedPreprocessing(settings, f"the image processor in {path}", caveat)
+
+
+def _size(read: dict) -> tuple[int, int, bool]:
+    """Return (height, width, whether photographs are squeezed into them) of the inputs."""
+    size = read.get("size", 224)
+    if read.get("do_center_crop"):
+        cut = read.get("crop_size", size)
+        height, width = (cut["height"], cut["width"]) if isinstance(cut, dict) else (cut, cut)
+        return int(height), int(width), isinstance(size, dict) and "height" in size
+    if isinstance(size, dict) and "shortest_edge" in size:
+        return int(size["shortest_edge"]), int(size["shortest_edge"]), "crop_pct" not in read
+    height, width = (size["height"], size["width"]) if isinstance(size, dict) else (size, size)
+    return int(height), int(width), True
+
+
+def _resize(read: dict, side: int) -> int:
+    """Return the length of the short side before the cut."""
+    size = read.get("size", side)
+    if read.get("do_center_crop"):
+        return int(size.get("shortest_edge", size.get("height", side)) if isinstance(size, dict) else size)
+    # ConvNeXt's: photographs for less than 384 pixels are scaled by crop_pct, then cut.
+    return int(side / read["crop_pct"]) if read.get("crop_pct") and side < 384 else side

@@ -1,0 +1,34 @@
+"""The preprocessing of photographs: the source's, where config.yaml does not state it, as far as planning knows it."""
+
+from slipway.classification.published import IMAGENET
+from slipway.models.sources import source_of
+from slipway.models.sources.published import PublishedPreprocessing
+
+
+def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
+    """Return the preprocessing that a model's source publishes; None if it has none.
+
+    None, too, if only a job can know it, since the source's package is not imported while planning.
+    """
+    source = source_of(settings["architecture"])
+    return source.preprocessing(*arguments_of(settings)) if source.is_planned else None
+
+
+def planned_preprocessing(settings: dict) -> dict:
+    """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can know it."""
+    if source_of(settings["architecture"]).is_planned:
+        published = published_preprocessing(settings)
+        unstated = IMAGENET | (published.settings if published else {})
+    else:
+        unstated = dict.fromkeys(IMAGENET)
+    return unstated | stated_preprocessing(settings)
+
+
+def stated_preprocessing(settings: dict) -> dict:
+    """Return the values of `preprocess` that config.yaml states."""
+    return {name: value for name, value in settings["preprocess"].items() if value is not None}
+
+
+def arguments_of(settings: dict) -> tuple[str, dict, str]:
+    """Return the settings that choose a source's preprocessing: architecture, its arguments, weights."""
+    return settings["architecture"], settings["arguments"], settings["weights"]
