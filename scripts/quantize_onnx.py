@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 
+from slipway.classification.images import Preprocessing
 from slipway.classification.photograph_inputs import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.published import IMAGENET
@@ -33,7 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = variant_parser(__doc__, sorted(VARIANTS))
     add_photographs(add_source(arguments))
-    arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json), for photographs")
+    arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
     arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
     arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
     methods = {"choices": ("entropy", "max"), "default": "entropy"}
@@ -71,7 +72,7 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
     else:
         recorded = read_json(arguments.samples_record)["preprocess"] if arguments.samples_record else IMAGENET
         preprocess = preprocessing_of(arguments, recorded)
-        require_same_input(arguments, preprocess.crop, contract)
+        require_same_input(arguments, preprocess, contract)
         samples, digest = read_calibration(arguments.images, arguments.max_samples, preprocess, arguments.input)
     if len(samples) < arguments.min_samples:
         raise SlipwayError(
@@ -84,13 +85,13 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
     return samples, digest
 
 
-def require_same_input(arguments: argparse.Namespace, crop: int, contract: Contract) -> None:
+def require_same_input(arguments: argparse.Namespace, preprocess: Preprocessing, contract: Contract) -> None:
     """Raise SlipwayError unless the calibration data will have the dtype and size of the exported file's input."""
     dtype, side = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
-    if (arguments.input, crop) != (dtype, side):
+    if (arguments.input, preprocess.crop) != (dtype, side):
         raise SlipwayError(
             f"{arguments.onnx} was exported for {dtype} inputs of {side} pixels, but this job calibrates with "
-            f"{arguments.input} inputs of {crop} pixels; run snakemake again, or pass the same --input and "
+            f"{arguments.input} inputs of {preprocess.crop} pixels; run snakemake again, or pass the same --input and "
             "--crop"
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.errors import SlipwayError
 from slipway.models.sources.published import PublishedPreprocessing
 
-_FILE = "preprocessor_config.json"
+IMAGE_PROCESSOR = "preprocessor_config.json"
 # {Pillow's number of a filter: its name in config.yaml}
 _FILTERS = {2: "bilinear", 3: "bicubic"}
 
@@ -17,7 +17,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
     An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
     cannot be read, or if it makes no squares.
     """
-    path = folder / _FILE
+    path = folder / IMAGE_PROCESSOR
     if not path.is_file():
         return None
     try:
@@ -49,7 +49,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
         "std": std,
         "interpolation": _FILTERS.get(read.get("resample", 2), "bicubic"),
     }
-    caveat = "it squeezes photographs into a square, but here one from the centre is taken" if is_squashed else ""
+    caveat = "it squeezes photographs into a square, and here one from the centre is taken" if is_squashed else ""
     return PublishedPreprocessing(settings, f"the image processor in {path}", caveat)
 
 

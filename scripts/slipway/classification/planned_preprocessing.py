@@ -3,6 +3,7 @@
 from slipway.classification.published import IMAGENET
 from slipway.models.sources import source_of
 from slipway.models.sources.published import PublishedPreprocessing
+from slipway.storage.addresses import local_path
 
 
 def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
@@ -31,4 +32,4 @@ def stated_preprocessing(settings: dict) -> dict:
 
 def arguments_of(settings: dict) -> tuple[str, dict, str]:
     """Return the settings that choose a source's preprocessing: architecture, its arguments, weights."""
-    return settings["architecture"], settings["arguments"], settings["weights"]
+    return settings["architecture"], settings["arguments"], local_path(settings["weights"])

@@ -135,7 +135,14 @@ def test_an_image_processor_that_squeezes_photographs_and_a_stated_value_that_di
     squeezing = {"size": {"height": 64, "width": 64}}
     found, told = of_processor(tmp_path, monkeypatch, squeezing, mean=[0.485, 0.456, 0.406])
     assert (found["resize"], found["crop"], found["mean"][0]) == (64, 64, 0.485)
-    assert [words in notice for words, notice in zip(("squeezes", "{mean: [0.5, 0.5, 0.5]}"), told, strict=True)]
+    assert all(words in notice for words, notice in zip(("squeezes", "{mean: [0.5, 0.5, 0.5]}"), told, strict=True))
+
+
+def test_weights_without_an_image_processor_are_told_whose_preprocessing_they_get(tmp_path, monkeypatch):
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
+    found = resolved(models={"m": {"architecture": "transformers:ViT", "weights": "random"}})
+    assert found.preprocess("m")["crop"] == 224
+    assert "ImageNet's classifiers, but no preprocessor_config.json lies beside its weights" in "".join(notices(found))
 
 
 def test_an_image_processor_that_cannot_be_read_is_told_while_planning(tmp_path, monkeypatch):

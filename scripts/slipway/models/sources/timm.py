@@ -90,9 +90,9 @@ def preprocessing(architecture: str, arguments: dict, weights: str) -> Published
         )
     caveats = []
     if data["crop_mode"] != "center":
-        caveats.append(f"its crop_mode is {data['crop_mode']}, but here a square from the centre is taken")
+        caveats.append(f"its crop_mode is {data['crop_mode']}, and here a square from the centre is taken")
     if data["interpolation"] not in _FILTERS:
-        caveats.append(f"its interpolation is {data['interpolation']}, but here it is bicubic")
+        caveats.append(f"its interpolation is {data['interpolation']}, and here it is bicubic")
     settings = {
         "resize": math.floor(height / data["crop_pct"]),
         "crop": height,

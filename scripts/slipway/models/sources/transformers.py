@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.classification.image_processors import read_image_processor
+from slipway.classification.image_processors import IMAGE_PROCESSOR, read_image_processor
 from slipway.core.errors import SlipwayError
 from slipway.models.sources.packages import imported, name_in
 from slipway.models.sources.published import PublishedPreprocessing
@@ -103,9 +103,22 @@ def notes(architecture: str, arguments: dict, published: None) -> list[str]:
     ]
 
 
-def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
-    """Return the settings of the image processor in preprocessor_config.json beside the weights; None without one."""
-    return read_image_processor(Path(weights).parent) if Path(weights).suffix else None
+def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
+    """Return the settings of `preprocessor_config.json` beside the weights, else beside the configuration.
+
+    Without such a file there are no settings, and the caveat says so.
+    """
+    configuration = Path(arguments[_FILE]) if isinstance(arguments.get(_FILE), str) else None
+    folders = [Path(weights).parent] if Path(weights).suffix else []
+    folders += [configuration if configuration.is_dir() else configuration.parent] if configuration else []
+    for folder in folders:
+        if found := read_image_processor(folder):
+            return found
+    return PublishedPreprocessing(
+        {},
+        "ImageNet's classifiers",
+        f"no {IMAGE_PROCESSOR} lies beside its weights; state `preprocess` if they were trained with another",
+    )
 
 
 def _class_of(architecture: str) -> type:
