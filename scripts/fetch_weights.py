@@ -7,6 +7,8 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError

@@ -74,7 +74,7 @@ def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str
     if len(named) == count and all(str(index) in named for index in range(count)):
         return [str(named[str(index)]) for index in range(count)]
     architecture = weights["architecture"]
-    if ":" not in architecture:
+    if architecture and ":" not in architecture:
         import torchvision
 
         names = torchvision.models.get_model_weights(architecture).DEFAULT.meta.get("categories", [])

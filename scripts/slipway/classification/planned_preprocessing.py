@@ -11,13 +11,15 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
     None, too, if only a job can know it, since the source's package is not imported while planning.
     """
-    source = source_of(settings["architecture"])
-    return source.preprocessing(*arguments_of(settings)) if source.is_planned else None
+    if not _is_planned(settings):
+        return None
+    architecture, weights = settings["architecture"], local_path(settings["weights"])
+    return source_of(architecture).preprocessing(architecture, settings["arguments"], weights) if architecture else None
 
 
 def planned_preprocessing(settings: dict) -> dict:
     """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can know it."""
-    if source_of(settings["architecture"]).is_planned:
+    if _is_planned(settings):
         published = published_preprocessing(settings)
         unstated = IMAGENET | (published.settings if published else {})
     else:
@@ -30,6 +32,6 @@ def stated_preprocessing(settings: dict) -> dict:
     return {name: value for name, value in settings["preprocess"].items() if value is not None}
 
 
-def arguments_of(settings: dict) -> tuple[str, dict, str]:
-    """Return the settings that choose a source's preprocessing: architecture, its arguments, weights."""
-    return settings["architecture"], settings["arguments"], local_path(settings["weights"])
+def _is_planned(settings: dict) -> bool:
+    """Say whether planning knows the preprocessing that a model's source publishes. A program's has none."""
+    return settings["architecture"] is None or source_of(settings["architecture"]).is_planned

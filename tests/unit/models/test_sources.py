@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 )
 def test_the_architecture_names_its_source_whose_code_is_in_the_key(architecture, name):
     assert source_name(architecture) == name
-    listed = [file for file in CodeHashes().of_source(architecture) if "/sources/" in file]
+    listed = [file for file in CodeHashes().of_source(source_name(architecture)) if "/sources/" in file]
     assert f"scripts/slipway/models/sources/{name}.py" in listed
     others = {"torchvision", "timm", "transformers", "factory"} - {name}
     assert not [file for file in listed if file.endswith(tuple(f"{other}.py" for other in others))]
