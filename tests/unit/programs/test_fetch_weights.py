@@ -146,7 +146,7 @@ def test_a_design_is_rehearsed_with_seeded_random_weights(options, capsys, archi
         assert record["origin"] == "rehearsal"
         contents.append(record["sha256"])
     assert contents[0] == contents[1]
-    assert f"REHEARSAL: {reason}" in capsys.readouterr().out
+    assert f"REHEARSAL: {reason}" in capsys.readouterr().err
 
 
 def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
