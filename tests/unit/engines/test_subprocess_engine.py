@@ -1,10 +1,11 @@
 """An engine in a process of its own, under another interpreter, over stand-ins."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.gpu_stand_in import write_engine, write_interpreter
+from helpers.gpu_stand_in import CLASSES, CROP, write_engine, write_interpreter
 from helpers.gpu_stand_in.asking import (
     SAMPLES,
     TWO_PROFILES,
@@ -17,6 +18,10 @@ from helpers.gpu_stand_in.asking import (
     write_text_engine,
 )
 
+from benchmark import measure_all
+from slipway.benchmark.baselines import gpu_subjects
+from slipway.benchmark.timing import Effort
+from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.core.errors import SlipwayError
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes.tensorrt.inspector import UNBATCHED
@@ -50,6 +55,25 @@ def test_a_remote_engine(python, tmp_path, dtype):
         assert_answers(logits(engine, batch), batch)
         process = engine._process
     assert process.returncode == 0
+
+
+def test_remote_engines_take_turns_and_stay_loaded(python, tmp_path):
+    path = write_engine(tmp_path / "m.trt")
+    tensors = Tensor("input", "float32", (BATCH, 3, CROP, CROP)), Tensor("logits", "float32", (BATCH, CLASSES))
+    contract, built = Contract(tensors[:1], tensors[1:]), SimpleNamespace(cast=dict)
+    with SubprocessEngine(path, python) as fp16, SubprocessEngine(path, python) as int8:
+        engines = {"fp16": (built, fp16), "int8": (built, int8)}
+        subjects = gpu_subjects(None, contract, engines, streams=[1])
+        taking_turns = {name: subjects[name] for name in engines}
+        results, samples, _ = measure_all(taking_turns, {4: {"input": pictures(4)}}, Effort(0.1, 0.01, 5, 1), None)
+        processes = [engine._process for engine in (fp16, int8)]
+        assert [process.poll() for process in processes] == [None, None]
+    assert [(result["subject"], result["batch"]) for result in results] == [("fp16", 4), ("int8", 4)]
+    for result in results:
+        figures = result["intervals"]
+        assert set(figures["p50_ms"]) == set(SAMPLES)
+        assert {"low", "high", "verdict"} <= set(figures["p50_ms"]["gpu_graph"]) & set(figures["inferences_per_s"])
+        assert len(samples[f"{result['subject']}/4/gpu"]) >= len(result["rounds"])
 
 
 def test_a_remote_engine_of_several_tensors(python, tmp_path):

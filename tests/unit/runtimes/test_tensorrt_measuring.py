@@ -30,6 +30,12 @@ def test_measuring_with_graphs(graphs, tmp_path, dtype, batch):
     assert found["device_memory_bytes"] == path.stat().st_size + 4096 + largest * (picture + CLASSES * 4)
 
 
+def test_the_samples_of_a_slow_engine_have_a_bound_in_time(graphs, tmp_path):
+    engine = Engine(write_engine(tmp_path / "m.trt"), "fp32")
+    found = measure(engine, 1, 0.02, 0.01, min_samples=10**9, streams=[1], budget_seconds=0.08)
+    assert all(1 <= len(series) < 10**6 for series in found["samples_ms"].values())
+
+
 def test_a_record_says_what_each_figure_is(graphs, tmp_path):
     found = measured(write_engine(tmp_path / "m.trt"), 1)
     figures = [*found["samples_ms"], *(name for name in found if name.endswith(("_per_s", "_bytes")))]
