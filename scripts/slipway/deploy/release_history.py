@@ -212,7 +212,7 @@ class ReleaseHistory:
         others = {
             file: receipt
             for file, receipt in recorded["receipts"].items()
-            if receipt.get("model") not in renewed and file not in rollout.withdrawn
+            if receipt.get("model") not in renewed and receipt.get("served_as") in rollout.versions
         }
         changes = {"rollout": None, "receipts": others | written, "published": published, "models": models}
         try:

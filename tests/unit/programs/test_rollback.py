@@ -73,7 +73,9 @@ def server_of_three(tmp_path, monkeypatch):
     live = {"a": 1, "b": 2, "c": 1}
     store = ModelStore(tmp_path / "state")
     for versions in ({"a": 1, "b": 1, "gone": 1}, live):
-        store.ledger.went_live(versions, models={"gone": {"model": "gone", "targets": ["cpu"]}}, last=live)
+        store.ledger.went_live(
+            versions, models={"gone": {"model": "gone", "targets": ["cpu"]}}, last=live | {"gone": 1}
+        )
     for name, number in live.items():
         write_json(tmp_path / name / "deploy" / "receipt.json", local_receipt(name, number, served_as=name))
     for name in (*live, "gone"):
@@ -95,6 +97,7 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     more = {entry["model"]: entry["more"] for entry in begun.receipts.values()}
     assert more == {"gone": {}, "b": {"rolled_back_from": 2}}
     assert begun.withdrawn == [history.receipts[2].as_posix()]
+    assert str(begun) == "the rollback of b version 1, gone version 1"
     found = SimpleNamespace(to="local", history=history, live_platform=lambda: None)
     receipts = {name: {"served_as": name, "number": 1} for name in ("gone", "b")}
     monkeypatch.setattr(rollback, "deploy", lambda *_: receipts)
@@ -105,6 +108,14 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     assert "c: was not served before" in said
     assert "gone: version 1, which was taken out of service since, is live again" in said
     assert "gone is not in this configuration, whose next deployment takes it out of service again" in said
+
+    history.store.ledger.write(receipts={"c/deploy/receipt.json": local_receipt("c", served_as="c")})
+    history.record({name: local_receipt(name, served_as=name, published={}) for name in ("gone", "b")})
+    assert history.serving() == {"a": 1, "b": 1, "gone": 1}
+    assert not history.receipts[2].exists()
+    history.restore_receipts()
+    assert not history.receipts[2].exists(), "what was taken out of service came back, under another path"
+    assert history.store.ledger.before(history.serving()) is None, "b and c were rolled back"
 
 
 def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):
