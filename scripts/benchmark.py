@@ -1,10 +1,10 @@
-"""Measure PyTorch and every engine of a target in turns, in one job on one machine, on real samples."""
+"""Measure the baseline and every engine of a target in turns, in one job on one machine, on real samples."""
 
 import argparse
 import os
 import platform
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.models.canonical import load_model
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
-OPTIONAL = {"onnxruntime", comparison.PYTORCH_FP16}
+OPTIONAL = {comparison.ONNX_RUNTIME, comparison.PYTORCH_FP16}
 # The effort for each further size of the dynamic axes.
 SHORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=10, budget_seconds=5)
 QUANTITIES = {
@@ -88,7 +88,7 @@ def main(arguments: argparse.Namespace) -> None:
         subjects = subjects_of(arguments, weights, contract, engines)
         inputs = {batch: batch_of(contract, real, batch) for batch in batches}
         results, samples, left_out = measure_all(subjects, inputs, effort, monitor)
-        sizes = by_size({name: subjects[name] for name in subjects if name not in OPTIONAL}, contract, real)
+        sizes = by_size({name: subjects[name] for name in subjects if is_required(name, subjects)}, contract, real)
     axes = "".join(f", {name} {size}" for name, size in contract.optimum.items())
     record = {
         "origin": weights["origin"],
@@ -114,12 +114,17 @@ def main(arguments: argparse.Namespace) -> None:
 def subjects_of(
     arguments: argparse.Namespace, weights: dict, contract: Contract, engines: dict[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return {subject: function that measures it} on the target's hardware, PyTorch first."""
+    """Return {subject: function that measures it} on the target's hardware, the baseline first."""
     torch.set_num_threads(usable_cores())
     model = load_model(arguments.weights, weights)
     if is_gpu(arguments.hardware):
         return gpu_subjects(model, contract, engines, arguments.streams, arguments.onnx)
-    return cpu_subjects(model, contract, engines)
+    return cpu_subjects(model, contract, engines, arguments.onnx)
+
+
+def is_required(name: str, subjects: Iterable[str]) -> bool:
+    """Return whether a subject must be measured: it is an engine or the baseline."""
+    return name not in OPTIONAL or name == comparison.baseline_of(subjects)
 
 
 def measure_all(
@@ -131,10 +136,16 @@ def measure_all(
     their turns, so that its memory holds one of them at a time beside the engines.
     """
     results, samples, left_out = [], {}, {}
+    optional = {name for name in subjects if not is_required(name, subjects)}
     for batch, tensors in inputs.items():
         present = [name for name in subjects if name not in left_out]
         turn = partial(
-            measure_once, tensors=tensors, effort=effort.of_a_round(ROUNDS), monitor=monitor, left_out=left_out
+            measure_once,
+            tensors=tensors,
+            effort=effort.of_a_round(ROUNDS),
+            monitor=monitor,
+            optional=optional,
+            left_out=left_out,
         )
         turns = {name: partial(turn, name, subjects[name]) for name in present}
         rounds = take_turns(turns, partial(is_steady, batch), effort.budget_seconds * len(turns))
@@ -149,9 +160,15 @@ def measure_all(
 
 
 def measure_once(
-    name: str, subject: Measure, tensors: Tensors, effort: Effort, monitor: GpuMonitor | None, left_out: dict[str, str]
+    name: str,
+    subject: Measure,
+    tensors: Tensors,
+    effort: Effort,
+    monitor: GpuMonitor | None,
+    optional: Collection[str],
+    left_out: dict[str, str],
 ) -> dict | None:
-    """Return one measurement with the "gpu_readings", or None if this machine lacks the subject.
+    """Return one measurement with the "gpu_readings", or None if this machine lacks the subject, one of `optional`.
 
     Then `left_out` gets the reason.
     """
@@ -159,7 +176,7 @@ def measure_once(
         with monitor.watching() if monitor else nullcontext():
             measured = subject(tensors, effort)
     except SlipwayError as error:
-        if name not in OPTIONAL:
+        if name not in optional:
             raise
         traceback.print_exc()
         progress(f"  {name} is left out: {error}")
@@ -236,14 +253,14 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return the ratios of every subject to PyTorch, and of the engines' sizes to the FP32 ONNX file's."""
-    ratios = comparison.compare(results)
+    """Return the ratios of every subject to the baseline, and of the engines' sizes to the FP32 ONNX file's."""
+    ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})
     best = comparison.best_throughput(results)
     sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
     return {
         "ratios": ratios,
-        "p50_ratio_engine_to_pytorch": {
-            name: {batch: beside[comparison.PYTORCH]["p50"]["end_to_end"] for batch, beside in ratios[name].items()}
+        f"p50_ratio_engine_to_{main}": {
+            name: {batch: beside[main]["p50"]["end_to_end"] for batch, beside in ratios[name].items()}
             for name in engines
         },
         "best_throughput": best,
@@ -255,7 +272,7 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
 
 
 def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to PyTorch's."""
+    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to the baseline's."""
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
@@ -266,7 +283,8 @@ def line_of(result: dict, results: list[dict]) -> str:
     beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
     if not beside:
         return line
-    ratios = beside[str(batch)][comparison.PYTORCH]
+    main = comparison.baseline_of({other["subject"] for other in results})
+    ratios = beside[str(batch)][main]
     spans = ratios.get("intervals", {"p50": {}, "throughput": None})
     shares = ", ".join(
         f"{text} {comparison.ratio_in_words(ratios['p50'][name], spans['p50'].get(name))}"
@@ -274,11 +292,12 @@ def line_of(result: dict, results: list[dict]) -> str:
         if name in ratios["p50"]
     )
     rates = comparison.ratio_in_words(ratios["throughput"], spans["throughput"])
-    return f"{line}; of PyTorch's: {shares}, inferences/s {rates}"
+    return f"{line}; of {comparison.TITLES[main]}'s: {shares}, inferences/s {rates}"
 
 
 def environment(monitor: GpuMonitor | None) -> dict:
     """Return the conditions of the measurements: CPU, threads, load, versions and, on a GPU target, the GPU."""
+    versions = [version for version in map(package_version, ("onnxruntime-gpu", "onnxruntime")) if version != ABSENT]
     facts = {
         "cpu": cpu(),
         "threads": usable_cores(),
@@ -286,12 +305,12 @@ def environment(monitor: GpuMonitor | None) -> dict:
         "platform": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "onnxruntime": next(iter(versions), None),
         "numpy": np.__version__,
     }
     if monitor is None:
         return facts
-    versions = [version for version in map(package_version, ("onnxruntime-gpu", "onnxruntime")) if version != ABSENT]
-    return {**facts, "gpu": monitor.facts(), **torch_settings(), "onnxruntime": next(iter(versions), None)}
+    return {**facts, "gpu": monitor.facts(), **torch_settings()}
 
 
 if __name__ == "__main__":

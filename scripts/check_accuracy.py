@@ -50,6 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
             "origin": built.record["origin"],
             "key": settings_of(arguments),
             "engine_key": built.record["key"],
+            "baseline": golden.contract.baseline,
             "limits": limits,
             "outputs": {tensor.name: tensor.meaning and tensor.meaning.record() for tensor in golden.contract.outputs},
             **on_golden_samples(answer, golden, built.record.get("profiles") or [], limits),
@@ -90,7 +91,7 @@ def on_golden_samples(
         "company": in_company(
             answer, golden.contract, golden.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
-        "variation": following(golden.answers, answers, limits),
+        "variation": following(golden.answers, answers, limits, golden.contract.baseline),
     }
 
 
@@ -126,7 +127,9 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
             )
 
 
-def following(references: list[Tensors], answers: list[Tensors], limits: dict[str, float]) -> dict:
+def following(
+    references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
+) -> dict:
     """Compare the variation of PyTorch's answers over the golden samples with the engine's, by output.
 
     `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is the
@@ -142,7 +145,7 @@ def following(references: list[Tensors], answers: list[Tensors], limits: dict[st
         "variation": min(varies.values(), default=None),
         "error": max((errors[name] for name in weak or varying if name in errors), default=None),
         "outputs": {name: {"variation": varies[name], "error": errors.get(name)} for name in varies},
-        "weakness": weakness(varies, limits),
+        "weakness": weakness(varies, limits, baseline),
     }
 
 
@@ -155,8 +158,8 @@ def variation_problems(record: dict) -> list[str]:
     if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:
         return []
     return [
-        f"its answers to the samples differ otherwise than PyTorch's, by {found['error']:.2g} times their difference, "
-        "so one answer for everything would be as near"
+        f"its answers to the samples differ otherwise than the model's own, by {found['error']:.2g} times their "
+        "difference, so one answer for everything would be as near"
     ]
 
 
@@ -180,7 +183,9 @@ def show(record: dict) -> None:
     if weak := record.get("variation", {}).get("weakness"):
         progress(f"  CAUTION: {weak}")
     if metrics := record.get("metric"):
-        progress(f"  {metric.in_words(metrics['engine'])} (PyTorch: {metric.in_words(metrics['pytorch'])})")
+        progress(
+            f"  {metric.in_words(metrics['engine'])} ({record['baseline']}: {metric.in_words(metrics['pytorch'])})"
+        )
     figures = record["evaluation"]
     if figures and "labelled" not in figures:
         progress(f"  {figures['samples']} evaluation samples: {figures_in_words(figures)}")

@@ -44,15 +44,15 @@ def main(arguments: argparse.Namespace) -> None:
         checkpoint_on_labels.require_floor(record, arguments.min_top1)
     if problems := metric.broken(values, arguments.metric_limits):
         raise SlipwayError(
-            f"PyTorch itself breaks the limits of {arguments.metric}: {'; '.join(problems)}; look at the checkpoint, "
-            "its samples, and the limits of `metric` in config.yaml"
+            f"{contract.baseline} itself breaks the limits of {arguments.metric}: {'; '.join(problems)}; look at the "
+            "checkpoint, its samples, and the limits of `metric` in config.yaml"
         )
     evaluation.write(arguments.evaluation)
     write_json(arguments.output, record)
     if labelling:
         checkpoint_on_labels.show(record)
     if record["metric"]:
-        progress(f"  PyTorch on {len(evaluation.samples)} samples: {metric.in_words(record['metric'])}")
+        progress(f"  {contract.baseline} on {len(evaluation.samples)} samples: {metric.in_words(record['metric'])}")
 
 
 if __name__ == "__main__":

@@ -27,10 +27,12 @@ from slipway.core.pytorch import torch
 from slipway.models.canonical import load_model
 from slipway.networks.export_failures import frozen_lines, why_answers_differ, why_not_exported
 from slipway.networks.forward_failures import other_types
+from slipway.networks.graph_network import GraphNetwork, runtime_of
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx import external_data, onnx_files
 from slipway.onnx.export import export, require_dynamic_axes
+from slipway.onnx.served_graph import take_graph
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
@@ -85,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
     worst = max(figures.get("relative_error", 0.0) for figures in agreement.values())
     progress(
         f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to "
-        f"PyTorch at most {worst:.1e} at {', '.join(agreement)}"
+        f"{runtime_of(network.network)} at most {worst:.1e} at {', '.join(agreement)}"
     )
 
 
@@ -94,6 +96,10 @@ def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors],
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
     """
+    if isinstance(network.network, GraphNetwork):
+        if note := take_graph(network, contract, samples[0], opset, path):
+            progress(f"  {note}")
+        return []
     with frozen_lines() as frozen:
         try:
             export(network, contract, samples, opset, path)
@@ -112,8 +118,8 @@ def require_valid(path: Path, contract: Contract) -> None:
     """Raise SlipwayError unless an exported file is valid ONNX with the served tensors."""
     with explained_by(
         lambda error: (
-            f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of PyTorch's exporter; "
-            "find the named part of the network, and write this part with other operators"
+            f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of its exporter; find "
+            "the named part of the network, and write this part with other operators"
         )
     ):
         onnx.checker.check_model(str(path), full_check=True)
@@ -139,9 +145,18 @@ def compare_with_pytorch(
             traceback.print_exc()
             problem = "ONNX Runtime cannot run it; the log says why"
         if problem:
-            why = why_answers_differ(frozen, network.network, onnx_files.opset_of(external_data.read(path)))
-            raise SlipwayError(f"the ONNX file answers differently from PyTorch at {words} ({problem}): {why}")
+            raise SlipwayError(
+                f"the exported file answers differently from {runtime_of(network.network)} at {words} ({problem}): "
+                f"{why_it_differs(network, frozen, onnx_files.opset_of(external_data.read(path)))}"
+            )
     return agreements
+
+
+def why_it_differs(network: ServedNetwork, frozen: list[str], opset: int) -> str:
+    """Return in words why an exported file answers otherwise than its network, with the remedy."""
+    if isinstance(network.network, GraphNetwork):
+        return f"its graph means something else at opset {opset}; export the model to ONNX with this opset"
+    return why_answers_differ(frozen, network.network, opset)
 
 
 def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:

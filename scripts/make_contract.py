@@ -19,6 +19,7 @@ from slipway.core.job_settings import add_planned
 from slipway.core.pytorch import torch
 from slipway.models.canonical import load_model
 from slipway.networks.calling import naming
+from slipway.networks.graph_network import GraphNetwork
 from slipway.outputs.meaning import KINDS
 
 
@@ -46,6 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         stated = Preprocessing.of(preprocess), weights, arguments.meaning, arguments.labels_from
         contract, names = contract_of(model, joined(samples)[INPUT], *stated)
+    if isinstance(model, GraphNetwork):
+        contract = replace(contract, facts={**contract.facts, "baseline": model.runtime})
     write_text(arguments.labels, "".join(f"{name}\n" for name in names))
     write_json(arguments.interface, contract.interface())
     write_json(arguments.contract, contract.record())

@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         "outputs": shown,
     }
     write_json(arguments.record, record)
-    progress(f"  PyTorch's answer to {words_of(contract).first}: {'; '.join(sentences_of(shown, 1))}")
+    progress(f"  {contract.baseline}'s answer to {words_of(contract).first}: {'; '.join(sentences_of(shown, 1))}")
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:

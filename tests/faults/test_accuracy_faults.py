@@ -16,7 +16,7 @@ def test_a_checkpoint_below_the_floor_stops_before_its_engine_is_compared(after_
     before = after_good_run.artifacts()
 
     after_good_run.snakemake(ACCURACY).refused(
-        "PyTorch's own top-1 accuracy is", "on 12 labelled photographs, below `accuracy.min_top1`, 90.0%"
+        "the model's own top-1 accuracy is", "on 12 labelled photographs, below `accuracy.min_top1`, 90.0%"
     )
     assert after_good_run.artifacts() == before
     assert not after_good_run.partial_files()

@@ -60,7 +60,7 @@ def figures_in_words(figures: dict) -> str:
         "min_cosine": "cosine {:.6f}",
         "relative_error": "relative error {:.1e}",
         "equal_values": "equal values {:.4%}",
-        "other_sizes": "outputs of other sizes than PyTorch's, which only a metric can judge",
+        "other_sizes": "outputs of other sizes than the model's own, which only a metric can judge",
     }
     return ", ".join(text.format(figures[name]) for name, text in words.items() if name in figures)
 
@@ -113,9 +113,9 @@ def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarra
     )
     if not free:
         raise SlipwayError(
-            f"the answer's output {tensor.name} has the shape {answer.shape}, PyTorch's has {reference.shape}"
+            f"the answer's output {tensor.name} has the shape {answer.shape}, the model's own has {reference.shape}"
         )
-    return f"{answer.shape}, PyTorch's {reference.shape}"
+    return f"{answer.shape}, the model's own {reference.shape}"
 
 
 def _share_of_equal(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:

@@ -16,26 +16,37 @@ from typing import Any
 
 import numpy as np
 
-from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
+from slipway.benchmark.comparison import ONNX_RUNTIME, PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import measure_forward, stream_of
 from slipway.benchmark.timing import Effort, warm_up
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
+from slipway.core.hardware import usable_cores
 from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
+from slipway.networks.graph_network import GraphNetwork
 
 Measure = Callable[[Tensors, Effort], dict]
 PROVIDER = "CUDAExecutionProvider"
 
 
 def cpu_subjects(
-    model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
+    model: torch.nn.Module,
+    contract: Contract,
+    engines: Mapping[str, tuple[BuiltEngine, Any]],
+    onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return {name: function that measures it} of PyTorch eager and each loaded engine, with arrays in host memory."""
-    eager = eager_on_cpu(ServedNetwork(model, contract))
+    """Return {name: function that measures it} of the baseline and each loaded engine, with arrays in host memory.
+
+    The baseline is PyTorch eager, or ONNX Runtime with the `onnx` file if the model is an ONNX file alone.
+    """
+    if isinstance(model, GraphNetwork):
+        name, infer = ONNX_RUNTIME, session_on_cpu(onnx)
+    else:
+        name, infer = PYTORCH, eager_on_cpu(ServedNetwork(model, contract))
     return {
-        PYTORCH: partial(measure_host, contract, eager, dict),
+        name: partial(measure_host, contract, infer, dict),
         **{
             name: partial(measure_host, contract, engine.infer, built.cast) for name, (built, engine) in engines.items()
         },
@@ -51,17 +62,21 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return {name: function that measures it} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each loaded engine.
 
-    ONNX Runtime runs the `onnx` file. `streams` are the numbers of CUDA streams to measure the throughput with.
+    ONNX Runtime runs the `onnx` file. It is the only baseline of a model that is an ONNX file alone. `streams` are the
+    numbers of CUDA streams to measure the throughput with.
     """
 
     def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
         batch = batch_size(contract, inputs)
         return engine.measure(batch, built.cast(inputs), streams=list(streams), **asdict(effort))
 
-    return {
+    of_pytorch = {
         PYTORCH: partial(measure_eager, model, contract, streams=streams),
         PYTORCH_FP16: partial(measure_fp16, model, contract, streams=streams),
-        "onnxruntime": partial(measure_onnxruntime, onnx, contract),
+    }
+    return {
+        **({} if isinstance(model, GraphNetwork) else of_pytorch),
+        ONNX_RUNTIME: partial(measure_onnxruntime, onnx, contract),
         **{name: partial(measure_engine, *pair) for name, pair in engines.items()},
     }
 
@@ -97,6 +112,16 @@ def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]
         return [output.numpy() for output in network(*map(torch.from_numpy, in_order(network.inputs, inputs)))]
 
     return infer
+
+
+def session_on_cpu(onnx: Path) -> Callable[[Tensors], list[np.ndarray]]:
+    """Return an ONNX file as a function of named arrays, run by ONNX Runtime with its usual optimisations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cores()
+    session = onnxruntime.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+    return partial(session.run, None)
 
 
 def in_order(tensors: Sequence[Tensor], inputs: Tensors) -> list[np.ndarray]:

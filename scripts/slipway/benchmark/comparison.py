@@ -6,19 +6,26 @@ were measured in turns have "rounds" (see slipway.benchmark.rounds). Then the ra
 the rounds' ratios, with an interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slipway.benchmark.rounds import DISTURBED, interval, is_no_difference
 
 PYTORCH = "pytorch"
 PYTORCH_FP16 = "pytorch_fp16"
-BASELINES = (PYTORCH, PYTORCH_FP16)
+ONNX_RUNTIME = "onnxruntime"
+# {baseline: its name in sentences}
+TITLES = {PYTORCH: "PyTorch", ONNX_RUNTIME: "ONNX Runtime"}
 QUANTITIES = ("gpu", "gpu_graph", "end_to_end", "end_to_end_graph")
 # Latencies in order of preference: the first one that a subject has represents it.
 BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
 # The promises of the tutorial from which this project grew, for an engine on one GPU.
 PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
+
+
+def baseline_of(subjects: Iterable[str]) -> str:
+    """Return the subject to which others are compared: PyTorch, or ONNX Runtime if the model is an ONNX file alone."""
+    return PYTORCH if PYTORCH in subjects else ONNX_RUNTIME
 
 
 def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
@@ -112,15 +119,17 @@ def highest_throughput(result: dict) -> dict:
 
 
 def compare(results: Sequence[dict]) -> dict:
-    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}} over PyTorch baselines.
+    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}}.
 
-    Results with rounds add "intervals", with the same keys "p50" and "throughput".
+    The baselines are that of `baseline_of`, and PyTorch in FP16 if it was measured. Results with rounds add
+    "intervals", with the same keys "p50" and "throughput".
     """
+    main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
     ratios: dict[str, dict] = {}
     for (subject, batch), result in results_by_subject.items():
-        for baseline in BASELINES:
-            if subject not in (baseline, PYTORCH) and (baseline, batch) in results_by_subject:
+        for baseline in (main, PYTORCH_FP16):
+            if subject not in (baseline, main) and (baseline, batch) in results_by_subject:
                 reference = results_by_subject[baseline, batch]
                 ratios.setdefault(subject, {}).setdefault(str(batch), {})[baseline] = _compared(result, reference)
     return ratios
@@ -148,7 +157,7 @@ def is_disturbed(compared: dict) -> bool:
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
     """Return each subject's fastest setup: {subject: {"batch", "inferences_per_s", "streams", "graph"}}.
 
-    A subject is PyTorch or an engine. "graph" says whether a CUDA graph was replayed. Results with rounds add the
+    A subject is a baseline or an engine. "graph" says whether a CUDA graph was replayed. Results with rounds add the
     "interval" of the throughput.
     """
     best: dict[str, dict] = {}
@@ -194,17 +203,18 @@ def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict
 def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
     """Return {"promised", "batch", "measured": {engine: ratios}}, at the smallest measured batch size.
 
-    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is the GPU's, in a CUDA graph if there is one; on a CPU
-    it is the whole call's.
+    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is compared with that of `baseline_of`. It is the GPU's,
+    in a CUDA graph if there is one; on a CPU it is the whole call's.
     """
     batch = min(result["batch"] for result in results)
     ratios = compare([result for result in results if result["batch"] == batch])
+    main = baseline_of({result["subject"] for result in results})
     measured = {}
     for engine, size in bytes_over_onnx.items():
-        compared = ratios[engine][str(batch)][PYTORCH]
+        compared = ratios[engine][str(batch)][main]
         quantity = best_quantity(compared["p50"])
         measured[engine] = {
-            "latency_over_pytorch": compared["p50"][quantity],
+            f"latency_over_{main}": compared["p50"][quantity],
             "quantity": quantity,
             "bytes_over_fp32_onnx": size,
         }

@@ -41,8 +41,8 @@ class Evaluation:
             pairs = zip(self.samples, other.samples, strict=True)
             difference = f"sample {[one == another for one, another in pairs].index(False)} is another one now"
         raise SlipwayError(
-            f"the evaluation data changed since PyTorch was asked: {difference}; remove the model's evaluation.npz and "
-            "run snakemake again, and let the source of the samples always yield the same ones"
+            f"the evaluation data changed since the model itself was asked: {difference}; remove the model's "
+            "evaluation.npz and run snakemake again, and let the source of the samples always yield the same ones"
         )
 
     def write(self, path: str | Path) -> None:
@@ -62,7 +62,7 @@ class Evaluation:
             ]
         except DAMAGED as error:
             raise SlipwayError(
-                f"PyTorch's answers {path} are damaged ({error}); remove the file and run snakemake again"
+                f"{contract.baseline}'s answers {path} are damaged ({error}); remove the file and run snakemake again"
             ) from None
         return cls(samples, tuple(answers), facts)
 

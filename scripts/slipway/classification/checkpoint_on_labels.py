@@ -113,8 +113,9 @@ def require_floor(record: dict, floor: float | None) -> None:
         rehearses = record["origin"] == "rehearsal"
         hints = record["warnings"] + ["the weights are random, so leave `min_top1` out to rehearse"] * rehearses
         raise SlipwayError(
-            f"PyTorch's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, below "
-            f"`accuracy.min_top1`, {floor:.1%}; {'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"
+            f"the model's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, "
+            f"below `accuracy.min_top1`, {floor:.1%}; "
+            f"{'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"
         )
 
 
@@ -125,8 +126,8 @@ def show(record: dict) -> None:
         return
     low, high = record["top1_interval"]
     progress(
-        f"  PyTorch on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval {low:.1%} "
-        f"to {high:.1%}), top-5 {record['top5']:.1%}"
+        f"  the model itself on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval "
+        f"{low:.1%} to {high:.1%}), top-5 {record['top5']:.1%}"
     )
     rules = sorted({folder["rule"] for folder in record["folders"]})
     progress(f"  rules by which their classes were read: {', '.join(rules)}")

@@ -41,7 +41,7 @@ def below_floor(figures: dict, floor: float | None) -> list[str]:
         return [f"none of the {figures['images']} photographs has a known class, so `accuracy.min_top1` cannot be held"]
     return [
         f"the top-1 accuracy of {name} is {figures[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
-        for subject, name in (("pytorch", "PyTorch itself"), ("engine", "the engine"))
+        for subject, name in (("pytorch", "the model itself"), ("engine", "the engine"))
         if figures[subject]["top1"] < floor
     ]
 
@@ -54,12 +54,15 @@ def show(photographs: dict | None) -> None:
         agreement = photographs["decision_agreement" if decided else "top1_agreement"]
         progress(
             f"  {photographs['labelled']} labelled photographs: top-1 {photographs['engine']['top1']:.1%} "
-            f"(PyTorch {photographs['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
+            f"(the model itself {photographs['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
         )
     elif photographs:
         progress(
             f"  none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
-            "named by its index or name; agreement with PyTorch is all it shows"
+            "named by its index or name; agreement with the model itself is all it shows"
         )
     else:
-        progress("  no labelled photographs are configured (accuracy.labelled): agreement with PyTorch is all it shows")
+        progress(
+            "  no labelled photographs are configured (accuracy.labelled): agreement with the model itself is all it "
+            "shows"
+        )

@@ -136,7 +136,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
     The significance is corrected for the number of alternatives.
     """
     return [
-        f"on {best['images']} labelled photographs PyTorch's top-1 accuracy is {best['configured_top1']:.1%} as "
+        f"on {best['images']} labelled photographs the model's own top-1 accuracy is {best['configured_top1']:.1%} as "
         f"configured and {best['top1']:.1%} with {best['name']}, so the network seems to have been trained so: set "
         f"{best['advice']}, unless you know better"
         for best in sorted(tried, key=lambda result: -result["top1"])
@@ -149,7 +149,7 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
-        f"PyTorch's top-1 accuracy is {accuracy['top1']:.1%} on {accuracy['labelled']} labelled photographs, and "
+        f"the model's own top-1 accuracy is {accuracy['top1']:.1%} on {accuracy['labelled']} labelled photographs, and "
         f"torchvision publishes {published:.1%} for these weights on ImageNet-1K: look at `preprocess`, at the "
         "folders' classes, and whether the photographs are like ImageNet's"
     ]
@@ -171,10 +171,10 @@ def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
         if one.index != two.index
     )
     raise SlipwayError(
-        f"the class folders can be read in two ways: {one.folder} is class {one.index} by {one.rule} (PyTorch's top-1 "
-        f"accuracy is then {correct.mean():.1%}), class {two.index} by {two.rule} ({correct_otherwise.mean():.1%}); "
-        "torchvision's ImageFolder reads them in sorted order; set `labels` to a file with the folders' names in the "
-        "order of the model's classes"
+        f"the class folders can be read in two ways: {one.folder} is class {one.index} by {one.rule} (the model's "
+        f"top-1 accuracy is then {correct.mean():.1%}), class {two.index} by {two.rule} "
+        f"({correct_otherwise.mean():.1%}); torchvision's ImageFolder reads them in sorted order; set `labels` to a file with "
+        "the folders' names in the order of the model's classes"
     )
 
 

@@ -19,6 +19,6 @@ def values_in_words(output: Tensor) -> str:
 def proof_in_words(figures: dict) -> str:
     """Return in words the engine's and PyTorch's accuracy on labelled photographs."""
     return (
-        f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, PyTorch's "
+        f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, the model's own "
         f"{figures['pytorch']['top1']:.1%}"
     )

@@ -126,6 +126,11 @@ class Contract:
         return self.inputs[0].shape[:1] == (BATCH,)
 
     @property
+    def baseline(self) -> str:
+        """Return the name of the runtime that computes the model itself, whose answers every engine must repeat."""
+        return self.facts.get("baseline", "PyTorch")
+
+    @property
     def optimum(self) -> dict[str, int]:
         """Return {dynamic axis: the size for which engines are tuned}."""
         return {name: axis.opt for name, axis in self.axes.items()}

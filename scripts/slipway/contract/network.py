@@ -8,6 +8,7 @@ from slipway.core.errors import SlipwayError, explained_by
 from slipway.networks.answer_structure import dtype_of, named_outputs, require_finite
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
+from slipway.networks.graph_network import runtime_of
 
 # The dtypes of outputs that the served graph casts to float32.
 CAST = (torch.float64, torch.float16, torch.bfloat16)
@@ -78,7 +79,7 @@ def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
     with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)
     for name, values in outputs.items():
-        require_finite(f"output {name}", values)
+        require_finite(f"output {name}", values, runtime_of(network.network))
     return {name: _served(values).numpy() for name, values in outputs.items()}
 
 

@@ -14,6 +14,7 @@ from slipway.models.loading import few, load
 from slipway.networks.answer_structure import require_finite, tensors_in
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
+from slipway.networks.graph_network import runtime_of
 
 
 def samples_of(path: Path) -> list[Tensors]:
@@ -33,7 +34,7 @@ def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
     with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
         outputs = tensors_in(run(sample))
     for output in outputs:
-        require_finite("answer", output)
+        require_finite("answer", output, runtime_of(model))
     return outputs
 
 

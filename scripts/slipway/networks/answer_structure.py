@@ -36,13 +36,13 @@ def dtype_of(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def require_finite(name: str, values: torch.Tensor) -> None:
+def require_finite(name: str, values: torch.Tensor, runtime: str = "PyTorch") -> None:
     """Raise SlipwayError if floating-point values are not finite. `name` is their name in the message."""
     if values.is_floating_point() and not torch.isfinite(values).all():
         raise SlipwayError(
-            f"the {name} of the network has NaN or infinities in PyTorch already: its checkpoint is of a training that "
-            "diverged, or damaged (take an earlier one), or its code masks values with infinity (let it use a large "
-            "finite number)"
+            f"the {name} of the network has NaN or infinities in {runtime} already: its checkpoint is of a training "
+            "that diverged, or damaged (take an earlier one), or its code masks values with infinity (let it use a "
+            "large finite number)"
         )
 
 

@@ -6,6 +6,13 @@ import torch
 
 from slipway.contract.contract import Tensor, Tensors
 
+PYTORCH = "PyTorch"
+
+
+def runtime_of(network: torch.nn.Module) -> str:
+    """Return the name of the runtime that computes a network, for sentences."""
+    return network.runtime if isinstance(network, GraphNetwork) else PYTORCH
+
 
 class GraphNetwork(torch.nn.Module):
     """The interface of a network without code. `title` names the file in messages, `runtime` the one that computes it.

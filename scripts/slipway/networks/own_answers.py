@@ -14,6 +14,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.first_difference import Difference, first_difference
+from slipway.networks.graph_network import GraphNetwork
 from slipway.networks.user_code import shown
 
 # The allowed distance of two runs on the same sample, relative to the answer's norm: both use the same kernels.
@@ -39,6 +40,13 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
                 f"the network makes {distances['by_size']:.2g} of the norm of its answer from rounding errors: its "
                 "answers to a sample in batches of several sizes are so far apart, and equal if computed in 64 bits. "
                 "No engine could be compared with it; give trained weights, and inputs normalised as in training"
+            )
+        if isinstance(network.network, GraphNetwork):
+            raise SlipwayError(
+                f"{network.network.title} cannot be served in batches, since {problem}, and Triton puts the requests "
+                f"of strangers into one batch; it is so in {network.network.runtime}: export it so that it computes "
+                "over the axes of one sample only, or state shapes without `batch` in `inputs` of the model in "
+                "config.yaml, so that each request is run by itself"
             )
         batch = joined([*strangers(contract, samples), samples[0]])
         begins = first_difference(network, samples[0], batch, tolerance.by_company)
@@ -84,6 +92,8 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
         return
     distance = f"{distances[name]:.2g} of the norm of {name} apart"
     problem = f"two runs of the network answer the same sample differently ({distance})"
+    if isinstance(network.network, GraphNetwork):
+        raise SlipwayError(f"{problem}: {network.network.title} draws random numbers; export it without them")
     left_on = [
         f"{name or 'the network'} ({type(module).__name__})"
         for name, module in network.network.named_modules()

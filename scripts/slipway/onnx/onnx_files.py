@@ -67,7 +67,7 @@ def require_own_answers(
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
-            "one batch; PyTorch answers each by itself, so the conversion is wrong: install the versions of "
+            "one batch; the network answers each by itself, so the conversion is wrong: install the versions of "
             "envs/requirements.txt, or leave that precision out of `targets.*.precisions`"
         )
     return differences

@@ -46,6 +46,7 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
         notes.append(f"the inputs {listed(stored, 5)} have values in the file, which stay: no client sends them")
     if not model.graph.input:
         raise SlipwayError("the ONNX file has no input, so its answer is always the same; export it with its inputs")
+    _keep_outputs_apart(model.graph)
     names = served_names([*(each.name for each in model.graph.input), *(each.name for each in model.graph.output)])
     if changed := {name: served for name, served in names.items() if name != served}:
         rename(model.graph, changed)
@@ -105,6 +106,16 @@ def _free(name: str, taken: set[str]) -> str:
     """Return a name, with a number if it is taken."""
     candidates = (name, *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
+    """Let a node make each output that is an input or a weight itself, under the name NAME_out."""
+    known = {value.name for value in (*graph.input, *graph.initializer)}
+    for value in graph.output:
+        if value.name in known:
+            made = f"{value.name}_out"
+            graph.node.append(onnx.helper.make_node("Identity", [value.name], [made]))
+            value.name = made
 
 
 def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:

@@ -62,10 +62,11 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
     )
 
 
-def weakness(varies: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
-    """Return a sentence if PyTorch's answers vary so little that the limits prove little; else None.
+def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline: str = "PyTorch") -> str | None:
+    """Return a sentence if the model's own answers vary so little that the limits prove little; else None.
 
-    `varies` is {output: its variation over the samples}. Only "max_relative_error" in `limits` counts.
+    `baseline` computed them. `varies` is {output: its variation over the samples}. Only "max_relative_error" in
+    `limits` counts.
     """
     limit = limits.get("max_relative_error")
     weak = {name: value for name, value in varies.items() if limit is not None and value <= limit}
@@ -73,7 +74,7 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float]) -> str | 
         return None
     there = f" in {' and '.join(weak)}" if len(varies) > 1 else ""
     return (
-        f"PyTorch's answers to the samples differ{there} by {max(weak.values()):.1e} of their size, not more than "
+        f"{baseline}'s answers to the samples differ{there} by {max(weak.values()):.1e} of their size, not more than "
         f"the limit of {limit:g} (max_relative_error), so a model with one answer for everything would pass{there}, "
         "too; name other samples (`image` or `samples`) in config.yaml, which the model answers more differently"
     )

@@ -44,13 +44,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All records of one model that the report page shows. `accuracy` is None if the checkpoint was not evaluated."""
+    """All records of one model that the report page shows. `accuracy` is None if the checkpoint was not evaluated.
+
+    `profile` is None for a model that PyTorch does not run.
+    """
 
     model: str
     weights: dict
     contract: Contract
     golden: dict
-    profile: dict
+    profile: dict | None
     onnx: dict[str, dict]
     targets: list[Target]
     accuracy: dict | None
@@ -111,12 +114,13 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
     for target, _, precision in (engine.partition("/") for engine in engines):
         precisions.setdefault(target, []).append(precision)
     suffixes = {variant: "" if variant == "fp32" else f".{variant}" for variant in variants}
+    weights, profile = read_json(folder / "weights.json"), folder / "profile" / "profile.json"
     evidence = Measurements(
         model=model,
-        weights=read_json(folder / "weights.json"),
+        weights=weights,
         contract=Contract.read(folder / "contract.json"),
         golden=read_json(folder / "golden.json"),
-        profile=read_json(folder / "profile" / "profile.json"),
+        profile=read_json(profile) if weights.get("program") != "onnx_file" else None,
         onnx={variant: read_json(folder / f"{model}{suffix}.onnx.json") for variant, suffix in suffixes.items()},
         targets=[_read_target(folder / target, model, names) for target, names in precisions.items()],
         accuracy=read_json(folder / "accuracy.json") if evaluated else None,

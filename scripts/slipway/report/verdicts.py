@@ -1,8 +1,8 @@
 """Answer three questions about the engine that is served: is it right, is it fast, how busy may it be."""
 
-from slipway.benchmark import metric
+from slipway.benchmark import comparison, metric
 from slipway.benchmark.agreement import figures_in_words
-from slipway.benchmark.comparison import PYTORCH, ratio_in_words
+from slipway.benchmark.comparison import ratio_in_words
 from slipway.benchmark.rounds import DISTURBED, is_no_difference
 from slipway.classification.reporting import proof_in_words
 from slipway.load_test.limits import configuration_in_words, is_disturbed
@@ -24,7 +24,7 @@ def answers(target: Target, evidence: Measurements) -> dict[str, Verdict]:
 
 
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
-    """Return the verdict on the engine's agreement with PyTorch: "yes" or "open".
+    """Return the verdict on the engine's agreement with the model itself: "yes" or "open".
 
     It is "yes" only if a task's truth or limits of the user's metric prove it, without warnings, and if the weights are
     trained.
@@ -33,7 +33,7 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
     if accuracy.get("metric"):
         engine, pytorch = (metric.in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
-        proofs.append(f"{engine} (PyTorch: {pytorch})")
+        proofs.append(f"{engine} ({evidence.contract.baseline}: {pytorch})")
     if proofs:
         text = "; ".join(proofs)
         if evidence.warnings:
@@ -42,30 +42,31 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
         return YES if proven and not evidence.is_rehearsal else OPEN, text
     weak = accuracy.get("variation", {}).get("weakness")
     text = (
-        f"it repeats PyTorch's answer to {evidence.words.first} ({figures_in_words(accuracy['sample'])}); without "
-        f"{evidence.words.proof} nothing more is proven"
+        f"it repeats {evidence.contract.baseline}'s answer to {evidence.words.first} "
+        f"({figures_in_words(accuracy['sample'])}); without {evidence.words.proof} nothing more is proven"
     )
     return OPEN, f"{text}; {weak}" if weak else text
 
 
 def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
-    """Return the verdict on the served engine's speed relative to PyTorch's in the same job.
+    """Return the verdict on the served engine's speed relative to the baseline's in the same job.
 
-    It is "yes" if the latency is lower than PyTorch's, and "no" if it is higher. It is "open" if the measurement was
-    disturbed, or shows no difference.
+    It is "yes" if the latency is lower than the baseline's, and "no" if it is higher. It is "open" if the measurement
+    was disturbed, or shows no difference.
     """
     batched = evidence.contract.batched
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
-    latency, latency_interval = measured["latency_over_pytorch"], measured.get("interval")
-    rate = target.benchmark["best_throughput_ratios"][engine][PYTORCH]
-    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(PYTORCH)
+    rates = target.benchmark["best_throughput_ratios"][engine]
+    baseline = comparison.baseline_of(rates)
+    latency, latency_interval = measured[f"latency_over_{baseline}"], measured.get("interval")
+    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(baseline)
     smallest, best = (
         (f" at batch {target.benchmark['tutorial']['batch']}", " at the best batch") if batched else ("", "")
     )
     text = (
-        f"{ratio_in_words(latency, latency_interval)} of PyTorch's latency{smallest}, "
-        f"{ratio_in_words(rate, rate_interval)} times its inferences/s{best}; "
+        f"{ratio_in_words(latency, latency_interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
+        f"{ratio_in_words(rates[baseline], rate_interval)} times its inferences/s{best}; "
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if latency_interval and latency_interval["verdict"] == DISTURBED:

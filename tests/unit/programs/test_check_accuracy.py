@@ -97,7 +97,9 @@ def test_an_engine_is_held_against_the_kept_answers_without_pytorch(tmp_path, ph
 def test_photographs_that_changed_since_pytorch_was_asked_are_told(tmp_path, photographs):
     options = write_evaluation(tmp_path, photographs)
     Image.new("RGB", (CROP, CROP), "teal").save(photographs / "3.png")
-    with pytest.raises(SlipwayError, match="the evaluation data changed since PyTorch was asked: sample 3 is another"):
+    with pytest.raises(
+        SlipwayError, match="the evaluation data changed since the model itself was asked: sample 3 is another"
+    ):
         checked(tmp_path, *options)
     assert not (tmp_path / "accuracy.json").exists()
 
@@ -133,8 +135,8 @@ def test_an_onnx_file_that_answers_by_its_neighbours_is_refused(tolerance, tmp_p
     [
         (None, []),
         (0.85, []),
-        (0.853, ["the top-1 accuracy of PyTorch itself is 0.8520, below `accuracy.min_top1`, 0.853"]),
-        (0.9, ["PyTorch itself is 0.8520", "the engine is 0.8560"]),
+        (0.853, ["the top-1 accuracy of the model itself is 0.8520, below `accuracy.min_top1`, 0.853"]),
+        (0.9, ["the model itself is 0.8520", "the engine is 0.8560"]),
     ],
 )
 def test_the_floor_is_of_pytorch_and_of_the_engine(floor, said):

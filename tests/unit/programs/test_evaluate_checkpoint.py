@@ -101,7 +101,7 @@ def test_another_preprocessing_that_is_clearly_better_is_told_with_what_to_write
     found = evaluated(tmp_path, photographs, *configured)
     (warning,) = found["warnings"]
     assert written in warning
-    assert f"PyTorch's top-1 accuracy is {found['top1']:.1%} as configured and 100.0% with" in warning
+    assert f"the model's own top-1 accuracy is {found['top1']:.1%} as configured and 100.0% with" in warning
     assert f"WARNING: {warning}" in capsys.readouterr().err
     tried = {each["name"]: each for each in found["alternatives"]}
     assert max(each["top1"] for each in tried.values()) == 1
@@ -213,7 +213,7 @@ def test_accuracy_below_the_floor_writes_nothing_and_says_why(tmp_path, photogra
     assert evaluated(tmp_path, photographs, *HALF, "--min-top1", 0.95)["top1"] == 1
     before = (tmp_path / "accuracy.json").read_bytes()
     with pytest.raises(
-        SlipwayError, match=r"PyTorch's own top-1 accuracy is .* below `accuracy\.min_top1`, 95\.0%"
+        SlipwayError, match=r"the model's own top-1 accuracy is .* below `accuracy\.min_top1`, 95\.0%"
     ) as caught:
         evaluated(tmp_path, photographs, *IMAGENET, "--min-top1", 0.95)
     assert "{mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}" in str(caught.value)
@@ -258,7 +258,7 @@ def test_numbered_folders_of_a_network_that_was_trained_with_imagefolder_are_ref
     write_checkpoint(tmp_path, trained(*HALF, order=BY_IMAGEFOLDER), MADE_UP)
     with pytest.raises(SlipwayError) as caught:
         evaluated(tmp_path, numbered, *HALF)
-    assert "10 is class 10 by index (PyTorch's top-1 accuracy is then 16.7%)" in str(caught.value)
+    assert "10 is class 10 by index (the model's top-1 accuracy is then 16.7%)" in str(caught.value)
     assert "class 2 by sorted order (100.0%); torchvision's ImageFolder reads them in sorted order" in str(caught.value)
     assert not (tmp_path / "accuracy.json").exists()
 

@@ -71,7 +71,7 @@ def test_the_page_is_whole_and_stands_alone(page):
 def test_what_was_chosen_is_answered_with_its_figures(page):
     assert "1,234.5 requests/s through Triton at p99 9.2 ms (at most 1000 ms)" in page.text
     assert "0.25 of PyTorch's latency at batch 1, 4.50 times its inferences/s" in page.text
-    assert "top-1 84.8% on 250 labelled photographs, PyTorch's 85.2%" in page.text
+    assert "top-1 84.8% on 250 labelled photographs, the model's own 85.2%" in page.text
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_preprocessing_that_seems_wrong_leaves_open_whether_the_model_is_right
     write_json(folder / "accuracy.json", reported.checkpoint_accuracy(["it is better with mean and std 0.5"]))
     text = Page(written(folder).read_text(encoding="utf-8")).text
     assert "Warning: it is better with mean and std 0.5." in text
-    assert "PyTorch's 85.2%; but it is better with mean and std 0.5" in text
+    assert "the model's own 85.2%; but it is better with mean and std 0.5" in text
     assert "Warning" not in page.text
 
 

@@ -105,7 +105,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "company": require_own_answers(client, expected, config.max_batch_size),
         "sample": words_of(expected.golden.contract).first,
         "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
-        "weakness": weakness(variations(expected.golden.answers), expected.limits),
+        "weakness": weakness(variations(expected.golden.answers), expected.limits, expected.golden.contract.baseline),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,

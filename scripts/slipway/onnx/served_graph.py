@@ -1,0 +1,112 @@
+"""Take the graph of an ONNX file as the served one: the contract's tensors, a normalisation and casts around it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from slipway.contract.contract import Contract, Tensor, Tensors
+from slipway.contract.network import ServedNetwork
+from slipway.networks.graph_network import GraphNetwork
+from slipway.onnx.export import lower_einsum
+from slipway.onnx.foreign_file import graphs_in, nodes_of
+from slipway.onnx.onnx_files import tensor_of
+from slipway.onnx.opsets import at_opset
+from slipway.onnx.tidying import rename
+
+
+def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opset: int, path: Path) -> str:
+    """Write the graph of a network's file with the contract's inputs, outputs and axes. Return a note, or "".
+
+    The graph has an opset up to `opset`. Raises SlipwayError if it has a newer one and cannot be converted.
+    """
+    file: GraphNetwork = network.network
+    model = onnx.load(file.path)
+    single = len(file.inputs) == 1  # which may have another name in the contract
+    inputs = {file.inputs[0].name if single else tensor.name: tensor for tensor in contract.inputs}
+    outputs = {file.own_outputs(network.names)[tensor.name]: tensor for tensor in contract.outputs}
+    given = {name: _as_taken(sample[tensor.name], tensor) for name, tensor in inputs.items()}
+    model, note = at_opset(model, opset, given)
+    lower_einsum(model)
+    _declare(model, inputs, outputs)
+    onnx.save(model, path)
+    return note
+
+
+def _as_taken(array: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """Return an array of a sample in the dtype of the file's input: pixels to be normalised are float32 there."""
+    return array.astype(np.float32) if tensor.normalisation else array
+
+
+def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+    """Give a graph the contract's tensors. `inputs` and `outputs` are {name in the graph: the contract's tensor}."""
+    graph = model.graph
+    dtypes = {value.name: tensor_of(value).dtype for value in graph.output}
+    around: list[onnx.NodeProto] = []
+    names = {}
+    for name, tensor in inputs.items():
+        names[name] = tensor.name
+        if tensor.normalisation:
+            names[name] = f"{tensor.name}_normalised"
+            around += _normalising(graph, tensor, names[name])
+    casts = []
+    for name, tensor in outputs.items():
+        names[name] = tensor.name
+        if dtypes[name] != tensor.dtype:
+            names[name] = f"{tensor.name}_as_computed"
+            to = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+            casts.append(helper.make_node("Cast", [names[name]], [tensor.name], f"{tensor.name}_cast", to=to))
+    rename(graph, {name: served for name, served in names.items() if name != served})
+    nodes = [*around, *graph.node, *casts]
+    for part, made in (
+        (graph.node, nodes),
+        (graph.input, map(_value, inputs.values())),
+        (graph.output, map(_value, outputs.values())),
+        (graph.value_info, []),
+    ):
+        made = list(made)
+        del part[:]
+        part.extend(made)
+    _prune(graph)
+
+
+def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx.NodeProto]:
+    """Return the nodes that make (pixels / 255 - mean) / std, called `name`, of an input; store their constants."""
+    shape = [1, -1] + [1] * (len(tensor.shape) - 2)
+    constants = {"of_255": np.array(255.0)}
+    constants |= {part: np.reshape(getattr(tensor.normalisation, part), shape) for part in ("mean", "std")}
+    for part, values in constants.items():
+        graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_{part}"))
+    steps = [("Cast", None), ("Div", "of_255"), ("Sub", "mean"), ("Div", "std")]
+    nodes, before = [], tensor.name
+    for number, (operator, part) in enumerate(steps):
+        after = name if number == len(steps) - 1 else f"{name}_{number}"
+        how = {"to": onnx.TensorProto.FLOAT} if operator == "Cast" else {}
+        read = [before, f"{name}_{part}"] if part else [before]
+        nodes.append(helper.make_node(operator, read, [after], f"{name}_{operator}_{number}", **how))
+        before = after
+    return nodes
+
+
+def _value(tensor: Tensor) -> onnx.ValueInfoProto:
+    """Return the declaration of a contract's tensor in a graph."""
+    shape = [f"{tensor.name}_{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
+    return helper.make_tensor_value_info(tensor.name, helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)), shape)
+
+
+def _prune(graph: onnx.GraphProto) -> None:
+    """Remove the nodes and weights from which nothing leads to an output."""
+    needed = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            for inner in graphs_in(node):
+                needed.update(name for each in nodes_of(inner) for name in each.input)
+                needed.update(value.name for value in inner.output)
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
+    for part, made in ((graph.node, kept[::-1]), (graph.initializer, weights)):
+        del part[:]
+        part.extend(made)
