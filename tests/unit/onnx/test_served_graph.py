@@ -1,0 +1,128 @@
+"""From an ONNX file alone to the contract and the graph that is served, as for a network of PyTorch."""
+
+import numpy as np
+import onnx
+import pytest
+from helpers.onnx_graphs import classifier, model, noise, saved, tensor, weights
+from onnx import TensorProto, helper
+
+from export_onnx import compare_with_pytorch, exported, require_valid
+from slipway.contract.contract import Contract, Normalisation, Tensor
+from slipway.contract.finding import find_contract
+from slipway.contract.network import ServedNetwork
+from slipway.core.errors import SlipwayError
+from slipway.models.sources.onnx_file import load, take
+from slipway.networks.own_answers import require_own_answers
+from slipway.onnx.onnx_files import opset_of, session_of
+
+ANY = [{"x": noise(1, 2, 4, seed=seed)} for seed in range(3)]
+
+
+def network(folder, made, samples=ANY):
+    """Return the network of a made file."""
+    take(saved(made, folder / "model.onnx"), folder / "program", samples)
+    return load(folder / "program")
+
+
+def served(folder, taken, contract, samples, opset=20):
+    """Return the exported graph, after the comparisons of the job."""
+    path, behind = folder / "served.onnx", ServedNetwork(taken, contract)
+    require_own_answers(behind, contract, samples)
+    frozen = exported(behind, contract, samples, opset, path)
+    require_valid(path, contract)
+    assert compare_with_pytorch(behind, contract, samples, path, frozen)
+    return onnx.load(path)
+
+
+def test_the_contract_of_a_file_has_its_names_dtypes_and_a_batch(tmp_path):
+    taken = network(tmp_path, classifier(last="Softmax"))
+    contract = find_contract(taken, ANY, {"outputs": {"scores": "probabilities"}})
+    assert [each.in_words() for each in (*contract.inputs, *contract.outputs)] == [
+        "x float32 (batch, 2, 4)",
+        "scores float32 (batch, 3)",
+    ]
+    assert contract.outputs[0].meaning.because.endswith("the network ends in a softmax")
+    graph = served(tmp_path, taken, contract, ANY)
+    assert [size.dim_param for size in graph.graph.output[0].type.tensor_type.shape.dim] == ["batch", ""]
+
+
+def test_a_file_whose_batch_stays_fixed_is_served_without_a_batch_axis(tmp_path):
+    nodes = [helper.make_node("Concat", ["x", "token"], ["y"], axis=1)]
+    made = model(nodes, [tensor("x", [1, 2, 4])], [tensor("y", [1, 3, 4])], weights(token=noise(1, 1, 4)))
+    taken = network(tmp_path, made)
+    contract = find_contract(taken, ANY, {})
+    assert not contract.batched
+    assert [each.shape for each in (*contract.inputs, *contract.outputs)] == [(1, 2, 4), (1, 3, 4)]
+    served(tmp_path, taken, contract, ANY)
+
+
+def test_outputs_are_chosen_and_renamed_by_the_configuration(tmp_path):
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Neg", ["x"], ["b"]),
+    ]
+    made = model(nodes, [tensor("x", ["N", 2, 4])], [tensor("a", ["N", 2, 4]), tensor("b", ["N", 2, 4])])
+    taken = network(tmp_path, made)
+    graph = served(tmp_path, taken, find_contract(taken, ANY, {"outputs": {"b": "tensor"}}), ANY)
+    assert [node.op_type for node in graph.graph.node] == ["Neg"]
+    # New names, of which one is that of the other output in the file.
+    graph = served(tmp_path, taken, find_contract(taken, ANY, {"outputs": {"first": "tensor", "a_b": "tensor"}}), ANY)
+    answers = session_of(graph).run(["first", "a_b"], ANY[0])
+    assert np.array_equal(answers[1], -ANY[0]["x"])
+
+
+def test_answers_in_other_types_are_cast_as_those_of_a_network_are(tmp_path):
+    nodes = [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.DOUBLE)]
+    made = model(nodes, [tensor("x", ["N", 2, 4])], [tensor("y", ["N", 2, 4], TensorProto.DOUBLE)])
+    taken = network(tmp_path, made)
+    contract = find_contract(taken, ANY, {})
+    assert contract.outputs[0].dtype == "float32"
+    assert session_of(served(tmp_path, taken, contract, ANY)).run(["y"], ANY[0])[0].dtype == np.float32
+
+
+def test_pixels_are_normalised_in_front_of_the_graph(tmp_path):
+    nodes = [helper.make_node("GlobalAveragePool", ["pic:0"], ["m"]), helper.make_node("Flatten", ["m"], ["y"])]
+    made = model(nodes, [tensor("pic:0", [1, 3, 8, 8])], [tensor("y", [1, 3])])
+    pixels = [{"input": np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), np.uint8)}]
+    taken = network(tmp_path, made, [{"input": pixels[0]["input"].astype(np.float32)}])
+    how = Normalisation((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    contract = Contract(
+        (Tensor("input", "uint8", ("batch", 3, 8, 8), normalisation=how),), (Tensor("logits", "float32", ("batch", 3)),)
+    )
+    (answer,) = session_of(served(tmp_path, taken, contract, pixels)).run(["logits"], pixels[0])
+    means = pixels[0]["input"].mean((2, 3)) / 255
+    assert np.allclose(answer, (means - how.mean) / how.std, atol=1e-5)
+
+
+@pytest.mark.parametrize(("own", "asked", "now"), [(9, 20, 20), (11, 17, 17), (13, 20, 13), (23, 20, 20), (20, 17, 17)])
+def test_an_opset_that_the_runtimes_do_not_read_is_converted(tmp_path, own, asked, now):
+    taken = network(tmp_path, classifier(opset=own))
+    graph = served(tmp_path, taken, find_contract(taken, ANY, {}), ANY, asked)
+    assert opset_of(graph) == now
+
+
+def test_an_opset_that_cannot_be_converted_is_told(tmp_path):
+    nodes = [helper.make_node("Gelu", ["x"], ["y"])]  # of opset 20
+    taken = network(tmp_path, model(nodes, [tensor("x", ["N", 2, 4])], [tensor("y", ["N", 2, 4])], opset=20, ir=10))
+    with pytest.raises(SlipwayError, match="has opset 20, but the runtimes of all targets read 17 at most"):
+        served(tmp_path, taken, find_contract(taken, ANY, {}), ANY, 17)
+
+
+def test_answers_that_depend_on_the_batch_are_told_with_the_way_out(tmp_path):
+    nodes = [helper.make_node("Softmax", ["x"], ["y"], axis=0)]
+    taken = network(tmp_path, model(nodes, [tensor("x", ["N", 2, 4])], [tensor("y", ["N", 2, 4])]))
+    with pytest.raises(SlipwayError, match=r"it is so in ONNX Runtime: .* or state shapes without `batch`"):
+        served(tmp_path, taken, find_contract(taken, ANY, {}), ANY)
+
+
+def test_failures_speak_of_the_file_and_never_of_pytorch(tmp_path):
+    taken = network(tmp_path, classifier(batch="N"))
+    for samples in (
+        [{"x": noise(1, 2, 5)}],
+        [{"x": noise(1, 2, 4).astype(np.float64)}],
+        [{**ANY[0], "z": noise(1, 1)}],
+    ):
+        with pytest.raises(SlipwayError) as caught:
+            find_contract(taken, samples, {})
+        assert "the ONNX file takes x" in str(caught.value)
+        assert not any(word in str(caught.value) for word in ("PyTorch", "forward", "factory", "architecture"))
