@@ -14,8 +14,9 @@ rule evaluate_checkpoint:
         settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
         data=evaluation_data,
         labels_from=labels_from,
+        baseline=baseline,
     message:
-        "Evaluating {wildcards.model} in PyTorch"
+        "Evaluating {wildcards.model} in {params.baseline}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} {params.settings} {params.data} {params.labels_from} "
@@ -38,8 +39,9 @@ rule check_accuracy:
         data=evaluation_data,
         evaluation=untracked(lambda wildcards: option("--evaluation", evaluation_of(wildcards))),
         tensorrt_python=tensorrt_python,
+        baseline=baseline,
     message:
-        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
+        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with {params.baseline}"
     shell:
         "python {input.program:q} --golden {input.golden:q} {params.evaluation} --engine-record {input.record:q} "
         "{params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"

@@ -57,6 +57,8 @@ same_configuration = untracked(
 evaluation_data = untracked(lambda wildcards: option(*resolved.file_of_evaluation(wildcards.model)))
 sample_source = untracked(lambda wildcards: option(*resolved.file_of_samples(wildcards.model)))
 samples_from = untracked(lambda wildcards: option("--samples-from", resolved.samples(wildcards.model)))
+# For messages: what computes the model itself, whose answers every engine must repeat.
+baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
 labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 
@@ -89,9 +91,9 @@ def evidence_of(*models):
 
 def evidence_of_model(model):
     """Return what is measured of a model, on every target and of every engine."""
-    names = ["report.html", "profile/profile.json"]
+    names = ["report.html"]
     for target in resolved.targets:
         of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
         of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target, model)]
         names += [f"{target}/{name}" for name in of_target]
-    return expand([f"results/{{model}}/{name}" for name in names], model=model)
+    return expand([f"results/{{model}}/{name}" for name in names], model=model) + profile_of(model)

@@ -20,8 +20,9 @@ rule benchmark:
     params:
         settings=lambda wildcards: keys.benchmark(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,
+        baseline=baseline,
     message:
-        "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
+        "Measuring {params.baseline} and every engine of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} --onnx {input.onnx:q} --engine-records {input.records:q} "
@@ -98,7 +99,7 @@ rule write_report:
         weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
         golden_record=rules.reference_outputs.output.record,
-        profile=rules.profile_model.output.record,
+        profile=lambda wildcards: profile_of(wildcards.model),
         onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
         measured=measured_of_every_target,

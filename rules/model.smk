@@ -109,8 +109,9 @@ rule reference_outputs:
         record=update("results/{model}/golden.json"),
     params:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
+        baseline=baseline,
     message:
-        "Asking PyTorch for the golden answers of {wildcards.model}"
+        "Asking {params.baseline} for the golden answers of {wildcards.model}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} --samples {input.samples:q} --samples-record "
@@ -148,8 +149,9 @@ rule export_onnx:
         record=update("results/{model}/{model}.onnx.json"),
     params:
         settings=lambda wildcards: keys.export_onnx(wildcards.model),
+        baseline=baseline,
     message:
-        "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
+        "Exporting {wildcards.model} to ONNX and comparing it with {params.baseline}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} {params.settings} --output {output.onnx:q} --record "

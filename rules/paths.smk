@@ -25,6 +25,11 @@ def onnx_files(variants, suffix=""):
     return lambda wildcards: [f"{onnx_file(wildcards.model, name)}{suffix}" for name in variants(wildcards.model)]
 
 
+def profile_of(model):
+    """Return the record of a model's profile; [] for an ONNX file alone, into which PyTorch's profiler cannot look."""
+    return [] if resolved.is_onnx_file(model) else [f"results/{model}/profile/profile.json"]
+
+
 def golden_for_gates(wildcards):
     """Return PyTorch's own answers, for TensorRT's engines, which are compared with those that they replace."""
     return rules.reference_outputs.output.golden if resolved.runtime(wildcards.target) == "tensorrt" else []

@@ -5,12 +5,16 @@ from pathlib import Path
 
 from slipway.core.artifacts import atomic_write, sha256, write_json
 from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
 from slipway.models.canonical import inputs_record
 from slipway.models.programs import load_program, take_program
 from slipway.models.trial_runs import samples_of, try_run
 from slipway.networks.calling import call_of, naming
+from slipway.networks.graph_network import count_of_parameters
+from slipway.onnx.data_files import data_names
 from slipway.storage.fetched import fetched
 
 
@@ -21,6 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--checkpoint", type=Path, help="a local program")
     source.add_argument("--address", help="a program in storage that fsspec knows, such as s3://bucket/best.pt2")
     arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
+    arguments.add_argument("--data-digest", help="SHA-256 of the files beside it that hold its weights, when planned")
     arguments.add_argument("--kind", choices=list(PROGRAMS), required=True, help="what the file is")
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256")
@@ -30,6 +35,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Take the program, try it, write its record, which has the form of the record of weights."""
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
+    if arguments.data_digest:
+        require_data(path, arguments.data_digest)
     samples = samples_of(arguments.samples)
     with atomic_write(arguments.output) as partial:
         with naming(arguments.samples_from):
@@ -48,13 +55,19 @@ def main(arguments: argparse.Namespace) -> None:
         "weights": None,
         "choice": None,
         "notes": notes,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "parameters": count_of_parameters(network),
         "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
     }
     write_json(arguments.record, record)
     for line in notes:
         progress(f"  {line}")
     progress(f"  {PROGRAMS[arguments.kind]}, {record['parameters']:,} parameters, SHA-256 {record['sha256'][:12]}")
+
+
+def require_data(path: Path, digest: str) -> None:
+    """Raise SlipwayError if the files beside an ONNX file that hold its weights changed since the job was planned."""
+    if FileHashCache().of_many([path.parent / name for name in data_names(path)], path.parent) != digest:
+        raise SlipwayError(f"the weights beside {path} changed since this job was planned; run snakemake again")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 from slipway.classification.image_files import digest_of_images
 from slipway.contract.sample_sources import digest_of, is_function
@@ -11,6 +12,7 @@ from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import CODE, JobKey
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.models.sources import source_name, source_of
+from slipway.onnx.data_files import data_names
 
 
 class KeyParts:
@@ -113,7 +115,14 @@ class KeyParts:
         if address := self.resolved.address(model):
             return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
         checkpoint = self.resolved.checkpoint(model)
-        return {"checkpoint_sha256": self.content(checkpoint)} if checkpoint else {}
+        beside = self._data_beside(checkpoint) if checkpoint and self.resolved.is_onnx_file(model) else {}
+        return {"checkpoint_sha256": self.content(checkpoint), **beside} if checkpoint else {}
+
+    def _data_beside(self, path: str) -> dict[str, str]:
+        """Return {"data_digest": SHA-256 of the files beside an ONNX file that hold its weights}; {} without any."""
+        folder = Path(path).parent
+        files = [folder / name for name in data_names(path)]
+        return {"data_digest": self.file_hashes.of_many(files, folder)} if files else {}
 
     def content(self, path: str | None) -> str | None:
         """Return the SHA-256 of a file; None without a path."""

@@ -161,6 +161,14 @@ class ResolvedConfig:
         """Return whether the file of a model's weights is a program, which has its network inside."""
         return self.config["models"][model]["architecture"] is None
 
+    def is_onnx_file(self, model: str) -> bool:
+        """Return whether a model is an ONNX file alone, which ONNX Runtime computes and PyTorch cannot."""
+        return self.program_kind(model) == "onnx_file"
+
+    def baseline(self, model: str) -> str:
+        """Return the name of the runtime that computes the model itself."""
+        return "ONNX Runtime" if self.is_onnx_file(model) else "PyTorch"
+
     def program_kind(self, model: str) -> str | None:
         """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
 

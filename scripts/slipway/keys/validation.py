@@ -15,6 +15,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import source_of
 from slipway.models.sources.packages import require_installed
+from slipway.onnx.data_files import data_names
 from slipway.triton.client.hosts import is_loopback
 
 
@@ -113,6 +114,8 @@ def require_programs(resolved: ResolvedConfig) -> None:
                     "it is of, such as `architecture: resnet50` or `architecture: your.package:factory`"
                 )
             require_sound(path, kind, f"config: `models.{model}.weights`")
+            if resolved.is_onnx_file(model) and resolved.checkpoint(model):
+                data_names(path)
         elif kind:
             raise SlipwayError(
                 f"config: `models.{model}.architecture` is {architecture!r}, but {path} is {PROGRAMS[kind]}, which has "

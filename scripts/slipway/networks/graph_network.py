@@ -14,6 +14,12 @@ def runtime_of(network: torch.nn.Module) -> str:
     return network.runtime if isinstance(network, GraphNetwork) else PYTORCH
 
 
+def count_of_parameters(network: torch.nn.Module) -> int:
+    """Return the number of values in a network's weights."""
+    own = isinstance(network, GraphNetwork)
+    return network.parameter_count if own else sum(parameter.numel() for parameter in network.parameters())
+
+
 class GraphNetwork(torch.nn.Module):
     """The interface of a network without code. `title` names the file in messages, `runtime` the one that computes it.
 
@@ -22,6 +28,7 @@ class GraphNetwork(torch.nn.Module):
 
     title: str
     runtime: str
+    parameter_count: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 

@@ -1,6 +1,5 @@
 """Read an ONNX file that any framework's exporter wrote. A file that cannot be served is refused in a sentence."""
 
-import mmap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from onnx import AttributeProto, TensorProto
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.user_code import first_sentence
+from slipway.onnx.data_files import LOCATION, require_beside
 from slipway.onnx.onnx_structure import constants_of
 
-# The name of the entry that says in which file beside the model a tensor's data are.
-_LOCATION = "location"
 # Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # ONNX Runtime 1.24 reads this opset and older ones.
@@ -36,35 +34,17 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
     Raises SlipwayError with the place of a defect, or of an operator or type that cannot be served.
     """
     path = Path(path)
-    model = _parsed(path)
-    folder = path.parent.resolve()
-    for name in _locations(model):
-        _require_beside(path, folder, name)
+    model = parsed(path)
+    for name in names_of_data(model):
+        require_beside(path, name)
     try:
-        onnx.load_external_data_for_model(model, str(folder))
+        onnx.load_external_data_for_model(model, str(path.parent.resolve()))
     except Exception as error:  # a file that is too short, or offsets outside of it
         raise SlipwayError(
             f"the weights beside {path} cannot be read ({first_sentence(error)}); copy all files of the model again"
         ) from None
     _require_readable(path, model)
     return model
-
-
-def files_of(path: str | Path) -> list[Path]:
-    """Return an ONNX file and the files beside it that hold its weights. Raise SlipwayError if one is missing."""
-    path = Path(path)
-    if not path.is_file():
-        raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise SlipwayError(f"{path} is empty; copy it again")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            names_files = content.find(_LOCATION.encode()) >= 0
-    names = _locations(_parsed(path)) if names_files else []
-    folder = path.parent.resolve()
-    for name in names:
-        _require_beside(path, folder, name)
-    return [path, *(path.parent / name for name in names)]
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -87,7 +67,7 @@ def described(node: onnx.NodeProto) -> str:
     return f"the node {node.name or (node.output[0] if node.output else '?')} ({node.op_type}{domain})"
 
 
-def _parsed(path: Path) -> onnx.ModelProto:
+def parsed(path: Path) -> onnx.ModelProto:
     """Return a file's model without the weights of other files. Raise SlipwayError if it is no ONNX file."""
     if not path.is_file():
         raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
@@ -106,10 +86,10 @@ def _parsed(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _locations(model: onnx.ModelProto) -> list[str]:
+def names_of_data(model: onnx.ModelProto) -> list[str]:
     """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
     stored = (tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL)
-    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == _LOCATION)
+    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == LOCATION)
     return list(dict.fromkeys(entry.value for entry in entries))
 
 
@@ -121,18 +101,6 @@ def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
             yield from graph.initializer
         for entry in node.attribute:
             yield from ([entry.t] if entry.HasField("t") else entry.tensors)
-
-
-def _require_beside(path: Path, folder: Path, name: str) -> None:
-    """Raise SlipwayError unless a file of weights is in the model's own folder."""
-    file = folder / name
-    if Path(name).is_absolute() or not file.resolve().is_relative_to(folder):
-        raise SlipwayError(
-            f"{path} has weights in {name}, outside of its own folder; save it again with all files in one folder "
-            "(onnx.save(model, path, save_as_external_data=True, location='weights.bin'))"
-        )
-    if not file.is_file():
-        raise SlipwayError(f"{path} has weights in {name}, which is not beside it; copy this file there, too")
 
 
 def _require_readable(path: Path, model: onnx.ModelProto) -> None:

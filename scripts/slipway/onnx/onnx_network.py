@@ -1,5 +1,6 @@
 """An ONNX file as a network: ONNX Runtime computes it on the CPU as the graph is written."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ class OnnxNetwork(GraphNetwork):
         self.path = Path(path)
         self.model = onnx.load(path, load_external_data=False)
         self.inputs, self.outputs = (tuple(map(_tensor, side)) for side in (self.graph.input, self.graph.output))
+        self.parameter_count = parameters_of(self.model)
         self._session = session_of_file(path)
         self.eval()
 
@@ -134,14 +136,7 @@ def session_of_file(path: str | Path, optimised: bool = False) -> onnxruntime.In
 def parameters_of(model: onnx.ModelProto) -> int:
     """Return the number of values that a model's floating-point weights have."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
-    sizes = defaultdict(int)
-    for name, tensor in constants_of(model.graph).items():
-        if tensor.data_type in floats:
-            size = 1
-            for side in tensor.dims:
-                size *= side
-            sizes[name] = size
-    return sum(sizes.values())
+    return sum(math.prod(each.dims) for each in constants_of(model.graph).values() if each.data_type in floats)
 
 
 def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from slipway.benchmark.company import apart
 from slipway.contract.contract import BATCH
 from slipway.core.errors import SlipwayError
 from slipway.models.sources.onnx_file import load, take
-from slipway.onnx.foreign_file import files_of, read_onnx
+from slipway.onnx.data_files import data_names
+from slipway.onnx.foreign_file import read_onnx
 from slipway.onnx.onnx_files import session_of
 
 ANY = [{"x": noise(1, 2, 4, seed=seed)} for seed in range(3)]
@@ -175,21 +176,21 @@ def test_quantised_files_are_taken_as_they_are_and_told(tmp_path):
 def test_weights_beside_the_file_are_taken_in(tmp_path):
     made = classifier()
     program, _ = taken(tmp_path, classifier(), save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert files_of(tmp_path / "model.onnx") == [tmp_path / "model.onnx", tmp_path / "weights.bin"]
+    assert data_names(tmp_path / "model.onnx") == ["weights.bin"]
     (tmp_path / "weights.bin").unlink()
     assert apart(answers(made, ANY[0])[0], answers(program, ANY[0])[0]) < 1e-6
 
 
 def test_a_file_alone_is_keyed_alone(tmp_path):
     path = saved(classifier(), tmp_path / "model.onnx")
-    assert files_of(path) == [path]
+    assert data_names(path) == []
 
 
 def test_missing_and_foreign_weights_beside_the_file_are_told(tmp_path):
     path = saved(classifier(), tmp_path / "model.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
     content = (tmp_path / "w.bin").read_bytes()
     (tmp_path / "w.bin").unlink()
-    for asked in (read_onnx, files_of):
+    for asked in (read_onnx, data_names):
         with pytest.raises(SlipwayError, match=r"w\.bin, which is not beside it"):
             asked(path)
     (tmp_path / "w.bin").write_bytes(content[:10])
