@@ -9,6 +9,7 @@ from onnx import AttributeProto, TensorProto
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.data_files import LOCATION, require_beside
+from slipway.onnx.external_data import ONNX_LIMIT
 from slipway.onnx.onnx_structure import constants_of
 
 # Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
@@ -35,8 +36,14 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
     """
     path = Path(path)
     model = parsed(path)
-    for name in names_of_data(model):
+    names = names_of_data(model)
+    for name in names:
         require_beside(path, name)
+    if (size := sum((path.parent / name).stat().st_size for name in [path.name, *names])) > ONNX_LIMIT:
+        raise SlipwayError(
+            f"the files of {path} have {size / 1e9:.2f} GB, but an ONNX file alone is served up to "
+            f"{ONNX_LIMIT / 1e9:.2f} GB; serve the network that it was exported from, or export it in fewer bits"
+        )
     try:
         onnx.load_external_data_for_model(model, str(path.parent.resolve()))
     except Exception as error:  # a file that is too short, or offsets outside of it

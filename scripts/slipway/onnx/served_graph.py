@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork
 from slipway.networks.graph_network import GraphNetwork
+from slipway.onnx import external_data
 from slipway.onnx.export import lower_einsum
 from slipway.onnx.foreign_file import graphs_in, nodes_of
 from slipway.onnx.onnx_files import tensor_of
@@ -30,7 +31,7 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
     model, note = at_opset(model, opset, given)
     lower_einsum(model)
     _declare(model, inputs, outputs)
-    onnx.save(model, path)
+    external_data.write(model, path)
     return note
 
 
