@@ -3,8 +3,10 @@
 import zipfile
 from pathlib import Path
 
+import onnx.external_data_helper
 import pytest
 from helpers.artifacts.configured import job_keys, resolved
+from helpers.onnx_graphs import classifier
 
 from slipway.core.errors import SlipwayError
 
@@ -20,14 +22,25 @@ ENTRIES = {
 }
 
 
+def model_with_weights_in(name):
+    """Return the bytes of an ONNX file whose weights are in a file of its own."""
+    made = classifier()
+    for weights in made.graph.initializer:
+        onnx.external_data_helper.set_external_data(weights, name)
+        weights.ClearField("raw_data")
+    return made.SerializeToString()
+
+
 @pytest.fixture(autouse=True)
 def files(in_an_empty_folder):
     for name, entries in ENTRIES.items():
         with zipfile.ZipFile(name, "w") as archive:
             for entry in entries:
                 archive.writestr(f"{Path(name).stem}/{entry}", b"")
-    for name in ("model.onnx", "empty.pt2", "empty.pt"):
+    for name in ("empty.onnx", "empty.pt2", "empty.pt"):
         Path(name).touch()
+    Path("model.onnx").write_bytes(b"a graph")
+    Path("apart.onnx").write_bytes(model_with_weights_in("weights.bin"))
     Path("truncated.pt2").write_bytes(Path("program.pt2").read_bytes()[:60])
 
 
@@ -53,6 +66,17 @@ def test_without_an_architecture_and_a_file_the_network_is_resnet50():
     assert not found.is_program("m")
 
 
+def test_an_onnx_file_is_keyed_with_the_weights_beside_it():
+    def key():
+        return job_keys(models={"m": {"weights": "apart.onnx"}}).take_program("m").get("data_digest")
+
+    Path("weights.bin").write_bytes(b"weights")
+    before = key()
+    Path("weights.bin").write_bytes(b"others!")
+    assert before != key()
+    assert "data_digest" not in job_keys(models={"m": {"weights": "model.onnx"}}).take_program("m")
+
+
 REFUSED = {
     "a state dict alone": (
         {"weights": "state_dict.pth"},
@@ -60,6 +84,8 @@ REFUSED = {
     ),
     "an empty file": ({"weights": "empty.pt"}, ["has no `architecture`", "or damaged"]),
     "an empty program": ({"weights": "empty.pt2"}, ["an exported program, but the file is truncated or damaged"]),
+    "an empty ONNX file": ({"weights": "empty.onnx"}, ["empty.onnx is empty; copy it again"]),
+    "an ONNX file without its weights": ({"weights": "apart.onnx"}, ["weights in weights.bin, which is not beside it"]),
     "a truncated program": ({"weights": "truncated.pt2"}, ["is truncated or damaged; copy it again"]),
     "a state dict named as a program": (
         {"weights": "state_dict.pt2"},
