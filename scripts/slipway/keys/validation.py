@@ -115,7 +115,8 @@ def require_programs(resolved: ResolvedConfig) -> None:
                 )
             require_sound(path, kind, f"config: `models.{model}.weights`")
             if resolved.is_onnx_file(model) and resolved.checkpoint(model):
-                data_names(path)
+                with amended(f"config: `models.{model}.weights`: "):
+                    data_names(path)
         elif kind:
             raise SlipwayError(
                 f"config: `models.{model}.architecture` is {architecture!r}, but {path} is {PROGRAMS[kind]}, which has "
