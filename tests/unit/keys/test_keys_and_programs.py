@@ -105,7 +105,7 @@ def test_every_rule_of_the_plan_has_a_program_here():
 def test_a_program_reads_its_key(rule, photographs):
     program, others, wildcards = OPTIONS_OF[rule]
     published = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}}
-    Path("program.onnx").touch()
+    Path("program.onnx").write_bytes(b"a graph")
     keys = job_keys(
         models={"m": {}, "p": {"weights": "program.onnx"}},
         calibration={"images": str(photographs)},
