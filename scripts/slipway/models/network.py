@@ -17,6 +17,16 @@ _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
+def without_wrappers(name: str) -> str:
+    """Return a tensor's name without the prefixes of PyTorch's wrappers."""
+    return _WRAPPERS.sub("", name)
+
+
+def as_renamed(name: str) -> str:
+    """Return a tensor's name in DenseNet's first files as torchvision has it today."""
+    return _DENSE_LAYER.sub(r"\1\2", name)
+
+
 class Network:
     """A network with the names and values of the tensors in its state dict (`expected`).
 
@@ -50,7 +60,7 @@ class Network:
         """Return the network's own name for a tensor's name in a checkpoint. An unknown name is returned unchanged."""
         if name in self.expected:
             return name
-        variants = (_WRAPPERS.sub("", name), _DENSE_LAYER.sub(r"\1\2", name), self.common_prefix + name)
+        variants = (without_wrappers(name), as_renamed(name), self.common_prefix + name)
         return next((variant for variant in variants if variant in self.expected), name)
 
     def needs(self, name: str, tensor: torch.Tensor) -> bool:

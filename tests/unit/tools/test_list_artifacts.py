@@ -37,8 +37,8 @@ def test_each_rule_has_a_test_of_its_name(rules):
 
 
 def test_each_program_beside_the_tools_is_run_by_a_rule_or_by_another_program(rules):
-    """`predict` and `infer` are clients for users; the worker runs engines for other programs."""
-    others = {"predict", "infer", "tensorrt_worker"}
+    """`predict`, `infer` and `new_model` are for users; the worker runs engines for other programs."""
+    others = {"predict", "infer", "new_model", "tensorrt_worker"}
     assert {path.stem for path in SCRIPTS.glob("*.py")} == {rule.program for rule in rules} | others
 
 

@@ -1,0 +1,126 @@
+"""Recognise torchvision's networks in a checkpoint, by the names and shapes of its tensors.
+
+bodies.json has the digest of each network's body: the names and shapes of all tensors but those of the head, which
+depends on the number of classes. So no network is built that does not fit.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+from slipway.core.pytorch import torch
+from slipway.models.auxiliary_heads import head_names
+from slipway.models.checkpoint_files import Content
+from slipway.models.loading import COUNTER
+from slipway.models.network import as_renamed, without_wrappers
+from slipway.models.readings import Reading, readings
+from slipway.models.sources import torchvision
+
+_TABLE = Path(__file__).with_name("bodies.json")
+# Heads that are used in training only. They are no part of a body.
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
+# The table of positions of torchvision's vision transformers, whose length follows from the size of the photographs.
+_POSITIONS = "encoder.pos_embedding"
+_DEFAULTS = {"num_classes": 1000, "image_size": 224}
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass
+class Match:
+    """A network whose body a checkpoint has. `weights_keys` are the places in the file, each with other weights.
+
+    `arguments` are the network's keyword arguments; None if its head is another one than torchvision's. `head` is the
+    first part of the head's names.
+    """
+
+    architecture: str
+    arguments: dict | None
+    head: str
+    weights_keys: list[str] = field(default_factory=list)
+
+
+def recognise(content: Content) -> list[Match]:
+    """Return the networks that fit a checkpoint; if none fits exactly, those that fit but for the head; [] for none."""
+    matches: dict[str, Match] = {}
+    chosen: dict[str, list[Reading]] = {}
+    for reading in readings(content, max(1, len(content.tensors) // 8), None):
+        for architecture, class_tensor in _candidates(_shapes(reading)):
+            match = _match(architecture, class_tensor, _shapes(reading))
+            known = matches.setdefault(f"{architecture} {match.arguments}", match)
+            others = chosen.setdefault(architecture, [])
+            if not any(_are_same(reading, other) for other in others):
+                others.append(reading)
+                known.weights_keys.append(reading.key)
+    exact = [match for match in matches.values() if match.arguments is not None]
+    return exact or list(matches.values())
+
+
+def body_digest(shapes: Shapes, head: str) -> str:
+    """Return the digest of a network's body. `head` is the first part of the names of the tensors that are left out."""
+    body = sorted(
+        f"{name} {'' if name == _POSITIONS else list(shape)}"
+        for name, shape in shapes.items()
+        if not name.startswith((f"{head}.", *_AUXILIARY)) and name.rpartition(".")[2] != COUNTER
+    )
+    return hashlib.sha256("\n".join(body).encode()).hexdigest()[:16] if body else ""
+
+
+def empty_network(architecture: str, **arguments: object) -> torch.nn.Module:
+    """Return one of torchvision's networks without values, so that even the largest ones take no memory."""
+    without_initialisation = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
+    make = partial(torchvision.factory(architecture), **without_initialisation, **arguments)
+    try:
+        with torch.device("meta"):
+            return make()
+    except NotImplementedError:  # RegNets compute their widths by tensors
+        return make()
+
+
+@cache
+def _table() -> dict[str, dict[str, str]]:
+    """Return {architecture: {"classes": the tensor with a row for each class, "body": digest}}."""
+    return json.loads(_TABLE.read_text(encoding="utf-8"))
+
+
+def _candidates(shapes: Shapes) -> Iterator[tuple[str, str]]:
+    """Yield (architecture, its tensor with a row for each class) for each network with this body."""
+    digests: dict[str, str] = {}
+    for architecture, row in _table().items():
+        head = row["classes"].partition(".")[0]
+        if head not in digests:
+            digests[head] = body_digest(shapes, head)
+        if digests[head] == row["body"]:
+            yield architecture, row["classes"]
+
+
+def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
+    """Return the network with the arguments that follow from the shapes; without, if its head has other tensors."""
+    match = Match(architecture, None, class_tensor.partition(".")[0])
+    if class_tensor not in shapes:
+        return match
+    arguments: dict[str, object] = {"num_classes": shapes[class_tensor][0]}
+    if _POSITIONS in shapes:
+        patch = shapes["conv_proj.weight"][-1]
+        arguments["image_size"] = round((shapes[_POSITIONS][1] - 1) ** 0.5) * patch
+    network = empty_network(architecture, **arguments)
+    auxiliary = head_names(network)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    needed = {name: shape for name, shape in expected.items() if not name.startswith(auxiliary)}
+    given = {name: shape for name, shape in shapes.items() if not name.startswith(auxiliary or _AUXILIARY)}
+    counters = {name for name in needed if name.rpartition(".")[2] == COUNTER}
+    if {**{name: needed[name] for name in counters}, **given} == needed:
+        match.arguments = {name: value for name, value in arguments.items() if value != _DEFAULTS[name]}
+    return match
+
+
+def _shapes(reading: Reading) -> Shapes:
+    """Return {name as the network spells it: shape} of a reading's tensors."""
+    return {as_renamed(without_wrappers(name)): tuple(tensor.shape) for name, tensor in reading.tensors.items()}
+
+
+def _are_same(one: Reading, other: Reading) -> bool:
+    pairs = list(zip(one.tensors.values(), other.tensors.values(), strict=False))
+    return len(one.tensors) == len(other.tensors) and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
