@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocT
 
 from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, progress, run
-from slipway.load_test.limits import configuration_in_words, gaps_in_words, holds
+from slipway.load_test.limits import configuration_in_words, gaps_in_words, holds, is_disturbed
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -144,6 +144,7 @@ def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
     for points in by_variant(rows):
         label = in_words(points[0]) + (" (as configured)" if points[0]["variant"].endswith("default") else "")
+        label += " (disturbed)" if any(map(is_disturbed, points)) else ""
         axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)
         for row in points:
             position = (row["p99_ms"], row["throughput_per_s"])

@@ -6,6 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
+from slipway.benchmark.rounds import DISTURBED
 from slipway.report.measurements import Measurements, Target
 
 # Text stays text, and the ids of elements are reproducible.
@@ -24,7 +25,8 @@ def benchmark_chart(target: Target, evidence: Measurements) -> str:
         of_subject = [result for result in results if result["subject"] == subject]
         batches = [result["batch"] for result in of_subject]
         p50_ms = [latency[best_quantity(latency)]["p50_ms"] for latency in (result["latency"] for result in of_subject)]
-        left.plot(batches, p50_ms, "o-", label=subject)
+        is_disturbed = any(result.get("intervals", {}).get("verdict") == DISTURBED for result in of_subject)
+        left.plot(batches, p50_ms, "o-", label=f"{subject} ({DISTURBED})" if is_disturbed else subject)
         rates = [highest_throughput(result)["inferences_per_s"] for result in of_subject]
         right.plot(batches, rates, "o-", label=subject)
     quantities = {best_quantity(result["latency"]) for result in results}

@@ -156,6 +156,7 @@ def test_the_benchmark_shows_the_latency_in_a_cuda_graph_and_of_pytorch(page):
     assert ["8", "int8", "8.00 ms", "8.00 ms", "8.00 ms", "8.00 ms", "0.25", "1,000.0", "4.50"] in figures
     assert ["8", "pytorch", "32.00 ms", "32.00 ms", "32.00 ms", "32.00 ms", "-", "250.0", "-"] in figures
     assert "p50 latency in ms, on the GPU, in a CUDA graph if any" in page.text
+    assert "pytorch (disturbed)" in page.text  # in the chart's legend
     assert "onnxruntime was left out: it has no CUDA here" in page.text
 
 
