@@ -74,6 +74,14 @@ rule deploy_release:
         "{params.tensorrt_python} --snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
+# Commands of rules for all models, and for one model alone (one_model.smk).
+UNDEPLOY = "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"
+ROLLBACK = (
+    "python {input.program:q} --results {params.results:q} {params.alone} {params.rollout} {params.tensorrt_python} "
+    "{params.public_key} --snakemake-options={params.same_configuration:q} --log {log:q}"
+)
+
+
 rule withdraw:
     input:
         program=program("withdraw"),
@@ -87,7 +95,7 @@ rule withdraw:
     message:
         f"Taking {' and '.join(UNCONFIGURED)} out of service: config.yaml has it no longer"
     shell:
-        "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"
+        UNDEPLOY
 
 
 rule status:
@@ -132,8 +140,7 @@ rule rollback:
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} --results {params.results:q} {params.alone} {params.rollout} {params.tensorrt_python} "
-        "{params.public_key} --snakemake-options={params.same_configuration:q} --log {log:q}"
+        ROLLBACK
 
 
 rule undeploy:
@@ -145,4 +152,4 @@ rule undeploy:
     message:
         "Stopping what is live"
     shell:
-        "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"
+        UNDEPLOY

@@ -39,7 +39,7 @@ for model in dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)]):
         message:
             f"Going back to the version of {model} that was served before"
         shell:
-            workflow.get_rule("rollback").shellcmd
+            ROLLBACK
 
     rule:
         name:
@@ -53,4 +53,4 @@ for model in dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)]):
         message:
             f"Stopping {model}"
         shell:
-            workflow.get_rule("withdraw").shellcmd
+            UNDEPLOY

@@ -42,6 +42,7 @@ ATTRIBUTES = {
     ],
     "rule": [
         "conda_env",
+        "has_wildcards",
         "input.get",
         "log",
         "log_modifier",
@@ -50,6 +51,7 @@ ATTRIBUTES = {
         "params.keys",
         "set_log",
         "shellcmd",
+        "snakefile",
         "wildcard_names",
     ],
     "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason", "bfs", "update_needrun"],
