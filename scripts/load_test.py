@@ -23,7 +23,7 @@ from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import model_analyzer
 from slipway.load_test.interference import Interference
 from slipway.load_test.keyed_model_analyzer import OVER, REPORT, SLOW
-from slipway.load_test.limits import gaps_in_words
+from slipway.load_test.limits import gaps_in_words, is_crowded
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
@@ -250,10 +250,17 @@ def describe(
 
 
 def interference_of(row: dict, interference: Interference, on_gpu: bool) -> dict:
-    """Return what disturbed a measurement: other programs' share of the CPUs, and on a GPU target the GPU's state."""
+    """Return what disturbed a measurement: other programs' share of the CPUs, and on a GPU target the GPU's state.
+
+    The verdict is "disturbed" if others took CPUs of which hardly anything was left.
+    """
     phase = f"{row['variant']}/{row['concurrency']}"
-    others = {"others_cpu_percent": interference.others_cpu_percent(phase)}
-    return others | ({"gpu_state": interference.gpu_state(phase)} if on_gpu else {})
+    shares = interference.cpu_percent(phase)
+    return {
+        **shares,
+        **({"gpu_state": interference.gpu_state(phase)} if on_gpu else {}),
+        "verdict": "disturbed" if is_crowded(shares) else row["verdict"],
+    }
 
 
 def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: model_analyzer.Sweep) -> list[dict]:

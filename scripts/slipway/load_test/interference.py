@@ -44,14 +44,21 @@ class Interference:
         if self._gpu and self._gpu.unavailable is None:
             phase.gpu.append(self._gpu.read())
 
-    def others_cpu_percent(self, phase: str) -> float | None:
-        """Return the share (%) of the CPUs' time that programs other than the load test's took; None if unknown."""
+    def cpu_percent(self, phase: str) -> dict[str, float | None]:
+        """Return shares (%) of the CPUs' time: of programs other than the load test's, and of all that is not idle.
+
+        They are "others_cpu_percent" and "cpus_busy_percent", None if the phase was not seen.
+        """
         reading = self._phases.get(phase)
         if reading is None or reading.end[0] <= reading.begin[0]:
-            return None
+            return {"others_cpu_percent": None, "cpus_busy_percent": None}
         seconds, busy = (end - begin for begin, end in zip(reading.begin, reading.end, strict=True))
         own = sum(spent - reading.own_before.get(process, 0.0) for process, spent in reading.own.items())
-        return round(100 * max(0.0, busy - own) / (seconds * len(os.sched_getaffinity(0))), 1)
+        whole = seconds * len(os.sched_getaffinity(0)) / 100
+        return {
+            "others_cpu_percent": round(max(0.0, busy - own) / whole, 1),
+            "cpus_busy_percent": round(busy / whole, 1),
+        }
 
     def gpu_state(self, phase: str) -> dict | None:
         """Return the summary of the GPU's readings (see `summarise_readings`); None if there are none."""

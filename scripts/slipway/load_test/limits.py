@@ -5,6 +5,8 @@ from typing import Any
 
 # Share (%) of the CPUs' time that other programs may take during a measurement without being told.
 MOST_BY_OTHERS = 10
+# Share (%) of the CPUs' time from which on what others take is missing.
+CROWDED = 90
 
 
 def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
@@ -23,6 +25,11 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
     largest = chosen["max_batch_size"]
     return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
+
+
+def is_crowded(shares: Mapping[str, float | None]) -> bool:
+    """Say whether other programs took CPUs from a measurement, since there were hardly any idle ones."""
+    return (shares["others_cpu_percent"] or 0) > MOST_BY_OTHERS and (shares["cpus_busy_percent"] or 0) > CROWDED
 
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:

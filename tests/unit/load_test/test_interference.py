@@ -6,7 +6,7 @@ import pytest
 
 from slipway.core.hardware import usable_cores
 from slipway.load_test.interference import Interference
-from slipway.load_test.limits import gaps_in_words
+from slipway.load_test.limits import gaps_in_words, is_crowded
 
 POINT = {"precision": "fp32", "instances": 1, "max_batch_size": 8, "concurrency": 4}
 COMPUTE = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: pass"
@@ -30,12 +30,12 @@ def test_the_cpu_time_of_own_processes_is_not_that_of_others():
     own = watched(COMPUTE)
     spent = sum(own._phases["m/4"].own.values()) - sum(own._phases["m/4"].own_before.values())
     assert spent > 0
-    assert 0 <= own.others_cpu_percent("m/4") <= 100
+    assert 0 <= own.cpu_percent("m/4")["others_cpu_percent"] <= 100
     assert own.gpu_state("m/4") is None
 
 
 def test_a_phase_that_was_not_seen_is_not_known():
-    assert Interference(lambda: "").others_cpu_percent("m/4") is None
+    assert set(Interference(lambda: "").cpu_percent("m/4").values()) == {None}
 
 
 def test_foreign_work_is_counted_as_that_of_others():
@@ -44,6 +44,13 @@ def test_foreign_work_is_counted_as_that_of_others():
     own = sum(spent.own.values()) - sum(spent.own_before.values())
     assert busy - own > 0
     assert seconds * usable_cores() * 1.1 > busy
+
+
+@pytest.mark.parametrize(
+    ("others", "busy", "crowded"), [(40.0, 99.0, True), (40.0, 60.0, False), (5.0, 99.0, False), (None, None, False)]
+)
+def test_what_others_take_disturbs_only_where_it_is_missing(others, busy, crowded):
+    assert is_crowded({"others_cpu_percent": others, "cpus_busy_percent": busy}) == crowded
 
 
 @pytest.mark.parametrize(

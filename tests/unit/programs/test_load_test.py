@@ -111,6 +111,14 @@ def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(tiny, 
     assert (row["spread_percent"], row["verdict"]) == (spread, verdict)
 
 
+@pytest.mark.parametrize(("busy", "verdict"), [(99.0, "disturbed"), (50.0, "steady")])
+def test_a_row_is_disturbed_if_others_took_the_cpus(tiny, monkeypatch, busy, verdict):
+    shares = {"others_cpu_percent": 40.0, "cpus_busy_percent": busy}
+    monkeypatch.setattr(load_test.Interference, "cpu_percent", lambda self, phase: shares)
+    found = load_test.interference_of(described(tiny), load_test.Interference(lambda: POINT), on_gpu=True)
+    assert found == {**shares, "gpu_state": None, "verdict": verdict}
+
+
 def test_points_without_figures_are_named(tiny):
     rows = [described(tiny) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
     missing = load_test.not_measured(rows, {"m_fp32": tiny.engine}, SWEEP)
