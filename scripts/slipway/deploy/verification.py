@@ -110,6 +110,7 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
         lines.append(f"not verified: the version that runs the engine ({verified['told_by']})")
     if receipt["origin"] == "rehearsal":
         lines.append("REHEARSAL: random weights, so these predictions mean nothing")
+        lines.append("a model whose pretrained weights are in a Python package: make demo")
     lines.append(f"{target}: version {receipt['number']} ({entry['version']}){load}")
     sample = tested.get("sample", SAMPLE)
     first = f"{receipt['served_as']} answers {sample} in {tested['latency_ms']:.1f} ms (median):"
