@@ -50,5 +50,6 @@ def deployment(wildcards):
 def supported_release(wildcards):
     """Return nothing, unless the Triton that would serve elsewhere is unknown, or older than what is accepted."""
     with refused_by_snakemake():
-        require_supported(*(config["triton"][name] for name in ("release", "image", "oldest")))
+        triton = config["triton"]
+        require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])
     return []

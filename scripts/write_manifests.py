@@ -15,7 +15,8 @@ from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
 # Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
-CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+CHOSEN = ("triton_release", "default_release", "oldest", "image")
+CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,6 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--compose", required=True, help="JSON: `deploy.compose` in config.yaml")
     arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
     arguments.add_argument("--triton-release", help="the Triton release that will serve")
+    arguments.add_argument("--default-release", help="the release that serves if neither it nor an image is named")
     arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")
     arguments.add_argument("--image", help="the image that will serve, if not NVIDIA's of that release")
     arguments.add_argument("--host", default="127.0.0.1", help="address to listen on, on one machine")
@@ -41,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Gather the facts of every target, make all manifests, validate them all, then write them."""
     evidence = read_evidence(arguments)
-    require_shippable(arguments.model, evidence)
+    require_shippable(evidence)
     chosen = {name: vars(arguments)[name] for name in CHOSEN}
     chosen |= {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
     fleet = {each.target: deployment(arguments.model, each, chosen) for each in evidence}

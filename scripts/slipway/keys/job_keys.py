@@ -264,6 +264,7 @@ class JobKeys:
             compose=json.dumps(settings["compose"], sort_keys=True),
             compose_target=self.resolved.deployed_target,
             triton_release=triton["release"],
+            default_release=self.resolved.default_release(),
             oldest=triton["oldest"],
             image=triton["image"],
             code=self._parts.code_hashes.of_manifests(),

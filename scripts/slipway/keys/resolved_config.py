@@ -19,6 +19,7 @@ from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 from slipway.storage import fetched
 from slipway.storage.addresses import is_address, local_path
+from slipway.triton.server import releases
 
 # The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
@@ -195,6 +196,16 @@ class ResolvedConfig:
         if served.version is not None and built != ABSENT:
             lock["verified"] = version_lock.runs_under(built, served.version, self.tensorrt(target)["compatibility"])
         return {**lock, "tensorrt_of_release": served.version, "source": served.told_by}
+
+    def default_release(self) -> str | None:
+        """Return the newest known Triton release, if nothing names what serves the fleet; None if its engines need one.
+
+        A TensorRT engine depends on the release that serves it, so that the user has to name it.
+        """
+        triton = self.config["triton"]
+        if triton["release"] or triton["image"] or set(self.fleet) & set(self.locked_targets()):
+            return None
+        return releases.newest()
 
     def locked_targets(self) -> list[str]:
         """Return the targets under the version lock: those of the runtime `tensorrt`.

@@ -184,7 +184,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
 def require_servers(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
-    Problems that only show after a build, such as random weights, are refused when manifests are written.
+    Problems that only show after a build, such as random weights, are refused by the deployment.
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
@@ -202,7 +202,7 @@ def require_servers(resolved: ResolvedConfig) -> None:
             f"config: `deploy.to` is {platform}, but {named}, and Triton has no backend of its own for engines of "
             f"{titles}; give the target another runtime, or set `deploy.to` to local"
         )
-    if triton["release"] is None and triton["image"] is None:
+    if not (triton["release"] or triton["image"] or resolved.default_release()):
         raise SlipwayError(
             f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
-from slipway.manifests.names import provenance
+from slipway.manifests.names import GATE, provenance
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
 
 COMMANDS, OBJECTS = Path(__file__).with_name("arena.sh.j2"), Path(__file__).with_name("arena.yaml.j2")
@@ -20,7 +20,7 @@ DRAIN_S = 25
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
     functions = {"node_labels": _node_labels, "annotations_of": provenance}
-    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S}
+    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S, "GATE": GATE}
     values = {"fleet": fleet.deployments, **constants, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {

@@ -35,15 +35,16 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
     """Return {name: Value} of one model on one target: all values that manifests may need.
 
     `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image",
-    "ready_timeout_s"}, and the address and ports of a server on this machine. Raises SlipwayError if the target cannot
-    be deployed with them.
+    "ready_timeout_s"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError if
+    the target cannot be deployed with them.
     """
     key, target = f"models.{model}", evidence.target
+    suffix = [names.REHEARSAL] if evidence.is_rehearsal else []
     values = {
         "model": Value(model, CONFIG, key),
         "target": Value(target, CONFIG, f"targets.{target}"),
-        "app": Value(names.label(model), CONFIG, key, "as a DNS label"),
-        "name": Value(names.label(model, target), CONFIG, key, "with the target's, as a DNS label"),
+        "app": Value(names.label(model, *suffix), CONFIG, key, "as a DNS label"),
+        "name": Value(names.label(model, target, *suffix), CONFIG, key, "with the target's, as a DNS label"),
         **_of_artifacts(evidence),
         **_image(chosen),
         **_of_config(chosen),
@@ -63,6 +64,10 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     product, resource = pod_resources.product(d["hardware"]), d.get("gpu_resource", pod_resources.WHOLE_GPU)
     partial = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
     risks = {
+        "a rehearsal: random weights, so its answers mean nothing, and it is held back from starting": (
+            evidence.is_rehearsal
+        ),
+        f"Triton {release} is the newest release known here, as `triton.release` names none": not d["release_is_named"],
         f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`": release is None,
         f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with {releases.FLOOR} or "
         "later (`triton.release`)": release is not None and release < releases.FLOOR,
@@ -125,6 +130,7 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
             compatibility == "version", index.path, "engine_key.builder.compatibility", "whether it is `version`"
         ),
         "served_as": index.value("name"),
+        "is_rehearsal": Value(evidence.is_rehearsal, index.path, "origin", "whether it is `rehearsal`"),
         "version": Value(version_of(index.sha256), index.path, "", "the beginning of its SHA-256"),
         "max_batch_size": selection.value("max_batch_size"),
         "instances": selection.value("instances"),
@@ -137,12 +143,15 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
 
 def _image(chosen: dict) -> dict[str, Value]:
     """Return {"image", "triton_release"} of the server; the release is None if only an image was named."""
-    release, image = chosen["triton_release"], chosen["image"]
+    named, image = chosen["triton_release"], chosen["image"]
+    release = named or chosen["default_release"]
     releases.require_supported(release, image, chosen["oldest"])
-    of_release = Value(releases.image_of(release or ""), CONFIG, "triton.release", "NVIDIA's image of it")
+    source = (CONFIG, "triton.release") if named or image else (releases.TABLE.name, "releases[-1].triton")
+    of_release = Value(releases.image_of(release or ""), *source, "NVIDIA's image of it")
     return {
         "image": Value(image, CONFIG, "triton.image") if image else of_release,
-        "triton_release": Value(release, CONFIG, "triton.release"),
+        "triton_release": Value(release, *source),
+        "release_is_named": Value(bool(named or image), *source, "whether it or an image is named there"),
     }
 
 

@@ -61,6 +61,11 @@ class DeploymentFacts:
         return self.index.content["engine_key"]
 
     @property
+    def is_rehearsal(self) -> bool:
+        """Return whether the weights are random."""
+        return self.index.content["origin"] == "rehearsal"
+
+    @property
     def _variant(self) -> str:
         return self.selection.content["measured"]["variant"]
 
@@ -89,8 +94,8 @@ class DeploymentFacts:
         return max(seen)
 
 
-def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError unless each target has real weights, a backend of Triton, and records that belong together.
+def require_shippable(evidence: list[DeploymentFacts]) -> None:
+    """Raise SlipwayError unless each target has a backend of Triton, and records that belong together.
 
     The repository must be made from this selection, and the selection from this load test. No target at all is an error
     too.
@@ -101,7 +106,6 @@ def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
             "their runtimes; add a target with another runtime"
         )
     for each in evidence:
-        refuse_rehearsal(model, each.index, "no manifest is written")
         traits = RUNTIMES[each.key["runtime"]]
         if not traits.native_backend:
             raise SlipwayError(

@@ -7,6 +7,9 @@ from slipway.load_test.limits import configuration_in_words
 
 # Kubernetes allows 63 characters, including the suffix of a Deployment's pods.
 LONGEST = 46
+# The end of the names of a model with random weights, and the gate that keeps Kubernetes from scheduling its pods.
+REHEARSAL = "rehearsal"
+GATE = "slipway/rehearsal"
 
 
 def label(*parts: str) -> str:
@@ -28,15 +31,20 @@ def as_label(*parts: str) -> str:
 
 def metadata_of_target(d: dict) -> dict:
     """Return the metadata of a model's objects for one target."""
-    labels = selector_of_target(d) | {"app.kubernetes.io/managed-by": "slipway"}
+    labels = selector_of_target(d) | _common_labels(d)
     return {"name": d["name"], "namespace": d["namespace"], "labels": labels, "annotations": annotations(d)}
 
 
 def metadata_of_model(d: dict) -> dict:
     """Return the metadata of the objects that all targets share. Its provenance names only the weights."""
-    labels = selector_of_model(d) | {"app.kubernetes.io/managed-by": "slipway"}
+    labels = selector_of_model(d) | _common_labels(d)
     weights = {"slipway/weights": provenance(d)["slipway/weights"]}
     return {"name": d["app"], "namespace": d["namespace"], "labels": labels, "annotations": weights}
+
+
+def _common_labels(d: dict) -> dict[str, str]:
+    """Return the labels of all objects; one of them says that a model has random weights."""
+    return {"app.kubernetes.io/managed-by": "slipway"} | ({"slipway/origin": REHEARSAL} if d["is_rehearsal"] else {})
 
 
 def selector_of_model(d: dict) -> dict[str, str]:

@@ -17,6 +17,7 @@ _NAMES = {
     "pytriton": "nvidia-pytriton (Triton)",
     "model_analyzer": "Model Analyzer",
     "triton_release": "Triton release",
+    "default_release": "newest known Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
     "fingerprint": "weights in storage",

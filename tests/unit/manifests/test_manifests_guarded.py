@@ -93,7 +93,7 @@ def test_the_local_server_is_not_held_to_it_and_the_plan_tells_before_anything_i
 
 def test_a_release_that_nobody_named_is_asked_for_before_anything_is_built(measured):
     found = measured(triton={})
-    with pytest.raises(SlipwayError, match=r"nothing says which Triton serves; set `triton\.release`, such as"):
+    with pytest.raises(SlipwayError, match=r"nothing says which Triton serves.* set `triton\.release`, such as"):
         require_supported_release(found.resolved())
     found.triton |= {"image": "registry.example/triton@sha256:0"}
     require_supported_release(found.resolved())

@@ -1,6 +1,7 @@
 """What speaks against a deployment, what is refused, and where each value of the written files came from."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from slipway.keys.config import complete
 from slipway.keys.validation import require_servers
 from slipway.manifests.kubernetes import kserve_objects
 from slipway.manifests.names import LONGEST, label
+from slipway.triton.server.releases import image_of, newest
 from write_manifests import main
 
 # What speaks against it
@@ -49,6 +51,13 @@ def test_what_speaks_against_it_is_said_everywhere(measured, capfd, settings, wo
     assert f"WARNING: {words}" in unwrapped or words in unwrapped
 
 
+def test_without_a_release_the_newest_one_serves_a_cpu_and_that_is_said(measured, capfd):
+    found = measured(targets={"cpu": cpu_target()}, triton={}).written()
+    assert container(found, "cpu")["image"] == image_of(newest())
+    assert f"Triton {newest()} is the newest release known here" in capfd.readouterr().err
+    assert found.record()["values"]["cpu"]["triton_release"]["source"] == "releases.yaml"
+
+
 def test_only_a_digest_need_not_be_pulled_again(measured):
     assert container(measured().written())["imagePullPolicy"] == "IfNotPresent"
     by_tag = container(measured(triton={"release": "26.08"}).written())
@@ -56,19 +65,34 @@ def test_only_a_digest_need_not_be_pulled_again(measured):
     assert by_tag["image"] == "nvcr.io/nvidia/tritonserver:26.08-py3"
 
 
+# Random weights
+
+
+def test_manifests_of_random_weights_say_so_and_start_nothing(measured, capfd):
+    found = measured(origin="rehearsal").written()
+    assert "WARNING, h100: a rehearsal: random weights" in capfd.readouterr().err
+    for each in [*found.objects("kubernetes.yaml"), *found.objects("kserve.yaml")]:
+        assert each["metadata"]["name"].endswith("-rehearsal"), each
+        assert each["metadata"]["labels"]["slipway/origin"] == "rehearsal"
+    gated = [pod(found), found.one("kserve.yaml", "InferenceService")["spec"]["predictor"]]
+    gated += [found.one("arena.yaml", "Deployment")["spec"]["template"]["spec"]]
+    assert [each["schedulingGates"] for each in gated] == 3 * [[{"name": "slipway/rehearsal"}]]
+    arena = subprocess.run(["bash", found.path("deploy/arena.sh"), "deploy"], capture_output=True, text=True)
+    assert (arena.returncode, arena.stderr) == (1, "a rehearsal: random weights, so nothing is deployed\n")
+    [compose] = found.objects("compose.yaml")
+    assert compose["services"]["triton"]["labels"]["slipway/origin"].startswith("${SLIPWAY_REHEARSAL:?a rehearsal")
+
+
+def test_manifests_of_real_weights_have_nothing_of_a_rehearsal(measured):
+    found = measured().written()
+    assert not [name for name in FILES[:-1] if re.search("rehearsal|schedulingGates", found.text(name), re.IGNORECASE)]
+
+
 # Refusals
 
 
-def test_random_weights_stay_on_this_machine(refused):
-    message = refused(origin="rehearsal")
-    assert "resnet50 has random weights" in message
-    assert "this machine only" in message
-    assert "`models.resnet50.weights`" in message
-
-
-def test_without_a_release_nobody_knows_what_serves(refused):
-    message = refused(targets={"cpu": cpu_target()}, triton={})
-    assert "set `triton.release`" in message
+def test_without_a_release_nobody_knows_what_serves_an_engine_of_tensorrt(refused):
+    assert "set `triton.release`" in refused(triton={})
 
 
 def test_engines_of_tensorrt_for_rtx_have_no_server(measured, refused):
@@ -108,7 +132,8 @@ def test_deploying_elsewhere_needs_a_triton_that_serves_every_engine(measured, p
         with pytest.raises(SlipwayError, match=words):
             require_servers(measured(targets={"rtx": rtx}, deploy={"to": place, **deploy}).resolved())
     with pytest.raises(SlipwayError, match=f"`deploy.to` is {place}, but nothing says which Triton serves there"):
-        require_servers(measured(targets={"cpu": cpu_target()}, deploy={"to": place}, triton={}).resolved())
+        require_servers(measured(deploy={"to": place}, triton={}).resolved())
+    require_servers(measured(targets={"cpu": cpu_target()}, deploy={"to": place}, triton={}).resolved())
 
 
 def test_deploying_here_is_not_refused(measured):

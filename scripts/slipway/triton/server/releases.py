@@ -53,11 +53,18 @@ def image_of(name: str) -> str:
     return f"{image}@{found.digest}" if found and found.digest else image
 
 
+def newest() -> str:
+    """Return the name of the newest release in the table."""
+    return releases()[-1].triton
+
+
 def require_supported(name: str | None, image: str | None, oldest: str) -> None:
     """Raise SlipwayError if the serving Triton is unknown, or is older than the accepted release."""
     if name is None and image is None:
-        newest = releases()[-1].triton
-        raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
+        raise SlipwayError(
+            "config: nothing says which Triton serves, and a TensorRT engine loads only under the TensorRT that built "
+            f'it; set `triton.release`, such as "{newest()}"'
+        )
     if name is not None and name < oldest:
         raise SlipwayError(
             f"config: Triton {name} (`triton.release`) is older than {oldest} and has known vulnerabilities; serve "
