@@ -113,9 +113,9 @@ def test_a_model_that_takes_floats_is_fed_normalised_ones(server, pictures, norm
     assert found["input"] == "float32"
 
 
-def test_the_readmes_client_gets_the_engines_answer(server, pictures, normalised):
+def test_the_documented_client_gets_the_engines_answer(server, pictures, normalised):
     (program,) = re.findall(
-        r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M | re.S
+        r"^```python\n(.*?)^```", (REPOSITORY / "docs/clients.md").read_text(encoding="utf-8"), re.M | re.S
     )
     photograph, answers = list(said_by(normalised, pictures).items())[-1]
     here = {"photo.jpg": photograph, "8001": str(server.ports.grpc), "resnet50_trt": "float"}

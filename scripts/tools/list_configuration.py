@@ -1,0 +1,85 @@
+"""Write docs/configuration.md: each key of config.yaml with its default and its meaning, from the schema."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import yaml
+
+from slipway.core.artifacts import write_text
+from slipway.core.cli import parser, run
+from slipway.tools.snakemake_runs import REPOSITORY
+
+SCHEMA = REPOSITORY / "schemas" / "config.schema.yaml"
+HEAD = """# Configuration
+
+Every key of [`config.yaml`](../config.yaml), which has longer comments and an example of most. `<name>` stands for a
+name of yours. A key that is left out has its default. `snakemake --cores 1 deploy --configfile mine.yaml` reads your
+own file, which replaces config.yaml completely. Editors that know YAML schemas complete keys and mark mistakes, by the
+first line of config.yaml. `make configuration` writes this page from
+[`config.schema.yaml`](../schemas/config.schema.yaml), and a test compares them.
+"""
+# The longest list of choices that is shown; a longer one is in the schema.
+MOST_CHOICES = 8
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "--output", type=Path, default=REPOSITORY / "docs" / "configuration.md", help="page to write"
+    )
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the page."""
+    write_text(arguments.output, page(yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))))
+
+
+def page(schema: dict) -> str:
+    """Return the page in Markdown, with a table for each key at the top of the configuration."""
+    return HEAD + "".join(_section(name, part, schema["$defs"]) for name, part in schema["properties"].items())
+
+
+def _section(name: str, schema: dict, definitions: dict) -> str:
+    rows = [
+        f"| `{key}` | {_default(part)} | {_meaning(part)} |\n"
+        for key, part in _keys(name, schema, definitions)
+        if key != name
+    ]
+    table = f"\n| key | default | meaning |\n| --- | --- | --- |\n{''.join(rows)}" if rows else ""
+    alone = "" if rows else f" Default: {_default(schema)}."
+    return f"\n## {name}\n\n{_meaning(schema)}{alone}\n{table}"
+
+
+def _keys(key: str, schema: dict, definitions: dict) -> Iterator[tuple[str, dict]]:
+    """Yield (dotted key, schema) of a part of the schema and of everything below it."""
+    reference = schema.get("$ref", "").rpartition("/")[2]
+    schema = definitions.get(reference, {}) | schema
+    yield key, schema
+    for name, part in schema.get("properties", {}).items():
+        yield from _keys(f"{key}.{name}", part, definitions)
+    named = schema.get("additionalProperties")
+    if isinstance(named, dict):
+        below = list(_keys(f"{key}.<name>", named, definitions))
+        yield from below if "description" in below[0][1] else below[1:]
+
+
+def _default(schema: dict) -> str:
+    """Return a key's default as it stands in YAML; "required" without one."""
+    return f"`{json.dumps(schema['default'])}`".replace('"', "") if "default" in schema else "required"
+
+
+def _meaning(schema: dict) -> str:
+    choices = ["null" if choice is None else str(choice) for choice in schema.get("enum", [])]
+    shown = f" One of {', '.join(choices)}." if 0 < len(choices) <= MOST_CHOICES else ""
+    return f"{schema.get('description', '')}{shown}".strip().replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())
