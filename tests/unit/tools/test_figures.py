@@ -8,6 +8,7 @@ from helpers.workplace import REPOSITORY
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.core.artifacts import read_json
 
+BASELINES = (PYTORCH, PYTORCH_FP16)
 README, ALL = (
     (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
     for name in ("README.md", "docs/measurements/README.md")
