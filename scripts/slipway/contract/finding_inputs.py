@@ -9,7 +9,7 @@ import torch
 from slipway.contract.contract import BATCH, Axis, Tensor, Tensors
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.calling import call_of
-from slipway.networks.graph_network import GraphNetwork
+from slipway.networks.graph_network import FileNetwork
 
 # Proposed names of axes: {number of axes of a tensor: {index of an axis: its name}}.
 _PROPOSED = {2: {1: "length"}, 3: {1: "length", 2: "length"}, 4: {2: "height", 3: "width"}}
@@ -32,7 +32,7 @@ def inputs_of(
     in_order = dict.fromkeys((*stated, *call_of(model, names).names))
     arrays = {name: [sample[name] for sample in samples] for name in in_order}
     shapes = {name: stated[name]["shape"] for name in in_order if stated.get(name, {}).get("shape")}
-    if isinstance(model, GraphNetwork):
+    if isinstance(model, FileNetwork):
         shapes = _without_batch(model, arrays) | shapes
     shapes |= _found(arrays, shapes, axes)
     inputs = tuple(_input(name, arrays[name], stated.get(name, {}), shapes[name]) for name in in_order)
@@ -45,7 +45,7 @@ def inputs_of(
     return inputs
 
 
-def _without_batch(graph: GraphNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
+def _without_batch(graph: FileNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
     """Return {input: shape} of the inputs of a graph whose batch axis is fixed, as far as all samples have one size.
 
     With a dynamic batch axis, return {}.

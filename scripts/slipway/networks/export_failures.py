@@ -40,9 +40,11 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
     line = line_of(error) or _line_of_node(error)
     place = at(line)
     if has_scripts:
+        match = _OPERATOR.search(messages)
         return (
-            f"it holds a module that torch.jit made{place}, which the exporter cannot take apart; have the factory "
-            "make the plain module"
+            f"it is or holds a module of torch.jit, which only PyTorch's older exporter takes, and this one fails "
+            f"({_operator(error, match) if match else first_sentence(error)}); save the network that it was made from "
+            "as an exported program (torch.export.save), or let `architecture` name the plain module's factory"
         )
     if match := _OPERATOR.search(messages):
         return _of_operator(_operator(error, match), place, messages, opset)

@@ -20,16 +20,25 @@ def count_of_parameters(network: torch.nn.Module) -> int:
     return network.parameter_count if own else sum(parameter.numel() for parameter in network.parameters())
 
 
-class GraphNetwork(torch.nn.Module):
+class FileNetwork(torch.nn.Module):
+    """A network in a file that states its own inputs. An entry of a shape is a size, or None for a dynamic axis."""
+
+    inputs: tuple[Tensor, ...]
+
+    def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
+        """Return a sentence about the failure on named inputs, with the remedy."""
+        raise NotImplementedError
+
+
+class GraphNetwork(FileNetwork):
     """The interface of a network without code. `title` names the file in messages, `runtime` the one that computes it.
 
-    `inputs` and `outputs` are the tensors of the file. An entry of their shapes is a size, or None for a dynamic axis.
+    `outputs` are the tensors of the file, in the form of `inputs`.
     """
 
     title: str
     runtime: str
     parameter_count: int
-    inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
     def own_outputs(self, names: Sequence[str] | None) -> dict[str, str]:
@@ -47,8 +56,4 @@ class GraphNetwork(torch.nn.Module):
 
     def last_operation(self, output: str) -> str:
         """Return the name of the operation that makes an output, such as "softmax"; "" if it is unknown."""
-        raise NotImplementedError
-
-    def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about the failure on named inputs, with the remedy."""
         raise NotImplementedError

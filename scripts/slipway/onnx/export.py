@@ -24,17 +24,21 @@ def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], o
 
     PyTorch may leave other files beside `path`.
     """
-    is_new = opset >= OLDEST_DYNAMO_OPSET
+    inputs, served = example_of(contract, samples), network
+    has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
+    if has_scripts:  # only the older exporter takes them, from a trace that keeps their branches and loops
+        with torch.no_grad():
+            served = torch.jit.trace(network, inputs, check_trace=False)
+    is_new = opset >= OLDEST_DYNAMO_OPSET and not has_scripts
     if is_new:
-        how = {"dynamic_shapes": (dynamic_shapes(contract),), "external_data": False, "verbose": False}
+        how = {"dynamic_shapes": (dynamic_shapes(network, contract),), "external_data": False, "verbose": False}
     else:
         how = {"dynamic_axes": dynamic_axes(contract)}
     names = {
         "input_names": [tensor.name for tensor in contract.inputs],
         "output_names": [tensor.name for tensor in contract.outputs],
     }
-    inputs = example_of(contract, samples)
-    torch.onnx.export(network, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
+    torch.onnx.export(served, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
     model = external_data.read(path) if is_new else simplified(path)
     forget_sources(model)
     lower_einsum(model)
@@ -52,10 +56,11 @@ def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor
     return tuple(tensor_of(batch[tensor.name]) for tensor in contract.inputs)
 
 
-def dynamic_shapes(contract: Contract) -> tuple[dict[int, object], ...]:
+def dynamic_shapes(network: ServedNetwork, contract: Contract) -> tuple[dict[int, object], ...]:
     """Return {axis: Dim} of the dynamic axes of each input, for PyTorch's exporter."""
+    largest = getattr(network.network, "largest_batch", None) or LARGEST_BATCH
     dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
-    dims[BATCH] = torch.export.Dim(BATCH, min=1, max=LARGEST_BATCH)
+    dims[BATCH] = torch.export.Dim(BATCH, min=1, max=largest)
     return tuple(
         {axis: dims[size] for axis, size in enumerate(tensor.shape) if size in dims} for tensor in contract.inputs
     )
@@ -87,7 +92,7 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
     names = {BATCH, *dynamic(contract)}
     for name, size in _sizes(contract.inputs, external_data.read(path).graph.input):
         if name in names and size.HasField("dim_value"):
-            example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
+            example, shapes = example_of(contract, samples), (dynamic_shapes(network, contract),)
             raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))
 
 
@@ -102,6 +107,8 @@ def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
     for name, size in _sizes(contract.outputs, model.graph.output):
         if isinstance(name, str) and not size.HasField("dim_value"):
             size.dim_param = name
+        elif isinstance(name, int) and not size.HasField("dim_value"):  # behind branches, which hide sizes
+            size.dim_value = name
 
 
 def _sizes(tensors: Iterable[Tensor], values: Iterable[onnx.ValueInfoProto]) -> Iterator[tuple]:

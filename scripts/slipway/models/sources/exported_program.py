@@ -2,20 +2,26 @@
 
 import inspect
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from slipway.contract.contract import Tensors
-from slipway.core.errors import SlipwayError, explained_by
+from slipway.contract.contract import Tensor, Tensors
+from slipway.core.errors import SlipwayError, explained_by, listed
 from slipway.core.pytorch import torch
+from slipway.networks.answer_structure import dtype_of
+from slipway.networks.graph_network import FileNetwork
+from slipway.networks.training_mode import require_eval_mode
 from slipway.networks.user_code import first_sentence
 
+_SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynamic_shapes=...), path)"
 
-class ExportedNetwork(torch.nn.Module):
+
+class ExportedNetwork(FileNetwork):
     """An exported program that takes its inputs by name or by position, whichever way it was exported with.
 
-    `forward_parameters` are the parameters of its forward. Raises SlipwayError if an input is no tensor of its own,
-    such as a dictionary of tensors.
+    `inputs` are its inputs: an entry of a shape is a size, or None for a dynamic axis, whose (least, largest) size is
+    in `ranges` by (input, axis). Raises SlipwayError if an input is no tensor of its own, such as a dictionary of
+    tensors.
     """
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
@@ -31,34 +37,122 @@ class ExportedNetwork(torch.nn.Module):
             )
         names = list(inspect.signature(self.program.forward).parameters)
         self.by_position = names[: arguments.num_children]
-        inputs = zip(names, program.graph_signature.user_inputs, strict=True)
+        inputs = dict(zip(names, program.graph_signature.user_inputs, strict=True))
         # An argument that was no tensor in the export, such as None, is a constant of the program.
-        self.constants = {name: value for name, value in inputs if not isinstance(value, str)}
+        self.constants = {name: value for name, value in inputs.items() if not isinstance(value, str)}
+        examples = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+        tensors = {name: examples[value] for name, value in inputs.items() if name not in self.constants}
+        self.inputs = tuple(_input(name, tensor) for name, tensor in tensors.items())
+        self.ranges = dict(_ranges(tensors, program.range_constraints))
+
+    @property
+    def forward_parameters(self) -> dict[str, inspect.Parameter]:
+        """Return {name: parameter} of the forward of the network that was exported."""
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        self.forward_parameters = {name: inspect.Parameter(name, kind) for name in names if name not in self.constants}
+        return {tensor.name: inspect.Parameter(tensor.name, kind) for tensor in self.inputs}
+
+    @property
+    def largest_batch(self) -> int | None:
+        """Return the largest batch that the program takes; None if any."""
+        bounds = [largest for (_, axis), (_, largest) in self.ranges.items() if axis == 0 and largest is not None]
+        return min(bounds, default=None)
 
     def forward(self, *inputs: torch.Tensor, **named: torch.Tensor) -> object:
         """Return the program's answer, in the structure that the exported network returned."""
-        given = {**self.constants, **dict(zip(self.forward_parameters, inputs, strict=False)), **named}
+        by_position = zip((tensor.name for tensor in self.inputs), inputs, strict=False)
+        given = {**self.constants, **dict(by_position), **named}
         arguments = [given.pop(name) for name in self.by_position]
         return self.program(*arguments, **given)
 
+    def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
+        """Return a sentence about the failure on named inputs, with the remedy."""
+        arrays = dict(zip((tensor.name for tensor in self.inputs), inputs.values(), strict=False))
+        arrays |= {name: array for name, array in inputs.items() if name in arrays}
+        problems = [words for tensor in self.inputs for words in self._misfits(tensor, arrays[tensor.name])]
+        if not problems:
+            return (
+                f"the exported program fails on these inputs ({first_sentence(error)}); try it in PyTorch: "
+                "torch.export.load(path).module()(...)"
+            )
+        return f"the exported program does not take these inputs: {listed(problems, 3)}"
+
+    def _misfits(self, tensor: Tensor, array: object) -> Iterator[str]:
+        """Yield in words where an array is not what an input takes, each with the remedy."""
+        name = tensor.name
+        if str(array.dtype) != tensor.dtype:
+            yield f"{name} is {tensor.dtype}, not {array.dtype}; let the samples have that dtype (.astype)"
+        if array.ndim != len(tensor.shape):
+            yield f"{name} has {len(tensor.shape)} axes, not {array.ndim}; correct the samples"
+            return
+        for axis, (own, given) in enumerate(zip(tensor.shape, array.shape, strict=True)):
+            least, largest = self.ranges.get((name, axis), (own, own)) if own is None else (own, own)
+            if given < (least or 0) or given > (largest if largest is not None else given):
+                sizes = f"only {own}" if own is not None else f"{least} to {largest or 'any'}"
+                word = "batch" if axis == 0 else "length"
+                yield (
+                    f"axis {axis} of {name} takes {sizes}, not {given}; export the program with that axis dynamic, "
+                    f'dynamic_shapes={{"{name}": {{{axis}: torch.export.Dim("{word}", max=...)}}}}, or give samples '
+                    "and sizes that it takes"
+                )
+
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Copy the program as it is, and return sentences about it."""
-    load(path)
+    """Copy the program as it is, and return sentences about it. Raise SlipwayError if it is in train mode."""
+    program = _read(path)
+    require_eval_mode(_operators(program), f"torch.export.export: {_SAVE_AGAIN}")
+    network = _network(program, path)
     shutil.copyfile(path, output)
-    return []
+    fixed = [tensor.in_words() for tensor in network.inputs if tensor.shape and tensor.shape[0] is not None]
+    notes = []
+    if fixed:
+        notes.append(
+            f"the program takes one size of the first axis ({listed(fixed, 3)}), with which it is served, each request "
+            'by itself; for batches export it with dynamic_shapes={"...": {0: torch.export.Dim("batch")}}'
+        )
+    if network.largest_batch:
+        notes.append(f"the program takes batches of at most {network.largest_batch}")
+    return notes
 
 
 def load(path: Path) -> ExportedNetwork:
     """Return the program as a network. Raise SlipwayError if the file is damaged or of a newer PyTorch."""
-    with explained_by(
-        lambda error: (
-            f"{path} cannot be read as an exported program ({first_sentence(error)}); save it again with the PyTorch "
-            f"that runs here, {torch.__version__}, or an older one: torch.export.save(program, path)"
-        )
-    ):
-        with path.open("rb") as file:  # a path would need the suffix .pt2
-            program = torch.export.load(file)
+    return _network(_read(path), path)
+
+
+def _network(program: torch.export.ExportedProgram, path: Path) -> ExportedNetwork:
+    with explained_by(lambda error: f"{path} cannot be run as an exported program ({first_sentence(error)})"):
         return ExportedNetwork(program).eval()
+
+
+def _read(path: Path) -> torch.export.ExportedProgram:
+    def why_not(error: Exception) -> str:
+        remedy = f"save it again with PyTorch {torch.__version__}, which runs here, or an older one: {_SAVE_AGAIN}"
+        return f"{path} cannot be read as an exported program ({first_sentence(error)}); {remedy}"
+
+    with explained_by(why_not), path.open("rb") as file:  # a path would need the suffix .pt2
+        return torch.export.load(file)
+
+
+def _input(name: str, example: torch.Tensor) -> Tensor:
+    shape = tuple(size if isinstance(size, int) else None for size in example.shape)
+    return Tensor(name, dtype_of(example), shape)
+
+
+def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tuple[tuple[str, int], tuple]]:
+    """Yield ((input, axis), (least, largest size or None)) of each dynamic axis with a range."""
+    for name, tensor in tensors.items():
+        for axis, size in enumerate(tensor.shape):
+            limits = None if isinstance(size, int) else constraints.get(size.node.expr)
+            if limits is not None:
+                largest = int(limits.upper) if limits.upper.is_finite and int(limits.upper) < 2**31 else None
+                yield (name, axis), (int(limits.lower), largest)
+
+
+def _operators(program: torch.export.ExportedProgram) -> Iterator[tuple[str, dict, str]]:
+    """Yield (operator, {argument: value}, name of the module) of each operator in a program, also in its branches."""
+    graphs = [module for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+    for node in (node for graph in graphs for node in graph.graph.nodes):
+        if isinstance(node.target, torch._ops.OpOverload):
+            named = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))
+            modules = list(node.meta.get("nn_module_stack", {}).values())
+            yield str(node.target), {**named, **node.kwargs}, modules[-1][0] if modules else ""

@@ -1,0 +1,26 @@
+"""Find operators that a program keeps in train mode: a file has decided it once, so `eval()` changes nothing."""
+
+from collections.abc import Iterable, Mapping
+
+from slipway.core.errors import SlipwayError, listed
+
+# The names of the arguments that say so in PyTorch's operators, and the ones whose zero makes it harmless.
+_MODES = ("train", "training")
+_SHARES = ("p", "dropout")
+
+
+def require_eval_mode(operators: Iterable[tuple[str, Mapping[str, object], str]], saved_by: str) -> None:
+    """Raise SlipwayError if an operator of a program computes as in training, with the modules that it is in.
+
+    `operators` are (name, {argument: value}, module). `saved_by` is the call to make after `eval()`, in words.
+    """
+    found = [
+        f"{name.removesuffix('.default')} in {module or 'the network'}"
+        for name, arguments, module in operators
+        if any(arguments.get(mode) is True for mode in _MODES) and all(arguments.get(share) != 0 for share in _SHARES)
+    ]
+    if found:
+        raise SlipwayError(
+            f"the program was saved in train mode: {listed(list(dict.fromkeys(found)), 3)} computes as in training, so "
+            f"its answers would be random or depend on the rest of the batch; call model.eval() before {saved_by}"
+        )
