@@ -17,7 +17,7 @@ from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, tor
 from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
 from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, thin
-from slipway.contract.batches import batch_of
+from slipway.contract.batches import batch_of, require_taken_batches
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json
@@ -78,6 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
     batches = arguments.batch_sizes if contract.batched else [1]
     for engine in built.values():
         engine.require_batches(batches, f"`benchmark.batch_sizes` is {batches}")
+    require_taken_batches(weights, batches, "benchmark.batch_sizes")
     real = read_samples(arguments.samples)
     effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples, arguments.budget_seconds)
     surroundings = environment(monitor)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.batches import require_taken_batches
 from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import atomic_write, read_json, sha256, write_json
@@ -69,6 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
     engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
+    require_taken_batches(read_json(arguments.weights_record), arguments.max_batch_sizes, "load_test.max_batch_sizes")
     unwind_when_terminated()
     with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python)

@@ -55,6 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
         "weights": None,
         "choice": None,
         "notes": notes,
+        "largest_batch": getattr(network, "largest_batch", None),
         "parameters": count_of_parameters(network),
         "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
     }

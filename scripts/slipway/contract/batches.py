@@ -1,10 +1,11 @@
 """Join samples to batches, resize or pad samples, and take rows out of batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from slipway.contract.contract import Contract, Tensors
+from slipway.core.errors import SlipwayError
 
 
 def joined(samples: Sequence[Tensors]) -> Tensors:
@@ -62,3 +63,16 @@ def _repeated(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         if array.shape[axis] != size:
             array = np.take(array, np.arange(size) % array.shape[axis], axis=axis)
     return np.ascontiguousarray(array)
+
+
+def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None:
+    """Raise SlipwayError if a program takes no such batches. `weights` is its record, `key` their place in config.yaml.
+
+    An engine would answer them, but with numbers that the program itself never gave.
+    """
+    largest = weights.get("largest_batch")
+    if largest and max(sizes) > largest:
+        raise SlipwayError(
+            f"the program takes batches of at most {largest}, but `{key}` has {max(sizes)}; lower it, or export the "
+            'program with a larger torch.export.Dim("batch", max=...)'
+        )

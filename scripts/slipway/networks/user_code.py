@@ -88,7 +88,9 @@ def first_sentence(error: BaseException) -> str:
 
     The type precedes the text of errors such as KeyError, whose text is only the key.
     """
-    text = without_colours(str(error)).strip().partition("\n")[0]
+    text = without_colours(str(error)).strip()
+    # TorchScript's interpreter puts its traceback first.
+    text = text.splitlines()[-1] if "in the TorchScript interpreter" in text else text.partition("\n")[0]
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     if not text:
         return type(error).__name__

@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from slipway.contract.contract import Tensor, Tensors
@@ -68,32 +68,44 @@ class ExportedNetwork(FileNetwork):
         """Return a sentence about the failure on named inputs, with the remedy."""
         arrays = dict(zip((tensor.name for tensor in self.inputs), inputs.values(), strict=False))
         arrays |= {name: array for name, array in inputs.items() if name in arrays}
-        problems = [words for tensor in self.inputs for words in self._misfits(tensor, arrays[tensor.name])]
-        if not problems:
+        kinds = [
+            f"{tensor.name} is {tensor.dtype} with {len(tensor.shape)} axes, not {array.dtype} with {array.ndim}"
+            for tensor, array in ((tensor, arrays[tensor.name]) for tensor in self.inputs)
+            if (str(array.dtype), array.ndim) != (tensor.dtype, len(tensor.shape))
+        ]
+        if kinds:
+            return f"the exported program does not take these inputs: {listed(kinds, 3)}; correct the samples"
+        if sizes := list(self._other_sizes(arrays)):
+            name, axis, _ = sizes[0]
             return (
-                f"the exported program fails on these inputs ({first_sentence(error)}); try it in PyTorch: "
-                "torch.export.load(path).module()(...)"
+                f"the exported program does not take these inputs: {listed([words for _, _, words in sizes], 3)}; "
+                f'export it with this axis dynamic, dynamic_shapes={{"{name}": {{{axis}: torch.export.Dim("name")}}}}, '
+                "or let samples and config.yaml have sizes that it takes"
             )
-        return f"the exported program does not take these inputs: {listed(problems, 3)}"
+        return (
+            f"the exported program fails on these inputs ({first_sentence(error)}); try them in PyTorch with "
+            "torch.export.load(path).module()"
+        )
 
-    def _misfits(self, tensor: Tensor, array: object) -> Iterator[str]:
-        """Yield in words where an array is not what an input takes, each with the remedy."""
-        name = tensor.name
-        if str(array.dtype) != tensor.dtype:
-            yield f"{name} is {tensor.dtype}, not {array.dtype}; let the samples have that dtype (.astype)"
-        if array.ndim != len(tensor.shape):
-            yield f"{name} has {len(tensor.shape)} axes, not {array.ndim}; correct the samples"
-            return
-        for axis, (own, given) in enumerate(zip(tensor.shape, array.shape, strict=True)):
-            least, largest = self.ranges.get((name, axis), (own, own)) if own is None else (own, own)
-            if given < (least or 0) or given > (largest if largest is not None else given):
-                sizes = f"only {own}" if own is not None else f"{least} to {largest or 'any'}"
-                word = "batch" if axis == 0 else "length"
-                yield (
-                    f"axis {axis} of {name} takes {sizes}, not {given}; export the program with that axis dynamic, "
-                    f'dynamic_shapes={{"{name}": {{{axis}: torch.export.Dim("{word}", max=...)}}}}, or give samples '
-                    "and sizes that it takes"
-                )
+    def _other_sizes(self, arrays: Tensors) -> Iterator[tuple[str, int, str]]:
+        """Yield (input, axis, words) of each axis with a size that the program does not take."""
+        for tensor in self.inputs:
+            for axis, (own, given) in enumerate(zip(tensor.shape, arrays[tensor.name].shape, strict=True)):
+                least, largest = (own, own) if own is not None else self.ranges.get((tensor.name, axis), (0, None))
+                if given < least or (largest is not None and given > largest):
+                    taken = own if own is not None else f"{least} to {largest or 'any'}"
+                    yield tensor.name, axis, f"axis {axis} of {tensor.name} takes {taken}, not {given}"
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "ExportedNetwork":
+        """Move the program, also the tensors that its operators make, such as a mask on the device of the export."""
+        super()._apply(fn, recurse)
+        device = fn(torch.empty(0)).device
+        for graph in _graphs(self.program):
+            for node in graph.graph.nodes:
+                if node.kwargs.get("device") is not None:
+                    node.update_kwarg("device", device)
+            graph.recompile()
+        return self
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
@@ -144,14 +156,18 @@ def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tup
         for axis, size in enumerate(tensor.shape):
             limits = None if isinstance(size, int) else constraints.get(size.node.expr)
             if limits is not None:
-                largest = int(limits.upper) if limits.upper.is_finite and int(limits.upper) < 2**31 else None
+                largest = int(limits.upper) if limits.upper.is_Integer and limits.upper < 2**31 else None
                 yield (name, axis), (int(limits.lower), largest)
+
+
+def _graphs(program: torch.nn.Module) -> list[torch.fx.GraphModule]:
+    """Return the graphs of a program: its own and those of its branches."""
+    return [module for module in program.modules() if isinstance(module, torch.fx.GraphModule)]
 
 
 def _operators(program: torch.export.ExportedProgram) -> Iterator[tuple[str, dict, str]]:
     """Yield (operator, {argument: value}, name of the module) of each operator in a program, also in its branches."""
-    graphs = [module for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
-    for node in (node for graph in graphs for node in graph.graph.nodes):
+    for node in (node for graph in _graphs(program.graph_module) for node in graph.graph.nodes):
         if isinstance(node.target, torch._ops.OpOverload):
             named = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))
             modules = list(node.meta.get("nn_module_stack", {}).values())
