@@ -1,6 +1,8 @@
 """Programs are taken as they are: exported programs and TorchScript archives, tried on a sample."""
 
+import io
 import shlex
+import zipfile
 
 import numpy as np
 import pytest
@@ -93,6 +95,42 @@ def test_a_damaged_program_is_told_and_writes_nothing(kind, network, tmp_path):
     save(network, tmp_path / name)
     damaged = tmp_path / f"damaged_{name}"
     damaged.write_bytes((tmp_path / name).read_bytes()[:-200])
-    with pytest.raises(SlipwayError, match=r"cannot be read as .*; save it again with the PyTorch that runs here"):
+    with pytest.raises(SlipwayError, match=r"cannot be read as .*: it is damaged, .* save it again"):
         take(tmp_path, damaged, kind)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, damaged.name, "samples.npz"])
+
+
+class RunsCode:
+    def __reduce__(self):
+        return (open, ("executed", "w"))
+
+
+def test_code_that_is_pickled_in_an_exported_program_is_not_executed(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exported(network, "honest.pt2")
+    with zipfile.ZipFile("honest.pt2") as honest, zipfile.ZipFile("crafted.pt2", "w") as crafted:
+        for name in honest.namelist():
+            content = io.BytesIO(honest.read(name))
+            if name.endswith("sample_inputs/model.pt"):
+                torch.save(RunsCode(), content := io.BytesIO())
+            crafted.writestr(name, content.getvalue())
+    with pytest.raises(SlipwayError, match="cannot be read as an exported program"):
+        take(tmp_path, tmp_path / "crafted.pt2", "exported_program")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("kind", ["exported_program", "torchscript"])
+def test_an_operator_that_is_missing_here_is_named(kind, network, tmp_path):
+    library = torch.library.Library("slipway_tests", "DEF")
+    library.define("double(Tensor x) -> Tensor")
+    library.impl("double", lambda x: x * 2, "CompositeExplicitAutograd")
+
+    class Doubling(nn.Module):
+        def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return torch.ops.slipway_tests.double(x) + mask[:, :1]
+
+    save, name = (exported, "p.pt2") if kind == "exported_program" else (traced, "p.pt")
+    save(Doubling(), tmp_path / name)
+    library._destroy()
+    with pytest.raises(SlipwayError, match=r"slipway_tests.*operators that are missing here"):
+        take(tmp_path, tmp_path / name, kind)

@@ -1,8 +1,11 @@
-"""An exported program, a .pt2 file of torch.export.save, as a network. No code of the file is executed."""
+"""An exported program, a .pt2 file of torch.export.save, as a network. No code that is pickled in it is executed."""
 
 import inspect
+import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.contract.contract import Tensor, Tensors
@@ -13,6 +16,9 @@ from slipway.networks.graph_network import FileNetwork
 from slipway.networks.training_mode import require_eval_mode
 from slipway.networks.user_code import first_sentence
 
+# In files of PyTorch before 2.8.
+_OLD_FORMAT = "serialized_exported_program.json"
+_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynamic_shapes=...), path)"
 
 
@@ -137,12 +143,35 @@ def _network(program: torch.export.ExportedProgram, path: Path) -> ExportedNetwo
 
 
 def _read(path: Path) -> torch.export.ExportedProgram:
-    def why_not(error: Exception) -> str:
-        remedy = f"save it again with PyTorch {torch.__version__}, which runs here, or an older one: {_SAVE_AGAIN}"
-        return f"{path} cannot be read as an exported program ({first_sentence(error)}); {remedy}"
+    from torch.export.pt2_archive._package import load_pt2
 
-    with explained_by(why_not), path.open("rb") as file:  # a path would need the suffix .pt2
-        return torch.export.load(file)
+    def why_not(error: Exception) -> str:
+        return (
+            f"{path} cannot be read as an exported program ({first_sentence(error)}): it is damaged, of a newer "
+            f"PyTorch than {torch.__version__}, which runs here, or has operators that are missing here; save it "
+            f"again: {_SAVE_AGAIN}"
+        )
+
+    with explained_by(why_not), _without_pickled_code(), path.open("rb") as file:
+        is_old = _OLD_FORMAT in zipfile.ZipFile(file).namelist()
+        file.seek(0)
+        if is_old:
+            return torch.export.load(file)
+        # As torch.export.load does it, which only logs why it fails.
+        return load_pt2(file).exported_programs["model"]
+
+
+@contextmanager
+def _without_pickled_code() -> Iterator[None]:
+    """Let PyTorch unpickle weights only in the block: it would run the code in the example inputs of a program."""
+    earlier = os.environ.get(_WEIGHTS_ONLY)
+    os.environ[_WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_WEIGHTS_ONLY)
+        if earlier is not None:
+            os.environ[_WEIGHTS_ONLY] = earlier
 
 
 def _input(name: str, example: torch.Tensor) -> Tensor:

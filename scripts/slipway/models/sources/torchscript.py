@@ -26,9 +26,9 @@ def load(path: Path) -> torch.jit.ScriptModule:
     """
     with explained_by(
         lambda error: (
-            f"{path} cannot be read as a TorchScript archive ({first_sentence(error)}); save it again with PyTorch "
-            f"{torch.__version__}, which runs here, or an older one, and with PyTorch's own operators alone: "
-            "torch.jit.script(model.eval()).save(path); if it is a state dict, name its network as `architecture`"
+            f"{path} cannot be read as a TorchScript archive ({first_sentence(error)}): it is damaged, of a newer "
+            f"PyTorch than {torch.__version__}, which runs here, or has operators that are missing here; save it "
+            "again: torch.jit.script(model.eval()).save(path); if it is a state dict, name its `architecture`"
         )
     ):
         return torch.jit.load(path, map_location="cpu").eval()
