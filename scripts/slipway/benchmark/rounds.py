@@ -96,29 +96,32 @@ def take_turns(
 def merged(rounds: Sequence[dict]) -> dict:
     """Return one subject's measurements of several rounds as one: all samples, medians of the throughputs.
 
-    Other entries are those of the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates":
-    {kind of throughput: {streams: inferences/s}}, "cpu_waiting"}.
+    What was not measured in each round, such as a CUDA graph that could not be captured in one, is None. Other entries
+    are those of the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates": {kind of
+    throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
-    kinds = [kind for kind, rates in rounds[-1].items() if kind.startswith("throughput") and rates]
-    quantities = [quantity for quantity, series in rounds[-1]["samples_ms"].items() if series]
+    last = rounds[-1]
+    quantities = [name for name in last["samples_ms"] if all(each["samples_ms"].get(name) for each in rounds)]
+    throughputs = [name for name in last if name.startswith("throughput")]
+    kinds = [name for name in throughputs if all(each.get(name) for each in rounds)]
     return {
-        **{name: value for name, value in rounds[-1].items() if name != "cpu_waiting"},
+        **{name: value for name, value in last.items() if name != "cpu_waiting"},
+        **dict.fromkeys(throughputs),
+        **{kind: _medians([each[kind] for each in rounds]) for kind in kinds},
         "samples_ms": {
             quantity: [sample for each in rounds for sample in each["samples_ms"][quantity]] for quantity in quantities
         },
-        **{
-            kind: {
-                streams: round(float(np.median([each[kind][streams] for each in rounds])), 2)
-                for streams in rounds[-1][kind]
-            }
-            for kind in kinds
-        },
         "rounds": [
             {
-                "p50_ms": {name: round(float(np.median(each["samples_ms"][name])), 4) for name in quantities},
+                "p50_ms": {name: round(float(np.median(each["samples_ms"][name])), 6) for name in quantities},
                 "rates": {kind: each[kind] for kind in kinds},
                 "cpu_waiting": each["cpu_waiting"],
             }
             for each in rounds
         ],
     }
+
+
+def _medians(rates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of the rounds' inferences/s for each number of streams."""
+    return {streams: round(float(np.median([each[streams] for each in rates])), 2) for streams in rates[0]}

@@ -109,6 +109,17 @@ def test_the_rounds_of_a_subject_are_merged():
     assert [each["p50_ms"]["end_to_end"] for each in found["rounds"]] == pytest.approx([10, 20, 40], rel=0.03)
 
 
+def test_what_a_round_lacks_has_no_figure():
+    captured = {**turn_of(10), "throughput_graph_per_s": {"1": 200.0}}
+    captured["samples_ms"] = {**captured["samples_ms"], "gpu_graph": [5.0]}
+    found = merged(
+        [{**captured, "samples_ms": {"end_to_end": [9.0], "gpu_graph": None}, "throughput_graph_per_s": None}, captured]
+    )
+    assert set(found["samples_ms"]) == set(found["rounds"][0]["p50_ms"]) == {"end_to_end"}
+    assert found["throughput_graph_per_s"] is None
+    assert set(found["rounds"][1]["rates"]) == {"throughput_per_s"}
+
+
 def turns(clock, *names, seconds=1.0):
     """Return turns that take `seconds` of a clock, and the order in which they were taken."""
     order = []
