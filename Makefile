@@ -21,7 +21,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts configuration code-in-keys pictures lock clean help
+.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts configuration code-in-keys pictures lock version clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -108,6 +108,9 @@ lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*con
 	(sed '/- pip:/q' envs/slipway.yaml; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > $(VENV)/slipway.yaml
 	mv $(VENV)/slipway.yaml envs/slipway.yaml
 	sed -i -e "s/^packages=.*/packages=\"$$(grep -v '^#' envs/serving-constraints.txt | paste -sd ' ')\"/" -e "s/^programs=.*/programs=\"$$(grep -v '^#' envs/triton.txt | paste -sd ' ')\"/" envs/slipway.post-deploy.sh
+
+version: ## Show Slipway's version, and the commit of this checkout
+	@echo "slipway $$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)$$(git describe --always --dirty 2> /dev/null | sed 's/^/, commit /')"
 
 clean: ## Remove what was built, after stopping what is live
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHECKS = {
@@ -22,6 +23,11 @@ def test_style(check):
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pre_commit_runs_the_same_checks():
+    settings = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [hook["entry"].split() for hook in settings["repos"][0]["hooks"]] == list(CHECKS.values())
 
 
 def test_the_snakefile_and_the_rules_stay_short():

@@ -186,7 +186,9 @@ def test_the_demo_knows_the_sample_photograph_and_calibrates_on_a_folder(clone, 
     if unavailable := refusal("openvino", "", cpu_identity(), "int8"):
         with_int8.refused(unavailable)
     else:
-        assert re.search(r"answers the sample photograph in .*\n +\d+\.\d%  military uniform", with_int8.succeeded().said)
+        assert re.search(
+            r"answers the sample photograph in .*\n +\d+\.\d%  military uniform", with_int8.succeeded().said
+        )
         measured = read_json(clone.path("results/efficientnet_lite0/cpu/efficientnet_lite0.benchmark.json"))
         assert {"fp32", "int8"} <= measured["best_throughput"].keys()
     (undeploy,) = set(re.findall(r"stop it with: (snakemake .*?)(?:  |$)", said, re.MULTILINE))
