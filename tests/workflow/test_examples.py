@@ -180,15 +180,14 @@ def test_an_answer_gets_the_name_of_its_class(deployed):
 def test_the_demo_knows_the_sample_photograph_and_calibrates_on_a_folder(clone, tmp_path):
     page = clone.path("docs/examples/efficientnet_lite0/config.yaml")
     page.write_text(f"{page.read_text(encoding='utf-8')}\ndeploy: {json.dumps(free_ports())}\n", encoding="utf-8")
+    answer = re.compile(r"answers the sample photograph in .*\n +\d+\.\d%  military uniform")
     said = clone.run(["make", "demo"]).succeeded().said
-    assert re.search(r"answers the sample photograph in .*\n +\d+\.\d%  military uniform", said)
+    assert answer.search(said)
     with_int8 = clone.run(["make", "demo", f"PHOTOGRAPHS={views(tmp_path / 'a b')}"])
     if unavailable := refusal("openvino", "", cpu_identity(), "int8"):
         with_int8.refused(unavailable)
     else:
-        assert re.search(
-            r"answers the sample photograph in .*\n +\d+\.\d%  military uniform", with_int8.succeeded().said
-        )
+        assert answer.search(with_int8.succeeded().said)
         measured = read_json(clone.path("results/efficientnet_lite0/cpu/efficientnet_lite0.benchmark.json"))
         assert {"fp32", "int8"} <= measured["best_throughput"].keys()
     (undeploy,) = set(re.findall(r"stop it with: (snakemake .*?)(?:  |$)", said, re.MULTILINE))
