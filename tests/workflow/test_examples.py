@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -202,3 +203,46 @@ def views(folder, count=32):
             left, top = 5 * index, 2 * index
             photograph.crop((left, top, left + 350, top + 500)).save(folder / f"{index}.jpg")
     return folder
+
+
+@pytest.fixture
+def bucket():
+    """Start moto, which behaves as S3 does; return the environment in which programs find it."""
+    pytest.importorskip("moto", reason="`make examples` installs moto and runs this")
+    port = free_ports()["http_port"]
+    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        yield {
+            "PYTHONPATH": PYTHONPATH,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "AKIAHUNTER2",
+            "AWS_SECRET_ACCESS_KEY": "hunter2-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "NO_PROXY": "127.0.0.1",
+        }
+        server.terminate()
+
+
+@pytest.mark.long
+def test_a_checkpoint_in_a_bucket_is_fetched_once_and_its_credentials_are_nowhere(tmp_path, bucket):
+    (tmp_path / "docs").symlink_to(REPOSITORY / "docs")
+    workplace = Workplace(tmp_path, {**configuration("storage"), **SHORTEST, "deploy": free_ports()})
+    upload = [sys.executable, "-m", "docs.examples.storage.upload"]
+    workplace.run(upload, **bucket).succeeded()
+    workplace.snakemake("deploy", **bucket).succeeded()
+    try:
+        (copy,) = workplace.path("results/.fetched").glob("*/best.pth")
+        before = copy.stat().st_mtime_ns
+        assert "Nothing to be done" in workplace.snakemake("-n", "deploy", **bucket).succeeded().said
+        workplace.run([*upload, "--seed", "1"], **bucket).succeeded()
+        assert "weights in storage ETag" in workplace.snakemake("-n", "deploy", **bucket).succeeded().said
+        assert copy.stat().st_mtime_ns == before
+        gone = {**bucket, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+        assert "the copy that was fetched at" in workplace.snakemake("-n", "deploy", **gone).succeeded().said
+        without = {**bucket, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+        without |= {"AWS_EC2_METADATA_DISABLED": "true"}
+        workplace.snakemake("-n", "deploy", **without).refused("models.storage.weights", "no credentials")
+    finally:
+        workplace.snakemake("undeploy", **bucket)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]:
+        assert b"hunter2" not in path.read_bytes().lower(), path

@@ -15,7 +15,10 @@ from slipway.storage.addresses import require_no_secret
 from slipway.triton.client.hosts import is_loopback
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_CREDENTIALS = re.compile("Credential|Auth|Token|Forbidden|SSO")
+# Names of the errors of packages that have no common class.
+_NO_CREDENTIALS = re.compile("NoCredentials|DefaultCredentials|CredentialUnavailable|PartialCredentials")
+_DENIALS = re.compile("Credential|Auth|Token|Forbidden|SSO")
+_CONNECTIONS = re.compile("Connect|gaierror")
 _CONNECT_S, _SILENCE_S = 20, 120
 
 
@@ -23,6 +26,9 @@ class Cause(Enum):
     """Why storage failed. The value is a part of a sentence; a name in braces is the place in config.yaml."""
 
     GONE = "it does not exist; create it first, or correct `{key}` in config.yaml"
+    ANONYMOUS = (
+        "no credentials were found; set in the environment those that its package reads, as AWS_PROFILE for s3://"
+    )
     DENIED = "permission denied; ask for the right to use it, or set other credentials in the environment"
     READ_ONLY = "it can only be read; mount it so that it can be written"
     FULL = "the disk is full; free some space and run again, which goes on where this stopped"
@@ -69,9 +75,11 @@ def cause_of(error: Exception) -> Cause:
         return Cause.FULL
     if any(getattr(one, "errno", None) == errno.EROFS for one in chain):
         return Cause.READ_ONLY
-    if status in (401, 403) or (status is None and any(map(_is_denial, chain))):
+    if _has_name(_NO_CREDENTIALS, chain):
+        return Cause.ANONYMOUS
+    if status in (401, 403) or (status is None and (_has_name(_DENIALS, chain) or _has_type(PermissionError, chain))):
         return Cause.DENIED
-    is_connection = any(isinstance(one, ConnectionError | TimeoutError) or _of_connection(one) for one in chain)
+    is_connection = _has_name(_CONNECTIONS, chain) or _has_type(ConnectionError | TimeoutError, chain)
     if isinstance(error, FileNotFoundError) and status in (None, 404, 410) and not is_connection:
         return Cause.GONE
     return Cause.UNREACHABLE
@@ -95,10 +103,9 @@ def _status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _is_denial(error: BaseException) -> bool:
-    return isinstance(error, PermissionError) or bool(_CREDENTIALS.search(type(error).__name__))
+def _has_name(pattern: re.Pattern, chain: list[BaseException]) -> bool:
+    return any(pattern.search(type(error).__name__) for error in chain)
 
 
-def _of_connection(error: BaseException) -> bool:
-    """Say whether an error is a connection's by its name: aiohttp's, botocore's and others have no common class."""
-    return "Connect" in type(error).__name__ or "gaierror" in type(error).__name__
+def _has_type(kind: Any, chain: list[BaseException]) -> bool:
+    return any(isinstance(error, kind) for error in chain)
