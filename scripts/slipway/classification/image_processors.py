@@ -15,7 +15,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
     """Return the preprocessing of the image processor in a folder; None if it has no such file.
 
     An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
-    cannot be read, or if it makes no squares.
+    cannot be read, or if it makes other inputs than squares in colour.
     """
     path = folder / IMAGE_PROCESSOR
     if not path.is_file():
@@ -37,10 +37,10 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
             f"{path} is no configuration of an image processor that can be read ({error!r}); correct it, or move it "
             "away and state `preprocess` in config.yaml"
         ) from None
-    if height != width:
+    if height != width or len(mean) != 3 or len(std) != 3:
         raise SlipwayError(
-            f"{path} makes inputs of {height} x {width} pixels, which are not square; name the source of the model's "
-            "inputs as `samples` (docs/models.md)"
+            f"{path} makes inputs of {len(mean)} x {height} x {width}, but a photograph becomes a square of three "
+            "channels; name the source of the model's inputs as `samples` (docs/models.md)"
         )
     settings = {
         "resize": resize,

@@ -140,14 +140,25 @@ def test_an_image_processor_that_squeezes_photographs_and_a_stated_value_that_di
 
 def test_weights_without_an_image_processor_are_told_whose_preprocessing_they_get(tmp_path, monkeypatch):
     monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
-    found = resolved(models={"m": {"architecture": "transformers:ViT", "weights": "random"}})
-    assert found.preprocess("m")["crop"] == 224
+    model = {"architecture": "transformers:ViT", "arguments": {"image_size": 64}, "weights": "random"}
+    found = resolved(models={"m": model})
+    assert [found.preprocess("m")[name] for name in ("resize", "crop", "mean")] == [64, 64, [0.485, 0.456, 0.406]]
     assert "ImageNet's classifiers, but no preprocessor_config.json lies beside its weights" in "".join(notices(found))
 
 
-def test_an_image_processor_that_cannot_be_read_is_told_while_planning(tmp_path, monkeypatch):
-    with pytest.raises(SlipwayError, match=r"preprocessor_config\.json is no configuration of an image processor"):
-        of_processor(tmp_path, monkeypatch, {"size": "large"})
+@pytest.mark.parametrize(
+    ("processor", "problem"),
+    [
+        ({"size": "large"}, "is no configuration of an image processor"),
+        ({"size": {"height": 32, "width": 64}}, "makes inputs of 3 x 32 x 64, but a photograph becomes a square"),
+        ({"size": 32, "image_mean": [0.5], "image_std": [0.5]}, "makes inputs of 1 x 32 x 32, but"),
+    ],
+)
+def test_an_image_processor_that_is_not_to_be_followed_is_told_while_planning(
+    tmp_path, monkeypatch, processor, problem
+):
+    with pytest.raises(SlipwayError, match=rf"preprocessor_config\.json {problem}"):
+        of_processor(tmp_path, monkeypatch, processor)
 
 
 def test_a_checkpoint_of_ones_own_has_no_published_preprocessing(tmp_path):

@@ -38,6 +38,13 @@ def test_a_name_that_timm_does_not_have_is_told_with_the_nearest(timm, name, tol
         build(f"timm:{name}")
 
 
+def test_a_network_of_timm_that_takes_no_photographs_is_told(timm):
+    from slipway.models.sources.timm import preprocessing
+
+    with pytest.raises(SlipwayError, match=r"takes inputs of 1 x 160 x 160, but a photograph .* `samples`"):
+        preprocessing("timm:test_resnet", {"in_chans": 1}, "random")
+
+
 def test_timm_is_not_asked_for_weights_in_arguments(timm, tmp_path):
     with pytest.raises(SlipwayError, match="the weights come from `weights`"):
         exported(tmp_path, "timm:test_resnet", {"pretrained": True}, 17)

@@ -76,17 +76,17 @@ def notes(architecture: str, arguments: dict, published: Published | None) -> li
 
 
 def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-    """Return timm's data configuration of a network. Raise SlipwayError if its inputs are not square."""
+    """Return timm's data configuration of a network. Raise SlipwayError for other inputs than squares in colour."""
     sizes = {"img_size": arguments["img_size"]} if isinstance(arguments.get("img_size"), int) else {}
     imported("timm.data", PACKAGE, architecture)
     from timm.data import resolve_data_config
 
     data = resolve_data_config(sizes, pretrained_cfg=_config(architecture))
     _, height, width = data["input_size"]
-    if height != width:
+    if height != width or arguments.get("in_chans", 3) != 3:
         raise SlipwayError(
-            f"{architecture} takes inputs of {height} x {width} pixels, which are not square; name the source of its "
-            "inputs as `samples` (docs/models.md)"
+            f"{architecture} takes inputs of {arguments.get('in_chans', 3)} x {height} x {width}, but a photograph "
+            "becomes a square of three channels; name the source of its inputs as `samples` (docs/models.md)"
         )
     caveats = []
     if data["crop_mode"] != "center":

@@ -106,7 +106,7 @@ def notes(architecture: str, arguments: dict, published: None) -> list[str]:
 def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
     """Return the settings of `preprocessor_config.json` beside the weights, else beside the configuration.
 
-    Without such a file there are no settings, and the caveat says so.
+    Without such a file there is no more than the size of the input in the configuration, and the caveat says so.
     """
     configuration = Path(arguments[_FILE]) if isinstance(arguments.get(_FILE), str) else None
     folders = [Path(weights).parent] if Path(weights).suffix else []
@@ -114,8 +114,9 @@ def preprocessing(architecture: str, arguments: dict, weights: str) -> Published
     for folder in folders:
         if found := read_image_processor(folder):
             return found
+    side = planned_arguments(arguments).get("image_size")
     return PublishedPreprocessing(
-        {},
+        {"resize": side, "crop": side} if isinstance(side, int) else {},
         "ImageNet's classifiers",
         f"no {IMAGE_PROCESSOR} lies beside its weights; state `preprocess` if they were trained with another",
     )
