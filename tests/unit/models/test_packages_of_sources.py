@@ -41,7 +41,7 @@ def test_a_name_that_timm_does_not_have_is_told_with_the_nearest(timm, name, tol
 def test_a_network_of_timm_that_takes_no_photographs_is_told(timm):
     from slipway.models.sources.timm import preprocessing
 
-    with pytest.raises(SlipwayError, match=r"takes inputs of 1 x 160 x 160, but a photograph .* `samples`"):
+    with pytest.raises(SlipwayError, match=r"takes inputs of 1 x 160 x 160, but without `samples`"):
         preprocessing("timm:test_resnet", {"in_chans": 1}, "random")
 
 

@@ -85,8 +85,8 @@ def preprocessing(architecture: str, arguments: dict, weights: str) -> Published
     _, height, width = data["input_size"]
     if height != width or arguments.get("in_chans", 3) != 3:
         raise SlipwayError(
-            f"{architecture} takes inputs of {arguments.get('in_chans', 3)} x {height} x {width}, but a photograph "
-            "becomes a square of three channels; name the source of its inputs as `samples` (docs/models.md)"
+            f"{architecture} takes inputs of {arguments.get('in_chans', 3)} x {height} x {width}, but without "
+            "`samples` inputs are squares of three channels; name their source as `samples` (docs/models.md)"
         )
     caveats = []
     if data["crop_mode"] != "center":
