@@ -43,7 +43,7 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
 def _of_preprocessing(model: str, settings: dict) -> Iterator[str]:
     """Yield a sentence if a model's preprocessing differs from the published one of its source."""
     published = published_preprocessing(settings) if settings["samples"] is None else None
-    if published and published.caveat:
+    if published and published.caveat and None in settings["preprocess"].values():
         yield f"model {model}: its preprocessing is that of {published.origin}, but {published.caveat}"
     if published and (differing := differences(published.settings, planned_preprocessing(settings))):
         yield (
