@@ -29,6 +29,7 @@ DEPLOYMENTS = [
         ("segmentation",),
         ("detection",),
         ("timm", "transformers_image", "transformers_text"),
+        ("onnx_file",),
     )
 ]
 BATCH = 4
@@ -68,8 +69,10 @@ TENSORS |= {
         "attention_mask int64 (batch, sequence)",
         "logits float32 (batch, 4)",
     ],
+    "onnx_file": ["pixels float32 (batch, 64)", "probabilities float32 (batch, 10)"],
 }
 WITH_SCORES = dict.fromkeys(("text", "grayscale", "timm", "transformers_image", "transformers_text"), "logits")
+WITH_SCORES["onnx_file"] = "probabilities"
 # Words of the classification task.
 OF_CLASSES = re.compile(r"\b(class(es)?|classification|photograph|top-1|crop|logits?)\b", re.IGNORECASE)
 MAX_RELATIVE_ERROR = 1e-3
@@ -103,7 +106,7 @@ def asked(workplace, name, samples, batch):
 
 
 @pytest.mark.parametrize("batch", [1, BATCH])
-def test_the_answers_through_triton_are_pytorchs(deployed, batch):
+def test_the_answers_through_triton_are_those_of_the_models_own_library(deployed, batch):
     workplace, names = deployed
     for name in names:
         samples, reference = samples_of(name, workplace.folder), Reference(name, workplace.folder)

@@ -32,6 +32,9 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
         model = ov.convert_model(onnx)
     except Exception as error:
         raise ValueError(f"OpenVINO cannot read {onnx}: {error}") from None
+    for port in model.inputs:
+        # An input has the names of nodes behind it, too, if they change nothing, such as a Cast to the same type.
+        port.get_tensor().set_names({port.get_node().get_friendly_name()})
     ov.save_model(model, path, compress_to_fp16=False)
     return {}
 
