@@ -64,9 +64,10 @@ def main(arguments: argparse.Namespace) -> None:
 def head_of(arguments: argparse.Namespace) -> dict:
     """Return the part of the build record that is known before the build.
 
-    Raises SlipwayError if the ONNX file is not the file of its record.
+    Raises SlipwayError if the ONNX file is not the file of its record, or has operators that the runtime lacks.
     """
     exported = record_of_onnx(arguments.onnx, arguments.onnx_record)
+    require_kernels(exported, arguments.runtime)
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
@@ -79,6 +80,19 @@ def head_of(arguments: argparse.Namespace) -> dict:
         "onnx_bytes": exported["fp32_bytes"],
         "calibration": exported.get("calibration"),
     }
+
+
+def require_kernels(exported: dict, runtime: str) -> None:
+    """Raise SlipwayError if an ONNX file has operators of other domains than ONNX's own, which ONNX Runtime alone has.
+
+    `exported` is the file's record. Older records, and those of other variants, say nothing of them.
+    """
+    for domain, names in exported.get("operators", {}).items() if runtime != "onnxruntime" else ():
+        raise SlipwayError(
+            f"the ONNX file has operators of {domain} ({', '.join(names[:3])}), for which only ONNX Runtime has "
+            f"kernels, not {RUNTIMES[runtime].title}; set `runtime: onnxruntime` in this target of config.yaml, leave "
+            "the outputs out that need them (`outputs`), or export the model with ONNX's own operators"
+        )
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:

@@ -32,6 +32,7 @@ from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx import external_data, onnx_files
 from slipway.onnx.export import export, require_dynamic_axes
+from slipway.onnx.foreign_file import operators_of
 from slipway.onnx.served_graph import take_graph
 
 CHECKED_BATCHES = (1, 2, 5)
@@ -79,6 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
         "fp32_bytes": about["bytes"],
         "interface": contract.interface(),
         "answers_in": answers_in,
+        **foreign_operators(network, arguments.output),
         "agreement": agreement,
         "company": company,
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
@@ -89,6 +91,12 @@ def main(arguments: argparse.Namespace) -> None:
         f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to "
         f"{runtime_of(network.network)} at most {worst:.1e} at {', '.join(agreement)}"
     )
+
+
+def foreign_operators(network: ServedNetwork, path: Path) -> dict:
+    """Return {"operators": {domain: names}} of an ONNX file alone, without ONNX's own domain; {} of other models."""
+    is_graph = isinstance(network.network, GraphNetwork)
+    return {"operators": operators_of(external_data.read(path))} if is_graph else {}
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:

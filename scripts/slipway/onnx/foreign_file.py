@@ -1,5 +1,6 @@
 """Read an ONNX file that any framework's exporter wrote. A file that cannot be served is refused in a sentence."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -66,6 +67,15 @@ def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """Return the graphs inside a node, such as the branches of an If."""
     single = [entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH]
     return [*single, *(graph for entry in node.attribute for graph in entry.graphs)]
+
+
+def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:
+    """Return {domain: its operators in a model} of the domains other than ONNX's own."""
+    found = defaultdict(set)
+    for node in nodes_of(model.graph):
+        if node.domain not in ("", "ai.onnx"):
+            found[node.domain].add(node.op_type)
+    return {domain: sorted(names) for domain, names in sorted(found.items())}
 
 
 def described(node: onnx.NodeProto) -> str:

@@ -20,6 +20,7 @@ from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.onnx import external_data
 from slipway.onnx.onnx_files import answering, described, require_own_answers, require_served_tensors, session_of
+from slipway.onnx.onnx_structure import QUANTIZING
 
 PACKAGE = "nvidia-modelopt"
 
@@ -60,9 +61,18 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def base_record(arguments: argparse.Namespace) -> dict:
-    """Return the record of the FP32 file. Raise SlipwayError if the record is of another file, or without ModelOpt."""
+    """Return the record of the FP32 file.
+
+    Raises SlipwayError if the record is of another file, if the file is quantised already, or without ModelOpt.
+    """
     modelopt_version()
-    return record_of_onnx(arguments.onnx, arguments.onnx_record)
+    record = record_of_onnx(arguments.onnx, arguments.onnx_record)
+    if QUANTIZING.intersection(node.op_type for node in external_data.read(arguments.onnx).graph.node):
+        raise SlipwayError(
+            f"the model is quantised already, so no {arguments.variant} is made of it; take only fp32, which is its "
+            "file as it is, in `targets.*.precisions` of config.yaml"
+        )
+    return record
 
 
 def write_variant(

@@ -1,7 +1,6 @@
 """An ONNX file as a network: ONNX Runtime computes it on the CPU as the graph is written."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,15 +136,6 @@ def parameters_of(model: onnx.ModelProto) -> int:
     """Return the number of values that a model's floating-point weights have."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
     return sum(math.prod(each.dims) for each in constants_of(model.graph).values() if each.data_type in floats)
-
-
-def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:
-    """Return {domain: its operators in a model} of the domains other than ONNX's own."""
-    found = defaultdict(set)
-    for node in nodes_of(model.graph):
-        if node.domain not in ("", "ai.onnx"):
-            found[node.domain].add(node.op_type)
-    return {domain: sorted(names) for domain, names in sorted(found.items())}
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:

@@ -29,6 +29,8 @@ _WEIGHTS = {
 # A single number to add or multiply is a setting, such as attention's scale, and no weight.
 _SCALING = ("Add", "Mul")
 _QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
+# The operators of a quantised graph.
+QUANTIZING = {*_QUANTIZING, "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
 
 def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:

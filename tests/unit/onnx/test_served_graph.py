@@ -1,19 +1,26 @@
 """From an ONNX file alone to the contract and the graph that is served, as for a network of PyTorch."""
 
+import argparse
+
 import numpy as np
 import onnx
 import pytest
 from helpers.onnx_graphs import classifier, model, noise, saved, tensor, weights
 from onnx import TensorProto, helper
 
-from export_onnx import compare_with_pytorch, exported, require_valid
+from build_engine import require_kernels
+from export_onnx import compare_with_pytorch, exported, foreign_operators, require_valid
+from slipway.classification.classifier_contract import contract_of
+from slipway.classification.images import Preprocessing
 from slipway.contract.contract import Contract, Normalisation, Tensor
 from slipway.contract.finding import find_contract
 from slipway.contract.network import ServedNetwork
+from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.models.sources.onnx_file import load, take
 from slipway.networks.own_answers import require_own_answers
-from slipway.onnx.onnx_files import opset_of, session_of
+from slipway.onnx.modelopt import base_record
+from slipway.onnx.onnx_files import described, opset_of, session_of
 
 ANY = [{"x": noise(1, 2, 4, seed=seed)} for seed in range(3)]
 
@@ -126,3 +133,53 @@ def test_failures_speak_of_the_file_and_never_of_pytorch(tmp_path):
             find_contract(taken, samples, {})
         assert "the ONNX file takes x" in str(caught.value)
         assert not any(word in str(caught.value) for word in ("PyTorch", "forward", "factory", "architecture"))
+
+
+def test_operators_of_other_domains_are_refused_for_a_runtime_without_them(tmp_path):
+    nodes = [helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")]
+    shape = ["N", 2, 4]
+    made = model(nodes, [tensor("x", shape)], [tensor("y", shape)], domains={"com.microsoft": 1})
+    taken = network(tmp_path, made)
+    contract = find_contract(taken, ANY, {})
+    served(tmp_path, taken, contract, ANY)
+    record = foreign_operators(ServedNetwork(taken, contract), tmp_path / "served.onnx")
+    require_kernels(record, "onnxruntime")
+    with pytest.raises(SlipwayError, match=r"com\.microsoft \(Gelu\), for which only .* not OpenVINO; set `runtime"):
+        require_kernels(record, "openvino")
+
+
+def test_no_other_precision_is_made_of_a_quantised_file(tmp_path):
+    scale, zero = weights(scale=np.float32(0.05), zero=np.int8(0))
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
+    ]
+    taken = network(tmp_path, model(nodes, [tensor("x", [1, 2, 4])], [tensor("y", [1, 2, 4])], [scale, zero]))
+    path = tmp_path / "served.onnx"
+    served(tmp_path, taken, find_contract(taken, ANY, {}), ANY)
+    write_json(tmp_path / "record.json", described(path))
+    arguments = argparse.Namespace(onnx=path, onnx_record=tmp_path / "record.json", variant="fp16")
+    with pytest.raises(SlipwayError, match="quantised already, so no fp16 is made of it; take only fp32"):
+        base_record(arguments)
+
+
+def test_a_photographs_classifier_is_found_whatever_its_names(tmp_path):
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image:0"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w"], ["numbers"]),
+        helper.make_node("Softmax", ["numbers"], ["Identity:0"]),
+    ]
+    made = model(nodes, [tensor("image:0", [1, 3, 8, 8])], [tensor("Identity:0", [1, 5])], weights(w=noise(3, 5)))
+    samples = [{"input": noise(1, 3, 8, 8, seed=seed)} for seed in range(3)]
+    taken = network(tmp_path, made, samples)
+    pictures = np.concatenate([sample["input"] for sample in samples])
+    record = {"architecture": None, "arguments": {}}
+    contract, labels = contract_of(taken, pictures, Preprocessing(8, 8, (0, 0, 0), (1, 1, 1)), record, None, None)
+    assert [each.in_words() for each in (*contract.inputs, *contract.outputs)] == [
+        "input float32 (batch, 3, 8, 8)",
+        "logits float32 (batch, 5)",
+    ]
+    assert contract.outputs[0].meaning.kind == "probabilities"
+    assert labels == [f"class {index}" for index in range(5)]
+    assert served(tmp_path, taken, contract, samples).graph.input[0].name == "input"

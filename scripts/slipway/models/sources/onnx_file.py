@@ -10,11 +10,11 @@ from slipway.contract.contract import Tensors
 from slipway.core.errors import explained_by
 from slipway.networks.calling import call_of
 from slipway.onnx.batch_axis import fixed_batch, with_batch_axis
-from slipway.onnx.foreign_file import read_onnx
-from slipway.onnx.onnx_network import OnnxNetwork, operators_of
+from slipway.onnx.foreign_file import operators_of, read_onnx
+from slipway.onnx.onnx_network import OnnxNetwork
+from slipway.onnx.onnx_structure import QUANTIZING
 from slipway.onnx.tidying import tidied
 
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 _HALF = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
@@ -75,7 +75,7 @@ def _facts(model: onnx.ModelProto) -> list[str]:
     """Return sentences about the numbers and operators in a graph that limit the engines to make of it."""
     facts = []
     kinds = {node.op_type for node in model.graph.node}
-    if kinds.intersection(_QUANTIZED):
+    if kinds.intersection(QUANTIZING):
         facts.append("the file is quantised already: its fp32 variant is the file as it is, with integers inside")
     if any(tensor.data_type in _HALF for tensor in model.graph.initializer):
         facts.append("the file has weights in 16 bits: its fp32 variant computes with them as the file says")
