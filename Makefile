@@ -62,7 +62,7 @@ test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slu
 examples: $(VENV)/installed-test examples-packages ## Carry every example of docs/examples from its checkpoint to answers through Triton
 	PYTHONPATH="$$PWD/$(VENV)/examples" PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py tests/unit/models/test_packages_of_sources.py
 
-examples-packages: $(VENV)/installed-examples ## Install timm and transformers into .venv/examples, for the examples alone
+examples-packages: $(VENV)/installed-examples ## Install timm, transformers, s3fs and moto into .venv/examples, for the examples alone
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived

@@ -17,8 +17,10 @@ from slipway.keys.weights_files import PROGRAMS, WEIGHTS_SUFFIXES, program_kind
 from slipway.models.checkpoint_files import Content, read_checkpoint
 from slipway.models.loading import few
 from slipway.models.readings import TOP
-from slipway.models.recognition import Match, recognise
+from slipway.models.recognition import Match, recognise, recognise_timm
 from slipway.models.sources import source_of
+from slipway.storage.addresses import is_address, local_path, require_no_secret
+from slipway.storage.fetched import fetched, planned
 
 FILL_IN = "FILL IN"
 _SAMPLES = (
@@ -38,8 +40,12 @@ _ELSEWHERE = (
 
 @dataclass
 class Entry:
-    """An entry of `models`: its lines as (key, value in YAML, comment), and sentences about what was found."""
+    """An entry of `models`: its lines as (key, value in YAML, comment), and sentences about what was found.
 
+    `weights` is the path or address of the checkpoint, as the user named it.
+    """
+
+    weights: str
     lines: list[tuple[str, str, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
@@ -47,9 +53,9 @@ class Entry:
         """Add a line. A key that begins with "# " is shown, but not set."""
         self.lines.append((key, str(value), comment))
 
-    def text(self, name: str, checkpoint: Path) -> str:
+    def text(self, name: str) -> str:
         """Return the entry as a configuration that stands alone."""
-        written = [f"# A first entry for {checkpoint}, written by scripts/new_model.py.", "models:", f"  {name}:"]
+        written = [f"# A first entry for {self.weights}, written by scripts/new_model.py.", "models:", f"  {name}:"]
         for key, value, comment in self.lines:
             written += [f"    # {line}" for line in _wrapped(comment)]
             written.append(f"    {key}: {value}")
@@ -59,7 +65,9 @@ class Entry:
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
-    arguments.add_argument("checkpoint", type=Path, help="a checkpoint, an exported program, TorchScript or ONNX file")
+    arguments.add_argument(
+        "checkpoint", help="a checkpoint, exported program, TorchScript or ONNX file, also in storage"
+    )
     arguments.add_argument("--name", help="name of the model; left out, that of the file")
     arguments.add_argument("--config", type=Path, default=Path("config.yaml"), help="whose names are taken already")
     arguments.add_argument("--output", type=Path, help="new file to write, for --configfile; left out, the terminal")
@@ -68,7 +76,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print the entry, or write it into a new file. Nothing is overwritten or appended to."""
-    checkpoint, output = arguments.checkpoint, arguments.output
+    weights, output = arguments.checkpoint, arguments.output
+    checkpoint = _local(weights)
     if not checkpoint.is_file():
         raise SlipwayError(f"{checkpoint} is no file; name a checkpoint")
     if not checkpoint.name.endswith(WEIGHTS_SUFFIXES):
@@ -80,8 +89,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"{arguments.config} has a model {name}; give the new one another --name")
     if output and output.exists():
         raise SlipwayError(f"{output} exists, and is not overwritten; name a new file as --output")
-    entry = entry_of(checkpoint)
-    text = entry.text(name, checkpoint)
+    entry = entry_of(checkpoint, weights)
+    text = entry.text(name)
     complete({"models": yaml.safe_load(text)["models"]})  # a name that no model may have, for example
     for finding in entry.findings:
         progress(finding)
@@ -93,9 +102,12 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"wrote {output}; then: snakemake -n deploy --configfile {output}")
 
 
-def entry_of(checkpoint: Path) -> Entry:
-    """Return the entry for a file, by its content. Raise SlipwayError if it holds no tensors by name."""
-    entry = Entry()
+def entry_of(checkpoint: Path, weights: str) -> Entry:
+    """Return the entry for a file, by its content. `weights` names it there.
+
+    Raises SlipwayError if it holds no tensors by name.
+    """
+    entry = Entry(weights)
     if kind := program_kind(str(checkpoint)):
         _describe_program(entry, checkpoint, kind)
         return entry
@@ -104,8 +116,10 @@ def entry_of(checkpoint: Path) -> Entry:
     exact = [match for match in matches if match.arguments is not None]
     if exact:
         _describe_known(entry, checkpoint, exact)
+    elif match := recognise_timm(content):
+        _describe_timm(entry, match)
     elif not _describe_by_configuration(entry, checkpoint):
-        _describe_unknown(entry, checkpoint, content, matches)
+        _describe_unknown(entry, content, matches)
     return entry
 
 
@@ -121,7 +135,7 @@ def _describe_known(entry: Entry, checkpoint: Path, matches: list[Match]) -> Non
         entry.findings.append(f"not found out: {others} would fit as well; take the one that was trained")
     entry.add("architecture", match.architecture, f"{FILL_IN}: {others} would fit as well" if others else "")
     _add_arguments(entry, match)
-    entry.add("weights", json.dumps(str(checkpoint)))
+    entry.add("weights", json.dumps(entry.weights))
     _add_weights_key(entry, match.weights_keys)
     copied = source_of(match.architecture).recognised(match.architecture, checkpoint)
     weights = published(match.architecture)
@@ -145,6 +159,16 @@ def _describe_known(entry: Entry, checkpoint: Path, matches: list[Match]) -> Non
         _add_outputs(entry, match)
     for note in source_of(match.architecture).notes(match.architecture, match.arguments, copied):
         entry.findings.append(f"note: {note}")
+
+
+def _describe_timm(entry: Entry, match: Match) -> None:
+    """Describe a network of timm that the training program named. Its preprocessing is timm's, if none is stated."""
+    entry.findings.append(f"found: {match.architecture}, as the file says, whose names and shapes all fit")
+    entry.add("architecture", match.architecture)
+    _add_arguments(entry, match)
+    entry.add("weights", json.dumps(entry.weights))
+    _add_weights_key(entry, match.weights_keys)
+    _add_outputs(entry, match)
 
 
 def _add_arguments(entry: Entry, match: Match) -> None:
@@ -191,12 +215,12 @@ def _describe_by_configuration(entry: Entry, checkpoint: Path) -> bool:
     )
     entry.add("architecture", f"transformers:{named[0]}")
     entry.add("arguments", f"{{config: {json.dumps(str(path))}}}")
-    entry.add("weights", json.dumps(str(checkpoint)))
+    entry.add("weights", json.dumps(entry.weights))
     entry.add("samples", *_SAMPLES)
     return True
 
 
-def _describe_unknown(entry: Entry, checkpoint: Path, content: Content, near: list[Match]) -> None:
+def _describe_unknown(entry: Entry, content: Content, near: list[Match]) -> None:
     """Describe a network that is none of torchvision's, with hints as far as there are any."""
     parameters = sum(tensor.numel() for tensor in content.tensors.values())
     entry.findings.append(
@@ -211,19 +235,21 @@ def _describe_unknown(entry: Entry, checkpoint: Path, content: Content, near: li
     hints = [
         (name, whose) for pattern, name, whose in _ELSEWHERE if any(re.search(pattern, one) for one in content.tensors)
     ]
+    if content.noted:
+        entry.findings.append(f"found: the training program noted the name {content.noted!r}")
     if hints and not near:
         name, whose = hints[0]
         entry.findings.append(f"found: names as in {whose}; if the network is from there, write `architecture: {name}`")
         comment += f", or {name} with the name of {whose}"
     entry.add("architecture", architecture, f"{FILL_IN}: {comment}")
-    entry.add("weights", json.dumps(str(checkpoint)))
+    entry.add("weights", json.dumps(entry.weights))
     entry.add("samples", *_SAMPLES)
 
 
 def _describe_program(entry: Entry, checkpoint: Path, kind: str) -> None:
     """Describe a program, which has its network inside."""
     entry.findings.append(f"found: {PROGRAMS[kind]}, which needs no `architecture`")
-    entry.add("weights", json.dumps(str(checkpoint)))
+    entry.add("weights", json.dumps(entry.weights))
     tensors = list(_tensors_of(checkpoint)) if kind == "onnx_file" else []
     for line in tensors:
         entry.findings.append(f"found: {line}")
@@ -247,6 +273,14 @@ def _tensors_of(checkpoint: Path) -> Iterator[str]:
                 shape = [size.dim_param or size.dim_value or "?" for size in tensor.type.tensor_type.shape.dim]
                 dtype = onnx.TensorProto.DataType.Name(tensor.type.tensor_type.elem_type).lower()
                 yield f"the {kind} {tensor.name}, {dtype} ({', '.join(map(str, shape))})"
+
+
+def _local(weights: str) -> Path:
+    """Return the path of a checkpoint on this machine. One in storage is fetched as a run would fetch it."""
+    require_no_secret("weights", weights)
+    if is_address(weights):
+        return fetched(weights, planned(weights).fingerprint)
+    return Path(local_path(weights))
 
 
 def _name_of(checkpoint: Path) -> str:

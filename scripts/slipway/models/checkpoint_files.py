@@ -33,13 +33,15 @@ class Content:
     """The tensors of a checkpoint by their dotted names, such as "state_dict.module.conv1.weight".
 
     `mappings`: {tensor: dotted path of the mapping that holds it}. `versions`: {dotted path of a module: PyTorch's note
-    on it, such as {"version": 2}}. `keys`: the names at the top of the file.
+    on it, such as {"version": 2}}. `keys`: the names at the top of the file. `noted`: the name of the network, if the
+    training program saved it.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     mappings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, dict] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    noted: str | None = None
 
 
 def read_checkpoint(path: str | Path) -> Content:
@@ -62,8 +64,19 @@ def content_of(saved: object) -> Content:
     content = Content()
     if isinstance(saved, Mapping):
         content.keys = sorted(map(str, saved))
+        content.noted = _noted_name(saved)
         _collect(saved, "", content)
     return content
+
+
+def _noted_name(saved: Mapping) -> str | None:
+    """Return the name of the network beside the weights, as `arch` or in the training program's options."""
+    options = saved.get("args") or saved.get("hyper_parameters")
+    options = vars(options) if isinstance(options, argparse.Namespace) else options
+    found = [saved.get("arch")]
+    if isinstance(options, Mapping):
+        found += [options.get(name) for name in ("model", "arch", "model_name")]
+    return next((name for name in found if isinstance(name, str)), None)
 
 
 def dotted(*parts: str) -> str:

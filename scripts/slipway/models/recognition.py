@@ -6,18 +6,20 @@ depends on the number of classes. So no network is built that does not fit.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
+from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.models.auxiliary_heads import head_names
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER
 from slipway.models.network import as_renamed, without_wrappers
 from slipway.models.readings import Reading, readings
-from slipway.models.sources import torchvision
+from slipway.models.sources import timm, torchvision
 
 _TABLE = Path(__file__).with_name("bodies.json")
 # Heads that are used in training only. They are no part of a body.
@@ -58,6 +60,25 @@ def recognise(content: Content) -> list[Match]:
     return exact or list(matches.values())
 
 
+def recognise_timm(content: Content) -> Match | None:
+    """Return timm's network of the name that the training program noted, if it fits; None if not, or without timm."""
+    architecture = f"timm:{content.noted}"
+    if content.noted is None or package_version(timm.PACKAGE) == ABSENT:
+        return None
+    try:
+        make = timm.factory(architecture)
+    except SlipwayError:  # timm has no such network
+        return None
+    match, chosen = None, []
+    for reading in readings(content, max(1, len(content.tensors) // 8), None):
+        arguments = _timm_arguments(make, _shapes(reading))
+        if arguments is not None and not any(_are_same(reading, other) for other in chosen):
+            chosen.append(reading)
+            match = match or Match(architecture, arguments, "")
+            match.weights_keys.append(reading.key)
+    return match
+
+
 def body_digest(shapes: Shapes, head: str) -> str:
     """Return the digest of a network's body. `head` is the first part of the names of the tensors that are left out."""
     body = sorted(
@@ -71,7 +92,10 @@ def body_digest(shapes: Shapes, head: str) -> str:
 def empty_network(architecture: str, **arguments: object) -> torch.nn.Module:
     """Return one of torchvision's networks without values, so that even the largest ones take no memory."""
     without_initialisation = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
-    make = partial(torchvision.factory(architecture), **without_initialisation, **arguments)
+    return _made_empty(partial(torchvision.factory(architecture), **without_initialisation, **arguments))
+
+
+def _made_empty(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     try:
         with torch.device("meta"):
             return make()
@@ -107,13 +131,28 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
         arguments["image_size"] = round((shapes[_POSITIONS][1] - 1) ** 0.5) * patch
     network = empty_network(architecture, **arguments)
     auxiliary = head_names(network)
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    needed = {name: shape for name, shape in expected.items() if not name.startswith(auxiliary)}
+    needed = {name: shape for name, shape in _shapes_of(network).items() if not name.startswith(auxiliary)}
     given = {name: shape for name, shape in shapes.items() if not name.startswith(auxiliary or _AUXILIARY)}
     counters = {name for name in needed if name.rpartition(".")[2] == COUNTER}
     if {**{name: needed[name] for name in counters}, **given} == needed:
         match.arguments = {name: value for name, value in arguments.items() if value != _DEFAULTS[name]}
     return match
+
+
+def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
+    """Return the number of classes with which a network of timm has these shapes; None if there is none."""
+    published = _shapes_of(_made_empty(make))
+    if shapes.keys() != published.keys():
+        return None
+    rows = {shapes[name][:1] for name, shape in published.items() if shapes[name] != shape}
+    if len(rows) > 1 or () in rows:
+        return None
+    arguments = {"num_classes": rows.pop()[0]} if rows else {}
+    return arguments if _shapes_of(_made_empty(partial(make, **arguments))) == shapes else None
+
+
+def _shapes_of(network: torch.nn.Module) -> Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _shapes(reading: Reading) -> Shapes:

@@ -1,6 +1,7 @@
 """Networks of timm and transformers, small ones: `make examples` installs the packages, which are not in .venv."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from helpers.models.source_runs import exported
 import sample_inputs
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
+from slipway.models.checkpoint_files import content_of
+from slipway.models.recognition import recognise_timm
 
 random = np.random.default_rng(0)
 
@@ -185,3 +188,13 @@ def test_a_field_that_the_configuration_does_not_have_is_told(transformers):
     (note,) = notes("transformers:BertModel", json.loads(json.dumps(BERT | {"hiden_size": 8})), None)
     assert "BertConfig has no field hiden_size, perhaps hidden_size," in note
     assert notes("transformers:BertModel", BERT, None) == []
+
+
+def test_a_checkpoint_of_timms_training_names_its_network_for_a_first_entry(timm):
+    state = timm.create_model("test_vit", num_classes=3).state_dict()
+    average = {name: tensor + 1 for name, tensor in state.items()}
+    saved = {"args": Namespace(model="test_vit"), "state_dict": state, "state_dict_ema": average}
+    match = recognise_timm(content_of(saved))
+    assert (match.architecture, match.arguments) == ("timm:test_vit", {"num_classes": 3})
+    assert match.weights_keys == ["state_dict", "state_dict_ema"]
+    assert recognise_timm(content_of({**saved, "args": Namespace(model="test_resnet")})) is None

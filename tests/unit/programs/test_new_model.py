@@ -1,7 +1,10 @@
 """A first entry of config.yaml, from the checkpoint alone."""
 
+import io
 import json
+import uuid
 
+import fsspec
 import pytest
 import torch
 import yaml
@@ -164,6 +167,18 @@ def test_a_file_that_exists_is_never_overwritten(written, tmp_path, state):
     with pytest.raises(SlipwayError, match=r"mine\.yaml exists, and is not overwritten"):
         written(state, "--output", tmp_path / "mine.yaml")
     assert (tmp_path / "mine.yaml").read_text() == "mine"
+
+
+def test_a_checkpoint_in_storage_is_fetched_and_named_by_its_address(tmp_path, monkeypatch, capfd, state):
+    monkeypatch.chdir(tmp_path)
+    address, content = f"memory://{uuid.uuid4().hex}/best.pth", io.BytesIO()
+    torch.save(state, content)
+    fsspec.filesystem("memory").pipe_file(address, content.getvalue())
+    main(parse_arguments([address]))
+    entry = yaml.safe_load(capfd.readouterr().out)["models"]["best"]
+    assert (entry["architecture"], entry["weights"]) == ("squeezenet1_1", address)
+    with pytest.raises(SlipwayError, match="holds a password"):
+        main(parse_arguments(["s3://me:hunter2@bucket/best.pth"]))
 
 
 def test_a_name_that_is_taken_or_that_no_model_may_have_is_refused(written, tmp_path, state):

@@ -1,4 +1,4 @@
-"""A checkpoint in storage, from planning to the artifacts that were made of it."""
+"""Where weights come from: a checkpoint in storage, and a first entry for a checkpoint."""
 
 import threading
 from functools import partial
@@ -55,3 +55,11 @@ def test_a_checkpoint_in_storage_is_fetched_once_and_made_anew_when_another_is_u
     finally:
         web.stop()
     assert "the copy that was fetched at" in place.snakemake("-n", WEIGHTS).succeeded().said
+
+
+def test_a_first_entry_is_planned_as_it_is(tmp_path):
+    place = Workplace(tmp_path)
+    random_checkpoint(place.path("best.pth"), seed=1, num_classes=7)
+    place.program("new_model", "best.pth", "--output", "mine.yaml").succeeded()
+    planned = place.snakemake("-n", "deploy", "--configfile", "mine.yaml").succeeded().said
+    assert "Fetching the weights of best" in planned
