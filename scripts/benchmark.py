@@ -109,7 +109,8 @@ def main(arguments: argparse.Namespace) -> None:
     }
     write_json(arguments.output, record)
     if record["disturbed"]:
-        progress(f"  disturbed by other work, measure again on a quiet machine: {'; '.join(record['disturbed'])}")
+        more = " or with more `benchmark.budget_seconds`" if any(each["not_reached"] for each in results) else ""
+        progress(f"  disturbed, measure again on a quiet machine{more}: {'; '.join(record['disturbed'])}")
 
 
 def subjects_of(

@@ -96,10 +96,11 @@ def ratio_in_words(ratio: float, found: Mapping[str, Any] | None = None) -> str:
     """Return a ratio in words, such as "0.68 (0.65 to 0.70)", with its interval and verdict if they are known."""
     if not found:
         return f"{ratio:.2f}"
-    remarks = [f"{found['low']:.2f} to {found['high']:.2f}"]
+    is_single = found["low"] == found["high"]  # of one round, which has no interval
+    remarks = [] if is_single else [f"{found['low']:.2f} to {found['high']:.2f}"]
     remarks += ["no difference"] if is_no_difference(found) else []
     remarks += [DISTURBED] if found["verdict"] == DISTURBED else []
-    return f"{ratio:.2f} ({', '.join(remarks)})"
+    return f"{ratio:.2f} ({', '.join(remarks)})" if remarks else f"{ratio:.2f}"
 
 
 def best_quantity(latency: dict) -> str:

@@ -70,7 +70,7 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if latency_interval and latency_interval["verdict"] == DISTURBED:
-        return OPEN, f"{text}; but other work disturbed the measurement: measure again on a quiet machine"
+        return OPEN, f"{text}; but its rounds differ or are few: measure again on a quiet machine"
     if latency_interval and is_no_difference(latency_interval):
         return OPEN, text
     return YES if latency < 1 else NO, text

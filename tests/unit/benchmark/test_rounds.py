@@ -99,6 +99,7 @@ def test_a_ratio_in_words():
         "0.68 (0.65 to 1.20, no difference, disturbed)"
     )
     assert ratio_in_words(0.68) == "0.68"  # of a record without rounds
+    assert ratio_in_words(0.68, {"low": 0.68, "high": 0.68, "verdict": "disturbed"}) == "0.68 (disturbed)"
 
 
 def test_the_rounds_of_a_subject_are_merged():
