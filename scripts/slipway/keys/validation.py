@@ -16,6 +16,7 @@ from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import source_of
 from slipway.models.sources.packages import require_installed
 from slipway.onnx.data_files import data_names
+from slipway.storage.addresses import is_address
 from slipway.triton.client.hosts import is_loopback
 
 
@@ -53,6 +54,11 @@ def require_files(resolved: ResolvedConfig) -> None:
     }.items():
         folders[f"{owner}accuracy.labelled"] = settings["accuracy"].get("labelled")
         folders[f"{owner}calibration.images"] = settings["calibration"].get("images")
+    for key, path in {**files, **folders, **sources}.items():
+        if path is not None and is_address(path):
+            raise SlipwayError(
+                f"config: `{key}` is {path!r}, but only `weights` may lie in storage; download it, and name its path"
+            )
     for key, path in files.items():
         if path is not None and not Path(path).is_file():
             problem = "is a folder" if Path(path).is_dir() else "does not exist"

@@ -43,7 +43,7 @@ def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
 def test_a_checkpoint_in_storage_enters_by_its_address_and_what_the_storage_says_of_its_content():
     files, address = fsspec.filesystem("memory"), f"memory://{uuid.uuid4().hex}/best.pth"
     files.pipe_file(address, b"1")
-    models = {name: {"weights": address} for name in ("one", "two")}
+    models = {name: {"architecture": "resnet50", "weights": address} for name in ("one", "two")}
     before = job_keys(models=models)
     assert before.fetch_weights("one") == before.fetch_weights("two")
     assert before.fetch_weights("one")["address"] == address
@@ -54,7 +54,8 @@ def test_a_checkpoint_in_storage_enters_by_its_address_and_what_the_storage_says
 
 def test_a_checkpoint_by_its_file_address_is_a_local_one(tmp_path):
     (tmp_path / "my.pth").write_bytes(b"1")
-    found = job_keys(models={"a": {"weights": f"file://{tmp_path}/my.pth"}, "b": {"weights": f"{tmp_path}/my.pth"}})
+    addresses = {"a": f"file://{tmp_path}/my.pth", "b": f"{tmp_path}/my.pth"}
+    found = job_keys(models={name: {"architecture": "resnet50", "weights": each} for name, each in addresses.items()})
     assert found.fetch_weights("a") == found.fetch_weights("b")
 
 
@@ -247,6 +248,12 @@ def test_a_password_in_an_address_is_refused_and_not_shown():
     with pytest.raises(SlipwayError, match="holds a password") as caught:
         resolved(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["samples", "labels", "image"])
+def test_other_files_than_weights_are_not_in_storage_and_that_is_told(name):
+    with pytest.raises(SlipwayError, match=rf"`models\.m\.{name}` is 's3://b/x\.npz', but only `weights` may lie"):
+        resolved(models={"m": {name: "s3://b/x.npz"}})
 
 
 @pytest.mark.parametrize("name", ["weights", "samples", "labels", "wieghts"])

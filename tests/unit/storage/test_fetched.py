@@ -1,6 +1,7 @@
 """A checkpoint in storage: what planning knows of it, and the copy that jobs read."""
 
 import json
+import sys
 import threading
 import uuid
 from functools import partial
@@ -68,6 +69,18 @@ def web(tmp_path):
 
     class Handler(SimpleHTTPRequestHandler):
         dated = True
+
+        def do_HEAD(self):
+            if "private" in self.path:
+                self.send_error(403)
+            else:
+                super().do_HEAD()
+
+        def do_GET(self):
+            if "private" in self.path:
+                self.send_error(403)
+            else:
+                super().do_GET()
 
         def send_header(self, name, value):
             if self.dated or name != "Last-Modified":
@@ -197,6 +210,21 @@ def test_without_a_connection_and_without_a_copy_it_is_told(storage, monkeypatch
         storage.plan()
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense://bucket/best.pth", "no storage is known by nonsense://; set `weights` in config.yaml to a path"),
+        ("s3://bucket/best.pth", "the package for s3:// is not installed: pip install s3fs"),
+        ("simplecache::memory://bucket/best.pth", "leave it out"),
+    ],
+)
+def test_storage_that_cannot_be_used_is_told(tmp_path, address, words, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
+    with pytest.raises(SlipwayError) as caught:
+        planned(address, tmp_path)
+    assert words in str(caught.value)
+
+
 def test_a_folder_is_no_checkpoint(storage):
     with pytest.raises(SlipwayError, match="is a folder; name a file in it"):
         planned(storage.root, storage.folder)
@@ -227,6 +255,8 @@ def test_what_a_web_server_refuses_is_told_by_its_reason(web, tmp_path):
     root = web[1]
     with pytest.raises(SlipwayError, match=r"lost\.pth could not be read: it does not exist"):
         planned(f"{root}/lost.pth", tmp_path)
+    with pytest.raises(SlipwayError, match=r"private\.pth could not be read: permission denied"):
+        planned(f"{root}/private.pth", tmp_path)
     closed = root.replace(root.rpartition(":")[2], "9")
     with pytest.raises(SlipwayError, match=r"could not be read: .*that it can be reached.*no copy of it"):
         planned(f"{closed}/best.pth", tmp_path)
