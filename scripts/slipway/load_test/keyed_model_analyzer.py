@@ -78,12 +78,14 @@ class Bounded:
         """Measure the point. Returns PA_SUCCESS or PA_FAIL, as the overridden method."""
         share_s, self._longest_s = self.budget.share_s(), self._timeout
         end = time.monotonic() + share_s
+        [requests] = {config["measurement-request-count"] for config in self._configs()}
         status = self._attempt(share_s / 2, metrics, env)
         unstable = status == self.PA_FAIL and "Failed to obtain stable measurement" in self._output
         shortened = self._timed_out
         if unstable or shortened:
             left_s = end - time.monotonic()
-            options: dict[str, object] = {"stability-percentage": ANY}
+            # Model Analyzer has raised the number of requests, for a repetition that it does not make.
+            options: dict[str, object] = {"stability-percentage": ANY, "measurement-request-count": requests}
             if shortened:
                 # A window of time takes 1.2 intervals. There are three, and perf_analyzer has to start.
                 interval_ms = round(left_s * 1e3 / 5)
@@ -110,10 +112,14 @@ class Bounded:
         process.wait()  # after a kill, so that it does not disturb the next measurement
         return status
 
+    def _configs(self) -> list[Any]:
+        """Return perf_analyzer's options for each model; there is one."""
+        return [model.perf_config() for model in self._config.model_run_configs()]
+
     @contextlib.contextmanager
     def _options(self, options: dict[str, object]) -> Iterator[None]:
         """Let perf_analyzer run with other options. Model Analyzer names its measurements by the first ones."""
-        configs = [model.perf_config() for model in self._config.model_run_configs()]
+        configs = self._configs()
         before = [{name: config[name] for name in options} for config in configs]
         for config in configs:
             config.update_config(options)

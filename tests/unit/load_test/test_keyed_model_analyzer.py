@@ -11,7 +11,12 @@ UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measu
 PASSES = "".join(
     f"  Pass [{number}] throughput: {number}0.5 infer/sec. Avg latency: 9 usec\n" for number in (1, 2, 3, 4)
 )
-BY_REQUESTS = {"measurement-mode": "count_windows", "measurement-interval": None, "stability-percentage": 10}
+BY_REQUESTS = {
+    "measurement-mode": "count_windows",
+    "measurement-interval": None,
+    "measurement-request-count": 30,
+    "stability-percentage": 10,
+}
 
 
 class Options(dict):
@@ -44,6 +49,7 @@ class Runs:
             process.kill()
             return self.PA_FAIL
         self._output = process.communicate()[0]
+        self.options["measurement-request-count"] += 50 * ("obtain stable" in self._output)  # as Model Analyzer does
         return self.PA_FAIL if "Failed" in self._output else self.PA_SUCCESS
 
 
@@ -58,7 +64,9 @@ def measured(capsys, outputs, seconds=2.0):
     status = runs.run(["metric"])
     lines = capsys.readouterr().out.splitlines()
     reported = [json.loads(line.removeprefix(REPORT)) for line in lines if line.startswith(REPORT)]
-    assert runs.options == BY_REQUESTS  # by which Model Analyzer names the measurement
+    # By which Model Analyzer names the measurement; it leaves out the number of requests.
+    assert {**runs.options, "measurement-request-count": 30} == BY_REQUESTS
+    assert {options["measurement-request-count"] for options, _ in runs.calls} == {30}
     return status, (reported or [None])[0], runs, lines
 
 
