@@ -60,7 +60,7 @@ test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slu
 	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
 
 examples: $(VENV)/installed-test examples-packages ## Carry every example of docs/examples from its checkpoint to answers through Triton
-	PYTHONPATH="$$PWD/$(VENV)/examples" PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py tests/unit/models/test_packages_of_sources.py
+	PYTHONPATH="$$PWD/$(VENV)/examples" PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py tests/workflow/test_many_models.py tests/unit/models/test_packages_of_sources.py
 
 examples-packages: $(VENV)/installed-examples ## Install timm, transformers, s3fs and moto into .venv/examples, for the examples alone
 

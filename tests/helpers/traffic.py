@@ -29,8 +29,8 @@ class Traffic(_Clients):
     `answers` has a list for each client, and `lost` the requests without an answer.
     """
 
-    def __init__(self, ports, image, clients=3, model="tiny"):
-        self.model = model
+    def __init__(self, ports, image, clients=3, model="tiny", tensors=("input", "logits")):
+        self.model, self.tensors = model, tensors
         self.answers, self.lost = [[] for _ in range(clients)], []
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(ports, image, each)) for each in self.answers]
@@ -39,7 +39,8 @@ class Traffic(_Clients):
         with ModelClient(ports, self.model) as client:
             while not self._stop.wait(0.005):
                 try:
-                    answers.append(client.infer({"input": image}).outputs["logits"])
+                    given, wanted = self.tensors
+                    answers.append(client.infer({given: image}).outputs[wanted])
                 except Exception as error:
                     self.lost.append(error)
 
