@@ -26,6 +26,8 @@ _TABLE = Path(__file__).with_name("bodies.json")
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 # The table of positions of torchvision's vision transformers, whose length follows from the size of the photographs.
 _POSITIONS = "encoder.pos_embedding"
+# The layers of its blocks, as its published files have them, and as they are called today.
+_LAYERS = {".mlp.linear_1.": ".mlp.0.", ".mlp.linear_2.": ".mlp.3."}
 _DEFAULTS = {"num_classes": 1000, "image_size": 224}
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -157,7 +159,13 @@ def _shapes_of(network: torch.nn.Module) -> Shapes:
 
 def _shapes(reading: Reading) -> Shapes:
     """Return {name as the network spells it: shape} of a reading's tensors."""
-    return {as_renamed(without_wrappers(name)): tuple(tensor.shape) for name, tensor in reading.tensors.items()}
+    shapes = {}
+    for name, tensor in reading.tensors.items():
+        spelling = as_renamed(without_wrappers(name))
+        for older, today in _LAYERS.items():
+            spelling = spelling.replace(older, today)
+        shapes[spelling] = tuple(tensor.shape)
+    return shapes
 
 
 def _are_same(one: Reading, other: Reading) -> bool:

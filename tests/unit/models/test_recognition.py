@@ -31,6 +31,15 @@ def test_a_vision_transformer_has_the_size_of_its_photographs():
     assert (match.architecture, match.arguments) == ("vit_b_32", {"num_classes": 7, "image_size": 64})
 
 
+def test_a_published_vision_transformer_is_recognised_by_its_older_names():
+    state = empty_network("vit_b_32").state_dict()
+    older = {
+        name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): state[name] for name in state
+    }
+    assert older.keys() != state.keys()
+    assert [match.architecture for match in recognise(content_of(older))] == ["vit_b_32"]
+
+
 def test_a_network_for_segmentation_is_recognised():
     (match,) = recognised("fcn_resnet50", num_classes=4, aux_loss=True)
     assert (match.architecture, match.arguments) == ("fcn_resnet50", {"num_classes": 4})

@@ -1,5 +1,6 @@
 """A checkpoint in storage: what planning knows of it, and the copy that jobs read."""
 
+import errno
 import json
 import sys
 import threading
@@ -17,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from onnx import TensorProto, helper, numpy_helper
 
 from slipway.core.errors import SlipwayError
+from slipway.core.os_errors import explained
 from slipway.storage.fetched import fetched, planned
 
 
@@ -168,6 +170,27 @@ def test_a_full_disk_is_told_before_the_download(storage, downloads, monkeypatch
     with pytest.raises(SlipwayError, match=r"the disk of .*fetched has 0 MB left; free some space"):
         storage.fetch()
     assert downloads == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError(errno.ENOSPC, "No space left on device"), OSError), (ConnectionResetError("reset"), SlipwayError)],
+    ids=["full disk", "lost connection"],
+)
+def test_a_download_that_breaks_off_leaves_the_old_copy(storage, monkeypatch, error, told):
+    old = storage.fetch()
+    storage.put(b"second")
+
+    def get_file(_, path, target):
+        Path(target).write_bytes(b"sec")
+        raise error
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", get_file)
+    with pytest.raises(told) as caught:
+        storage.fetch()
+    assert old.read_bytes() == b"first"
+    assert not list(storage.folder.glob(".partial*"))
+    assert "could not be fetched: ConnectionResetError: reset" in str(caught.value) or explained(caught.value)
 
 
 def test_a_vanished_object_is_told(storage):
