@@ -16,6 +16,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--targets", nargs="+", required=True, help="its targets")
     arguments.add_argument("--engines", nargs="*", default=[], help="its engines, as MODEL/TARGET/PRECISION")
     arguments.add_argument("--variants", nargs="*", default=[], help="its ONNX files, as MODEL/VARIANT")
+    arguments.add_argument("--weights", nargs="*", default=[], help="its models' weights: paths, names or addresses")
     arguments.add_argument("--configurations", type=Path, nargs="*", default=[], help="its files")
     arguments.add_argument(
         "--remove", choices=["no", "yes", "all"], default="no", help="all: records of measurements, too"
@@ -25,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Find everything, show it, and remove it if told."""
-    named = (arguments.models, arguments.targets, arguments.engines, arguments.variants)
+    named = (arguments.models, arguments.targets, arguments.engines, arguments.variants, arguments.weights)
     own = {path.resolve() for path in arguments.configurations}
     others = list(other_configurations(Path(), own))
     with lock(RESULTS / ".server"):

@@ -1,8 +1,8 @@
 """Find what nothing refers to any more below results/ and logs/, and remove it.
 
 Only what Slipway made is found: artifacts whose job recorded their SHA-256, stored versions in a ledger, timing caches,
-and logs of its rules. What is live, what a rollback needs, what another configuration names, and what was edited since
-is kept.
+fetched weights, and logs of its rules. What is live, what a rollback needs, what another configuration names, and what
+was edited since is kept.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.core.artifacts import remove, write_json
+from slipway.core.records import read_record
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_store import ReleaseStore
@@ -20,6 +21,7 @@ from slipway.keys.file_hash_cache import FileHashCache
 from slipway.pruning.references import OtherConfiguration, References, is_measurement, live_targets
 from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
 from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
+from slipway.storage import fetched
 
 RESULTS, LOGS = Path("results"), Path("logs")
 
@@ -96,7 +98,7 @@ class Finder:
     def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
         """Say whether another configuration may refer to something of a model; `target` may be no target at all."""
         lost = model in self._references.models and self._references.is_lost(target)
-        return model in other.models and (not lost or target in other.targets)
+        return model in other.models and (not lost or other.names_target(target))
 
     def _has_versions(self, model: str) -> bool:
         """Say whether a rollback may serve a model again."""
@@ -136,10 +138,15 @@ class Finder:
                 self._found.keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
 
     def _caches(self) -> None:
-        named = self._references.targets.union(*(other.targets for other in self._others))
         for path in sorted((RESULTS / ".timing").glob("*.cache")):
-            if path.stem not in named:
+            target = path.stem
+            if target not in self._references.targets and not any(each.names_target(target) for each in self._others):
                 self._found.add("timing caches", path)
+        weights = self._references.weights.union(*(other.weights for other in self._others))
+        for record in sorted(fetched.FOLDER.glob("*/fetched.json")):
+            content = read_record(record, {"address": str})
+            if content and content["address"] not in weights:
+                self._found.add("copies of weights in storage", record.parent)
 
     def _logs(self) -> None:
         programs = {path.stem for path in SCRIPTS.glob("*.py")} | {"deploy_release"}

@@ -33,12 +33,16 @@ def what_to_prune(said: object) -> str:
 
 @dataclass(frozen=True)
 class References:
-    """What the configuration refers to. `engines` are model/target/precision, `variants` model/variant."""
+    """What the configuration refers to. `engines` are model/target/precision, `variants` model/variant.
+
+    `weights` are the models' settings of this name, of which some are addresses of storage.
+    """
 
     models: frozenset[str]
     targets: frozenset[str]
     engines: frozenset[str]
     variants: frozenset[str]
+    weights: frozenset[str]
 
     def is_lost(self, folder: str) -> bool:
         """Say whether a folder in a model's results is that of a target that nothing refers to."""
@@ -73,11 +77,16 @@ def live_targets(results: Path) -> dict[str, set[str]]:
 
 @dataclass(frozen=True)
 class OtherConfiguration:
-    """The models and targets of another configuration that may share results/."""
+    """The models, targets and weights of another configuration that may share results/. `targets`: None means any."""
 
     file: Path
     models: set[str]
-    targets: set[str]
+    targets: set[str] | None
+    weights: set[str]
+
+    def names_target(self, target: str) -> bool:
+        """Say whether it may have a target of this name."""
+        return self.targets is None or target in self.targets
 
 
 def other_configurations(folder: Path, own: set[Path]) -> Iterator[OtherConfiguration]:
@@ -92,9 +101,11 @@ def other_configurations(folder: Path, own: set[Path]) -> Iterator[OtherConfigur
         models = content.get("models") if isinstance(content, dict) else None
         if isinstance(models, dict):
             targets = content.get("targets")
-            yield OtherConfiguration(
-                path, set(map(str, models)), set(map(str, targets if isinstance(targets, dict) else ()))
-            )
+            weights = {
+                str(model["weights"]) for model in models.values() if isinstance(model, dict) and "weights" in model
+            }
+            named = set(map(str, targets)) if isinstance(targets, dict) else None
+            yield OtherConfiguration(path, set(map(str, models)), named, weights)
 
 
 def is_measurement(artifact: str) -> bool:

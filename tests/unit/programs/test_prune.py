@@ -115,6 +115,13 @@ def test_what_another_configuration_names_is_kept_and_said(results, capsys):
     assert "kept     the model old: mine.yaml names it" in said
 
 
+def test_a_configuration_that_names_no_targets_may_have_any(results, capsys):
+    Path("mine.yaml").write_text(yaml.safe_dump({"models": {"a": {}}}))
+    run("all", capsys)
+    assert paths("a/gone/a.fp32.trt", "a/a.fp16.onnx") <= files()
+    assert paths("old/weights.safetensors") & files() == set()
+
+
 def test_versions_to_which_a_rollback_goes_back_are_kept(results, capsys):
     store = ModelStore(results / ".server")
     for number in (1, 2):
@@ -144,6 +151,15 @@ def test_what_to_remove_is_said_in_one_of_three_ways():
     assert [what_to_prune(said) for said in ("yes", True, "no", False, "ALL")] == ["yes", "yes", "no", "no", "all"]
     with pytest.raises(SlipwayError, match=r"^--config prune=jes: it must be yes .*; nothing was removed$"):
         what_to_prune("jes")
+
+
+def test_copies_of_weights_to_which_no_address_leads_go(results, capsys):
+    for name in ("a", "old", "mine"):
+        write_json(results / f".fetched/{name}/fetched.json", {"address": f"s3://bucket/{name}.pth"})
+    Path("mine.yaml").write_text(yaml.safe_dump({"models": {"m": {"weights": "s3://bucket/mine.pth"}}}))
+    prune.main(prune.parse_arguments([*OPTIONS.split(), "yes", "--weights", "s3://bucket/a.pth", "default"]))
+    assert "copies of weights in storage" in capsys.readouterr().err
+    assert {path.name for path in (results / ".fetched").iterdir()} == {"a", "mine"}
 
 
 def test_timing_caches_of_targets_that_are_gone_go(results, capsys):
