@@ -1,12 +1,12 @@
 """Make the fixed batch axis of an ONNX graph dynamic, where the graph still answers each sample by itself.
 
 Exporters often write the batch of their example into a graph: into the shapes of inputs and outputs, and into the
-constants of Reshape nodes. A rewritten graph is only taken if it was tried: each sample alone must have the answer of
-the file, and in batches of several sizes the same answer beside any others.
+constants of Reshape and Resize nodes. A rewritten graph is only taken if it was tried: each sample alone must have the
+answer of the file, and in batches of several sizes the same answer beside any others.
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -23,9 +23,8 @@ _EQUAL = 1e-5
 
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
-    """Return the size that the first axis of all inputs and outputs has; None if one is dynamic or another."""
-    values = [*model.graph.input, *model.graph.output]
-    sizes = {(tensor_of(value).shape or (None,))[0] for value in values}
+    """Return the size that the first axis of all inputs has; None if one is dynamic or another."""
+    sizes = {(tensor_of(value).shape or (None,))[0] for value in model.graph.input}
     return next(iter(sizes)) if len(sizes) == 1 and all(isinstance(size, int) for size in sizes) else None
 
 
@@ -45,48 +44,67 @@ def with_batch_axis(model: onnx.ModelProto, samples: Sequence[Tensors]) -> tuple
     return (None, problem) if problem else (dynamic, "")
 
 
-def contract_of(model: onnx.ModelProto, sample: Tensors) -> Contract:
-    """Return a contract of a model with a batch axis, and with the sample's other sizes."""
-    inputs = tuple(Tensor(name, str(array.dtype), (BATCH, *array.shape[1:])) for name, array in sample.items())
-    outputs = tuple(map(tensor_of, model.graph.output))
-    return Contract(inputs, tuple(Tensor(each.name, each.dtype, (BATCH, *each.shape[1:])) for each in outputs))
+def contract_of(sample: Tensors, answer: Tensors) -> Contract:
+    """Return a contract with a batch axis and the sample's other sizes. `answer` are the outputs for the sample."""
+    inputs = (Tensor(name, str(array.dtype), (BATCH, *array.shape[1:])) for name, array in sample.items())
+    unknown = {name: (None,) * (array.ndim - 1) for name, array in answer.items()}
+    outputs = (Tensor(name, str(array.dtype), (BATCH, *unknown[name])) for name, array in answer.items())
+    return Contract(tuple(inputs), tuple(outputs))
 
 
 def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model of a batch of 1 whose inputs, outputs and Reshape nodes take any number of samples."""
-    reshaped = _reshapes_of_a_batch(model)
+    """Return a model of a batch of 1 whose inputs, outputs, Reshape and Resize nodes take any number of samples."""
+    constants = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
+    shapes = _shapes(model)
     freed = onnx.ModelProto()
     freed.CopyFrom(model)
-    del freed.graph.value_info[:]  # shapes of a batch of 1
     for value in (*freed.graph.input, *freed.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = BATCH
+        for first in value.type.tensor_type.shape.dim[:1]:
+            first.dim_param = BATCH
     for node in freed.graph.node:
-        if (shape := reshaped.get(node.output[0] if node.output else "")) is not None:
-            name = f"{node.output[0]}_shape_of_any_batch"
-            freed.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), name))
-            node.input[1] = name
+        if node.op_type == "Reshape":
+            position, values = 1, _any_batch(node, constants, shapes)
+        elif node.op_type == "Resize":
+            position, values = 2, _scales(node, constants, shapes)
+        else:
+            continue
+        if values is not None:
+            name = f"{node.output[0]}_of_any_batch"
+            freed.graph.initializer.append(numpy_helper.from_array(values, name))
+            del node.input[position + 1 :]
+            node.input[position] = name
     return freed
 
 
-def _reshapes_of_a_batch(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """Return {output of a Reshape node with a constant shape that begins with 1: the shape for any batch}.
+def _shapes(model: onnx.ModelProto) -> Mapping[str, tuple]:
+    """Return {tensor: shape} as far as shapes can be inferred. An entry of a shape is a size, a name or None."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    return {value.name: tensor_of(value).shape for value in (*graph.input, *graph.value_info, *graph.output)}
 
-    The shape begins with -1. So its other sizes must be known, from the shape itself or from the inferred shapes.
+
+def _any_batch(
+    node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
+) -> np.ndarray | None:
+    """Return the shape for any batch of a Reshape node with a constant shape that begins with 1; None of others.
+
+    It begins with -1. So its other sizes must be known, from the shape itself or from the inferred shapes.
     """
-    constants = constants_of(model.graph)
-    inferred = onnx.shape_inference.infer_shapes(model)
-    known = {value.name: tensor_of(value).shape for value in inferred.graph.value_info}
-    known |= {value.name: tensor_of(value).shape for value in inferred.graph.output}
-    found = {}
-    for node in model.graph.node:
-        if node.op_type != "Reshape" or len(node.input) < 2 or node.input[1] not in constants:
-            continue
-        if node.input[0] in constants:  # a weight
-            continue
-        shape = numpy_helper.to_array(constants[node.input[1]]).tolist()
-        if shape[:1] == [1] and (rest := _sizes(shape, known.get(node.output[0], ()))) is not None:
-            found[node.output[0]] = [-1, *rest]
-    return found
+    if len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
+        return None
+    shape = constants[node.input[1]].tolist()
+    rest = _sizes(shape, shapes.get(node.output[0], ())) if shape[:1] == [1] else None
+    return None if rest is None else np.array([-1, *rest], np.int64)
+
+
+def _scales(
+    node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
+) -> np.ndarray | None:
+    """Return the scales of a Resize node with constant sizes, of which the first is the batch; None of others."""
+    before = shapes.get(node.input[0], ())
+    if len(node.input) < 4 or node.input[3] not in constants or not all(isinstance(size, int) for size in before):
+        return None
+    sizes = constants[node.input[3]]
+    return (sizes / np.array(before)).astype(np.float32) if len(sizes) == len(before) else None
 
 
 def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
@@ -100,8 +118,10 @@ def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
 
 def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Sequence[Tensors]) -> str:
     """Return in words where the model with a dynamic batch answers otherwise than the file; "" if it does nowhere."""
-    contract = contract_of(dynamic, samples[0])
-    by_file, answer = (answering(session_of(model), contract) for model in (fixed, dynamic))
+    names = [value.name for value in fixed.graph.output]
+    original = session_of(fixed)
+    contract = contract_of(samples[0], dict(zip(names, original.run(names, samples[0]), strict=True)))
+    by_file, answer = answering(original, contract), answering(session_of(dynamic), contract)
     for sample in samples:
         own, other = by_file(sample), answer(sample)
         distance = max(apart(own[name], other[name]) for name in own)

@@ -109,8 +109,9 @@ class OnnxNetwork(GraphNetwork):
             return f"{given}; correct the samples (`preprocess.crop` in config.yaml), or export it for this size"
         given = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in inputs.items())
         return (
-            f"ONNX Runtime fails on {given} in the ONNX file ({first_sentence(error)}); correct the samples, or export "
-            "the model again for such inputs"
+            f"ONNX Runtime fails on {given} in the ONNX file ({first_sentence(error)}); correct the samples, "
+            "export the model again for such inputs, or, if its graph takes one sample at a time, state shapes without "
+            "`batch` in `inputs` of the model in config.yaml"
         )
 
 

@@ -47,6 +47,7 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     if not model.graph.input:
         raise SlipwayError("the ONNX file has no input, so its answer is always the same; export it with its inputs")
     _keep_outputs_apart(model.graph)
+    _leave_sizes_open(model.graph)
     names = served_names([*(each.name for each in model.graph.input), *(each.name for each in model.graph.output)])
     if changed := {name: served for name, served in names.items() if name != served}:
         rename(model.graph, changed)
@@ -116,6 +117,15 @@ def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
             made = f"{value.name}_out"
             graph.node.append(onnx.helper.make_node("Identity", [value.name], [made]))
             value.name = made
+
+
+def _leave_sizes_open(graph: onnx.GraphProto) -> None:
+    """Make the axes dynamic that have the size 0 or -1, as some exporters write it. Drop sizes of inner tensors."""
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for size in value.type.tensor_type.shape.dim:
+            if size.HasField("dim_value") and size.dim_value <= 0:
+                size.ClearField("dim_value")
 
 
 def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:

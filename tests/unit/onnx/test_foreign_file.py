@@ -84,6 +84,39 @@ def test_a_reshape_that_mixes_the_samples_keeps_the_batch_fixed(tmp_path, axis_o
         assert apart(answers(made, ANY[1])[0][0], together[1]) < 1e-6
 
 
+def test_a_resize_to_constant_sizes_takes_any_batch(tmp_path):
+    nodes = [helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear")]
+    sizes = weights(sizes=np.array([1, 2, 7, 9]))
+    made = model(nodes, [tensor("x", [1, 2, 3, 4])], [tensor("y", [1, 2, 7, 9])], sizes)
+    samples = [{"x": noise(1, 2, 3, 4, seed=seed)} for seed in range(2)]
+    program, _ = taken(tmp_path, made, samples)
+    assert shapes(program) == {"x": [BATCH, 2, 3, 4], "y": [BATCH, 2, 7, 9]}
+    (together,) = answers(program, {"x": np.concatenate([sample["x"] for sample in samples])})
+    assert apart(answers(made, samples[1])[0][0], together[1]) < 1e-6
+
+
+def test_sizes_that_a_file_leaves_open_are_found(tmp_path):
+    made = classifier()
+    made.graph.output[0].type.tensor_type.ClearField("shape")
+    program, notes = taken(tmp_path, made)
+    assert shapes(program)["x"] == [BATCH, 2, 4]
+    assert any("was made dynamic" in note for note in notes)
+    made = classifier(batch="N")
+    made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    assert shapes(taken(tmp_path, made)[0])["x"] == [0, 2, 4]
+    assert load(tmp_path / "program").inputs[0].shape == (None, 2, 4)
+    made.graph.input[0].type.tensor_type.ClearField("shape")
+    taken(tmp_path, made)
+    assert load(tmp_path / "program").inputs[0].shape == (None, None, None)
+
+
+def test_inputs_of_which_only_some_have_a_dynamic_batch_are_told(tmp_path):
+    nodes = [helper.make_node("Add", ["a", "b"], ["y"])]
+    made = model(nodes, [tensor("a", [1, 3]), tensor("b", ["N", 3])], [tensor("y", ["N", 3])])
+    _, notes = taken(tmp_path, made, [{"a": noise(1, 3), "b": noise(1, 3)}])
+    assert any("served without a batch axis" in note for note in notes)
+
+
 def test_a_batch_inside_of_a_constant_state_keeps_the_batch_fixed(tmp_path):
     nodes = [helper.make_node("Concat", ["x", "token"], ["y"], axis=1)]
     made = model(nodes, [tensor("x", [1, 2, 4])], [tensor("y", [1, 3, 4])], weights(token=noise(1, 1, 4)))

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import onnx
+from onnx import helper
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import explained_by
@@ -31,12 +32,15 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
     """
     model, notes = tidied(read_onnx(path))
     notes += _facts(model)
+    _give_ranks(model, samples[0])
     save(model, output)
     _try(load(output), samples)
     if batch := fixed_batch(model):
         model, words = _with_any_batch(model, batch, _named(model, samples))
         notes.append(words)
         save(model, output)
+    elif any(tensor.shape and tensor.shape[0] is not None for tensor in load(output).inputs):
+        notes.append("the first axes of its inputs are not all dynamic, so it is served without a batch axis")
     return notes
 
 
@@ -48,11 +52,22 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 def _with_any_batch(model: onnx.ModelProto, batch: int, samples: list[Tensors]) -> tuple[onnx.ModelProto, str]:
     """Return (the model, with a dynamic batch axis where that is safe, and a sentence about its batch)."""
     if batch > 1:
-        return model, f"the graph has a fixed batch of {batch}, with which it is served"
+        return model, f"the first axis of its inputs has the fixed size {batch}, with which it is served"
     dynamic, why_not = with_batch_axis(model, samples)
     if dynamic is None:
         return model, f"the graph has a fixed batch of 1, with which it is served: with a dynamic one, {why_not}"
     return dynamic, "the fixed batch of 1 was made dynamic: samples in batches have the answers of the file"
+
+
+def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
+    """Declare the number of axes, all dynamic, of the inputs for which the file says nothing, from a sample."""
+    single = next(iter(sample.values())) if len(model.graph.input) == len(sample) == 1 else None
+    for value in model.graph.input:
+        array = sample.get(value.name, single)
+        if not value.type.tensor_type.HasField("shape") and array is not None:
+            value.CopyFrom(
+                helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, [None] * array.ndim)
+            )
 
 
 def _try(network: OnnxNetwork, samples: Sequence[Tensors]) -> None:
