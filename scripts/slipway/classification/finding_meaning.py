@@ -63,15 +63,13 @@ def find_meaning(
     if count == 1 and last in _SOFTMAX:
         raise SlipwayError(
             f"the network ends in a {last} over its single output, which is the same whatever it is shown; let the "
-            f"factory of `architecture` leave it out, and say `{key}: sigmoid` in config.yaml for a yes or no"
+            f"network leave it out, and say `{key}: sigmoid` in config.yaml for a yes or no"
         )
     if stated == "tensor":
         return Meaning("tensor", because=STATED)
     if no_scores := _why_no_scores(last, values):
         problem, remedy = no_scores
-        raise SlipwayError(
-            f"{problem}; let the factory of `architecture` {remedy}, or say `{key}: tensor` in config.yaml"
-        )
+        raise SlipwayError(f"{problem}; let the network {remedy}, or say `{key}: tensor` in config.yaml")
     proven = _proven_meaning(last, values)
     if stated:
         _require_no_contradiction(stated, proven, values, key)

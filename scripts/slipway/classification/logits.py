@@ -22,13 +22,13 @@ def logits_of(model: torch.nn.Module, pictures: np.ndarray, normalisation: Norma
     if others or logits.ndim != 2:
         shapes = " and ".join(f"a tensor of shape {values.shape}" for values in outputs.values())
         raise SlipwayError(
-            f"the model answers with {shapes}, not with one tensor of logits (N, classes); let `architecture` name a "
-            "factory that wraps it in a module which returns them alone"
+            f"the model answers with {shapes}, not with one tensor of logits (N, classes); let the network "
+            "return them alone, or name `samples` in config.yaml and choose one of its `outputs`"
         )
     if logits.dtype != np.float32:
         raise SlipwayError(
             f"the model answers in {logits.dtype}, which are whole numbers or truth values, such as the class that it "
-            "chose, not scores; let `architecture` name a factory whose network returns its floating-point logits"
+            "chose, not scores; let the network return its floating-point logits"
         )
     if len(logits) != len(pictures):
         raise SlipwayError(rows_differ("logits", len(pictures), logits.shape))
