@@ -4,7 +4,7 @@ from pathlib import Path
 
 import snakemake
 
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from slipway.snakemake_hooks.start_checks import require_supported_version
 

@@ -13,3 +13,7 @@ onsuccess:
 
 onerror:
     hooks.end_run()
+
+
+# Of a module, Snakemake calls none of these.
+hooks.join_handlers(config)

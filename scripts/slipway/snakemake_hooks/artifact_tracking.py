@@ -4,13 +4,13 @@ import atexit
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from slipway.core.os_errors import without_number
+from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import surviving_jobs
 from slipway.snakemake_hooks.attempts import Attempts
@@ -105,7 +105,7 @@ class ArtifactTracking:
         return edited
 
     def _jobs_of_killed_run(self) -> list:
-        return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
+        return surviving_jobs.programs_of(self._lock.killed_run, SCRIPTS)
 
     def _recover(self) -> dict[str, tuple[str, str]]:
         """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does."""

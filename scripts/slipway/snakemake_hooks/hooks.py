@@ -27,7 +27,7 @@ from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_o
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
-from slipway.snakemake_hooks.start_checks import require_folders, require_records
+from slipway.snakemake_hooks.start_checks import require_folders, require_plain_module, require_records
 
 CONFIG = "config.yaml"
 
@@ -45,6 +45,8 @@ class Hooks:
         self._failed: FailedJobs | None = None
         self.plans = workflow.is_main_process
         self.builds = not builds_nothing(sys.argv)
+        # Whether another workflow has taken this one as a module.
+        self._is_module = not workflow.modifier.is_main_snakefile()
         # The hashes of files when they were last read. This cache only saves time.
         self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.
@@ -59,6 +61,8 @@ class Hooks:
         if not self.plans:
             return
         logger.addFilter(reduce_refusal)
+        if self._is_module:
+            require_plain_module(self._workflow.modifier)
         require_records(self._workflow)
         with refused_by_snakemake():
             require_folders("results", "logs", str(SNAKEMAKE))
@@ -121,7 +125,8 @@ class Hooks:
     def require_targets(self) -> None:
         """Raise WorkflowError with the nearest rules if a target of the command is neither a rule nor a path."""
         names = {rule.name: not rule.has_wildcards() for rule in self._workflow.rules}
-        for target in targets_of(sys.argv) if self.plans else []:
+        # The rules of a workflow that takes this one as a module may still follow.
+        for target in targets_of(sys.argv) if self.plans and not self._is_module else []:
             if "/" in target or target in names or Path(target).exists():
                 continue
             nearest = difflib.get_close_matches(target, [name for name, is_target in names.items() if is_target])
@@ -134,7 +139,7 @@ class Hooks:
         The log is logs/<model>/<target>/<rule>.<other wildcards>.log, with the wildcards that the rule has. The
         environment is for --sdm conda.
         """
-        for rule in self._workflow.rules:
+        for rule in filter(_is_own, self._workflow.rules):
             if rule.shellcmd and rule.conda_env is None:
                 rule.conda_env = conda
             if rule.shellcmd and not rule.log:
@@ -191,6 +196,15 @@ class Hooks:
                 cluster_resources.require_declared(config)
         self._tracking.begin()
 
+    def join_handlers(self, config: dict) -> None:
+        """Begin and end the runs of a workflow that has taken this one as a module, beside its own handlers."""
+        if not self._is_module:
+            return
+        ours = {"_onstart": lambda: self.begin_run(config), "_onsuccess": self.end_run, "_onerror": self.end_run}
+        for name, act in ours.items():
+            theirs = getattr(self._workflow, name)
+            setattr(self._workflow, name, lambda log, act=act, theirs=theirs: (act(), theirs(log)))
+
     def end_run(self) -> None:
         """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
 
@@ -198,6 +212,11 @@ class Hooks:
         """
         self._tracking.settle()
         self._failed.run_ended = True
+
+
+def _is_own(rule: Any) -> bool:
+    """Return whether a rule is Slipway's, and not one of a workflow that has taken it as a module."""
+    return Path(str(rule.snakefile)).resolve().is_relative_to(code_hash.SCRIPTS.resolve().parent)
 
 
 def in_report(path: str, category: str) -> Any:

@@ -24,6 +24,16 @@ def require_supported_version(version: str) -> None:
         )
 
 
+def require_plain_module(modifier: Any) -> None:
+    """Raise WorkflowError if a workflow takes this one as a module with other names of rules, or other paths."""
+    if (modifier.modify_rulename("evidence"), modifier.modify_path("results/x")) != ("evidence", "results/x"):
+        raise WorkflowError(
+            "Slipway's programs, records and servers look for results/ and for its rules by their names; leave "
+            "`prefix` and `replace_prefix` out of the module, and take its rules with `use rule * from ...` alone. "
+            "Nothing was changed"
+        )
+
+
 def require_records(workflow: Any) -> None:
     """Raise WorkflowError if this run would store no records in .snakemake/metadata. Later runs would miss changes."""
     backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 knows files alone

@@ -24,12 +24,17 @@ HOOKS = REPOSITORY / "scripts" / "slipway" / "snakemake_hooks"
 # Attributes by the object that has them.
 ATTRIBUTES = {
     "workflow": [
-        "basedir",
+        "_onerror",
+        "_onstart",
+        "_onsuccess",
         "dag",
         "deployment_settings.deployment_method",
         "execution_settings.keep_metadata",
         "is_main_process",
         "local_exec",
+        "modifier.is_main_snakefile",
+        "modifier.modify_path",
+        "modifier.modify_rulename",
         "modifier.path_modifier",
         "non_local_exec",
         "output_settings.dryrun",
@@ -222,7 +227,7 @@ def test_every_attribute_that_is_used_is_in_this_contract():
 
 
 def test_nothing_else_uses_the_inside_of_snakemake():
-    inside = re.compile(r"^\s*(?:from|import) snakemake|\.snakemake\b|\bworkflow\.(?!basedir)[a-z]", re.MULTILINE)
+    inside = re.compile(r"^\s*(?:from|import) snakemake|\.snakemake\b|\bworkflow\.[a-z]", re.MULTILINE)
     files = [*REPOSITORY.glob("rules/*.smk"), REPOSITORY / "Snakefile", *REPOSITORY.glob("scripts/**/*.py")]
     users = {
         path.relative_to(REPOSITORY).as_posix()
