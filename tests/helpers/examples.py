@@ -57,6 +57,13 @@ class Reference:
         import torch
 
         self.model = configuration(name)["models"][name]
+        if name == "exported_program":
+            network = torch.export.load(folder / self.model["weights"]).module()
+            self.network = lambda history, temperature: network(history, temperature=temperature)
+            return
+        if name == "torchscript":
+            self.network = torch.jit.load(folder / self.model["weights"])
+            return
         if "architecture" not in self.model:
             probabilities = named("docs.examples.onnx_file.train:trained")().predict_proba
             self.network = lambda pixels: {"probabilities": torch.from_numpy(probabilities(pixels.numpy()))}

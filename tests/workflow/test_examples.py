@@ -30,6 +30,7 @@ DEPLOYMENTS = [
         ("detection",),
         ("timm", "transformers_image", "transformers_text"),
         ("onnx_file",),
+        ("exported_program", "torchscript"),
     )
 ]
 BATCH = 4
@@ -69,9 +70,18 @@ TENSORS |= {
         "attention_mask int64 (batch, sequence)",
         "logits float32 (batch, 4)",
     ],
+    "exported_program": [
+        "history float32 (batch, hours)",
+        "temperature float32 (batch, 6)",
+        "load float32 (batch, 6)",
+        "peak float32 (batch, 1)",
+    ],
+    "torchscript": ["motion float32 (batch, time, 3)", "gesture float32 (batch, 3)"],
     "onnx_file": ["pixels float32 (batch, 64)", "probabilities float32 (batch, 10)"],
 }
-WITH_SCORES = dict.fromkeys(("text", "grayscale", "timm", "transformers_image", "transformers_text"), "logits")
+WITH_SCORES = dict.fromkeys(
+    ("text", "grayscale", "timm", "transformers_image", "transformers_text", "torchscript"), "logits"
+)
 WITH_SCORES["onnx_file"] = "probabilities"
 # Words of the classification task.
 OF_CLASSES = re.compile(r"\b(class(es)?|classification|photograph|top-1|crop|logits?)\b", re.IGNORECASE)
@@ -168,6 +178,7 @@ CLASSES = {
     "transformers_text": "delivery|payment|defect|account",
     "transformers_image": "reddish|greenish|bluish",
     "timm": "reddish|greenish|bluish",
+    "torchscript": "circle|wave|tap",
 }
 
 

@@ -77,7 +77,8 @@ class ExportedNetwork(FileNetwork):
         kinds = [
             f"{tensor.name} is {tensor.dtype} with {len(tensor.shape)} axes, not {array.dtype} with {array.ndim}"
             for tensor, array in ((tensor, arrays[tensor.name]) for tensor in self.inputs)
-            if (str(array.dtype), array.ndim) != (tensor.dtype, len(tensor.shape))
+            # Pixels reach the program as float32.
+            if (str(array.dtype).replace("uint8", tensor.dtype), array.ndim) != (tensor.dtype, len(tensor.shape))
         ]
         if kinds:
             return f"the exported program does not take these inputs: {listed(kinds, 3)}; correct the samples"
