@@ -25,7 +25,8 @@ from slipway.storage.fetched import fetched, planned
 FILL_IN = "FILL IN"
 _SAMPLES = (
     '"your_package.data:samples"',
-    f'{FILL_IN}: real inputs: "package.module:function" that yields {{input: array}}, a .npz, or a folder of them',
+    f'{FILL_IN}: real inputs: "package.module:function" that yields {{input: array}}, a .npz, or a folder of them, or '
+    "nothing if the network takes photographs and gives one score a class",
 )
 # Names of tensors by which networks of other packages are known: (pattern, `architecture`, whose they are).
 _ELSEWHERE = (
@@ -194,11 +195,15 @@ def _add_weights_key(entry: Entry, keys: list[str]) -> None:
     """Add the place of the weights in the file, if there are several sets."""
     if len(keys) < 2:
         return
-    words = ", ".join("the top of the file (.)" if key == TOP else key for key in keys)
+    words = ", ".join(map(_place, keys))
     entry.findings.append(f"found: {len(keys)} different sets of weights that fit: {words}")
     entry.add(
         "weights_key", json.dumps(keys[0]), f"{FILL_IN}: one of {words}; an average such as an EMA is often served"
     )
+
+
+def _place(key: str) -> str:
+    return f"the top of the file ({TOP})" if key == TOP else key
 
 
 def _describe_by_configuration(entry: Entry, checkpoint: Path) -> bool:
@@ -229,8 +234,8 @@ def _describe_unknown(entry: Entry, content: Content, near: list[Match]) -> None
     architecture, comment = '"your_package.networks:factory"', "a function of yours that makes the network"
     for match in near:
         entry.findings.append(
-            f"found: all of torchvision's {match.architecture} but for its head, `{match.head}`; the factory makes "
-            "that network and puts your head in its place"
+            f"found: at {_place(match.weights_keys[0])}, all of torchvision's {match.architecture} but for its head, "
+            f"`{match.head}`; the factory makes that network and puts your head in its place"
         )
     hints = [
         (name, whose) for pattern, name, whose in _ELSEWHERE if any(re.search(pattern, one) for one in content.tensors)

@@ -95,7 +95,7 @@ def test_another_head_on_a_known_network_is_told(written, state):
     body = {name: tensor for name, tensor in state.items() if not name.startswith("classifier")}
     entry, _, said = written(body | {"classifier.2.weight": torch.ones(7, 512), "classifier.2.bias": torch.ones(7)})
     assert entry["architecture"] == "your_package.networks:factory"
-    assert "all of torchvision's squeezenet1_1 but for its head, `classifier`" in said
+    assert "at the top of the file (.), all of torchvision's squeezenet1_1 but for its head, `classifier`" in said
 
 
 def test_an_unknown_network_is_not_guessed(written):
