@@ -9,7 +9,6 @@ from onnx import AttributeProto, TensorProto
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.user_code import first_sentence
-from slipway.onnx.data_files import LOCATION, require_beside
 from slipway.onnx.external_data import ONNX_LIMIT
 from slipway.onnx.onnx_structure import constants_of
 
@@ -103,10 +102,23 @@ def parsed(path: Path) -> onnx.ModelProto:
     return model
 
 
+def require_beside(path: Path, name: str) -> None:
+    """Raise SlipwayError unless a file of weights is in the model's own folder."""
+    folder = path.parent.resolve()
+    file = folder / name
+    if Path(name).is_absolute() or not file.resolve().is_relative_to(folder):
+        raise SlipwayError(
+            f"{path} has weights in {name}, outside of its own folder; save it again with all files in one folder "
+            "(onnx.save(model, path, save_as_external_data=True, location='weights.bin'))"
+        )
+    if not file.is_file():
+        raise SlipwayError(f"{path} has weights in {name}, which is not beside it; copy this file there, too")
+
+
 def names_of_data(model: onnx.ModelProto) -> list[str]:
     """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
     stored = (tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL)
-    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == LOCATION)
+    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == "location")
     return list(dict.fromkeys(entry.value for entry in entries))
 
 
