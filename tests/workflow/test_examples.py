@@ -28,7 +28,8 @@ DEPLOYMENTS = [
         ("audio", "grayscale", "non_square"),
         ("segmentation",),
         ("detection",),
-        ("timm", "transformers_image", "transformers_text"),
+        ("timm",),
+        ("transformers_image", "transformers_text"),
         ("onnx_file",),
         ("exported_program", "torchscript"),
     )
