@@ -13,6 +13,7 @@ NAMES = re.compile(r"""(["'`])[\w.\-<>{}/]*\1|--[\w-]+|\b\w+(?:\.\w+)+|\b\w+=(?=
 MEANINGS = f"{PACKAGE}outputs/meaning.py"  # class scores are one of the meanings that an output may have
 KEYS = f"{PACKAGE}keys/"  # config.yaml has the settings of the task: photographs, preprocessing, labels
 TOOLS = "scripts/tools/measure_"  # they measure examples, which are classifiers
+ENTRIES = ("scripts/new_model.py", f"{PACKAGE}models/recognition.py")  # they write such settings for a checkpoint
 # Where an image is one of containers.
 CONTAINERS = (
     *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "triton/server/", "snakemake_hooks/")),
@@ -29,10 +30,10 @@ LABELS = (
 )
 # Words of the task, and the files in which they may stand.
 WORDS = {
-    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS),
+    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS, *ENTRIES),
     r"images?": (*CONTAINERS, KEYS, TOOLS, "scripts/render_load_test.py"),  # an Image of reportlab
-    r"labels?|labelled": (*LABELS, MEANINGS, KEYS, TOOLS),
-    r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS),
+    r"labels?|labelled": (*LABELS, MEANINGS, KEYS, TOOLS, *ENTRIES),
+    r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS, *ENTRIES),
 }
 SUFFIXES = (".py", ".smk", ".j2", "")
 
