@@ -173,3 +173,14 @@ def test_an_operator_that_the_older_exporter_lacks_is_told_with_the_way_out(serv
     assert "which only PyTorch's older exporter takes" in str(caught.value)
     assert "save the network that it was made from as an exported program" in str(caught.value)
     assert "special_i0e" in why_not_exported(RuntimeError(str(caught.value)), network, 20)
+
+
+def test_an_exported_program_moves_to_another_device_with_all_that_it_makes(served):
+    class Making(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            places = torch.arange(x.shape[1], dtype=torch.float32, device=x.device)
+            return (x * places + torch.tensor([1.0, 2.0, 3.0, 4.0], device=x.device)).to(torch.float64).float()
+
+    network, _ = served(as_exported, Making())
+    moved = network.network.to("meta")
+    assert moved(TWO.to("meta")).device.type == "meta"

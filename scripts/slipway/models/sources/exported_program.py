@@ -108,6 +108,9 @@ class ExportedNetwork(FileNetwork):
         super()._apply(fn, recurse)
         device = fn(torch.empty(0)).device
         for graph in _graphs(self.program):
+            for name, value in list(vars(graph).items()):
+                if isinstance(value, torch.Tensor):  # a constant of the code, which is no buffer
+                    setattr(graph, name, fn(value))
             for node in graph.graph.nodes:
                 if node.kwargs.get("device") is not None:
                     node.update_kwarg("device", device)
