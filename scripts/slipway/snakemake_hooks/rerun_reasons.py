@@ -20,6 +20,7 @@ _NAMES = {
     "default_release": "newest known Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
+    "data_digest": "weights beside the ONNX file",
     "fingerprint": "weights in storage",
     "address": "address of the weights",
     "meaning": "what the outputs mean",
