@@ -274,3 +274,24 @@ def test_an_absent_record_is_named_and_the_old_page_stays(tmp_path):
     with pytest.raises(SlipwayError, match=r"selection\.json does not exist; run the step that makes it"):
         written(folder)
     assert output.read_bytes() == before
+
+
+def test_an_onnx_file_alone_is_beside_onnx_runtime_and_has_no_profile(tmp_path):
+    folder = reported.write_records(tmp_path)
+    (folder / "profile" / "profile.json").unlink()
+    program = {"architecture": None, "origin": "program", "program": "onnx_file"}
+    write_json(folder / "weights.json", read_json(folder / "weights.json") | program)
+    write_json(folder / "contract.json", read_json(folder / "contract.json") | {"baseline": "ONNX Runtime"})
+    for path in folder.glob("*/*.benchmark.json"):  # without PyTorch, whose figures are now ONNX Runtime's
+        text = (
+            path.read_text(encoding="utf-8").replace('"onnxruntime"', '"another"').replace('"pytorch"', '"onnxruntime"')
+        )
+        path.write_text(text.replace("over_pytorch", "over_onnxruntime"), encoding="utf-8")
+        record = read_json(path)
+        write_json(path, record | {"environment": record["environment"] | {"onnxruntime": "1.24.4"}})
+    text = Page(written(folder).read_text(encoding="utf-8")).text
+    assert "There is no profile: the model is an ONNX file alone" in text
+    assert "ONNX Runtime's answer to" in text
+    assert "of ONNX Runtime's latency" in text
+    assert "Measured with ONNX Runtime 1.24.4" in text
+    assert [word for word in text.split() if word.startswith("PyTorch")] == ["PyTorch's"]  # its profiler
