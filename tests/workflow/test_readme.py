@@ -46,6 +46,11 @@ def test_a_deploy_after_it_has_nothing_to_do(outputs):
     assert "Nothing to be done" in outputs["snakemake --cores 1 evidence"]
 
 
+def test_manifests_need_no_setting(outputs, clone):
+    assert "is the newest release known here" in outputs["snakemake --cores 1 manifests"]
+    assert clone.path("results/resnet50/deploy/kubernetes.yaml").stat().st_size > 0
+
+
 def test_status_and_undeploy_do_what_they_say(outputs):
     assert "resnet50_trt: answers; live on local since" in outputs["snakemake --cores 1 status"]
     assert "removed tritonserver" in outputs["snakemake --cores 1 undeploy"]
