@@ -49,6 +49,8 @@ CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 # Those that are slow to initialise, unless they are told not to; Inception v3 was trained with larger pictures.
 ALL = {name: (QUICK if name in ("googlenet", "inception_v3") else {}, 224) for name in CLASSIFIERS}
 ALL["inception_v3"] = (QUICK, 299)
+# Those of more than 2 GB get small pictures, which cost a fiftieth of the time: it is their weights that matter.
+ALL |= {"vit_h_14": ({"image_size": 28}, 28), "regnet_y_128gf": ({}, 32)}
 # With the statistics of some pictures these deep networks, untrained, make a rounding error a hundredth of the answer.
 WITHOUT_STATISTICS = tuple(name for name in CLASSIFIERS if name.startswith(("efficientnet", "regnet_y")))
 CHOSEN = SMALL | (ALL if os.environ.get("SLIPWAY_ALL_FAMILIES") else {})
