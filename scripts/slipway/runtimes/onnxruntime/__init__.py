@@ -10,21 +10,25 @@ _COMPUTE = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "
 # The names of ONNX Runtime's element types that are not NumPy's.
 _NUMPY = {"float": "float32", "double": "float64"}
 _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
+# From this size of an ONNX file (bytes) its weights get a file of their own: the optimised graph may be larger, and may
+# exceed the 2 GB of one ONNX file.
+_LARGE = 3 << 29
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 
-    Large weights, which are in the data file of the ONNX file, come into `<path>.data`, which is else empty. An int8
+    Large weights, such as those of an ONNX file with a data file, come into `<path>.data`, which is else empty. An int8
     file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
     ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
-    given, data = Path(f"{onnx}.data"), Path(f"{path}.data")
+    inside, outside = (file.stat().st_size if file.is_file() else 0 for file in (Path(onnx), Path(f"{onnx}.data")))
+    data = Path(f"{path}.data")
     data.touch()
-    is_large = given.is_file() and given.stat().st_size > 0
-    _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path), data=data.name if is_large else "")
+    name = data.name if outside or inside > _LARGE else ""
+    _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path), data=name)
     return {}
 
 
