@@ -56,7 +56,8 @@ class Entry:
 
     def text(self, name: str) -> str:
         """Return the entry as a configuration that stands alone."""
-        written = [f"# A first entry for {self.weights}, written by scripts/new_model.py.", "models:", f"  {name}:"]
+        named = json.dumps(self.weights)[1:-1]  # on one line, whatever a file's name has
+        written = [f"# A first entry for {named}, written by scripts/new_model.py.", "models:", f"  {name}:"]
         for key, value, comment in self.lines:
             written += [f"    # {line}" for line in _wrapped(comment)]
             written.append(f"    {key}: {value}")

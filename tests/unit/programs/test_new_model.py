@@ -145,6 +145,11 @@ def test_a_program_needs_no_architecture(written, file):
     assert file != "best.onnx" or "the input x, float (1, 2)" in said
 
 
+def test_a_name_with_a_line_end_is_refused_and_adds_no_line(written, state):
+    with pytest.raises(SlipwayError, match="must hold no line end"):
+        written(state, "--name", "best", file="a\nmodels: {}\n.pth")
+
+
 REFUSED = {
     "an empty dictionary": ({}, "best.pth", "holds no state dict, but nothing by name"),
     "a file of text": (None, "best.pth", "is truncated or no PyTorch file"),
