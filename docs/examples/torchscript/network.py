@@ -16,7 +16,7 @@ class Gestures(nn.Module):
         """Return the scores (N, gestures) of readings (N, time, 3)."""
         if motion.shape[1] > self.long:
             motion = motion[:, ::2]
-        state = torch.zeros(motion.shape[0], self.width)
+        state = motion.new_zeros(motion.shape[0], self.width)
         for moment in range(motion.shape[1]):
             state = torch.tanh(self.step(torch.cat([motion[:, moment], state], dim=1)))
         return self.head(state)
