@@ -79,7 +79,6 @@ def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_pa
             "adaptive_avg_pool2d",
             r"operator aten.adaptive_avg_pool2d .* \(output size that are not factor",
         ),
-        ("Scripted", "self.head(self.features", "holds a module that torch.jit made"),
         ("ReadsSizeAsText", "int(str(", "though it runs in PyTorch"),
     ],
 )
@@ -117,6 +116,13 @@ def require_one_plain_sentence(said):
     assert "\n" not in said
     assert "\x1b" not in said
     assert len(said) < 600
+
+
+@pytest.mark.parametrize("opset", [NEW, OLD])
+def test_a_network_with_a_scripted_part_is_exported(opset, tmp_path):
+    torch.manual_seed(0)
+    network = unexportable.Scripted().eval()
+    assert "batch 5" in export_and_compare(*served(network, SIDE), opset, tmp_path / "network.onnx")
 
 
 @pytest.mark.parametrize("opset", [NEW, OLD])
