@@ -47,6 +47,7 @@ include: "rules/repository.smk"
 include: "rules/manifests.smk"
 include: "rules/deploy.smk"
 include: "rules/one_model.smk"
+include: "rules/prune.smk"
 
 
 # Each target's runtime has the rule that builds its engines.

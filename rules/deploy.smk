@@ -48,12 +48,7 @@ rule deploy_release:
         goldens=of_release(rules.reference_outputs.output.golden),
         signatures=made_signatures(["{model}"], SERVED),
     output:
-        update(
-            [
-                in_report(receipt, "Deployment")
-                for receipt in of_release(f"results/{{model}}/deploy/{PLATFORM.receipt}")
-            ]
-        ),
+        update(in_report(f"results/{{model}}/deploy/{PLATFORM.receipt}", "Deployment")),
     log:
         f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
     # More than any machine has, so that one job at a time changes the server here.
@@ -108,24 +103,6 @@ rule status:
         "What is live"
     shell:
         "python {input.program:q} --results {params.results:q} {params.tensorrt_python} --log {log:q}"
-
-
-rule prune:
-    input:
-        program=program("prune"),
-    params:
-        models=resolved.models,
-        targets=resolved.targets,
-        engines=[f"{model}/{target}/{name}" for model in resolved.models for target, name in resolved.engines(model)],
-        variants=[f"{model}/{name}" for model in resolved.models for name in resolved.preflight_variants(model)],
-        weights=[str(settings["weights"]) for settings in config["models"].values()],
-        configurations=list(map(str, hooks.configfiles())),
-        action=PRUNE,
-    message:
-        "What no configuration refers to any more"
-    shell:
-        "python {input.program:q} --models {params.models:q} --targets {params.targets:q} --engines {params.engines:q} "
-        "--variants {params.variants:q} --weights {params.weights:q} --configurations {params.configurations:q} --remove {params.action:q} --log {log:q}"
 
 
 rule rollback:
