@@ -9,7 +9,7 @@ import torch
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, listed
-from slipway.networks.graph_network import GraphNetwork
+from slipway.networks.graph_network import SERVABLE, GraphNetwork
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -87,9 +87,9 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
 
 
 def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
-    """Return how a graph takes inputs: a single one of any name by position, else all of them by their names."""
+    """Return how a graph takes inputs: a single one of any servable name by position, else all by their names."""
     own = [tensor.name for tensor in network.inputs]
-    if len(own) == len(names) == 1:
+    if len(own) == len(names) == 1 and SERVABLE.fullmatch(names[0]):
         return Call(positional=tuple(names))
     if set(own) != set(names):
         raise NotTaken(

@@ -1,5 +1,6 @@
 """A network that is a graph in a file alone. Its tensors and operations are read in the graph, for it has no code."""
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -7,6 +8,8 @@ import torch
 from slipway.contract.contract import Tensor, Tensors
 
 PYTORCH = "PyTorch"
+# The names that config.yaml, perf_analyzer and clients take for tensors.
+SERVABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def runtime_of(network: torch.nn.Module) -> str:

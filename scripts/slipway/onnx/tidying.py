@@ -7,12 +7,11 @@ import onnx
 from onnx import inliner
 
 from slipway.core.errors import SlipwayError, listed
+from slipway.networks.graph_network import SERVABLE
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.foreign_file import graphs_in, nodes_of
 from slipway.onnx.onnx_files import opset_of
 
-# The names that config.yaml, perf_analyzer and clients take for tensors.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
 # The end of TensorFlow's names of tensors.
 _FIRST_OUTPUT = re.compile(r":0$")
@@ -66,7 +65,7 @@ def ir_version_of(opset: int) -> int:
 def served_names(names: Iterable[str]) -> dict[str, str]:
     """Return {name of a tensor in a file: its served name}. Served names are unique, and most stay as they are."""
     names = list(dict.fromkeys(names))
-    served = {name: name for name in names if _NAME.fullmatch(name)}
+    served = {name: name for name in names if SERVABLE.fullmatch(name)}
     taken = set(served.values())
     for name in names:
         if name not in served:
@@ -100,7 +99,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:
 def _servable(name: str) -> str:
     """Return a name with the characters that a served name may have."""
     words = _OTHER.sub("_", _FIRST_OUTPUT.sub("", name)).strip("_")
-    return words if _NAME.fullmatch(words) else f"tensor_{words}".rstrip("_")
+    return words if SERVABLE.fullmatch(words) else f"tensor_{words}".rstrip("_")
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -143,6 +143,11 @@ def test_names_that_no_configuration_takes_are_mapped_and_told(tmp_path, name, s
     assert answers(program, {served: ANY[0]["x"]})[0].shape == (1, 3)
 
 
+def test_samples_take_the_served_name(tmp_path):
+    with pytest.raises(SlipwayError, match="the samples have in:0, but the ONNX file takes in; name the arrays"):
+        taken(tmp_path, classifier(given="in:0"), [{"in:0": ANY[0]["x"]}])
+
+
 def test_names_that_become_equal_stay_apart(tmp_path):
     nodes = [helper.make_node("Add", ["a:0", "a/0"], ["a_0"]), helper.make_node("Relu", ["a_0"], ["a 0"])]
     made = model(nodes, [tensor("a:0", ["N", 2]), tensor("a/0", ["N", 2])], [tensor("a 0", ["N", 2])])
