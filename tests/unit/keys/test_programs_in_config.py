@@ -9,6 +9,8 @@ from helpers.artifacts.configured import job_keys, resolved
 from helpers.onnx_graphs import classifier
 
 from slipway.core.errors import SlipwayError
+from slipway.keys.config import complete
+from slipway.keys.resolved_config import ResolvedConfig
 
 # {file: the entries that PyTorch writes, below a folder that is named after the file}
 ENTRIES = {
@@ -75,6 +77,15 @@ def test_an_onnx_file_is_keyed_with_the_weights_beside_it():
     Path("weights.bin").write_bytes(b"others!")
     assert before != key()
     assert "data_digest" not in job_keys(models={"m": {"weights": "model.onnx"}}).take_program("m")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("best.pt2", "exported_program"), ("best.pt", "torchscript"), ("best.onnx", "onnx_file"), ("w.safetensors", None)],
+)
+def test_a_program_in_storage_is_told_by_its_name_for_planning_downloads_nothing(name, kind):
+    found = ResolvedConfig(complete({"models": {"m": {"weights": f"s3://models/{name}"}}, "targets": {"cpu": {}}}))
+    assert (found.is_program("m"), found.program_kind("m")) == (True, kind)
 
 
 REFUSED = {
