@@ -1,5 +1,24 @@
-# How fast an engine is, and what is chosen: needs its build record; makes benchmark.json, analysis/ and selection.json.
-# Then everything that was measured, on one page: results/<model>/report.html.
+# How fast a model and its engines are, and what is chosen: makes profile/, benchmark.json, analysis/ and selection.json. Then
+# everything that was measured, on one page: results/<model>/report.html.
+
+
+rule profile_model:
+    input:
+        **NETWORK,
+        **ANY_SAMPLES,
+        program=program("profile_model"),
+    output:
+        trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
+        record=update("results/{model}/profile/profile.json"),
+    threads: WHOLE_MACHINE
+    params:
+        settings=lambda wildcards: keys.profile_model(wildcards.model),
+    message:
+        "Profiling {wildcards.model} in PyTorch"
+    shell:
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
+        "{input.interface:q} --samples {input.samples:q} {params.settings} --trace {output.trace:q} --record "
+        "{output.record:q} --log {log:q}"
 
 
 rule benchmark:

@@ -1,5 +1,5 @@
 # From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/samples.*, weights.*,
-# contract.json, golden.*, profile/ and ONNX.
+# contract.json, golden.* and ONNX.
 
 
 rule sample_inputs:
@@ -116,25 +116,6 @@ rule reference_outputs:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} --samples {input.samples:q} --samples-record "
         "{input.samples_record:q} {params.settings} --output {output.golden:q} --record {output.record:q} --log {log:q}"
-
-
-rule profile_model:
-    input:
-        **NETWORK,
-        **ANY_SAMPLES,
-        program=program("profile_model"),
-    output:
-        trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
-        record=update("results/{model}/profile/profile.json"),
-    threads: WHOLE_MACHINE
-    params:
-        settings=lambda wildcards: keys.profile_model(wildcards.model),
-    message:
-        "Profiling {wildcards.model} in PyTorch"
-    shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
-        "{input.interface:q} --samples {input.samples:q} {params.settings} --trace {output.trace:q} --record "
-        "{output.record:q} --log {log:q}"
 
 
 rule export_onnx:
