@@ -82,6 +82,7 @@ VALUES = {
     "load_test_sha256": "01" * 32,
     "image": "nvcr.io/nvidia/tritonserver:26.08-py3",
     "triton_release": "26.08",
+    "is_rehearsal": False,
     "warnings": [],
     "replicas": 1,
     "max_replicas": 1,
