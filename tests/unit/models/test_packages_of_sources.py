@@ -172,7 +172,10 @@ def test_networks_of_pictures_are_exported(transformers, tmp_path, name, opset):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("BertForSequenceClasification", "no class BertForSequenceClasification; .* BertForSequenceClassification"),
+        (
+            "BertForSequenceClasification",
+            "no class BertForSequenceClasification; .*transformers:BertForSequenceClassification or",
+        ),
         ("AutoModelForSequenceClassification", "name the class itself"),
         ("BertConfig", "name the class itself"),
     ],
