@@ -33,6 +33,7 @@ MADE = (
     "golden.npz",
     "golden.json",
     "tiny.onnx",
+    "tiny.onnx.data",
     "tiny.onnx.json",
 )
 TARGETS = {
