@@ -10,7 +10,7 @@ FAULTS = {
     "unknown_key": (
         "benchmark.secnods",
         3,
-        ["`benchmark.secnods` is not a key", "allowed are batch_sizes, min_samples"],
+        ["`benchmark.secnods` is not a key", "allowed are batch_sizes, budget_seconds, min_samples"],
     ),
     "wrong_type": ("profile.steps", "many", ["`profile.steps` is 'many'", "must be a whole number at least 1"]),
     "unknown_architecture": ("models.tiny.architecture", "resnet51", ["`models.tiny.architecture` is 'resnet51'"]),
@@ -55,9 +55,13 @@ def test_a_file_that_cannot_be_read_is_told_in_one_sentence(workplace, changed, 
 
 
 def test_manifests_without_a_release_are_refused_in_one_sentence(workplace):
+    """For a GPU's engines, which only the Triton with their TensorRT loads."""
     random_checkpoint(workplace.path("good.pth"), seed=1)
+    gpu = {"runtime": "tensorrt", "hardware": "NVIDIA L4 (compute capability 8.9)"}
+    workplace.configure("targets", {"l4": gpu})
+    workplace.configure("tensorrt", {"version": "10.13.3.9", "cuda": "cu13"})
 
-    outcome = workplace.snakemake("manifests").refused("set `triton.release`")
+    outcome = workplace.snakemake("-n", "manifests").refused("set `triton.release`")
 
     assert is_one_sentence(outcome), outcome.said
 

@@ -94,6 +94,7 @@ def is_export(process):
     return False
 
 
+@pytest.mark.long
 def test_killed_snakemake(exporting):
     workplace, process, program = exporting
     program.resume()
@@ -111,6 +112,7 @@ def test_killed_snakemake(exporting):
     require_continued(workplace, before)
 
 
+@pytest.mark.long
 def test_a_second_workflow_is_told_so_in_one_sentence(exporting):
     workplace, process, program = exporting
     program.resume()

@@ -173,8 +173,8 @@ def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
     raise SlipwayError(
         f"the class folders can be read in two ways: {one.folder} is class {one.index} by {one.rule} (the model's "
         f"top-1 accuracy is then {correct.mean():.1%}), class {two.index} by {two.rule} "
-        f"({correct_otherwise.mean():.1%}); torchvision's ImageFolder reads them in order; set `labels` to a file with "
-        "the folders' names in the order of the model's classes"
+        f"({correct_otherwise.mean():.1%}); torchvision's ImageFolder reads them in sorted order; set `labels` to a "
+        "file with the folders' names in the order of the model's classes"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from slipway.classification.normalisation import implausible
 from slipway.classification.planned_preprocessing import planned_preprocessing
+from slipway.core.errors import amended
 from slipway.keys.config_schema import schema
 
 # The same as slipway.contract.contract.BATCH, without the imports of that module.
@@ -71,7 +72,8 @@ def _of_photographs(key: str, settings: dict) -> Iterator[str]:
             f"`{key}.output` is 'tensor', which are no class scores, but `labels` names classes "
             f"({settings['labels']}); leave one of them out"
         )
-    preprocess = planned_preprocessing(settings)
+    with amended(f"config: `{key}.arguments`: "):
+        preprocess = planned_preprocessing(settings)
     resize, crop = preprocess["resize"], preprocess["crop"]
     if resize and crop and resize < crop:
         yield f"`{key}.preprocess.resize` is {resize}, but must be at least the crop, {crop}"

@@ -9,7 +9,7 @@ from functools import cache
 from slipway.classification.planned_preprocessing import planned_preprocessing
 from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.keys import precisions, version_lock
 from slipway.keys.optimization_profiles import sizes_of
@@ -226,7 +226,8 @@ class ResolvedConfig:
         """Return the arguments of a model's architecture, with the files that they name read."""
         settings = self.config["models"][model]
         architecture, arguments = settings["architecture"], settings["arguments"]
-        return source_of(architecture).planned_arguments(arguments) if architecture else arguments
+        with amended(f"config: `models.{model}.arguments`: "):
+            return source_of(architecture).planned_arguments(arguments) if architecture else arguments
 
     def image(self, model: str) -> str | None:
         """Return the path of a model's sample photograph; None for Matplotlib's photograph."""

@@ -26,11 +26,11 @@ def resolve(config: dict) -> ResolvedConfig:
     Raises SlipwayError if it asks for an engine that cannot be built on its target, or names a file that is missing.
     """
     resolved = ResolvedConfig(config)
+    require_sources(resolved)
     require_precisions(resolved)
     require_versions(resolved)
     require_files(resolved)
     require_labels(resolved)
-    require_sources(resolved)
     require_weights_keys(resolved)
     require_programs(resolved)
     return resolved
@@ -92,8 +92,7 @@ def require_sources(resolved: ResolvedConfig) -> None:
         if jobs_are_here and settings["architecture"]:
             with amended(f"config: `models.{model}.architecture`: "):
                 require_installed(source_of(settings["architecture"]).PACKAGE, settings["architecture"])
-        with amended(f"config: `models.{model}.arguments`: "):
-            resolved.arguments(model)
+        resolved.arguments(model)
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:

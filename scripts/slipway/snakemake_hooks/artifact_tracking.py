@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
@@ -105,7 +106,9 @@ class ArtifactTracking:
         return edited
 
     def _jobs_of_killed_run(self) -> list:
-        return surviving_jobs.programs_of(self._lock.killed_run, SCRIPTS)
+        # A workflow that takes this one as a module has programs of its own.
+        folders = (SCRIPTS, Path(self._workflow.basedir) / "scripts")
+        return surviving_jobs.programs_of(self._lock.killed_run, folders)
 
     def _recover(self) -> dict[str, tuple[str, str]]:
         """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does."""

@@ -1,6 +1,7 @@
 """Find and end the programs of a killed workflow: `kill -9` ends snakemake, but not the programs that it started."""
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -13,16 +14,16 @@ VARIABLE = "SLIPWAY_RUN"
 PATIENCE_S = 60
 
 
-def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
-    """Return the running processes of programs in `scripts` that the run with the id `run` started; [] if it is None.
+def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process]:
+    """Return the running processes of programs in `folders` that the run with the id `run` started; [] if it is None.
 
     Child processes of these programs are not included: the live server is one, and must stay.
     """
-    programs = []
+    programs, folders = [], {folder.resolve() for folder in folders}
     for process in psutil.process_iter() if run else ():
         with contextlib.suppress(psutil.Error):  # it has just ended, or belongs to another user
             program = _program(process)
-            if program and program.parent == scripts.resolve() and process.environ().get(VARIABLE) == run:
+            if program and program.parent in folders and process.environ().get(VARIABLE) == run:
                 programs.append(process)
     return programs
 

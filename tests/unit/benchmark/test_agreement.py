@@ -170,7 +170,7 @@ def test_the_worst_output_counts_and_each_has_its_figures():
 
 def test_other_sizes_where_sizes_depend_on_values_are_told_and_held_to_no_limit():
     found = compare_tensors(ANSWER, ANSWER | {"boxes": np.ones((6, 2, 4), np.float32)}, SEVERAL)
-    assert found["outputs"]["boxes"]["other_sizes"] == "(6, 2, 4), PyTorch's (6, 3, 4)"
+    assert found["outputs"]["boxes"]["other_sizes"] == "(6, 2, 4), the model's own (6, 3, 4)"
     assert "only a metric can judge" in figures_in_words(found)
     assert violations(found, LIMITS) == []
     with pytest.raises(SlipwayError, match=r"the answer's output boxes has the shape \(6, 3, 5\)"):

@@ -151,7 +151,7 @@ def test_what_is_stated_and_contradicts_the_network_is_refused(tmp_path, head, v
 
 
 IMPOSSIBLE = [
-    ("softmax", 1, "softmax over its single output, which is the same whatever it is shown; let the factory"),
+    ("softmax", 1, "softmax over its single output, which is the same whatever it is shown; let the network"),
     ("softmax_of_pairs", 4, "softmax that is not over its 4 outputs"),
     ("percent", 3, "sum to 100 in every answer"),
     ("votes", 3, "sum to 2 in every answer"),

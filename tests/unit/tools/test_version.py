@@ -15,5 +15,6 @@ def test_the_changelog_and_the_citation_have_it():
 
 
 def test_make_shows_it():
-    shown = subprocess.run(["make", "version"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "version"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith(f"slipway {VERSION}")
