@@ -82,6 +82,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
     outcome.refused("nothing is kept that was live before tiny version 1", "Nothing was changed")
 
 
+@pytest.mark.long
 def test_a_model_is_deployed_rolled_back_and_withdrawn_alone_while_the_others_serve_on(place, trainings, tmp_path):
     other = Training(tmp_path / "other", 7, name="other")
     for training in (other, trainings[0]):
