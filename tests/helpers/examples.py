@@ -84,7 +84,10 @@ class Reference:
         import torchvision
 
         architecture = self.model["architecture"]
-        factory = functools.partial(torchvision.models.get_model, architecture, weights=None)
+        # By default, torchvision downloads weights of a segmentation network's backbone, which are then replaced.
+        has_backbone = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
+        no_weights = {"weights": None, **({"weights_backbone": None} if has_backbone else {})}
+        factory = functools.partial(torchvision.models.get_model, architecture, **no_weights)
         network = (named(architecture) if ":" in architecture else factory)(**arguments).eval()
         network.load_state_dict(torch.load(weights, weights_only=True))
         return network
