@@ -16,7 +16,7 @@ def tracking(tmp_path, monkeypatch):
     (tmp_path / "results").write_text("a file")
     (tmp_path / "made.json").write_text("{}")
     dag = SimpleNamespace(finished_jobs=[], jobs=[])
-    return ArtifactTracking(SimpleNamespace(dag=dag), False, FileHashCache(), acting=[])
+    return ArtifactTracking(SimpleNamespace(basedir=tmp_path, dag=dag), False, FileHashCache(), acting=[])
 
 
 def test_records_that_cannot_be_written_are_told_without_the_errors_number(tracking):

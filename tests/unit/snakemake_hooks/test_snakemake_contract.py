@@ -27,6 +27,7 @@ ATTRIBUTES = {
         "_onerror",
         "_onstart",
         "_onsuccess",
+        "basedir",
         "dag",
         "deployment_settings.deployment_method",
         "execution_settings.keep_metadata",
