@@ -23,7 +23,8 @@ def data_names(path: str | Path) -> list[str]:
         if content.find(_LOCATION) < 0:
             return []
     # Only here: planning imports no onnx without need.
-    from slipway.onnx.foreign_file import names_of_data, parsed, require_beside
+    from slipway.onnx.foreign_file import parsed, require_beside
+    from slipway.onnx.graph_walk import names_of_data
 
     names = names_of_data(parsed(path))
     for name in names:

@@ -1,15 +1,16 @@
 """Read an ONNX file that any framework's exporter wrote. A file that cannot be served is refused in a sentence."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
-from onnx import AttributeProto, TensorProto
+from onnx import TensorProto
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.external_data import ONNX_LIMIT
+from slipway.onnx.graph_walk import names_of_data, nodes_of
 from slipway.onnx.onnx_structure import constants_of
 
 # Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
@@ -52,20 +53,6 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
         ) from None
     _require_readable(path, model)
     return model
-
-
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph and of the graphs inside them, such as the branches of an If."""
-    for node in graph.node:
-        yield node
-        for inner in graphs_in(node):
-            yield from nodes_of(inner)
-
-
-def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    """Return the graphs inside a node, such as the branches of an If."""
-    single = [entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH]
-    return [*single, *(graph for entry in node.attribute for graph in entry.graphs)]
 
 
 def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:
@@ -113,23 +100,6 @@ def require_beside(path: Path, name: str) -> None:
         )
     if not file.is_file():
         raise SlipwayError(f"{path} has weights in {name}, which is not beside it; copy this file there, too")
-
-
-def names_of_data(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
-    stored = (tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL)
-    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == "location")
-    return list(dict.fromkeys(entry.value for entry in entries))
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    yield from model.graph.initializer
-    nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
-    for node in nodes:
-        for graph in graphs_in(node):
-            yield from graph.initializer
-        for entry in node.attribute:
-            yield from ([entry.t] if entry.HasField("t") else entry.tensors)
 
 
 def _require_readable(path: Path, model: onnx.ModelProto) -> None:

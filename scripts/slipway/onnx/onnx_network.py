@@ -13,7 +13,7 @@ from slipway.contract.contract import Tensor, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.networks.graph_network import GraphNetwork
 from slipway.networks.user_code import first_sentence
-from slipway.onnx.foreign_file import graphs_in, nodes_of
+from slipway.onnx.graph_walk import graphs_in, nodes_of
 from slipway.onnx.onnx_structure import constants_of
 
 # Operators that keep or average their values, so that the meaning depends on the operator before them.

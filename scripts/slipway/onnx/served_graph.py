@@ -11,7 +11,7 @@ from slipway.contract.network import ServedNetwork
 from slipway.networks.graph_network import GraphNetwork
 from slipway.onnx import external_data
 from slipway.onnx.export import lower_einsum
-from slipway.onnx.foreign_file import graphs_in, nodes_of
+from slipway.onnx.graph_walk import graphs_in, nodes_of
 from slipway.onnx.onnx_files import tensor_of
 from slipway.onnx.opsets import at_opset
 from slipway.onnx.tidying import rename

@@ -9,7 +9,7 @@ from onnx import inliner
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.graph_network import SERVABLE
 from slipway.networks.user_code import first_sentence
-from slipway.onnx.foreign_file import graphs_in, nodes_of
+from slipway.onnx.graph_walk import graphs_in, nodes_of
 from slipway.onnx.onnx_files import opset_of
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+")

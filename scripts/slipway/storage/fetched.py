@@ -182,14 +182,14 @@ def _names(address: str, folder: Path) -> Iterator[str]:
 def _external_data(path: Path) -> list[str]:
     """Return the relative paths of an ONNX file's external data. Raise SlipwayError if one leads elsewhere."""
     import onnx
-    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
+
+    from slipway.onnx.graph_walk import names_of_data
 
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception:  # whoever reads the file later has a better message
         return []
-    tensors = filter(uses_external_data, _get_all_tensors(model))
-    names = sorted({ExternalDataInfo(tensor).location for tensor in tensors})
+    names = sorted(names_of_data(model))
     for name in names:
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or name == _RECORD:
