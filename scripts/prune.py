@@ -44,11 +44,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 def show(found: Leftovers) -> float:
     """Print what is left over, and what is kept; return the size of the former in MB."""
-    sizes = {owner: size_mb(paths) for owner, paths in found.removable.items()}
+    sizes = {}
     for owner, paths in found.removable.items():
-        progress(
-            f"{sizes[owner]:9.1f} MB  {owner} ({len(paths)}, such as {max(paths, key=lambda path: size_mb([path]))})"
-        )
+        of_each = {path: size_mb([path]) for path in paths}
+        sizes[owner] = sum(of_each.values())
+        largest = max(of_each, key=lambda path: of_each[path])
+        progress(f"{sizes[owner]:9.1f} MB  {owner} ({len(paths)}, such as {largest})")
     for name, numbers in found.versions.items():
         sizes[name] = size_mb(folders_of({name: numbers}))
         progress(
