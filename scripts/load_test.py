@@ -16,6 +16,7 @@ from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import atomic_write, read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
@@ -35,7 +36,7 @@ from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, Ports, find_installation
 
 # Of a point whose windows were not reported.
-NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False}
+NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False, "p50_ms": None}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -85,6 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
     write_table(arguments.table, rows)
     conditions = {
         "origin": read_json(arguments.weights_record)["origin"],
+        "measured_at": utc_now(),
         "key": settings_of(arguments),
         "inputs": [tensor.in_words() for tensor in contract.inputs],
         "batched": contract.batched,
@@ -241,6 +243,7 @@ def describe(
         "model": row["model"],
         "precision": engines[row["model"]].record["key"]["precision"],
         **row,
+        "p50_ms": windows["p50_ms"],
         "instances": instances,
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),

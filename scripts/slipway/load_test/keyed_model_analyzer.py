@@ -96,6 +96,7 @@ class Bounded:
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
             report = {"windows_per_s": rates[-3:], "unstable": unstable, "shortened": shortened}
+            report["p50_ms"] = p50_ms(self._output)
             print(REPORT + json.dumps(report), flush=True)
         return status
 
@@ -128,6 +129,12 @@ class Bounded:
         finally:
             for config, first in zip(configs, before, strict=True):
                 config.update_config(first)
+
+
+def p50_ms(output: str) -> float | None:
+    """Return the median latency (ms) of the last measurement in perf_analyzer's output; Model Analyzer has none."""
+    found = re.findall(r"p50 latency: (\d+) usec", output)
+    return int(found[-1]) / 1000 if found else None
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:

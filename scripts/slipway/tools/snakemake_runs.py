@@ -1,6 +1,5 @@
 """Time runs of Snakemake: a single run, or several cases in alternation."""
 
-import datetime
 import platform
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu
 
@@ -28,7 +28,7 @@ class Outcome:
 
 def now() -> dict:
     """Return {"measured_at": the time in UTC} for a record."""
-    return {"measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    return {"measured_at": utc_now()}
 
 
 def machine() -> dict:

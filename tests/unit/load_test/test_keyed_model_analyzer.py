@@ -11,6 +11,7 @@ UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measu
 PASSES = "".join(
     f"  Pass [{number}] throughput: {number}0.5 infer/sec. Avg latency: 9 usec\n" for number in (1, 2, 3, 4)
 )
+SUMMARY = "  Client: \n    Avg latency: 9000 usec\n    p50 latency: 8125 usec\n    p90 latency: 9750 usec\n"
 BY_REQUESTS = {
     "measurement-mode": "count_windows",
     "measurement-interval": None,
@@ -71,9 +72,10 @@ def measured(capsys, outputs, seconds=2.0):
 
 
 def test_the_last_three_windows_of_a_point_are_reported(capsys):
-    status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES})
+    status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES + SUMMARY})
     assert status == runs.PA_SUCCESS
-    assert reported == {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False}
+    agreeing = {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False}
+    assert reported == agreeing | {"p50_ms": 8.125}
     assert len(runs.calls) == 1
 
 

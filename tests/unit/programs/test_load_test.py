@@ -35,7 +35,7 @@ MEASURED = {
 }
 POINT = "m_fp32_config_0/4"
 PEAKS = {POINT: {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
-AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False}
+AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False, "p50_ms": 1.5}
 SWEEP = Sweep([1, 4], [1, 2], [8], requests=30, stability_percent=20, minutes=2)
 
 
@@ -83,7 +83,7 @@ def described(tiny, told=None, on_gpu=False):
 
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
     row = described(tiny)
-    assert (row["precision"], row["instances"], row["memory_mb"]) == ("fp32", 2, 150)
+    assert (row["precision"], row["instances"], row["memory_mb"], row["p50_ms"]) == ("fp32", 2, 150, 1.5)
     assert "gpu_memory_mb" not in row
 
 
