@@ -20,20 +20,19 @@ from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
-from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import model_analyzer
+from slipway.load_test.candidates import find_server, lay_out_candidate, require_covered_batches
 from slipway.load_test.interference import Interference
 from slipway.load_test.keyed_model_analyzer import OVER, REPORT, SLOW
 from slipway.load_test.limits import gaps_in_words, is_crowded
 from slipway.load_test.workspace import workspace as new_workspace
-from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
-from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.repository.model_folder import served_model
 from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, Ports, find_installation
+from slipway.triton.server.tritonserver import Installation, Ports
 
 # Of a point whose windows were not reported.
 NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False, "p50_ms": None}
@@ -75,8 +74,9 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python)
+        samples, first = read_samples(arguments.samples), (sweep.max_batch_sizes[0], sweep.instances[0])
         for name, engine in engines.items():
-            lay_out_candidate(workspace, name, engine, contract, arguments, server)
+            lay_out_candidate(workspace, served_model(name, engine, contract, *first), engine, samples, server)
         rows = measure(engines, server, workspace, sweep, on_gpu=is_gpu(arguments.hardware))
         with atomic_write(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
@@ -102,46 +102,6 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"  {words}")
     best = max(rows, key=lambda row: row["throughput_per_s"])
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
-
-
-def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:
-    """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
-    largest = max(max_batch_sizes)
-    for engine in engines.values():
-        engine.require_batches(range(1, largest + 1), f"`load_test.max_batch_sizes` goes up to {largest}")
-
-
-def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:
-    """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
-
-    Raises SlipwayError if the runtime that would serve an engine is not the version that built it.
-    """
-    runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
-    runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
-    backends = {RUNTIMES[name].backend for name in runtimes}
-    server = find_installation(workspace, backends, python if runs_tensorrt else None)
-    for name, engine in engines.items() if not (server.native_backends or runs_tensorrt) else []:
-        key = engine.record["key"]
-        require_same_version(name, RUNTIMES[key["runtime"]], key["runtime_version"])
-    return server
-
-
-def lay_out_candidate(
-    workspace: Path,
-    name: str,
-    engine: RecordedEngine,
-    contract: Contract,
-    arguments: argparse.Namespace,
-    server: Installation,
-) -> None:
-    """Write one engine as a model of its own, its config.pbtxt for this server, and the samples to send it."""
-    served = served_model(name, engine, contract, arguments.max_batch_sizes[0], arguments.instances[0])
-    folder = workspace / "repository" / name
-    write_model(folder, served, engine)
-    data = model_analyzer.input_data(workspace, name)
-    model_analyzer.write_input_data(data, read_samples(arguments.samples), served.contract)
-    if not server.native_backends:
-        shutil.copyfile(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", folder / "config.pbtxt")
 
 
 def measure(

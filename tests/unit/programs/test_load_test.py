@@ -1,4 +1,3 @@
-import base64
 import csv
 import json
 import os
@@ -7,16 +6,13 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from helpers.models.tiny_engine import CLASSES, change_record, tiny_engine
+from helpers.models.tiny_engine import tiny_engine
 
 import load_test
-from slipway.contract.golden import write_samples
-from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.load_test.keyed_model_analyzer import OVER
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
-from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.tritonserver import Installation, Ports
 
@@ -42,29 +38,6 @@ SWEEP = Sweep([1, 4], [1, 2], [8], requests=30, stability_percent=20, minutes=2)
 @pytest.fixture
 def tiny(tmp_path):
     return tiny_engine(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "profiles", [[], [{"min": 1, "opt": 8, "max": 32}], [{"min": 1, "max": 8}, {"min": 9, "max": 32}]]
-)
-def test_batches_that_the_profiles_cover_are_accepted(tiny, profiles):
-    change_record(tiny.engine_record, profiles=profiles)
-    load_test.require_covered_batches({"m": tiny.engine}, [8, 32])
-
-
-@pytest.mark.parametrize(
-    ("profiles", "missing"),
-    [
-        ([{"min": 1, "opt": 8, "max": 16}], "1 to 16, not 17"),
-        ([{"min": 1, "opt": 1, "max": 1}, {"min": 8, "opt": 8, "max": 32}], "1 to 1 and 8 to 32, not 2"),
-    ],
-)
-def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, profiles, missing):
-    change_record(tiny.engine_record, profiles=profiles)
-    with pytest.raises(SlipwayError, match=rf"`load_test.max_batch_sizes` goes up to 32.* {missing}") as caught:
-        load_test.require_covered_batches({"m": tiny.engine}, [8, 32])
-    assert "`tensorrt.profiles`" in str(caught.value)
-    assert tiny.engine.path.name in str(caught.value)
 
 
 class Memory:
@@ -137,33 +110,6 @@ def test_the_instances_are_those_of_the_variants_configuration(tmp_path):
     folder.mkdir(parents=True)
     (folder / "config.pbtxt").write_text('name: "m" instance_group { count: 3 kind: KIND_GPU }', encoding="utf-8")
     assert load_test.instances_of(MEASURED, tmp_path) == 3
-
-
-def options(tiny, folder):
-    write_json(folder / "interface.json", tiny.contract.interface())
-    write_samples(folder / "samples.npz", [{"input": tiny.batch}])
-    paths = {name: str(folder / name) for name in ("table", "record", "original", "plots")}
-    return load_test.parse_arguments(
-        [
-            *("--model", "m", "--engine-records", str(tiny.engine_record)),
-            *("--weights-record", str(tiny.weights_record), "--hardware", "any"),
-            *("--interface", str(folder / "interface.json"), "--samples", str(folder / "samples.npz")),
-            *("--instances", "2", "4", "--max-batch-sizes", "4", "8"),
-            *(word for name, path in paths.items() for word in (f"--{name}", path)),
-        ]
-    )
-
-
-@pytest.mark.parametrize(("native", "backend"), [(True, "openvino"), (False, "python")])
-def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native, backend):
-    server = Installation("t", native_backends=native, folder=tmp_path)
-    load_test.lay_out_candidate(tmp_path, "m_fp32", tiny.engine, tiny.contract, options(tiny, tmp_path), server)
-    config = read_config(tmp_path / "repository" / "m_fp32" / "config.pbtxt")
-    assert (config.backend, config.max_batch_size, config.instance_group[0].count) == (backend, 4, 2)
-    assert list(config.output[0].dims) == [CLASSES]
-    (sent,) = json.loads((tmp_path / "m_fp32.input.json").read_text(encoding="utf-8"))["data"]
-    assert sent["input"]["shape"] == list(tiny.batch.shape[1:])
-    assert base64.b64decode(sent["input"]["content"]["b64"]) == tiny.batch.tobytes()
 
 
 def test_the_table_has_a_column_a_figure(tmp_path, tiny):
