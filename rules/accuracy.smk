@@ -27,6 +27,7 @@ rule check_accuracy:
     input:
         program=program("check_accuracy"),
         golden=rules.reference_outputs.output.golden,
+        labels=rules.make_contract.output.labels,
         evaluation=evaluation_of,
         engine=engine_files,
         record="results/{model}/{target}/{model}.{precision}.engine.json",
@@ -43,5 +44,5 @@ rule check_accuracy:
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with {params.baseline}"
     shell:
-        "python {input.program:q} --golden {input.golden:q} {params.evaluation} --engine-record {input.record:q} "
-        "{params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "python {input.program:q} --golden {input.golden:q} --labels {input.labels:q} {params.evaluation} --engine-record "
+        "{input.record:q} {params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"

@@ -20,6 +20,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
+from slipway.outputs.showing import record_of
 from slipway.outputs.variation import ROUNDING, errors_of_variation, variations, weakness
 
 LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
@@ -28,6 +29,7 @@ LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_dr
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, "engine_record", "output", golden="golden answers (.npz), with the contract")
+    arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
     arguments.add_argument("--evaluation", type=Path, help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of outputs")
@@ -53,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
             "baseline": golden.contract.baseline,
             "limits": limits,
             "outputs": {tensor.name: tensor.meaning and tensor.meaning.record() for tensor in golden.contract.outputs},
-            **on_golden_samples(answer, golden, built.record.get("profiles") or [], limits),
+            **on_golden_samples(answer, golden, built.record.get("profiles") or [], limits, labels_of(arguments)),
             **on_evaluation_data(arguments, answer, golden.contract),
         }
     if problems := problems_of(record, arguments):
@@ -77,12 +79,22 @@ def require_interface(record: dict, contract: Contract) -> None:
         )
 
 
+def labels_of(arguments: argparse.Namespace) -> list[str]:
+    """Return the names of the output values; [] if no file has them."""
+    return arguments.labels.read_text(encoding="utf-8").splitlines() if arguments.labels else []
+
+
 def on_golden_samples(
-    answer: Callable[[Tensors], Tensors], golden: Golden, profiles: list[dict], limits: dict[str, float]
+    answer: Callable[[Tensors], Tensors],
+    golden: Golden,
+    profiles: list[dict],
+    limits: dict[str, float],
+    labels: list[str],
 ) -> dict:
     """Return {"sample": agreement on the golden request, "company": distances in batches, "variation": `following`}.
 
-    Raises SlipwayError if an output has another dtype than the contract.
+    "answers" has the engine's answer to each golden sample, as golden.json has PyTorch's to the first one. Raises
+    SlipwayError if an output has another dtype than the contract.
     """
     answers = list(map(answer, golden.inputs))
     require_dtypes(golden.contract, answers[0])
@@ -92,6 +104,7 @@ def on_golden_samples(
             answer, golden.contract, golden.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
         "variation": following(golden.answers, answers, limits, golden.contract.baseline),
+        "answers": [record_of(outputs, golden.contract, labels) for outputs in answers],
     }
 
 

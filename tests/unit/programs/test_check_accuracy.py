@@ -94,6 +94,16 @@ def test_an_engine_is_held_against_the_kept_answers_without_pytorch(tmp_path, ph
         checked(tmp_path, *write_evaluation(tmp_path, photographs, factor=-1))
 
 
+def test_the_engines_answer_to_each_golden_sample_is_recorded_with_labels(tmp_path):
+    labels = tmp_path / "names.txt"
+    labels.write_text("\n".join(f"name {number}" for number in range(CLASSES)), encoding="utf-8")
+    answers = checked(tmp_path, "--labels", labels)["answers"]
+    golden = Golden.read(tmp_path / "golden.npz")
+    best = [int(answer["logits"].argmax()) for answer in golden.answers]
+    tops = [answer["logits"]["top"][0] for answer in answers]
+    assert [(top["index"], top["label"]) for top in tops] == [(index, f"name {index}") for index in best]
+
+
 def test_photographs_that_changed_since_pytorch_was_asked_are_told(tmp_path, photographs):
     options = write_evaluation(tmp_path, photographs)
     Image.new("RGB", (CROP, CROP), "teal").save(photographs / "3.png")
