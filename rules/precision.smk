@@ -34,7 +34,7 @@ rule quantize_onnx:
         data=update("results/{model}/{model}.{variant}.onnx.data"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
     wildcard_constraints:
-        variant="int8|int8-fp16|fp8",
+        variant="int8|int8-fp16|int8-onnxruntime|fp8",
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
@@ -42,7 +42,7 @@ rule quantize_onnx:
         # They are left out of the samples.
         targets=untracked(lambda wildcards: str(JobKey(targets=resolved.metric_targets(wildcards.model) or None))),
     message:
-        "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
+        "Quantizing {wildcards.model} to {wildcards.variant}, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
         "--samples-record {input.samples_record:q} --variant {wildcards.variant} {params.settings} {params.data} "

@@ -1,4 +1,7 @@
-"""Quantise an ONNX file to INT8 or FP8 with ModelOpt: explicit Q/DQ nodes, calibrated on real inputs."""
+"""Quantise an ONNX file to INT8 or FP8: explicit Q/DQ nodes, calibrated on real inputs.
+
+ModelOpt places them for TensorRT and OpenVINO, ONNX Runtime's own quantiser for ONNX Runtime.
+"""
 
 import argparse
 from dataclasses import asdict
@@ -21,18 +24,21 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
 from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
+from slipway.onnx.for_onnxruntime import quantized_for_onnxruntime
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered, widened
 
 # The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
-# {variant: the quantised type, and the type of everything else}
+# {variant of ModelOpt: the quantised type, and the type of everything else}
 VARIANTS = {"int8": ("int8", "fp32"), "int8-fp16": ("int8", "fp16"), "fp8": ("fp8", "fp16")}
+# The variant for ONNX Runtime, which fuses another placement.
+FOR_ONNXRUNTIME = "int8-onnxruntime"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = variant_parser(__doc__, sorted(VARIANTS))
+    arguments = variant_parser(__doc__, sorted([*VARIANTS, FOR_ONNXRUNTIME]))
     add_photographs(add_source(arguments))
     arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
     arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
@@ -101,14 +107,17 @@ def quantized(
 ) -> onnx.ModelProto:
     """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples.
 
-    Large weights stay in `folder`, where ModelOpt works: it writes beside its input.
+    Large weights stay in `folder`, where the quantisers work: they write beside their input.
     """
+    source, target = folder / "model.onnx", folder / "quantized.onnx"
+    here, model = arguments.onnx.parent, external_data.read(arguments.onnx)
+    if arguments.variant == FOR_ONNXRUNTIME:
+        external_data.write(model, source, here)
+        return quantized_for_onnxruntime(source, samples, arguments.method, [], target)
     from modelopt.onnx.quantization import quantize
 
     mode, rest = VARIANTS[arguments.variant]
-    source, target = folder / "model.onnx", folder / "quantized.onnx"
-    here = arguments.onnx.parent
-    external_data.write(with_convolution_head(external_data.read(arguments.onnx), here), source, here)
+    external_data.write(with_convolution_head(model, here), source, here)
     quantize(
         str(source),
         quantize_mode=mode,

@@ -189,7 +189,8 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
     if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(
             f"the engine was asked for in {precision}, but its compute layers run in {layers}: on this hardware "
-            "the runtime has no kernels of that precision for them; take it out of `precisions` in config.yaml"
+            "the runtime has no kernels of that precision for them, or cannot fuse their Q/DQ nodes; "
+            "take it out of `precisions` in config.yaml"
         )
 
 

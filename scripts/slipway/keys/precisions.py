@@ -31,8 +31,10 @@ def variant(runtime: str, version: str, precision: str) -> str:
     """Return the ONNX variant from which an engine is built, such as "fp16" or "int8-fp16".
 
     A strongly typed builder takes the precision of all layers from the file. So its INT8 file has FP16 in the layers
-    that are not quantized.
+    that are not quantized. ONNX Runtime fuses other placements of Q/DQ nodes than TensorRT and OpenVINO.
     """
+    if runtime == "onnxruntime" and precision == "int8":
+        return "int8-onnxruntime"
     if not RUNTIMES[runtime].is_tensorrt:
         return "int8" if precision == "int8" else "fp32"
     strongly_typed = runtime == "tensorrt_rtx" or version == ABSENT or major(version) >= 10
@@ -45,7 +47,7 @@ def refusal(runtime: str, version: str, identity: str, precision: str) -> str | 
     """Return the reason why a precision is not available, in words; None if it is available."""
     traits = RUNTIMES[runtime]
     if precision not in traits.precisions:
-        return traits.refusals.get(precision) or f"{runtime} builds only {', '.join(traits.precisions)}"
+        return f"{runtime} builds only {', '.join(traits.precisions)}"
     if not hardware.is_gpu(identity):
         return _refusal_of_cpu(identity, precision)
     capability = hardware.compute_capability_of(identity)

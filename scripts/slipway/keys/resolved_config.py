@@ -127,7 +127,8 @@ class ResolvedConfig:
     def preflight_variants(self, model: str) -> list[str]:
         """Return a model's ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets'."""
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
-        return list(dict.fromkeys(["fp32", "fp16", *quantized, *self.variants(model)]))
+        others = [name for name in self.variants(model) if name != "int8-onnxruntime"]
+        return list(dict.fromkeys(["fp32", "fp16", *quantized, *others]))
 
     def hardware(self, target: str) -> str:
         """Return the identity of a target's hardware, with `auto` detected. Raise SlipwayError if there is no GPU."""

@@ -12,7 +12,7 @@ from slipway.deploy.receipts import read_receipt
 
 # The folders of a model that are no targets.
 OF_MODEL = ("deploy", "profile")
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "fp8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-onnxruntime", "fp8")
 # Records of measurements: without the hardware of that time they cannot be made again.
 MEASUREMENTS = ("report.html", "accuracy.json", "benchmark.json", "profile.json")
 

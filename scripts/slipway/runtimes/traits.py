@@ -31,7 +31,6 @@ class RuntimeTraits:
     engine_file: str  # name of this file in a model repository
     native_backend: NativeBackend | None
     names_other_files: bool = False  # the first file names the others, so they keep their names in a repository
-    refusals: Mapping[str, str] = field(default_factory=dict)  # {precision that is not offered: reason}
     builds_without_hardware: bool = False
     module: str = ""  # the folder with its code, if another runtime has it
     serving_package: str = ""  # the distribution that runs its engines in the environment that serves, if another

@@ -19,7 +19,8 @@ CPU_WITH_BF16 = "A CPU [avx2 avx512_bf16] x8"
         ("tensorrt", "10.13.3.9", A10, "fp8", f"{A10} has no fp8: that needs compute capability 8.9"),
         ("tensorrt", "10.13.3.9", T4, "bf16", f"{T4} has no bf16: that needs compute capability 8.0"),
         ("onnxruntime", "1.24.4", CPU, "fp16", "onnxruntime builds only fp32"),
-        ("onnxruntime", "1.24.4", CPU_WITH_VNNI, "int8", "ONNX Runtime would compute it in fp32: ModelOpt places Q/DQ"),
+        ("onnxruntime", "1.24.4", CPU_WITH_VNNI, "bf16", "onnxruntime builds only fp32, int8"),
+        ("onnxruntime", "1.24.4", CPU, "int8", "multiplies bytes only with saturation"),
         ("openvino", "2026.4.1", CPU, "bf16", "has no bfloat16 instructions"),
         ("openvino", "2026.4.1", CPU, "int8", "multiplies bytes only with saturation"),
     ],
@@ -38,6 +39,7 @@ def test_what_cannot_be_had_is_refused_with_its_reason(runtime, version, identit
         ("tensorrt_rtx", "1.7.1", A10, "bf16"),
         ("openvino", "2026.4.1", CPU_WITH_BF16, "bf16"),
         ("openvino", "2026.4.1", CPU_WITH_VNNI, "int8"),
+        ("onnxruntime", "1.24.4", CPU_WITH_VNNI, "int8"),
     ],
 )
 def test_what_can_be_had_is_not_refused(runtime, version, identity, precision):
@@ -59,6 +61,7 @@ def test_int8_leaves_the_rest_in_fp16_where_the_types_alone_decide():
     assert precisions.variant("tensorrt_rtx", "1.7.1", "int8") == "int8-fp16"
     assert precisions.variant("tensorrt", "8.5.3.1", "int8") == "int8"
     assert precisions.variant("openvino", "2026.4.1", "int8") == "int8"
+    assert precisions.variant("onnxruntime", "1.24.4", "int8") == "int8-onnxruntime"
 
 
 def test_a_cpu_builds_bf16_from_the_fp32_file():

@@ -71,6 +71,10 @@ def test_preflight_tries_what_every_target_needs(photographs):
     found = resolved({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(photographs)})
     assert found.preflight_variants("m") == ["fp32", "fp16", "int8-fp16", "bf16"]
     assert resolved().preflight_variants("m") == ["fp32", "fp16"]
+    cpu = {"runtime": "onnxruntime", "hardware": "A CPU [avx2 avx512_vnni] x8", "precisions": ["int8"]}
+    found = resolved({"cpu": cpu}, calibration={"images": str(photographs)})
+    assert found.variants("m") == ["fp32", "int8-onnxruntime"]
+    assert found.preflight_variants("m") == ["fp32", "fp16", "int8-fp16"]
 
 
 def test_a_profile_may_be_for_some_precisions_alone():

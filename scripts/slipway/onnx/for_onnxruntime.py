@@ -1,0 +1,65 @@
+"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, which it fuses into one.
+
+ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, before a layer alone. ONNX Runtime fuses a layer only if
+its output is quantised, too. Activations have 8 bits without a sign, weights with a sign and a scale for each channel:
+the pair that the CPU's instructions (VNNI, AMX, I8MM) multiply.
+"""
+
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+from slipway.contract.contract import Tensors
+from slipway.onnx import external_data
+from slipway.onnx.quantized import SampleReader
+
+# The values of all tensors for so many samples are in memory at once.
+SAMPLES_IN_MEMORY = 8
+# {method: (ONNX Runtime's, its options)}. With its own 128 bins entropy would have no threshold to choose.
+_METHODS = {"entropy": (CalibrationMethod.Entropy, {"num_bins": 512}), "max": (CalibrationMethod.MinMax, {})}
+_OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
+
+
+def quantized_for_onnxruntime(
+    source: Path, samples: list[Tensors], method: str, not_quantized: list[str], target: Path
+) -> onnx.ModelProto:
+    """Return the model at `source` with Q/DQ nodes; nodes with the names `not_quantized` have none.
+
+    `target` is a path for the model; large weights stay in a file beside it.
+    """
+    quantizer = QDQQuantizer(
+        load_model_with_shape_infer(source),
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=_ranges(source, samples, method),
+        nodes_to_quantize=[],
+        nodes_to_exclude=not_quantized,
+        op_types_to_quantize=_OPERATORS,
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    quantizer.model.save_model_to_file(target, external_data.has_data(external_data.read(source)))
+    return external_data.read(target)
+
+
+def _ranges(source: Path, samples: list[Tensors], method: str) -> TensorsData:
+    """Return the range of each tensor of the model at `source` for the samples."""
+    kind, options = _METHODS[method]
+    calibrator = create_calibrator(
+        source,
+        _OPERATORS,
+        augmented_model_path=str(source.with_name("calibrated.onnx")),
+        calibrate_method=kind,
+        use_external_data_format=external_data.has_data(external_data.read(source)),
+        extra_options=options,
+    )
+    for start in range(0, len(samples), SAMPLES_IN_MEMORY):
+        calibrator.collect_data(SampleReader(samples[start : start + SAMPLES_IN_MEMORY]))
+    return calibrator.compute_data()
