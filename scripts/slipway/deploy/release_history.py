@@ -18,6 +18,7 @@ from slipway.deploy.ledger import Versions
 from slipway.deploy.receipts import read_receipt, sound
 from slipway.deploy.release import Release
 from slipway.deploy.version_store import VersionStore
+from slipway.history import changes as history_file
 
 DEPLOYMENT, ROLLBACK = "deployment", "rollback"
 # The remedy for a version that differs from the proven one.
@@ -218,6 +219,8 @@ class ReleaseHistory:
         try:
             for file, receipt in written.items():
                 write_json(file, receipt)
+            history_file.went_live(written)
+            history_file.ended(self._of_files(map(Path, rollout.withdrawn)))
             for file in rollout.withdrawn:
                 remove(Path(file))
             if rollout.action == ROLLBACK:
@@ -238,7 +241,9 @@ class ReleaseHistory:
 
     def undeployed(self) -> None:
         """Record that nothing is live on the platform any more."""
-        for path in self._on_the_platform():
+        paths = self._on_the_platform()
+        history_file.ended(self._of_files(paths))
+        for path in paths:
             remove(path)
         if self.store.is_there():
             self.store.ledger.write(rollout=None, receipts={})
@@ -252,6 +257,10 @@ class ReleaseHistory:
 
     def _receipt(self, path: Path) -> dict | None:
         return read_receipt(path) or sound(self.store.ledger.read()["receipts"].get(path.as_posix()))
+
+    def _of_files(self, paths: Iterable[Path]) -> list[tuple[Path, dict]]:
+        """Return (path, receipt) of each of these receipts that can be read."""
+        return [(path, receipt) for path in paths if (receipt := self._receipt(path))]
 
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}

@@ -1,0 +1,44 @@
+"""Append to the history of each model that it was deployed, rolled back, or taken out of service."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from slipway.history.file import NAME, append
+from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of
+from slipway.history.times import now
+
+# It keeps what is live, and changes nothing of it.
+PART_OF_KEYS = False
+
+
+def went_live(receipts: dict[str, dict]) -> None:
+    """Append the deployment or rollback of each receipt, {its file: its content}, of a release that is live now."""
+    for file, receipt in receipts.items():
+        action = ROLLED_BACK if "rolled_back_from" in receipt else DEPLOYED
+        when = receipt["deployed_at"].replace("+00:00", "Z")
+        _append(Path(file), receipt, when=when, action=action, number=receipt["number"], targets=targets_of(receipt))
+
+
+def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
+    """Append that what these receipts describe is not live any more; they are (file, content)."""
+    for file, receipt in receipts:
+        _append(file, receipt, when=now(), action=UNDEPLOYED, number=None, targets={})
+
+
+def targets_of(receipt: dict) -> dict[str, dict]:
+    """Return {target: {"version", "checkpoint", "selection", "triton"}} of a receipt."""
+    return {
+        target: {
+            "version": entry["version"],
+            "checkpoint": entry["chain"]["weights_sha256"],
+            "selection": entry["chain"].get("selection_sha256"),
+            "triton": entry["smoke_test"].get("server_version"),
+        }
+        for target, entry in receipt["targets"].items()
+    }
+
+
+def _append(file: Path, receipt: dict, **change: object) -> None:
+    """Append a change to the history beside the folder of a receipt, results/<model>/deploy/receipt.json."""
+    change |= {"model": receipt["model"], "platform": receipt["to"]}
+    append(file.parents[1] / NAME, {"kind": DEPLOYMENT, "key": key_of(change), **change})

@@ -1,0 +1,145 @@
+"""Read results/<model>/history.jsonl, and append lines to it.
+
+Lines are only appended, so no rebuild loses one. A line has a key and counts once, so concatenated files merge.
+A program that was killed while it wrote leaves a torn last line, which the next line replaces.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.history.lines import DEPLOYMENT, RUN, UNDEPLOYED, Deployment, Run, problem_of, text_of
+
+# It keeps measurements and makes none of them.
+PART_OF_KEYS = False
+
+NAME = "history.jsonl"
+_BEGIN = '{"kind": '
+
+
+@dataclass(frozen=True)
+class History:
+    """The lines of a history, each once, in the order of their times.
+
+    `damaged` has a sentence for each line that could not be read, such as an edited one. A torn last line is none.
+    """
+
+    runs: list[Run]
+    deployments: list[Deployment]
+    damaged: list[str]
+
+    def run_of(self, deployment: Deployment, target: str) -> Run | None:
+        """Return the last run until a deployment that chose what it serves for a target; None if none is recorded."""
+        selection = deployment.targets.get(target, {}).get("selection")
+        found = [run for run in self.runs if selection and _selection(run, target) == selection]
+        return next((run for run in reversed(found) if run.when <= deployment.when), found[0] if found else None)
+
+    def live(self, platform: str, target: str) -> list[Deployment]:
+        """Return the changes after which a target's repository was live on a platform, the latest last."""
+        return [each for each in self.deployments if each.platform == platform and target in each.targets]
+
+    def deployments_of(self, run: Run) -> list[Deployment]:
+        """Return the deployments and rollbacks that made live the configuration that a run chose."""
+        return [
+            each
+            for each in self.deployments
+            if each.action != UNDEPLOYED and any(self.run_of(each, target) == run for target in each.targets)
+        ]
+
+
+def read(path: Path) -> History:
+    """Return the history in a file; it is empty if there is no file."""
+    runs: dict[str, Run] = {}
+    deployments: dict[str, Deployment] = {}
+    damaged = []
+    for line, problem in _lines(path):
+        if problem:
+            damaged.append(problem)
+        elif line["kind"] == RUN:
+            runs.setdefault(line["key"], Run(line))
+        elif line["kind"] == DEPLOYMENT:
+            deployments.setdefault(line["key"], Deployment(line))
+    by_time = {"key": lambda line: line.when}
+    return History(sorted(runs.values(), **by_time), sorted(deployments.values(), **by_time), damaged)
+
+
+def append(path: Path, line: dict) -> bool:
+    """Append a valid line, unless the history has its key; return whether it was appended.
+
+    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written; then nothing was.
+    """
+    text = text_of(line)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if line["key"] in _keys(path):
+            return False
+        begin = _end_of_whole_lines(file)
+        try:
+            file.write(f"{text}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), begin)
+            raise
+    return True
+
+
+def has(path: Path, key: str) -> bool:
+    """Return whether a history has the line with this key."""
+    return key in _keys(path)
+
+
+def _keys(path: Path) -> set[str]:
+    return {line["key"] for line, problem in _lines(path) if not problem}
+
+
+def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
+    """Yield (line, None) of each valid line, and ({}, what is wrong with it) of others."""
+    if not path.exists():
+        return
+    content = path.read_text(encoding="utf-8", errors="replace")
+    *whole, last = content.split("\n")
+    for number, text in enumerate([*whole, last], start=1):
+        found, torn = _parsed(text)
+        if torn and number <= len(whole):
+            yield {}, f"{path}, line {number}: a part of it is no JSON; what is readable of it counts"
+        if found is not None:
+            problem = problem_of(found)
+            yield found, f"{path}, line {number}: {problem}" if problem else None
+
+
+def _parsed(text: str) -> tuple[object, bool]:
+    """Return (content, whether text before it, or all, is no JSON). A torn line may stand before another one.
+
+    That is where files were concatenated of which one had a torn last line.
+    """
+    if not text.strip():
+        return None, False
+    start = 0
+    while start != -1:
+        try:
+            return json.loads(text[start:]), start > 0
+        except (ValueError, RecursionError):
+            start = text.find(_BEGIN, start + 1)
+    return None, True
+
+
+def _end_of_whole_lines(file) -> int:  # noqa: ANN001
+    """Prepare an open file for another line, and return its size: complete or remove a last line without line feed."""
+    file.seek(0)
+    content = file.read()
+    last = content.rpartition(b"\n")[2]
+    if last and _parsed(last.decode("utf-8", "replace"))[0] is not None:
+        file.write(b"\n")
+    elif last:
+        file.truncate(len(content) - len(last))
+    file.flush()
+    return file.seek(0, os.SEEK_END)
+
+
+def _selection(run: Run, target: str) -> str | None:
+    return run.targets.get(target, {}).get("records", {}).get("selection")

@@ -1,0 +1,121 @@
+"""The lines of a history: runs that measured something, and changes of what is live.
+
+schemas/history.schema.yaml describes their content.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from slipway.core.errors import SlipwayError
+
+# It keeps measurements and makes none of them.
+PART_OF_KEYS = False
+
+SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "history.schema.yaml"
+RUN, DEPLOYMENT = "run", "deployment"
+DEPLOYED, ROLLED_BACK, UNDEPLOYED = "deployed", "rolled_back", "undeployed"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that measured a model. `content` is the line."""
+
+    content: dict
+
+    @property
+    def key(self) -> str:
+        """Return the run's identity, a SHA-256."""
+        return self.content["key"]
+
+    @property
+    def name(self) -> str:
+        """Return the name by which people refer to the run, such as r0123456789ab."""
+        return f"r{self.key[:12]}"
+
+    @property
+    def when(self) -> str:
+        """Return the time at which it was recorded, in UTC, such as 2026-01-31T12:00:00Z."""
+        return self.content["when"]
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the SHA-256 of the weights."""
+        return self.content["checkpoint"]["sha256"]
+
+    @property
+    def targets(self) -> dict[str, dict]:
+        """Return {target: its hardware, versions, engines and selection}."""
+        return self.content["targets"]
+
+    def served(self, target: str) -> dict:
+        """Return the engine that was chosen on a target."""
+        return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A change of what is live. `content` is the line."""
+
+    content: dict
+
+    @property
+    def key(self) -> str:
+        """Return the identity of the change, a SHA-256."""
+        return self.content["key"]
+
+    @property
+    def when(self) -> str:
+        """Return the time in UTC, such as 2026-01-31T12:00:00Z."""
+        return self.content["when"]
+
+    @property
+    def action(self) -> str:
+        """Return "deployed", "rolled_back" (an earlier version is live again) or "undeployed"."""
+        return self.content["action"]
+
+    @property
+    def platform(self) -> str:
+        """Return where, as in `deploy.to`."""
+        return self.content["platform"]
+
+    @property
+    def number(self) -> int | None:
+        """Return the version number that clients see."""
+        return self.content["number"]
+
+    @property
+    def targets(self) -> dict[str, dict]:
+        """Return {target: {"version", "checkpoint", "selection"}} of what is served; {} if nothing is."""
+        return self.content["targets"]
+
+
+def key_of(content: object) -> str:
+    """Return the SHA-256 of JSON content: the identity of a line."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def text_of(line: dict) -> str:
+    """Return a line as text, without line feed; raise SlipwayError if it breaks the schema."""
+    if problem := problem_of(line):
+        raise SlipwayError(f"a line of the history is not valid: {problem}; this is a defect of Slipway, report it")
+    return json.dumps(line)
+
+
+def problem_of(line: object) -> str | None:
+    """Return the reason why a line is not valid; None if it is."""
+    if not isinstance(line, dict) or line.get("kind") not in (RUN, DEPLOYMENT):
+        return "it is neither a run nor a deployment"
+    error = jsonschema.exceptions.best_match(_validator(line["kind"]).iter_errors(line))
+    return error and f"{error.json_path.removeprefix('$.')}: {error.message[:200]}"
+
+
+@cache
+def _validator(kind: str) -> jsonschema.Draft202012Validator:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    return jsonschema.Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})

@@ -1,0 +1,154 @@
+"""Make a run's line of the history from the records of a model."""
+
+from pathlib import Path
+
+from slipway.benchmark import comparison
+from slipway.core.artifacts import sha256
+from slipway.history.lines import RUN, key_of
+from slipway.history.source import slipway_version
+from slipway.load_test.limits import counted_memory_mb
+from slipway.report.measurements import Engine, Measurements, Target
+
+# Shares of equal decisions in an accuracy record; a model has the one that fits its outputs.
+AGREEMENTS = ("top1_agreement", "decision_agreement", "equal_values")
+# What names the evaluation data in the key of an accuracy record.
+DATA = ("labelled_sha256", "files_sha256", "function")
+
+
+def line_of(evidence: Measurements, folder: Path, when: str) -> dict:
+    """Return the line of the run that made these measurements; `folder` is results/<model>.
+
+    Its key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
+    """
+    checkpoint = {"sha256": evidence.weights["sha256"], "origin": evidence.weights["origin"]}
+    targets = {target.name: of_target(target, folder) for target in evidence.targets}
+    line = {
+        "model": evidence.model,
+        "checkpoint": checkpoint,
+        "slipway": slipway_version(),
+        "torch": evidence.targets[0].benchmark["environment"].get("torch"),
+        "accuracy": of_checkpoint(evidence.accuracy),
+        "targets": targets,
+    }
+    return {"kind": RUN, "key": key_of(identity_of(line)), "when": when, **line}
+
+
+def identity_of(line: dict) -> dict:
+    """Return the content of a run's line that makes it another run if it differs."""
+    of_targets = {
+        name: {
+            "records": target["records"],
+            "engines": {precision: engine["accuracy"] for precision, engine in target["engines"].items()},
+        }
+        for name, target in line["targets"].items()
+    }
+    return {name: line[name] for name in ("model", "checkpoint", "accuracy")} | {"targets": of_targets}
+
+
+def of_target(target: Target, folder: Path) -> dict:
+    """Return what was measured on one target."""
+    key = target.chosen.build["key"]
+    baseline = comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
+    place, tested = folder / target.name, target.load_test
+    records = {
+        "benchmark": place / f"{folder.name}.benchmark.json",
+        "load_test": place / "analysis" / "analysis.json",
+        "selection": place / "selection.json",
+    }
+    wheel = tested["key"].get("pytriton_version")
+    return {
+        "hardware": key["hardware"],
+        "threads": target.benchmark["environment"].get("threads"),
+        "runtime": {"name": key["runtime"], "version": key["runtime_version"]},
+        "server": {"name": "nvidia-pytriton", "version": wheel} if wheel and not native(tested) else None,
+        "engines": {engine.precision: of_engine(engine, target.benchmark) for engine in target.engines},
+        "baseline": {"subject": baseline, "batches": batches_of(baseline, target.benchmark)},
+        "selection": of_selection(target.selection),
+        "records": {kind: sha256(path) for kind, path in records.items()},
+    }
+
+
+def native(load_test: dict) -> bool:
+    """Return whether the load test's server was an installed Triton, and not the one of the wheel."""
+    return load_test.get("server", {}).get("native_backends", False)
+
+
+def of_engine(engine: Engine, benchmark: dict) -> dict:
+    """Return the build, size, memory, speed and accuracy of an engine."""
+    build, batches = engine.build, batches_of(engine.precision, benchmark)
+    of_it = [result for result in benchmark["results"] if result["subject"] == engine.precision]
+    return {
+        "build": {"way": build["way"], "seconds": build.get("spent_seconds")},
+        "bytes": build["bytes"],
+        "memory_bytes": max((result.get("device_memory_bytes") or 0 for result in of_it), default=0) or None,
+        "batches": batches,
+        "accuracy": accuracy_of(engine.accuracy),
+    }
+
+
+def batches_of(subject: str, benchmark: dict) -> dict:
+    """Return {batch size: figures} of one subject of a benchmark."""
+    return {str(result["batch"]): of_batch(result) for result in benchmark["results"] if result["subject"] == subject}
+
+
+def of_batch(result: dict) -> dict:
+    """Return the latency and the throughput of one subject at one batch size, with their intervals."""
+    quantity, intervals = comparison.best_quantity(result["latency"]), result["intervals"]
+    return {
+        "latency_ms": figure(intervals["p50_ms"][quantity]),
+        "quantity": quantity,
+        "throughput_per_s": figure(intervals["inferences_per_s"]),
+        "verdict": intervals["verdict"],
+    }
+
+
+def figure(interval: dict) -> dict:
+    """Return an interval of `benchmark.rounds` as a figure of the history. One round alone has no interval."""
+    low, high = interval["low"], interval["high"]
+    return {"value": interval["median"], **({"low": low, "high": high} if low < high else {"low": None, "high": None})}
+
+
+def of_selection(selection: dict) -> dict:
+    """Return the chosen configuration with its figures under load. The throughput's interval is that of the windows."""
+    row = selection["measured"]
+    windows = row.get("windows_per_s") or [None]
+    return {
+        **{name: selection[name] for name in ("precision", "max_batch_size", "instances")},
+        "in_flight": row.get("concurrency"),
+        "throughput_per_s": {"value": row["throughput_per_s"], "low": min(windows), "high": max(windows)},
+        "p99_ms": row["p99_ms"],
+        "memory_mb": counted_memory_mb(row),
+        "verdict": row.get("verdict", "steady"),
+    }
+
+
+def accuracy_of(record: dict) -> dict:
+    """Return the accuracy of an engine from its record: on the evaluation data if there are any, else on the sample."""
+    evaluation = record["evaluation"] or {}
+    figures = evaluation or record["sample"]
+    return {
+        "agreement": next((figures[name] for name in AGREEMENTS if name in figures), None),
+        "relative_error": record["sample"].get("relative_error"),
+        "top1": evaluation.get("engine", {}).get("top1"),
+        "samples": evaluation.get("labelled"),
+        "data": data_of(record) if record["evaluation"] else None,
+        "metric": (record["metric"] or {}).get("engine", {}),
+    }
+
+
+def of_checkpoint(record: dict | None) -> dict | None:
+    """Return the accuracy of the model itself; None if it was not evaluated."""
+    return record and {
+        "agreement": None,
+        "relative_error": None,
+        "top1": record.get("top1"),
+        "samples": record.get("labelled"),
+        "data": data_of(record),
+        "metric": record["metric"] or {},
+    }
+
+
+def data_of(record: dict) -> str | None:
+    """Return the identity of a record's evaluation data: equal data have equal identities."""
+    key = {name: record["key"][name] for name in (*DATA, "max_samples") if record["key"].get(name)}
+    return key_of(key) if key else None
