@@ -1,4 +1,4 @@
-"""Lint and format are tests like any other."""
+"""Lint, format and types are tests like any other."""
 
 import re
 import subprocess
@@ -14,6 +14,7 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", "scripts", "tests", "docs/examples"],
     "snakefmt": ["snakefmt", "--check", "--line-length", "120", "Snakefile", "rules"],
     "snakemake --lint": ["snakemake", "--lint"],
+    "mypy": ["mypy"],
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -19,9 +19,14 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
-    """Write named arrays to an archive, completely or not at all."""
-    with atomic_write(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **arrays)
+    """Write named arrays to an archive, completely or not at all.
+
+    numpy.savez writes the same bytes, but cannot have an array that is called `file` or `allow_pickle`.
+    """
+    with atomic_write(path) as partial, ZipFile(partial, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ class Tensor:
 
     def sizes(self, batch: int, axes: Mapping[str, int]) -> tuple[int, ...]:
         """Return the shape for a batch size and sizes of the dynamic axes. No entry of `shape` may be None."""
-        return tuple({**axes, BATCH: batch}[size] if isinstance(size, str) else size for size in self.shape)
+        known = {**axes, BATCH: batch}
+        return tuple(size if isinstance(size, int) else known[str(size)] for size in self.shape)
 
     def fits(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
         """Return whether an array may have `shape`. An axis whose size is None or not in `sizes` may have any size."""
@@ -118,7 +120,7 @@ class Contract:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     axes: Mapping[str, Axis] = field(default_factory=dict)
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def batched(self) -> bool:
@@ -150,7 +152,7 @@ class Contract:
                     f"{', '.join(tensor.name for tensor in own)}; remove the engine and run snakemake again"
                 )
             changed[side] = tuple(replace(tensor, dtype=dtypes[tensor.name]) for tensor in own)
-        return replace(self, **changed)
+        return replace(self, inputs=changed["inputs"], outputs=changed["outputs"])
 
     def sizes_of(self, inputs: Tensors) -> dict[str, int]:
         """Return the size of each dynamic axis, the batch axis included, in the inputs of a request.

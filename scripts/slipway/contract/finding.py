@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ _ALIKE = 3
 
 
 def find_contract(
-    model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object], extremes: Sequence[Tensors] = ()
+    model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, Any], extremes: Sequence[Tensors] = ()
 ) -> Contract:
     """Return the contract of a network for real samples.
 

@@ -72,7 +72,7 @@ def _found(
         name: [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
         for name, shapes in unknown.items()
     }
-    has_rows = not batched and firsts - {(1,)} and () not in firsts and not stated
+    has_rows = not batched and not firsts <= {(1,)} and () not in firsts and not stated
     if has_rows or any(open_axes.values()):
         raise SlipwayError(_what_to_state(unknown, open_axes, axes, has_rows))
     return {name: ([BATCH, *shapes[0][1:]] if batched else list(shapes[0])) for name, shapes in unknown.items()}
@@ -106,12 +106,12 @@ def _what_to_state(
     lines = f"`inputs: {{{', '.join(proposed.values())}}}`"
     if ranges:
         lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of the samples; let them hold for all requests)"
-    sizes = {
+    sizes_by_axis = {
         (name, axis): sorted({shape[axis] for shape in shapes[name]}) for name in open_axes for axis in open_axes[name]
     }
     reasons = [
         f"axis {axis} of the input {name} has the sizes {listed([*map(str, several)], 4)} in the samples"
-        for (name, axis), several in sizes.items()
+        for (name, axis), several in sizes_by_axis.items()
     ]
     if rows and not any(0 in each for each in open_axes.values()):
         name = next(name for name, of_input in shapes.items() if of_input[0][0] != 1)

@@ -52,12 +52,13 @@ def describe_gpu(name: str, compute_capability: str) -> str:
 
 @cache
 def gpu_identity() -> str | None:
-    """Return the identity of this machine's first visible GPU; None without a GPU."""
+    """Return the identity of this machine's first visible GPU; None without a GPU, or if NVML does not know which."""
     try:
         library, device = nvml.open_device()
     except SlipwayError:
         return None
-    return describe_gpu(nvml.query(library, "nvmlDeviceGetName", device), nvml.compute_capability(library, device))
+    name, capability = nvml.query(library, "nvmlDeviceGetName", device), nvml.compute_capability(library, device)
+    return describe_gpu(name, capability) if name and capability else None
 
 
 def is_gpu(identity: str) -> bool:

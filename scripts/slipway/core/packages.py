@@ -69,12 +69,14 @@ def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
 
     Returns {} if the interpreter cannot be started. Then its job will report the error.
     """
-    there, here = Path(python or sys.executable), Path(sys.executable)
+    interpreter = python or sys.executable
+    there, here = Path(interpreter), Path(sys.executable)
     # The interpreters of several environments can be links to the same file, but not their folders.
     if there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve():
         return {name: version for name in names if (version := package_version(name)) != ABSENT}
     try:
-        process = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
+        command = [interpreter, "-c", _ASK, *names]
+        process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return {}
     return json.loads(process.stdout)

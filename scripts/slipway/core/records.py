@@ -35,16 +35,17 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 
 def has_shape(value: object, shape: Shape) -> bool:
     """Return whether a JSON value has a shape. A mapping may have more entries than the shape names."""
-    match shape:
-        case {} if not isinstance(value, dict):
-            return False
-        case {} if str in shape:
-            return all(has_shape(entry, shape[str]) for entry in value.values())
-        case {}:
-            return all(name in value and has_shape(value[name], of_entry) for name, of_entry in shape.items())
-        case [item]:
-            return isinstance(value, list) and all(has_shape(entry, item) for entry in value)
-        case tuple():
-            return any(has_shape(value, alternative) for alternative in shape)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and _entries_have_shape(value, shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(has_shape(entry, shape[0]) for entry in value)
+    if isinstance(shape, tuple):
+        return any(has_shape(value, alternative) for alternative in shape)
     # In Python, JSON's true would count as an int.
     return isinstance(value, shape) and (shape is not int or not isinstance(value, bool))
+
+
+def _entries_have_shape(value: dict, shape: dict) -> bool:
+    if str in shape:
+        return all(has_shape(entry, shape[str]) for entry in value.values())
+    return all(name in value and has_shape(value[name], of_entry) for name, of_entry in shape.items())

@@ -1,7 +1,8 @@
 """Read the traits of a runtime or a platform: the constant `TRAITS` of a Python file, found by its path."""
 
-import importlib.util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from slipway.core.errors import SlipwayError
@@ -12,10 +13,10 @@ def read_traits(path: Path, name: str) -> Any:
 
     Raises SlipwayError if a trait is missing or wrong.
     """
-    spec = importlib.util.spec_from_file_location(f"traits_of_{name}", path)
-    module = importlib.util.module_from_spec(spec)
+    loader = SourceFileLoader(f"traits_of_{name}", str(path))
+    module = ModuleType(loader.name)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
         traits = module.TRAITS
     except (AttributeError, TypeError, ValueError) as error:
         raise SlipwayError(f"{path} does not state the traits of {name}: {error}") from None

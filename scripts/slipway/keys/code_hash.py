@@ -43,8 +43,8 @@ class CodeHashes:
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
         # A plan of hundreds of engines asks for the same code hundreds of times.
-        self._of_files = cache(self._of_files)
-        self._of_users_module = cache(self._of_users_module)
+        self._of_files = cache(self._hashes_of_files)
+        self._of_users_module = cache(self._hashes_of_users_module)
 
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: SHA-256} of scripts/<name>.py.
@@ -85,25 +85,25 @@ class CodeHashes:
         """Return {file: SHA-256} of a source of networks, a module that programs import by name."""
         return self._of_files(*_files(f"{sources.__name__}.{name}"))
 
-    def _of_users_module(self, name: str) -> dict[str, str]:
+    def _hashes_of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)
         if spec is None:
             return {}  # the job says that it cannot be imported
         with contextlib.suppress(metadata.PackageNotFoundError):
             installed = metadata.distribution(name)
             # In an editable installation, the code is not beside the package's metadata.
-            if spec.origin and Path(spec.origin).is_relative_to(installed.locate_file("")):
+            if spec.origin and Path(spec.origin).is_relative_to(str(installed.locate_file(""))):
                 return {name: installed.version}
         folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
         files = {path.relative_to(place.parent).as_posix(): path for place in folders for path in place.rglob("*.py")}
-        if not folders and spec.has_location:
+        if not folders and spec.has_location and spec.origin:
             files = {Path(spec.origin).name: Path(spec.origin)}
         return {
             short: self._file_hashes.remember(f"users code {_RULES}", path, _read_users)
             for short, path in sorted(files.items())
         }
 
-    def _of_files(self, *files: Path) -> dict[str, str]:
+    def _hashes_of_files(self, *files: Path) -> dict[str, str]:
         found = {}
         # Modules have the path by which Snakemake was started, such as ../slipway/Snakefile.
         pending = [path.resolve() for path in files]
@@ -175,7 +175,7 @@ def _data_files(path: Path, tree: ast.AST) -> list[Path]:
 
 
 def _imports(path: Path, tree: ast.AST) -> list[Path]:
-    modules = set()
+    modules: set[str] = set()
     package = os.path.relpath(path.parent, SCRIPTS).replace(os.sep, ".")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

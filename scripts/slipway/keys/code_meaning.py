@@ -90,7 +90,8 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
     """
     if not _is_text(node):
         return node
-    doing = [part for part in ast.walk(node) if isinstance(part, _DOING) or not (ends or _only_reads(part))]
+    parts = (part for part in ast.walk(node) if isinstance(part, ast.expr))
+    doing = [part for part in parts if isinstance(part, _DOING) or not (ends or _only_reads(part))]
     return ast.Tuple([_MARK, *doing], ast.Load()) if doing else _MARK
 
 
@@ -109,8 +110,8 @@ def _is_text(node: ast.expr) -> bool:
             return _is_text(node.left) or _is_text(node.right)
         case ast.BinOp(op=ast.Mod()):
             return _is_text(node.left)
-        case ast.Call(func=ast.Attribute(attr="join" | "format")):
-            return _is_text(node.func.value)
+        case ast.Call(func=ast.Attribute(value=text, attr="join" | "format")):
+            return _is_text(text)
         case ast.IfExp():
             return _is_text(node.body) and _is_text(node.orelse)
     return False

@@ -54,7 +54,9 @@ def _rename(config: dict) -> None:
     for owner in (config, *(models.values() if isinstance(models, dict) else ())):
         for section in ("accuracy", "calibration"):
             settings = owner.get(section) if isinstance(owner, dict) else None
-            for earlier, name in _RENAMED.items() if isinstance(settings, dict) else ():
+            if not isinstance(settings, dict):
+                continue
+            for earlier, name in _RENAMED.items():
                 if earlier in settings and name not in settings:
                     settings[name] = settings.pop(earlier)
 
@@ -137,7 +139,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
     for key, names in named.items():
         if unknown := [name for name in names if name not in targets]:
             yield f"`deploy.{key}` names {unknown[0]!r}, but must name one of the targets: {', '.join(targets)}"
-    words = {(model,): f"`models.{model}`" for model in models}
+    words: dict[tuple[str, ...], str] = {(model,): f"`models.{model}`" for model in models}
     words |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
     first: dict[tuple[int, str], str] = {}
     if "release" in models:

@@ -84,7 +84,7 @@ def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
 
 def _kinds(schemas: list[dict]) -> set[str]:
     """Return the types that a scalar may have (string, integer, number, boolean, null); empty if any is allowed."""
-    kinds = set()
+    kinds: set[str] = set()
     for allowed in _alternatives(schemas):
         types = allowed.get("type", "string" if "pattern" in allowed else [])
         kinds.update([types] if isinstance(types, str) else types)

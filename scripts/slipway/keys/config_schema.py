@@ -47,7 +47,7 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
-def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
+def _match_pattern(validator: Any, pattern: str, instance: Any, _: dict) -> Iterator:
     """Yield an error if a text does not match. `$` matches only the very end, and digits are ASCII digits."""
     to_the_end = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # Python's `$` also matches before a final line feed
     if validator.is_type(instance, "string") and not re.search(to_the_end, instance, re.ASCII):

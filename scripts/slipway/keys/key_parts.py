@@ -27,7 +27,7 @@ class KeyParts:
         self.file_hashes = file_hashes
         self.code_hashes = CodeHashes(file_hashes)
         # Each folder is read once for all engines.
-        self._images = cache(self._images)
+        self._images = cache(self._digest_of_images)
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
@@ -116,7 +116,7 @@ class KeyParts:
             return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
         checkpoint = self.resolved.checkpoint(model)
         beside = self._data_beside(checkpoint) if checkpoint and self.resolved.is_onnx_file(model) else {}
-        return {"checkpoint_sha256": self.content(checkpoint), **beside} if checkpoint else {}
+        return {"checkpoint_sha256": self.file_hashes.sha256(checkpoint), **beside} if checkpoint else {}
 
     def _data_beside(self, path: str) -> dict[str, str]:
         """Return {"data_digest": SHA-256 of the files beside an ONNX file that hold its weights}; {} without any."""
@@ -128,9 +128,9 @@ class KeyParts:
         """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None
 
-    def _images(self, folder: str | None, limit: int) -> str | None:
+    def _digest_of_images(self, folder: str | None, limit: int) -> str | None:
         """Return one SHA-256 of at most `limit` photographs, spread evenly over a folder; None without a folder."""
-        return folder and digest_of_images(folder, limit, self.file_hashes)
+        return digest_of_images(folder, limit, self.file_hashes) if folder else None
 
     def program(self, name: str, *runtimes: str) -> dict:
         """Return {"code": {file: SHA-256}} of a program and of the runtimes that it imports by name."""

@@ -48,9 +48,9 @@ def refusal(runtime: str, version: str, identity: str, precision: str) -> str | 
     traits = RUNTIMES[runtime]
     if precision not in traits.precisions:
         return f"{runtime} builds only {', '.join(traits.precisions)}"
-    if not hardware.is_gpu(identity):
-        return _refusal_of_cpu(identity, precision)
     capability = hardware.compute_capability_of(identity)
+    if capability is None:
+        return _refusal_of_cpu(identity, precision)
     needed = NEEDED_CAPABILITY.get(precision, 0)
     if float(capability) < needed:
         return f"{identity} has no {precision}: that needs compute capability {needed}"

@@ -176,11 +176,11 @@ class ResolvedConfig:
 
         A file in storage whose name does not tell is taken for TorchScript, until the job has its content.
         """
-        if not self.is_program(model):
+        path = self.address(model) or self.checkpoint(model)
+        if path is None or not self.is_program(model):
             return None
-        address = self.address(model)
-        unknown = "torchscript" if address and not address.endswith(".safetensors") else None
-        return program_kind(address or self.checkpoint(model)) or unknown
+        unknown = "torchscript" if is_address(path) and not path.endswith(".safetensors") else None
+        return program_kind(path) or unknown
 
     def lock(self, target: str) -> dict:
         """Return the facts about the TensorRT that will serve a target's engines, for the repository's index.
@@ -313,4 +313,4 @@ class ResolvedConfig:
 
 def _file_of(source: str | None) -> tuple[str, str | None] | None:
     """Return ("--files", path of a source of samples; None for a function). Return None without a source."""
-    return source and ("--files", None if is_function(source) else source)
+    return ("--files", None if is_function(source) else source) if source else None

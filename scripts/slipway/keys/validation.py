@@ -42,7 +42,8 @@ def require_files(resolved: ResolvedConfig) -> None:
     # Only the machine that signs needs the private key.
     files = {"image": config["image"], "deploy.signing.public_key": config["deploy"]["signing"]["public_key"]}
     files |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
-    folders, sources = {}, {}
+    folders: dict[str, str | None] = {}
+    sources: dict[str, str | None] = {}
     for model, settings in config["models"].items():
         named = {"weights": resolved.checkpoint(model), "image": settings["image"], "labels": settings["labels"]}
         files |= {f"models.{model}.{name}": path for name, path in named.items()}
@@ -112,7 +113,7 @@ def require_programs(resolved: ResolvedConfig) -> None:
         path, architecture = resolved.checkpoint(model) or resolved.address(model), settings["architecture"]
         kind = path and (program_kind(path) or resolved.program_kind(model))
         if architecture is None:
-            if kind is None:
+            if path is None or kind is None:
                 raise SlipwayError(
                     f"config: `models.{model}` has no `architecture`, and {path} is no program (an exported program "
                     "(.pt2), a TorchScript archive or an ONNX file) but a state dict, or damaged; add the network that "
@@ -127,8 +128,8 @@ def require_programs(resolved: ResolvedConfig) -> None:
                 f"config: `models.{model}.architecture` is {architecture!r}, but {path} is {PROGRAMS[kind]}, which has "
                 f"its network inside; write `weights: {path}` without `architecture`, or name the file of a state dict"
             )
-        for name in ("arguments", "weights_key") if kind else ():
-            if settings[name]:
+        for name in ("arguments", "weights_key"):
+            if kind and settings[name]:
                 raise SlipwayError(
                     f"config: `models.{model}.{name}` is {settings[name]!r}, but {path} is {PROGRAMS[kind]}, which is "
                     f"served as it is; leave `{name}` out"
