@@ -104,7 +104,7 @@ rule choose_configuration:
     output:
         update(in_report("results/{model}/{target}/selection.json", "Selection")),
     params:
-        settings=lambda wildcards: keys.choose_configuration(),
+        settings=lambda wildcards: keys.choose_configuration(wildcards.target),
     message:
         "Choosing what to serve of {wildcards.model} on {wildcards.target}"
     shell:

@@ -1,7 +1,4 @@
-"""Choose the configuration to serve: the precision, batch size and instance count with the most throughput.
-
-The configuration must be within the limits of latency and memory.
-"""
+"""Choose the configuration to serve: of those that the load test measured, the best within the limits by the goal."""
 
 import argparse
 from pathlib import Path
@@ -10,10 +7,12 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.load_test.limits import configuration_in_words, counted_memory_mb, holds, is_disturbed, point_in_words
-
-# Throughputs this close to the best count as equal, since repeated measurements differ as much. The cheapest wins.
-EQUAL = 0.10
+from slipway.load_test.accuracy_loss import accuracy_loss
+from slipway.load_test.front import pareto_front
+from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choose, interval, runner_up
+from slipway.load_test.limits import KEYS, Limits, counted_memory_mb
+from slipway.load_test.near_misses import what_has_to_give
+from slipway.load_test.selection_words import alternatives, reason, sureness
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -22,6 +21,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
     arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
+    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
+    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
+    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
+    arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
+    arguments.add_argument("--price-per-hour", type=float, help="price of one server, in any currency")
     return arguments.parse_args(argv)
 
 
@@ -29,91 +33,84 @@ def main(arguments: argparse.Namespace) -> None:
     """Choose among the measurements, and record the reason."""
     tested = read_json(arguments.load_test)
     proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
-    rows = [row for row in tested["measurements"] if row["precision"] in proven]
-    choice = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
-    reason = reason_of(choice, best_of(allowed(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)))
+    losses = {precision: accuracy_loss(record) for precision, record in proven.items()}
+    measured = [row for row in tested["measurements"] if row["precision"] in proven]
+    rows = [row | {"accuracy_loss": losses[row["precision"]]["loss"]} for row in measured]
+    limits = Limits(
+        arguments.p99_limit_ms,
+        arguments.memory_limit_mb,
+        arguments.min_throughput_per_s,
+        arguments.max_accuracy_loss,
+    )
+    goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour)
+    allowed = within(rows, limits)
+    choice = choose(allowed, goal)
+    second = runner_up(allowed, choice, goal)
+    verdict = certainty(choice, second, goal)
+    words = in_words(choice, second, verdict, rows, limits, goal)
+    precision = choice["precision"]
     record = {
         "origin": tested["origin"],
         "key": settings_of(arguments),
-        **{name: choice[name] for name in ("precision", "max_batch_size", "instances")},
-        "measured": choice,
-        "limits": {"p99_ms": arguments.p99_limit_ms, "memory_mb": arguments.memory_limit_mb},
-        "accuracy_limits": proven[choice["precision"]]["limits"],
-        "proven_on_labels": proven[choice["precision"]]["proven_on_labels"],
-        "reason": reason,
+        **{name: choice[name] for name in CONFIGURATION if name in choice},
+        "measured": measured[rows.index(choice)],
+        "limits": vars(limits),
+        "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},
+        "accuracy_limits": proven[precision]["limits"],
+        "accuracy_loss": losses,
+        "proven_on_labels": proven[precision]["proven_on_labels"],
+        "reason": words,
+        "certainty": {"verdict": verdict, "runner_up": None if second is None else rows.index(second)},
+        "candidates": candidates(rows, choice, limits, goal),
+        "left_out": tested.get("left_out", []),
         "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
     }
     write_json(arguments.output, record)
-    progress(f"  {reason}")
+    progress(f"  {words}")
 
 
-def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> dict:
-    """Return the row to serve: the cheapest of those whose throughput equals the highest one under the limits.
-
-    Equal is within 10 %, or within the noise of the measurement windows. Cheap means few instances, then small batches,
-    then little memory (the GPU's on a GPU target). Raises SlipwayError if no row is within the limits.
-    """
+def within(rows: list[dict], limits: Limits) -> list[dict]:
+    """Return the rows within the limits. Raise SlipwayError if there are none, with the limits that have to give."""
     if not rows:
         raise SlipwayError("no engine that passed the accuracy check was measured; read the load test's log")
-    candidates = allowed(rows, p99_limit_ms, memory_limit_mb)
-    if not candidates:
-        nearest = min(rows, key=lambda row: row["p99_ms"])
-        used = counted_memory_mb(nearest)
-        raise SlipwayError(
-            f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
-            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and "
-            f"{'memory that was not seen' if used is None else f'{used:.0f} MB'}. Raise load_test.p99_limit_ms or "
-            "memory_limit_mb, or add lower values to load_test.concurrency"
-        )
-    best = best_of(candidates)
-    equal = [row for row in candidates if is_close(row, best) or is_within_noise(row, best)]
-    return min(
-        equal, key=lambda row: (row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"])
+    if allowed := [row for row in rows if not limits.broken(row)]:
+        return allowed
+    asked = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
+    raise SlipwayError(
+        f"no configuration of {len(rows)} measured ones holds {' and '.join(asked)}: "
+        f"{what_has_to_give(rows, limits)}. Change these limits in config.yaml, or add values to "
+        "`load_test.concurrency`, `instances` or `max_batch_sizes`, such as fewer requests in flight for a lower p99"
     )
 
 
-def allowed(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> list[dict]:
-    """Return the rows within the limits."""
-    return [row for row in rows if holds(row, p99_limit_ms, memory_limit_mb)]
+def in_words(choice: dict, second: dict | None, verdict: str, rows: list[dict], limits: Limits, goal: Goal) -> str:
+    """Return the choice in words: the reason, the other precisions, and how sure it is."""
+    allowed = [row for row in rows if not limits.broken(row)]
+    servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
+    sentences = [reason(choice, allowed, limits, goal), *alternatives(choice, allowed, rows, limits, servers)]
+    return "; ".join([*sentences, *filter(None, [sureness(verdict, choice, second)])])
 
 
-def best_of(rows: list[dict]) -> dict:
-    """Return the row with the highest throughput."""
-    return max(rows, key=lambda row: row["throughput_per_s"])
-
-
-def is_close(row: dict, best: dict) -> bool:
-    """Say whether the throughput of a row is within 10 % of the best."""
-    return row["throughput_per_s"] >= best["throughput_per_s"] * (1 - EQUAL)
-
-
-def is_within_noise(row: dict, best: dict) -> bool:
-    """Say whether a steady row's fastest window reaches the slowest window of the best row.
-
-    The spread of a disturbed row shows only that little is known of it. Records of earlier versions have no windows.
-    """
-    own, others = row.get("windows_per_s"), best.get("windows_per_s")
-    return bool(own and others) and not is_disturbed(row) and max(own) >= min(others)
-
-
-def reason_of(choice: dict, best: dict) -> str:
-    """Return the reason for the choice in words. `best` is the row with the highest throughput under the limits."""
-    reason = (
-        f"{choice['precision']} with {configuration_in_words(choice)}, answers {choice['throughput_per_s']:.1f}/s at "
-        f"p99 {choice['p99_ms']:.0f} ms with {choice['concurrency']} in flight: the cheapest "
-    )
-    if is_close(choice, best):
-        reason += f"within {EQUAL:.0%} of the most that any configuration answers under the limits"
-    else:
-        reason += (
-            f"within the noise of the most that any configuration answers under the limits "
-            f"({best['throughput_per_s']:.1f}/s by {point_in_words(best)})"
-        )
-    if noisy := [point_in_words(row) for row in ([choice] if choice == best else [choice, best]) if is_disturbed(row)]:
-        reason += (
-            f"; but other work disturbed the measurement of {' and of '.join(noisy)}: test again on a quiet machine"
-        )
-    return reason
+def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> list[dict]:
+    """Return the figures of every row: its interval, the limits that it breaks, its costs, and its place."""
+    front = pareto_front(rows)
+    return [
+        {
+            **{name: row[name] for name in (*CONFIGURATION, "concurrency") if name in row},
+            "throughput_per_s": row["throughput_per_s"],
+            "throughput_interval_per_s": interval(row),
+            "p99_ms": row["p99_ms"],
+            "memory_mb": counted_memory_mb(row),
+            "accuracy_loss": row["accuracy_loss"],
+            "verdict": row.get("verdict"),
+            "machines": goal.machines(row),
+            "cost_per_million": goal.cost_per_million(row),
+            "broken": limits.broken(row),
+            "on_front": index in front,
+            "chosen": row is choice,
+        }
+        for index, row in enumerate(rows)
+    ]
 
 
 if __name__ == "__main__":

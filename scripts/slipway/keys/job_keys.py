@@ -152,11 +152,11 @@ class JobKeys:
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. It leaves out the limits, which only choose among the test's results."""
-        settings, limits = self.resolved.config["load_test"], self._parts.limits()
+        """Return the key of the load test. Limits and goal, which only choose among its results, are no part."""
+        settings, choosing = self.resolved.config["load_test"], self._parts.choice()
         return JobKey(
             self._parts.server_program("load_test", target),
-            {name: value for name, value in settings.items() if name not in limits},
+            {name: value for name, value in settings.items() if name not in choosing},
             versions("pytriton", "perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
         )
@@ -165,9 +165,14 @@ class JobKeys:
         """Return the key of the load test's reports."""
         return JobKey(self._parts.program("render_load_test"), self._parts.limits())
 
-    def choose_configuration(self) -> JobKey:
-        """Return the key of the choice of a Triton configuration from the load test."""
-        return JobKey(self._parts.program("choose_configuration"), self._parts.limits())
+    def choose_configuration(self, target: str) -> JobKey:
+        """Return the key of the choice of a Triton configuration from the load test: limits, goal, rate and price."""
+        return JobKey(
+            self._parts.program("choose_configuration"),
+            self._parts.choice(),
+            rate=self.resolved.config["deploy"].get("rate"),
+            price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
+        )
 
     def write_report(self, model: str) -> JobKey:
         """Return the key of the report page of a model."""

@@ -91,6 +91,11 @@ class KeyParts:
         """Return {"p99_limit_ms", "memory_limit_mb"}, which a configuration of the load test must satisfy."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
 
+    def choice(self) -> dict:
+        """Return the settings of the load test that only choose among its measurements: all limits, and the goal."""
+        names = ("goal", "min_throughput_per_s", "max_accuracy_loss")
+        return self.limits() | {name: self.resolved.config["load_test"][name] for name in names}
+
     def builder(self, target: str, precision: str) -> dict[str, str]:
         """Return {"cuda": version, "builder": JSON text of the build settings}, the part of TensorRT engines alone."""
         runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)

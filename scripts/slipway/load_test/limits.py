@@ -1,6 +1,7 @@
 """The limits for the choice of a configuration, the check of a load test's measurement against them, its batches."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 # Share (%) of the CPUs' time that other programs may take during a measurement without being told.
@@ -9,14 +10,68 @@ MOST_BY_OTHERS = 10
 CROWDED = 90
 
 
-def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
-    """Say whether a measurement is within the limits. None is no limit; unknown memory exceeds every limit."""
-    used = counted_memory_mb(row)
-    fits = memory_limit_mb is None or (used is not None and used <= memory_limit_mb)
-    return row["p99_ms"] <= p99_limit_ms and fits
+# {limit: the key of config.yaml that sets it}
+KEYS = {
+    "p99_ms": "load_test.p99_limit_ms",
+    "memory_mb": "load_test.memory_limit_mb",
+    "min_throughput_per_s": "load_test.min_throughput_per_s",
+    "max_accuracy_loss": "load_test.max_accuracy_loss",
+}
 
 
-def counted_memory_mb(row: dict) -> float | None:
+@dataclass(frozen=True)
+class Limits:
+    """What a configuration must hold; None is no limit. `memory_mb` is the GPU's memory on a GPU target."""
+
+    p99_ms: float | None = None
+    memory_mb: float | None = None
+    min_throughput_per_s: float | None = None
+    max_accuracy_loss: float | None = None
+
+    def broken(self, row: Mapping[str, Any]) -> list[dict]:
+        """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
+
+        A figure that is not known (None) breaks its limit. The throughput is the one to count on.
+        """
+        allowed = {name: value for name, value in vars(self).items() if value is not None}
+        figures = {name: figure_of(row, name) for name in allowed}
+        return [
+            {"limit": name, "allowed": limit, "figure": figures[name]}
+            for name, limit in allowed.items()
+            if figures[name] is None or beyond(name, figures[name], limit)
+        ]
+
+
+def beyond(name: str, figure: float, limit: float) -> bool:
+    """Say whether a figure is on the wrong side of a limit. NaN always is."""
+    return not (figure >= limit if name == "min_throughput_per_s" else figure <= limit)
+
+
+def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
+    """Return the figure of a measurement that a limit is about; None if it is not known."""
+    if limit == "min_throughput_per_s":
+        return reliable_rate(row)
+    if limit == "memory_mb":
+        return counted_memory_mb(row)
+    return row.get("accuracy_loss") if limit == "max_accuracy_loss" else row[limit]
+
+
+def holds(row: Mapping[str, Any], p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
+    """Say whether a measurement is within the limits of latency and memory."""
+    return not Limits(p99_limit_ms, memory_limit_mb).broken(row)
+
+
+def reliable_rate(row: Mapping[str, Any]) -> float:
+    """Return the throughput (inferences/s) to count on: of a disturbed measurement, that of its slowest window.
+
+    So noise wins nothing. Without any window, it is 0.
+    """
+    if not is_disturbed(row):
+        return row["throughput_per_s"]
+    return min([*(row.get("windows_per_s") or [0.0]), row["throughput_per_s"]])
+
+
+def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
     """Return the memory (MB) to limit: the GPU's on a GPU target, else the processes'; None if it was not measured."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 

@@ -116,10 +116,28 @@ def test_the_driver_is_no_part_of_any_key(monkeypatch):
     assert "NVIDIA L4" in keys("590.10")[0]
 
 
-def test_the_limits_of_a_load_test_do_not_repeat_it():
-    strict = job_keys(load_test={"p99_limit_ms": 10, "memory_limit_mb": 500})
-    assert repr(strict.load_test("m", "cpu")) == repr(job_keys().load_test("m", "cpu"))
-    assert repr(strict.choose_configuration()) != repr(job_keys().choose_configuration())
+@pytest.mark.parametrize(
+    "choosing",
+    [
+        {"p99_limit_ms": 10},
+        {"memory_limit_mb": 500},
+        {"min_throughput_per_s": 50},
+        {"max_accuracy_loss": 0.1},
+        {"goal": "fastest"},
+    ],
+    ids=str,
+)
+def test_what_only_chooses_among_measurements_does_not_repeat_them(choosing):
+    found = job_keys(load_test=choosing)
+    assert repr(found.load_test("m", "cpu")) == repr(job_keys().load_test("m", "cpu"))
+    assert repr(found.choose_configuration("cpu")) != repr(job_keys().choose_configuration("cpu"))
+
+
+def test_the_price_of_a_target_is_of_its_choice_alone():
+    found = job_keys({"cpu": {"price_per_hour": 3}, "other": {"price_per_hour": 4}})
+    assert "--price-per-hour=3" in str(found.choose_configuration("cpu"))
+    assert "--price-per-hour=4" in str(found.choose_configuration("other"))
+    assert "price" not in str(found.load_test("m", "cpu"))
 
 
 def test_the_limits_of_one_precision_do_not_touch_the_other():

@@ -69,7 +69,7 @@ OPTIONS_OF = {
         (),
     ),
     "write_report": ("write_report", "--folder f --output o", ("m",)),
-    "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
+    "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ("cpu",)),
     "write_repository": (
         "write_repository",
         "--selection s --engine-records e --weights-record w --contract c --labels l --folder f --index i",

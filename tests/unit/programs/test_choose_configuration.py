@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from choose_configuration import choose, main, parse_arguments, reason_of
+from choose_configuration import main, parse_arguments, within
 from slipway.core.errors import SlipwayError
+from slipway.load_test.limits import Limits
 
 
 def row(throughput=100.0, p99=50.0, memory=200.0, instances=1, batch=8, **others) -> dict:
@@ -20,103 +21,17 @@ def row(throughput=100.0, p99=50.0, memory=200.0, instances=1, batch=8, **others
     }
 
 
-def test_the_most_throughput_is_chosen():
-    slow, fast = row(50), row(100, instances=4)
-    assert choose([slow, fast], 1000, None) is fast
-
-
-def test_the_cheaper_of_equals_is_chosen():
-    dear, cheap = row(100, instances=2), row(95.1, instances=1)
-    assert choose([dear, cheap], 1000, None) is cheap
-    assert choose([cheap, dear], 1000, None) is cheap
-
-
-def test_beyond_ten_percent_the_faster_is_chosen():
-    dear, cheap = row(100, instances=2), row(89.9, instances=1)
-    assert choose([dear, cheap], 1000, None) is dear
-
-
-def windowed(windows, verdict="steady", **others):
-    return row(sum(windows) / len(windows), windows_per_s=windows, verdict=verdict, **others)
-
-
-BEST = windowed([90.0, 100.0, 110.0], instances=2)
-
-
-def test_an_order_within_the_noise_of_the_windows_is_no_order():
-    overlapping, apart = windowed([70.0, 80.0, 91.0]), windowed([70.0, 80.0, 89.0])
-    assert choose([BEST, overlapping], 1000, None) is overlapping
-    assert "within the noise of the most that any configuration answers under the limits (100.0/s by fp32, 2 " in (
-        reason_of(overlapping, BEST)
-    )
-    assert choose([BEST, apart], 1000, None) is BEST
-
-
-def test_what_is_disturbed_does_not_win_by_its_noise():
-    noisy = windowed([20.0, 30.0, 200.0], verdict="disturbed")
-    assert choose([BEST, noisy], 1000, None) is BEST
-    assert "disturbed" not in reason_of(BEST, BEST)
-    assert "disturbed the measurement of fp32, 1 instance(s), batches up to 8, 4 in flight: test again" in (
-        reason_of(noisy, noisy)
-    )
-
-
-@pytest.mark.parametrize(
-    ("dear", "cheap"),
-    [
-        (row(instances=2, batch=1, memory=1, p99=1), row(instances=1, batch=8, memory=9, p99=9)),
-        (row(batch=8, memory=1, p99=1), row(batch=4, memory=9, p99=9)),
-        (row(memory=9, p99=1), row(memory=1, p99=9)),
-        (row(p99=9), row(p99=1)),
-    ],
-    ids=["instances", "batch size", "memory", "latency"],
-)
-def test_ties_go_to_few_instances_then_small_batches_then_little_memory(dear, cheap):
-    assert choose([dear, cheap], 1000, None) is cheap
-
-
-def test_the_latency_limit_is_respected():
-    fast, slow = row(100, p99=51), row(10, p99=50)
-    assert choose([fast, slow], 50, None) is slow
-
-
-def test_the_memory_limit_is_respected():
-    fast, slow = row(100, memory=301), row(10, memory=300)
-    assert choose([fast, slow], 1000, 300) is slow
-    assert choose([fast, slow], 1000, None) is fast
-
-
-def test_on_a_gpu_the_limit_is_about_the_gpus_memory():
-    fast, slow = row(100, memory=1, gpu_memory_mb=301), row(10, memory=999, gpu_memory_mb=300)
-    assert choose([fast, slow], 1000, 300) is slow
-
-
-def test_memory_of_the_gpu_that_was_not_seen_holds_no_limit():
-    with pytest.raises(SlipwayError, match=r"no configuration holds.* and memory that was not seen"):
-        choose([row(memory=1, gpu_memory_mb=None)], 1000, 300)
-
-
-def test_the_best_is_sought_among_those_within_the_limits():
-    beyond, first, second = row(1000, p99=99), row(100, instances=2), row(96, instances=1)
-    assert choose([beyond, first, second], 60, None) is second
-
-
 def test_none_within_the_limits_is_told_with_figures():
-    rows = [row(p99=300, memory=700, variant="m_fp32_config_3"), row(p99=400, memory=100)]
+    rows = [row(p99=300, memory=700), row(p99=400, memory=100, precision="int8")]
     with pytest.raises(SlipwayError) as caught:
-        choose(rows, 20, 500)
-    for words in ("20 ms", "500 MB", "m_fp32_config_3", "300 ms", "700 MB", "load_test.p99_limit_ms"):
-        assert words in str(caught.value)
-
-
-def test_none_within_the_limits_without_a_memory_limit():
-    with pytest.raises(SlipwayError, match="any MB"):
-        choose([row(p99=300)], 20, None)
+        within(rows, Limits(20, 500))
+    assert "no configuration of 2 measured ones holds `load_test.p99_limit_ms: 20`" in str(caught.value)
+    assert "with `load_test.p99_limit_ms: 400` for 20 one holds: int8, 1 instance(s)" in str(caught.value)
 
 
 def test_no_measurement_at_all_is_told():
-    with pytest.raises(SlipwayError):
-        choose([], 1000, None)
+    with pytest.raises(SlipwayError, match="no engine that passed the accuracy check was measured"):
+        within([], Limits(1000))
 
 
 # The program
@@ -128,20 +43,25 @@ def write(folder, name: str, content: dict) -> str:
     return str(path)
 
 
+def proven(precision: str, error: float = 0.0) -> dict:
+    return {
+        "engine_key": {"precision": precision},
+        "limits": {"min_cosine": len(precision)},
+        "proven_on_labels": False,
+        "sample": {"relative_error": error},
+        "evaluation": None,
+        "metric": None,
+    }
+
+
 @pytest.fixture
 def chosen(tmp_path):
     """Return a function that chooses among rows, for engines of some precisions, and returns the record."""
 
-    def run(rows: list[dict], precisions: list[str], *options: str) -> dict:
-        load_test = write(tmp_path, "load_test.json", {"origin": "rehearsal", "measurements": rows})
-        accuracy = [
-            write(
-                tmp_path,
-                f"{name}.json",
-                {"engine_key": {"precision": name}, "limits": {"min_cosine": len(name)}, "proven_on_labels": False},
-            )
-            for name in precisions
-        ]
+    def run(rows: list[dict], precisions: dict[str, float], *options: str) -> dict:
+        tested = {"origin": "rehearsal", "measurements": rows}
+        load_test = write(tmp_path, "load_test.json", tested)
+        accuracy = [write(tmp_path, f"{name}.json", proven(name, error)) for name, error in precisions.items()]
         output = tmp_path / "selection.json"
         argv = ["--load-test", load_test, "--accuracy", *accuracy, "--output", str(output), "--p99-limit-ms", "1000"]
         main(parse_arguments([*argv, *options]))
@@ -150,17 +70,71 @@ def chosen(tmp_path):
     return run
 
 
+FP32, BF16 = row(100), row(200, precision="bf16", instances=2, windows_per_s=[190.0, 200.0, 210.0])
+
+
 def test_the_record_says_what_is_served_and_why(chosen):
-    found = chosen([row(100), row(200, precision="bf16", instances=2)], ["fp32", "bf16"], "--memory-limit-mb", "900")
+    found = chosen([FP32, BF16], {"fp32": 0.0, "bf16": 0.01}, "--memory-limit-mb", "900")
     assert (found["precision"], found["instances"], found["max_batch_size"]) == ("bf16", 2, 8)
     assert found["origin"] == "rehearsal"
-    assert found["limits"] == {"p99_ms": 1000, "memory_mb": 900}
-    assert found["measured"]["throughput_per_s"] == 200
+    assert (found["limits"]["p99_ms"], found["limits"]["memory_mb"]) == (1000, 900)
+    assert found["measured"] == BF16
     assert found["chosen_from"]["measurements"] == 2
-    assert "bf16 with 2 instance(s)" in found["reason"]
+    assert found["certainty"] == {"verdict": "clear", "runner_up": 0}
+    assert found["reason"].startswith(
+        "bf16 with 2 instance(s), batches up to 8, 4 in flight: p99 50 ms of 1000 allowed, 200 of 900 MB, 200.0/s; "
+    )
+    assert "; fp32 would need 2 times the machines" in found["reason"]
+
+
+def test_every_candidate_has_its_figures_and_the_limits_that_it_breaks(chosen):
+    options = ("--max-accuracy-loss", "0.005", "--price-per-hour", "3.6")
+    found = chosen([FP32, BF16], {"fp32": 0.0, "bf16": 0.01}, *options)
+    assert found["precision"] == "fp32"
+    fp32, bf16 = found["candidates"]
+    assert bf16["broken"] == [{"limit": "max_accuracy_loss", "allowed": 0.005, "figure": 0.01}]
+    assert bf16["throughput_interval_per_s"] == [190, 210]
+    assert (fp32["broken"], fp32["chosen"], bf16["chosen"]) == ([], True, False)
+    assert (fp32["on_front"], bf16["on_front"]) == (False, True)
+    assert fp32["cost_per_million"] == pytest.approx(10)
+    assert "10 for a million inferences at its own throughput" in found["reason"]
+    assert "bf16 never holds all limits (max_accuracy_loss)" in found["reason"]
+    assert found["accuracy_loss"]["bf16"] == {"kind": "relative_error", "loss": 0.01}
+
+
+def test_a_stated_rate_counts_servers(chosen):
+    found = chosen([FP32, BF16], {"fp32": 0.0, "bf16": 0.01}, "--rate", "90", "--price-per-hour", "3.6")
+    assert found["precision"] == "fp32"  # one server of either suffices, and this one is smaller
+    assert [entry["machines"] for entry in found["candidates"]] == [1, 1]
+    assert found["goal"]["cost_at"] == "rate"
+    assert "the fewest servers for 90/s (`deploy.rate`): 1" in found["reason"]
+
+
+def test_the_goal_decides(chosen):
+    rows = [row(100, p99=20), row(200, p99=40, precision="bf16")]
+    losses = {"fp32": 0.0, "bf16": 0.01}
+    assert chosen(rows, losses)["precision"] == "bf16"
+    assert chosen(rows, losses, "--goal", "fastest")["precision"] == "fp32"
+    assert chosen(rows, losses, "--goal", "most_accurate")["precision"] == "fp32"
 
 
 def test_an_engine_whose_accuracy_is_not_proven_is_not_chosen(chosen):
-    found = chosen([row(100), row(200, precision="bf16")], ["fp32"])
+    found = chosen([row(100), row(200, precision="bf16")], {"fp32": 0.0})
     assert found["precision"] == "fp32"
     assert found["chosen_from"]["measurements"] == 1
+
+
+def test_a_choice_that_noise_made_is_told(chosen):
+    noisy = windowed([20.0, 30.0, 200.0], verdict="disturbed")
+    assert (
+        "other work disturbed the measurement of fp32, 1 instance(s), batches up to 8, 4 in flight: test again"
+        in (chosen([noisy], {"fp32": 0.0})["reason"])
+    )
+    second = windowed([95.0, 96.0, 97.0], instances=2)
+    found = chosen([windowed([90.0, 95.0, 99.0]), second], {"fp32": 0.0})
+    assert found["certainty"] == {"verdict": "within the noise", "runner_up": 1}
+    assert "within the noise, fp32, 2 instance(s), batches up to 8, 4 in flight (96.0/s) is as good" in found["reason"]
+
+
+def windowed(windows, **others):
+    return row(sum(windows) / len(windows), windows_per_s=windows, **{"verdict": "steady", **others})

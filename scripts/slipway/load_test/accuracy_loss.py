@@ -1,0 +1,38 @@
+"""How much accuracy an engine loses against the model itself, as one figure, from its accuracy record."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# {kind of the figure: its name in words}
+KINDS = {"top1_drop": "top-1 accuracy lost", "metric_loss": "metric lost", "relative_error": "relative error"}
+
+
+def accuracy_loss(record: Mapping[str, Any]) -> dict:
+    """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS that the record carries.
+
+    "top1_drop": PyTorch's top-1 accuracy minus the engine's. "metric_loss": the largest share by which a value of the
+    user's metric is worse than PyTorch's; the limits of the metric tell which direction is worse. "relative_error": of
+    the answers to the evaluation data, else to the golden sample. A gain is no loss: 0. Unknown: both None.
+    """
+    figures, metric = record.get("evaluation") or {}, record.get("metric")
+    if figures.get("labelled"):
+        drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
+        return {"kind": "top1_drop", "loss": round(max(0.0, drop), 9)}
+    limits = record.get("key", {}).get("metric_limits") or {}
+    if metric and (losses := _metric_losses(metric, limits)):
+        return {"kind": "metric_loss", "loss": round(max(0.0, *losses), 9)}
+    for compared in (figures, record.get("sample") or {}):
+        if "relative_error" in compared:
+            return {"kind": "relative_error", "loss": compared["relative_error"]}
+    return {"kind": None, "loss": None}
+
+
+def _metric_losses(metric: Mapping[str, Any], limits: Mapping[str, Mapping[str, float]]) -> list[float]:
+    """Return by which share of PyTorch's value each limited value of the metric is worse; below 0 if it is better."""
+    losses = []
+    for name, ends in limits.items():
+        own, reference = metric["engine"][name], metric["pytorch"][name]
+        if len(ends) == 1 and reference:
+            worse = reference - own if "min" in ends else own - reference
+            losses.append(worse / abs(reference))
+    return losses

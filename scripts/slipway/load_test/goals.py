@@ -1,0 +1,145 @@
+"""Choose among the measurements of a load test, all within the limits, by a goal; say how sure the choice is.
+
+A measurement (row) has its accuracy loss as "accuracy_loss". Of a disturbed one, only the slowest window counts.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slipway.load_test.limits import counted_memory_mb, is_disturbed, reliable_rate
+
+Row = Mapping[str, Any]
+CHEAPEST, FASTEST, MOST_ACCURATE = GOALS = ("cheapest", "fastest", "most_accurate")
+# Figures this close to the best count as equal, since repeated measurements differ as much.
+EQUAL = 0.10
+# The keys of a row that name a configuration. Rows of one configuration differ in their requests in flight.
+CONFIGURATION = ("precision", "max_batch_size", "instances", "queue_delay_us")
+CLEAR, NOISE, DISTURBED, ALONE = "clear", "within the noise", "disturbed", "alone"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is best. Costs are those at `rate` (inferences/s) if it is stated, else at a configuration's throughput."""
+
+    name: str = CHEAPEST
+    rate: float | None = None
+    price_per_hour: float | None = None
+
+    def machines(self, row: Row) -> int | None:
+        """Return the number of servers that `rate` takes; None without a rate, or if the throughput is not known."""
+        throughput = reliable_rate(row)
+        return math.ceil(self.rate / throughput) if self.rate and throughput else None
+
+    def cost_per_million(self, row: Row) -> float | None:
+        """Return the price of a million inferences; None without a price, or if the throughput is not known."""
+        throughput, machines = reliable_rate(row), self.machines(row) or 1
+        if self.price_per_hour is None or not throughput:
+            return None
+        return machines * self.price_per_hour / 3600 / (self.rate or throughput) * 1e6
+
+
+def choose(rows: Sequence[Row], goal: Goal) -> Row:
+    """Return the best row by the goal. Of equal ones, the cheapest; of equally cheap ones, the smallest.
+
+    Small means few instances, then small batches, then little memory (the GPU's on a GPU target), then a low p99.
+    """
+    return min(_best(rows, goal), key=_size)
+
+
+def runner_up(rows: Sequence[Row], choice: Row, goal: Goal) -> Row | None:
+    """Return the best row of the other configurations; None if there is none."""
+    others = [row for row in rows if configuration(row) != configuration(choice)]
+    return choose(others, goal) if others else None
+
+
+def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
+    """Return how sure it is that the chosen row is better than the second by the goal.
+
+    "disturbed": other work disturbed the chosen one. "alone": there is no second. Else "clear" or "within the noise".
+    """
+    if is_disturbed(choice):
+        return DISTURBED
+    if second is None:
+        return ALONE
+    return NOISE if _is_equal(choice, second, goal) else CLEAR
+
+
+def configuration(row: Row) -> tuple:
+    """Return the values of CONFIGURATION. Records of earlier versions have no batching delay."""
+    return tuple(row.get(name) for name in CONFIGURATION)
+
+
+def interval(row: Row) -> tuple[float, float]:
+    """Return the throughput (1/s) of the slowest and the fastest window; without windows, twice the whole one's."""
+    windows = row.get("windows_per_s") or [row["throughput_per_s"]]
+    return min(windows), max(windows)
+
+
+def _best(rows: Sequence[Row], goal: Goal) -> list[Row]:
+    """Return the rows that are equally good by the goal."""
+    if goal.name == FASTEST:
+        # How far the p99 of the windows are apart is not known, so a disturbed row is the last to be taken.
+        steady = [row for row in rows if not is_disturbed(row)] or list(rows)
+        lowest = min(row["p99_ms"] for row in steady)
+        return _cheapest([row for row in steady if row["p99_ms"] <= lowest * (1 + EQUAL)], goal.rate)
+    if goal.name == MOST_ACCURATE:
+        least = min(map(_loss, rows))
+        return _cheapest([row for row in rows if _loss(row) == least], goal.rate)
+    return _cheapest(rows, goal.rate)
+
+
+def _cheapest(rows: Sequence[Row], rate: float | None) -> list[Row]:
+    """Return the rows that need the fewest servers for `rate`; without it, those with equally much throughput."""
+    if rate:
+        count = Goal(rate=rate).machines
+        fewest = min(count(row) or math.inf for row in rows)
+        return [row for row in rows if (count(row) or math.inf) == fewest]
+    best = max(rows, key=lambda row: (reliable_rate(row), row["throughput_per_s"]))
+    return [row for row in rows if is_close(row, best) or is_within_noise(row, best)]
+
+
+def is_close(row: Row, best: Row) -> bool:
+    """Say whether the throughput of a row is within 10 % of the best."""
+    return row is best or reliable_rate(row) >= reliable_rate(best) * (1 - EQUAL) > 0
+
+
+def is_within_noise(row: Row, best: Row) -> bool:
+    """Say whether a steady row's fastest window reaches the slowest window of the best row.
+
+    The spread of a disturbed row shows only that little is known of it. Records of earlier versions have no windows.
+    """
+    known = row.get("windows_per_s") and best.get("windows_per_s")
+    return bool(known) and not is_disturbed(row) and interval(row)[1] >= interval(best)[0]
+
+
+def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
+    """Say whether two rows could change places by the goal if they were measured again."""
+    if goal.name == MOST_ACCURATE and _loss(choice) != _loss(second):
+        return False
+    if goal.name == FASTEST:
+        # A disturbed one may be faster on a quiet machine, and was passed over.
+        passed_over = is_disturbed(second) and second["p99_ms"] < choice["p99_ms"]
+        lower, higher = sorted((choice["p99_ms"], second["p99_ms"]))
+        return passed_over or higher <= lower * (1 + EQUAL)
+    if goal.rate:
+        fewest = [_ceil(goal.rate, interval(row)[1]) for row in (choice, second)]
+        most = [_ceil(goal.rate, interval(row)[0]) for row in (choice, second)]
+        return fewest[1] <= most[0] and fewest[0] <= most[1]
+    slower, faster = sorted((choice, second), key=reliable_rate)
+    return is_close(slower, faster) or interval(slower)[1] >= interval(faster)[0]
+
+
+def _ceil(rate: float, throughput: float) -> float:
+    return math.ceil(rate / throughput) if throughput else math.inf
+
+
+def _loss(row: Row) -> float:
+    """Return the accuracy loss; one that is not known is the largest."""
+    loss = row.get("accuracy_loss")
+    return math.inf if loss is None or math.isnan(loss) else loss
+
+
+def _size(row: Row) -> tuple:
+    return row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"]

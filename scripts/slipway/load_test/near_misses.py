@@ -1,0 +1,68 @@
+"""What has to give if no measurement of a load test holds all limits: how near the best one came to each limit."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from slipway.load_test.limits import KEYS, Limits, figure_of, point_in_words
+
+# It only explains an error.
+PART_OF_KEYS = False
+
+Row = Mapping[str, Any]
+UNITS = {"p99_ms": " ms", "memory_mb": " MB", "min_throughput_per_s": "/s", "max_accuracy_loss": ""}
+
+
+def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
+    """Return in words, for each limit, the value with which one measurement would hold all of them.
+
+    If no change of a single limit suffices, it is the change of several that is the smallest in relation to the limits.
+    """
+    broken = {item["limit"] for row in rows for item in limits.broken(row)}
+    sentences = [_alone(rows, limits, name) for name in KEYS if name in broken]
+    if not any(_nearest(rows, limits, name) for name in broken):
+        sentences.append(_together(rows, limits))
+    return "; ".join(filter(None, sentences))
+
+
+def _nearest(rows: Sequence[Row], limits: Limits, name: str) -> Row | None:
+    """Return the row that comes nearest to a limit and holds all others; None if there is none of known figure."""
+    others = replace(limits, **{name: None})
+    holding = [row for row in rows if not others.broken(row) and figure_of(row, name) is not None]
+    return min(holding, key=lambda row: _excess(row, name, getattr(limits, name)), default=None)
+
+
+def _alone(rows: Sequence[Row], limits: Limits, name: str) -> str:
+    row = _nearest(rows, limits, name)
+    if row is None:
+        return f"`{KEYS[name]}` alone does not suffice, since every configuration breaks another limit, too"
+    figure = figure_of(row, name)
+    return (
+        f"with `{KEYS[name]}: {settable(name, figure)}` for {getattr(limits, name):g} one holds: "
+        f"{point_in_words(row)}, with {figure:.4g}{UNITS[name]}"
+    )
+
+
+def _together(rows: Sequence[Row], limits: Limits) -> str:
+    known = [row for row in rows if all(item["figure"] is not None for item in limits.broken(row))]
+    if not known:
+        return "what was not measured, such as memory that was not seen, holds no limit"
+    row = min(known, key=lambda row: sum(_excess(row, each["limit"], each["allowed"]) for each in limits.broken(row)))
+    settings = [f"`{KEYS[each['limit']]}: {settable(each['limit'], each['figure'])}`" for each in limits.broken(row)]
+    return f"with {' and '.join(settings)} one holds: {point_in_words(row)}"
+
+
+def _excess(row: Row, name: str, limit: float) -> float:
+    """Return how far a figure is beyond a limit, as a share of the limit (of the figure, if the limit is 0)."""
+    figure = figure_of(row, name)
+    return abs(figure - limit) / (limit or figure or 1)
+
+
+def settable(name: str, figure: float) -> str:
+    """Return a value of three digits for a limit that a figure holds: rounded up, or down for a minimum."""
+    if not figure or not math.isfinite(figure):
+        return f"{figure:g}"
+    unit = 10 ** (math.floor(math.log10(abs(figure))) - 2)
+    rounded = (math.floor if name == "min_throughput_per_s" else math.ceil)(round(figure / unit, 6)) * unit
+    return f"{rounded:.6g}"

@@ -1,0 +1,109 @@
+"""The choice of a configuration in words: its figures under the limits, the reason, the alternatives, its certainty."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.load_test.goals import (
+    CHEAPEST,
+    DISTURBED,
+    EQUAL,
+    FASTEST,
+    NOISE,
+    Goal,
+    is_close,
+    is_within_noise,
+)
+from slipway.load_test.limits import (
+    Limits,
+    configuration_in_words,
+    counted_memory_mb,
+    is_disturbed,
+    point_in_words,
+    reliable_rate,
+)
+
+Row = Mapping[str, Any]
+
+
+def figures_in_words(row: Row, limits: Limits) -> str:
+    """Return a measurement's figures beside the limits, such as "p99 9.1 ms of 10 allowed, 1,900 of 2,000 MB"."""
+    allowed = f" of {limits.p99_ms:g} allowed" if limits.p99_ms is not None else ""
+    words = [f"p99 {row['p99_ms']:.3g} ms{allowed}" if row["p99_ms"] < 100 else f"p99 {row['p99_ms']:.0f} ms{allowed}"]
+    if (memory := counted_memory_mb(row)) is not None:
+        most = "" if limits.memory_mb is None else f" of {limits.memory_mb:,.0f}"
+        words.append(f"{memory:,.0f}{most} MB")
+    least = f" of at least {limits.min_throughput_per_s:,g}" if limits.min_throughput_per_s else ""
+    words.append(f"{row['throughput_per_s']:,.1f}/s{least}")
+    if limits.max_accuracy_loss is not None:
+        words.append(f"accuracy loss {row['accuracy_loss']:.2g} of {limits.max_accuracy_loss:g}")
+    return ", ".join(words)
+
+
+def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> str:
+    """Return the choice in words: configuration, figures, and the goal by which it is the best of the allowed rows."""
+    return (
+        f"{choice['precision']} with {configuration_in_words(choice)}, {choice['concurrency']} in flight: "
+        f"{figures_in_words(choice, limits)}; {_by_goal(choice, allowed, goal)}{_cost(choice, goal)}"
+    )
+
+
+def alternatives(choice: Row, allowed: Sequence[Row], all_rows: Sequence[Row], limits: Limits, servers: str) -> list:
+    """Return a sentence for each other precision: what its best configuration would need, or which limits it breaks.
+
+    `servers` is the word for what is paid: "GPUs" or "machines".
+    """
+    sentences = []
+    for precision in dict.fromkeys(row["precision"] for row in all_rows if row["precision"] != choice["precision"]):
+        own = [row for row in allowed if row["precision"] == precision]
+        if not own:
+            names = dict.fromkeys(
+                item["limit"] for row in all_rows if row["precision"] == precision for item in limits.broken(row)
+            )
+            sentences.append(f"{precision} never holds all limits ({', '.join(names)})")
+        elif reliable_rate(best := max(own, key=reliable_rate)) > 0:
+            times = reliable_rate(choice) / reliable_rate(best)
+            sentences.append(_need(precision, times, servers, is_within_noise(best, choice) or is_close(best, choice)))
+    return sentences
+
+
+def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
+    if times > 1 and not is_equal:
+        return f"{precision} would need {times:.2g} times the {servers}"
+    if times < 1 - EQUAL:
+        return f"{precision} would need {times:.2g} of the {servers}"
+    return f"{precision} would need as many {servers}"
+
+
+def sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
+    """Return a sentence if the choice is not sure, else None."""
+    noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
+    if verdict == DISTURBED:
+        return f"but other work disturbed the measurement of {' and of '.join(noisy)}: test again on a quiet machine"
+    if verdict == NOISE and second is not None:
+        remark = ", disturbed" if noisy else ""
+        return f"within the noise, {point_in_words(second)} ({second['throughput_per_s']:,.1f}/s{remark}) is as good"
+    return None
+
+
+def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
+    """Return the reason by which a row is the best of the allowed ones."""
+    if goal.name == FASTEST:
+        return f"the cheapest within {EQUAL:.0%} of the lowest p99 under the limits"
+    if goal.name != CHEAPEST:
+        return "the cheapest of those that lose the least accuracy"
+    if goal.rate:
+        count = goal.machines(choice)
+        return f"the fewest servers for {goal.rate:g}/s (`deploy.rate`): {count if count else 'not known'}"
+    best = max(allowed, key=lambda row: (reliable_rate(row), row["throughput_per_s"]))
+    if is_close(choice, best):
+        return f"the smallest within {EQUAL:.0%} of the most that any configuration answers under the limits"
+    return (
+        f"the smallest within the noise of the most that any configuration answers under the limits "
+        f"({best['throughput_per_s']:,.1f}/s by {point_in_words(best)})"
+    )
+
+
+def _cost(choice: Row, goal: Goal) -> str:
+    cost = goal.cost_per_million(choice)
+    basis = f"at {goal.rate:g}/s" if goal.rate else "at its own throughput"
+    return "" if cost is None else f"; {cost:.3g} for a million inferences {basis}"
