@@ -50,6 +50,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
+    delays = "how long (µs) a request may wait for others to form a batch"
+    arguments.add_argument("--batching-delays-us", type=int, nargs="+", default=[0], help=delays)
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     stability = "allowed difference of three windows; above it, they are repeated"
     arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
@@ -64,7 +66,8 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     contract = Contract.read(arguments.interface)
     if not contract.batched:
-        arguments.max_batch_sizes = [0]  # as Triton states that a model has no batch axis
+        # As Triton states that a model has no batch axis, and so nothing to wait for.
+        arguments.max_batch_sizes, arguments.batching_delays_us = [0], [0]
     varied = {entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
     sweep = model_analyzer.Sweep(**varied)
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
@@ -74,7 +77,8 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python)
-        samples, first = read_samples(arguments.samples), (sweep.max_batch_sizes[0], sweep.instances[0])
+        samples = read_samples(arguments.samples)
+        first = sweep.max_batch_sizes[0], sweep.instances[0], sweep.batching_delays_us[0]
         for name, engine in engines.items():
             lay_out_candidate(workspace, served_model(name, engine, contract, *first), engine, samples, server)
         rows = measure(engines, server, workspace, sweep, on_gpu=is_gpu(arguments.hardware))
@@ -128,7 +132,7 @@ def measure(
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    described = [describe(row, engines, narrator, instances_of(row, workspace), sweep, on_gpu) for row in rows]
+    described = [describe(row | varied_of(row, workspace), engines, narrator, sweep, on_gpu) for row in rows]
     return [row | interference_of(row, interference, on_gpu) for row in described]
 
 
@@ -174,21 +178,20 @@ class Narrator:
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
-def instances_of(row: dict, workspace: Path) -> int:
-    """Return a variant's number of instances from its configuration: Model Analyzer's table multiplies it by GPUs."""
+def varied_of(row: dict, workspace: Path) -> dict:
+    """Return {"instances", "queue_delay_us"} of a variant from its configuration.
+
+    Model Analyzer's table has the instances multiplied by GPUs, and no delay.
+    """
     config = read_config(workspace / "variants" / row["variant"] / "config.pbtxt")
-    return sum(group.count for group in config.instance_group)
+    instances = sum(group.count for group in config.instance_group)
+    return {"instances": instances, "queue_delay_us": config.dynamic_batching.max_queue_delay_microseconds}
 
 
 def describe(
-    row: dict,
-    engines: dict[str, RecordedEngine],
-    narrator: Narrator,
-    instances: int,
-    sweep: model_analyzer.Sweep,
-    on_gpu: bool,
+    row: dict, engines: dict[str, RecordedEngine], narrator: Narrator, sweep: model_analyzer.Sweep, on_gpu: bool
 ) -> dict:
-    """Return a row of Model Analyzer's table with the precision, the number of instances, the memory and the spread.
+    """Return a row of Model Analyzer's table with the precision, the memory and the spread.
 
     "spread_percent" is how far the throughputs of its windows are apart. "verdict" is "disturbed" if that is more than
     `stability_percent`, or if perf_analyzer found no three windows that agree. "shortened" says that its windows have
@@ -204,7 +207,6 @@ def describe(
         "precision": engines[row["model"]].record["key"]["precision"],
         **row,
         "p50_ms": windows["p50_ms"],
-        "instances": instances,
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
         "spread_percent": spread,

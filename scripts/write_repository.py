@@ -28,7 +28,8 @@ def main(arguments: argparse.Namespace) -> None:
     engine_record = records[selection["precision"]]
     engine = RecordedEngine.of_record(engine_record)
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
-    served = served_model(arguments.name, engine, contract, selection["max_batch_size"], selection["instances"])
+    chosen = selection["max_batch_size"], selection["instances"], selection.get("queue_delay_us", 0)
+    served = served_model(arguments.name, engine, contract, *chosen)
     with atomic_write(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)
     index = {

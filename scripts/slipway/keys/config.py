@@ -85,7 +85,8 @@ def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _of_order(config: dict) -> Iterator[str]:
     """Find numbers in the wrong order: lists that do not ascend, and minima above their maxima."""
-    lists = {"benchmark": ["batch_sizes", "streams"], "load_test": ["concurrency", "instances", "max_batch_sizes"]}
+    swept = ["concurrency", "instances", "max_batch_sizes", "batching_delays_us"]
+    lists = {"benchmark": ["batch_sizes", "streams"], "load_test": swept}
     for section, names in lists.items():
         for name in names:
             values = config[section][name]

@@ -78,8 +78,10 @@ def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
 
 def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
-    largest = chosen["max_batch_size"]
-    return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
+    largest, delay = chosen["max_batch_size"], chosen.get("queue_delay_us")
+    batches = f"batches up to {largest}" if largest else "no batches"
+    waiting = f" that wait for {delay} µs" if delay else ""
+    return f"{chosen['instances']} instance(s), {batches}{waiting}"
 
 
 def is_crowded(shares: Mapping[str, float | None]) -> bool:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,7 +53,7 @@ COLUMNS = {
     "perf_server_compute_infer": ("compute_ms", float),
 }
 # The keys of a row that name the point of the sweep.
-POINT = ("model", "instances", "max_batch_size", "concurrency")
+POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Sweep:
     """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
 
     `minutes` bounds the time of all points; None leaves each point to perf_analyzer and Model Analyzer.
+    `batching_delays_us` is how long (µs) a request may wait for others to form a batch.
     """
 
     concurrency: list[int]
@@ -69,6 +70,7 @@ class Sweep:
     requests: int
     stability_percent: float
     minutes: float | None = None
+    batching_delays_us: list[int] = field(default_factory=lambda: [0])
 
 
 def configuration(
@@ -139,7 +141,8 @@ def window(sweep: Sweep) -> int:
 
 def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
     """Return the points to measure, without repetition, each with the keys of POINT."""
-    swept = itertools.product(models, sweep.instances, sweep.max_batch_sizes, sweep.concurrency)
+    configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
+    swept = itertools.product(models, *configurations, sweep.concurrency)
     return [dict(zip(POINT, point, strict=True)) for point in swept]
 
 
@@ -228,22 +231,23 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
         varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
         unchanged = {"profile": [list(group.profile)]} if group.profile else {}
         parameters = {"instance_group": [varied | unchanged], "max_batch_size": grid["max_batch_sizes"]}
+        if sweep.batching_delays_us != [0]:
+            parameters["dynamic_batching"] = {"max_queue_delay_microseconds": grid["batching_delays_us"]}
         swept["model_config_parameters"] = parameters
     return swept
 
 
 def _grid(sweep: Sweep) -> dict[str, list[int]]:
-    """Return {"instances", "max_batch_sizes"} to sweep; {} for none.
+    """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
 
-    Model Analyzer always measures config.pbtxt itself, with the first values. If both lists have several values, all
+    Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values, all
     are swept, and the combination of the first ones is measured twice.
     """
-    instances, sizes = sweep.instances, sweep.max_batch_sizes
-    if len(sizes) == 1:
-        instances = instances[1:]
-    elif len(instances) == 1:
-        sizes = sizes[1:]
-    return {"instances": instances, "max_batch_sizes": sizes} if instances else {}
+    grid = {name: getattr(sweep, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
+    varied = [name for name, values in grid.items() if len(values) > 1]
+    if len(varied) == 1:
+        grid[varied[0]] = grid[varied[0]][1:]
+    return grid if varied else {}
 
 
 def _variants(sweep: Sweep) -> int:

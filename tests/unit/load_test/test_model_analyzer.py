@@ -73,6 +73,15 @@ def test_what_is_varied_keeps_the_rest_of_the_instance_group(tmp_path, backend, 
     assert varied["parameters"] == {"concurrency": [1, 64]}
 
 
+def test_delays_are_varied_with_the_rest(tmp_path, monkeypatch):
+    sweep = Sweep([1], [2], [8], requests=100, stability_percent=10, batching_delays_us=[0, 100, 500])
+    monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
+    varied = settings_for(tmp_path, "python")["profile_models"]["m_fp16"]["model_config_parameters"]
+    assert varied["dynamic_batching"] == {"max_queue_delay_microseconds": [100, 500]}
+    delays = [point["queue_delay_us"] for point in model_analyzer.points(["m_fp16"], sweep)]
+    assert delays == [0, 100, 500]
+
+
 @pytest.mark.parametrize(("requests", "expected"), [(100, 256), (5000, 5000)])
 def test_a_window_holds_several_rounds_of_what_is_in_flight(requests, expected):
     assert window(Sweep([1, 64], [1], [1], requests, 10)) == expected

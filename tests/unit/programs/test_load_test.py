@@ -51,7 +51,8 @@ def narrator(require_own=lambda: None):
 
 
 def described(tiny, told=None, on_gpu=False):
-    return load_test.describe(MEASURED, {"m_fp32": tiny.engine}, told or narrator(), 2, SWEEP, on_gpu)
+    row = MEASURED | {"instances": 2, "queue_delay_us": 0}
+    return load_test.describe(row, {"m_fp32": tiny.engine}, told or narrator(), SWEEP, on_gpu)
 
 
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
@@ -105,11 +106,14 @@ def test_points_without_figures_are_named(tiny):
     assert "disturbed" not in words
 
 
-def test_the_instances_are_those_of_the_variants_configuration(tmp_path):
+def test_instances_and_delay_are_those_of_the_variants_configuration(tmp_path):
     folder = tmp_path / "variants" / "m_fp32_config_0"
     folder.mkdir(parents=True)
-    (folder / "config.pbtxt").write_text('name: "m" instance_group { count: 3 kind: KIND_GPU }', encoding="utf-8")
-    assert load_test.instances_of(MEASURED, tmp_path) == 3
+    written = (
+        'name: "m" instance_group { count: 3 kind: KIND_GPU } dynamic_batching { max_queue_delay_microseconds: 50 }'
+    )
+    (folder / "config.pbtxt").write_text(written, encoding="utf-8")
+    assert load_test.varied_of(MEASURED, tmp_path) == {"instances": 3, "queue_delay_us": 50}
 
 
 def test_the_table_has_a_column_a_figure(tmp_path, tiny):

@@ -29,7 +29,7 @@ class Served:
     """A served model: its name, its engine, its tensors, and the chosen numbers of instances and batch sizes.
 
     `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's
-    optimization profiles.
+    optimization profiles. `queue_delay_us` is how long a request may wait for others to form a batch.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Served:
     max_batch_size: int
     instances: int
     profiles: tuple[tuple[int, int, int], ...] = ()
+    queue_delay_us: int = 0
 
     @property
     def traits(self) -> RuntimeTraits:
@@ -65,7 +66,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     if contract.batched:
         # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores
         # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
-        config["dynamic_batching"] = {}
+        delay = served.queue_delay_us
+        config["dynamic_batching"] = {"max_queue_delay_microseconds": delay} if delay else {}
     if backend == "tensorrt":
         config |= _of_tensorrt(served)
     else:

@@ -20,7 +20,9 @@ VERSION = "1"
 ADAPTER = Path(__file__).with_name("python_backend_model.py")
 
 
-def served_model(name: str, engine: RecordedEngine, contract: Contract, max_batch: int, instances: int) -> Served:
+def served_model(
+    name: str, engine: RecordedEngine, contract: Contract, max_batch: int, instances: int, queue_delay_us: int = 0
+) -> Served:
     """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
 
     Its tensors have the dtypes of the engine, or of `contract` if an earlier build did not record them.
@@ -29,7 +31,7 @@ def served_model(name: str, engine: RecordedEngine, contract: Contract, max_batc
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
     served = contract.of_engine(record["tensors"]) if "tensors" in record else contract
-    return Served(name, key["runtime"], key["precision"], served, max_batch, instances, profiles)
+    return Served(name, key["runtime"], key["precision"], served, max_batch, instances, profiles, queue_delay_us)
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:

@@ -205,3 +205,9 @@ def test_the_line_of_a_mistake_is_told(tmp_path):
     path.write_text('name: "m"\nbackend: "python"\nmax_batch_size: many\n', encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"3:17"):
         read_config(path)
+
+
+def test_a_delay_of_the_batcher_is_written():
+    assert not model_config(OPENVINO, "openvino").dynamic_batching.max_queue_delay_microseconds
+    delayed = model_config(dataclasses.replace(OPENVINO, queue_delay_us=100), "openvino")
+    assert delayed.dynamic_batching.max_queue_delay_microseconds == 100
