@@ -26,6 +26,7 @@ rule benchmark:
         **ANY_SAMPLES,
         program=program("benchmark"),
         weights=network_of,
+        weights_data=network_data_of,
         weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
         data=rules.export_onnx.output.data,

@@ -45,6 +45,8 @@ rule take_program:
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         program=update("results/{model}/program"),
+        # The weights of an ONNX file that is too large for one file, else empty.
+        data=update("results/{model}/program.data"),
         record=update("results/{model}/weights.json"),
     wildcard_constraints:
         model=one_of(filter(resolved.is_program, resolved.models)),
@@ -60,7 +62,7 @@ rule take_program:
 
 
 # A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
-NETWORK = {"weights": network_of, "record": rules.fetch_weights.output.record}
+NETWORK = {"weights": network_of, "weights_data": network_data_of, "record": rules.fetch_weights.output.record}
 
 
 rule make_contract:
@@ -99,6 +101,7 @@ rule reference_outputs:
     input:
         program=program("reference_outputs"),
         weights=network_of,
+        weights_data=network_data_of,
         weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,

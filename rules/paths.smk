@@ -17,6 +17,11 @@ def network_of(wildcards):
     return f"results/{wildcards.model}/{kind}"
 
 
+def network_data_of(wildcards):
+    """Return the data file of a program, which has the weights of an ONNX file over 2 GB; [] of an architecture."""
+    return f"{network_of(wildcards)}.data" if resolved.is_program(wildcards.model) else []
+
+
 def onnx_files(variants, suffix=""):
     """Return the input function for a model's ONNX files in the variants that `variants(model)` returns.
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from slipway.core.artifacts import atomic_write, sha256, write_json
+from slipway.core.artifacts import atomic_write_together, data_file, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
@@ -20,7 +20,9 @@ from slipway.storage.fetched import fetched
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, "samples", "record", output="copy to write")
+    arguments = parser(
+        __doc__, "samples", "record", output="copy to write; beside it, .data has the weights of an ONNX file over 2 GB"
+    )
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--checkpoint", type=Path, help="a local program")
     source.add_argument("--address", help="a program in storage that fsspec knows, such as s3://bucket/best.pt2")
@@ -38,7 +40,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.data_digest:
         require_data(path, arguments.data_digest)
     samples = samples_of(arguments.samples)
-    with atomic_write(arguments.output) as partial:
+    with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, data):
+        data.write_bytes(b"")
         with naming(arguments.samples_from):
             notes = take_program(arguments.kind, path, partial, samples)
             network = load_program(partial, arguments.kind)

@@ -7,10 +7,12 @@ answer of the file, and in batches of several sizes the same answer beside any o
 
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from onnx.external_data_helper import uses_external_data
 
 from slipway.benchmark.company import IN_32_BITS, apart, dependence, in_company
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
@@ -28,14 +30,16 @@ def fixed_batch(model: onnx.ModelProto) -> int | None:
     return next(iter(sizes)) if len(sizes) == 1 and all(isinstance(size, int) for size in sizes) else None
 
 
-def with_batch_axis(model: onnx.ModelProto, samples: Sequence[Tensors]) -> tuple[onnx.ModelProto | None, str]:
+def with_batch_axis(
+    model: onnx.ModelProto, samples: Sequence[Tensors], folder: Path = Path()
+) -> tuple[onnx.ModelProto | None, str]:
     """Return (the model of a batch of 1 with a dynamic batch axis, ""), or (None, why that is not safe).
 
-    `samples` are real inputs with the names of the model's inputs.
+    `samples` are real inputs with the names of the model's inputs. `folder` has the model's data file, if it has one.
     """
     dynamic = _freed(model)
     try:
-        problem = _difference(model, dynamic, samples)
+        problem = _difference(model, dynamic, samples, folder)
     except SlipwayError as error:
         problem = str(error)
     except Exception:  # ONNX Runtime has several exceptions without a common base
@@ -54,7 +58,8 @@ def contract_of(sample: Tensors, answer: Tensors) -> Contract:
 
 def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model of a batch of 1 whose inputs, outputs, Reshape and Resize nodes take any number of samples."""
-    constants = {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
+    inside = {name: each for name, each in constants_of(model.graph).items() if not uses_external_data(each)}
+    constants = {name: numpy_helper.to_array(tensor) for name, tensor in inside.items()}
     shapes = _shapes(model)
     freed = onnx.ModelProto()
     freed.CopyFrom(model)
@@ -116,12 +121,12 @@ def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
     return None if -1 in sizes[1:] else sizes[1:]
 
 
-def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Sequence[Tensors]) -> str:
+def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Sequence[Tensors], folder: Path) -> str:
     """Return in words where the model with a dynamic batch answers otherwise than the file; "" if it does nowhere."""
     names = [value.name for value in fixed.graph.output]
-    original = session_of(fixed)
+    original = session_of(fixed, folder)
     contract = contract_of(samples[0], dict(zip(names, original.run(names, samples[0]), strict=True)))
-    by_file, answer = answering(original, contract), answering(session_of(dynamic), contract)
+    by_file, answer = answering(original, contract), answering(session_of(dynamic, folder), contract)
     for sample in samples:
         own, other = by_file(sample), answer(sample)
         distance = max(apart(own[name], other[name]) for name in own)

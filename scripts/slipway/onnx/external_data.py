@@ -5,6 +5,7 @@ empty if the weights are inside. Otherwise the ONNX file has the SHA-256 of its 
 weights always make another ONNX file, even of the same graph.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from onnx.external_data_helper import (
     ExternalDataInfo,
     convert_model_to_external_data,
     load_external_data_for_model,
+    load_external_data_for_tensor,
     uses_external_data,
     write_external_data_tensors,
 )
 
 from slipway.core.artifacts import data_file, sha256
+from slipway.onnx.graph_walk import inner_tensors
 
 # The most bytes of one ONNX file, which is a protobuf message. Tests of large networks set a lower limit.
 ONNX_LIMIT = int(os.environ.get("SLIPWAY_ONNX_LIMIT", 2**31 - 1))
@@ -43,6 +46,22 @@ def size_of(model: onnx.ModelProto) -> int:
     return sum(part.ByteSize() for part in (*weights, *graph)) + sum(outside)
 
 
+def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
+    """Load a model's tensors from the files in `folder`. The weights of a model above ONNX_LIMIT stay there.
+
+    Those of fewer bytes than SMALLEST are loaded in any case. Raises ValueError if a file is too short.
+    """
+    for tensor in filter(uses_external_data, inner_tensors(model)):
+        load_external_data_for_tensor(tensor, str(folder))
+    weights = list(filter(uses_external_data, model.graph.initializer))
+    for tensor in weights:
+        _state_length(tensor, folder)
+    large = size_of(model) > ONNX_LIMIT
+    for tensor in weights:
+        if not large or _bytes(tensor) < SMALLEST:
+            load_external_data_for_tensor(tensor, str(folder))
+
+
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
     """Write a model to `path` and to the data file beside it. The weights are inside unless that exceeds ONNX_LIMIT.
 
@@ -60,6 +79,24 @@ def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> Non
         entries = {entry.key: entry.value for entry in model.metadata_props}
         onnx.helper.set_model_props(model, {**entries, _DIGEST: sha256(data)})
     onnx.save(model, path)
+
+
+def _bytes(tensor: onnx.TensorProto) -> int:
+    """Return the bytes of a tensor's values. Two values of 4 bits share a byte."""
+    return math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+
+
+def _state_length(tensor: onnx.TensorProto, folder: Path) -> None:
+    """Write the length of a tensor's data into its entry, which may lack it.
+
+    Raises ValueError if the data file is too short.
+    """
+    info = ExternalDataInfo(tensor)
+    length, available = info.length or _bytes(tensor), (folder / info.location).stat().st_size - (info.offset or 0)
+    if length > available:
+        raise ValueError(f"{info.location} has {max(available, 0)} of the {length} bytes of {tensor.name}")
+    if not info.length:
+        tensor.external_data.add(key="length", value=str(length))
 
 
 def _data_files(model: onnx.ModelProto) -> set[str]:

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.user_code import first_sentence
-from slipway.onnx.external_data import ONNX_LIMIT
+from slipway.onnx.external_data import load_small_tensors
 from slipway.onnx.graph_walk import names_of_data, nodes_of
 from slipway.onnx.onnx_structure import constants_of
 
@@ -31,7 +31,7 @@ _KINDS = {
 
 
 def read_onnx(path: str | Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file, with the weights of the files beside it.
+    """Return the model in an ONNX file. Of the weights in files beside it, those of a large model stay there.
 
     Raises SlipwayError with the place of a defect, or of an operator or type that cannot be served.
     """
@@ -40,13 +40,8 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
     names = names_of_data(model)
     for name in names:
         require_beside(path, name)
-    if (size := sum((path.parent / name).stat().st_size for name in [path.name, *names])) > ONNX_LIMIT:
-        raise SlipwayError(
-            f"the files of {path} have {size / 1e9:.2f} GB, but an ONNX file alone is served up to "
-            f"{ONNX_LIMIT / 1e9:.2f} GB; serve the network that it was exported from, or export it in fewer bits"
-        )
     try:
-        onnx.load_external_data_for_model(model, str(path.parent.resolve()))
+        load_small_tensors(model, path.parent.resolve())
     except Exception as error:  # a file that is too short, or offsets outside of it
         raise SlipwayError(
             f"the weights beside {path} cannot be read ({first_sentence(error)}); copy all files of the model again"

@@ -22,13 +22,14 @@ def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 def names_of_data(model: onnx.ModelProto) -> list[str]:
     """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
-    stored = (tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL)
+    tensors = (*model.graph.initializer, *inner_tensors(model))
+    stored = (tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL)
     entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == "location")
     return list(dict.fromkeys(entry.value for entry in entries))
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    yield from model.graph.initializer
+def inner_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """Yield the tensors in the attributes of nodes and in the graphs inside them: all but the graph's own weights."""
     nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
     for node in nodes:
         for graph in graphs_in(node):

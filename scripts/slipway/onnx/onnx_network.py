@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
-from onnx import numpy_helper
 
 from slipway.contract.contract import Tensor, Tensors
 from slipway.core.errors import SlipwayError
@@ -83,7 +82,7 @@ class OnnxNetwork(GraphNetwork):
             return "log_softmax"
         constants = constants_of(self.graph)
         adds_number = node.op_type == "Add" and any(
-            name in constants and numpy_helper.to_array(constants[name]).size == 1 for name in node.input
+            name in constants and math.prod(constants[name].dims) == 1 for name in node.input
         )
         return "add a number" if adds_number else _OPERATIONS.get(node.op_type, node.op_type.lower())
 

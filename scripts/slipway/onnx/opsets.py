@@ -1,6 +1,7 @@
 """Convert a foreign ONNX graph to an opset that the runtimes of all targets read, if it still answers the same."""
 
 import traceback
+from pathlib import Path
 
 import onnx
 from onnx import version_converter
@@ -16,10 +17,11 @@ OLDEST_OPSET = 13
 _EQUAL = 1e-4
 
 
-def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors) -> tuple[onnx.ModelProto, str]:
+def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path) -> tuple[onnx.ModelProto, str]:
     """Return (the model at an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
 
-    An older opset stays if the graph cannot be converted. Raises SlipwayError if a newer one cannot.
+    `folder` has the model's data file, if it has one. An older opset stays if the graph cannot be
+    converted. Raises SlipwayError if a newer one cannot.
     """
     own = opset_of(model)
     if OLDEST_OPSET <= own <= newest:
@@ -31,7 +33,7 @@ def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors) -> tuple[onnx
             try:
                 converted = convert(model, opset)
                 converted.ir_version = ir_version_of(opset)
-                if _answers_alike(model, converted, sample):
+                if _answers_alike(model, converted, sample, folder):
                     return converted, f"converted from opset {own} to {opset}"
             except Exception:  # the converter and ONNX Runtime have several exceptions
                 traceback.print_exc()
@@ -52,6 +54,6 @@ def _renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     return renumbered
 
 
-def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors) -> bool:
-    answers = [session_of(model).run(None, sample) for model in (one, other)]
+def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors, folder: Path) -> bool:
+    answers = [session_of(model, folder).run(None, sample) for model in (one, other)]
     return all(apart(own, converted) <= _EQUAL for own, converted in zip(*answers, strict=True))

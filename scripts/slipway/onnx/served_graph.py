@@ -23,15 +23,15 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
     The graph has an opset up to `opset`. Raises SlipwayError if it has a newer one and cannot be converted.
     """
     file: GraphNetwork = network.network
-    model = onnx.load(file.path)
+    model, folder = external_data.read(file.path), file.path.parent
     single = len(file.inputs) == 1  # which may have another name in the contract
     inputs = {file.inputs[0].name if single else tensor.name: tensor for tensor in contract.inputs}
     outputs = {file.own_outputs(network.names)[tensor.name]: tensor for tensor in contract.outputs}
     given = {name: _as_taken(sample[tensor.name], tensor) for name, tensor in inputs.items()}
-    model, note = at_opset(model, opset, given)
+    model, note = at_opset(model, opset, given, folder)
     lower_einsum(model)
     _declare(model, inputs, outputs)
-    external_data.write(model, path)
+    external_data.write(model, path, folder)
     return note
 
 

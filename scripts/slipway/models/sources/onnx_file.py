@@ -10,6 +10,7 @@ from onnx import helper
 from slipway.contract.contract import Tensors
 from slipway.core.errors import explained_by
 from slipway.networks.calling import call_of
+from slipway.onnx import external_data
 from slipway.onnx.batch_axis import fixed_batch, with_batch_axis
 from slipway.onnx.foreign_file import operators_of, read_onnx
 from slipway.onnx.onnx_network import OnnxNetwork
@@ -27,33 +28,34 @@ def load(path: Path) -> OnnxNetwork:
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
     """Write the model of any ONNX file in the form that later steps take, and return sentences about the changes.
 
+    The weights of a model over 2 GB are in a data file beside `output`, which else is empty.
     `samples` are real inputs, as the network takes them. A batch axis of a fixed size is made dynamic if that is
     proven on them. Raises SlipwayError if the file is damaged, or cannot be served.
     """
     model, notes = tidied(read_onnx(path))
     notes += _facts(model)
     _give_ranks(model, samples[0])
-    save(model, output)
+    external_data.write(model, output, path.parent)
     _try(load(output), samples)
     if batch := fixed_batch(model):
-        model, words = _with_any_batch(model, batch, _named(model, samples))
+        model, words = _with_any_batch(model, batch, _named(model, samples), output.parent)
         notes.append(words)
-        save(model, output)
+        external_data.write(model, output, output.parent)
     elif any(tensor.shape and tensor.shape[0] is not None for tensor in load(output).inputs):
         notes.append("the first axes of its inputs are not all dynamic, so it is served without a batch axis")
     return notes
 
 
-def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model to one file."""
-    onnx.save(model, path)
+def _with_any_batch(
+    model: onnx.ModelProto, batch: int, samples: list[Tensors], folder: Path
+) -> tuple[onnx.ModelProto, str]:
+    """Return (the model, with a dynamic batch axis where that is safe, and a sentence about its batch).
 
-
-def _with_any_batch(model: onnx.ModelProto, batch: int, samples: list[Tensors]) -> tuple[onnx.ModelProto, str]:
-    """Return (the model, with a dynamic batch axis where that is safe, and a sentence about its batch)."""
+    `folder` has the model's data file.
+    """
     if batch > 1:
         return model, f"the first axis of its inputs has the fixed size {batch}, with which it is served"
-    dynamic, why_not = with_batch_axis(model, samples)
+    dynamic, why_not = with_batch_axis(model, samples, folder)
     if dynamic is None:
         return model, f"the graph has a fixed batch of 1, with which it is served: with a dynamic one, {why_not}"
     return dynamic, "the fixed batch of 1 was made dynamic: samples in batches have the answers of the file"
