@@ -4,11 +4,13 @@
 # These run where Snakemake does, since they take seconds or need the internet.
 localrules:
     choose_configuration,
+    compare,
     deploy_release,
     fetch_weights,
     make_contract,
     prune,
     publish_repository,
+    record_run,
     rollback,
     sample_inputs,
     sign_repository,

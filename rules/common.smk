@@ -22,8 +22,9 @@ from slipway.keys.notices import notices, storage_notices
 from slipway.pruning.references import what_to_prune
 
 with refused_by_snakemake():
-    # An option of one command, `prune --config prune=yes`, is no part of the configuration.
+    # Options of one command, such as `prune --config prune=yes`, are no part of the configuration.
     PRUNE = what_to_prune(config.pop("prune", "no"))
+    COMPARE = config.pop("compare", None)
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)
@@ -91,7 +92,7 @@ def evidence_of(*models):
 
 def evidence_of_model(model):
     """Return what is measured of a model, on every target and of every engine."""
-    names = ["report.html"]
+    names = ["report.html", "run.json"]
     for target in resolved.targets:
         of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
         of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target, model)]

@@ -47,6 +47,8 @@ rule deploy_release:
         indexes=of_release(rules.write_repository.output.index),
         goldens=of_release(rules.reference_outputs.output.golden),
         signatures=made_signatures(["{model}"], SERVED),
+        # It refuses a regression, and changes nothing of what is deployed.
+        run=ancient(rules.record_run.output),
     output:
         update(in_report(f"results/{{model}}/deploy/{PLATFORM.receipt}", "Deployment")),
     log:
@@ -61,12 +63,14 @@ rule deploy_release:
         same_configuration=same_configuration,
         rollout=untracked(JobKey(ROLLOUT, oldest=config["triton"]["oldest"], keep_published=KEEP_PUBLISHED)),
         tensorrt_python=deployed_tensorrt_python,
+        regression=untracked(json.dumps(config["regression"])),
     message:
         f"Deploying {{wildcards.model}} to {PLATFORM.name}"
     shell:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
         "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} {params.rollout} "
-        "{params.tensorrt_python} --snakemake-options={params.same_configuration:q} --log {log:q}"
+        "{params.tensorrt_python} --regression {params.regression:q} "
+        "--snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
 # Commands of rules for all models, and for one model alone (one_model.smk).

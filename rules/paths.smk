@@ -87,6 +87,11 @@ def evaluation_of(wildcards):
     return f"results/{wildcards.model}/evaluation.npz" if resolved.has_evaluation(wildcards.model) else []
 
 
+def history_of(wildcards):
+    """Return the file with all runs and deployments of a model."""
+    return f"results/{wildcards.model}/history.jsonl"
+
+
 def measured_of_every_target(wildcards):
     """Return the records of a model's engines and of their measurements, on every target."""
     of_target = [

@@ -14,6 +14,7 @@ from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
+from slipway.history.guard import require_no_regression
 from slipway.triton.server import releases
 from slipway.triton.server.tls import add_tls
 
@@ -24,6 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_rollout(arguments)
     add_planned(arguments, "public_key_sha256")
     arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="what is deployed, as it was made")
+    arguments.add_argument("--regression", default="{}", help="`regression` of config.yaml, as JSON")
     cluster = arguments.add_argument_group("in a cluster")
     cluster.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
     cluster.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")
@@ -44,12 +46,16 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read each release, deploy it, print the live version."""
+    """Read each release, refuse a regression, deploy it, print the live version."""
     unwind_when_terminated()
     publishing = {"to": arguments.publish_to, "keep": arguments.keep_published}
     publishing |= {"signed": arguments.signed, "public_key": arguments.public_key}
-    for found in deployments(arguments):
-        release = Release.read(found.results, found.to, arguments.target)
+    releases = [(found, Release.read(found.results, found.to, arguments.target)) for found in deployments(arguments)]
+    for found, release in releases:
+        for folder in found.results:
+            versions = {part.target: part.version for part in release.of_model(folder.name).parts}
+            require_no_regression(folder, found.to, versions, arguments.regression)
+    for found, release in releases:
         platform = found.platform({"place": release.place})
         published = partial(publish, results=found.results[0], **publishing)
         receipts = deploy(platform, release, found.history, published, arguments.keep_versions)

@@ -22,7 +22,7 @@ SHORTEST = {
     "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
     "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10, "p99_limit_ms": 10_000},
 }
-MEASURED = ("report.html", "profile/profile.json")
+MEASURED = ("report.html", "run.json", "profile/profile.json")
 MEASURED_ON_TARGET = ("{model}.benchmark.json", "selection.json", "analysis/summary.pdf", "{model}.fp32.accuracy.json")
 OPERATING = ("withdraw", "status", "rollback", "undeploy", "prune")
 
@@ -171,7 +171,7 @@ def test_one_is_retrained_one_added_one_removed_one_rolled_back(place):
 
     ort = place.config["targets"].pop("ort")
     place.write_config()
-    reports = {"write_report": 3} if isinstance(place, Carried) else {}
+    reports = {"write_report": 3, "record_run": 3} if isinstance(place, Carried) else {}
     assert jobs(place.make("-n", "deploy")) == reports, "a target was removed"
     place.configure("targets.ort", ort)
     assert "Nothing to be done" in place.make("-n", "deploy").succeeded().said, "and is there again"

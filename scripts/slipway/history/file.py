@@ -13,9 +13,6 @@ from pathlib import Path
 
 from slipway.history.lines import DEPLOYMENT, RUN, UNDEPLOYED, Deployment, Run, problem_of, text_of
 
-# It keeps measurements and makes none of them.
-PART_OF_KEYS = False
-
 NAME = "history.jsonl"
 _BEGIN = '{"kind": '
 

@@ -14,9 +14,6 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 
-# It keeps measurements and makes none of them.
-PART_OF_KEYS = False
-
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "history.schema.yaml"
 RUN, DEPLOYMENT = "run", "deployment"
 DEPLOYED, ROLLED_BACK, UNDEPLOYED = "deployed", "rolled_back", "undeployed"

@@ -5,9 +5,6 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
-# It tells which Slipway ran, and makes no artifact.
-PART_OF_KEYS = False
-
 _ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -2,9 +2,6 @@
 
 import datetime
 
-# It makes no artifact.
-PART_OF_KEYS = False
-
 
 def now() -> str:
     """Return the time in UTC, such as 2026-01-31T12:00:00Z."""

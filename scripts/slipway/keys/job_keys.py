@@ -10,6 +10,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
 from slipway.deploy.platforms import PLATFORMS
+from slipway.history.recorded import recording_number
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import JobKey
 from slipway.keys.key_parts import KeyParts
@@ -181,6 +182,18 @@ class JobKeys:
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
             variants=self.resolved.variants(model),
             evaluated=self.resolved.has_evaluation(model),
+        )
+
+    def record_run(self, model: str, record: str = "", history: str = "") -> JobKey:
+        """Return the key of a run's line in the history, whose copy is the file `record`.
+
+        If the line is not in the file `history` any more, the key changes.
+        """
+        return JobKey(
+            self._parts.program("record_run"),
+            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
+            evaluated=self.resolved.has_evaluation(model),
+            recording=recording_number(Path(record), Path(history)),
         )
 
     def write_repository(self, model: str, target: str) -> JobKey:

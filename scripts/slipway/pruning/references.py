@@ -14,7 +14,7 @@ from slipway.deploy.receipts import read_receipt
 OF_MODEL = ("deploy", "profile")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-onnxruntime", "fp8")
 # Records of measurements: without the hardware of that time they cannot be made again.
-MEASUREMENTS = ("report.html", "accuracy.json", "benchmark.json", "profile.json")
+MEASUREMENTS = ("report.html", "run.json", "accuracy.json", "benchmark.json", "profile.json")
 
 
 # What `snakemake prune --config prune=...` removes; Snakemake may read yes and no as true and false.

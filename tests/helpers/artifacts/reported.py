@@ -53,7 +53,8 @@ def write_records_of_tensors(results, model="text"):
     }
     write_json(folder / "golden.json", {"outputs": shown})
     metric = {"cosine": 1.0}
-    write_json(folder / "accuracy.json", {"weights_sha256": "17a0" * 16, "samples": 9, "metric": metric})
+    about = {"weights_sha256": "17a0" * 16, "key": {}, "samples": 9}
+    write_json(folder / "accuracy.json", about | {"metric": metric})
     for path in folder.glob("*/*.accuracy.json"):
         record = read_json(path)
         found = {name: record["sample"][name] for name in ("samples", "relative_error", "min_cosine")}
@@ -74,7 +75,8 @@ def write_target(folder, model, hardware, precisions, quantities):
     write_json(folder / f"{model}.benchmark.json", benchmark(keys, quantities))
     rows = load_rows(list(precisions), on_gpu=hardware == GPU)
     load_test = folder / "analysis" / "analysis.json"
-    write_json(load_test, {"origin": "checkpoint", "engines": keys, "measurements": rows})
+    about = {"origin": "checkpoint", "key": {"pytriton_version": "0.7.0"}, "engines": keys}
+    write_json(load_test, about | {"measurements": rows})
     load_test.with_name("throughput_latency.png").write_bytes(PICTURE)
     write_json(folder / "selection.json", selection(rows[-1], sha256(load_test)))
 
@@ -155,6 +157,8 @@ def checkpoint_accuracy(warnings=()):
     tried = {"name": "mean and std 0.5", "images": 200, "configured_top1": 0.85, "top1": 0.74, "chance": 0.99999}
     return {
         "weights_sha256": "17a0" * 16,
+        "key": {},
+        "metric": None,
         "images": 260,
         "labelled": 250,
         "top1": 0.852,
@@ -214,9 +218,18 @@ def result(subject, batch, quantities):
         "batch": batch,
         "latency": latency,
         "throughput_per_s": {"1": 250.0 / fast},
-        "intervals": {"verdict": verdict},
+        "intervals": {
+            "p50_ms": {name: around(each["p50_ms"], verdict) for name, each in latency.items()},
+            "inferences_per_s": around(250.0 / fast, verdict),
+            "verdict": verdict,
+        },
         "not_reached": not_reached,
     }
+
+
+def around(value, verdict):
+    """Return the interval of a figure."""
+    return {"median": value, "low": 0.97 * value, "high": 1.02 * value, "verdict": verdict}
 
 
 def load_rows(precisions, on_gpu):
@@ -236,7 +249,7 @@ def load_rows(precisions, on_gpu):
 
 def selection(row, load_test_sha256):
     return {
-        "precision": row["precision"],
+        **{name: row[name] for name in ("precision", "max_batch_size", "instances")},
         "measured": row,
         "limits": {"p99_ms": 1000.0, "memory_mb": None},
         "reason": "the cheapest within 10% of the most that any configuration answers under the limits",

@@ -69,6 +69,7 @@ OPTIONS_OF = {
         (),
     ),
     "write_report": ("write_report", "--folder f --output o", ("m",)),
+    "record_run": ("record_run", "--folder f --output o --history h", ("m",)),
     "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ("cpu",)),
     "write_repository": (
         "write_repository",

@@ -1,0 +1,125 @@
+"""Show this run beside the last one that was live: each figure, its change, whether it is noise, whether it is allowed.
+
+The exit code is 1 if a change breaks a limit of `regression`, even if the measurement was disturbed and proves nothing.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
+from slipway.history.beside import Beside, last_live, named
+from slipway.history.comparison import REGRESSION, UNDECIDED, Change, compare, compare_others
+from slipway.history.file import NAME, History, read
+from slipway.history.guard import COPY, LIMITS, this_run
+from slipway.history.lines import Run
+from slipway.history.words import change_in_words, figure_in_words, notes_of
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command-line options."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--results", type=Path, nargs="*", help="folders of the models' results; left out, all")
+    arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform on which a run was live")
+    arguments.add_argument("--beside", help="run to compare with: its name, such as r0123456789ab, or its number")
+    for name in LIMITS:
+        arguments.add_argument(f"--{name}", type=float, help=f"`regression.{name}` of config.yaml; none if left out")
+    arguments.add_argument("--accept", nargs="*", default=[], help="runs whose regression is accepted, by name")
+    arguments.add_argument("--json", action="store_true", help="print JSON")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Compare each model's run, print the table or JSON, and fail on a regression that was not accepted."""
+    folders = arguments.results or sorted(path.parent for path in Path("results").glob(f"*/{COPY}"))
+    if not folders:
+        raise SlipwayError(f"no results/*/{COPY} is here; `snakemake --cores 1 compare` measures, and compares")
+    compared = [found for folder in folders for found in compared_of(folder, arguments)]
+    if arguments.json:
+        print(json.dumps(compared, indent=2), file=sys.__stdout__)
+    refused = [each for each in compared if each["verdict"] in (REGRESSION, UNDECIDED) and not each["accepted"]]
+    if refused:
+        worst = " and ".join(f"{each['model']} on {each['target']} ({each['verdict']})" for each in refused)
+        raise SlipwayError(
+            f"worse than `regression` in config.yaml allows: {worst}; `regression: {{accept: "
+            f"[{', '.join(sorted({each['run'] for each in refused}))}]}}` accepts it"
+        )
+
+
+def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
+    """Compare one model's run on each of its targets, and print it unless JSON is wanted; return it for JSON."""
+    history, now = read(folder / NAME), this_run(folder)
+    if now is None:
+        raise SlipwayError(f"{folder / COPY} is missing or damaged; `snakemake --cores 1 {folder / COPY}` writes it")
+    for sentence in history.damaged:
+        progress(f"CAUTION: {sentence}")
+    limits = {name: getattr(arguments, name) for name in LIMITS}
+    found = []
+    for target in now.targets:
+        beside = beside_of(history, now, target, arguments)
+        changes = compare(beside.run, now, limits, target) if beside.run else []
+        others = compare_others(beside.run, now, target) if beside.run else {}
+        if not arguments.json:
+            show(now, target, beside, changes, others)
+        found.append(as_json(now, target, beside, changes, others) | {"accepted": now.name in arguments.accept})
+    return found
+
+
+def beside_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> Beside:
+    """Return the run to compare with on a target."""
+    if arguments.beside is None:
+        return last_live(history, now, arguments.to, target)
+    other = named(history, arguments.beside)
+    if target not in other.targets:
+        return Beside(None, why_not=f"{other.name} was not measured on {target}")
+    return Beside(other)
+
+
+def show(now: Run, target: str, beside: Beside, changes: list[Change], others: dict[str, list[Change]]) -> None:
+    """Print the comparison on one target."""
+    served = now.targets[target]["selection"]["precision"]
+    progress(
+        f"{now.content['model']} on {target}, {served}: run {now.name} of {now.when}, weights {now.checkpoint[:12]}"
+    )
+    if beside.run is None:
+        progress(f"  nothing to compare with: {beside.why_not}")
+        return
+    live = beside.deployment
+    since = f", {live.action.replace('_', ' ')} at {live.when} as version {live.number}" if live else ""
+    progress(f"  beside run {beside.run.name} of {beside.run.when}, weights {beside.run.checkpoint[:12]}{since}")
+    for title, rows in {"": changes, **others}.items():
+        if title:
+            progress(f"  {title}, which is not served:")
+        for row in rows:
+            figures = f"{figure_in_words(row.before):>28} -> {figure_in_words(row.now):<28}"
+            progress(f"  {row.name:<34} {figures} {change_in_words(row):>14}  {notes_of(row)}".rstrip())
+
+
+def as_json(now: Run, target: str, beside: Beside, changes: list[Change], others: dict[str, list[Change]]) -> dict:
+    """Return the comparison on one target for JSON."""
+    verdicts = [change.verdict for change in changes]
+    worst = next((verdict for verdict in (REGRESSION, UNDECIDED) if verdict in verdicts), "passed")
+    return {
+        "model": now.content["model"],
+        "target": target,
+        "run": now.name,
+        "beside": beside.run and beside.run.name,
+        "why_not": beside.why_not or None,
+        "verdict": worst if beside.run else "not compared",
+        "served": list(map(row_as_json, changes)),
+        "others": {name: list(map(row_as_json, rows)) for name, rows in others.items()},
+    }
+
+
+def row_as_json(change: Change) -> dict:
+    """Return one figure's change for JSON."""
+    derived = {name: getattr(change, name) for name in ("name", "change", "worse", "noise", "disturbed", "verdict")}
+    return {**derived, **{name: value for name, value in asdict(change).items() if name != "target"}}
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

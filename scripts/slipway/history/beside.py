@@ -1,0 +1,56 @@
+"""Which run is compared with which: this run, and the last one that was live, or one that is named."""
+
+from dataclasses import dataclass
+
+from slipway.core.errors import SlipwayError
+from slipway.history.file import History
+from slipway.history.lines import UNDEPLOYED, Deployment, Run
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The run to compare with on one target, and the deployment that made it live; None if another one was named.
+
+    Without `run`, `why_not` says why there is none.
+    """
+
+    run: Run | None
+    deployment: Deployment | None = None
+    why_not: str = ""
+
+
+def last_live(history: History, now: Run, platform: str, target: str) -> Beside:
+    """Return the run that was live last on a platform for a target, other than the run `now`."""
+    deployments = history.live(platform, target)
+    for deployment in reversed(deployments):
+        run = history.run_of(deployment, target)
+        if run is None:
+            return Beside(None, deployment, f"the history has no run of what was deployed at {deployment.when}")
+        if run.key != now.key and target in run.targets:
+            return Beside(run, deployment)
+    return Beside(
+        None, why_not=f"no other run was live on {platform}" if deployments else f"none was live on {platform}"
+    )
+
+
+def named(history: History, name: str) -> Run:
+    """Return the run with a name such as r0123456789ab, its beginning, or its number, 1 for the first one.
+
+    Raises SlipwayError if there is none, or more than one.
+    """
+    if name.isdecimal() and 1 <= int(name) <= len(history.runs):
+        return history.runs[int(name) - 1]
+    found = [run for run in history.runs if len(name) > 1 and run.name.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(f"{number}: {run.name} of {run.when}" for number, run in enumerate(history.runs, 1))
+        raise SlipwayError(
+            f"compare={name}: {'several runs have' if found else 'no run has'} this name; the history has "
+            f"{known or 'no run'}"
+        )
+    return found[0]
+
+
+def serves(history: History, platform: str, target: str) -> dict | None:
+    """Return {"version", ...} of what is live now for a target; None if nothing is."""
+    last = next((each for each in reversed(history.deployments) if each.platform == platform), None)
+    return last.targets.get(target) if last and last.action != UNDEPLOYED else None

@@ -1,0 +1,94 @@
+"""Refuse to deploy a model that became worse than the limits of `regression` in config.yaml allow."""
+
+import json
+from pathlib import Path
+
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.core.records import read_record
+from slipway.history.beside import last_live, serves
+from slipway.history.comparison import NOT_COMPARED, PASSED, REGRESSION, UNDECIDED, Change, compare
+from slipway.history.file import NAME, History, read
+from slipway.history.lines import Run
+from slipway.history.words import sentence_of
+
+# It refuses a deployment, and changes nothing of one.
+PART_OF_KEYS = False
+
+LIMITS = ("latency", "throughput", "size", "memory", "top1", "agreement")
+COPY = "run.json"
+
+
+def this_run(folder: Path) -> Run | None:
+    """Return the run whose records are in results/<model>; None if it was not recorded."""
+    found = read_record(folder / COPY, {"line": {"key": str, "targets": dict}})
+    return Run(found["line"]) if found else None
+
+
+def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
+    """Raise SlipwayError if what is about to be deployed is a regression, unless `accept` names its run.
+
+    `folder` is results/<model>, `versions` are {target: version of its repository}, `regression` is that section of
+    config.yaml as JSON. What is live already is not compared again.
+    """
+    settings = json.loads(regression)
+    limits = {name: settings.get(name) for name in LIMITS}
+    if all(limit is None for limit in limits.values()):
+        return
+    history, now = read(folder / NAME), this_run(folder)
+    require_readable(history, now, folder)
+    changes = []
+    for target, version in versions.items():
+        if (serves(history, platform, target) or {}).get("version") != version:
+            changes += changes_on(history, now, platform, target, limits)
+    judge(folder.name, now, changes, settings.get("accept", []))
+
+
+def require_readable(history: History, now: Run | None, folder: Path) -> None:
+    """Raise SlipwayError if the run was not recorded, or if a line of the history is damaged."""
+    if now is None:
+        raise SlipwayError(
+            f"{folder / COPY} is missing or damaged, so `regression` cannot be held; "
+            f"`snakemake --cores 1 {folder / COPY}` writes it. Nothing was changed"
+        )
+    if history.damaged:
+        raise SlipwayError(
+            f"{history.damaged[0]}. So nobody knows whether a regression is hidden: put the line right, or remove it. "
+            "Nothing was changed"
+        )
+
+
+def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:
+    """Return the changes of one target since the last run that was live; print why if there is none to compare with."""
+    beside = last_live(history, now, platform, target)
+    if beside.run is None:
+        progress(f"  {now.content['model']} on {target}: no regression can be found, since {beside.why_not}")
+        return []
+    return compare(beside.run, now, limits, target)
+
+
+def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> None:
+    """Print what limits nobody could hold, and raise SlipwayError with the regressions that nobody accepted."""
+    for change in changes:
+        unproven = change.verdict == NOT_COMPARED or (change.disturbed and change.verdict == PASSED)
+        if change.limit is not None and unproven:
+            progress(f"  CAUTION: {model} on {change.target}: {sentence_of(change)}")
+    broken = [change for change in changes if change.verdict in (REGRESSION, UNDECIDED)]
+    if not broken:
+        return
+    told = "; ".join(f"on {change.target}, {sentence_of(change)}" for change in broken)
+    if now.name in accepted:
+        progress(f"  CAUTION: {model} is worse than what was live, which `regression.accept` allows: {told}")
+        return
+    raise SlipwayError(f"{model} is not deployed, since it is worse than what was live: {told}. {remedy(now, broken)}")
+
+
+def remedy(now: Run, broken: list[Change]) -> str:
+    """Return what to do about a refused run."""
+    again = "measure again on a quiet machine (`snakemake --cores 1 --forcerun benchmark load_test deploy`), or "
+    undecided = any(change.verdict == UNDECIDED for change in broken)
+    return (
+        f"Nothing was changed. `snakemake --cores 1 compare` shows all figures. To deploy it all the same, "
+        f"{again if undecided else ''}write `regression: {{accept: [{now.name}]}}` into config.yaml: that accepts this "
+        "run, and no later one"
+    )

@@ -1,0 +1,54 @@
+"""The changes between two runs in words."""
+
+from slipway.history.comparison import NOT_COMPARED, PASSED, UNDECIDED, UNKNOWN, Change
+from slipway.history.figures import Figure
+
+
+def figure_in_words(figure: Figure | None) -> str:
+    """Return a figure with its interval, such as "10.2 ms (9.8 to 10.9)"; a dash if it was not measured."""
+    if figure is None:
+        return "-"
+    if figure.is_share:
+        return f"{figure.value:.2%}"
+    interval = "" if figure.low is None else f" ({figure.low:.4g} to {figure.high:.4g})"
+    return f"{figure.value:.4g} {figure.unit}".strip() + interval
+
+
+def change_in_words(change: Change) -> str:
+    """Return a change, such as "+410 %", or "-1.20 points" of a share."""
+    if change.change is None:
+        return "not compared"
+    if change.now.is_share:
+        return f"{100 * change.change:+.2f} points"
+    return f"{100 * change.change:+.1f} %"
+
+
+def limit_in_words(change: Change) -> str:
+    """Return the limit of a change, such as "may rise by 10 %"."""
+    unit = "points" if (change.now or change.before).is_share else "%"
+    verb = "fall" if (change.now or change.before).more_is_better else "rise"
+    return f"may {verb} by {100 * change.limit:g} {unit}"
+
+
+def sentence_of(change: Change) -> str:
+    """Return the change of a limited figure in one sentence, with what is known of its noise."""
+    figures = f"{change.name} {figure_in_words(change.before)} -> {figure_in_words(change.now)}"
+    if change.verdict == NOT_COMPARED:
+        return f"{figures}: not compared, {change.why_not}"
+    told = f"{figures}: {change_in_words(change)}, where it {limit_in_words(change)}"
+    if change.verdict == UNDECIDED:
+        return f"{told}; but other work disturbed the measurement, or it was short, so this proves no regression"
+    if change.verdict == PASSED and change.disturbed:
+        return f"{told}; but other work disturbed the measurement, so it proves nothing"
+    return f"{told} ({change.noise})" if change.noise else told
+
+
+def notes_of(change: Change) -> str:
+    """Return what a row of the table says beside its figures: noise, verdict, limit."""
+    if change.verdict == NOT_COMPARED:
+        return change.why_not
+    told = [change.noise] if change.noise else []
+    told += ["disturbed"] if change.disturbed and change.noise == UNKNOWN else []
+    if change.verdict != PASSED:
+        told.append(f"{change.verdict.upper()}: {limit_in_words(change)}")
+    return ", ".join(told)
