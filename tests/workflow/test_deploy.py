@@ -1,5 +1,6 @@
 """A deployment that replaces another, with a real server: no request is lost, whatever fails, whenever it is killed."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from helpers.artifacts import runs
 from helpers.artifacts.published import key_pair
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
 from helpers.full_disk import can_mount, where_full
@@ -19,6 +21,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.installation import local_installation
 from slipway.deploy.local.switching import load_again
+from slipway.history import file as history_file
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.repository.signing import sign
 from slipway.triton.server.tritonserver import Ports
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.slow
 STORE = "results/.server"
 OTHERS_RECEIPT = "results/other/deploy/receipt.json"
 RECEIPTS = (RECEIPT, OTHERS_RECEIPT)
+HISTORY = f"{RESULTS}/history.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +182,40 @@ def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_
     deploy(place, trainings[1]).succeeded()
     place.program_here("rollback", "--results", RESULTS).succeeded()
     assert receipt(place)["number"] == before["number"], "what was refused is not gone back to"
+
+
+def test_a_regression_is_refused_before_anything_is_switched(place, trainings):
+    lines = {number: runs.run(number, latency_ms=latency) for number, latency in ((0, 10.0), (1, 51.0))}
+    regression = ["--regression", json.dumps({"latency": 0.1, "accept": []})]
+
+    def record(number):
+        history_file.append(place.path(HISTORY), lines[number])
+        write_json(place.path(f"{RESULTS}/run.json"), {"origin": "checkpoint", "recording": 1, "line": lines[number]})
+
+    place.path(RESULTS).mkdir(parents=True)
+    record(0)
+    deploy(place, trainings[0], *regression).succeeded()
+    before = receipt(place)
+    record(1)
+    with Traffic(place.served_at, trainings[0].input) as traffic:
+        deploy(place, trainings[1], *regression).refused("latency at batch 1", "+410.0 %, where it may rise by 10 %")
+    assert not traffic.lost
+    assert traffic.orders(trainings) == [[0]] * 3
+    assert receipt(place) == before
+    name = f"r{lines[1]['key'][:12]}"
+    accepted = ["--regression", json.dumps({"latency": 0.1, "accept": [name]})]
+    deploy(place, trainings[1], *accepted).succeeded()
+    # Going back is never refused, nor is a start of what is live.
+    place.program_here("rollback", "--results", RESULTS).succeeded()
+    history = history_file.read(place.path(HISTORY))
+    assert [(each.action, each.number) for each in history.deployments] == [
+        ("deployed", 1),
+        ("deployed", 2),
+        ("rolled_back", 1),
+    ]
+    assert [history.run_of(each, "cpu").key for each in history.live("local", "cpu")] == [
+        lines[number]["key"] for number in (0, 1, 0)
+    ]
 
 
 def flip_a_bit(path):

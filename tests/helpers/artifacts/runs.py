@@ -21,6 +21,11 @@ def batches(latency_ms, verdict="steady"):
     return {"1": {**figures, "quantity": "end_to_end", "verdict": verdict}}
 
 
+def selection_of(number):
+    """Return the SHA-256 of the selection of the run with this number."""
+    return key_of(["selection", number])
+
+
 def run(number, when="2026-01-05T09:00:00Z", latency_ms=10.0, verdict="steady", **changes):
     """Return the line of a run. `changes` are entries such as `targets__cpu__hardware`, with their values."""
     engine = {

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from helpers.artifacts.runs import selection_of
 from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import tree_digest, write_json
 from slipway.core.hardware import cpu_identity
@@ -22,7 +23,7 @@ class Training:
         tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
         key = tiny.engine.record["key"]
         key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
-        self.results, self.name = folder, name
+        self.results, self.name, self.seed = folder, name, seed
         self.folder, self.index = folder / "cpu" / "repository" / name, folder / "cpu" / "repository.json"
         self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
         served = served_model(name, tiny.engine, tiny.contract, 4, instances)
@@ -36,7 +37,7 @@ class Training:
         index = {
             "origin": "checkpoint",
             "name": self.name,
-            "chain": {"weights_sha256": WEIGHTS, "engine_files": {}},
+            "chain": {"weights_sha256": WEIGHTS, "engine_files": {}, "selection_sha256": selection_of(self.seed)},
             "engine_key": key,
             "accuracy_limits": LIMITS,
             "proven_on_labels": False,

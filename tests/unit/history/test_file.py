@@ -3,13 +3,15 @@
 import json
 import multiprocessing
 
+import jsonschema
 import pytest
+import yaml
 from helpers.artifacts import runs
 
 from slipway.core.errors import SlipwayError
 from slipway.history import changes
 from slipway.history.file import append, has, read
-from slipway.history.lines import text_of
+from slipway.history.lines import SCHEMA, text_of
 
 
 @pytest.fixture
@@ -143,6 +145,16 @@ def test_deployments_name_the_run_whose_choice_they_serve(path):
     of_first = history.deployments_of(history.runs[0])
     assert [each.action for each in of_first] == ["deployed", "rolled_back"]
     assert of_first[0].targets["cpu"]["triton"] == "2.51.0"
+
+
+def test_the_schema_is_one_and_describes_each_entry_of_a_line():
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    whole = jsonschema.Draft202012Validator(schema)
+    whole.validate(runs.run(1))
+    assert runs.run(1).keys() == schema["$defs"]["run"]["properties"].keys()
+    engine = runs.run(1)["targets"]["cpu"]["engines"]["fp32"]
+    assert engine.keys() == schema["$defs"]["engine"]["properties"].keys()
 
 
 def test_no_file_is_an_empty_history(path):
