@@ -57,6 +57,8 @@ rule load_test:
         records=of_every_engine("engine.json"),
         # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
         accuracy=ancient(of_every_engine("accuracy.json")),
+        # It only leaves out engines that break a limit without load; `widened` in the key brings them back.
+        benchmark=ancient(rules.benchmark.output),
     output:
         table=update("results/{model}/{target}/analysis/analysis.csv"),
         record=update("results/{model}/{target}/analysis/analysis.json"),
@@ -68,12 +70,14 @@ rule load_test:
     params:
         settings=lambda wildcards: keys.load_test(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,
+        limits=untracked(lambda wildcards: keys.limits_of_filter()),
+        kept=untracked(lambda wildcards: option("--kept", kept_points(wildcards.model, wildcards.target))),
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} --weights-record "
         "{input.weights_record:q} --interface {input.interface:q} --samples {input.samples:q} {params.settings} "
-        "{params.tensorrt_python} --table {output.table:q} --record {output.record:q} --original {output.original:q} "
+        "{params.tensorrt_python} {params.kept} --benchmark {input.benchmark:q} {params.limits} --table {output.table:q} --record {output.record:q} --original {output.original:q} "
         "--plots {output.plots:q} --log {log:q}"
 
 

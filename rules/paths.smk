@@ -40,6 +40,11 @@ def golden_for_gates(wildcards):
     return rules.reference_outputs.output.golden if resolved.runtime(wildcards.target) == "tensorrt" else []
 
 
+def kept_points(model, target):
+    """Return the folder of the load test's measured points, which an interrupted or widened one need not repeat."""
+    return f"results/.measured/{model}/{target}"
+
+
 def signature(model, target):
     """Return the signature of a repository."""
     return f"results/{model}/{target}/repository.sig"

@@ -10,7 +10,7 @@ from slipway.core.job_settings import settings_of
 from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.front import pareto_front
 from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choose, interval, runner_up
-from slipway.load_test.limits import KEYS, Limits, counted_memory_mb
+from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
 from slipway.load_test.near_misses import what_has_to_give
 from slipway.load_test.selection_words import alternatives, reason, sureness
 
@@ -47,7 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
     choice = choose(allowed, goal)
     second = runner_up(allowed, choice, goal)
     verdict = certainty(choice, second, goal)
-    words = in_words(choice, second, verdict, rows, limits, goal)
+    filtered = tested.get("left_out", [])
+    sentences = [in_words(choice, second, verdict, rows, limits, goal), *map(left_out_in_words, filtered)]
+    words = "; ".join(sentences)
     precision = choice["precision"]
     record = {
         "origin": tested["origin"],
@@ -62,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         "reason": words,
         "certainty": {"verdict": verdict, "runner_up": None if second is None else rows.index(second)},
         "candidates": candidates(rows, choice, limits, goal),
-        "left_out": tested.get("left_out", []),
+        "left_out": filtered,
         "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
     }
     write_json(arguments.output, record)

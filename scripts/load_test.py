@@ -21,11 +21,13 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.load_test import model_analyzer
+from slipway.keys.code_hash import CodeHashes, digest
+from slipway.load_test import coarse_filter, model_analyzer
 from slipway.load_test.candidates import find_server, lay_out_candidate, require_covered_batches
 from slipway.load_test.interference import Interference
-from slipway.load_test.keyed_model_analyzer import OVER, REPORT, SLOW
-from slipway.load_test.limits import gaps_in_words, is_crowded
+from slipway.load_test.kept_points import KeptPoints, base_of
+from slipway.load_test.keyed_model_analyzer import KEPT, MEASURED, OVER, REPORT, REUSED, SLOW
+from slipway.load_test.limits import gaps_in_words, is_crowded, left_out_in_words
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.repository.model_folder import served_model
@@ -34,6 +36,8 @@ from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.tritonserver import Installation, Ports
 
+# Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
+UNTRACKED = ("p99_limit_ms", "min_throughput_per_s")
 # Of a point whose windows were not reported.
 NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False, "p50_ms": None}
 
@@ -52,10 +56,21 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
     delays = "how long (µs) a request may wait for others to form a batch"
     arguments.add_argument("--batching-delays-us", type=int, nargs="+", default=[0], help=delays)
+    search = "Model Analyzer's search: all points, or those that it finds better"
+    arguments.add_argument("--search", choices=model_analyzer.SEARCHES, default=model_analyzer.BRUTE, help=search)
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     stability = "allowed difference of three windows; above it, they are repeated"
     arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
     arguments.add_argument("--minutes", type=float, help="for all points together; those not reached are left out")
+    benchmark = "record of the benchmark, for leaving out engines that break a limit without load"
+    arguments.add_argument("--benchmark", type=Path, help=benchmark)
+    arguments.add_argument("--p99-limit-ms", type=float, help="highest p99 latency, by which engines are left out")
+    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput, likewise")
+    arguments.add_argument(
+        "--widened", type=int, help="how often changed limits brought back engines that were left out"
+    )
+    kept = "folder of measured points, which are not measured again; by default none is kept"
+    arguments.add_argument("--kept", type=Path, help=kept)
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
     return arguments.parse_args(argv)
@@ -66,11 +81,16 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     contract = Contract.read(arguments.interface)
     if not contract.batched:
-        # As Triton states that a model has no batch axis, and so nothing to wait for.
-        arguments.max_batch_sizes, arguments.batching_delays_us = [0], [0]
+        # As Triton states that a model has no batch axis, and so nothing to wait for, and only instances to vary.
+        arguments.max_batch_sizes, arguments.batching_delays_us, arguments.search = [0], [0], model_analyzer.BRUTE
     varied = {entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
     sweep = model_analyzer.Sweep(**varied)
-    records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
+    filtered = engines_left_out(arguments)
+    records = {
+        f"{arguments.model}_{precision}": path
+        for precision, path in records_by_precision(arguments).items()
+        if precision not in {entry["precision"] for entry in filtered}
+    }
     engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
     require_taken_batches(read_json(arguments.weights_record), arguments.max_batch_sizes, "load_test.max_batch_sizes")
@@ -81,7 +101,14 @@ def main(arguments: argparse.Namespace) -> None:
         first = sweep.max_batch_sizes[0], sweep.instances[0], sweep.batching_delays_us[0]
         for name, engine in engines.items():
             lay_out_candidate(workspace, served_model(name, engine, contract, *first), engine, samples, server)
-        rows = measure(engines, server, workspace, sweep, on_gpu=is_gpu(arguments.hardware))
+        kept = KeptPoints(arguments.kept or workspace / "kept", workspace)
+        conditions = kept_under(arguments, server)
+        bases = {
+            name: base_of(workspace / "repository", name, model_analyzer.input_data(workspace, name), conditions)
+            for name in engines
+        }
+        kept.describe(bases, sweep.requests)
+        rows = measure(engines, server, kept, sweep, on_gpu=is_gpu(arguments.hardware))
         with atomic_write(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with atomic_write(arguments.plots) as partial:
@@ -91,7 +118,9 @@ def main(arguments: argparse.Namespace) -> None:
     conditions = {
         "origin": read_json(arguments.weights_record)["origin"],
         "measured_at": utc_now(),
-        "key": settings_of(arguments),
+        "key": {name: value for name, value in settings_of(arguments).items() if name not in UNTRACKED},
+        "search": sweep.search,
+        "left_out": filtered,
         "inputs": [tensor.in_words() for tensor in contract.inputs],
         "batched": contract.batched,
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
@@ -104,24 +133,79 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.record, conditions | {"minutes": sweep.minutes, "not_measured": missing, "measurements": rows})
     if words := gaps_in_words(missing, rows, sweep.minutes):
         progress(f"  {words}")
+    kept.finish()
     best = max(rows, key=lambda row: row["throughput_per_s"])
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
 
 
+def records_by_precision(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return {precision: build record} of the engines."""
+    return {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
+
+
+def engines_left_out(arguments: argparse.Namespace) -> list[dict]:
+    """Return the engines that break a limit without load, by the benchmark (see `coarse_filter.left_out`).
+
+    Raises SlipwayError if these are all engines.
+    """
+    if arguments.benchmark is None:
+        return []
+    precisions = list(records_by_precision(arguments))
+    limits = {"p99_ms": arguments.p99_limit_ms, "min_throughput_per_s": arguments.min_throughput_per_s}
+    largest = max(arguments.instances), max(arguments.max_batch_sizes)
+    entries = coarse_filter.left_out(read_json(arguments.benchmark)["results"], precisions, limits, *largest)
+    words = [left_out_in_words(entry) for entry in entries]
+    for line in words:
+        progress(f"  {line}")
+    if len(entries) == len(precisions):
+        raise SlipwayError(
+            f"no engine holds the limits even without load, by the benchmark: {'; '.join(words)}; change "
+            "`load_test.p99_limit_ms` or `load_test.min_throughput_per_s`, or add a faster precision"
+        )
+    return entries
+
+
+def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
+    """Return the conditions under which a measured point is kept: another one measures all points again."""
+    names = ("hardware", "pytriton_version", "perf_analyzer_version", "model_analyzer_version", "stability_percent")
+    program = Path(server.program)
+    return {
+        **{name: getattr(arguments, name) for name in names},
+        "program": sha256(program) if program.is_file() else server.program,
+        "server": [server.native_backends, *server.flags],
+        "code_sha256": digest(CodeHashes().of_program("load_test")),
+    }
+
+
 def measure(
-    engines: dict[str, RecordedEngine], server: Installation, workspace: Path, sweep: model_analyzer.Sweep, on_gpu: bool
+    engines: dict[str, RecordedEngine],
+    server: Installation,
+    kept: KeptPoints,
+    sweep: model_analyzer.Sweep,
+    on_gpu: bool,
 ) -> list[dict]:
-    """Run the sweep and return one row per measurement. Raise SlipwayError if there is none."""
-    ports, key = replace(Ports.free(), http=None), new_key()
+    """Run the sweep and return one row per measurement. Raise SlipwayError if there is none.
+
+    Points of earlier runs are taken as they are, and new ones kept.
+    """
+    workspace, ports, key = kept.workspace, replace(Ports.free(), http=None), new_key()
     settings = model_analyzer.configuration(list(engines), sweep, ports, server, workspace, key)
     gpu = GpuMonitor() if on_gpu else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     narrator = Narrator(PeakMemory(gpu=gpu), partial(require_own_listeners, ports))
     interference = Interference(lambda: narrator.memory.phase, gpu)
+
+    def keep(point: str, key: str) -> None:
+        kept.keep(
+            key, figures_of(point, narrator, interference, sweep, on_gpu), engines[point.rpartition("_config_")[0]]
+        )
+
+    narrator.on_point = {MEASURED: keep, REUSED: kept.reuse}
+    bounds = model_analyzer.budget(list(engines), sweep) | {KEPT: str(kept.description)}
     with narrator.memory.watching(), interference.watching():
         try:
-            model_analyzer.run(settings, workspace, key, model_analyzer.budget(list(engines), sweep), narrator)
+            model_analyzer.run(settings, workspace, key, bounds, narrator)
         except SlipwayError as error:
             # It gives up if its first two points have no figures.
             raise SlipwayError(none_in_time(sweep)) if narrator.out_of_time else error from None
@@ -132,8 +216,16 @@ def measure(
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    described = [describe(row | varied_of(row, workspace), engines, narrator, sweep, on_gpu) for row in rows]
-    return [row | interference_of(row, interference, on_gpu) for row in described]
+    return [
+        {
+            "model": row["model"],
+            "precision": engines[row["model"]].record["key"]["precision"],
+            **row,
+            **varied_of(row, workspace),
+            **(kept.reused.get(point := point_of(row)) or figures_of(point, narrator, interference, sweep, on_gpu)),
+        }
+        for row in rows
+    ]
 
 
 def none_in_time(sweep: model_analyzer.Sweep) -> str:
@@ -152,13 +244,15 @@ class Narrator:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
     It names the phase for the memory monitor, and `windows` is {phase: what keyed_model_analyzer reports of it}. Before
-    and after each measurement, `require_own` checks that the ports belong to the load test's own server.
+    and after each measurement, `require_own` checks that the ports belong to the load test's own server. `on_point` is
+    {beginning of a line: what is called with the point and its hash}.
     """
 
     memory: PeakMemory
     require_own: Callable[[], None]
     windows: dict[str, dict] = field(default_factory=dict)
     out_of_time: bool = False
+    on_point: dict[str, Callable[[str, str], None]] = field(default_factory=dict)
 
     def __call__(self, line: str) -> None:
         """Read one line."""
@@ -172,6 +266,11 @@ class Narrator:
         elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
             self.memory.phase = ""
             self.require_own()
+        elif begin := next((begin for begin in self.on_point if line.startswith(begin)), None):
+            named = json.loads(line.removeprefix(begin))
+            self.on_point[begin](named["point"], named["key"])
+            if begin == REUSED:
+                progress(f"  {named['point']} was measured by an earlier run")
         elif line.startswith((OVER, SLOW)):
             self.out_of_time = True
         elif "load failed" in line:
@@ -188,24 +287,26 @@ def varied_of(row: dict, workspace: Path) -> dict:
     return {"instances": instances, "queue_delay_us": config.dynamic_batching.max_queue_delay_microseconds}
 
 
-def describe(
-    row: dict, engines: dict[str, RecordedEngine], narrator: Narrator, sweep: model_analyzer.Sweep, on_gpu: bool
+def point_of(row: dict) -> str:
+    """Return the name of a point, by which its measurements are found."""
+    return f"{row['variant']}/{row['concurrency']}"
+
+
+def figures_of(
+    point: str, narrator: Narrator, interference: Interference, sweep: model_analyzer.Sweep, on_gpu: bool
 ) -> dict:
-    """Return a row of Model Analyzer's table with the precision, the memory and the spread.
+    """Return the figures of a point that Model Analyzer's table lacks: memory, spread, and what disturbed it.
 
     "spread_percent" is how far the throughputs of its windows are apart. "verdict" is "disturbed" if that is more than
-    `stability_percent`, or if perf_analyzer found no three windows that agree. "shortened" says that its windows have
-    fewer requests than asked, since they would have taken too long.
+    `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPUs of which
+    hardly anything was left. "shortened" says that its windows have fewer requests than asked, since they would have
+    taken too long. On a GPU target there are the GPU's memory and state, too.
     """
-    phase = f"{row['variant']}/{row['concurrency']}"
-    peak, windows = narrator.memory.peaks.get(phase, {}), narrator.windows.get(phase, NO_WINDOWS)
-    rates = windows["windows_per_s"]
+    peak, windows = narrator.memory.peaks.get(point, {}), narrator.windows.get(point, NO_WINDOWS)
+    rates, shares = windows["windows_per_s"], interference.cpu_percent(point)
     spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
-    disturbed = windows["unstable"] or spread is None or spread > sweep.stability_percent
+    disturbed = windows["unstable"] or spread is None or spread > sweep.stability_percent or is_crowded(shares)
     return {
-        "model": row["model"],
-        "precision": engines[row["model"]].record["key"]["precision"],
-        **row,
         "p50_ms": windows["p50_ms"],
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
@@ -213,25 +314,15 @@ def describe(
         "verdict": "disturbed" if disturbed else "steady",
         "shortened": windows["shortened"],
         "windows_per_s": rates,
-    }
-
-
-def interference_of(row: dict, interference: Interference, on_gpu: bool) -> dict:
-    """Return what disturbed a measurement: other programs' share of the CPUs, and on a GPU target the GPU's state.
-
-    The verdict is "disturbed" if others took CPUs of which hardly anything was left.
-    """
-    phase = f"{row['variant']}/{row['concurrency']}"
-    shares = interference.cpu_percent(phase)
-    return {
         **shares,
-        **({"gpu_state": interference.gpu_state(phase)} if on_gpu else {}),
-        "verdict": "disturbed" if is_crowded(shares) else row["verdict"],
+        **({"gpu_state": interference.gpu_state(point)} if on_gpu else {}),
     }
 
 
 def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: model_analyzer.Sweep) -> list[dict]:
-    """Return the points of the sweep that no row measured."""
+    """Return the points of the sweep that no row measured; none of a search, which chooses its points itself."""
+    if sweep.search != model_analyzer.BRUTE:
+        return []
     measured = [{name: row[name] for name in model_analyzer.POINT} for row in rows]
     return [
         {"precision": engines[point["model"]].record["key"]["precision"], **point}

@@ -202,7 +202,7 @@ class Workplace:
             for path in sorted((self.folder / "results").rglob("*"))
             if path.is_file()
             and path.suffix != ".lock"
-            and ".provenance" not in path.parts
+            and not {".provenance", ".measured"} & {*path.parts}
             and (name := path.relative_to(self.folder).as_posix()) not in left_out
         }
 

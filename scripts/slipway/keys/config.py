@@ -92,6 +92,12 @@ def _of_order(config: dict) -> Iterator[str]:
             values = config[section][name]
             if values != sorted(values):
                 yield f"`{section}.{name}` is {values}, but must ascend: {sorted(values)}"
+    delays = config["load_test"]["batching_delays_us"]
+    if config["load_test"]["search"] == "quick" and len(delays) > 1:
+        yield (
+            f"`load_test.search` is quick, which varies no batching delay, but `load_test.batching_delays_us` has "
+            f"{delays}; leave one of them, or search by brute or optuna"
+        )
     sections = {"": config, **{f"targets.{name}.": target for name, target in config["targets"].items()}}
     for key, section in sections.items():
         for sizes in section["tensorrt"].get("profiles", []):

@@ -7,6 +7,7 @@ from slipway.core import packages
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import installed_version
 from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.records import read_record
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
 from slipway.deploy.platforms import PLATFORMS
@@ -16,6 +17,7 @@ from slipway.keys.job_key import JobKey
 from slipway.keys.key_parts import KeyParts
 from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.load_test.limits import breaks_still
 from slipway.triton.repository.versions import publication_number
 
 
@@ -160,7 +162,26 @@ class JobKeys:
             {name: value for name, value in settings.items() if name not in choosing},
             versions("pytriton", "perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
+            widened=self._widened(model, target),
         )
+
+    def limits_of_filter(self) -> str:
+        """Return the command-line options with the limits by which engines are not load-tested; part of no key."""
+        names = ("p99_limit_ms", "min_throughput_per_s")
+        return str(JobKey({name: self.resolved.config["load_test"][name] for name in names}))
+
+    def _widened(self, model: str, target: str) -> int | None:
+        """Return how often changed limits brought back engines that the load test had left out; None for never.
+
+        One is brought back if the figure in the last record breaks the limit no more.
+        """
+        last = read_record(Path(f"results/{model}/{target}/analysis/analysis.json"), {"key": dict})
+        if last is None:
+            return None
+        settings, number = self.resolved.config["load_test"], last["key"].get("widened")
+        limits = {"p99_ms": settings["p99_limit_ms"], "min_throughput_per_s": settings["min_throughput_per_s"]}
+        is_stale = any(not breaks_still(entry, limits) for entry in last.get("left_out", []))
+        return (number or 0) + 1 if is_stale else number
 
     def render_load_test(self) -> JobKey:
         """Return the key of the load test's reports."""

@@ -1,13 +1,16 @@
-"""Model Analyzer with two things for which it has no options: the server's key, and a bound in time.
+"""Model Analyzer with three things for which it has no options: the server's key, a bound in time, kept measurements.
 
 Its client sends the key with each request. Each point of the sweep has an equal share of the time that is left, and an
-unstable measurement is kept. After each point it prints REPORT and the windows of perf_analyzer as JSON.
+unstable measurement is kept. After each point it prints REPORT and the windows of perf_analyzer as JSON. A point that
+an earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
 A program of its own, started by its path: python keyed_model_analyzer.py profile -f CONFIGURATION. The environment has
-the name and the value of the header with the key, the number of points, and the seconds for all of them.
+the name and the value of the header with the key, the number of points, the seconds for all of them, and the path of
+the description of kept measurements.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import tritonclient.grpc as grpc
@@ -22,8 +26,15 @@ from tritonclient.grpc import InferenceServerClientPlugin
 
 NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
 POINTS, SECONDS = "SLIPWAY_LOAD_TEST_POINTS", "SLIPWAY_LOAD_TEST_SECONDS"
+KEPT = "SLIPWAY_LOAD_TEST_KEPT"
 # How the lines of its output begin that scripts/load_test.py reads.
 REPORT, OVER, SLOW = "windows of this point: ", "no time is left", "windows of requests take too long"
+# Then a JSON object {"point", "key"} follows: the point's name, and the hash by which its measurement is kept.
+MEASURED, REUSED = "measured point: ", "point of an earlier run: "
+# A window must contain several rounds of the requests in flight, or it measures only the first ones.
+ROUNDS_IN_A_WINDOW = 4
+# perf_analyzer's options that are part of a measurement's hash.
+LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
 # A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
 LEAST_S = 6.0
 # perf_analyzer's stability in percent that every three windows have.
@@ -61,8 +72,50 @@ class Budget:
     def share_s(self) -> float:
         """Return the equal share of the next point in the seconds that are left."""
         share = self.left_s() / max(self._points, 1)
-        self._points -= 1
+        self.leave_out_point()
         return share
+
+    def leave_out_point(self) -> None:
+        """Divide the time among one point less."""
+        self._points -= 1
+
+
+class KeptMeasurements:
+    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load.
+
+    `description` is a JSON file: {"requests": in a window at least, "store": folder of earlier runs' measurements,
+    "fresh": folder for those of this run, "bases": {model: hash of all but its configuration and the load}}.
+    """
+
+    def __init__(self, description: Path) -> None:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        self._requests, self._bases = content["requests"], content["bases"]
+        self._store, self._fresh = Path(content["store"]), Path(content["fresh"])
+
+    def set_window(self, run_config: Any) -> None:
+        """Set the number of requests in a window of a point."""
+        for model in run_config.model_run_configs():
+            rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
+            model.perf_config().update_config({"measurement-request-count": max(self._requests, rounds)})
+
+    def key(self, run_config: Any) -> str:
+        """Return the hash of a point: of the engine, its configuration, and the load."""
+        [model] = run_config.model_run_configs()
+        configuration = model.model_config_variant().model_config.get_config() | {"name": None}
+        load = {name: model.perf_config()[name] for name in LOAD}
+        parts = [self._bases[model.model_name()], configuration, load]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def read(self, key: str) -> dict | None:
+        """Return an earlier run's measurement; None if there is none."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return json.loads((self._store / f"{key}.json").read_text(encoding="utf-8"))["measurement"]
+        return None
+
+    def write(self, key: str, measurement: object, encode: Callable) -> None:
+        """Write a measurement of this run."""
+        self._fresh.mkdir(exist_ok=True)
+        (self._fresh / f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
 
 
 class Bounded:
@@ -149,17 +202,69 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
     return execute_in_time
 
 
+def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read: Callable[[dict], Any]) -> Callable:
+    """Decorate the measurement of a point, so that one of an earlier run is taken. `read` makes it of a dictionary.
+
+    A point that comes again in this run, perhaps by another name, is what it was the first time.
+    """
+    of_this_run: dict[str, object] = {}
+
+    def execute_unless_kept(self: Any, run_config: Any) -> object:
+        kept.set_window(run_config)
+        key, [model] = kept.key(run_config), run_config.model_run_configs()
+        if earlier := key in of_this_run or kept.read(key):
+            budget.leave_out_point()
+        if key in of_this_run:
+            return of_this_run[key]
+        point = f"{model.model_variant_name()}/{model.perf_config()['concurrency-range']}"
+        if earlier:
+            self._create_model_variants(run_config)
+            measurement = read(earlier | {"_model_variants_name": run_config.model_variants_name()})
+            self._result_manager.add_run_config_measurement(run_config, measurement)
+        elif (measurement := execute(self, run_config)) is None:
+            return None
+        else:
+            kept.write(key, measurement, self._state_manager.default_encode)
+        print((REUSED if earlier else MEASURED) + json.dumps({"point": point, "key": key}), flush=True)
+        of_this_run[key] = measurement
+        return measurement
+
+    return execute_unless_kept
+
+
+def with_own_instances(apply: Callable) -> Callable:
+    """Decorate the making of a configuration, so that its instances keep all of config.pbtxt but their number.
+
+    By itself, a quick or optuna search takes CPUs for a model whose GPUs it does not monitor, and drops the profiles.
+    """
+
+    def apply_count(model: Any, parameters: dict | None, messages: list[str]) -> dict:
+        changed = dict(parameters or {})
+        if changed.get("instance_group"):
+            [group], [own] = changed["instance_group"], model.get_default_config()["instance_group"]
+            changed["instance_group"] = [own | {"count": group["count"]}]
+        return apply(model, changed, messages)
+
+    return apply_count
+
+
 def main() -> None:
     """Run Model Analyzer's command line."""
     from model_analyzer import entrypoint
+    from model_analyzer.config.generate.base_model_config_generator import BaseModelConfigGenerator
     from model_analyzer.perf_analyzer.perf_analyzer import PerfAnalyzer
     from model_analyzer.record import metrics_manager
+    from model_analyzer.result.run_config_measurement import RunConfigMeasurement
 
     budget = Budget(float(os.environ[SECONDS]), int(os.environ[POINTS]))
+    kept = KeptMeasurements(Path(os.environ[KEPT]))
     grpc.InferenceServerClient = _KeyedClient
     metrics_manager.PerfAnalyzer = type("BoundedPerfAnalyzer", (Bounded, PerfAnalyzer), {"budget": budget})
     manager = metrics_manager.MetricsManager
-    manager.execute_run_config = in_time(manager.execute_run_config, budget)
+    configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)
+    BaseModelConfigGenerator._apply_param_combo_to_model = staticmethod(configure)
+    measure = in_time(manager.execute_run_config, budget)
+    manager.execute_run_config = unless_kept(measure, kept, budget, RunConfigMeasurement.from_dict)
     entrypoint.main()
 
 

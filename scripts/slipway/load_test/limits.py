@@ -47,6 +47,20 @@ def beyond(name: str, figure: float, limit: float) -> bool:
     return not (figure >= limit if name == "min_throughput_per_s" else figure <= limit)
 
 
+def breaks_still(entry: Mapping[str, Any], limits: Mapping[str, float | None]) -> bool:
+    """Say whether the figure that left out an engine (see `coarse_filter`) breaks the limit that is set now."""
+    limit = limits.get(entry["limit"])
+    return limit is not None and beyond(entry["limit"], entry["figure"], limit)
+
+
+def left_out_in_words(entry: Mapping[str, Any]) -> str:
+    """Return why an engine was left out, such as "fp32 is not load-tested: unloaded p99 12.3 breaks p99_ms 10"."""
+    return (
+        f"{entry['precision']} is not load-tested: {entry['quantity']} {entry['figure']:.4g} breaks "
+        f"{entry['limit']} {entry['allowed']:g}"
+    )
+
+
 def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
     """Return the figure of a measurement that a limit is about; None if it is not known."""
     if limit == "min_throughput_per_s":

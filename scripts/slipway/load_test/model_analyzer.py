@@ -28,8 +28,6 @@ from slipway.triton.server.leftovers import owner_variable, region_flag
 from slipway.triton.server.restricted_apis import GRPC_HEADER, can_guard, local_flags
 from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
 
-# A window must contain several rounds of the requests in flight, or it measures only the first ones.
-ROUNDS_IN_A_WINDOW = 4
 # Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000
 # Model Analyzer's own bound of one run of perf_analyzer.
@@ -56,6 +54,15 @@ COLUMNS = {
 POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
 
 
+# The searches of Model Analyzer. `brute` measures all points. `quick` climbs from the smallest values to the best
+# throughput; `optuna` takes points that are likely better. Both measure config.pbtxt first.
+BRUTE, QUICK, OPTUNA = SEARCHES = ("brute", "quick", "optuna")
+# `quick` then measures the best configurations with fewer and more requests in flight: so many.
+BEST_OF_QUICK = 3
+# The share of all points that a search is expected to measure, for the share of each in the time.
+MEASURED_BY_SEARCH = 1 / 3
+
+
 @dataclass(frozen=True)
 class Sweep:
     """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
@@ -71,17 +78,18 @@ class Sweep:
     stability_percent: float
     minutes: float | None = None
     batching_delays_us: list[int] = field(default_factory=lambda: [0])
+    search: str = BRUTE
 
 
 def configuration(
     models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path, key: str
 ) -> dict:
-    """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository.
+    """Return Model Analyzer's configuration for a search over `models` of workspace/repository.
 
     perf_analyzer sends each model its samples, in the file `input_data` of the workspace. Only clients with `key` may
     load models on its server.
     """
-    repository, grid = workspace / "repository", _grid(sweep)
+    repository = workspace / "repository"
     return {
         "model_repository": str(repository),
         "output_model_repository_path": str(workspace / "variants"),
@@ -93,8 +101,7 @@ def configuration(
             name: _swept(read_config(repository / name / "config.pbtxt"), sweep, input_data(workspace, name))
             for name in models
         },
-        "run_config_search_mode": "brute",
-        "run_config_search_disable": not grid,  # without a grid it would search by itself
+        **_search(models, sweep),
         "duration_seconds": 1,
         "triton_launch_mode": "local",
         "triton_server_path": str(_launcher(server, ports, key, workspace)),
@@ -108,9 +115,26 @@ def configuration(
         "perf_analyzer_max_auto_adjusts": 1,  # more would repeat ten windows ten times, each time with more requests
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),
-        "num_configs_per_model": _variants(sweep),
         "skip_detailed_reports": True,
     }
+
+
+def _search(models: Sequence[str], sweep: Sweep) -> dict:
+    """Return the settings of the search."""
+    mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": _variants(sweep)}
+    if sweep.search == BRUTE:
+        return mode | {"run_config_search_disable": not _grid(sweep)}  # without a grid it would search by itself
+    if sweep.search == OPTUNA:
+        # Trials that repeat a point cost nothing. It ends after ten that are no better.
+        trials = len(points(models[:1], sweep))
+        return mode | {"optuna_max_trials": trials, "concurrency_sweep_disable": True}
+    ranges = {"concurrency": sweep.concurrency, "instance_count": sweep.instances}
+    ranges["model_batch_size"] = sweep.max_batch_sizes
+    ends = {"min": min, "max": max}
+    bounds = {
+        f"run_config_search_{end}_{name}": of(values) for name, values in ranges.items() for end, of in ends.items()
+    }
+    return mode | bounds | {"num_configs_per_model": BEST_OF_QUICK}
 
 
 def input_data(workspace: Path, model: str) -> Path:
@@ -136,7 +160,7 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
 
 def window(sweep: Sweep) -> int:
     """Return the number of requests in a measurement window."""
-    return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
+    return max(sweep.requests, keyed_model_analyzer.ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
 
 
 def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
@@ -149,6 +173,8 @@ def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
 def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
     """Return the variables of the environment that bound the time of Model Analyzer's points."""
     count = len(models) * _variants(sweep) * len(sweep.concurrency)
+    if sweep.search != BRUTE:
+        count = math.ceil(len(points(models, sweep)) * MEASURED_BY_SEARCH)
     seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
     return {keyed_model_analyzer.POINTS: str(count), keyed_model_analyzer.SECONDS: str(seconds)}
 
@@ -214,24 +240,27 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
 
     `data` is the file with its samples. The rest of its instance group stays unchanged.
     """
-    swept = {
-        "parameters": {"concurrency": sweep.concurrency},
+    swept: dict = {
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
         "perf_analyzer_flags": {
             # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
             "measurement-mode": "count_windows",
+            # For the largest number in flight; keyed_model_analyzer sets it for each point.
             "measurement-request-count": window(sweep),
             "stability-percentage": sweep.stability_percent,
             "verbose": True,  # prints the throughput of each window
             "input-data": [str(data)],
         },
     }
+    if sweep.search == QUICK:  # it varies by itself, within bounds
+        return swept
+    swept["parameters"] = {"concurrency": sweep.concurrency}
     if grid := _grid(sweep):
         [group] = config.instance_group
         varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
         unchanged = {"profile": [list(group.profile)]} if group.profile else {}
         parameters = {"instance_group": [varied | unchanged], "max_batch_size": grid["max_batch_sizes"]}
-        if sweep.batching_delays_us != [0]:
+        if sweep.search == OPTUNA or sweep.batching_delays_us != [0]:
             parameters["dynamic_batching"] = {"max_queue_delay_microseconds": grid["batching_delays_us"]}
         swept["model_config_parameters"] = parameters
     return swept
@@ -241,9 +270,11 @@ def _grid(sweep: Sweep) -> dict[str, list[int]]:
     """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
 
     Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values, all
-    are swept, and the combination of the first ones is measured twice.
+    are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
     """
     grid = {name: getattr(sweep, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
+    if sweep.search == OPTUNA:
+        return grid
     varied = [name for name, values in grid.items() if len(values) > 1]
     if len(varied) == 1:
         grid[varied[0]] = grid[varied[0]][1:]

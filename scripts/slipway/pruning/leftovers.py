@@ -18,6 +18,7 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_store import ReleaseStore
 from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
+from slipway.load_test import kept_points
 from slipway.pruning.references import OtherConfiguration, References, is_measurement, live_targets
 from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
 from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
@@ -61,6 +62,7 @@ class Finder:
         self._versions_of_platforms()
         self._versions_of_server()
         self._caches()
+        self._kept_points()
         self._logs()
         self._files_of_users()
         return self._found
@@ -147,6 +149,20 @@ class Finder:
             content = read_record(record, {"address": str})
             if content and content["address"] not in weights:
                 self._found.add("copies of weights in storage", record.parent)
+
+    def _kept_points(self) -> None:
+        """Find the kept points of load tests whose engine is gone, or whose model or target is not configured."""
+        for path in sorted(kept_points.FOLDER.glob("*/*/*.json")):
+            model, target = path.parts[-3:-1]
+            owner = self._references.unreferenced(f"results/{model}/{target}/analysis/{path.name}")
+            files = RESULTS / model / target
+            if owner is None and kept_points.engine_is_gone(path, files):
+                self._found.add("kept measurements of engines that are gone", path)
+            elif owner and not self._is_kept(owner, files / "analysis"):
+                if self._measurements:
+                    self._found.add(owner, path)
+                else:
+                    self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
 
     def _logs(self) -> None:
         programs = {path.stem for path in SCRIPTS.glob("*.py")} | {"deploy_release"}

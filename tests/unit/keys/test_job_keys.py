@@ -133,6 +133,24 @@ def test_what_only_chooses_among_measurements_does_not_repeat_them(choosing):
     assert repr(found.choose_configuration("cpu")) != repr(job_keys().choose_configuration("cpu"))
 
 
+def test_a_wider_limit_brings_back_an_engine_that_was_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = tmp_path / "results/m/cpu/analysis/analysis.json"
+    record.parent.mkdir(parents=True)
+    slow = {"precision": "fp32", "limit": "p99_ms", "allowed": 10, "figure": 12}
+
+    def widened(limit, last, left_out):
+        record.write_text(json.dumps({"key": last, "left_out": left_out}), encoding="utf-8")
+        return job_keys(load_test={"p99_limit_ms": limit}).load_test("m", "cpu").get("widened")
+
+    assert widened(10, {}, [slow]) is None
+    assert widened(12, {}, [slow]) == 1
+    # That load test leaves it out no more, and is not stale again.
+    assert widened(12, {"widened": 1}, []) == 1
+    assert widened(10, {"widened": 1}, []) == 1
+    assert widened(13, {"widened": 1}, [slow]) == 2
+
+
 def test_the_price_of_a_target_is_of_its_choice_alone():
     found = job_keys({"cpu": {"price_per_hour": 3}, "other": {"price_per_hour": 4}})
     assert "--price-per-hour=3" in str(found.choose_configuration("cpu"))

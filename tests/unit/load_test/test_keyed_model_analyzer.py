@@ -5,7 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.load_test.keyed_model_analyzer import ANY, LEAST_S, OVER, REPORT, SLOW, Bounded, Budget, in_time
+from slipway.load_test.keyed_model_analyzer import (
+    ANY,
+    LEAST_S,
+    OVER,
+    REPORT,
+    SLOW,
+    Bounded,
+    Budget,
+    in_time,
+    with_own_instances,
+)
 
 UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measurement"
 PASSES = "".join(
@@ -118,3 +128,12 @@ def test_a_point_that_no_time_is_left_for_starts_no_server(capsys):
     now[0] += 60 - LEAST_S / 2
     assert execute(None, "second") is None
     assert OVER in capsys.readouterr().out
+
+
+def test_instances_keep_what_config_pbtxt_says_of_them():
+    own = {"count": 1, "kind": "KIND_GPU", "profile": ["0", "1"]}
+    model = SimpleNamespace(get_default_config=lambda: {"instance_group": [own]})
+    configure = with_own_instances(lambda model, parameters, messages: parameters)
+    searched = {"instance_group": [{"count": 3, "kind": "KIND_CPU"}], "max_batch_size": 8}
+    assert configure(model, searched, []) == {"instance_group": [own | {"count": 3}], "max_batch_size": 8}
+    assert configure(model, None, []) == {}

@@ -73,6 +73,40 @@ def test_what_is_varied_keeps_the_rest_of_the_instance_group(tmp_path, backend, 
     assert varied["parameters"] == {"concurrency": [1, 64]}
 
 
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    def settings(search, delays):
+        sweep = Sweep([1, 4], [1, 3], [2, 16], 30, 10, batching_delays_us=delays, search=search)
+        monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
+        return settings_for(tmp_path, "python")
+
+    return settings
+
+
+def test_a_quick_search_is_bounded_by_the_ends_of_the_lists(searched):
+    settings = searched("quick", [100])
+    bounds = {name: value for name, value in settings.items() if name.startswith("run_config_search_")}
+    assert bounds == {
+        "run_config_search_mode": "quick",
+        "run_config_search_min_concurrency": 1,
+        "run_config_search_max_concurrency": 4,
+        "run_config_search_min_instance_count": 1,
+        "run_config_search_max_instance_count": 3,
+        "run_config_search_min_model_batch_size": 2,
+        "run_config_search_max_model_batch_size": 16,
+    }
+    assert not {"parameters", "model_config_parameters"} & settings["profile_models"]["m_fp16"].keys()
+
+
+def test_an_optuna_search_takes_its_points_of_the_lists(searched):
+    settings = searched("optuna", [0, 100])
+    varied = settings["profile_models"]["m_fp16"]
+    assert varied["parameters"] == {"concurrency": [1, 4]}
+    assert varied["model_config_parameters"]["max_batch_size"] == [2, 16]
+    assert varied["model_config_parameters"]["dynamic_batching"] == {"max_queue_delay_microseconds": [0, 100]}
+    assert settings["optuna_max_trials"] == 16
+
+
 def test_delays_are_varied_with_the_rest(tmp_path, monkeypatch):
     sweep = Sweep([1], [2], [8], requests=100, stability_percent=10, batching_delays_us=[0, 100, 500])
     monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)

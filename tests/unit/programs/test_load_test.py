@@ -10,6 +10,7 @@ from helpers.models.tiny_engine import tiny_engine
 
 import load_test
 from slipway.core.errors import SlipwayError
+from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.keyed_model_analyzer import OVER
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
@@ -51,8 +52,9 @@ def narrator(require_own=lambda: None):
 
 
 def described(tiny, told=None, on_gpu=False):
-    row = MEASURED | {"instances": 2, "queue_delay_us": 0}
-    return load_test.describe(row, {"m_fp32": tiny.engine}, told or narrator(), SWEEP, on_gpu)
+    interference = load_test.Interference(lambda: POINT)
+    row = MEASURED | {"precision": tiny.engine.record["key"]["precision"], "instances": 2, "queue_delay_us": 0}
+    return row | load_test.figures_of(POINT, told or narrator(), interference, SWEEP, on_gpu)
 
 
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
@@ -89,8 +91,8 @@ def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(tiny, 
 def test_a_row_is_disturbed_if_others_took_the_cpus(tiny, monkeypatch, busy, verdict):
     shares = {"others_cpu_percent": 40.0, "cpus_busy_percent": busy}
     monkeypatch.setattr(load_test.Interference, "cpu_percent", lambda self, phase: shares)
-    found = load_test.interference_of(described(tiny), load_test.Interference(lambda: POINT), on_gpu=True)
-    assert found == {**shares, "gpu_state": None, "verdict": verdict}
+    row = described(tiny, on_gpu=True)
+    assert row == row | {**shares, "gpu_state": None, "verdict": verdict}
 
 
 def test_points_without_figures_are_named(tiny):
@@ -122,7 +124,8 @@ def test_the_table_has_a_column_a_figure(tmp_path, tiny):
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
-    assert rows[0] == {name: str(value) for name, value in row.items() if name != "windows_per_s"}
+    cells = {name: value for name, value in row.items() if name not in ("windows_per_s", "gpu_state")}
+    assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
 
 
 def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
@@ -150,15 +153,15 @@ def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(tm
 
     monkeypatch.setattr(load_test.model_analyzer, "configuration", lambda *_: {})
     monkeypatch.setattr(load_test.model_analyzer, "run", run)
-    server = Installation("t", native_backends=True, folder=tmp_path)
+    server, kept = Installation("t", native_backends=True, folder=tmp_path), KeptPoints(tmp_path / "kept", tmp_path)
     with pytest.raises(SlipwayError, match="measured no configuration in") as caught:
-        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, replace(SWEEP, minutes=minutes), on_gpu=False)
+        load_test.measure({"m_fp32": tiny.engine}, server, kept, replace(SWEEP, minutes=minutes), on_gpu=False)
     assert ("`load_test: {minutes: 8, requests: 5, " in str(caught.value)) == (minutes is not None)
 
 
 def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
     for name, answer in {"configuration": {}, "run": None, "read_table": []}.items():
         monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
-    server = Installation("t", native_backends=True, folder=tmp_path)
+    server, kept = Installation("t", native_backends=True, folder=tmp_path), KeptPoints(tmp_path / "kept", tmp_path)
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
-        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, Sweep([1], [2], [4], 30, 100), on_gpu=False)
+        load_test.measure({"m_fp32": tiny.engine}, server, kept, Sweep([1], [2], [4], 30, 100), on_gpu=False)

@@ -168,3 +168,20 @@ def test_timing_caches_of_targets_that_are_gone_go(results, capsys):
         (results / f".timing/{target}.cache").write_text("x")
     assert "timing caches" in run("yes", capsys)
     assert [path.name for path in (results / ".timing").iterdir()] == ["cpu.cache"]
+
+
+def test_kept_points_of_load_tests_go_with_their_engine(results, capsys):
+    write_json(results / "a/cpu/a.fp32.engine.json", {"files": {"a.fp32.trt": "now"}})
+    for name, engine in {"a/cpu/now": "now", "a/cpu/before": "before", "a/gone/x": "now", "old/cpu/x": "now"}.items():
+        write_json(results / f".measured/{name}.json", {"engine": {"a.fp32.trt": engine}})
+    (results / ".measured/a/cpu/damaged.json").write_text("{")
+
+    def left():
+        points = sorted((results / ".measured").glob("*/*/*.json"))
+        return [path.relative_to(results / ".measured").as_posix() for path in points]
+
+    assert "kept measurements of engines that are gone (2" in run("yes", capsys)
+    # Those of a model or target that is gone are measurements, which `yes` leaves.
+    assert left() == ["a/cpu/now.json", "a/gone/x.json", "old/cpu/x.json"]
+    run("all", capsys)
+    assert left() == ["a/cpu/now.json"]

@@ -1,0 +1,57 @@
+"""Which engines are not worth a load test: those that break a limit already without load, by the benchmark."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from slipway.benchmark.comparison import highest_throughput
+from slipway.load_test.limits import breaks_still
+
+LATENCY = "end_to_end"
+STEADY = "steady"
+
+
+def left_out(
+    results: Sequence[Mapping[str, Any]],
+    precisions: Iterable[str],
+    limits: Mapping[str, float | None],
+    instances: int,
+    largest_batch: int,
+) -> list[dict]:
+    """Return {"precision", "limit", "allowed", "figure", "quantity"} of each engine that breaks a limit without load.
+
+    `results` are those of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out if its
+    latency of single requests (p99, or the median without enough samples for it) is above the limit, or if `instances`
+    times its best throughput is below the minimum, where batches up to `largest_batch` were measured. A disturbed
+    measurement, or one of an earlier version without intervals, leaves nothing out.
+    """
+    entries = []
+    for precision in precisions:
+        own = [result for result in results if result["subject"] == precision]
+        if not own or any(result.get("intervals", {}).get("verdict") != STEADY for result in own):
+            continue
+        figures = _latency(own), _throughput(own, instances, largest_batch)
+        entries += [
+            {"precision": precision, "allowed": limits[figure["limit"]], **figure}
+            for figure in filter(None, figures)
+            if breaks_still(figure, limits)
+        ][:1]
+    return entries
+
+
+def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
+    """Return the latency of single requests, which no load makes shorter."""
+    single = next((result for result in results if result["batch"] == 1), None)
+    if single is None or single["intervals"]["p50_ms"][LATENCY]["verdict"] != STEADY:
+        return None
+    latency = single["latency"][LATENCY]
+    name = "p99_ms" if latency.get("p99_ms") is not None else "p50_ms"
+    return {"limit": "p99_ms", "figure": latency[name], "quantity": f"unloaded {name.removesuffix('_ms')}"}
+
+
+def _throughput(results: Sequence[Mapping[str, Any]], instances: int, largest_batch: int) -> dict | None:
+    """Return the most that so many instances could answer; None if larger batches may be faster."""
+    if max(result["batch"] for result in results) < largest_batch:
+        return None
+    best = max(results, key=lambda result: highest_throughput(result)["inferences_per_s"])
+    most = best["intervals"]["inferences_per_s"]["high"] * instances
+    return {"limit": "min_throughput_per_s", "figure": most, "quantity": "throughput at its best"}

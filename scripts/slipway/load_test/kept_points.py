@@ -1,0 +1,91 @@
+"""Measured points of load tests, kept by the hash of engine, configuration and load in results/.measured/.
+
+An interrupted load test goes on with them, and a widened one measures the new points alone. After a finished one, only
+steady points with full windows stay, so that the next one measures the others again. `keyed_model_analyzer` looks them
+up; here they are described to it, and stored.
+
+results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
+from slipway.core.clock import utc_now
+from slipway.core.records import read_record
+from slipway.engines.recorded_engine import RecordedEngine
+from slipway.load_test.limits import is_disturbed
+
+FOLDER = Path("results/.measured")
+# The parts of a row that Model Analyzer's measurement does not have.
+OF_ROW = (
+    *("p50_ms", "memory_mb", "gpu_memory_mb", "spread_percent", "verdict", "shortened", "windows_per_s"),
+    *("others_cpu_percent", "cpus_busy_percent", "gpu_state"),
+)
+
+
+@dataclass
+class KeptPoints:
+    """The kept points of a model on a target. `reused` are {point: row of an earlier run}, with its "measured_at"."""
+
+    store: Path
+    workspace: Path
+    reused: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def description(self) -> Path:
+        """Return the file that describes the kept points to keyed_model_analyzer."""
+        return self.workspace / "kept.json"
+
+    def describe(self, bases: Mapping[str, str], requests: int) -> None:
+        """Write the description. `bases` is {model: `base_of`}; a window has at least so many requests."""
+        self.store.mkdir(parents=True, exist_ok=True)
+        folders = {"store": str(self.store.resolve()), "fresh": str(self._fresh)}
+        write_json(self.description, {"requests": requests, "bases": dict(bases), **folders})
+
+    def reuse(self, point: str, key: str) -> None:
+        """Note a point of an earlier run."""
+        content = read_json(self.store / f"{key}.json")
+        self.reused[point] = content["row"] | {"measured_at": content["measured_at"]}
+
+    def keep(self, key: str, row: Mapping[str, Any], engine: RecordedEngine) -> None:
+        """Keep a point of this run."""
+        content = {
+            "measurement": read_json(self._fresh / f"{key}.json"),
+            "row": {name: row[name] for name in OF_ROW if name in row},
+            "engine": engine.record["files"],
+            "measured_at": utc_now(),
+        }
+        write_json(self.store / f"{key}.json", content)
+
+    def finish(self) -> None:
+        """Remove the points that another load test has to measure again."""
+        for path in self.store.glob("*.json"):
+            row = read_json(path)["row"]
+            if is_disturbed(row) or row["shortened"]:
+                path.unlink()
+
+    @property
+    def _fresh(self) -> Path:
+        return self.workspace / "measured"
+
+
+def engine_is_gone(point: Path, folder: Path) -> bool:
+    """Say whether no build record in a target's folder has the engine of a kept point. A damaged point has none."""
+    content = read_record(point, {"engine": dict})
+    records = (read_record(path, {"files": dict}) for path in folder.glob("*.engine.json"))
+    return content is None or not any(record and record["files"] == content["engine"] for record in records)
+
+
+def base_of(repository: Path, name: str, input_data: Path, conditions: Mapping[str, Any]) -> str:
+    """Return the hash of all that a measurement of a candidate depends on, but for its configuration and the load.
+
+    That is the engine, the code that serves it, the samples, and `conditions`: hardware, versions, server, program.
+    """
+    files = {path: digest for path, digest in tree_digest(repository / name).items() if not path.endswith(".pbtxt")}
+    parts = [files, sha256(input_data), dict(conditions)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
