@@ -2,11 +2,6 @@
 # rule's output, so that Snakemake never removes it, and makes its copy, results/<model>/run.json.
 
 
-def measured_of(wildcards):
-    """Return the records that a run's line comes from."""
-    return [file for file in measured_of_every_target(wildcards) if file.endswith(".json")]
-
-
 # What `regression` limits, and the runs that it accepts, as options of the programs that hold it.
 REGRESSION = JobKey(config["regression"])
 

@@ -113,3 +113,8 @@ def measured_of_every_target(wildcards):
         for precision in precisions
         for name in names
     ]
+
+
+def measured_of(wildcards):
+    """Return the records that a run's line comes from."""
+    return [file for file in measured_of_every_target(wildcards) if file.endswith(".json")]
