@@ -2,7 +2,8 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
 # {figure: function that returns the worst of several values}; of all other figures, the lowest is the worst.
-_WORST = {"max_abs_error": max, "relative_error": max, "finite": all}
+_WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "finite": all}
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
@@ -91,7 +92,7 @@ def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndar
     finite = all(bool(np.isfinite(answer).all()) for answer in answers)
     batched = tensor.shape[:1] == (BATCH,)
     samples = sum(len(reference) for reference in references) if batched else len(references)
-    figures = {"samples": samples, "finite": finite}
+    figures: dict[str, Any] = {"samples": samples, "finite": finite}
     pairs = list(zip(references, answers, strict=True))
     if others := [pair for pair in pairs if pair[0].shape != pair[1].shape]:
         return {**figures, "other_sizes": _only_where_unknown(tensor, *others[0])}

@@ -42,6 +42,8 @@ def cpu_subjects(
     The baseline is PyTorch eager, or ONNX Runtime with the `onnx` file if the model is an ONNX file alone.
     """
     if isinstance(model, GraphNetwork):
+        if onnx is None:
+            raise ValueError("a graph has no PyTorch to measure; name its `onnx` file")
         name, infer = ONNX_RUNTIME, session_on_cpu(onnx)
     else:
         name, infer = PYTORCH, eager_on_cpu(ServedNetwork(model, contract))

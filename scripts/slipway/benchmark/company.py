@@ -66,7 +66,8 @@ def in_company(
         return {"batches": [], "by_size": 0.0, "by_company": 0.0}
     company = [samples[0], *strangers(contract, samples)]
     alone = [_answers(answer, contract, [sample])[0] for sample in company]
-    by_size, by_company, first = [], [], {}
+    by_size, by_company = [], []
+    first: dict[tuple[int, int, int], Tensors] = {}
     for batch in batches:
         together = _answers(answer, contract, [company[number] for number in batch])
         for position, (number, own) in enumerate(zip(batch, together, strict=True)):

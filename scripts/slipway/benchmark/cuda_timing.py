@@ -35,7 +35,7 @@ class StreamContext:
         """Copy the inputs to the GPU, and run once to find the shapes of the outputs."""
         self.stream = stream_of(number)
         self._forward = forward
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graph: torch.cuda.CUDAGraph  # since `capture`
         self._host_inputs = [torch.from_numpy(array).pin_memory() for array in inputs]
         with torch.cuda.stream(self.stream):
             self._inputs = [tensor.to("cuda", non_blocking=True) for tensor in self._host_inputs]
@@ -101,7 +101,8 @@ def measure_forward(
         no_graph = _capture(contexts[0]) if graph else "not measured"
         suffixes = ["", "_graph"] if no_graph is None else [""]
         share = 1 / (len(suffixes) * (2 + len(counts)) + 1)
-        samples, throughput = {}, {}
+        samples: dict[str, list[float]] = {}
+        throughput: dict[str, dict[str, float]] = {}
         for suffix in suffixes:
             samples |= _sample_mode(contexts[0], suffix, share, effort, len(suffixes))
         samples |= _sample_transfers(contexts[0], share, effort)

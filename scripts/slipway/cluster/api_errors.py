@@ -135,7 +135,7 @@ def _allowed(message: str, request: Request) -> str:
 
 def _conflict(status: dict, message: str) -> str:
     """Return which manager owns which field, or the other reason of a conflict."""
-    owned = {}  # without duplicates, in the API's order
+    owned: dict[str, None] = {}  # without duplicates, in the API's order
     for cause in _causes(status):
         if cause.get("reason") == "FieldManagerConflict":
             manager = re.search(r'conflict with "([^"]+)"', cause.get("message", ""))

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 # Objects that others refer to come first, as in other tools that sort before `kubectl apply`. Other kinds come last.
-ORDER = ("Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service")
+ORDER: tuple[str, ...] = (
+    "Namespace",
+    "ServiceAccount",
+    "Secret",
+    "ConfigMap",
+    "PersistentVolumeClaim",
+    "NetworkPolicy",
+    "Service",
+)
 ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 # The kinds that run servers, and that a rollout waits for.
 SERVERS = ("Deployment", "InferenceService")

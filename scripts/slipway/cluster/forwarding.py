@@ -59,6 +59,8 @@ class _Listener(socketserver.ThreadingTCPServer):
 class _Relay(socketserver.BaseRequestHandler):
     """One client's connection, relayed to the pod and back."""
 
+    server: _Listener
+
     def handle(self) -> None:
         listener = self.server
         listener.clients.add(self.request)

@@ -104,7 +104,7 @@ class HeldLease:
         with self._renewing:
             live = self._cluster.get(self._lease)
             holder = live["spec"].get("holderIdentity") if live else "nobody"
-            if holder != self.identity:
+            if live is None or holder != self.identity:
                 self._lost = f"{holder} holds it now"
                 return
             self._live = self._cluster.replace({**live, "spec": {**live["spec"], "renewTime": self._now()}})

@@ -25,7 +25,8 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     rollout fails, and with the missing parts at the timeout.
     """
     goals = servers(objects)
-    end, since = time.monotonic() + timeout_s, {}
+    end = time.monotonic() + timeout_s
+    since: dict[str, float] = {}
     warnings = Interest("Event", "v1", {"fieldSelector": "type=Warning"}, required=False)
     with following(cluster, [*(each for goal in goals for each in _interests(goal)), warnings]) as followed:
         while True:

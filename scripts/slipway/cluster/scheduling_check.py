@@ -81,7 +81,7 @@ def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], li
 
 def _requests(spec: dict) -> Counter:
     """Return a pod's requests {resource: quantity}: the sum of its containers, or an init container's if larger."""
-    total = Counter()
+    total: Counter[str] = Counter()
     for container in spec["containers"]:
         total.update(_quantities(container.get("resources", {}).get("requests") or {}))
     for container in spec.get("initContainers", []):

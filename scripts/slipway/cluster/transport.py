@@ -112,7 +112,8 @@ def _is_transient(error: BaseException) -> bool:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Return the seconds until the next attempt: the API's Retry-After, else a growing time."""
-    headers = getattr(state.outcome.exception(), "headers", None) or {}
-    with contextlib.suppress(ValueError, TypeError):
-        return min(float(headers.get("Retry-After")), LONGEST_WAIT_S)
+    error = state.outcome.exception() if state.outcome else None
+    headers = getattr(error, "headers", None) or {}
+    with contextlib.suppress(ValueError, KeyError):
+        return min(float(headers["Retry-After"]), LONGEST_WAIT_S)
     return _backoff(state)

@@ -118,12 +118,13 @@ class _Follower(threading.Thread):
     def _hang_up(self) -> None:
         # Raised if the watch is not open, or is closed already.
         with suppress(OSError, ValueError, RuntimeError, AttributeError):
-            self._open.shutdown()
+            if self._open:
+                self._open.shutdown()
 
     def _list(self) -> str:
         """Store the present objects, and return the resourceVersion from which to follow the changes."""
         interest = self._interest
-        listed = self._cluster.listed(interest.kind, interest.api_version, **interest.selectors)
+        listed = self._cluster.listed(interest.kind, interest.api_version, everywhere=False, **interest.selectors)
         now = {found["metadata"]["name"]: found for found in listed["items"]}
         for name in self._names - set(now):
             self._take("DELETED", {"metadata": {"name": name}})

@@ -62,7 +62,8 @@ def _panel(
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
     """Return the panels of rows (height, panels) with ids and positions. The last panel fills the rest of its row."""
-    placed, top = [], 0
+    placed: list[dict] = []
+    top = 0
     for height, panels in rows:
         width = GRID_WIDTH // len(panels)
         for column, panel in enumerate(panels):

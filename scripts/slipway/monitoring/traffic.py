@@ -1,6 +1,6 @@
 """Read the traffic of one version of a model from a live server's metrics."""
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 
 from slipway.triton.client.grpc_client import read_page, samples
@@ -33,7 +33,8 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model in the text of a metrics page; None if the page does not have it."""
-    total, summary = Counter(), {}
+    total: defaultdict[str, float] = defaultdict(float)
+    summary: dict[str, float] = {}
     for name, labels, value, *_ in samples(page):
         if (labels.get("model"), labels.get("version")) == (model, version):
             total[name.removeprefix("nv_inference_")] += value

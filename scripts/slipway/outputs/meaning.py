@@ -1,6 +1,7 @@
 """The meaning of a model's outputs, and their conversion to probabilities."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Meaning:
     because: str = ""
 
     @classmethod
-    def of(cls, record: dict | None) -> "Meaning":
+    def of(cls, record: Any) -> "Meaning":
         """Return the meaning in a record. A record without a meaning (None) is from an older version, and means logits.
 
         Raises SlipwayError if the record is damaged.

@@ -132,7 +132,8 @@ class Finder:
         """Find the versions on the local server to which no rollback goes back."""
         record = self._store.ledger.read()
         for name in record["stored"] if record["rollout"] is None else []:
-            kept = {*self._store.ledger.last_of(name), self._store.selected(name)} - {None}
+            served = self._store.selected(name)
+            kept = {*self._store.ledger.last_of(name), *([] if served is None else [served])}
             if removable := [number for number in self._store.versions(name) if number not in kept]:
                 self._found.versions[name] = removable
             model = record["models"].get(name, {"model": name.removesuffix("_trt")})["model"]

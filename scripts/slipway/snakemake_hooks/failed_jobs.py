@@ -1,7 +1,6 @@
 """Show why jobs failed: repeat each job's error in the run's last lines, and report a lack of memory at once."""
 
 import contextlib
-import logging
 import re
 import time
 from collections.abc import Iterable
@@ -29,8 +28,11 @@ class FailedJobs:
         self._errors: dict[int, str] = {}
         self.run_ended = False
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Note the errors of failed jobs, and append them to the last message. Always return True."""
+    def filter(self, record: Any) -> bool:
+        """Note the errors of failed jobs, and append them to the last message. Always return True.
+
+        `record` is a LogRecord with the attributes of Snakemake's events.
+        """
         event = getattr(record, "event", None)
         if event is LogEvent.GROUP_ERROR:
             self._advise([info["jobid"] for info in record.job_error_info], record.aux_logs)
@@ -42,7 +44,7 @@ class FailedJobs:
             record.msg = "\n".join(filter(None, [str(record.msg), *self._errors.values()]))
         return True
 
-    def _error(self, record: logging.LogRecord) -> str:
+    def _error(self, record: Any) -> str:
         """Return the text for a failed job: its own error with the names of its rule and log, or else advice.
 
         Returns "" for a job without its own error in a failed group or without a log.

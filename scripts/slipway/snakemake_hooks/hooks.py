@@ -41,8 +41,9 @@ class Hooks:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
-        self._tracking: ArtifactTracking | None = None
-        self._failed: FailedJobs | None = None
+        # Since `track_artifacts`
+        self._tracking: ArtifactTracking
+        self._failed: FailedJobs
         self.plans = workflow.is_main_process
         self.builds = not builds_nothing(sys.argv)
         # Whether another workflow has taken this one as a module.

@@ -1,6 +1,5 @@
 """Explain in Snakemake's log why each job runs."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +30,11 @@ class RerunJournal:
     remember: Callable[[Iterable[str]], None]
     _jobs: dict[int, Any] = field(default_factory=dict)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the reason of an announced job, and store the stamps of a finished job. Always return True."""
+    def filter(self, record: Any) -> bool:
+        """Rewrite the reason of an announced job, and store the stamps of a finished job. Always return True.
+
+        `record` is a LogRecord with the attributes of Snakemake's events.
+        """
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)

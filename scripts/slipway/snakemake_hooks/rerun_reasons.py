@@ -4,6 +4,7 @@ import ast
 import contextlib
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from slipway.classification import wording
 from slipway.core.records import read_record
@@ -100,7 +101,7 @@ def _changes(before: dict, now: dict) -> list[str]:
     return words
 
 
-def _unpacked(value: object) -> object:
+def _unpacked(value: Any) -> Any:
     """Return the value of a setting. If it is a JSON mapping as text, return the mapping."""
     if isinstance(value, str) and value.startswith("{"):
         with contextlib.suppress(ValueError):

@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -32,7 +32,7 @@ class RunLock:
     def __init__(self, folder: Path = SNAKEMAKE) -> None:
         self._file = folder / "slipway" / "running.json"
         self._snakemakes = folder / LOCKS
-        self._held: IO | None = None
+        self._held: TextIO  # since `take`
         self.run = uuid.uuid4().hex
         # A warning if the file system has no locks: a killed run's Snakemake lock then remains.
         self.caution: str | None = None

@@ -33,7 +33,8 @@ def end(programs: list[psutil.Process]) -> list[str]:
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):
-            names.append(f"{_program(process).name} (process {process.pid})")
+            program = _program(process)
+            names.append(f"{program.name if program else 'a program'} (process {process.pid})")
             process.terminate()
     left = psutil.wait_procs(programs, timeout=PATIENCE_S)[1]
     if left:

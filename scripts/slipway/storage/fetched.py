@@ -80,7 +80,9 @@ def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
 def _fingerprint_now(address: str, record: dict | None) -> str:
     """Return the fingerprint of a file, and of its fetched external data if they changed though the file did not."""
     own = _fingerprint(_Remote(address))
-    first, *others = record["files"].items() if record else [(None, None)]
+    if record is None:
+        return own
+    first, *others = record["files"].items()
     if not others or first[1]["fingerprint"] != own:
         return own
     beside = {name: _fingerprint(_Remote(_sibling(address, name))) for name, _ in others}
@@ -153,7 +155,7 @@ def _fingerprint(remote: _Remote) -> str:
 def _fetch(address: str, fingerprint: str, folder: Path) -> None:
     """Fetch a file with its external data into a new folder, with the record."""
     folder.mkdir()
-    files = {}
+    files: dict[str, dict[str, str]] = {}
     for name in _names(address, folder):
         remote = _Remote(address if not files else _sibling(address, name))
         target = folder / name
