@@ -44,6 +44,7 @@ def right(outputs, samples):
 
 def train(path: str, steps: int) -> None:
     """Write the checkpoint of so many steps of training."""
+    torch.set_num_threads(1)  # on a busy machine, threads wait for each other
     torch.manual_seed(0)
     model, (inputs, areas) = Areas(), map(torch.from_numpy, points(600, seed=2))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
