@@ -100,7 +100,7 @@ code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each
 
 pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/tools/draw_rulegraph.py --output docs/rulegraph.png
-	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
+	cp results/resnet50/cpu/analysis/throughput_latency.svg docs/throughput_latency.svg
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze --all --exclude pip; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt

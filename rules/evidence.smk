@@ -81,26 +81,6 @@ rule load_test:
         "--plots {output.plots:q} --log {log:q}"
 
 
-rule render_load_test:
-    input:
-        program=program("render_load_test"),
-        record=rules.load_test.output.record,
-        # A folder has no checksum; the record, made with it, tells whether it changed.
-        plots=ancient(rules.load_test.output.plots),
-    output:
-        chart=update(in_report("results/{model}/{target}/analysis/throughput_latency.png", "Load test")),
-        summary=update(in_report("results/{model}/{target}/analysis/summary.pdf", "Load test")),
-        detail=update(in_report("results/{model}/{target}/analysis/detail.pdf", "Load test")),
-    params:
-        settings=lambda wildcards: keys.render_load_test(),
-    message:
-        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
-    shell:
-        "python {input.program:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} --model "
-        "{wildcards.model:q} --target {wildcards.target:q} --chart {output.chart:q} --summary {output.summary:q} "
-        "--detail {output.detail:q} --log {log:q}"
-
-
 rule choose_configuration:
     input:
         program=program("choose_configuration"),
@@ -115,6 +95,26 @@ rule choose_configuration:
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
         "--output {output:q} --log {log:q}"
+
+
+rule render_load_test:
+    input:
+        program=program("render_load_test"),
+        load_test=rules.load_test.output.record,
+        selection=rules.choose_configuration.output,
+    output:
+        throughput=update(in_report("results/{model}/{target}/analysis/throughput_latency.svg", "Load test")),
+        memory=update(in_report("results/{model}/{target}/analysis/memory_latency.svg", "Load test")),
+        summary=update(in_report("results/{model}/{target}/analysis/summary.pdf", "Load test")),
+        detail=update(in_report("results/{model}/{target}/analysis/detail.pdf", "Load test")),
+    params:
+        settings=lambda wildcards: keys.render_load_test(),
+    message:
+        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
+    shell:
+        "python {input.program:q} --load-test {input.load_test:q} --selection {input.selection:q} {params.settings} "
+        "--model {wildcards.model:q} --target {wildcards.target:q} --throughput-chart {output.throughput:q} "
+        "--memory-chart {output.memory:q} --summary {output.summary:q} --detail {output.detail:q} --log {log:q}"
 
 
 rule write_report:

@@ -1,209 +1,212 @@
-"""Render the load test as PDF: a summary for decisions, and a detailed report of every measurement."""
+"""Render the load test: its charts, a summary for decisions (PDF), and a report of every measurement (PDF)."""
 
 import argparse
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-import matplotlib
-from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import getSampleStyleSheet
-from reportlab.lib.units import mm
-from reportlab.lib.utils import ImageReader
-from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Table, TableStyle
+from reportlab.graphics.shapes import Drawing
+from reportlab.platypus import CondPageBreak, Flowable, Spacer, Table
 
-from slipway.core.artifacts import atomic_write, read_json
+from slipway.core.artifacts import atomic_write, read_json, sha256, write_text
 from slipway.core.cli import parser, progress, run
-from slipway.load_test.limits import configuration_in_words, gaps_in_words, holds, is_disturbed
+from slipway.core.errors import SlipwayError
+from slipway.load_test.configurations import (
+    ORDERS,
+    Configuration,
+    broken,
+    goal_of,
+    is_chosen,
+    limits_of,
+    ranked,
+    remarks,
+)
+from slipway.load_test.limits import gaps_in_words
+from slipway.report.documents import MARKED, PLAIN, REFUSED, paragraph, table, together, typeset
+from slipway.report.load_test_charts import latency_chart, memory_chart, throughput_chart
+from slipway.report.xy_chart import as_svg, sentence
 
-STYLES = getSampleStyleSheet()
-TEXT_WIDTH = A4[0] - 40 * mm
-# {key in a measurement: (heading of its column, format)}
+# {key of a measurement: (heading of its column, format)}; columns without any figure are left out.
 COLUMNS = {
-    "precision": ("precision", "{}"),
-    "instances": ("instances", "{}"),
-    "max_batch_size": ("max batch", "{}"),
-    "concurrency": ("in flight", "{}"),
-    "throughput_per_s": ("requests/s", "{:.1f}"),
-    "mean_ms": ("mean ms", "{:.1f}"),
-    "p90_ms": ("p90 ms", "{:.1f}"),
-    "p95_ms": ("p95 ms", "{:.1f}"),
-    "p99_ms": ("p99 ms", "{:.1f}"),
-    "spread_percent": ("spread %", "{:.0f}"),
-    "queue_ms": ("queue ms", "{:.1f}"),
-    "compute_ms": ("compute ms", "{:.1f}"),
-    "memory_mb": ("memory MB", "{:.0f}"),
-    "gpu_memory_mb": ("GPU MB", "{:.0f}"),
-    "verdict": ("verdict", "{}"),
+    "concurrency": ("in\nflight", "{}"),
+    "throughput_per_s": ("requests\nper s", "{:,.1f}"),
+    "mean_ms": ("mean\nms", "{:,.1f}"),
+    "p50_ms": ("p50\nms", "{:,.1f}"),
+    "p90_ms": ("p90\nms", "{:,.1f}"),
+    "p95_ms": ("p95\nms", "{:,.1f}"),
+    "p99_ms": ("p99\nms", "{:,.1f}"),
+    "queue_ms": ("queue\nms", "{:,.1f}"),
+    "compute_ms": ("compute\nms", "{:,.1f}"),
+    "memory_mb": ("memory\nMB", "{:,.0f}"),
+    "gpu_memory_mb": ("GPU\nMB", "{:,.0f}"),
+    "spread_percent": ("spread\n%", "{:.0f}"),
+    "others_cpu_percent": ("others\n%", "{:.0f}"),
 }
-NOT_IN_SUMMARY = {"spread_percent", "mean_ms", "p90_ms", "p95_ms", "queue_ms", "compute_ms"}
-NOT_IN_DETAIL = {"precision", "instances", "max_batch_size"}  # the same in all rows of a table
+IN_SUMMARY = ("concurrency", "throughput_per_s", "p50_ms", "p90_ms", "p99_ms", "memory_mb", "gpu_memory_mb")
+BEST = "Each by its best measurement within the limits; the chosen configuration by the one that was chosen."
+ONE_POINT = "A single point was measured, so a table shows it better than a chart; summary.pdf has its figures."
+MEANINGS = (
+    "Spread: how far the throughputs of the three windows are apart. Others: the share of the CPUs that other programs "
+    "took. Queue and compute: Triton's own mean times. Windows that disagree, or CPUs that others took, make a "
+    "measurement disturbed."
+)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The record of a load test, the choice that was made from it, and the configurations, the best one first."""
+
+    record: Mapping[str, Any]
+    selection: Mapping[str, Any]
+    configurations: Sequence[Configuration]
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(
+    return parser(
         __doc__,
         *("load_test", "model", "target"),
-        plots="folder of Model Analyzer's plots (.png)",
-        chart="chart of throughput and latency to write (.png)",
+        selection="configuration that was chosen from the load test (.json)",
+        throughput_chart="chart of throughput against latency to write (.svg)",
+        memory_chart="chart of memory against latency to write (.svg)",
         summary="PDF to write: the configurations compared",
         detail="PDF to write: every measurement",
-    )
-    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    return arguments.parse_args(argv)
+    ).parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the chart and both reports."""
-    tested = read_json(arguments.load_test)
-    rows = tested["measurements"]
-    with atomic_write(arguments.chart) as partial:
-        draw_chart(rows, arguments.p99_limit_ms, partial)
+    """Write the charts and both reports."""
+    tested = read_tested(arguments)
+    charts = {
+        arguments.throughput_chart: throughput_chart(tested.configurations, tested.selection),
+        arguments.memory_chart: memory_chart(tested.configurations, tested.selection),
+    }
+    of = f"of {arguments.model} on {arguments.target}"
+    for path, chart in charts.items():
+        write_text(path, as_svg(chart or sentence(ONE_POINT), f"Load test {of}"))
     with atomic_write(arguments.summary) as partial:
-        typeset(partial, "Load test: summary", summary(tested, arguments), arguments)
+        typeset(partial, f"Load test {of}", summary(tested, [chart for chart in charts.values() if chart]))
     with atomic_write(arguments.detail) as partial:
-        typeset(partial, "Load test: every measurement", detail(tested, arguments), arguments)
-    progress(f"  {arguments.summary} and {arguments.detail.name}, of {len(rows)} measurements")
+        typeset(partial, f"Every measurement of the load test {of}", detail(tested))
+    count = len(tested.record["measurements"])
+    progress(f"  {arguments.summary} and {arguments.detail.name}, of {count} measurements")
 
 
-def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
-    """Return the summary: conditions, measurements by throughput with violated limits marked, chart."""
-    rows = sorted(tested["measurements"], key=lambda row: -row["throughput_per_s"])
-    over = over_limit(rows, arguments)
+def read_tested(arguments: argparse.Namespace) -> Tested:
+    """Read both records. Raises SlipwayError if the choice was made from another load test."""
+    record, selection = read_json(arguments.load_test), read_json(arguments.selection)
+    if selection["chosen_from"]["load_test_sha256"] != sha256(arguments.load_test):
+        raise SlipwayError(f"{arguments.selection} was chosen from another load test than {arguments.load_test}")
+    return Tested(record, selection, ranked(record["measurements"], selection))
+
+
+def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
+    """Return the summary: conditions, choice, charts, and the configurations, each by its best measurement."""
+    best = [configuration.best for configuration in tested.configurations]
     return [
-        *conditions(tested, arguments),
-        table(rows, NOT_IN_SUMMARY, over),
+        *conditions(tested),
+        *([together(chart, Spacer(0, 8)) for chart in charts] or [paragraph(ONE_POINT)]),
+        CondPageBreak(110),  # the heading and some rows
+        paragraph(f"Configurations, {ORDERS[goal_of(tested.selection)]}", "heading"),
+        paragraph(BEST, "quiet"),
+        measurements(best, tested, IN_SUMMARY, [each.words for each in tested.configurations]),
+        *gaps(tested.record),
+    ]
+
+
+def detail(tested: Tested) -> list[Flowable]:
+    """Return a section for each configuration: its measurements as a table and as a chart, on one page."""
+    story = [*conditions(tested), paragraph(MEANINGS, "quiet")]
+    for number, configuration in enumerate(tested.configurations, 1):
+        figures = measurements(configuration.rows, tested, tuple(COLUMNS))
+        heading = paragraph(f"{number}. {configuration.words}", "heading")
+        story.append(together(heading, figures, latency_chart(configuration)))
+    return [*story, *gaps(tested.record)]
+
+
+def conditions(tested: Tested) -> list[Flowable]:
+    """Return the conditions of the measurements, and the choice."""
+    record, engines = tested.record, list(tested.record["engines"].values())
+    notes = [
+        paragraph(date_in_words(record.get("measured_at")) + f" on {engines[0]['hardware']}.", "quiet"),
         paragraph(
-            "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
+            "Engines: "
+            + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in engines)
+            + f". {server_in_words(record)} {limits_in_words(tested)}",
+            "quiet",
         ),
-        drawing(arguments.chart),
     ]
+    if record["origin"] == "rehearsal":
+        notes.append(
+            paragraph("random weights. Speed and memory are real, answers mean nothing.", "warning", "Rehearsal:")
+        )
+    notes.append(paragraph(f"{tested.selection['reason']}.", "verdict", "Chosen:"))
+    return notes
 
 
-def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
-    """Return a section for each variant, then Model Analyzer's own plots."""
-    story = conditions(tested, arguments)
-    for rows in by_variant(tested["measurements"]):
-        story += [
-            paragraph(rows[0]["variant"], "Heading2"),
-            paragraph(in_words(rows[0])),
-            table(rows, NOT_IN_DETAIL, over_limit(rows, arguments)),
-        ]
-    story += [PageBreak(), paragraph("Model Analyzer's plots", "Heading2")]
-    for plot in sorted(arguments.plots.rglob("*.png")):
-        story += [paragraph(f"{plot.parent.name}: {plot.stem.replace('_', ' ')}", "Heading3"), drawing(plot)]
-    return story
+def gaps(record: Mapping[str, Any]) -> list[Flowable]:
+    """Return a note on the points that were not measured, cut short or disturbed; nothing if there are none."""
+    words = gaps_in_words(record.get("not_measured", []), record["measurements"], record.get("minutes"))
+    return [paragraph(f"{words}.", "warning", "Note:")] if words else []
 
 
-def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
-    """Return the conditions of the measurements: hardware, engines, server, limits."""
-    keys = list(tested["engines"].values())
-    lines = [
-        f"Hardware: {keys[0]['hardware']}",
-        "Engines: " + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in keys),
-        "Server: "
-        + ("native backend" if tested["server"]["native_backends"] else "Python backend of the nvidia-pytriton wheel")
-        + (", dynamic batching; " if tested["batched"] else "; ")
-        + f"one sample a request ({', '.join(tested['inputs'])}), real ones in turns, over gRPC on the same machine.",
-        f"Limits: p99 at most {arguments.p99_limit_ms:g} ms, "
-        + ("GPU memory " if "gpu_memory_mb" in tested["measurements"][0] else "memory ")
-        + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),
-    ]
-    if gaps := gaps_in_words(tested.get("not_measured", []), tested["measurements"], tested.get("minutes")):
-        lines.append(f"<b>Note</b>: {gaps}.")
-    if tested["origin"] == "rehearsal":
-        lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, answers mean nothing.")
-    return list(map(paragraph, lines))
+def date_in_words(measured_at: str | None) -> str:
+    """Return the date of the measurement in words. Records of earlier versions have none."""
+    if not measured_at:
+        return "Measured at an unrecorded time"
+    return f"Measured on {datetime.fromisoformat(measured_at):%Y-%m-%d at %H:%M} UTC"
 
 
-def by_variant(rows: list[dict]) -> list[list[dict]]:
-    """Return the measurements of each variant, by their concurrency."""
-    ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
-    return [list(measured) for _, measured in groupby(ordered, key=lambda row: row["variant"])]
-
-
-def in_words(row: dict) -> str:
-    """Return the configuration of a measurement in words."""
-    return f"{row['precision']}, {configuration_in_words(row)}"
-
-
-def over_limit(rows: list[dict], arguments: argparse.Namespace) -> list[int]:
-    """Return the indices of the measurements that exceed a limit."""
-    limits = arguments.p99_limit_ms, arguments.memory_limit_mb
-    return [index for index, row in enumerate(rows) if not holds(row, *limits)]
-
-
-def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
-    """Draw throughput against p99 latency, with a line per variant, and the limit if it is within the chart."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
-    for points in by_variant(rows):
-        label = in_words(points[0]) + (" (as configured)" if points[0]["variant"].endswith("default") else "")
-        label += " (disturbed)" if any(map(is_disturbed, points)) else ""
-        axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)
-        for row in points:
-            position = (row["p99_ms"], row["throughput_per_s"])
-            axes.annotate(f"{row['concurrency']}", position, textcoords="offset points", xytext=(4, 4), fontsize=8)
-    if p99_limit_ms <= 1.2 * max(row["p99_ms"] for row in rows):
-        axes.axvline(p99_limit_ms, color="tab:red", linestyle="--", label=f"limit {p99_limit_ms:g} ms")
-    axes.set(xlabel="p99 latency in ms", ylabel="requests per second", xlim=(0, None), ylim=(0, None))
-    axes.set_title("Throughput against latency; the numbers are requests in flight", fontsize=10)
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150, format="png")
-    pyplot.close(figure)
-
-
-def typeset(path: Path, title: str, story: list[Flowable], arguments: argparse.Namespace) -> None:
-    """Write a PDF with a title and page numbers. Its bytes depend only on its content."""
-    heading = f"{title} of {arguments.model} on {arguments.target}"
-    document = SimpleDocTemplate(
-        str(path),
-        pagesize=A4,
-        title=heading,
-        author="Slipway",
-        invariant=True,
-        **{f"{side}Margin": 20 * mm for side in ("left", "right", "top", "bottom")},
+def server_in_words(record: Mapping[str, Any]) -> str:
+    """Return the server and the requests in words."""
+    backend = "its own backends" if record["server"]["native_backends"] else "the Python backend of nvidia-pytriton"
+    batching = " and dynamic batching" if record["batched"] else ""
+    return (
+        f"Server: Triton with {backend}{batching}. Each request has one sample ({', '.join(record['inputs'])}), real "
+        "ones in turns, sent over gRPC on the same machine by perf_analyzer under Model Analyzer."
     )
-    document.build([paragraph(heading, "Title"), *story], onFirstPage=number_page, onLaterPages=number_page)
 
 
-def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
-    """Print the page number at the foot."""
-    canvas.setFont("Helvetica", 8)
-    canvas.drawRightString(A4[0] - 20 * mm, 10 * mm, f"page {document.page}")
+def limits_in_words(tested: Tested) -> str:
+    """Return the limits of the choice in words."""
+    limits = limits_of(tested.selection)
+    counted = "GPU memory" if "gpu_memory_mb" in tested.record["measurements"][0] else "memory"
+    words = {
+        "p99 at most {:g} ms": limits.p99_ms,
+        f"{counted} at most {{:g}} MB": limits.memory_mb,
+        "throughput at least {:g}/s": limits.min_throughput_per_s,
+        "accuracy loss at most {:g}": limits.max_accuracy_loss,
+    }
+    asked = [form.format(limit) for form, limit in words.items() if limit is not None]
+    return f"Limits: {', '.join(asked) or 'none'}."
 
 
-def table(rows: list[dict], left_out: set[str], marked: list[int]) -> Table:
-    """Return a table of the rows, with the `marked` ones in red. Columns that the measurements lack are left out."""
-    shown = {key: column for key, column in COLUMNS.items() if key in rows[0] and key not in left_out}
-    cells = [[heading for heading, _ in shown.values()]]
-    cells += [["-" if row[key] is None else form.format(row[key]) for key, (_, form) in shown.items()] for row in rows]
-    look = [
-        ("FONTSIZE", (0, 0), (-1, -1), 8),
-        ("FONTNAME", (0, 0), (-1, 0), "Helvetica-Bold"),
-        ("LINEBELOW", (0, 0), (-1, 0), 0.8, colors.black),
-        ("LINEBELOW", (0, 1), (-1, -1), 0.2, colors.lightgrey),
-        ("ALIGN", (0, 0), (-1, -1), "RIGHT"),
-        *(("TEXTCOLOR", (0, index + 1), (-1, index + 1), colors.red) for index in marked),
+def measurements(
+    rows: Sequence[Mapping[str, Any]], tested: Tested, columns: Sequence[str], names: Sequence[str] | None = None
+) -> Table:
+    """Return a table of measurements, whose first column are `names`, if any. The last one are the remarks."""
+    shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    cells = [
+        [
+            *(["-" if row.get(name) is None else COLUMNS[name][1].format(row[name]) for name in shown]),
+            ", ".join(remarks(row, tested.selection)),
+        ]
+        for row in rows
     ]
-    return Table(cells, style=TableStyle(look), hAlign="LEFT", repeatRows=1, spaceBefore=4 * mm, spaceAfter=4 * mm)
+    headings = [*(COLUMNS[name][0] for name in shown), ""]
+    texts = {len(shown): 1.0}  # of the remarks
+    if names:
+        cells = [[name, *row] for name, row in zip(names, cells, strict=True)]
+        headings, texts = ["", *headings], {0: 3.0, len(shown) + 1: 2.0}
+    return table(headings, cells, [kind_of(row, tested.selection) for row in rows], texts)
 
 
-def paragraph(text: str, style: str = "BodyText") -> Paragraph:
-    """Return a paragraph in one of reportlab's sample styles."""
-    return Paragraph(text, STYLES[style])
-
-
-def drawing(path: Path) -> Image:
-    """Return a drawing as wide as the text, with its own proportions."""
-    width, height = ImageReader(str(path)).getSize()
-    return Image(str(path), TEXT_WIDTH, TEXT_WIDTH * height / width)
+def kind_of(row: Mapping[str, Any], selection: Mapping[str, Any]) -> str:
+    """Return how a table shows a measurement."""
+    if is_chosen(row, selection):
+        return MARKED
+    return REFUSED if broken(row, selection) else PLAIN
 
 
 if __name__ == "__main__":

@@ -21,17 +21,14 @@ CONTAINERS = (
 )
 # Where a label is one of Kubernetes, Prometheus or a chart, or in Triton's file of them, labels.txt.
 LABELS = (
-    *(
-        f"{PACKAGE}{name}"
-        for name in ("manifests/", "deploy/", "cluster/", "monitoring/", "triton/", "report/charts.py")
-    ),
-    *("scripts/write_repository.py", "rules/", f"{PACKAGE}snakemake_hooks/hooks.py"),
-    *("scripts/render_load_test.py", "scripts/tools/draw_rulegraph.py"),
+    *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "monitoring/", "triton/")),
+    *(f"{PACKAGE}report/{name}.py" for name in ("charts", "xy_chart", "load_test_charts")),
+    *("scripts/write_repository.py", "rules/", f"{PACKAGE}snakemake_hooks/hooks.py", "scripts/tools/draw_rulegraph.py"),
 )
 # Words of the task, and the files in which they may stand.
 WORDS = {
     r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS, *ENTRIES),
-    r"images?": (*CONTAINERS, KEYS, TOOLS, "scripts/render_load_test.py"),  # an Image of reportlab
+    r"images?": (*CONTAINERS, KEYS, TOOLS),
     r"labels?|labelled": (*LABELS, MEANINGS, KEYS, TOOLS, *ENTRIES),
     r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS, *ENTRIES),
 }

@@ -64,7 +64,14 @@ def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
 def test_snakemakes_own_report_shows_the_results_with_captions(small, tmp_path):
     page = tmp_path / "report.html"
     said = small.snakemake("deploy", "--report", page).succeeded().said
-    shown = ["report.html", "small.benchmark.json", "throughput_latency.png", "summary.pdf", "detail.pdf"]
+    shown = [
+        "report.html",
+        "small.benchmark.json",
+        "throughput_latency.svg",
+        "memory_latency.svg",
+        "summary.pdf",
+        "detail.pdf",
+    ]
     assert not [name for name in [*shown, "selection.json", "receipt.json"] if f"Adding {name} (" not in said], said
     text = page.read_text(encoding="utf-8")
     for category in ("Everything", "Benchmark", "Load test", "Selection", "Deployment"):
@@ -132,7 +139,7 @@ def test_the_report_shows_what_was_measured_and_chosen_on_each_target(small):
         assert f"Chosen: {chosen['reason']}." in page
         built = record(small, f"small/{target}/small.fp32.engine.json")
         assert all(digest in page for digest in built["files"].values())
-    assert page.count("<svg") == page.count("data:image/png;base64,") == 2
+    assert page.count("<svg") == page.count("data:image/svg+xml;base64,") == 2
 
 
 @pytest.mark.parametrize("target", ["cpu", "ort"])
@@ -142,15 +149,19 @@ def test_load_test_measures_each_combination_and_sets_them_in_pdf(small, target)
         assert len(list(csv.DictReader(file))) == len(tested["measurements"])
     assert {row["concurrency"] for row in tested["measurements"]} == {1, 2}
     assert all(row["throughput_per_s"] > 0 and row["memory_mb"] > 50 for row in tested["measurements"])
-    for name, pages in (("summary", 1), ("detail", 2)):
+    chosen = record(small, f"small/{target}/selection.json")
+    for name in ("summary", "detail"):
         report = PdfReader(small.path(f"results/small/{target}/analysis/{name}.pdf"))
-        text = report.pages[0].extract_text()
-        assert len(report.pages) >= pages
-        assert "small" in text
-        assert f"{tested['measurements'][0]['throughput_per_s']:.1f}" in "".join(
-            page.extract_text() for page in report.pages
-        )
-        assert sum(len(page.images) for page in report.pages) >= 1
+        text = " ".join(" ".join(page.extract_text() for page in report.pages).split())
+        assert f"of small on {target}" in text
+        assert " ".join(chosen["reason"].split()) in text
+        assert tested["measured_at"][:10] in text
+        shown = tested["measurements"] if name == "detail" else [chosen["measured"]]
+        for row in shown:
+            assert all(f"{row[figure]:,.1f}" in text for figure in ("throughput_per_s", "p50_ms", "p90_ms", "p99_ms"))
+    for name in ("throughput_latency", "memory_latency"):
+        chart = small.path(f"results/small/{target}/analysis/{name}.svg").read_text(encoding="utf-8")
+        assert "p99 latency in ms" in chart
 
 
 def test_served_configuration_is_the_selected_one(small):

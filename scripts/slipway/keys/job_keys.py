@@ -185,7 +185,7 @@ class JobKeys:
 
     def render_load_test(self) -> JobKey:
         """Return the key of the load test's reports."""
-        return JobKey(self._parts.program("render_load_test"), self._parts.limits())
+        return JobKey(self._parts.program("render_load_test"))
 
     def choose_configuration(self, target: str) -> JobKey:
         """Return the key of the choice of a Triton configuration from the load test: limits, goal, rate and price."""

@@ -95,7 +95,8 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     largest, delay = chosen["max_batch_size"], chosen.get("queue_delay_us")
     batches = f"batches up to {largest}" if largest else "no batches"
     waiting = f" that wait for {delay} µs" if delay else ""
-    return f"{chosen['instances']} instance(s), {batches}{waiting}"
+    instances = chosen["instances"]
+    return f"{instances} instance{'' if instances == 1 else 's'}, {batches}{waiting}"
 
 
 def is_crowded(shares: Mapping[str, float | None]) -> bool:

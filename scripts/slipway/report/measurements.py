@@ -131,7 +131,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
-    load_test, chart = (folder / "analysis" / name for name in ("analysis.json", "throughput_latency.png"))
+    load_test, chart = (folder / "analysis" / name for name in ("analysis.json", "throughput_latency.svg"))
     benchmark, selection = (read_json(folder / name) for name in (f"{model}.benchmark.json", "selection.json"))
     engines = []
     for precision in precisions:

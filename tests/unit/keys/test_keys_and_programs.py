@@ -65,7 +65,7 @@ OPTIONS_OF = {
     ),
     "render_load_test": (
         "render_load_test",
-        "--load-test l --plots p --model m --target t --chart c --summary s --detail d",
+        "--load-test l --selection s --model m --target t --throughput-chart c --memory-chart c --summary s --detail d",
         (),
     ),
     "write_report": ("write_report", "--folder f --output o", ("m",)),

@@ -26,7 +26,7 @@ def test_none_within_the_limits_is_told_with_figures():
     with pytest.raises(SlipwayError) as caught:
         within(rows, Limits(20, 500))
     assert "no configuration of 2 measured ones holds `load_test.p99_limit_ms: 20`" in str(caught.value)
-    assert "with `load_test.p99_limit_ms: 400` for 20 one holds: int8, 1 instance(s)" in str(caught.value)
+    assert "with `load_test.p99_limit_ms: 400` for 20 one holds: int8, 1 instance" in str(caught.value)
 
 
 def test_no_measurement_at_all_is_told():
@@ -82,7 +82,7 @@ def test_the_record_says_what_is_served_and_why(chosen):
     assert found["chosen_from"]["measurements"] == 2
     assert found["certainty"] == {"verdict": "clear", "runner_up": 0}
     assert found["reason"].startswith(
-        "bf16 with 2 instance(s), batches up to 8, 4 in flight: p99 50 ms of 1000 allowed, 200 of 900 MB, 200.0/s; "
+        "bf16 with 2 instances, batches up to 8, 4 in flight: p99 50 ms of 1000 allowed, 200 of 900 MB, 200.0/s; "
     )
     assert "; fp32 would need 2 times the machines" in found["reason"]
 
@@ -127,13 +127,13 @@ def test_an_engine_whose_accuracy_is_not_proven_is_not_chosen(chosen):
 def test_a_choice_that_noise_made_is_told(chosen):
     noisy = windowed([20.0, 30.0, 200.0], verdict="disturbed")
     assert (
-        "other work disturbed the measurement of fp32, 1 instance(s), batches up to 8, 4 in flight: test again"
+        "other work disturbed the measurement of fp32, 1 instance, batches up to 8, 4 in flight: test again"
         in (chosen([noisy], {"fp32": 0.0})["reason"])
     )
     second = windowed([95.0, 96.0, 97.0], instances=2)
     found = chosen([windowed([90.0, 95.0, 99.0]), second], {"fp32": 0.0})
     assert found["certainty"] == {"verdict": "within the noise", "runner_up": 1}
-    assert "within the noise, fp32, 2 instance(s), batches up to 8, 4 in flight (96.0/s) is as good" in found["reason"]
+    assert "within the noise, fp32, 2 instances, batches up to 8, 4 in flight (96.0/s) is as good" in found["reason"]
 
 
 def windowed(windows, **others):

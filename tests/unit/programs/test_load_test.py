@@ -104,7 +104,7 @@ def test_points_without_figures_are_named(tiny):
     ]
     words = gaps_in_words(missing, rows, SWEEP.minutes)
     assert "not measured, since `load_test.minutes` (2) did not suffice" in words
-    assert "fp32, 2 instance(s), batches up to 8, 4 in flight" in words
+    assert "fp32, 2 instances, batches up to 8, 4 in flight" in words
     assert "disturbed" not in words
 
 

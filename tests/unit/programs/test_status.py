@@ -83,7 +83,7 @@ def test_everything_that_is_asked_about_is_told_in_eighty_columns(server, result
     shown = "\n".join(lines)
     for told in (
         "resnet50_trt: answers; live on local since 2026-11-23T03:02:11+00:00",
-        f"process    {os.getpid()}, 2 instance(s), batches up to 8",
+        f"process    {os.getpid()}, 2 instances, batches up to 8",
         "cpu        version 3 (v0123456789ab), weights 17a0c26ae094 (checkpoint)",
         "openvino 2026.4.1, fp32: xml bbb9fce88cce, bin fad5d35e62ed",
         "class scores, of which softmax makes probabilities (logits)",

@@ -231,7 +231,7 @@ def test_annotations_name_the_artifacts(measured):
     }.items():
         assert annotations[f"slipway/{key}"] == f"sha256:{sha256(found.path(f'h100/{name}.json'))}"
     assert annotations["slipway/weights"] == "sha256:" + "cd" * 32
-    assert "2 instance(s), batches up to 16" in annotations["slipway/serves"]
+    assert "2 instances, batches up to 16" in annotations["slipway/serves"]
 
 
 def test_no_manifest_holds_a_secret(measured):

@@ -91,7 +91,7 @@ def test_the_longer_queue_of_a_fast_target_raises_no_alert(tmp_path):
 def test_without_batches_as_many_may_wait_as_there_are_instances_or_requests_in_flight(tmp_path):
     promise = replace(read_service_level(*write_promise(tmp_path)), max_batch_size=0, instances=9)
     assert promise.most_waiting == 9
-    assert "9 instance(s), no batches" in json.dumps(dashboard(promise))
+    assert "9 instances, no batches" in json.dumps(dashboard(promise))
 
 
 def test_a_repository_of_another_selection_is_refused(tmp_path):

@@ -1,0 +1,116 @@
+"""The measured configurations of a load test, the best first. Each was measured with several numbers of requests."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from slipway.load_test.goals import CHEAPEST, FASTEST, MOST_ACCURATE
+from slipway.load_test.limits import Limits, configuration_in_words, is_disturbed, reliable_rate
+
+Row = Mapping[str, Any]
+# {goal: the order of the configurations in words}
+ORDERS = {
+    CHEAPEST: "the most throughput first",
+    FASTEST: "the lowest p99 first",
+    MOST_ACCURATE: "the least loss of accuracy first",
+}
+# {limit: the remark on a measurement that breaks it}
+REMARKS = {
+    "p99_ms": "p99 above the limit",
+    "memory_mb": "memory above the limit",
+    "min_throughput_per_s": "throughput below the limit",
+    "max_accuracy_loss": "accuracy loss above the limit",
+}
+
+# {limit: a figure that may not be known}
+UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration: its measurements by requests in flight, and the one that stands for it."""
+
+    rows: Sequence[Row]
+    best: Row
+
+    @property
+    def words(self) -> str:
+        """Return the configuration in words."""
+        return f"{self.best['precision']}, {configuration_in_words(self.best)}"
+
+
+def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
+    """Return the configurations, the best one by the selection's goal first, those that break limits last.
+
+    The chosen measurement stands for its configuration, else the best one within the limits; if there is none, the one
+    with the lowest p99 latency.
+    """
+    rank = _rank(selection)
+    ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
+    groups = [list(group) for _, group in groupby(ordered, key=lambda row: row["variant"])]
+    found = [Configuration(group, _best(group, selection, rank)) for group in groups]
+    return sorted(found, key=lambda each: (bool(broken(each.best, selection)), rank(each.best)))
+
+
+def goal_of(selection: Mapping[str, Any]) -> str:
+    """Return the goal of a selection. Those of earlier versions have none, and sought the most throughput."""
+    return selection.get("goal", {}).get("name", CHEAPEST)
+
+
+def limits_of(selection: Mapping[str, Any]) -> Limits:
+    """Return the limits that a selection was made under."""
+    return Limits(**selection["limits"])
+
+
+def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
+    """Return the limits that a measurement breaks, as `Limits.broken`."""
+    return limits_of(selection).broken({**row, "accuracy_loss": _loss(row, selection)})
+
+
+def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
+    """Say whether a measurement is the one that the selection chose."""
+    return all(row[name] == selection["measured"][name] for name in ("variant", "concurrency"))
+
+
+def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
+    """Return the remarks on a measurement: whether it was chosen, the limits that it breaks, its disturbances."""
+    told = {
+        "disturbed": is_disturbed(row),
+        "short windows": row.get("shortened"),
+        "GPU throttled": (row.get("gpu_state") or {}).get("throttled"),
+    }
+    return [
+        *(["chosen"] if is_chosen(row, selection) else []),
+        *(
+            REMARKS[limit["limit"]] if limit["figure"] is not None else f"{UNKNOWN[limit['limit']]} not measured"
+            for limit in broken(row, selection)
+        ),
+        *(words for words, holds in told.items() if holds),
+    ]
+
+
+def _best(rows: Sequence[Row], selection: Mapping[str, Any], rank: Callable[[Row], tuple]) -> Row:
+    within = [row for row in rows if not broken(row, selection)]
+    if chosen := [row for row in within if is_chosen(row, selection)]:
+        return chosen[0]
+    return min(within, key=rank) if within else min(rows, key=lambda row: row["p99_ms"])
+
+
+def _rank(selection: Mapping[str, Any]) -> Callable[[Row], tuple]:
+    """Return the function whose value is lower for a better measurement."""
+    goal = goal_of(selection)
+    if goal == FASTEST:
+        return lambda row: (row["p99_ms"], -reliable_rate(row))
+    if goal == MOST_ACCURATE:
+        return lambda row: (_known(_loss(row, selection)), -reliable_rate(row))
+    return lambda row: (-reliable_rate(row), -row["throughput_per_s"])
+
+
+def _loss(row: Row, selection: Mapping[str, Any]) -> float | None:
+    return selection.get("accuracy_loss", {}).get(row["precision"], {}).get("loss")
+
+
+def _known(loss: float | None) -> float:
+    return math.inf if loss is None else loss

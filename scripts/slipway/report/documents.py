@@ -1,0 +1,108 @@
+"""Typeset documents as PDF. Their bytes depend only on their content."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Table, TableStyle
+
+from slipway.report.colours import CHOSEN, GRID, LIMIT, QUIET, TEXT
+
+MARGIN = 20 * mm
+WIDTH = A4[0] - 2 * MARGIN
+_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=HexColor(TEXT), spaceAfter=3)
+_BOX = {"borderPadding": 5, "leftIndent": 6, "rightIndent": 6, "spaceBefore": 10, "spaceAfter": 16}
+STYLES = {
+    "title": ParagraphStyle("title", _BODY, fontName="Helvetica-Bold", fontSize=17, leading=21, spaceAfter=2),
+    "heading": ParagraphStyle("heading", _BODY, fontName="Helvetica-Bold", fontSize=11, leading=15, spaceBefore=10),
+    "body": _BODY,
+    "quiet": ParagraphStyle("quiet", _BODY, textColor=HexColor(QUIET)),
+    "verdict": ParagraphStyle("verdict", _BODY, backColor=HexColor(CHOSEN), **_BOX),
+    "warning": ParagraphStyle("warning", _BODY, borderColor=HexColor(LIMIT), borderWidth=1, **_BOX),
+    "cell": ParagraphStyle("cell", _BODY, fontSize=8, leading=10, spaceAfter=0),
+}
+HEADING, CELL, PADDING = ("Helvetica-Bold", 7.5), ("Helvetica", 8), 4
+PLAIN, MARKED, REFUSED = "plain", "marked", "refused"
+# {kind of a table's row: what its cells have}
+KINDS = {MARKED: ("BACKGROUND", HexColor(CHOSEN)), REFUSED: ("TEXTCOLOR", HexColor(LIMIT))}
+
+
+def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
+    """Write a PDF with a title, and on each page its number and the title."""
+    document = SimpleDocTemplate(
+        str(path),
+        pagesize=A4,
+        title=title,
+        author="Slipway",
+        invariant=True,
+        # Inside of its margins, a frame of reportlab has this padding.
+        **{f"{side}Margin": MARGIN - 6 for side in ("left", "right", "top", "bottom")},
+    )
+    document.build([paragraph(title, "title"), *story], onFirstPage=_foot, onLaterPages=_foot)
+
+
+def paragraph(text: str, style: str = "body", bold: str = "") -> Paragraph:
+    """Return a paragraph, after some words in bold. The text is no markup."""
+    return Paragraph((f"<b>{escape(bold)}</b> " if bold else "") + escape(text), STYLES[style])
+
+
+def together(*flowables: Flowable | None) -> KeepTogether:
+    """Return flowables that stand on one page; None is left out."""
+    return KeepTogether([flowable for flowable in flowables if flowable is not None])
+
+
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str], texts: dict[int, float]
+) -> Table:
+    """Return a table of figures, as wide as the text. The headings are repeated on each page.
+
+    `kinds` are those of the rows. `texts` are {column of text: its share of the width}; they break lines. The other
+    columns are as wide as their figures.
+    """
+    cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
+    figures = [column for column in range(len(headings)) if column not in texts]
+    look = [
+        ("FONT", (0, 0), (-1, 0), *HEADING),
+        ("FONT", (0, 1), (-1, -1), *CELL),
+        ("TEXTCOLOR", (0, 0), (-1, -1), HexColor(TEXT)),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, HexColor(TEXT)),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor(GRID)),
+        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
+        ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
+        *(("ALIGN", (column, 0), (column, -1), "RIGHT") for column in figures),
+        *(
+            (*KINDS[kind][:1], (0, row), (-1, row), *KINDS[kind][1:])
+            for row, kind in enumerate(kinds, 1)
+            if kind in KINDS
+        ),
+    ]
+    widths = column_widths(headings, rows, texts)
+    style = TableStyle(look)
+    return Table(
+        [list(headings), *cells], widths, style=style, repeatRows=1, hAlign="LEFT", spaceBefore=3, spaceAfter=11
+    )
+
+
+def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
+    """Return the widths (points) of a table's columns: those of figures as their contents, the rest for `texts`."""
+    widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
+    for row in rows:
+        widths = [max(width, stringWidth(cell, *CELL) + 2 * PADDING) for width, cell in zip(widths, row, strict=True)]
+    left = WIDTH - sum(width for column, width in enumerate(widths) if column not in texts)
+    return [
+        left * texts[column] / sum(texts.values()) if column in texts else width for column, width in enumerate(widths)
+    ]
+
+
+def _foot(canvas: Canvas, document: SimpleDocTemplate) -> None:
+    canvas.setFont("Helvetica", 8)
+    canvas.setFillColor(HexColor(QUIET))
+    canvas.drawString(MARGIN, 10 * mm, document.title)
+    canvas.drawRightString(A4[0] - MARGIN, 10 * mm, f"page {document.page}")
