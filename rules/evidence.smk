@@ -1,5 +1,5 @@
-# How fast a model and its engines are, and what is chosen: makes profile/, benchmark.json, analysis/ and selection.json. Then
-# everything that was measured, on one page: results/<model>/report.html.
+# How fast a model and its engines are: makes profile/, benchmark.json and analysis/. Then everything that was measured, on one
+# page: results/<model>/report.html.
 
 
 rule profile_model:
@@ -79,42 +79,6 @@ rule load_test:
         "{input.weights_record:q} --interface {input.interface:q} --samples {input.samples:q} {params.settings} "
         "{params.tensorrt_python} {params.kept} --benchmark {input.benchmark:q} {params.limits} --table {output.table:q} --record {output.record:q} --original {output.original:q} "
         "--plots {output.plots:q} --log {log:q}"
-
-
-rule choose_configuration:
-    input:
-        program=program("choose_configuration"),
-        load_test=rules.load_test.output.record,
-        accuracy=of_every_engine("accuracy.json"),
-    output:
-        update(in_report("results/{model}/{target}/selection.json", "Selection")),
-    params:
-        settings=lambda wildcards: keys.choose_configuration(wildcards.target),
-    message:
-        "Choosing what to serve of {wildcards.model} on {wildcards.target}"
-    shell:
-        "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
-        "--output {output:q} --log {log:q}"
-
-
-rule render_load_test:
-    input:
-        program=program("render_load_test"),
-        load_test=rules.load_test.output.record,
-        selection=rules.choose_configuration.output,
-    output:
-        throughput=update(in_report("results/{model}/{target}/analysis/throughput_latency.svg", "Load test")),
-        memory=update(in_report("results/{model}/{target}/analysis/memory_latency.svg", "Load test")),
-        summary=update(in_report("results/{model}/{target}/analysis/summary.pdf", "Load test")),
-        detail=update(in_report("results/{model}/{target}/analysis/detail.pdf", "Load test")),
-    params:
-        settings=lambda wildcards: keys.render_load_test(),
-    message:
-        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
-    shell:
-        "python {input.program:q} --load-test {input.load_test:q} --selection {input.selection:q} {params.settings} "
-        "--model {wildcards.model:q} --target {wildcards.target:q} --throughput-chart {output.throughput:q} "
-        "--memory-chart {output.memory:q} --summary {output.summary:q} --detail {output.detail:q} --log {log:q}"
 
 
 rule write_report:

@@ -8,6 +8,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.load_test.accuracy_loss import accuracy_loss
+from slipway.load_test.capacities import comparable, of_choice, with_capacities, without_capacity
 from slipway.load_test.front import pareto_front
 from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choose, interval, runner_up
 from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
@@ -17,7 +18,7 @@ from slipway.load_test.selection_words import alternatives, reason, sureness
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, "load_test", "output")
+    arguments = parser(__doc__, "load_test", "output", capacity="capacities of the fastest configurations (.json)")
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
     arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
@@ -35,7 +36,8 @@ def main(arguments: argparse.Namespace) -> None:
     proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
     losses = {precision: accuracy_loss(record) for precision, record in proven.items()}
     measured = [row for row in tested["measurements"] if row["precision"] in proven]
-    rows = [row | {"accuracy_loss": losses[row["precision"]]["loss"]} for row in measured]
+    closed_loop = [row | {"accuracy_loss": losses[row["precision"]]["loss"]} for row in measured]
+    rows = with_capacities(closed_loop, read_json(arguments.capacity), sha256(arguments.load_test))
     limits = Limits(
         arguments.p99_limit_ms,
         arguments.memory_limit_mb,
@@ -43,19 +45,20 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.max_accuracy_loss,
     )
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour)
-    allowed = within(rows, limits)
+    allowed = comparable(within(rows, limits), goal.name)
     choice = choose(allowed, goal)
     second = runner_up(allowed, choice, goal)
     verdict = certainty(choice, second, goal)
-    filtered = tested.get("left_out", [])
-    sentences = [in_words(choice, second, verdict, rows, limits, goal), *map(left_out_in_words, filtered)]
-    words = "; ".join(sentences)
+    filtered, found = tested.get("left_out", []), of_choice(choice, rows)
+    sentences = [in_words(choice, second, verdict, allowed, rows, limits, goal), *map(left_out_in_words, filtered)]
+    words = "; ".join([*sentences, *([found["words"]] if found else [])])
     precision = choice["precision"]
     record = {
         "origin": tested["origin"],
         "key": settings_of(arguments),
         **{name: choice[name] for name in CONFIGURATION if name in choice},
         "measured": measured[rows.index(choice)],
+        "capacity": found,
         "limits": vars(limits),
         "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},
         "accuracy_limits": proven[precision]["limits"],
@@ -65,7 +68,11 @@ def main(arguments: argparse.Namespace) -> None:
         "certainty": {"verdict": verdict, "runner_up": None if second is None else rows.index(second)},
         "candidates": candidates(rows, choice, limits, goal),
         "left_out": filtered,
-        "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
+        "chosen_from": {
+            "measurements": len(rows),
+            "load_test_sha256": sha256(arguments.load_test),
+            "capacity_sha256": sha256(arguments.capacity),
+        },
     }
     write_json(arguments.output, record)
     progress(f"  {words}")
@@ -85,22 +92,30 @@ def within(rows: list[dict], limits: Limits) -> list[dict]:
     )
 
 
-def in_words(choice: dict, second: dict | None, verdict: str, rows: list[dict], limits: Limits, goal: Goal) -> str:
-    """Return the choice in words: the reason, the other precisions, and how sure it is."""
-    allowed = [row for row in rows if not limits.broken(row)]
+def in_words(
+    choice: dict, second: dict | None, verdict: str, allowed: list[dict], rows: list[dict], limits: Limits, goal: Goal
+) -> str:
+    """Return the choice in words: the reason, the other precisions, and how sure it is.
+
+    What the others would need is said of their closed loops, which all of them have.
+    """
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
-    sentences = [reason(choice, allowed, limits, goal), *alternatives(choice, allowed, rows, limits, servers)]
-    return "; ".join([*sentences, *filter(None, [sureness(verdict, choice, second)])])
+    closed, within_limits = without_capacity(choice), [row for row in rows if not limits.broken(row)]
+    others = alternatives(closed, list(map(without_capacity, within_limits)), rows, limits, servers)
+    return "; ".join(
+        [reason(choice, allowed, limits, goal), *others, *filter(None, [sureness(verdict, choice, second)])]
+    )
 
 
 def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> list[dict]:
     """Return the figures of every row: its interval, the limits that it breaks, its costs, and its place."""
-    front = pareto_front(rows)
+    front = pareto_front(list(map(without_capacity, rows)))
     return [
         {
             **{name: row[name] for name in (*CONFIGURATION, "concurrency") if name in row},
             "throughput_per_s": row["throughput_per_s"],
-            "throughput_interval_per_s": interval(row),
+            "throughput_interval_per_s": interval(without_capacity(row)),
+            "capacity_per_s": row["capacity"]["capacity_per_s"] if "capacity" in row else None,
             "p99_ms": row["p99_ms"],
             "memory_mb": counted_memory_mb(row),
             "accuracy_loss": row["accuracy_loss"],

@@ -16,7 +16,7 @@ from slipway.triton.server.releases import FLOOR
 
 # Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
 CHOSEN = ("triton_release", "default_release", "oldest", "image")
-CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,6 +36,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API there")
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics there")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    arguments.add_argument("--rate", type=float, help="requests/s that all servers together must answer")
+    arguments.add_argument("--headroom", type=float, default=0.3, help="share of a server's capacity that stays free")
     arguments.add_argument("--files", type=Path, nargs="+", required=True, help="manifests to write, of every platform")
     return arguments.parse_args(argv)
 
@@ -46,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_shippable(evidence)
     chosen = {name: vars(arguments)[name] for name in CHOSEN}
     chosen |= {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
-    fleet = {each.target: deployment(arguments.model, each, chosen) for each in evidence}
+    fleet = {each.target: deployment(arguments.model, each, chosen, evidence) for each in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
         write_text(path, text)
@@ -64,7 +66,8 @@ def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
     """Return {file: text of the manifest}. Raise SlipwayError if a manifest is invalid, or --files has other names."""
     here = next((d for d in deployments if d["target"] == arguments.compose_target), deployments[0])
-    made = manifests(Fleet(deployments, here, read_slowest(arguments.selections, arguments.indexes)))
+    slo = read_slowest(arguments.selections, arguments.indexes, arguments.headroom)
+    made = manifests(Fleet(deployments, here, slo))
     paths = {path.name: path for path in arguments.files}
     if set(paths) != set(made):
         raise SlipwayError(
@@ -104,6 +107,8 @@ def announce(fleet: dict[str, dict[str, Value]]) -> None:
         d = plain(values)
         gpu = f", {d['gpu_resource']}: {d['gpu_quantity']}" if d["on_gpu"] else ""
         progress(f"  {target}: {d['replicas']} x {d['cpus']} CPUs, {d['memory_mib']} MiB{gpu}; {d['image']}")
+        if d["sizing"]:
+            progress(f"  {target}: {d['sizing']}")
         for warning in d["warnings"]:
             progress(f"  WARNING, {target}: {warning}")
 

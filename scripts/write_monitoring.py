@@ -14,12 +14,13 @@ from slipway.monitoring.slo import read_slowest
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
     arguments = parser(__doc__, "selections", "indexes", rules="Prometheus' rules", dashboard="Grafana's dashboard")
+    arguments.add_argument("--headroom", type=float, default=0.3, help="share of a server's capacity that stays free")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the Prometheus rules and the dashboard. The same selections and indexes give the same bytes."""
-    slo = read_slowest(arguments.selections, arguments.indexes)
+    slo = read_slowest(arguments.selections, arguments.indexes, arguments.headroom)
     rules = rule_file(slo)
     write_text(arguments.rules, yaml.safe_dump(rules, width=120, allow_unicode=True))
     write_json(arguments.dashboard, dashboard(slo))

@@ -70,7 +70,22 @@ def measure(workplace: Path, ports: Ports) -> dict:
         "seconds": seconds,
         "p50_ratio_engine_to_pytorch": benchmark["p50_ratio_engine_to_pytorch"],
         "benchmark": benchmark,
+        "load_test": loads(workplace),
         "served_to_engine_alone": comparison,
+    }
+
+
+def loads(workplace: Path) -> dict:
+    """Return the load of the chosen configuration: its throughput in the closed loop, and beside it its capacity."""
+    selection = read_json(workplace / f"results/{MODEL}/{TARGET}/selection.json")
+    measured, capacity = selection["measured"], selection["capacity"] or {}
+    closed = ("throughput_per_s", "p99_ms", "concurrency", "verdict")
+    names = ("capacity_per_s", "holds_at", "breaks_at", "limited_by", "verdict", "why", "words")
+    return {
+        "configuration": {name: selection[name] for name in ("precision", "max_batch_size", "instances")},
+        "p99_limit_ms": selection["limits"]["p99_ms"],
+        "closed_loop": {name: measured[name] for name in closed},
+        "open_loop": {name: capacity[name] for name in names} if capacity else None,
     }
 
 

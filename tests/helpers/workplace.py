@@ -66,7 +66,13 @@ def tiny_configuration():
             "min_samples": 2,
             "budget_seconds": 1,
         },
-        "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10},
+        "load_test": {
+            "concurrency": [1],
+            "instances": [1],
+            "max_batch_sizes": [2],
+            "requests": 10,
+            "request_rates": [],
+        },
         "deploy": {**free_ports(), "ready_timeout_s": 60},
     }
 

@@ -19,7 +19,13 @@ SMALL = {
         "ort": {"runtime": "onnxruntime", "precisions": ["fp32"]},
     },
     "benchmark": {"batch_sizes": [1, 2], "seconds": 0.2, "warmup_seconds": 0.1, "min_samples": 5, "budget_seconds": 1},
-    "load_test": {"concurrency": [1, 2], "instances": [1], "max_batch_sizes": [4], "requests": 20},
+    "load_test": {
+        "concurrency": [1, 2],
+        "instances": [1],
+        "max_batch_sizes": [4],
+        "requests": 20,
+        "capacity_minutes": 0.2,
+    },
 }
 # A newcomer's measurements, shorter, of the same batch sizes, concurrencies and instances, and a limit that a machine
 # which is busy with other tests keeps.
@@ -29,6 +35,7 @@ SHORTER = {
     "min_samples": 3,
     "budget_seconds": 3,
     "requests": 5,
+    "capacity_minutes": 0.1,
     "p99_limit_ms": 10_000,
 }
 

@@ -164,6 +164,29 @@ def test_load_test_measures_each_combination_and_sets_them_in_pdf(small, target)
         assert "p99 latency in ms" in chart
 
 
+@pytest.mark.parametrize("target", ["cpu", "ort"])
+def test_the_open_loop_finds_a_capacity_or_says_why_not(small, target):
+    found = record(small, f"small/{target}/capacity.json")
+    tested = small.path(f"results/small/{target}/analysis/analysis.json")
+    assert found["chosen_from"]["load_test_sha256"] == sha256(tested)
+    [measured] = found["configurations"]
+    assert measured["points"]
+    for point in measured["points"]:
+        assert point["outcome"] in ("holds", "breaks", "not sent")
+        assert point["requests"] == 0 or point["p50_ms"] > 0
+    holds, breaks = measured["holds_at"], measured["breaks_at"]
+    if holds:
+        assert measured["capacity_per_s"] == holds["sent_per_s"]
+        assert holds["answered_per_s"] == pytest.approx(holds["sent_per_s"], rel=0.15), "answers kept up with requests"
+        assert holds["tail_ms"] <= found["limits"]["p99_ms"]
+        assert ("p99_ms" in holds) == (holds["requests"] >= 100)
+    if holds and breaks and breaks["requests"]:
+        assert holds["sent_per_s"] < breaks["sent_per_s"]
+    selected = record(small, f"small/{target}/selection.json")
+    assert selected["capacity"]["capacity_per_s"] == measured["capacity_per_s"]
+    assert measured["words"] in selected["reason"]
+
+
 def test_served_configuration_is_the_selected_one(small):
     selected = record(small, "small/cpu/selection.json")
     best = max(
@@ -287,11 +310,12 @@ def test_status_shows_what_is_live(small):
     assert "STALE" not in shown
 
 
-def test_changing_a_limit_measures_nothing_again(small):
+def test_changing_a_limit_measures_only_the_capacity_again(small):
     small.configure("load_test.p99_limit_ms", 900)
     planned = small.snakemake("-n", "deploy").succeeded().said
     small.configure("load_test.p99_limit_ms", 1000)
     assert "choose_configuration" in planned
+    assert "measure_capacity" in planned
     for untouched in ("build_openvino", "benchmark ", "load_test ", "export_onnx"):
         assert not re.search(rf"^{untouched}", planned, re.MULTILINE)
 

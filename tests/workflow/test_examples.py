@@ -38,7 +38,13 @@ BATCH = 4
 SHORTEST = {
     "profile": {"steps": 1},
     "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2, "budget_seconds": 1},
-    "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [BATCH], "requests": 10},
+    "load_test": {
+        "concurrency": [1],
+        "instances": [1],
+        "max_batch_sizes": [BATCH],
+        "requests": 10,
+        "request_rates": [],
+    },
 }
 TENSORS = {
     "text": [

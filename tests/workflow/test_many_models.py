@@ -20,7 +20,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 SHORTEST = {
     "profile": {"steps": 1},
     "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
-    "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10, "p99_limit_ms": 10_000},
+    "load_test": {
+        "concurrency": [1],
+        "instances": [1],
+        "max_batch_sizes": [2],
+        "requests": 10,
+        "p99_limit_ms": 10_000,
+        "request_rates": [],
+    },
 }
 MEASURED = ("report.html", "run.json", "profile/profile.json")
 MEASURED_ON_TARGET = ("{model}.benchmark.json", "selection.json", "analysis/summary.pdf", "{model}.fp32.accuracy.json")
@@ -32,7 +39,8 @@ class Carried(Workplace):
 
     # Jobs that carry one model, beside those that are about its samples, weights and graph.
     JOBS: ClassVar = {
-        **dict.fromkeys(("benchmark", "load_test", "render_load_test", "choose_configuration", "check_accuracy"), 2),
+        **dict.fromkeys(("benchmark", "load_test", "render_load_test", "measure_capacity", "check_accuracy"), 2),
+        "choose_configuration": 2,
         **dict.fromkeys(("fetch_weights", "build_openvino", "build_onnxruntime", "deploy_release"), 1),
     }
     TENSORS = ("heights", "slope")

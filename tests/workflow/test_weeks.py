@@ -27,7 +27,14 @@ CONFIG = {
     "targets": {"cpu": {"runtime": "openvino", "precisions": ["fp32"]}},
     "profile": {"steps": 1},
     "benchmark": {"batch_sizes": [1], "seconds": 0.5, "warmup_seconds": 0.1, "min_samples": 5, "budget_seconds": 10},
-    "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 5, "p99_limit_ms": 60_000},
+    "load_test": {
+        "concurrency": [1],
+        "instances": [1],
+        "max_batch_sizes": [2],
+        "requests": 5,
+        "p99_limit_ms": 60_000,
+        "request_rates": [],
+    },
     "regression": {"latency": LIMIT},
 }
 RUN, RECEIPT, BENCHMARK = (

@@ -63,7 +63,7 @@ def distribution(samples_ms: Sequence[float]) -> dict:
     absent: p99 needs 100 samples, p99.9 needs 1000.
     """
     values = np.asarray(samples_ms, dtype=np.float64)
-    ranks = [rank for rank in PERCENTILES if rank == 50 or len(values) * (100 - rank) >= 100 - 1e-6]
+    ranks = [rank for rank in PERCENTILES if is_carried(rank, len(values))]
     return {
         "count": len(values),
         "mean_ms": round(float(values.mean()), 4),
@@ -73,6 +73,11 @@ def distribution(samples_ms: Sequence[float]) -> dict:
             for rank, value in zip(ranks, np.percentile(values, ranks), strict=True)
         },
     }
+
+
+def is_carried(rank: float, count: int) -> bool:
+    """Say whether so many samples carry a percentile: one of them is at least above it. Any have a median."""
+    return rank == 50 or count * (100 - rank) >= 100 - 1e-6
 
 
 def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:

@@ -20,6 +20,9 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.load_test.limits import breaks_still
 from slipway.triton.repository.versions import publication_number
 
+# Settings of the load test that are about its open loop alone.
+OPEN_LOOP = ("request_rates", "capacity_minutes")
+
 
 def versions(*names: str) -> dict[str, str]:
     """Return the options that declare the installed versions of packages, such as {"torch_version": "2.9.1"}."""
@@ -155,11 +158,11 @@ class JobKeys:
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. Limits and goal, which only choose among its results, are no part."""
-        settings, choosing = self.resolved.config["load_test"], self._parts.choice()
+        """Return the key of the load test. Limits, goal and open loop come after it, so they are no part."""
+        settings, others = self.resolved.config["load_test"], {*self._parts.choice(), *OPEN_LOOP}
         return JobKey(
             self._parts.server_program("load_test", target),
-            {name: value for name, value in settings.items() if name not in choosing},
+            {name: value for name, value in settings.items() if name not in others},
             versions("pytriton", "perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
             widened=self._widened(model, target),
@@ -183,6 +186,20 @@ class JobKeys:
         is_stale = any(not breaks_still(entry, limits) for entry in last.get("left_out", []))
         return (number or 0) + 1 if is_stale else number
 
+    def measure_capacity(self, target: str) -> JobKey:
+        """Return the key of the capacities. Limits and goal say which configurations are measured, and what holds."""
+        settings = self.resolved.config["load_test"]
+        rates = settings["request_rates"]
+        return JobKey(
+            self._parts.server_program("measure_capacity", target),
+            self._parts.choice(),
+            versions("pytriton", "perf_analyzer"),
+            requests=settings["requests"],
+            capacity_minutes=settings["capacity_minutes"],
+            request_rates=rates if isinstance(rates, list) else [rates],
+            hardware=self.resolved.hardware(target),
+        )
+
     def render_load_test(self) -> JobKey:
         """Return the key of the load test's reports."""
         return JobKey(self._parts.program("render_load_test"))
@@ -192,7 +209,7 @@ class JobKeys:
         return JobKey(
             self._parts.program("choose_configuration"),
             self._parts.choice(),
-            rate=self.resolved.config["deploy"].get("rate"),
+            rate=self.resolved.config["deploy"]["rate"],
             price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
         )
 
@@ -224,7 +241,7 @@ class JobKeys:
 
     def write_monitoring(self) -> JobKey:
         """Return the key of the alerts and the dashboard. Their thresholds come from input files."""
-        return JobKey(self._parts.program("write_monitoring"))
+        return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
     def publish_repository(self, record: str = "") -> JobKey:
         """Return the key of a published repository.
@@ -294,10 +311,10 @@ class JobKeys:
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
-        server_settings = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+        own = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
         return JobKey(
             self._parts.program_with_traits("write_manifests", self.resolved.fleet),
-            {name: settings[name] for name in server_settings},
+            {name: settings[name] for name in own},
             targets=self.resolved.fleet,
             cluster=json.dumps({**settings["cluster"], "context": None}, sort_keys=True),
             compose=json.dumps(settings["compose"], sort_keys=True),

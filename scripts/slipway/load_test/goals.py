@@ -72,7 +72,13 @@ def configuration(row: Row) -> tuple:
 
 
 def interval(row: Row) -> tuple[float, float]:
-    """Return the throughput (1/s) of the slowest and the fastest window; without windows, twice the whole one's."""
+    """Return the bounds of the throughput to count on (1/s): of the capacity, if it was measured.
+
+    Else those of the slowest and the fastest window; without windows, twice the whole one's.
+    """
+    if "capacity" in row:
+        lower, breaks = reliable_rate(row), row["capacity"]["breaks_at"]
+        return lower, max(lower, breaks["sent_per_s"] if breaks and breaks["requests"] else lower)
     windows = row.get("windows_per_s") or [row["throughput_per_s"]]
     return min(windows), max(windows)
 
@@ -110,7 +116,7 @@ def is_within_noise(row: Row, best: Row) -> bool:
 
     The spread of a disturbed row shows only that little is known of it. Records of earlier versions have no windows.
     """
-    known = row.get("windows_per_s") and best.get("windows_per_s")
+    known = all("capacity" in each or each.get("windows_per_s") for each in (row, best))
     return bool(known) and not is_disturbed(row) and interval(row)[1] >= interval(best)[0]
 
 

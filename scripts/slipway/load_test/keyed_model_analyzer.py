@@ -11,6 +11,7 @@ the description of kept measurements.
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -248,6 +249,27 @@ def with_own_instances(apply: Callable) -> Callable:
     return apply_count
 
 
+def looking_often(wait: Callable, per_second: int = 10) -> Callable:
+    """Decorate a method that waits for a server or a model, looking once a second, so that it looks more often."""
+    parameters = inspect.signature(wait)
+
+    def wait_looking_often(*arguments: object, **options: object) -> object:
+        given = parameters.bind(*arguments, **options).arguments
+        return wait(**given | {"num_retries": per_second * given["num_retries"], "sleep_time": 1 / per_second})
+
+    return wait_looking_often
+
+
+def wait_shortly() -> None:
+    """Let Model Analyzer wait for its server and for perf_analyzer no longer than needed, instead of whole seconds."""
+    from model_analyzer.perf_analyzer import perf_analyzer
+    from model_analyzer.triton.client.client import TritonClient
+
+    perf_analyzer.INTERVAL_SLEEP_TIME = 0.1
+    for name in ("wait_for_server_ready", "wait_for_model_ready"):
+        setattr(TritonClient, name, looking_often(getattr(TritonClient, name)))
+
+
 def main() -> None:
     """Run Model Analyzer's command line."""
     from model_analyzer import entrypoint
@@ -259,6 +281,7 @@ def main() -> None:
     budget = Budget(float(os.environ[SECONDS]), int(os.environ[POINTS]))
     kept = KeptMeasurements(Path(os.environ[KEPT]))
     grpc.InferenceServerClient = _KeyedClient
+    wait_shortly()
     metrics_manager.PerfAnalyzer = type("BoundedPerfAnalyzer", (Bounded, PerfAnalyzer), {"budget": budget})
     manager = metrics_manager.MetricsManager
     configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)

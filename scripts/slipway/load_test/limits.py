@@ -76,10 +76,13 @@ def holds(row: Mapping[str, Any], p99_limit_ms: float, memory_limit_mb: float | 
 
 
 def reliable_rate(row: Mapping[str, Any]) -> float:
-    """Return the throughput (inferences/s) to count on: of a disturbed measurement, that of its slowest window.
+    """Return the throughput (inferences/s) to count on: the capacity of an open loop, where it was measured.
 
-    So noise wins nothing. Without any window, it is 0.
+    Else that of the closed loop, and of a disturbed measurement that of its slowest window. So noise wins nothing.
+    Without any window, or if no rate held, it is 0.
     """
+    if "capacity" in row:
+        return row["capacity"]["capacity_per_s"] or 0.0
     if not is_disturbed(row):
         return row["throughput_per_s"]
     return min([*(row.get("windows_per_s") or [0.0]), row["throughput_per_s"]])

@@ -4,7 +4,9 @@ The values are gathered once, each with its source. The functions that make mani
 the same inputs give the same bytes.
 """
 
-from slipway.manifests import names, pod_resources
+from collections.abc import Sequence
+
+from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
@@ -27,16 +29,16 @@ DRAIN_S = 30
 USER = 1000
 # Seconds for a node to pull the image, in addition to the server's start.
 PULL_S = 900
-# CPU utilisation at which another replica of a CPU target starts.
-BUSY_PERCENT = 70
 
 
-def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str, Value]:
-    """Return {name: Value} of one model on one target: all values that manifests may need.
+def deployment(
+    model: str, evidence: DeploymentFacts, chosen: dict, fleet: Sequence[DeploymentFacts]
+) -> dict[str, Value]:
+    """Return {name: Value} of one model on one target of its fleet: all values that manifests may need.
 
-    `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image",
-    "ready_timeout_s"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError if
-    the target cannot be deployed with them.
+    `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s",
+    "rate", "headroom"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError
+    if the target cannot be deployed with them.
     """
     key, target = f"models.{model}", evidence.target
     suffix = [names.REHEARSAL] if evidence.is_rehearsal else []
@@ -49,6 +51,7 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
         **_image(chosen),
         **_of_config(chosen),
         **pod_resources.of_pod(evidence, chosen["cluster"]),
+        **replicas.sized(evidence, fleet, chosen),
     }
     # A new version of the repository never replaces an older one in the claim.
     path = repository_path(*(values[name].value for name in ("claim_path", "model", "target", "version")))
@@ -78,7 +81,8 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
         "measured behind Triton's Python backend: memory and speed of its own backends differ": not native,
         f"measured on a whole {product}, deployed on a part of one ({resource})": partial,
     }
-    return [risk for risk, is_present in risks.items() if is_present]
+    found = [risk for risk, is_present in risks.items() if is_present]
+    return [*found, *filter(None, [d["sizing_risk"]])]
 
 
 def _can_guard(d: dict) -> bool:
@@ -157,21 +161,11 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 def _of_config(chosen: dict) -> dict[str, Value]:
     """Return config.yaml's settings for manifests: of the cluster, of listening addresses, and of Compose."""
-    cluster = ("namespace", "replicas", "claim", "image_pull_secrets", "service_type", "client_namespaces")
+    cluster = ("namespace", "claim", "image_pull_secrets", "service_type", "client_namespaces")
     cluster += ("claim_path", "monitoring_namespace", "prometheus_operator", "prometheus_operator_labels")
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
         **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},
         **{name: Value(chosen[name], CONFIG, f"deploy.{name}") for name in here},
         **{name: Value(setting, CONFIG, f"deploy.compose.{name}") for name, setting in chosen["compose"].items()},
-        "max_replicas": _max_replicas(chosen["cluster"]),
     }
-
-
-def _max_replicas(cluster: dict) -> Value:
-    """Return the autoscaler's highest number of replicas; if it equals the present number, there is no autoscaler."""
-    replicas, declared = cluster["replicas"], cluster["max_replicas"]
-    if declared is not None:
-        return Value(max(replicas, declared), CONFIG, "deploy.cluster.max_replicas")
-    doubled = replicas if replicas == 1 else 2 * replicas
-    return Value(doubled, CONFIG, "deploy.cluster.replicas", "twice as many from two up")

@@ -66,6 +66,11 @@ class DeploymentFacts:
         return self.index.content["origin"] == "rehearsal"
 
     @property
+    def capacity_per_s(self) -> float | None:
+        """Return the requests/s that one server takes under the latency limit; None if it was not measured."""
+        return (self.selection.content.get("capacity") or {}).get("capacity_per_s")
+
+    @property
     def _variant(self) -> str:
         return self.selection.content["measured"]["variant"]
 

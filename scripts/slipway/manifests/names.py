@@ -63,8 +63,9 @@ def annotations(d: dict) -> dict[str, str]:
 
 
 def provenance(d: dict) -> dict[str, str]:
-    """Return {annotation: value}: the SHA-256 of each artifact, the served version, and the server's release."""
+    """Return {annotation: value}: the SHA-256 of each artifact, what is served, by which release and by how many."""
     return {
+        **({"slipway/replicas": d["sizing"]} if d.get("sizing") else {}),
         "slipway/hardware": d["hardware"],
         "slipway/load-test": f"sha256:{d['load_test_sha256']}",
         "slipway/repository-index": f"sha256:{d['index_sha256']}",

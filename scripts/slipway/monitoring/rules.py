@@ -68,6 +68,9 @@ def filled_in(template: Path, slo: ServiceLevel) -> dict:
     def rate(metric: str) -> str:
         return f"sum by ({by}) (rate({series(metric)}[5m]))"
 
+    def rate_of_servers(metric: str) -> str:
+        return f"sum by ({by}, job, instance) (rate({series(metric)}[5m]))"
+
     return data_of(
         template,
         slo=slo,
@@ -77,6 +80,7 @@ def filled_in(template: Path, slo: ServiceLevel) -> dict:
         series=series,
         recorded=recorded,
         rate=rate,
+        rate_of_servers=rate_of_servers,
         P99_MARGIN=P99_MARGIN,
         FAILURES_ALERT=FAILURES_ALERT,
         GPU_MEMORY_ALERT=GPU_MEMORY_ALERT,

@@ -1,5 +1,6 @@
 """The service level of a model: figures of its load test, from which its alerts and dashboard take their limits."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ QUEUE_FACTOR = 2
 class ServiceLevel:
     """The load test's figures of the served configuration, its latency limit, and its origin.
 
-    `p99_ms` and `throughput_per_s` were measured by the client, with `concurrency` requests in flight, each of one
-    sample. `queue_ms` and `compute_ms` are the server's means in the same test; compute is the inference alone.
+    `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times; without
+    it, with `concurrency` requests in flight. Each has one sample. `queue_ms` and `compute_ms` are the server's means
+    in the same measurement; compute is the inference alone. `headroom` is the share of the capacity that stays free.
     `artifacts` is {file: its SHA-256}. `namespace` is the cluster's namespace, None outside of a cluster. `faster` are
     the levels of the model's other targets, if it has any.
     """
@@ -34,6 +36,8 @@ class ServiceLevel:
     instances: int
     on_gpu: bool
     artifacts: dict[str, str]
+    capacity_per_s: float | None = None
+    headroom: float = 0.0
     namespace: str | None = None
     faster: tuple["ServiceLevel", ...] = ()
 
@@ -41,6 +45,23 @@ class ServiceLevel:
     def scope(self) -> dict[str, str]:
         """Return the labels that select the metrics of this model."""
         return {"model": self.model} | ({"namespace": self.namespace} if self.namespace else {})
+
+    @property
+    def load(self) -> str:
+        """Return the load of the measurement in words."""
+        if self.capacity_per_s:
+            return f"{self.throughput_per_s:g} requests/s at random times"
+        return f"{self.throughput_per_s:g} requests/s with {self.concurrency} in flight"
+
+    @property
+    def rate_alert_per_s(self) -> float | None:
+        """Return the requests/s of one server that raise an alert: its capacity without the headroom.
+
+        With several targets: the highest of them, so that no fast target raises an endless alert. None if the capacity
+        of a target is not known.
+        """
+        capacities = [each.capacity_per_s for each in (self, *self.faster)]
+        return round(max(capacities) * (1 - self.headroom), 3) if all(capacities) else None
 
     @property
     def p99_alert_ms(self) -> float:
@@ -65,28 +86,38 @@ class ServiceLevel:
     def most_waiting(self) -> int:
         """Return the number of requests that may wait on one server. With several targets: the highest number.
 
-        It is the larger of two numbers: the full batches of all instances, and the load test's requests in flight.
+        It is the largest of three numbers: the full batches of all instances, the closed loop's requests in flight, and
+        by Little's law those that wait at the capacity.
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
         full_batches = max(max(1, each.max_batch_size) * each.instances for each in levels)
-        return max(full_batches, *(each.concurrency for each in levels))
+        waiting = [math.ceil((each.capacity_per_s or 0) * each.queue_ms / 1e3) for each in levels]
+        return max(full_batches, *(each.concurrency for each in levels), *waiting)
 
 
-def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
+def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
     """Return the service level of one target, from selection.json and the index of its model repository.
+
+    Its figures are those of the open loop at the capacity, if the samples carry p99, else those of the closed loop.
 
     Raises SlipwayError if the repository was made from another selection.
     """
     selection_artifact, repository = Artifact.read(selection_path), Artifact.read(index_path)
     selection, index = selection_artifact.content, repository.content
     require_made_from(repository, index["chain"]["selection_sha256"], selection_artifact)
-    measured = selection["measured"]
+    measured, held = selection["measured"], (selection.get("capacity") or {}).get("holds_at") or {}
+    figures = {name: measured[name] for name in ("p99_ms", "throughput_per_s", "concurrency", "queue_ms", "compute_ms")}
+    if is_open := "p99_ms" in held:
+        figures |= {name: held.get(name, figures[name]) for name in ("p99_ms", "queue_ms", "compute_ms")}
+        figures["throughput_per_s"] = round(selection["capacity"]["capacity_per_s"], 3)
     return ServiceLevel(
         model=index["name"],
         origin=index["origin"],
         p99_limit_ms=selection["limits"]["p99_ms"],
-        **{name: measured[name] for name in ("p99_ms", "throughput_per_s", "concurrency", "queue_ms", "compute_ms")},
+        **figures,
+        capacity_per_s=figures["throughput_per_s"] if is_open else None,
+        headroom=headroom,
         **{name: selection[name] for name in ("max_batch_size", "instances")},
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={
@@ -97,9 +128,9 @@ def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
     )
 
 
-def read_slowest(selections: list[Path], indexes: list[Path]) -> ServiceLevel:
+def read_slowest(selections: list[Path], indexes: list[Path], headroom: float = 0.0) -> ServiceLevel:
     """Return `slowest` of several targets. The lists have one file for each target, in the same order."""
-    return slowest([read_service_level(*paths) for paths in zip(selections, indexes, strict=True)])
+    return slowest([read_service_level(*paths, headroom) for paths in zip(selections, indexes, strict=True)])
 
 
 def slowest(levels: list[ServiceLevel]) -> ServiceLevel:

@@ -53,6 +53,7 @@ class Measured:
     model: str = "resnet50"
     origin: str = "checkpoint"
     rows: dict = field(default_factory=dict)
+    capacities: dict = field(default_factory=dict)
     native_backends: bool = True
 
     def path(self, name):
@@ -67,7 +68,7 @@ class Measured:
             server = {"program": "tritonserver", "native_backends": self.native_backends}
             write_json(load_test, {"origin": self.origin, "server": server, "measurements": rows})
             selection = self.path(f"{target}/selection.json")
-            write_json(selection, self._selection(rows, sha256(load_test)))
+            write_json(selection, self._selection(target, rows, sha256(load_test)))
             write_json(self.path(f"{target}/repository.json"), self._index(settings, sha256(selection)))
         return self
 
@@ -134,8 +135,12 @@ class Measured:
         other = {**busier, "variant": f"{self.model}_config_default", "instances": 9, "memory_mb": 9e5}
         return [each | self.rows.get(target, {}) for each in (row, busier, other)]
 
-    def _selection(self, rows, load_test_sha256):
+    def _selection(self, target, rows, load_test_sha256):
+        measured = self.capacities.get(target)
+        point = {"sent_per_s": measured, "answered_per_s": measured, "requests": 500, "p99_ms": 12.0, "queue_ms": 4.0}
+        capacity = {"capacity_per_s": measured, "holds_at": point, "breaks_at": None, "verdict": "steady"}
         return {
+            "capacity": capacity if measured else None,
             "origin": self.origin,
             "precision": rows[0]["precision"],
             "max_batch_size": rows[0]["max_batch_size"],

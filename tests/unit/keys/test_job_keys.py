@@ -151,6 +151,43 @@ def test_a_wider_limit_brings_back_an_engine_that_was_left_out(tmp_path, monkeyp
     assert widened(13, {"widened": 1}, [slow]) == 2
 
 
+OPEN_LOOP = {"request_rates": [10, 20], "capacity_minutes": 1}
+
+
+def test_the_open_loop_makes_capacities_stale_and_no_load_test():
+    found, before = job_keys(load_test=OPEN_LOOP), job_keys()
+    assert repr(found.load_test("m", "cpu")) == repr(before.load_test("m", "cpu"))
+    assert "--capacity-minutes=1 " in str(found.measure_capacity("cpu"))
+    assert "--request-rates 10 20 " in f"{found.measure_capacity('cpu')} "
+    assert "--request-rates auto" in str(before.measure_capacity("cpu"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"load_test": {"request_rates": []}},
+        {"load_test": {"capacity_minutes": 1}},
+        {"load_test": {"requests": 99}},
+        {"load_test": {"p99_limit_ms": 99}},
+        {"load_test": {"goal": "fastest"}},
+        {"targets": {"cpu": {"runtime": "openvino", "hardware": "another CPU"}}},
+    ],
+)
+def test_a_capacity_is_that_of_its_settings_limits_and_hardware(changed):
+    assert repr(job_keys(**changed).measure_capacity("cpu")) != repr(job_keys().measure_capacity("cpu"))
+
+
+@pytest.mark.parametrize("setting", [{"rate": 100}, {"headroom": 0.1}])
+def test_the_expected_rate_makes_no_capacity_stale(setting):
+    found, before = job_keys(deploy=setting), job_keys()
+    assert repr(found.measure_capacity("cpu")) == repr(before.measure_capacity("cpu"))
+    assert repr(found.write_manifests()) != repr(before.write_manifests())
+
+
+def test_the_headroom_makes_the_alerts_stale():
+    assert repr(job_keys(deploy={"headroom": 0.1}).write_monitoring()) != repr(job_keys().write_monitoring())
+
+
 def test_the_price_of_a_target_is_of_its_choice_alone():
     found = job_keys({"cpu": {"price_per_hour": 3}, "other": {"price_per_hour": 4}})
     assert "--price-per-hour=3" in str(found.choose_configuration("cpu"))

@@ -63,6 +63,11 @@ OPTIONS_OF = {
         "--plots p",
         ("m", "cpu"),
     ),
+    "measure_capacity": (
+        "measure_capacity",
+        "--load-test l --accuracy a --engine-records r --weights-record w --interface i --samples s --output o",
+        ("cpu",),
+    ),
     "render_load_test": (
         "render_load_test",
         "--load-test l --selection s --model m --target t --throughput-chart c --memory-chart c --summary s --detail d",
@@ -70,7 +75,7 @@ OPTIONS_OF = {
     ),
     "write_report": ("write_report", "--folder f --output o", ("m",)),
     "record_run": ("record_run", "--folder f --output o --history h", ("m",)),
-    "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ("cpu",)),
+    "choose_configuration": ("choose_configuration", "--load-test l --capacity c --accuracy a --output o", ("cpu",)),
     "write_repository": (
         "write_repository",
         "--selection s --engine-records e --weights-record w --contract c --labels l --folder f --index i",

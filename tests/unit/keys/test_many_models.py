@@ -11,7 +11,8 @@ OTHER_TARGETS = {"cpu": {"hardware": WITHOUT_BF16, "runtime": "openvino"}, "ort"
 OF_MODEL = "sample_inputs fetch_weights make_contract reference_outputs profile_model export_onnx quantize_onnx"
 OF_MODEL += " evaluate_checkpoint"
 OF_TARGET, OF_ENGINE = "benchmark load_test write_repository", "check_accuracy gates"
-OF_ALL = "cast_onnx preflight_onnx choose_configuration render_load_test write_monitoring"
+OF_TARGET_ALONE = "measure_capacity choose_configuration"
+OF_ALL = "cast_onnx preflight_onnx render_load_test write_monitoring"
 
 
 def keys_of(model, targets, models):
@@ -20,6 +21,7 @@ def keys_of(model, targets, models):
     engines = keys.resolved.precisions("h100", model)
     found = {name: getattr(keys, name)(model) for name in OF_MODEL.split()}
     found |= {name: getattr(keys, name)(model, "h100") for name in OF_TARGET.split()}
+    found |= {name: getattr(keys, name)("h100") for name in OF_TARGET_ALONE.split()}
     found |= {(name, each): getattr(keys, name)(model, "h100", each) for name in OF_ENGINE.split() for each in engines}
     found |= {("build_engine", each): keys.build_engine("h100", each) for each in engines}
     found |= {name: getattr(keys, name)() for name in OF_ALL.split()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from helpers.artifacts.promised import GPU, write_promise
+from helpers.artifacts.promised import CAPACITY, GPU, write_promise
 from helpers.programs.prometheus import programs_or_skip
 from helpers.prometheus_series import MODEL, STEP_S, A, B, gone_after, growing, healthy, steady, unknown, unloaded_after
 
@@ -115,7 +115,38 @@ def test_exactly_these_alerts_fire_in_each_case(promtool, tmp_path, promise):
     assert passed, said
 
 
-def test_every_alert_has_a_case_in_which_it_fires(promise):
+@pytest.fixture
+def capable(tmp_path):
+    """Return the promise of a server that takes 25 requests/s in an open loop, of which a quarter stays free."""
+    return read_service_level(*write_promise(tmp_path, hardware=GPU, capacity=CAPACITY), headroom=0.25)
+
+
+NEAR = "SlipwayNearCapacity"
+# 300 requests in a step of 15 s are 20/s, more than 18.75/s.
+CASES_OF_CAPACITY = {
+    "80 % of the capacity": (healthy(), 30, [NEAR]),
+    "two servers share what is too much for one": (
+        healthy(success=growing(250)) + healthy(B, success=growing(250)),
+        30,
+        [],
+    ),
+    "one of two servers is near its capacity": (healthy(success=growing(100)) + healthy(B), 30, [NEAR]),
+    "near the capacity for eight minutes": (healthy(success=f"{growing(100, 10)} {growing(300, start=4000)}"), 18, []),
+    "70 % of the capacity, with the p99 of the capacity": (healthy(success=growing(262), p99=steady(599_000)), 30, []),
+    "more than the p99 of the capacity": (healthy(success=growing(200), p99=steady(601_000)), 30, [SLOW]),
+}
+
+
+def test_what_the_open_loop_measured_is_what_the_alerts_are_about(promtool, tmp_path, capable):
+    cases = [firing(name, *case) for name, case in CASES_OF_CAPACITY.items()]
+    passed, said = check(promtool, tmp_path, capable, cases)
+    assert passed, said
+    [rule] = [rule for rule in alerting(capable) if rule["alert"] == SLOW]
+    assert "above the load test's p99, 480 ms at 25 requests/s at random times." in rule["annotations"]["description"]
+
+
+def test_every_alert_has_a_case_in_which_it_fires(promise, capable):
+    assert {rule["alert"] for rule in alerting(promise)} | {NEAR} == {rule["alert"] for rule in alerting(capable)}
     assert {rule["alert"] for rule in alerting(promise)} == {name for *_, names in CASES.values() for name in names}
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from choose_configuration import main, parse_arguments, within
+from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.load_test.limits import Limits
 
@@ -58,12 +59,25 @@ def proven(precision: str, error: float = 0.0) -> dict:
 def chosen(tmp_path):
     """Return a function that chooses among rows, for engines of some precisions, and returns the record."""
 
-    def run(rows: list[dict], precisions: dict[str, float], *options: str) -> dict:
+    def run(rows: list[dict], precisions: dict[str, float], *options: str, capacities=()) -> dict:
         tested = {"origin": "rehearsal", "measurements": rows}
         load_test = write(tmp_path, "load_test.json", tested)
         accuracy = [write(tmp_path, f"{name}.json", proven(name, error)) for name, error in precisions.items()]
         output = tmp_path / "selection.json"
-        argv = ["--load-test", load_test, "--accuracy", *accuracy, "--output", str(output), "--p99-limit-ms", "1000"]
+        tested = {"load_test_sha256": sha256(load_test)}
+        capacity = write(tmp_path, "capacity.json", {"chosen_from": tested, "configurations": capacities})
+        argv = [
+            "--load-test",
+            load_test,
+            "--capacity",
+            capacity,
+            "--accuracy",
+            *accuracy,
+            "--output",
+            str(output),
+            "--p99-limit-ms",
+            "1000",
+        ]
         main(parse_arguments([*argv, *options]))
         return json.loads(output.read_text(encoding="utf-8"))
 
@@ -138,3 +152,56 @@ def test_a_choice_that_noise_made_is_told(chosen):
 
 def windowed(windows, **others):
     return row(sum(windows) / len(windows), windows_per_s=windows, **{"verdict": "steady", **others})
+
+
+def capacity_of(measured: dict, holds: float | None, breaks: float | None = None) -> dict:
+    """Return the entry of capacity.json of a row's configuration."""
+    bounds = [rate and {"sent_per_s": rate, "requests": 200} for rate in (holds, breaks)]
+    own = {name: measured[name] for name in ("precision", "max_batch_size", "instances", "concurrency")}
+    found = {"capacity_per_s": holds, "holds_at": bounds[0], "breaks_at": bounds[1], "verdict": "steady"}
+    return {**own, **found, "words": f"{holds} requests/s at random times", "points": [{}]}
+
+
+def test_the_capacity_decides_where_a_queue_makes_the_closed_loop_look_better(chosen):
+    fast, slow = row(120, instances=2), row(100)
+    capacities = [capacity_of(fast, 60.0, 66.0), capacity_of(slow, 90.0, 99.0)]
+    record = chosen([fast, slow], {"fp32": 0}, capacities=capacities)
+    assert (record["instances"], record["measured"]) == (1, slow)
+    assert record["capacity"]["capacity_per_s"] == 90
+    assert record["reason"].endswith("90.0 requests/s at random times")
+    assert record["certainty"]["verdict"] == "clear"
+    assert [each["capacity_per_s"] for each in record["candidates"]] == [60, 90]
+
+
+def test_a_capacity_is_not_compared_with_a_closed_loop(chosen):
+    """The second has no capacity, since it was far slower; its 100/s in the closed loop are no rate to count on."""
+    measured, other = row(130), row(100, precision="int8")
+    record = chosen([measured, other], {"fp32": 0, "int8": 0}, capacities=[capacity_of(measured, 80.0, 88.0)])
+    assert record["precision"] == "fp32"
+    assert "int8 would need 1.3 times the machines" in record["reason"]
+
+
+def test_what_holds_at_no_rate_is_not_chosen_before_another(chosen):
+    never, other = row(130), row(100, instances=2)
+    record = chosen([never, other], {"fp32": 0}, capacities=[capacity_of(never, None, 10.0), capacity_of(other, 90.0)])
+    assert record["instances"] == 2
+
+
+def test_other_goals_and_loads_without_an_open_loop_use_the_closed_one(chosen):
+    quick, much = row(100, p99=10), row(200, p99=50, instances=2)
+    assert chosen([quick, much], {"fp32": 0})["capacity"] is None
+    record = chosen([quick, much], {"fp32": 0}, "--goal", "fastest", capacities=[capacity_of(much, 150.0)])
+    assert (record["instances"], record["capacity"]) == (1, None)
+
+
+def test_the_servers_for_a_rate_are_counted_by_capacity(chosen):
+    record = chosen([row(100)], {"fp32": 0}, "--rate", "350", capacities=[capacity_of(row(100), 70.0, 78.0)])
+    assert record["candidates"][0]["machines"] == 5
+
+
+def test_a_capacity_of_another_load_test_is_refused(tmp_path):
+    load_test = write(tmp_path, "analysis.json", {"origin": "rehearsal", "measurements": [row()]})
+    capacity = write(tmp_path, "capacity.json", {"chosen_from": {"load_test_sha256": "0"}, "configurations": []})
+    files = ["--load-test", load_test, "--capacity", capacity, "--accuracy", write(tmp_path, "a.json", proven("fp32"))]
+    with pytest.raises(SlipwayError, match="measured after another load test"):
+        main(parse_arguments([*files, "--output", str(tmp_path / "s.json"), "--p99-limit-ms", "1000"]))

@@ -1,0 +1,237 @@
+"""Find the highest rate of requests at which the fastest configurations hold the p99 limit, in an open loop.
+
+It asks the same server as the load test, with perf_analyzer's Poisson arrivals.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import read_samples
+from slipway.contract.served_form import as_served
+from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.clock import utc_now
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import is_gpu, require_hardware
+from slipway.core.job_settings import add_planned, settings_of
+from slipway.engines.recorded_engine import RecordedEngine
+from slipway.load_test import capacity
+from slipway.load_test.accuracy_loss import accuracy_loss
+from slipway.load_test.candidates import find_server, lay_out_candidate
+from slipway.load_test.contenders import contenders
+from slipway.load_test.goals import CONFIGURATION, GOALS
+from slipway.load_test.interference import Interference
+from slipway.load_test.limits import Limits, configuration_in_words, is_crowded
+from slipway.load_test.model_analyzer import input_data
+from slipway.load_test.request_rate import WINDOWS, Sender
+from slipway.load_test.workspace import workspace as new_workspace
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.repository.model_config import Served
+from slipway.triton.repository.model_folder import served_model
+from slipway.triton.server.restricted_apis import can_guard, local_flags, new_key
+from slipway.triton.server.tritonserver import Installation, Ports, Server, perf_analyzer_environment
+
+AUTO = "auto"
+# Of a point: the least requests, which p99 needs, the least seconds, and the least multiple of the mean latency.
+# Requests on their way at the end must be few, since they tell whether a queue grows.
+LEAST_REQUESTS, LEAST_S, LATENCIES = 110, 2.0, 25
+# Without so many requests, a point tells nothing.
+FEWEST = 10
+# Points that a search takes as a rule; each has this share of the time at most.
+POINTS = 5
+# Seconds for a server to get ready, and seconds of requests before the first point.
+READY_S, WARM_UP_S = 300.0, 0.5
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command-line options."""
+    arguments = parser(
+        __doc__,
+        *("load_test", "engine_records", "weights_record", "interface", "samples", "hardware", "output"),
+    )
+    arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
+    rates = "rates to measure, in requests/s; auto finds them by bisection, none measures nothing"
+    arguments.add_argument("--request-rates", nargs="*", default=[AUTO], help=rates)
+    arguments.add_argument("--requests", type=int, default=30, help="requests in each of a point's three windows")
+    arguments.add_argument("--capacity-minutes", type=float, default=3, help="for the points of all configurations")
+    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
+    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
+    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
+    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
+    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
+    add_planned(arguments, "pytriton_version", "perf_analyzer_version")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Measure the winner of the load test and its runners-up, and record all points."""
+    require_hardware(arguments.hardware)
+    contract, tested = Contract.read(arguments.interface), read_json(arguments.load_test)
+    rows = allowed_rows(tested, arguments)
+    taken = contenders(rows, arguments.goal) if arguments.request_rates else []
+    engines = engines_of(taken, tested, arguments.engine_records)
+    unwind_when_terminated()
+    found, server = [], None
+    if taken:
+        with new_workspace() as workspace:
+            server = find_server(engines, workspace, arguments.tensorrt_python)
+            samples = read_samples(arguments.samples)
+            found = measure_all(taken, engines, contract, samples, server, workspace, arguments)
+    record = {
+        "origin": read_json(arguments.weights_record)["origin"],
+        "key": settings_of(arguments),
+        "measured_at": utc_now(),
+        "limits": {"p99_ms": arguments.p99_limit_ms},
+        "samples_per_request": 1,
+        "arrivals": "Poisson",
+        "engines": {name: engine.record["key"] for name, engine in engines.items()},
+        "server": server and {"program": Path(server.program).name, "native_backends": server.native_backends},
+        "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
+        "configurations": found,
+    }
+    write_json(arguments.output, record)
+
+
+def allowed_rows(tested: dict, arguments: argparse.Namespace) -> list[dict]:
+    """Return the measurements of the load test that hold all limits."""
+    proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
+    losses = {precision: accuracy_loss(record)["loss"] for precision, record in proven.items()}
+    measured = [row for row in tested["measurements"] if row["precision"] in proven]
+    rows = [row | {"accuracy_loss": losses[row["precision"]]} for row in measured]
+    limits = Limits(
+        arguments.p99_limit_ms, arguments.memory_limit_mb, arguments.min_throughput_per_s, arguments.max_accuracy_loss
+    )
+    return [row for row in rows if not limits.broken(row)]
+
+
+def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str, RecordedEngine]:
+    """Return {model of a row: its engine}. Raise SlipwayError if the load test measured another engine."""
+    by_digest = {sha256(path): path for path in records}
+    engines = {}
+    for name in dict.fromkeys(row["model"] for row in rows):
+        path = by_digest.get(tested["engine_records"][name])
+        if path is None:
+            raise SlipwayError(f"the load test measured another engine {name} than lies here; run snakemake again")
+        engines[name] = RecordedEngine.of_record(path)
+    return engines
+
+
+def measure_all(
+    rows: list[dict],
+    engines: dict[str, RecordedEngine],
+    contract: Contract,
+    samples: list[Tensors],
+    server: Installation,
+    workspace: Path,
+    arguments: argparse.Namespace,
+) -> list[dict]:
+    """Return the capacity of each row's configuration. Each has an equal share of the time that is left."""
+    end, found = time.monotonic() + 60 * arguments.capacity_minutes, []
+    for number, row in enumerate(rows):
+        folder = workspace / str(number)
+        engine = engines[row["model"]]
+        chosen = row["max_batch_size"], row["instances"], row.get("queue_delay_us", 0)
+        served = served_model(row["model"], engine, contract, *chosen)
+        lay_out_candidate(folder, served, engine, samples, server)
+        share_s = (end - time.monotonic()) / (len(rows) - number)
+        progress(f"  measuring the capacity of {row['precision']} with {configuration_in_words(row)}")
+        found.append(measure_configuration(row, served, samples[0], server, folder, share_s, arguments))
+        progress(f"    {found[-1]['words']}")
+    return found
+
+
+def measure_configuration(
+    row: dict,
+    served: Served,
+    sample: Tensors,
+    server: Installation,
+    folder: Path,
+    seconds: float,
+    arguments: argparse.Namespace,
+) -> dict:
+    """Start a server with one model, search for its capacity for at most `seconds`, and return it with its points."""
+    ports = replace(Ports.free(), http=None)
+    guards = local_flags(new_key(), ports.host, shared_memory=False) if can_guard(server.program) else []
+    owner = f"{folder.parent.name}-{folder.name}"
+    with Server(server, [folder / "repository"], ports, folder / "log", *guards, server_id=owner) as started:
+        started.wait_until_ready(READY_S)
+        warm_up(ports, served, sample)
+        sender = Sender(served.name, ports, input_data(folder, served.name), folder, perf_analyzer_environment(folder))
+        gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
+        end = time.monotonic() + seconds
+        prober = Prober(sender, started, row, end, gpu, arguments.requests, arguments.p99_limit_ms)
+        points, is_complete = prober.points(arguments.request_rates)
+    found = capacity.capacity(points, is_complete)
+    return {
+        **{name: row[name] for name in ("model", *CONFIGURATION, "concurrency") if name in row},
+        "closed_loop_per_s": row["throughput_per_s"],
+        **found,
+        "words": capacity.in_words(found, arguments.p99_limit_ms),
+        "points": points,
+    }
+
+
+def warm_up(ports: Ports, served: Served, sample: Tensors) -> None:
+    """Send requests one after another, since the first ones of a model are slow."""
+    end, request = time.monotonic() + WARM_UP_S, as_served(sample, served.contract)
+    with ModelClient(ports, served.name) as client:
+        client.infer(request)
+        while time.monotonic() < end:
+            client.infer(request)
+
+
+@dataclass
+class Prober:
+    """It measures one configuration's points until `end` (of time.monotonic)."""
+
+    sender: Sender
+    server: Server
+    row: dict
+    end: float
+    gpu: GpuMonitor | None
+    requests: int
+    p99_limit_ms: float
+
+    def points(self, rates: list[str]) -> tuple[list[dict], bool]:
+        """Return the points of the given rates, or of a bisection, and whether time sufficed for all of them."""
+        self._step_s = LEAST_S
+        if rates == [AUTO]:
+            return capacity.search(self.point, self.row["throughput_per_s"], self.has_time)
+        return capacity.measure_each(self.point, sorted(map(float, rates)), self.has_time)
+
+    def has_time(self, rate_per_s: float) -> bool:
+        """Say whether there is time for another point like the last one, and for the fewest requests."""
+        return time.monotonic() + max(self._step_s, FEWEST / rate_per_s) < self.end
+
+    def point(self, rate_per_s: float) -> dict:
+        """Return the judged point of one rate, with what other programs took meanwhile."""
+        start = time.monotonic()
+        interference = Interference(lambda: "point", self.gpu)
+        self.server.require_own()
+        with interference.watching():
+            measured = self.sender.measure(rate_per_s, self.seconds(rate_per_s))
+        self.server.require_own()
+        self._step_s = time.monotonic() - start
+        shares = interference.cpu_percent("point")
+        point = capacity.judged(measured or {"asked_per_s": rate_per_s, "requests": 0}, self.p99_limit_ms)
+        return {
+            **point,
+            **shares,
+            **({"gpu_state": interference.gpu_state("point")} if self.gpu else {}),
+            "verdict": capacity.DISTURBED if is_crowded(shares) else capacity.STEADY,
+        }
+
+    def seconds(self, rate_per_s: float) -> float:
+        """Return the seconds of a point: enough requests for p99 and for its windows, as far as there is time."""
+        requests = max(LEAST_REQUESTS, WINDOWS * self.requests)
+        wanted = max(LEAST_S, requests / rate_per_s, LATENCIES * self.row["mean_ms"] / 1e3)
+        return min(wanted, max(LEAST_S, FEWEST / rate_per_s, (self.end - time.monotonic()) / POINTS))
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,166 @@
+"""The capacity of a configuration: the highest rate of requests at which it holds the p99 limit, found by bisection.
+
+A point is a measurement at one rate, as `request_rate.read_point` returns it, with its "outcome":
+    holds       p99 is within the limit, and answers keep up with requests
+    breaks      p99 is above the limit, or a queue grows, which breaks any limit in time
+    not sent    it would hold, but perf_analyzer did not send as much as asked, so the server was not asked for it
+The rates of the capacity are those that were sent, not those that were asked for.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
+STEADY, DISTURBED = "steady", "disturbed"
+# The first rate over the throughput of the closed loop, and the factor to the next one while only one bound is known.
+FIRST, FACTOR = 0.8, 1.5
+# How far from the first rate the search goes.
+FARTHEST = 16
+# Bounds with this ratio or less are close enough.
+CLOSE = 1.12
+# A queue grows if at the end so large a share of the requests waits, and more than a few.
+GROWING, FEW = 0.05, 3
+# perf_analyzer lags if it sent less than this share of what was asked.
+SENT = 0.9
+
+
+def judged(point: dict, p99_limit_ms: float) -> dict:
+    """Return the point with its "outcome", and "why" it does not hold."""
+    outcome, why = _judged(point, p99_limit_ms)
+    return {**point, "outcome": outcome, **({"why": why} if why else {})}
+
+
+def _judged(point: dict, p99_limit_ms: float) -> tuple[str, str | None]:
+    if not point["requests"]:
+        return BREAKS, "the answers did not come in time"
+    sent, answered = point["sent_per_s"], point["answered_per_s"]
+    waiting = point["requests"] * (sent / answered - 1)
+    if waiting > max(FEW, GROWING * point["requests"]):
+        return BREAKS, f"a queue grows: {answered:.4g}/s were answered of {sent:.4g}/s that were sent"
+    if point["tail_ms"] > p99_limit_ms:
+        return BREAKS, f"p{point['tail_percentile']} is {point['tail_ms']:.4g} ms"
+    if sent < SENT * point["asked_per_s"]:
+        return NOT_SENT, f"perf_analyzer itself sent only {sent:.4g}/s of {point['asked_per_s']:.4g}/s"
+    return HOLDS, None
+
+
+def search(
+    measure: Callable[[float], dict], closed_loop_per_s: float, may_go_on: Callable[[float], bool]
+) -> tuple[list[dict], bool]:
+    """Return the points of a bisection, and whether it came to its end before `may_go_on` stopped it.
+
+    `measure` returns the judged point of a rate. `may_go_on` says whether there is time for it. A disturbed point is
+    measured once more.
+    """
+    points: list[dict] = []
+    while rate := next_rate(points, FIRST * closed_loop_per_s):
+        if not may_go_on(rate):
+            return points, False
+        points += _measured(measure, rate, may_go_on)
+    return points, True
+
+
+def measure_each(
+    measure: Callable[[float], dict], rates: Sequence[float], may_go_on: Callable[[float], bool]
+) -> tuple[list[dict], bool]:
+    """Return the points of given rates, and whether all were measured before `may_go_on` stopped it."""
+    points: list[dict] = []
+    for rate in rates:
+        if not may_go_on(rate):
+            return points, False
+        points += _measured(measure, rate, may_go_on)
+    return points, True
+
+
+def _measured(measure: Callable[[float], dict], rate: float, may_go_on: Callable[[float], bool]) -> list[dict]:
+    points = [measure(rate)]
+    if points[0]["verdict"] == DISTURBED and may_go_on(rate):
+        points.append(measure(rate))
+    return points
+
+
+def next_rate(points: Sequence[dict], first: float) -> float | None:
+    """Return the next rate (requests/s) to ask for; None if the bounds are close, or too far from the first rate."""
+    asked = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
+    for point in counted(points):
+        asked[point["outcome"]].append(point["asked_per_s"])
+    high = min(asked[BREAKS] + asked[NOT_SENT], default=None)
+    low = max((rate for rate in asked[HOLDS] if high is None or rate < high), default=None)
+    if low is None and high is None:
+        return first
+    if low is None or high is None:
+        farther = low * FACTOR if high is None else high / FACTOR
+        return farther if 1 / FARTHEST <= farther / first <= FARTHEST else None
+    return math.sqrt(low * high) if high / low > CLOSE else None
+
+
+def counted(points: Sequence[dict]) -> list[dict]:
+    """Return the points that count: of each rate the last steady measurement, else the last one."""
+    last: dict[float, dict] = {}
+    for point in points:
+        before = last.get(point["asked_per_s"])
+        if before is None or before["verdict"] == DISTURBED or point["verdict"] == STEADY:
+            last[point["asked_per_s"]] = point
+    return list(last.values())
+
+
+def capacity(points: Sequence[dict], is_complete: bool) -> dict:
+    """Return {"capacity_per_s", "holds_at", "breaks_at", "verdict", "why", "limited_by"} of the measured points.
+
+    "capacity_per_s" is the highest sent rate that held below the lowest one that broke, None without such a rate.
+    "holds_at" and "breaks_at" are these two points; None if there is none. "verdict" is "disturbed", and "why" says so,
+    if one of them was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
+    "limited_by" is what kept the bounds apart: "perf_analyzer", "time", or None.
+    """
+    known = counted(points)
+    broken = [point for point in known if point["outcome"] == BREAKS]
+    held = [point for point in known if point["outcome"] == HOLDS]
+    lowest = min(broken, key=rate_of, default=None)
+    below = [point for point in held if lowest is None or rate_of(point) < rate_of(lowest)]
+    highest = max(below, key=rate_of, default=None)
+    whys = _doubts(highest, lowest, len(held) > len(below))
+    lagged = any(point["outcome"] == NOT_SENT for point in known)
+    return {
+        "capacity_per_s": highest and rate_of(highest),
+        "holds_at": highest,
+        "breaks_at": lowest,
+        "verdict": DISTURBED if whys else STEADY,
+        "why": "; ".join(whys) or None,
+        "limited_by": "perf_analyzer" if lagged and lowest is None else None if is_complete else "time",
+    }
+
+
+def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) -> list[str]:
+    bounds = [point for point in (highest, lowest) if point]
+    doubts = {
+        "other programs took the CPUs while a bound was measured": any(
+            point["verdict"] == DISTURBED for point in bounds
+        ),
+        "a higher rate held than one that broke": is_contradicted,
+        "there were too few samples for p99": bool(highest) and highest["tail_percentile"] < 99,
+    }
+    return [doubt for doubt, is_present in doubts.items() if is_present]
+
+
+def rate_of(point: dict) -> float:
+    """Return the rate (requests/s) that the server got; of a point without answers the one that was asked for."""
+    return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
+
+
+def in_words(found: dict, p99_limit_ms: float) -> str:
+    """Return a capacity in words."""
+    holds, breaks = found["holds_at"], found["breaks_at"]
+    if holds is None and breaks is None:
+        return "no rate was measured"
+    if holds is None:
+        return f"not even {rate_of(breaks):.4g} requests/s hold p99 {p99_limit_ms:g} ms: {breaks['why']}"
+    words = (
+        f"{rate_of(holds):.4g} requests/s at random times, with p{holds['tail_percentile']} {holds['tail_ms']:.4g} ms"
+    )
+    if breaks:
+        words += f"; {rate_of(breaks):.4g}/s are too many ({breaks['why']})"
+    elif found["limited_by"] == "perf_analyzer":
+        words += "; perf_analyzer could not send more, so the server may take more"
+    else:
+        words += "; no higher rate was measured"
+    return words + (f" (disturbed: {found['why']})" if found["why"] else "")

@@ -1,0 +1,146 @@
+"""Run perf_analyzer at one request rate with Poisson arrivals: its command, and its figures as a point.
+
+Requests are sent at their times, whether or not earlier ones were answered. So a server that is too slow gets a queue,
+as in production; a closed loop would send less. perf_analyzer's requests have one sample each.
+
+The times are drawn here. perf_analyzer's own `--request-distribution poisson` has the same first times in each run. So
+2.51 sends a fifth less than asked in the first hundred requests, and says so only if requests were delayed.
+"""
+
+import csv
+import io
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from slipway.benchmark.timing import is_carried
+from slipway.core.errors import SlipwayError
+from slipway.load_test.model_analyzer import perf_analyzer, without_proxies
+from slipway.triton.client.ports import Ports
+
+# perf_analyzer measures this many windows, each of them 1.2 times as long as asked.
+WINDOWS, STRETCH = 3, 1.2
+# perf_analyzer's stability in percent that all windows have: arrivals at random differ from window to window.
+ANY = 1_000_000
+# Seconds for perf_analyzer to start, and to wait for its last answers where the server keeps up.
+OVERHEAD_S = 10.0
+# Every schedule is of the same random numbers, so rates and configurations meet the same bursts.
+SEED = 0
+# In its output if no request was answered within a window.
+NO_ANSWERS = "use a larger time window"
+# {perf_analyzer's column (microseconds): (percentile or None, this project's name)}
+LATENCIES = {
+    "Avg latency": (None, "mean_ms"),
+    "p50 latency": (50, "p50_ms"),
+    "p90 latency": (90, "p90_ms"),
+    "p95 latency": (95, "p95_ms"),
+    "p99 latency": (99, "p99_ms"),
+    "Server Queue": (None, "queue_ms"),
+    "Server Compute Infer": (None, "compute_ms"),
+}
+
+
+@dataclass(frozen=True)
+class Sender:
+    """perf_analyzer for one model on a server. `data` is the file with its samples, `folder` is for its files."""
+
+    model: str
+    ports: Ports
+    data: Path
+    folder: Path
+    environment: Mapping[str, str]
+
+    def measure(self, rate_per_s: float, seconds: float) -> dict | None:
+        """Send `rate_per_s` requests/s for `seconds`; return the point, or None if too few answers came in time.
+
+        perf_analyzer waits for the answers to all that it sent. An overloaded server has them only late. Raises
+        SlipwayError if perf_analyzer fails.
+        """
+        table, times = self.folder / "request_rate.csv", self.folder / "intervals.txt"
+        table.unlink(missing_ok=True)
+        times.write_text("".join(f"{each}\n" for each in intervals_us(rate_per_s, seconds)), encoding="ascii")
+        try:
+            done = subprocess.run(
+                self.command(times, seconds, table),
+                env=without_proxies(os.environ) | dict(self.environment),
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=OVERHEAD_S + 3 * seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        print(done.stdout, flush=True)
+        if done.returncode and NO_ANSWERS in done.stdout:
+            return None
+        if done.returncode or not table.is_file():
+            raise SlipwayError(
+                f"perf_analyzer ended with exit code {done.returncode} at {rate_per_s:g} requests/s:\n"
+                f"{done.stdout[-1500:]}"
+            )
+        return read_point(done.stdout, table.read_text(encoding="utf-8"), rate_per_s)
+
+    def command(self, times: Path, seconds: float, table: Path) -> list[str]:
+        """Return the command line. Without --async it would have four requests in flight at most: a closed loop."""
+        window_ms = max(1, round(1e3 * seconds / WINDOWS / STRETCH))
+        return [
+            *(perf_analyzer(), "-m", self.model, "-i", "grpc", "-u", f"{self.ports.host}:{self.ports.grpc}"),
+            *("--request-intervals", str(times), "--async"),
+            *("--measurement-mode", "time_windows", "--measurement-interval", str(window_ms)),
+            *("--max-trials", str(WINDOWS), "--stability-percentage", str(ANY)),
+            *("--input-data", str(self.data), "-v", "--verbose-csv", "-f", str(table)),
+        ]
+
+
+def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
+    """Return the intervals (microseconds) between requests of a Poisson process that has the rate in these seconds."""
+    count = max(1, round(rate_per_s * seconds))
+    intervals = np.random.default_rng(SEED).exponential(size=count)
+    return np.maximum(1, np.rint(intervals * 1e6 * count / rate_per_s / intervals.sum())).astype(int).tolist()
+
+
+def read_point(said: str, table: str, rate_per_s: float) -> dict:
+    """Return the point of perf_analyzer's verbose output and its CSV table.
+
+    {"asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (answered ones), "delayed_percent",
+    "windows_per_s", "windows_mean_ms", latencies in ms}. A percentile that the samples do not carry is absent.
+    "tail_ms" is the one nearest to p99, and "tail_percentile" which one the samples carry.
+    """
+    [row] = csv.DictReader(io.StringIO(table))
+    passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", said)
+    count = int(_only(r"Request count: (\d+)", said))
+    latencies = {
+        name: float(row[column]) / 1e3
+        for column, (percentile, name) in LATENCIES.items()
+        if row.get(column) and (percentile is None or is_carried(percentile, count))
+    }
+    # These two lines are absent if every request was sent at its time.
+    sent = re.search(r"Avg send request rate: ([\d.e+]+) infer/sec", said)
+    delayed = re.search(r"([\d.]+)% of the requests were delayed", said)
+    return {
+        "asked_per_s": rate_per_s,
+        "sent_per_s": float(sent[1]) if sent else rate_per_s,
+        "answered_per_s": float(row["Inferences/Second"]),
+        "requests": count,
+        "delayed_percent": float(delayed[1]) if delayed else 0.0,
+        "windows_per_s": [float(rate) for rate, _ in passes],
+        "windows_mean_ms": [int(mean) / 1e3 for _, mean in passes],
+        **latencies,
+        # Of fewer than 100 samples, its p99 is one of the slowest.
+        "tail_ms": float(row["p99 latency"]) / 1e3,
+        "tail_percentile": min(99, int(100 - 100 / count)),
+    }
+
+
+def _only(pattern: str, said: str) -> str:
+    if match := re.search(pattern, said):
+        return match[1]
+    raise SlipwayError(f"perf_analyzer's output has no {pattern.partition(':')[0]}:\n{said[-1500:]}")

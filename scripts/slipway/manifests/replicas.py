@@ -1,0 +1,87 @@
+"""The number of replicas of each target, from the measured capacity of one server."""
+
+import math
+from collections.abc import Sequence
+
+from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
+
+
+def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
+    """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
+
+    `fleet` are all targets, whose pods share one address; `deploy` has {"rate", "headroom", "cluster"}. "sizing" is the
+    arithmetic in words, None where replicas do not come from a rate. "sizing_risk" is what speaks against it, or None.
+    """
+    declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
+    needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
+    replicas = Value(declared or 1, CONFIG, "deploy.cluster.replicas")
+    if declared is None and needed:
+        replicas = Value(needed, evidence.selection.path, "capacity.capacity_per_s", _arithmetic(fleet, deploy, needed))
+    busy = round(100 * (1 - deploy["headroom"]))
+    return {
+        "replicas": replicas,
+        "max_replicas": _max_replicas(replicas, deploy["cluster"]["max_replicas"]),
+        "busy_percent": Value(busy, CONFIG, "deploy.headroom", "the share of the CPUs in use, in percent"),
+        "pending": _pending(evidence, deploy["headroom"]),
+        "sizing": Value(replicas.how or None, CONFIG, "deploy.rate"),
+        "sizing_risk": Value(_risk(fleet, rate, declared, needed), CONFIG, "deploy.rate"),
+    }
+
+
+def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> int | None:
+    """Return the replicas of each target for a rate; None if the capacity of a target is not known.
+
+    The pods of all targets share one address, which spreads requests evenly. So each pod must take what the slowest one
+    can take.
+    """
+    capacities = [each.capacity_per_s for each in fleet]
+    if not all(capacities):
+        return None
+    return math.ceil(rate / (min(capacities) * (1 - headroom)) / len(fleet) - 1e-9)
+
+
+def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -> str:
+    slowest = min(fleet, key=lambda each: each.capacity_per_s)
+    targets = f" on each of {len(fleet)} targets" if len(fleet) > 1 else ""
+    return (
+        f"{deploy['rate']:g} requests/s (deploy.rate) over {slowest.capacity_per_s:.4g}/s that one server of "
+        f"{slowest.target} takes, of which {deploy['headroom']:.0%} stay free (deploy.headroom): {replicas}{targets}"
+    )
+
+
+def _max_replicas(replicas: Value, declared: int | None) -> Value:
+    """Return the autoscaler's highest number of replicas; if it equals the present number, there is no autoscaler."""
+    if declared is not None:
+        return Value(max(replicas.value, declared), CONFIG, "deploy.cluster.max_replicas")
+    doubled = replicas.value if replicas.value == 1 else 2 * replicas.value
+    return Value(doubled, replicas.source, replicas.key, "twice as many replicas from two up")
+
+
+def _pending(evidence: DeploymentFacts, headroom: float) -> Value:
+    """Return how many requests may wait on a server before the autoscaler of a GPU target adds one.
+
+    By Little's law, the mean number of waiting requests is their rate times the time that each waits.
+    """
+    selection = evidence.selection.content
+    if point := (selection.get("capacity") or {}).get("holds_at"):
+        waiting = point["answered_per_s"] * point.get("queue_ms", 0) / 1e3
+        how = "requests that wait at the capacity (rate times queue_ms), less deploy.headroom, at least one"
+        return Value(max(1, round(waiting * (1 - headroom))), evidence.selection.path, "capacity.holds_at", how)
+    at_once = selection["instances"] * max(1, selection["max_batch_size"])
+    return Value(at_once, evidence.selection.path, "instances", "times max_batch_size: full batches of all")
+
+
+def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | None, needed: int | None) -> str | None:
+    if not rate:
+        return None
+    if needed is None:
+        unknown = ", ".join(each.target for each in fleet if not each.capacity_per_s)
+        return (
+            f"whether the replicas suffice for deploy.rate ({rate:g}/s) cannot be told: no capacity of {unknown} was "
+            "measured (`load_test.request_rates`)"
+        )
+    if declared is not None and declared < needed:
+        return f"deploy.cluster.replicas is {declared}, but deploy.rate needs {needed}: raise it, or leave it out"
+    if any(each.selection.content["capacity"]["verdict"] == "disturbed" for each in fleet):
+        return "other work disturbed the measurement of the capacity that deploy.rate is compared with"
+    return None

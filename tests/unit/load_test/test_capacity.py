@@ -1,0 +1,163 @@
+import pytest
+
+from slipway.load_test.capacity import (
+    BREAKS,
+    DISTURBED,
+    HOLDS,
+    NOT_SENT,
+    STEADY,
+    capacity,
+    in_words,
+    judged,
+    measure_each,
+    search,
+)
+
+LIMIT_MS = 100
+
+
+def point(asked, sent=None, answered=None, tail_ms=20.0, requests=1000, verdict=STEADY):
+    sent = asked if sent is None else sent
+    made = {
+        "asked_per_s": asked,
+        "sent_per_s": sent,
+        "answered_per_s": sent if answered is None else answered,
+        "requests": requests,
+        "tail_ms": tail_ms,
+        "tail_percentile": min(99, int(100 - 100 / requests)) if requests else None,
+        "verdict": verdict,
+    }
+    return judged(made, LIMIT_MS)
+
+
+class Server:
+    """A stand-in that answers up to `most` requests/s, and counts what it is asked."""
+
+    def __init__(self, most, time_for=100, **others):
+        self.most, self.left, self.others, self.asked = most, time_for, others, []
+
+    def measure(self, rate):
+        self.left -= 1
+        self.asked.append(rate)
+        return point(rate, answered=min(rate, self.most), **self.others)
+
+    def has_time(self, _):
+        return self.left > 0
+
+
+def found(server, closed_loop=100.0):
+    return capacity(*search(server.measure, closed_loop, server.has_time))
+
+
+@pytest.mark.parametrize("most", [30, 79, 80, 100, 140, 700])
+def test_the_capacity_lies_between_close_bounds(most):
+    server = Server(most)
+    result = found(server)
+    assert 0.85 * most <= result["capacity_per_s"] <= 1.06 * most
+    assert result["breaks_at"]["sent_per_s"] > most
+    assert (result["verdict"], result["why"], result["limited_by"]) == (STEADY, None, None)
+    assert len(server.asked) <= 9
+
+
+def test_a_server_about_as_fast_as_in_the_closed_loop_takes_four_points():
+    server = Server(100)
+    found(server)
+    assert len(server.asked) == 4
+
+
+def test_a_server_that_never_holds_has_no_capacity():
+    result = found(Server(0.1))
+    assert result["capacity_per_s"] is None
+    assert "not even" in in_words(result, LIMIT_MS)
+    assert "a queue grows" in in_words(result, LIMIT_MS)
+
+
+def test_a_server_that_always_holds_has_no_upper_bound():
+    result = found(Server(1e9))
+    assert result["capacity_per_s"] > 900
+    assert result["breaks_at"] is None
+    assert "no higher rate was measured" in in_words(result, LIMIT_MS)
+
+
+def test_without_time_the_bounds_stay_apart_and_say_so():
+    result = found(Server(100, time_for=2))
+    assert (result["capacity_per_s"], result["breaks_at"]["sent_per_s"]) == (80, pytest.approx(120))
+    assert result["limited_by"] == "time"
+
+
+def test_without_any_time_nothing_is_known():
+    result = found(Server(100, time_for=0))
+    assert (result["capacity_per_s"], result["limited_by"]) == (None, "time")
+    assert in_words(result, LIMIT_MS) == "no rate was measured"
+
+
+def test_a_disturbed_point_is_measured_again_and_the_steady_one_counts():
+    verdicts = iter([DISTURBED, STEADY, *[STEADY] * 10])
+
+    def measure(rate):
+        verdict = next(verdicts)
+        return point(rate, answered=20 if verdict == DISTURBED else min(rate, 100), verdict=verdict)
+
+    points, is_complete = search(measure, 100, lambda _: True)
+    assert [each["asked_per_s"] for each in points[:2]] == [80, 80]
+    result = capacity(points, is_complete)
+    assert (result["verdict"], result["capacity_per_s"] > 90) == (STEADY, True)
+
+
+def test_what_stays_disturbed_is_called_so():
+    result = found(Server(100, verdict=DISTURBED))
+    assert result["verdict"] == DISTURBED
+    assert "other programs took the CPUs" in in_words(result, LIMIT_MS)
+
+
+def test_a_higher_rate_that_held_is_a_contradiction():
+    points = [point(80), point(100, answered=60), point(120)]
+    result = capacity(points, True)
+    assert (result["capacity_per_s"], result["verdict"]) == (80, DISTURBED)
+    assert result["why"] == "a higher rate held than one that broke"
+
+
+def test_of_two_that_contradict_each_other_at_one_rate_neither_is_trusted():
+    noisy = [point(80), point(100, verdict=DISTURBED), point(100, answered=60, verdict=DISTURBED)]
+    assert capacity(noisy, True)["verdict"] == DISTURBED
+
+
+@pytest.mark.parametrize(
+    ("measured", "outcome"),
+    [
+        ({"asked": 100}, HOLDS),
+        ({"asked": 100, "tail_ms": 101}, BREAKS),
+        ({"asked": 100, "answered": 94}, BREAKS),
+        ({"asked": 100, "answered": 97, "requests": 100}, HOLDS),  # three requests were on their way at the end
+        ({"asked": 100, "answered": 90, "requests": 20}, HOLDS),
+        ({"asked": 100, "requests": 0}, BREAKS),
+        ({"asked": 100, "sent": 70}, NOT_SENT),
+        ({"asked": 100, "sent": 70, "answered": 60}, BREAKS),
+        ({"asked": 100, "sent": 70, "tail_ms": 500}, BREAKS),
+    ],
+)
+def test_a_point_is_judged_by_its_tail_its_queue_and_what_was_sent(measured, outcome):
+    assert point(**measured)["outcome"] == outcome
+
+
+def test_what_perf_analyzer_could_not_send_is_not_the_servers_capacity():
+    sent = Server(1e9)
+    sent.measure = lambda rate: point(rate, sent=min(rate, 150))
+    result = found(sent)
+    assert (result["limited_by"], result["breaks_at"]) == ("perf_analyzer", None)
+    assert result["capacity_per_s"] <= 150
+    assert "perf_analyzer could not send more, so the server may take more" in in_words(result, LIMIT_MS)
+
+
+def test_too_few_samples_for_p99_are_told():
+    result = found(Server(100, requests=40))
+    assert "there were too few samples for p99" in result["why"]
+    assert "with p97 20 ms" in in_words(result, LIMIT_MS)
+
+
+def test_given_rates_are_all_measured_in_the_time():
+    server = Server(100)
+    points, is_complete = measure_each(server.measure, [50, 90, 200], server.has_time)
+    assert ([each["outcome"] for each in points], is_complete) == ([HOLDS, HOLDS, BREAKS], True)
+    assert capacity(points, is_complete)["capacity_per_s"] == 90
+    assert measure_each(server.measure, [50], lambda _: False) == ([], False)

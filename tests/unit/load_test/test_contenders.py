@@ -1,0 +1,33 @@
+import pytest
+
+from slipway.load_test.contenders import contenders
+
+
+def row(throughput, instances=1, concurrency=1, **others):
+    own = {"precision": "fp32", "max_batch_size": 8, "instances": instances, "concurrency": concurrency}
+    return {**own, "throughput_per_s": throughput, "p99_ms": 10, "memory_mb": 100, **others}
+
+
+def test_the_winner_comes_first_and_each_configuration_once():
+    """Of three that are equally fast, the smallest wins."""
+    one, one_busier, two, three = row(50), row(100, concurrency=4), row(96, 2, 4), row(104, 3, 4)
+    assert contenders([one, one_busier, three, two], "cheapest") == [one_busier, two, three]
+
+
+def test_what_is_much_slower_is_not_measured():
+    best, near, far = row(100), row(80, 2), row(74, 3)
+    assert contenders([best, near, far], "cheapest") == [best, near]
+
+
+def test_there_are_three_at_most():
+    assert len(contenders([row(100 + number, number) for number in range(1, 9)], "cheapest")) == 3
+
+
+@pytest.mark.parametrize("goal", ["fastest", "most_accurate"])
+def test_for_goals_that_compare_no_throughput_only_the_winner_is_measured(goal):
+    best = row(50, p99_ms=5, accuracy_loss=0.0)
+    assert contenders([row(100, 2, accuracy_loss=0.1), best], goal) == [best]
+
+
+def test_without_a_configuration_within_the_limits_there_is_none():
+    assert contenders([], "cheapest") == []
