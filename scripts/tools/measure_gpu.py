@@ -168,7 +168,7 @@ def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
         record["benchmark"] = without_samples(read_json(folder / f"{model}.benchmark.json"))
     if "load_test" in done:
         record["load_test"] = read_json(folder / "analysis" / "analysis.json")
-        record["selection"] = read_json(folder / "selection.json")
+        record |= {name: read_json(folder / f"{name}.json") for name in ("capacity", "selection")}
     return record
 
 

@@ -87,7 +87,8 @@ def test_records_of_another_precision_are_left(tmp_path):
 
 
 MEASURED = CONFIG | {"benchmark": {}, "load_test": {}}
-MADE = ["weights", "h100/small.fp16.engine", "h100/small.fp16.accuracy", "h100/small.benchmark", "h100/selection"]
+ON_H100 = ["small.fp16.engine", "small.fp16.accuracy", "small.benchmark", "capacity", "selection"]
+MADE = ["weights", *(f"h100/{name}" for name in ON_H100)]
 
 
 @pytest.fixture
