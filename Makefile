@@ -98,9 +98,9 @@ configuration: $(VENV)/installed ## Write docs/configuration.md from the schema 
 code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each rule, after a look at why they changed
 	PYTHONPATH=scripts:tests $(BIN)/python -m helpers.code_in_keys
 
-pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
+pictures: $(VENV)/installed ## Draw the pictures of README and docs/results.md from the workflow and the records of docs/measurements
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/tools/draw_rulegraph.py --output docs/rulegraph.png
-	cp results/resnet50/cpu/analysis/throughput_latency.svg docs/throughput_latency.svg
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/draw_pictures.py --benchmark docs/measurements/h100/resnet50.json --load-test docs/measurements/h100/resnet50.tensorrt-8.5.json --folder docs
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze --all --exclude pip; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt

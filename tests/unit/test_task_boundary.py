@@ -13,6 +13,7 @@ NAMES = re.compile(r"""(["'`])[\w.\-<>{}/]*\1|--[\w-]+|\b\w+(?:\.\w+)+|\b\w+=(?=
 MEANINGS = f"{PACKAGE}outputs/meaning.py"  # class scores are one of the meanings that an output may have
 KEYS = f"{PACKAGE}keys/"  # config.yaml has the settings of the task: photographs, preprocessing, labels
 TOOLS = "scripts/tools/measure_"  # they measure examples, which are classifiers
+PICTURES = "scripts/tools/draw_pictures.py"  # it draws README's, whose example is a classifier
 ENTRIES = ("scripts/new_model.py", f"{PACKAGE}models/recognition.py")  # they write such settings for a checkpoint
 # Where an image is one of containers.
 CONTAINERS = (
@@ -27,8 +28,8 @@ LABELS = (
 )
 # Words of the task, and the files in which they may stand.
 WORDS = {
-    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS, *ENTRIES),
-    r"images?": (*CONTAINERS, KEYS, TOOLS),
+    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS, PICTURES, *ENTRIES),
+    r"images?": (*CONTAINERS, KEYS, TOOLS, PICTURES),
     r"labels?|labelled": (*LABELS, MEANINGS, KEYS, TOOLS, *ENTRIES),
     r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS, *ENTRIES),
 }

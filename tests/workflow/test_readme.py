@@ -83,6 +83,21 @@ def test_every_artifact_of_the_table_is_there(outputs, clone):
         assert clone.path(f"results/resnet50/{name}").stat().st_size > 0
 
 
-def test_pictures_are_drawn(outputs, clone):
-    assert "make pictures" in outputs
-    assert (clone.folder / "docs" / "rulegraph.png").read_bytes().startswith(b"\x89PNG")
+@pytest.mark.long
+def test_the_pictures_are_drawn_from_the_workflow_and_the_records(clone):
+    names = ("rulegraph.png", "readme.svg", "throughput_latency.svg", "memory_latency.svg")
+    pictures = [clone.folder / "docs" / name for name in names]
+    before = [picture.read_bytes() for picture in pictures]
+    for picture in pictures:
+        picture.unlink()
+    done = subprocess.run(["make", "pictures"], cwd=clone.folder, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+    assert [picture.read_bytes() for picture in pictures[2:]] == before[2:]
+    old, new = (sorted(words_of(svg.decode())) for svg in (before[1], pictures[1].read_bytes()))
+    assert new == old, "run make pictures"
+
+
+def words_of(svg: str) -> list[str]:
+    """Return the texts of README's picture, without hashes and the numbers of jobs, which may change."""
+    return [re.sub(r"[0-9a-f]{8}\.\.|Job \d+", "", text) for text in re.findall(r">([^<>]+)</text>", svg)]

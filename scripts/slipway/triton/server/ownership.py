@@ -58,14 +58,22 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 
 def require_own_listeners(ports: Ports) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
-    own = {process.pid for process in psutil.Process().children(recursive=True)}
-    for (ip, port), pid in _listening(psutil):
+    # A server may start or end between two of these readings.
+    own = _descendants()
+    listening = _listening(psutil)
+    own |= _descendants()
+    for (ip, port), pid in listening:
         here = ip.removeprefix("::ffff:") in {ports.host, "0.0.0.0", "::"}
         if here and port in (ports.grpc, ports.metrics) and pid not in own:
             raise SlipwayError(
                 f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
                 "nothing was measured, run again"
             )
+
+
+def _descendants() -> set[int]:
+    """Return the ids of the processes below this one."""
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:

@@ -1,0 +1,161 @@
+"""Draw the pictures of README and docs/results.md from the records of measurements, and from a real dry run.
+
+README's picture shows the measured throughput of a GPU beside a dry run that says why engines are stale. The dry run
+works in a temporary folder, with a small network of random weights: it is built for this CPU, then gets other weights.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+
+import jinja2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from slipway.core.artifacts import read_json, write_text
+from slipway.core.cli import parser, progress, run
+from slipway.load_test.configurations import ranked
+from slipway.report.load_test_charts import memory_chart, throughput_chart
+from slipway.report.xy_chart import as_svg
+from slipway.tools.snakemake_runs import snakemake, write_config
+
+ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"
+# {subject of the benchmark: (its name, the look of its bar)}
+SUBJECTS = {
+    "pytorch": ("PyTorch", "base"),
+    "pytorch_fp16": ("PyTorch in FP16, in a CUDA graph", "base"),
+    "fp16": ("Slipway: FP16 engine", "own"),
+    "int8": ("Slipway: INT8 engine", "best"),
+}
+LONGEST_BAR = 240
+# The lines and their letters for which the terminal has room.
+LINES, LETTERS = 13, 63
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its name, its number, its width in pixels and its look."""
+
+    name: str
+    number: str
+    width: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the terminal, and its look."""
+
+    text: str
+    kind: str = "output"
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command-line options."""
+    return parser(
+        __doc__,
+        benchmark="record with a GPU's benchmark, such as docs/measurements/h100/resnet50.json",
+        load_test="record with a GPU's load test and the choice from it",
+        folder="folder to write readme.svg, throughput_latency.svg and memory_latency.svg to",
+    ).parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make the dry run, and draw the pictures."""
+    with tempfile.TemporaryDirectory(prefix="slipway-picture-") as folder:
+        lines = terminal(dry_run(Path(folder)))
+    pictures = {"readme": picture(read_json(arguments.benchmark), lines), **charts(read_json(arguments.load_test))}
+    for name, svg in pictures.items():
+        write_text(arguments.folder / f"{name}.svg", svg)
+        progress(f"  {arguments.folder / name}.svg")
+
+
+def charts(record: dict) -> dict[str, str]:
+    """Return the charts of a load test as SVG, as its reports have them."""
+    configurations = ranked(record["load_test"]["measurements"], record["selection"])
+    drawn = {"throughput_latency": throughput_chart, "memory_latency": memory_chart}
+    title = f"Load test on {next(iter(record['load_test']['engines'].values()))['hardware']}"
+    return {name: as_svg(draw(configurations, record["selection"]), title) for name, draw in drawn.items()}
+
+
+def picture(record: dict, lines: Sequence[Line]) -> str:
+    """Return the picture as SVG."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(Path(__file__).with_name("readme_picture.svg.j2").read_text(encoding="utf-8"))
+    gpu = record["benchmark"]["environment"]["gpu"]["name"]
+    (version,) = {engine["key"]["runtime_version"] for engine in record["engines"].values()}
+    return template.render(
+        alt=alternative(record, lines),
+        heading=f"ResNet-50 on one {gpu.removeprefix('NVIDIA ').split()[0]}: images per second",
+        conditions=f"each at its best batch size; TensorRT {version}; measured {record['measured_at'][:10]}",
+        bars=bars(record),
+        lines=lines,
+    )
+
+
+def bars(record: dict) -> list[Bar]:
+    """Return a bar for each subject: its highest throughput, and of an engine the ratio to PyTorch's."""
+    best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
+    rates = {subject: best[subject]["inferences_per_s"] for subject in SUBJECTS}
+    return [
+        Bar(
+            name,
+            f"{rates[subject]:,.0f}" + (f" ({ratios[subject]['pytorch']:.1f} times)" if kind != "base" else ""),
+            LONGEST_BAR * rates[subject] / max(rates.values()),
+            kind,
+        )
+        for subject, (name, kind) in SUBJECTS.items()
+    ]
+
+
+def alternative(record: dict, lines: Sequence[Line]) -> str:
+    """Return the picture in words, for a reader who cannot see it."""
+    numbers = "; ".join(f"{bar.name} {bar.number}" for bar in bars(record))
+    return f"Images per second on an H100: {numbers}. A terminal: {' '.join(line.text.strip() for line in lines)}"
+
+
+def dry_run(folder: Path) -> str:
+    """Build a model in an empty folder, replace its weights, and return everything that `snakemake -n deploy` says."""
+    model = {"architecture": ARCHITECTURE, "weights": f"{MODEL}.pth", "preprocess": {"resize": 72, "crop": 64}}
+    write_config(folder, {"models": {MODEL: model}, "targets": {"cpu": {"precisions": ["fp32", "bf16"]}}})
+    write_checkpoint(folder / f"{MODEL}.pth", seed=1)
+    snakemake(folder, *(f"results/{MODEL}/cpu/{MODEL}.{precision}.engine.json" for precision in ("fp32", "bf16")))
+    write_checkpoint(folder / f"{MODEL}.pth", seed=2)
+    return snakemake(folder, "-n", "deploy").output
+
+
+def write_checkpoint(path: Path, seed: int) -> None:
+    """Write the state dict of the network with random weights."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(seed)
+    torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), path)
+
+
+def terminal(said: str) -> list[Line]:
+    """Return the stale jobs of a dry run up to the engines, each with its reason, as lines of a terminal.
+
+    It leaves out jobs that were never made, since the dry run follows only the way to the engines.
+    """
+    jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", said, re.MULTILINE)
+    last = max(index for index, (job, _) in enumerate(jobs) if "engine of" in job and "Building" in job)
+    lines = [Line("$ snakemake -n deploy", "command")]
+    for job, reason in jobs[: last + 1]:
+        if "missing" not in reason:
+            lines += [Line(cut(job)), Line(cut(f"Reason: {reason}"), "reason")]
+    return [*lines[: LINES - 1], Line("...")]
+
+
+def cut(text: str) -> str:
+    """Return a line that fits into the terminal."""
+    return shorten(text, LETTERS, placeholder=" ...")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())
