@@ -61,7 +61,8 @@ class ServiceLevel:
         of a target is not known.
         """
         capacities = [each.capacity_per_s for each in (self, *self.faster)]
-        return round(max(capacities) * (1 - self.headroom), 3) if all(capacities) else None
+        known = [capacity for capacity in capacities if capacity]
+        return round(max(known) * (1 - self.headroom), 3) if len(known) == len(capacities) else None
 
     @property
     def p99_alert_ms(self) -> float:
