@@ -1,5 +1,4 @@
 # Slipway: from a PyTorch checkpoint to a running, measured Triton deployment.
-#
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test, report.html; nothing is deployed (default)
 #   snakemake --cores 1 deploy       everything, then serve it where `deploy.to` says, and prove it there
 #   snakemake --cores 1 deploy_<model> the same for one model alone; so do evidence_, rollback_ and undeploy_<model>
