@@ -26,6 +26,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
     arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
     arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
+    free = "share of each server's throughput that stays free at this rate"
+    arguments.add_argument("--headroom", type=float, default=0.0, help=free)
     arguments.add_argument("--price-per-hour", type=float, help="price of one server, in any currency")
     return arguments.parse_args(argv)
 
@@ -44,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.min_throughput_per_s,
         arguments.max_accuracy_loss,
     )
-    goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour)
+    goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom)
     allowed = comparable(within(rows, limits), goal.name)
     choice = choose(allowed, goal)
     second = runner_up(allowed, choice, goal)

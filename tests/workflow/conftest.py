@@ -19,10 +19,13 @@ SMALL = {
         "ort": {"runtime": "onnxruntime", "precisions": ["fp32"]},
     },
     "benchmark": {"batch_sizes": [1, 2], "seconds": 0.2, "warmup_seconds": 0.1, "min_samples": 5, "budget_seconds": 1},
+    # A real search, which finds that it has little to vary.
     "load_test": {
         "concurrency": [1, 2],
         "instances": [1],
         "max_batch_sizes": [4],
+        "batching_delays_us": [100],
+        "search": "quick",
         "requests": 20,
         "capacity_minutes": 0.2,
     },

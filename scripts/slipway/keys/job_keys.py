@@ -206,10 +206,12 @@ class JobKeys:
 
     def choose_configuration(self, target: str) -> JobKey:
         """Return the key of the choice of a Triton configuration from the load test: limits, goal, rate and price."""
+        deploy = self.resolved.config["deploy"]
         return JobKey(
             self._parts.program("choose_configuration"),
             self._parts.choice(),
-            rate=self.resolved.config["deploy"]["rate"],
+            rate=deploy["rate"],
+            headroom=deploy["headroom"] if deploy["rate"] else None,
             price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
         )
 

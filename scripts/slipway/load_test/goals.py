@@ -21,16 +21,27 @@ CLEAR, NOISE, DISTURBED, ALONE = "clear", "within the noise", "disturbed", "alon
 
 @dataclass(frozen=True)
 class Goal:
-    """What is best. Costs are those at `rate` (inferences/s) if it is stated, else at a configuration's throughput."""
+    """What is best. Costs are those at `rate` (inferences/s) if it is stated, else at a configuration's throughput.
+
+    At a rate, the share `headroom` of each server's throughput stays free.
+    """
 
     name: str = CHEAPEST
     rate: float | None = None
     price_per_hour: float | None = None
+    headroom: float = 0.0
 
     def machines(self, row: Row) -> int | None:
         """Return the number of servers that `rate` takes; None without a rate, or if the throughput is not known."""
-        throughput = reliable_rate(row)
-        return math.ceil(self.rate / throughput) if self.rate and throughput else None
+        machines = self.machines_at(reliable_rate(row))
+        return None if machines == math.inf else machines
+
+    def machines_at(self, throughput: float) -> int | float | None:
+        """Return the number of servers of a throughput (1/s) that `rate` takes; None without a rate."""
+        if not self.rate:
+            return None
+        used = throughput * (1 - self.headroom)
+        return math.ceil(self.rate / used) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
         """Return the price of a million inferences; None without a price, or if the throughput is not known."""
@@ -89,19 +100,18 @@ def _best(rows: Sequence[Row], goal: Goal) -> list[Row]:
         # How far the p99 of the windows are apart is not known, so a disturbed row is the last to be taken.
         steady = [row for row in rows if not is_disturbed(row)] or list(rows)
         lowest = min(row["p99_ms"] for row in steady)
-        return _cheapest([row for row in steady if row["p99_ms"] <= lowest * (1 + EQUAL)], goal.rate)
+        return _cheapest([row for row in steady if row["p99_ms"] <= lowest * (1 + EQUAL)], goal)
     if goal.name == MOST_ACCURATE:
         least = min(map(_loss, rows))
-        return _cheapest([row for row in rows if _loss(row) == least], goal.rate)
-    return _cheapest(rows, goal.rate)
+        return _cheapest([row for row in rows if _loss(row) == least], goal)
+    return _cheapest(rows, goal)
 
 
-def _cheapest(rows: Sequence[Row], rate: float | None) -> list[Row]:
-    """Return the rows that need the fewest servers for `rate`; without it, those with equally much throughput."""
-    if rate:
-        count = Goal(rate=rate).machines
-        fewest = min(count(row) or math.inf for row in rows)
-        return [row for row in rows if (count(row) or math.inf) == fewest]
+def _cheapest(rows: Sequence[Row], goal: Goal) -> list[Row]:
+    """Return the rows that need the fewest servers for the rate; without it, those with equally much throughput."""
+    if goal.rate:
+        counts = [goal.machines(row) or math.inf for row in rows]
+        return [row for row, count in zip(rows, counts, strict=True) if count == min(counts)]
     best = max(rows, key=lambda row: (reliable_rate(row), row["throughput_per_s"]))
     return [row for row in rows if is_close(row, best) or is_within_noise(row, best)]
 
@@ -130,15 +140,11 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
         lower, higher = sorted((choice["p99_ms"], second["p99_ms"]))
         return passed_over or higher <= lower * (1 + EQUAL)
     if goal.rate:
-        fewest = [_ceil(goal.rate, interval(row)[1]) for row in (choice, second)]
-        most = [_ceil(goal.rate, interval(row)[0]) for row in (choice, second)]
+        fewest = [goal.machines_at(interval(row)[1]) for row in (choice, second)]
+        most = [goal.machines_at(interval(row)[0]) for row in (choice, second)]
         return fewest[1] <= most[0] and fewest[0] <= most[1]
     slower, faster = sorted((choice, second), key=reliable_rate)
     return is_close(slower, faster) or interval(slower)[1] >= interval(faster)[0]
-
-
-def _ceil(rate: float, throughput: float) -> float:
-    return math.ceil(rate / throughput) if throughput else math.inf
 
 
 def _loss(row: Row) -> float:

@@ -128,8 +128,11 @@ def _search(models: Sequence[str], sweep: Sweep) -> dict:
         # Trials that repeat a point cost nothing. It ends after ten that are no better.
         trials = len(points(models[:1], sweep))
         return mode | {"optuna_max_trials": trials, "concurrency_sweep_disable": True}
-    ranges = {"concurrency": sweep.concurrency, "instance_count": sweep.instances}
-    ranges["model_batch_size"] = sweep.max_batch_sizes
+    ranges = {
+        "concurrency": sweep.concurrency,
+        "instance_count": sweep.instances,
+        "model_batch_size": sweep.max_batch_sizes,
+    }
     ends = {"min": min, "max": max}
     bounds = {
         f"run_config_search_{end}_{name}": of(values) for name, values in ranges.items() for end, of in ends.items()

@@ -165,3 +165,10 @@ def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
     server, kept = Installation("t", native_backends=True, folder=tmp_path), KeptPoints(tmp_path / "kept", tmp_path)
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
         load_test.measure({"m_fp32": tiny.engine}, server, kept, Sweep([1], [2], [4], 30, 100), on_gpu=False)
+
+
+def test_rows_of_one_configuration_have_one_variant():
+    row = {"model": "m_fp32", "instances": 1, "max_batch_size": 4, "queue_delay_us": 0, "variant": "default"}
+    other = row | {"instances": 2, "variant": "config_1"}
+    rows = load_test.by_one_name([row, row | {"variant": "config_0", "concurrency": 2}, other])
+    assert [each["variant"] for each in rows] == ["default", "default", "config_1"]
