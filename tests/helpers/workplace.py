@@ -15,6 +15,7 @@ from unittest import mock
 
 import yaml
 
+from helpers import snakemake_forks
 from slipway.core import cli
 from slipway.triton.server.tritonserver import Ports
 
@@ -164,7 +165,10 @@ class Workplace:
 
     def snakemake(self, *targets, **environment):
         """Make `targets` with the workflow."""
-        return self.run(self.snakemake_command(*targets), **environment)
+        command, environment = self.snakemake_command(*targets), {**os.environ, **environment}
+        if not snakemake_forks.starts_alike(environment):
+            return self.run(command, **environment)
+        return Outcome(*snakemake_forks.run(command[1:], self.folder, environment, TIMEOUT_S))
 
     def program(self, name, *options, **environment):
         """Run a program of scripts/ without the workflow."""
