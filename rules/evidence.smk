@@ -59,6 +59,7 @@ rule load_test:
         accuracy=ancient(of_every_engine("accuracy.json")),
         # It only leaves out engines that break a limit without load; `widened` in the key brings them back.
         benchmark=ancient(rules.benchmark.output),
+        server=runnable_server,
     output:
         table=update("results/{model}/{target}/analysis/analysis.csv"),
         record=update("results/{model}/{target}/analysis/analysis.json"),
@@ -72,13 +73,14 @@ rule load_test:
         tensorrt_python=tensorrt_python,
         limits=untracked(lambda wildcards: keys.limits_of_filter()),
         kept=untracked(lambda wildcards: option("--kept", kept_points(wildcards.model, wildcards.target))),
+        why=untracked(lambda wildcards: option("--server-why", resolved.server(wildcards.target).why)),
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} --weights-record "
         "{input.weights_record:q} --interface {input.interface:q} --samples {input.samples:q} {params.settings} "
-        "{params.tensorrt_python} {params.kept} --benchmark {input.benchmark:q} {params.limits} --table {output.table:q} --record {output.record:q} --original {output.original:q} "
-        "--plots {output.plots:q} --log {log:q}"
+        "{params.tensorrt_python} {params.why} {params.kept} --benchmark {input.benchmark:q} {params.limits} --table "
+        "{output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} --log {log:q}"
 
 
 rule write_report:

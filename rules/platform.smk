@@ -2,7 +2,7 @@
 from slipway.deploy.known_models import deployed_models, live_models
 from slipway.deploy.local.planned_liveness import silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
-from slipway.keys.validation import require_servers
+from slipway.keys.validation import require_local_server, require_servers
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
@@ -45,6 +45,15 @@ def withdrawal(wildcards):
 def deployment(wildcards):
     """Return the key of a deployment; a model here that does not answer is named, and makes its receipt stale."""
     return keys.deploy_release(silent=silent_models(tell=hooks.tell) if hooks.plans and PLATFORM.together else {})
+
+
+def runnable_server(wildcards):
+    """Return nothing, unless the load test has to run here, and the tritonserver of `triton.run` cannot."""
+    record = Path(f"results/{wildcards.model}/{wildcards.target}/analysis/analysis.json")
+    with refused_by_snakemake():
+        if hooks.plans and hooks.runs_jobs_here():
+            require_local_server(resolved, wildcards.target, record)
+    return []
 
 
 def supported_release(wildcards):

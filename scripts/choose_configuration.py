@@ -14,6 +14,7 @@ from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choos
 from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
 from slipway.load_test.near_misses import what_has_to_give
 from slipway.load_test.selection_words import alternatives, reason, sureness
+from slipway.triton.server.kinds import why_another
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +29,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
     free = "share of each server's throughput that stays free at this rate"
     arguments.add_argument("--headroom", type=float, default=0.0, help=free)
+    arguments.add_argument("--serving-image", help="image that serves elsewhere than on this machine")
+    arguments.add_argument("--serving-release", help="Triton release in it")
     arguments.add_argument("--price-per-hour", type=float, help="price of one server, in any currency")
     return arguments.parse_args(argv)
 
@@ -52,8 +55,9 @@ def main(arguments: argparse.Namespace) -> None:
     second = runner_up(allowed, choice, goal)
     verdict = certainty(choice, second, goal)
     filtered, found = tested.get("left_out", []), of_choice(choice, rows)
+    another = why_another(tested["server"], arguments.serving_image, arguments.serving_release)
     sentences = [in_words(choice, second, verdict, allowed, rows, limits, goal), *map(left_out_in_words, filtered)]
-    words = "; ".join([*sentences, *([found["words"]] if found else [])])
+    words = "; ".join([*sentences, *([found["words"]] if found else []), *filter(None, [another])])
     precision = choice["precision"]
     record = {
         "origin": tested["origin"],
@@ -67,6 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         "accuracy_loss": losses,
         "proven_on_labels": proven[precision]["proven_on_labels"],
         "reason": words,
+        "server": tested["server"] | {"another_serves": another},
         "certainty": {"verdict": verdict, "runner_up": None if second is None else rows.index(second)},
         "candidates": candidates(rows, choice, limits, goal),
         "left_out": filtered,

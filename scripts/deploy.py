@@ -16,6 +16,7 @@ from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
 from slipway.history.guard import require_no_regression
 from slipway.triton.server import releases
+from slipway.triton.server.server_options import add_server_choice
 from slipway.triton.server.tls import add_tls
 
 
@@ -42,6 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     local.add_argument("--oldest", default=releases.FLOOR, help="oldest Triton release that others may reach")
     local.add_argument("--start", type=int, default=1, help="which start of the server this is")
     add_tls(arguments)
+    add_server_choice(arguments)
     return arguments.parse_args(argv)
 
 

@@ -30,9 +30,11 @@ from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.rows import by_one_name, figures_of, not_measured, point_of, varied_of, write_table
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.repository.model_folder import served_model
+from slipway.triton.server.kinds import server_in_words
 from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
+from slipway.triton.server.server_options import add_server_choice, choice_of
 from slipway.triton.server.tritonserver import Installation, Ports
 
 # Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
@@ -69,6 +71,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     kept = "folder of measured points, which are not measured again; by default none is kept"
     arguments.add_argument("--kept", type=Path, help=kept)
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
+    add_server_choice(arguments)
     add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
     return arguments.parse_args(argv)
 
@@ -93,7 +96,9 @@ def main(arguments: argparse.Namespace) -> None:
     require_taken_batches(read_json(arguments.weights_record), arguments.max_batch_sizes, "load_test.max_batch_sizes")
     unwind_when_terminated()
     with new_workspace() as workspace:
-        server = find_server(engines, workspace, arguments.tensorrt_python)
+        server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
+        reason = f": {arguments.server_why}" if arguments.server_why else ""
+        progress(f"  the server is {server_in_words(server.facts())}{reason}")
         samples = read_samples(arguments.samples)
         first = sweep.max_batch_sizes[0], sweep.instances[0], sweep.batching_delays_us[0]
         for name, engine in engines.items():
@@ -122,7 +127,7 @@ def main(arguments: argparse.Namespace) -> None:
         "batched": contract.batched,
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {name: sha256(path) for name, path in records.items()},
-        "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
+        "server": server.facts() | {"why": arguments.server_why},
         "requests_per_window": model_analyzer.window(sweep),
         "stability_percent": arguments.stability_percent,
     }
@@ -169,7 +174,7 @@ def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
     return {
         **{name: getattr(arguments, name) for name in names},
         "program": sha256(program) if program.is_file() else server.program,
-        "server": [server.native_backends, *server.flags],
+        "server": [server.facts(), *server.flags],
         "code_sha256": digest(CodeHashes().of_program("load_test")),
     }
 
@@ -190,8 +195,9 @@ def measure(
     gpu = GpuMonitor() if on_gpu else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
-    narrator = Narrator(PeakMemory(gpu=gpu), partial(require_own_listeners, ports))
-    interference = Interference(lambda: narrator.memory.phase, gpu)
+    owner = workspace.name if server.container else None
+    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), partial(require_own_listeners, ports, owner))
+    interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
 
     def keep(point: str, key: str) -> None:
         kept.keep(

@@ -32,7 +32,8 @@ from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.repository.model_config import Served
 from slipway.triton.repository.model_folder import served_model
-from slipway.triton.server.restricted_apis import can_guard, local_flags, new_key
+from slipway.triton.server.restricted_apis import local_flags, new_key
+from slipway.triton.server.server_options import add_server_choice, choice_of
 from slipway.triton.server.tritonserver import Installation, Ports, Server, perf_analyzer_environment
 
 AUTO = "auto"
@@ -64,6 +65,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
     arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
+    add_server_choice(arguments)
     add_planned(arguments, "pytriton_version", "perf_analyzer_version")
     return arguments.parse_args(argv)
 
@@ -79,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
     found, server = [], None
     if taken:
         with new_workspace() as workspace:
-            server = find_server(engines, workspace, arguments.tensorrt_python)
+            server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
             samples = read_samples(arguments.samples)
             found = measure_all(taken, engines, contract, samples, server, workspace, arguments)
     record = {
@@ -90,7 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
         "samples_per_request": 1,
         "arrivals": "Poisson",
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
-        "server": server and {"program": Path(server.program).name, "native_backends": server.native_backends},
+        "server": server and server.facts(),
         "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
         "configurations": found,
     }
@@ -156,7 +158,7 @@ def measure_configuration(
 ) -> dict:
     """Start a server with one model, search for its capacity for at most `seconds`, and return it with its points."""
     ports = replace(Ports.free(), http=None)
-    guards = local_flags(new_key(), ports.host, shared_memory=False) if can_guard(server.program) else []
+    guards = local_flags(new_key(), ports.host, shared_memory=False) if server.can_guard else []
     owner = f"{folder.parent.name}-{folder.name}"
     with Server(server, [folder / "repository"], ports, folder / "log", *guards, server_id=owner) as started:
         started.wait_until_ready(READY_S)
@@ -211,7 +213,7 @@ class Prober:
     def point(self, rate_per_s: float) -> dict:
         """Return the judged point of one rate, with what other programs took meanwhile."""
         start = time.monotonic()
-        interference = Interference(lambda: "point", self.gpu)
+        interference = Interference(lambda: "point", self.gpu, owner=self.server.container_owner)
         self.server.require_own()
         with interference.watching():
             measured = self.sender.measure(rate_per_s, self.seconds(rate_per_s))

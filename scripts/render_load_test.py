@@ -26,6 +26,7 @@ from slipway.load_test.limits import gaps_in_words
 from slipway.report.documents import MARKED, PLAIN, REFUSED, paragraph, table, together, typeset
 from slipway.report.load_test_charts import latency_chart, memory_chart, throughput_chart
 from slipway.report.xy_chart import as_svg, sentence
+from slipway.triton.server import kinds
 
 # {key of a measurement: (heading of its column, format)}; columns without any figure are left out.
 COLUMNS = {
@@ -160,10 +161,9 @@ def date_in_words(measured_at: str | None) -> str:
 
 def server_in_words(record: Mapping[str, Any]) -> str:
     """Return the server and the requests in words."""
-    backend = "its own backends" if record["server"]["native_backends"] else "the Python backend of nvidia-pytriton"
     batching = " and dynamic batching" if record["batched"] else ""
     return (
-        f"Server: Triton with {backend}{batching}. Each request has one sample ({', '.join(record['inputs'])}), real "
+        f"Server: {kinds.server_in_words(record['server'])}{batching}. Each request has one sample ({', '.join(record['inputs'])}), real "
         "ones in turns, sent over gRPC on the same machine by perf_analyzer under Model Analyzer."
     )
 

@@ -3,10 +3,11 @@
 import ast
 import inspect
 import tempfile
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 from helpers.artifacts.configured import job_keys, tensorrt_target
+from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
@@ -19,17 +20,24 @@ DEPLOY = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key":
 WILDCARDS = {"model": "m", "target": "openvino", "precision": "fp32"}
 
 
+def keys_by_method(keys: JobKeys, wildcards: dict[str, str]) -> dict[str, JobKey]:
+    """Return {rule: its key}, for these values of the wildcards. Rules that need settings of their own are left out."""
+    found = {}
+    for name, method in inspect.getmembers(JobKeys, inspect.isfunction):
+        if method.__annotations__.get("return") == JobKey:
+            names = [name for name in inspect.signature(method).parameters if name in wildcards]
+            with suppress(SlipwayError):
+                found[name] = getattr(keys, name)(*(wildcards[name] for name in names))
+    return found
+
+
 def keys_by_rule() -> dict[str, JobKey]:
     """Return the key of each rule, for a CPU target; of an engine one for each runtime."""
     targets = {"openvino": {"runtime": "openvino"}, "onnxruntime": {"runtime": "onnxruntime"}}
     targets["tensorrt"] = tensorrt_target()
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         keys = job_keys(targets, deploy=DEPLOY)
-        found = {}
-        for name, method in inspect.getmembers(JobKeys, inspect.isfunction):
-            if method.__annotations__.get("return") == JobKey:
-                names = [name for name in inspect.signature(method).parameters if name in WILDCARDS]
-                found[name] = getattr(keys, name)(*(WILDCARDS[name] for name in names))
+        found = keys_by_method(keys, WILDCARDS)
         found.pop("build_engine")
         return (
             found

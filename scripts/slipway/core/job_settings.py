@@ -17,7 +17,7 @@ PACKAGES = {
 # The options whose package is in the serving environment.
 SERVING = {"pytriton_version", "perf_analyzer_version"}
 # Options without influence on the result, such as files to write and timeouts.
-_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions"}
+_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions", "server_why"}
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:

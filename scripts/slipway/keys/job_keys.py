@@ -19,6 +19,8 @@ from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.load_test.limits import breaks_still
 from slipway.triton.repository.versions import publication_number
+from slipway.triton.server.kinds import WHEEL
+from slipway.triton.server.server_choice import image_that_serves
 
 # Settings of the load test that are about its open loop alone.
 OPEN_LOOP = ("request_rates", "capacity_minutes")
@@ -163,7 +165,8 @@ class JobKeys:
         return JobKey(
             self._parts.server_program("load_test", target),
             {name: value for name, value in settings.items() if name not in others},
-            versions("pytriton", "perf_analyzer", "model_analyzer"),
+            self._server(target),
+            versions("perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
             widened=self._widened(model, target),
         )
@@ -193,12 +196,18 @@ class JobKeys:
         return JobKey(
             self._parts.server_program("measure_capacity", target),
             self._parts.choice(),
-            versions("pytriton", "perf_analyzer"),
+            self._server(target),
+            versions("perf_analyzer"),
             requests=settings["requests"],
             capacity_minutes=settings["capacity_minutes"],
             request_rates=rates if isinstance(rates, list) else [rates],
             hardware=self.resolved.hardware(target),
         )
+
+    def _server(self, target: str) -> dict:
+        """Return the options that say which tritonserver runs here, with the version of the wheel if it is that one."""
+        choice = self.resolved.server(target)
+        return choice.settings() | (versions("pytriton") if choice.run == WHEEL else {})
 
     def render_load_test(self) -> JobKey:
         """Return the key of the load test's reports."""
@@ -212,6 +221,8 @@ class JobKeys:
             self._parts.choice(),
             rate=deploy["rate"],
             headroom=deploy["headroom"] if deploy["rate"] else None,
+            serving_image=image_that_serves(self.resolved.config["triton"]),
+            serving_release=self.resolved.config["triton"]["release"],
             price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
         )
 
@@ -308,7 +319,9 @@ class JobKeys:
 
             tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
         start = server_state.next_start() if silent else server_state.start_number()
-        return {"target": self.resolved.deployed_target, "start": start, **listening, **http, **tls}
+        target = self.resolved.deployed_target
+        server = self.resolved.server(target).settings()
+        return {"target": target, "start": start, **listening, **http, **tls, **server}
 
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""

@@ -19,7 +19,8 @@ from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 from slipway.storage import fetched
 from slipway.storage.addresses import is_address, local_path
-from slipway.triton.server import releases
+from slipway.triton.server import releases, server_choice
+from slipway.triton.server.server_options import ServerChoice
 
 # The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
@@ -36,6 +37,8 @@ class ResolvedConfig:
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
         # Each file in storage is asked for once.
         self.planned_file = cache(fetched.planned)
+        # Docker and Podman are asked once.
+        self.server = cache(self.server)
 
     def runtime(self, target: str) -> str:
         """Return the runtime of a target. `auto` is TensorRT if TensorRT and a GPU are present, else OpenVINO."""
@@ -181,6 +184,10 @@ class ResolvedConfig:
             return None
         unknown = "torchscript" if is_address(path) and not path.endswith(".safetensors") else None
         return program_kind(path) or unknown
+
+    def server(self, target: str) -> ServerChoice:
+        """Return the tritonserver that is load-tested and serves a target's engines on this machine."""
+        return server_choice.choose(self.config["triton"], self.traits(target))
 
     def lock(self, target: str) -> dict:
         """Return the facts about the TensorRT that will serve a target's engines, for the repository's index.

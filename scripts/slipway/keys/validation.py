@@ -9,6 +9,7 @@ from slipway.contract.sample_sources import files_of, is_function
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.records import read_record
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
@@ -18,6 +19,9 @@ from slipway.models.sources.packages import require_installed
 from slipway.onnx.data_files import data_names
 from slipway.storage.addresses import is_address
 from slipway.triton.client.hosts import is_loopback
+from slipway.triton.server.kinds import PATH, WHEEL
+from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.server_choice import require_runnable
 
 
 def resolve(config: dict) -> ResolvedConfig:
@@ -198,7 +202,9 @@ def require_servers(resolved: ResolvedConfig) -> None:
         if not is_loopback(host):  # others may reach the server
             from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
 
-            require_accepted(host, {resolved.runtime(resolved.deployed_target)}, triton["oldest"])
+            target = resolved.deployed_target
+            require_accepted(host, {resolved.runtime(target)}, triton["oldest"], resolved.server(target))
+        require_local_server(resolved, resolved.deployed_target)
         return
     unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
     if unservable:
@@ -214,6 +220,18 @@ def require_servers(resolved: ResolvedConfig) -> None:
         )
 
 
+def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
+    """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
+
+    `record` is the record of a load test, for which a server of the same kind need not run again.
+    """
+    choice = resolved.server(target)
+    tested = read_record(record, {"key": dict}) if record else None
+    if tested and all(tested["key"].get(name) == value for name, value in choice.settings().items()):
+        return
+    require_runnable(choice, resolved.config["triton"], resolved.traits(target))
+
+
 def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the server's version of a target's runtime cannot run what the builder's version builds."""
     for target in resolved.targets:
@@ -225,9 +243,9 @@ def require_versions(resolved: ResolvedConfig) -> None:
             try:
                 require_same_version(f"config: target {target}", runtime, built)
             except SlipwayError:
-                from slipway.triton.server.tritonserver import on_path_with  # only here, since it takes long to import
-
-                if not on_path_with({runtime.backend}):  # its own backend would serve the engines, and prove them then
+                # A server's own backend would serve the engines, and prove them then.
+                run = resolved.server(target).run
+                if run == WHEEL or (run == PATH and not on_path_with({runtime.backend})):
                     raise
 
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT
 from slipway.triton.server import releases
-
-# The first TensorRT version that builds and loads version-compatible engines.
-FIRST_COMPATIBLE = (8, 6)
+from slipway.triton.server.tensorrt_versions import runs_under
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,6 @@ def served_tensorrt(triton: dict) -> RuntimeVersion:
     inside = releases.tensorrt_of_image(image)
     told_by = f"{releases.VARIABLE} of the image {image}" if inside else f"no image {image} here tells it"
     return RuntimeVersion(inside, told_by)
-
-
-def runs_under(built: str, serving: str, compatibility: str) -> bool:
-    """Return whether an engine built by TensorRT `built` runs under TensorRT `serving`.
-
-    If `compatibility` is "version", the engine also runs under later versions.
-    """
-    if releases.same_tensorrt(built, serving):
-        return True
-    older = FIRST_COMPATIBLE <= releases.numbers(built) <= releases.numbers(serving)
-    return compatibility == "version" and older
 
 
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:

@@ -11,6 +11,8 @@ from slipway.load_test.model_analyzer import input_data, write_input_data
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import Served
 from slipway.triton.repository.model_folder import write_model
+from slipway.triton.server.server_options import ServerChoice
+from slipway.triton.server.tensorrt_versions import require_inside
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, find_installation
 
 
@@ -21,18 +23,24 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
         engine.require_batches(range(1, largest + 1), f"`load_test.max_batch_sizes` goes up to {largest}")
 
 
-def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:
+def find_server(
+    engines: dict[str, RecordedEngine], workspace: Path, python: Path | None, choice: ServerChoice | None = None
+) -> Installation:
     """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
 
     Raises SlipwayError if the runtime that would serve an engine is not the version that built it.
     """
-    runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
+    keys = {name: engine.record["key"] for name, engine in engines.items()}
+    runtimes = {key["runtime"] for key in keys.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
     backends = {RUNTIMES[name].backend for name in runtimes}
-    server = find_installation(workspace, backends, python if runs_tensorrt else None)
-    for name, engine in engines.items() if not (server.native_backends or runs_tensorrt) else []:
-        key = engine.record["key"]
-        require_same_version(name, RUNTIMES[key["runtime"]], key["runtime_version"])
+    server = find_installation(workspace, backends, python if runs_tensorrt else None, choice)
+    server = server.for_engines(keys.values())
+    for name, key in keys.items():
+        if server.container:
+            require_inside(name, key, server.container.image, server.container.found.environment)
+        elif not (server.native_backends or runs_tensorrt):
+            require_same_version(name, RUNTIMES[key["runtime"]], key["runtime_version"])
     return server
 
 

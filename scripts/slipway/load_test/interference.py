@@ -11,6 +11,7 @@ import psutil
 
 from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
 from slipway.core.repeating import repeating
+from slipway.triton.server.leftovers import own_processes
 
 
 @dataclass
@@ -25,10 +26,19 @@ class _Phase:
 
 
 class Interference:
-    """A monitor that reads repeatedly while a load test runs; `phase` gives the name of the point being measured."""
+    """A monitor that reads repeatedly while a load test runs; `phase` gives the name of the point being measured.
 
-    def __init__(self, phase: Callable[[], str], gpu: GpuMonitor | None = None, interval_s: float = 0.5) -> None:
-        self._phase, self._gpu, self._interval_s = phase, gpu, interval_s
+    `owner` is the name of the owner of servers in containers: their processes are the load test's own, too.
+    """
+
+    def __init__(
+        self,
+        phase: Callable[[], str],
+        gpu: GpuMonitor | None = None,
+        interval_s: float = 0.5,
+        owner: str | None = None,
+    ) -> None:
+        self._phase, self._gpu, self._interval_s, self._owner = phase, gpu, interval_s, owner
         self._phases: dict[str, _Phase] = {}
 
     def watching(self) -> AbstractContextManager[None]:
@@ -37,7 +47,7 @@ class Interference:
 
     def read(self) -> None:
         """Take one reading for the current phase."""
-        now, own = (time.monotonic(), _busy_seconds()), _own_seconds()
+        now, own = (time.monotonic(), _busy_seconds()), _own_seconds(self._owner)
         phase = self._phases.setdefault(self._phase(), _Phase(now, own))
         phase.end = now
         phase.own |= own  # a process that has ended keeps its last reading
@@ -74,11 +84,10 @@ def _busy_seconds() -> float:
     return sum(each.user + each.nice + each.system + each.irq + each.softirq + each.steal for each in times)
 
 
-def _own_seconds() -> dict[int, float]:
-    """Return {process: its seconds on CPUs} of this process and those below it."""
+def _own_seconds(owner: str | None) -> dict[int, float]:
+    """Return {process: its seconds on CPUs} of this process, those below it, and those in the owner's containers."""
     seconds = {}
-    this = psutil.Process()
-    for process in [this, *this.children(recursive=True)]:
+    for process in [psutil.Process(), *own_processes(owner)]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             spent = process.cpu_times()
             seconds[process.pid] = spent.user + spent.system

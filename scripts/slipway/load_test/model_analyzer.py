@@ -25,11 +25,13 @@ from slipway.load_test import keyed_model_analyzer
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
-from slipway.triton.server.restricted_apis import GRPC_HEADER, can_guard, local_flags
+from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags
 from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
 
 # Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000
+# The folder of Model Analyzer's variants of the models, in the workspace.
+VARIANTS = "variants"
 # Model Analyzer's own bound of one run of perf_analyzer.
 LONGEST_S = 600
 # The time that Model Analyzer and its server have to end after an interruption.
@@ -92,7 +94,7 @@ def configuration(
     repository = workspace / "repository"
     return {
         "model_repository": str(repository),
-        "output_model_repository_path": str(workspace / "variants"),
+        "output_model_repository_path": str(workspace / VARIANTS),
         "override_output_model_repository": True,
         # Model Analyzer reuses measurements by name, not by content, so each run has its own checkpoint.
         "checkpoint_directory": str(workspace / "checkpoints"),
@@ -297,8 +299,14 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
     server flags may have no spaces, so they cannot keep other machines and users out, as a deployed server does.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-    guards = local_flags(key, ports.host, shared_memory=False) if can_guard(server.program) else []
-    command = [server.program, *ports.flags(), *guards, region_flag(workspace.name)]
-    launcher = workspace / "start-tritonserver"
-    write_launcher(launcher, command, {name: os.environ.get(name) for name in names})
+    guards = local_flags(key, ports.host, shared_memory=False) if server.can_guard else []
+    flags = [*ports.flags(), *guards, region_flag(workspace.name)]
+    launcher, before = workspace / "start-tritonserver", []
+    command = [server.program, *flags]
+    if server.container:
+        # Model Analyzer names the folder of its variants itself, so it has the same path in the container.
+        variants = workspace / VARIANTS
+        command = server.container.command(workspace.name, {variants: str(variants)}, ["tritonserver", *flags])
+        before = [[server.program, "rm", "--force", workspace.name]]  # of the variant before, if it was killed
+    write_launcher(launcher, command, {name: os.environ.get(name) for name in names}, before)
     return launcher

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slipway.core.cli import progress
+from slipway.triton.server.container_programs import remove_containers
 from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.plain_paths import temporary_folder
 
@@ -31,6 +32,7 @@ def workspace() -> Iterator[Path]:
         try:
             yield folder
         finally:
+            remove_containers(folder, folder.name, but_of=set())
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -43,6 +45,7 @@ def clear_left_over() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if folder.is_dir():
                 remove_leftovers(f"{folder.name}-", but_of=set())
+                remove_containers(folder, folder.name, but_of=set())
                 shutil.rmtree(folder)
                 path.unlink()
                 progress(f"  removed {folder}, left by a load test that was killed")

@@ -10,6 +10,7 @@ from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
+from slipway.triton.server.kinds import why_another
 from slipway.triton.server.tritonserver import LOAD_COMPATIBLE, METRICS_FLAGS
 
 # Triton's ports in its container, and the folder of its models there.
@@ -63,7 +64,8 @@ def deployment(
 def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
-    guarded, native = _can_guard(d), evidence.load_test.content["server"]["native_backends"]
+    guarded, tested = _can_guard(d), evidence.load_test.content["server"]
+    native, another = tested["native_backends"], why_another(tested, d["image"], release)
     product, resource = pod_resources.product(d["hardware"]), d.get("gpu_resource", pod_resources.WHOLE_GPU)
     partial = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
     risks = {
@@ -79,6 +81,7 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
         f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
         f"({lock.get('source', 'no version lock')})": not lock.get("verified"),
         "measured behind Triton's Python backend: memory and speed of its own backends differ": not native,
+        another or "": another is not None,
         f"measured on a whole {product}, deployed on a part of one ({resource})": partial,
     }
     found = [risk for risk, is_present in risks.items() if is_present]

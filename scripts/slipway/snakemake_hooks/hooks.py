@@ -113,6 +113,10 @@ class Hooks:
         """Return `name`, the group of a rule's jobs, on a cluster; None elsewhere. Known only once jobs are planned."""
         return None if self._workflow.local_exec else name
 
+    def runs_jobs_here(self) -> bool:
+        """Say whether jobs run on this machine, not on a cluster. Known only once jobs are planned."""
+        return bool(self._workflow.local_exec)
+
     def require_rules(self, resolved: ResolvedConfig) -> None:
         """Raise WorkflowError unless each target's runtime has its rule `build_<runtime>`."""
         needed = {f"build_{resolved.runtime(target)}" for target in resolved.targets}

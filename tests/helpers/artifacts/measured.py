@@ -65,7 +65,8 @@ class Measured:
         for target, settings in self.targets.items():
             rows = self._rows(target, settings)
             load_test = self.path(f"{target}/analysis/analysis.json")
-            server = {"program": "tritonserver", "native_backends": self.native_backends}
+            stated = {"program": "tritonserver", "native_backends": self.native_backends}
+            server = stated | {"run": "path", "release": self.triton.get("release")}
             write_json(load_test, {"origin": self.origin, "server": server, "measurements": rows})
             selection = self.path(f"{target}/selection.json")
             write_json(selection, self._selection(target, rows, sha256(load_test)))

@@ -55,12 +55,15 @@ def proven(precision: str, error: float = 0.0) -> dict:
     }
 
 
+SERVER = {"run": "wheel", "native_backends": False, "release": "24.10"}
+
+
 @pytest.fixture
 def chosen(tmp_path):
     """Return a function that chooses among rows, for engines of some precisions, and returns the record."""
 
     def run(rows: list[dict], precisions: dict[str, float], *options: str, capacities=()) -> dict:
-        tested = {"origin": "rehearsal", "measurements": rows}
+        tested = {"origin": "rehearsal", "measurements": rows, "server": SERVER}
         load_test = write(tmp_path, "load_test.json", tested)
         accuracy = [write(tmp_path, f"{name}.json", proven(name, error)) for name, error in precisions.items()]
         output = tmp_path / "selection.json"
@@ -85,6 +88,14 @@ def chosen(tmp_path):
 
 
 FP32, BF16 = row(100), row(200, precision="bf16", instances=2, windows_per_s=[190.0, 200.0, 210.0])
+
+
+def test_a_choice_that_was_measured_on_another_server_than_the_one_that_serves_says_so(chosen):
+    found = chosen([FP32], {"fp32": 0.0}, "--serving-image", "mine", "--serving-release", "26.07")
+    another = "measured with Triton 24.10 of nvidia-pytriton, with its Python backend; mine, which serves elsewhere"
+    assert found["reason"].endswith(f"{another}, was not measured")
+    assert found["server"] == SERVER | {"another_serves": f"{another}, was not measured"}
+    assert chosen([FP32], {"fp32": 0.0})["server"] == SERVER | {"another_serves": None}
 
 
 def test_the_record_says_what_is_served_and_why(chosen):

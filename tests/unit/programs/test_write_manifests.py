@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 import yaml
-from helpers.artifacts.measured import FILES, L4, container, cpu_target, gpu_target, pod
+from helpers.artifacts.measured import DIGEST, FILES, L4, container, cpu_target, gpu_target, pod
 
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
@@ -36,9 +36,10 @@ def test_a_pinned_new_release_that_was_verified_has_no_warning(measured, capfd):
         ({"triton": {"image": "mine@sha256:0"}}, "whether mine@sha256:0 has known vulnerabilities cannot be told"),
         ({"triton": {"release": "26.08"}}, "tritonserver:26.08-py3 may be pushed again"),
         ({"native_backends": False}, "measured behind Triton's Python backend"),
+        ({"native_backends": False}, f"measured with Triton 26.08 on PATH, with its Python backend; {DIGEST}, which"),
         ({"targets": {"cpu": cpu_target()}}, "not verified that this Triton runs what openvino 2026.4.1 built"),
     ],
-    ids=["floor", "unknown release", "tag", "measured otherwise", "not verified"],
+    ids=["floor", "unknown release", "tag", "measured otherwise", "another server", "not verified"],
 )
 def test_what_speaks_against_it_is_said_everywhere(measured, capfd, settings, words):
     targets = {"h100": gpu_target(tensorrt={"version": "11.0.0.114"})} if "26.06" in str(settings) else None

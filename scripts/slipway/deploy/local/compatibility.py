@@ -17,9 +17,8 @@ from slipway.core.serving_environment import is_separate, serving_python, servin
 from slipway.keys.version_lock import RuntimeVersion, runs_under
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import releases
-
-# The environment variable with the release of the server in NVIDIA's container.
-RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"
+from slipway.triton.server.server_options import RELEASE_VARIABLE
+from slipway.triton.server.tritonserver import Installation
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,13 @@ class Host:
     native_backends: bool
     python: Path | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def host_of(tritonserver: Installation, python: Path | None) -> Host:
+    """Return the process that runs engines in a server; in a container its environment is that of the image."""
+    if tritonserver.container:
+        return Host(native_backends=True, environment=tritonserver.container.found.environment)
+    return Host(tritonserver.native_backends, python)
 
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:

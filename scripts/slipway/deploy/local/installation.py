@@ -14,11 +14,13 @@ from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
 from slipway.deploy.local import server_state
-from slipway.deploy.local.compatibility import Host
+from slipway.deploy.local.compatibility import Host, host_of
 from slipway.deploy.local.model_store import ModelStore
 from slipway.runtimes import RUNTIMES
+from slipway.triton.server.container_programs import USED, remove_containers
 from slipway.triton.server.leftovers import remove_leftovers
-from slipway.triton.server.restricted_apis import can_guard, local_flags
+from slipway.triton.server.restricted_apis import local_flags
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation, stop_process
 
 # The folder of a trial server's record, below the state of the live one.
@@ -46,26 +48,33 @@ class LocalInstallation:
         return {
             "program": [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT],
             "python": str(self.host.python),
-            "guarded": can_guard(self.tritonserver.program),
+            "guarded": self.tritonserver.can_guard,
             "shared_memory": self.shared_memory,
+            "server": self.tritonserver.facts(),
         }
 
     def server(self, repository: Path, names: list[str], ports: Ports, log: str, key: str, server_id: str) -> Server:
         """Return a server of some models, not started yet. Only clients with `key` may change its models."""
-        guards = local_flags(key, ports.host, self.shared_memory) if can_guard(self.tritonserver.program) else []
+        guards = local_flags(key, ports.host, self.shared_memory) if self.tritonserver.can_guard else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)
 
 
 def local_installation(
-    keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float, shared_memory: bool = False
+    keys: list[dict],
+    state: Path,
+    tensorrt_python: Path | None,
+    ready_timeout_s: float,
+    shared_memory: bool = False,
+    choice: ServerChoice | None = None,
 ) -> LocalInstallation:
-    """Return the local installation that can run engines with these keys."""
+    """Return the local installation that can run engines with these keys, with the server that planning chose."""
     runtimes = {key["runtime"] for key in keys}
     # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
-    tritonserver = find_installation(state, {RUNTIMES[name].backend for name in runtimes}, python).for_engines(keys)
-    host = Host(tritonserver.native_backends, python or serving_python())
+    backends = {RUNTIMES[name].backend for name in runtimes}
+    tritonserver = find_installation(state, backends, python, choice).for_engines(keys, shared_memory)
+    host = host_of(tritonserver, python or serving_python())
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
@@ -73,7 +82,8 @@ def start_recorded(server: Server, state: Path, start: int, identity: dict | Non
     """Start a server and return it. Its record is written before and after the start, so no interruption loses it."""
     told = start, asdict(server.ports), identity, server.id
     server_state.write_state(state, None, *told)
-    server_state.write_state(state, server.start().pid, *told)
+    server.start()
+    server_state.write_state(state, server.pid, *told)
     return server
 
 
@@ -88,10 +98,11 @@ def stop_all(state: Path, patience_s: float) -> None:
 
 
 def remove_server_leftovers(state: Path) -> None:
-    """Remove the shared memory that killed servers of this checkout left behind, live or trial ones."""
+    """Remove the shared memory and containers that killed servers of this checkout left behind, live or trial ones."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in server_state.running_servers(folder) if "id" in server}
         remove_leftovers(server_state.ids_of(folder), but_of=running)
+        remove_containers(state, server_state.ids_of(folder), but_of=running)
 
 
 @contextlib.contextmanager
@@ -104,6 +115,9 @@ def lock(state: Path) -> Iterator[None]:
     make_way_for_file(file)
     try:
         with filelock.FileLock(file, timeout=0), contextlib.ExitStack() as ending:
+            if (state / USED).exists():
+                # A container that a killed deployment has asked for may start only now.
+                remove_server_leftovers(state)
             ending.callback(remove_server_leftovers, state)
             yield
     except filelock.Timeout:

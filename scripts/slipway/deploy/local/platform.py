@@ -29,6 +29,7 @@ from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.exposure import require_accepted
 from slipway.triton.server.ownership import require_own
+from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tls import tls_of
 from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
@@ -81,7 +82,8 @@ class Local:
             with contextlib.suppress(SlipwayError, OSError):  # of a damaged version that is not served again
                 keys.append(ModelStore(self.state).proven_by(name, number).index_content["engine_key"])
         python, timeout_s = self._options.tensorrt_python, self._options.ready_timeout_s
-        self._installation = local_installation(keys, self.state, python, timeout_s, self._shared_memory)
+        more = (self._shared_memory, self._choice)
+        self._installation = local_installation(keys, self.state, python, timeout_s, *more)
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
@@ -92,7 +94,7 @@ class Local:
         """Return {"verified": texts}; raise SlipwayError if a port is taken, or if others could reach an old server."""
         runtimes = {part.index_content["engine_key"]["runtime"] for part in release.parts}
         if self._server is None:
-            require_accepted(self.ports.host, runtimes, self._options.oldest)
+            require_accepted(self.ports.host, runtimes, self._options.oldest, self._choice)
         switching.require_own_ports(self.ports, server_state.recover_state(self.state))
         self.use_installation_for(release, self._others(release, state.serving))
         return {"verified": ["the ports are free, or its own"]}
@@ -224,6 +226,14 @@ class Local:
         if self._server is None:
             return getattr(self._options, "shared_memory", False)
         return (self._server.get("identity") or {}).get("shared_memory", False)
+
+    @property
+    def _choice(self) -> ServerChoice | None:
+        """Return the chosen tritonserver of the options, else the one that the receipt's server had."""
+        if choice := choice_of(self._options):
+            return choice
+        stated = ((self._server or {}).get("identity") or {}).get("server") or {}
+        return ServerChoice(stated["run"], stated.get("image"), stated["release"]) if stated else None
 
     def _start(self, snapshot: dict) -> int:
         """Return the generation number of a server that is started now."""

@@ -93,6 +93,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
         server_id = flags.get("id", "")
         own = server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid()
+        own = own and "label" not in flags  # that is `docker run`, which only starts the container of a server
         if own and (state := intents.get(server_id) or _told_by(flags)):
             yield state | {"pid": process.pid, "created": _created(process)}
 

@@ -6,32 +6,36 @@ from collections.abc import Collection
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT
 from slipway.core.serving_environment import serving_version
-from slipway.deploy.local.compatibility import RELEASE_VARIABLE
 from slipway.runtimes import RUNTIMES
 from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
-from slipway.triton.server.tritonserver import on_path_with
+from slipway.triton.server.kinds import CONTAINER, PATH, WHEEL
+from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 
 
-def local_release(runtimes: Collection[str]) -> str | None:
+def local_release(runtimes: Collection[str], choice: ServerChoice | None = None) -> str | None:
     """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
-    version = serving_version("nvidia-pytriton")
-    if version == ABSENT or on_path_with({RUNTIMES[name].backend for name in runtimes}):
+    if choice and choice.run == CONTAINER:
+        return choice.release
+    version, run = serving_version("nvidia-pytriton"), choice and choice.run
+    native = run != WHEEL and on_path_with({RUNTIMES[name].backend for name in runtimes})
+    if version == ABSENT or native or run == PATH:
         return os.environ.get(RELEASE_VARIABLE)
     release = releases.release_with("wheel", version)
     return release and release.triton
 
 
-def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
+def require_accepted(host: str, runtimes: Collection[str], oldest: str, choice: ServerChoice | None = None) -> None:
     """Raise SlipwayError if other machines could reach a server at `host` that is unknown or older than `oldest`."""
     if is_loopback(host):
         return
-    release = local_release(runtimes)
+    release = local_release(runtimes, choice)
     if release is None:
         raise SlipwayError(
             f"`deploy.host` {host} would let others reach the tritonserver of this machine, whose release is unknown: "
             f"leave it at 127.0.0.1, or state the release, as in NVIDIA's images, with the environment variable "
-            f"{RELEASE_VARIABLE}, such as {releases.FLOOR}. Nothing was changed"
+            f"{RELEASE_VARIABLE}, such as {releases.FLOOR} (of a container with `triton.release`). Nothing was changed"
         )
     if release < oldest:
         since = releases.vulnerability(release) or "older than what `triton.oldest` accepts"

@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +92,19 @@ def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, fo
     write_launcher(launcher, [str(stub)], changes)
 
 
-def write_launcher(launcher: Path, command: list[str], changes: dict[str, str | None]) -> None:
-    """Write a script that starts `command`, with the caller's arguments, in a changed environment (None: unset)."""
+def write_launcher(
+    launcher: Path, command: list[str], changes: dict[str, str | None], before: Sequence[list[str]] = ()
+) -> None:
+    """Write a script that starts `command`, with the caller's arguments, in a changed environment (None: unset).
+
+    The commands in `before` run first, whether they fail or not.
+    """
     lines = [
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
         for name, value in sorted(changes.items())
         if name.isidentifier()
     ]
+    lines += [f"{shlex.join(each)} > /dev/null 2>&1" for each in before]
     launcher.parent.mkdir(parents=True, exist_ok=True)
     launcher.unlink(missing_ok=True)  # an earlier version put a link there; a write would follow it
     launcher.write_bytes(os.fsencode("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""])))

@@ -27,6 +27,19 @@ def owner_variable(owner: str) -> dict[str, str]:
     return {OWNER: f"{owner}-"}
 
 
+def own_processes(owner: str | None = None) -> list[psutil.Process]:
+    """Return the processes below this one, and those in containers that were started for `owner`.
+
+    A container's processes are children of its service, and have their owner's name in the environment.
+    """
+    below = psutil.Process().children(recursive=True)
+    if owner is None:
+        return below
+    known = {process.pid for process in below}
+    others = (process for process in psutil.process_iter() if process.pid not in known | {os.getpid()})
+    return [*below, *(process for process in others if _owner(process).startswith(f"{owner}-"))]
+
+
 def remove_leftovers(begins: str, but_of: set[str]) -> None:
     """Kill this user's processes and remove this user's regions of servers whose names begin with `begins`.
 

@@ -7,21 +7,24 @@ import psutil
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.core.repeating import repeating
+from slipway.triton.server.leftovers import own_processes
 
 
 class PeakMemory:
-    """A monitor of the tritonserver processes below this one: the peak memory of each phase, in MB.
+    """A monitor of the tritonserver processes that this one started: the peak memory of each phase, in MB.
 
     `peaks` is {phase: {"memory_mb": ..., "gpu_memory_mb": ...}}. Model Analyzer measures only the server process, but
     an engine behind the Python backend is in a child process. Shared pages are counted once (proportional set size).
-    The GPU memory is the increase since this object was made, so make it before the server.
+    The GPU memory is the increase since this object was made, so make it before the server. `owner` is the name of the
+    owner of servers in containers, whose processes are not below this one.
     """
 
-    def __init__(self, interval_s: float = 0.5, gpu: GpuMonitor | None = None) -> None:
+    def __init__(self, interval_s: float = 0.5, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
         self.peaks: dict[str, dict[str, float]] = {}
         self.phase = ""
         self._interval_s = interval_s
         self._gpu = gpu
+        self._owner = owner
         self._gpu_before = gpu.used_memory_mb() if gpu else None
 
     def watching(self) -> AbstractContextManager[None]:
@@ -29,7 +32,7 @@ class PeakMemory:
         return repeating(self._measure, self._interval_s, "peak-memory")
 
     def _measure(self) -> None:
-        phase, used = self.phase, _servers_below_this_process_mb()
+        phase, used = self.phase, _servers_mb(self._owner)
         if not used:
             return
         readings, peaks = {"memory_mb": used}, self.peaks.setdefault(phase, {})
@@ -47,9 +50,9 @@ def process_memory_mb(process: psutil.Process) -> float:
     return total / 1e6
 
 
-def _servers_below_this_process_mb() -> float:
+def _servers_mb(owner: str | None) -> float:
     total = 0.0
-    for process in psutil.Process().children(recursive=True):
+    for process in own_processes(owner):
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.name() == "tritonserver":
                 total += process_memory_mb(process)

@@ -11,6 +11,7 @@ from slipway.deploy.local.server_state import who_listens
 from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
+from slipway.triton.server.leftovers import own_processes
 
 # Deadline of one question about a server's id and readiness.
 IDENTITY_DEADLINE_S = 10.0
@@ -45,6 +46,17 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
         )
 
 
+def require_in_sight(pid: int, server_id: str, program: str) -> None:
+    """Raise SlipwayError unless a container's first process is one of this machine, and was started with this id."""
+    with contextlib.suppress(psutil.Error):
+        if f"--id={server_id}" in psutil.Process(pid).cmdline():
+            return
+    raise SlipwayError(
+        f"`{program}` started the server where its process cannot be seen from here, such as in a virtual machine: "
+        "nothing would prove which process answers. Run Slipway where its containers run, or set `triton.run` to wheel"
+    )
+
+
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
     """Return which of the gRPC and metrics ports neither the process nor its children listen on."""
     family = []
@@ -56,12 +68,15 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
     return [port for port in (ports.grpc, ports.metrics) if port not in listening]
 
 
-def require_own_listeners(ports: Ports) -> None:
-    """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
+def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
+    """Raise SlipwayError if a program that this process did not start listens on one of the server's ports.
+
+    Processes in containers that were started for `owner` are its own, too.
+    """
     # A server may start or end between two of these readings.
-    own = _descendants()
+    own = {process.pid for process in own_processes(owner)}
     listening = _listening(psutil)
-    own |= _descendants()
+    own |= {process.pid for process in own_processes(owner)}
     for (ip, port), pid in listening:
         here = ip.removeprefix("::ffff:") in {ports.host, "0.0.0.0", "::"}
         if here and port in (ports.grpc, ports.metrics) and pid not in own:
@@ -69,11 +84,6 @@ def require_own_listeners(ports: Ports) -> None:
                 f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
                 "nothing was measured, run again"
             )
-
-
-def _descendants() -> set[int]:
-    """Return the ids of the processes below this one."""
-    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:

@@ -5,7 +5,6 @@ Nothing here imports a framework, because the Snakefile imports it while it is p
 
 import contextlib
 import json
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.triton.server.tensorrt_versions import VARIABLE, numbers, same_tensorrt
 
 TABLE = Path(__file__).with_name("releases.yaml")
 # NVIDIA's image of a release.
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
 # Releases before this one have known vulnerabilities.
 FLOOR = "26.07"
-# The environment variable of NVIDIA's images with their TensorRT version.
-VARIABLE = "TRT_VERSION"
 CONTAINER_PROGRAMS = ("docker", "podman")
 # Timeout: a hanging container service must not block the parsing of the Snakefile.
 INSPECTION_S = 5
@@ -113,18 +111,6 @@ def releases() -> tuple[TritonRelease, ...]:
 @cache
 def _table_at(path: Path) -> dict:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading dotted numbers of a version: (10, 13, 3, 9) for "10.13.3.9-1+cuda13.0"."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()
-
-
-def same_tensorrt(a: str, b: str) -> bool:
-    """Say whether two versions are the same TensorRT, in as many numbers as both have: "8.6.3" equals "8.6.3.1"."""
-    pairs = list(zip(numbers(a), numbers(b), strict=False))
-    return bool(pairs) and all(one == other for one, other in pairs)
 
 
 @cache

@@ -1,7 +1,8 @@
 """Find a tritonserver on this machine, and run it.
 
-A `tritonserver` on PATH is used if it has the backends of the models (as in NVIDIA's container). Else the server in the
-nvidia-pytriton wheel is used, which has only the Python backend.
+It is the one on PATH, that of NVIDIA's image in a container, or that of the nvidia-pytriton wheel, which has only the
+Python backend. Planning chooses (`server_choice.py`). Without a choice, a `tritonserver` on PATH is used if it has the
+backends of the models, else the wheel's.
 """
 
 import os
@@ -14,20 +15,37 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipway.core.artifacts import make_folder, make_way_for_file
+from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
+from slipway.core.hardware import is_gpu
 from slipway.core.serving_environment import MAKE_IT, serving_python, wheel
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.server.container import Container
+from slipway.triton.server.container_programs import (
+    fetched_image,
+    note_program,
+    remove_containers,
+    usable_program,
+    wait_for_pid,
+)
 from slipway.triton.server.leftovers import owner_variable, region_flag
-from slipway.triton.server.ownership import is_ready, require_own
+from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.ownership import is_ready, require_in_sight, require_own
 from slipway.triton.server.plain_paths import joined, listed, make_link, seen_from
+from slipway.triton.server.restricted_apis import FIRST_RELEASE, can_guard
+from slipway.triton.server.server_options import (
+    CONTAINER,
+    PATH,
+    RELEASE_VARIABLE,
+    WHEEL,
+    ServerChoice,
+    why_other_release,
+)
+from slipway.triton.server.wheel_backends import BACKENDS, lay_out_backends
 
 # The configuration name for servers with only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
-# The folder of the backends in NVIDIA's container.
-CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 # Allows Triton's TensorRT backend to load version-compatible engines.
 LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
 # Metrics in addition to the counters: latency quantiles of the last 60 seconds, each with its allowed error. Triton has
@@ -37,68 +55,115 @@ METRICS_FLAGS = (
     "--metrics-config=summary_latencies=true",
     "--metrics-config=summary_quantiles=0.5:0.01,0.9:0.01,0.99:0.001",
 )
-# The folder of the backends of the wheel's server, below its working folder.
-BACKENDS = "backends"
 # Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
+# Timeout for a container to start its first process.
+CONTAINER_START_S = 120
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A tritonserver that can be started: its program, its flags, and its working folder."""
+    """A tritonserver that can be started: its program, its flags, and its working folder.
+
+    `run` is "path", "wheel" or "container", and `container` is the latter's; its program is that of the container.
+    `stated_release` is the release of the wheel's server as planning knows it.
+    """
 
     program: str
     native_backends: bool
     folder: Path
     flags: tuple[str, ...] = ()
+    run: str = PATH
+    container: Container | None = None
+    stated_release: str | None = None
 
-    def command(self, repositories: list[Path], ports: Ports, *flags: str) -> list[str]:
-        """Return the command line that serves `repositories` at `ports`, to run in `folder`."""
-        repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
-        configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
-        program = [self.program, *self.flags, *configuration, *repository_flags, "--disable-auto-complete-config"]
-        return [*program, *ports.flags(), *METRICS_FLAGS, *flags]
+    def command(self, repositories: list[Path], ports: Ports, *flags: str, name: str = "") -> list[str]:
+        """Return the command line that serves `repositories` at `ports`, to run in `folder`.
 
-    def for_engines(self, keys: Iterable[dict]) -> "Installation":
-        """Return this installation, with the flag for version-compatible engines if some keys need it.
-
-        Triton's TensorRT backend refuses such engines without the flag. The Python backend needs no flag.
+        `name` is the name of the container, if there is one.
         """
+        configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
+        own = [*self.flags, *configuration, "--disable-auto-complete-config"]
+        if self.container:
+            return self.container.server_command(name, repositories, ports, [*own, *METRICS_FLAGS, *flags])
+        repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
+        return [self.program, *own, *repository_flags, *ports.flags(), *METRICS_FLAGS, *flags]
+
+    def for_engines(self, keys: Iterable[dict], shares_memory: bool = False) -> "Installation":
+        """Return this installation with what engines with these keys need.
+
+        That is the flag for version-compatible engines, which Triton's TensorRT backend refuses without it (the Python
+        backend needs no flag), and the GPUs and shared memory of a container.
+        """
+        keys = list(keys)
         compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
-        return replace(self, flags=(*self.flags, LOAD_COMPATIBLE)) if compatible and self.native_backends else self
+        flags = (*self.flags, LOAD_COMPATIBLE) if compatible and self.native_backends else self.flags
+        on_gpu = any(is_gpu(key.get("hardware", "")) for key in keys)
+        container = self.container and replace(self.container, on_gpu=on_gpu, shares_memory=shares_memory)
+        return replace(self, flags=flags, container=container)
+
+    @property
+    def release(self) -> str | None:
+        """Return the Triton release of the server; None if it is unknown."""
+        if self.container:
+            return self.container.release
+        return os.environ.get(RELEASE_VARIABLE) if self.run == PATH else self.stated_release
+
+    @property
+    def can_guard(self) -> bool:
+        """Say whether the server can restrict its APIs; the unknown release of an image counts as a newer one."""
+        if self.container:
+            return self.release is None or self.release >= FIRST_RELEASE
+        return can_guard(self.program)
+
+    def facts(self) -> dict:
+        """Return what a record states of the server: {"run", "program", "native_backends", "release"}.
+
+        For a container also the name and the id of its image.
+        """
+        stated = {"run": self.run, "program": Path(self.program).name, "native_backends": self.native_backends}
+        image = {"image": self.container.image, "image_id": self.container.found.id} if self.container else {}
+        return {**stated, "release": self.release, **image}
 
 
-def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:
-    """Return the tritonserver of this machine for models that need these backends.
+def find_installation(
+    workspace: Path, backends: Collection[str], python: Path | None = None, choice: ServerChoice | None = None
+) -> Installation:
+    """Return the tritonserver of this machine for models that need these backends, by default as planning chooses it.
 
     If it has all of them, it serves the models natively. Else it uses the Python backend, under `python` (by default
     the one of the environment that serves). `workspace` is its working folder, and gets the files that the wheel's
-    server needs.
+    server needs. No container is started without a choice, since only planning knows its image.
     """
-    folder = workspace.resolve()
-    if native := on_path_with(backends):
+    folder, run = workspace.resolve(), choice.run if choice else None
+    if choice and run == CONTAINER:
+        return _in_container(folder, choice)
+    if run != WHEEL and (native := on_path_with(backends)):
         return Installation(native, native_backends=True, folder=folder)
-    if package := wheel():
+    if run != PATH and (package := wheel()):
         program = package / "tritonserver" / "bin" / "tritonserver"
-        _lay_out_backends(package, folder, python or serving_python())
+        lay_out_backends(package, folder, python or serving_python())
         flags = (f"--backend-directory={BACKENDS}",)
-        return Installation(str(program), native_backends=False, folder=folder, flags=flags)
-    if on_path := shutil.which("tritonserver"):
+        release = choice.release if choice else None
+        return Installation(str(program), False, folder, flags, run=WHEEL, stated_release=release)
+    if run != WHEEL and (on_path := shutil.which("tritonserver")):
         return Installation(on_path, native_backends=False, folder=folder)
     raise SlipwayError(f"no tritonserver was found: put one on PATH, or install the wheel that carries one ({MAKE_IT})")
 
 
-def on_path_with(backends: Collection[str]) -> str | None:
-    """Return the tritonserver on PATH with all of these backends; None if there is none."""
-    found = shutil.which("tritonserver")
-    return found if found and set(backends) <= native_backends(found) else None
-
-
-def native_backends(program: str) -> set[str]:
-    """Return the backends of a tritonserver, without the Python backend."""
-    beside = Path(program).resolve().parents[1] / "backends"
-    folders = [folder for root in (beside, CONTAINER_BACKENDS) if root.is_dir() for folder in root.iterdir()]
-    return {folder.name for folder in folders} - {"python"}
+def _in_container(folder: Path, choice: ServerChoice) -> Installation:
+    """Return the server of an image, which is pulled if it is not here; raise SlipwayError if it cannot be had."""
+    program, why = usable_program()
+    if program is None or choice.image is None:
+        reason = why or "no image is named"
+        raise SlipwayError(f"no container can run here: {reason}; set `triton.run` to auto or wheel")
+    found = fetched_image(program, choice.image)
+    if other := why_other_release(choice.image, found.environment, choice.release):
+        raise SlipwayError(f"{other}; correct one of them")
+    note_program(program, folder)
+    release = found.environment.get(RELEASE_VARIABLE) or choice.release
+    container = Container(program, choice.image, found, release)
+    return Installation(program.name, native_backends=True, folder=folder, run=CONTAINER, container=container)
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
@@ -132,23 +197,43 @@ class Server:
         self.ports = ports
         self.log = log
         self.id = server_id or new_id(log.parent)
-        self._folder = installation.folder
-        self._command = installation.command(repositories, ports, *flags, f"--id={self.id}", region_flag(self.id))
+        self._installation = installation
+        own = (f"--id={self.id}", region_flag(self.id))
+        self._command = installation.command(repositories, ports, *flags, *own, name=self.id)
 
     def start(self) -> subprocess.Popen:
-        """Start the server in its own session, so that it outlives this program; return its process."""
+        """Start the server in its own session, so that it outlives this program; return the started process.
+
+        `pid` is the id of the server. In a container the started process is another one, which writes the log.
+        """
         make_way_for_file(self.log)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self._command,
-                cwd=self._folder,
+                cwd=self._installation.folder,
                 env={**os.environ, **owner_variable(self.id)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.pid = self._pid_in_container() if self._installation.container else self.process.pid
         return self.process
+
+    def _pid_in_container(self) -> int:
+        """Return the id of the server in its container; raise SlipwayError if it does not start, or not here."""
+        program = self._installation.container.program
+        try:
+            if pid := wait_for_pid(program, self.id, self.process, CONTAINER_START_S):
+                require_in_sight(pid, self.id, program.name)
+                return pid
+            self._require_running()
+            raise SlipwayError(f"`{program.name} run` started no process in {CONTAINER_START_S} s; see {self.log}")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            remove_containers(self._installation.folder, self.id, but_of=set())
+            raise
 
     def wait_until_ready(self, timeout_s: float) -> float:
         """Wait until server and models are ready; return the seconds that it took.
@@ -158,7 +243,7 @@ class Server:
         start = time.monotonic()
         while time.monotonic() - start < timeout_s:
             self._require_running()
-            if is_ready(self.process.pid, self.id, self.ports):
+            if is_ready(self.pid, self.id, self.ports):
                 return time.monotonic() - start
             time.sleep(0.1)
         raise SlipwayError(
@@ -169,23 +254,32 @@ class Server:
     def require_own(self) -> None:
         """Raise SlipwayError unless this server answers at its ports."""
         self._require_running()
-        require_own(self.process.pid, self.id, self.ports)
+        require_own(self.pid, self.id, self.ports)
 
     def _require_running(self) -> None:
         """Raise SlipwayError if the server ended, with the end of its log and the program that has one of its ports."""
         if self.process.poll() is not None:
             others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
             raise SlipwayError(
-                f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
+                f"{self._in_words()} ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
                 f"\n{log_end(self.log)}"
             )
+
+    @property
+    def container_owner(self) -> str | None:
+        """Return the name by which the processes of the server's container are known; None without a container."""
+        return self.id if self._installation.container else None
+
+    def _in_words(self) -> str:
+        container = self._installation.container
+        return f"tritonserver in a container of {container.image}" if container else "tritonserver"
 
     def __enter__(self) -> "Server":
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        stop_process(self.process.pid, timeout_s=30)
+        stop_process(self.pid, timeout_s=30)
         self.process.wait()
 
 
@@ -212,27 +306,3 @@ def stop_process(pid: int, timeout_s: float) -> None:
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=5)
-
-
-def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
-    """Make a backend folder in a workspace: links to the wheel's Python backend, and its stub for `python`."""
-    interpreter = ask_interpreter(python)
-    stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
-    if not stub.is_file():
-        stubs = sorted(found.name for found in stub.parents[1].iterdir())
-        raise SlipwayError(
-            f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
-            f"{', '.join(stubs)}"
-        )
-    if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
-        # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
-        raise SlipwayError(
-            f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
-            "install `numpy<2` there"
-        )
-    folder = workspace / BACKENDS / "python"
-    make_folder(folder.parent)
-    make_folder(folder)
-    for file in (package / "tritonserver" / "backends" / "python").iterdir():
-        make_link(folder / file.name, file)
-    write_stub_launcher(folder / stub.name, stub, interpreter, workspace)

@@ -55,7 +55,7 @@ def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatc
 def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, tmp_path):
     asked, python = [], Path("/opt/tensorrt/bin/python")
 
-    def find(workspace, backends, python):
+    def find(workspace, backends, python, choice):
         asked.append(python)
         return Installation("tritonserver", native_backends=False, folder=workspace)
 

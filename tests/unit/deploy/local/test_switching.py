@@ -34,6 +34,7 @@ class WaitingServer:
     def start(self):
         command = [sys.executable, "-c", "input()", f"--id={self.id}"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self.pid = self.process.pid
         return self.process
 
     def wait_until_ready(self, _):

@@ -10,13 +10,13 @@ import psutil
 import pytest
 
 from slipway.core.errors import SlipwayError
+from slipway.triton.server.on_path import native_backends
 from slipway.triton.server.tritonserver import (
     LOAD_COMPATIBLE,
     Installation,
     Ports,
     find_installation,
     log_end,
-    native_backends,
     stop_process,
 )
 

@@ -1,0 +1,105 @@
+"""A tritonserver in NVIDIA's image: the command line of `docker run` or `podman run`.
+
+The container has the network of this machine. So its server is a process of this machine that listens on 127.0.0.1, and
+the checks of ports, ids and processes are the same as for a server without a container. It runs under the user's own
+id, reads its repository and certificates, and writes nothing but its own /tmp.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.container_programs import LABEL, ContainerProgram, Image
+from slipway.triton.server.leftovers import owner_variable
+
+# Size of /dev/shm, as in the manifests: Triton's Python backend and clients in the container use it.
+SHM_MIB = 256
+# The folders in the container of the model repositories, and of the PEM files.
+MODELS, TLS = "/slipway/models", "/slipway/tls"
+_PEM_FILES = ("certificate", "key", "client_ca")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of container: its program, its image as named and as found, and the devices and memory that it shares.
+
+    `release` is the Triton release in it, None if neither the image nor config.yaml states it.
+    """
+
+    program: ContainerProgram
+    image: str
+    found: Image
+    release: str | None
+    on_gpu: bool = False
+    shares_memory: bool = False
+
+    def command(self, name: str, mounts: Mapping[Path, str], words: Sequence[str]) -> list[str]:
+        """Return the command line that runs `words` in a container `name`, and ends with it.
+
+        `mounts` is {folder or file: its path in the container}, read-only. The first one is the working folder.
+        """
+        options = [
+            *("--rm", "--pull=never", f"--name={name}", f"--label={LABEL}={name}"),
+            *("--network=host", f"--user={os.getuid()}:{os.getgid()}", *self._user_namespace()),
+            *("--cap-drop=ALL", "--security-opt=no-new-privileges", "--security-opt=label=disable"),
+            *("--read-only", "--tmpfs=/tmp", self._shared_memory(), *_cpus()),
+            *(f"--env={variable}={value}" for variable, value in self._environment(name).items()),
+            *self._gpus(),
+            *(f"--mount={_mount(source, target)}" for source, target in mounts.items()),
+            f"--workdir={next(iter(mounts.values()))}",
+        ]
+        return [self.program.name, "run", *options, self.found.id, *words]
+
+    def server_command(self, name: str, repositories: Sequence[Path], ports: Ports, flags: Sequence[str]) -> list[str]:
+        """Return the command line of a server of `repositories` at `ports`, in a container `name`."""
+        folders = {path.resolve(): f"{MODELS}/{number}" for number, path in enumerate(repositories)}
+        files = _pem_files(ports)
+        if ports.tls:
+            inside = {each: f"{TLS}/{each}" for each in _PEM_FILES if getattr(ports.tls, each)}
+            ports = replace(ports, tls=replace(ports.tls, **inside))
+        words = ["tritonserver", *(f"--model-repository={path}" for path in folders.values()), *ports.flags(), *flags]
+        return self.command(name, folders | files, words)
+
+    def _user_namespace(self) -> list[str]:
+        """Return the option by which a user id in the container is the same one on this machine."""
+        if not self.program.is_podman:
+            return ["--userns=host"]
+        return ["--userns=keep-id"] if os.getuid() else []
+
+    def _shared_memory(self) -> str:
+        return "--ipc=host" if self.shares_memory else f"--shm-size={SHM_MIB}m"
+
+    def _gpus(self) -> list[str]:
+        """Return the option that passes all GPUs; CUDA_VISIBLE_DEVICES then chooses, as without a container."""
+        if not self.on_gpu:
+            return []
+        return ["--device=nvidia.com/gpu=all"] if self.program.is_podman else ["--gpus=all"]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """Return the variables of the container. NVIDIA's image takes every GPU that is not hidden from it."""
+        chosen = {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if self.on_gpu and key in os.environ}
+        hidden = {} if self.on_gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}
+        return {"HOME": "/tmp", **owner_variable(name), **hidden, **chosen}
+
+
+def _pem_files(ports: Ports) -> dict[Path, str]:
+    """Return {PEM file of the server's TLS: its path in the container}."""
+    files = {each: getattr(ports.tls, each) for each in _PEM_FILES} if ports.tls else {}
+    return {Path(file).resolve(): f"{TLS}/{each}" for each, file in files.items() if file}
+
+
+def _mount(source: Path, target: str) -> str:
+    """Return the value of --mount, which is a line of CSV: a path may have commas and quotes."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(["type=bind", f"source={source}", f"target={target}", "readonly"])
+    return line.getvalue()
+
+
+def _cpus() -> list[str]:
+    """Return the option with the CPUs that this process may use, if these are not all."""
+    usable = sorted(os.sched_getaffinity(0))
+    return [f"--cpuset-cpus={','.join(map(str, usable))}"] if len(usable) < (os.cpu_count() or 1) else []

@@ -1,0 +1,26 @@
+"""The kinds of tritonserver on a machine, and what the record of a load test states of the one that it measured."""
+
+PATH, WHEEL, CONTAINER = "path", "wheel", "container"
+
+
+def server_in_words(server: dict) -> str:
+    """Return the server that a record states, in words. Records of earlier versions have neither kind nor release."""
+    release = f"Triton {server['release']}" if server.get("release") else "a Triton whose release is not known"
+    backends = "its own backends" if server["native_backends"] else "its Python backend"
+    run = server.get("run", PATH if server["native_backends"] else WHEEL)
+    places = {PATH: "on PATH", WHEEL: "of nvidia-pytriton", CONTAINER: f"in a container of {server.get('image')}"}
+    return f"{release} {places[run]}, with {backends}"
+
+
+def why_another(server: dict, image: str | None, release: str | None) -> str | None:
+    """Return text if a load test's server is not the one of an image; None if it is, or if no image is named.
+
+    `image` serves elsewhere than on this machine, `release` is its Triton release, None if it is not stated.
+    """
+    if image is None:
+        return None
+    of_image = server.get("run") == CONTAINER and server.get("image") == image
+    same_release = server.get("run") == PATH and server["native_backends"] and server.get("release") == release
+    if of_image or (same_release and release):
+        return None
+    return f"measured with {server_in_words(server)}; {image}, which serves elsewhere, was not measured"

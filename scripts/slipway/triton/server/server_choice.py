@@ -1,0 +1,81 @@
+"""Which tritonserver measures and serves on this machine: the one on PATH, NVIDIA's container, or the wheel's.
+
+Planning chooses it (`triton.run`), so that every job takes the same one, and its key states which. Nothing here imports
+the client or a runtime.
+"""
+
+import shutil
+
+from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import MAKE_IT, serving_version, wheel
+from slipway.runtimes.traits import RuntimeTraits
+from slipway.triton.server import releases
+from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
+from slipway.triton.server.kinds import CONTAINER, PATH, WHEEL
+from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.server_options import ServerChoice, why_other_release
+
+_WAYS_OUT = {
+    PATH: "put one there, or set `triton.run` to auto",
+    WHEEL: f"{MAKE_IT}, or set `triton.run` to auto",
+    CONTAINER: "put that right, or set `triton.run` to auto or wheel",
+}
+
+
+def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
+    """Return the server for engines of a runtime by the settings of `triton`. A declared one is not checked."""
+    if triton["run"] == CONTAINER:
+        return _container(triton, "`triton.run` says so")
+    if triton["run"] == WHEEL:
+        return _of_wheel("`triton.run` says so")
+    if triton["run"] == PATH:
+        return ServerChoice(PATH, why="`triton.run` says so")
+    if on_path_with({runtime.backend}):
+        return ServerChoice(PATH, why=f"the tritonserver on PATH has the backend {runtime.backend}")
+    if (why_not := why_no_container(triton, runtime)) is None:
+        return _container(triton, f"no tritonserver on PATH has the backend {runtime.backend}")
+    why = f"no tritonserver on PATH has the backend {runtime.backend}, and no container is used: {why_not}"
+    return _of_wheel(why) if wheel() or not shutil.which("tritonserver") else ServerChoice(PATH, why=why)
+
+
+def require_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits) -> None:
+    """Raise SlipwayError if the server that `triton.run` declares cannot run here, as far as is known before a job."""
+    if triton["run"] != "auto" and (why := _why_not_runnable(choice, triton, runtime)):
+        raise SlipwayError(f"config: `triton.run` is {choice.run}, but {why}; {_WAYS_OUT[choice.run]}")
+
+
+def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
+    """Return why no container can serve engines of a runtime here, in words; None if one can."""
+    if runtime.native_backend is None:
+        return f"NVIDIA's image has no backend for engines of {runtime.title}"
+    if (image := image_that_serves(triton)) is None:
+        return "neither `triton.release` nor `triton.image` names its image"
+    program, why = usable_program()
+    if program is None:
+        return why
+    found = image_here(program, image)
+    if found is None:
+        return None if is_pullable(program, image) else f"{program.name} neither has the image {image} nor can pull it"
+    return why_other_release(image, found.environment, triton["release"])
+
+
+def image_that_serves(triton: dict) -> str | None:
+    """Return the image of NVIDIA's server that config.yaml names; None if it names none."""
+    return triton["image"] or (releases.image_of(triton["release"]) if triton["release"] else None)
+
+
+def _of_wheel(why: str) -> ServerChoice:
+    known = releases.release_with("wheel", serving_version("nvidia-pytriton"))
+    return ServerChoice(WHEEL, release=known.triton if known else None, why=why)
+
+
+def _container(triton: dict, why: str) -> ServerChoice:
+    return ServerChoice(CONTAINER, image_that_serves(triton), triton["release"], why)
+
+
+def _why_not_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits) -> str | None:
+    if choice.run == CONTAINER:
+        return why_no_container(triton, runtime)
+    if choice.run == PATH:
+        return None if shutil.which("tritonserver") else "there is no tritonserver on PATH"
+    return None if wheel() else "nvidia-pytriton is not installed"

@@ -1,0 +1,52 @@
+"""The tritonserver that planning has chosen, as the programs that start it get it by their options."""
+
+import argparse
+from dataclasses import dataclass
+
+from slipway.triton.server.kinds import CONTAINER, PATH, WHEEL
+
+# The environment variable with the release of the server in NVIDIA's container.
+RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"
+
+
+@dataclass(frozen=True)
+class ServerChoice:
+    """The chosen server: "path", "wheel" or "container", its release if that is stated, and a container's image.
+
+    `why` is the reason in words, which is not part of any key.
+    """
+
+    run: str
+    image: str | None = None
+    release: str | None = None
+    why: str = ""
+
+    def settings(self) -> dict[str, str | None]:
+        """Return the options of the programs that start it, for their key."""
+        named = {"server_image": self.image, "server_release": self.release}
+        return {"server": self.run, **{name: value for name, value in named.items() if value}}
+
+
+def add_server_choice(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that say which tritonserver is started."""
+    group = arguments.add_argument_group("tritonserver")
+    left_out = "left out, the one on PATH with the backends, else the wheel's"
+    group.add_argument("--server", choices=[PATH, WHEEL, CONTAINER], help=f"which tritonserver is started; {left_out}")
+    group.add_argument("--server-image", help="image of the container")
+    group.add_argument("--server-release", help="Triton release in it")
+    group.add_argument("--server-why", default="", help="why it was chosen, for the record")
+
+
+def choice_of(arguments: argparse.Namespace) -> ServerChoice | None:
+    """Return the choice in the options; None if they have none."""
+    if getattr(arguments, "server", None) is None:
+        return None
+    return ServerChoice(arguments.server, arguments.server_image, arguments.server_release, arguments.server_why)
+
+
+def why_other_release(image: str, environment: dict[str, str], release: str | None) -> str | None:
+    """Return text if an image states another Triton release than the declared one; None if it does not."""
+    inside = environment.get(RELEASE_VARIABLE)
+    if inside and release and inside != release:
+        return f"the image {image} has Triton {inside}, and `triton.release` is {release}"
+    return None

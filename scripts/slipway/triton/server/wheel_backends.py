@@ -1,0 +1,35 @@
+"""The backends of the wheel's server: its Python backend, with the stub for an interpreter."""
+
+from pathlib import Path
+
+from slipway.core.artifacts import make_folder
+from slipway.core.errors import SlipwayError
+from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.server.plain_paths import make_link
+
+# The folder of the backends of the wheel's server, below its working folder.
+BACKENDS = "backends"
+
+
+def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
+    """Make a backend folder in a workspace: links to the wheel's Python backend, and its stub for `python`."""
+    interpreter = ask_interpreter(python)
+    stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
+    if not stub.is_file():
+        stubs = sorted(found.name for found in stub.parents[1].iterdir())
+        raise SlipwayError(
+            f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
+            f"{', '.join(stubs)}"
+        )
+    if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
+        # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
+        raise SlipwayError(
+            f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
+            "install `numpy<2` there"
+        )
+    folder = workspace / BACKENDS / "python"
+    make_folder(folder.parent)
+    make_folder(folder)
+    for file in (package / "tritonserver" / "backends" / "python").iterdir():
+        make_link(folder / file.name, file)
+    write_stub_launcher(folder / stub.name, stub, interpreter, workspace)

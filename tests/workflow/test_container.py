@@ -1,0 +1,238 @@
+"""NVIDIA's image as the server of this machine: a stand-in for Docker and Podman runs a real Triton."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import psutil
+import pytest
+from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
+from helpers.models.tiny_engine import tiny_engine
+from helpers.programs import fake_container
+from helpers.programs.fake_container import IMAGE, RELEASE, containers
+from helpers.traffic import Traffic, who_gave
+from helpers.workplace import ODD, Workplace
+
+from slipway.contract.golden import write_samples
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.hardware import cpu_identity
+from slipway.load_test.workspace import workspace as new_workspace
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
+from slipway.triton.server.server_options import ServerChoice
+from slipway.triton.server.tritonserver import find_installation
+
+pytestmark = pytest.mark.slow
+
+IN_CONTAINER = ("--server", "container", "--server-image", IMAGE, "--server-release", RELEASE)
+
+
+@pytest.fixture(autouse=True)
+def ask_again():
+    """Forget what was known of Docker and Podman."""
+    for asked in (usable_program, image_here, is_pullable):
+        asked.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trainings")
+    return [Training(folder / str(seed), seed) for seed in range(2)]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Return an empty folder with an odd name and a stand-in for Docker; what runs at the end is stopped."""
+    folder = tmp_path / f"{ODD}, c"
+    folder.mkdir()
+    for name, value in fake_container.install(tmp_path / "programs").items():
+        monkeypatch.setenv(name, value)
+    found = Workplace(folder)
+    found.served_at = Ports.free()
+    found.state = tmp_path / "programs" / "docker-state"
+    yield found
+    found.program_here("undeploy", "--results", RESULTS)
+    left = containers(found.state)
+    for record in left.values():
+        psutil.Process(record["pid"]).kill()
+    assert not left
+
+
+def deploy(place, training, *more):
+    return place.program_here("deploy", *options(place, training, *IN_CONTAINER, *more))
+
+
+def receipt(place):
+    return read_json(place.path(RECEIPT))
+
+
+def require_options(container, served_at):
+    """Require that a container is confined, has this machine's network, and serves by its own backends."""
+    given, words = container["options"], container["words"]
+    assert given["user"] == [f"{os.getuid()}:{os.getgid()}"]
+    assert (given["network"], given["read_only"], given["rm"]) == (["host"], True, True)
+    assert given["cap_drop"] == ["ALL"]
+    assert given["shm_size"]
+    assert all(mount.endswith(",readonly") for mount in given["mount"])
+    assert given["image"] == fake_container.identity(IMAGE)
+    assert f"--grpc-address={served_at.host}" in words
+    assert not any("model-config-name" in word for word in words)
+
+
+def serving(place, trainings):
+    with ModelClient(place.served_at, "tiny") as client:
+        return who_gave(client.infer({"input": trainings[0].input}).outputs["logits"], trainings)
+
+
+def test_a_container_serves_switches_goes_back_and_is_shown_and_stopped(place, trainings):
+    deploy(place, trainings[0]).succeeded()
+    [(name, container)] = containers(place.state).items()
+    server = receipt(place)["contents"]["server"]
+    assert (server["pid"], server["id"]) == (container["pid"], name), "the server itself is known, not its client"
+    assert server["identity"]["server"]["image"] == IMAGE
+    require_options(container, place.served_at)
+    with Traffic(place.served_at, trainings[0].input) as traffic:
+        said = deploy(place, trainings[1]).succeeded().said
+        assert "switching in the running server" in said
+        place.program_here("rollback", "--results", RESULTS).succeeded()
+    assert not traffic.lost
+    assert traffic.orders(trainings) == [[0, 1, 0]] * 3
+    assert containers(place.state).keys() == {name}, "the same container serves, and that of the trial is gone"
+    status = place.program_here("status", "--results", RESULTS).succeeded().said
+    assert "answers" in status
+    assert int(re.search(r"memory +(\d+) MB", status)[1]) > 50, "the memory of the server, not of its client"
+    place.program_here("undeploy", "--results", RESULTS).succeeded()
+    assert not containers(place.state)
+
+
+@pytest.mark.long
+def test_a_server_that_died_and_another_kind_of_server_are_replaced(place, trainings):
+    deploy(place, trainings[0]).succeeded()
+    [container] = containers(place.state).values()
+    psutil.Process(container["pid"]).kill()
+    deploy(place, trainings[0]).succeeded()
+    assert serving(place, trainings) == 0
+    # Without a choice in the options: the wheel's.
+    said = place.program_here("deploy", *options(place, trainings[0], "--server", "wheel")).succeeded().said
+    assert "the server has to be started anew" in said
+    assert not containers(place.state)
+    assert serving(place, trainings) == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phase", ["while the container starts", "while it is tried"])
+def test_what_a_killed_deployment_left_is_found_and_the_next_one_deploys(place, trainings, phase):
+    command = place.program_command("deploy", *options(place, trainings[0], *IN_CONTAINER))
+    killed = subprocess.Popen(command, cwd=place.folder, stderr=subprocess.PIPE, start_new_session=True)
+    wait_for(lambda: containers(place.state))
+    if phase == "while it is tried":
+        wait_for(lambda: any(record["pid"] for record in containers(place.state).values()))
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    deploy(place, trainings[1]).succeeded()
+    assert serving(place, trainings) == 1
+    assert len(containers(place.state)) == 1
+    assert receipt(place)["contents"]["server"]["id"] in containers(place.state)
+
+
+def wait_for(condition):
+    while not condition():
+        time.sleep(0.05)
+
+
+@pytest.mark.long
+def test_a_taken_port_an_image_that_is_gone_and_a_service_that_does_not_answer_leave_the_live_server(place, trainings):
+    with socket.create_server(("127.0.0.1", place.served_at.grpc)):
+        deploy(place, trainings[0]).refused(f"port {place.served_at.grpc} on 127.0.0.1 is taken by process")
+    assert not containers(place.state)
+    deploy(place, trainings[0]).succeeded()
+    before = receipt(place)
+    image_here.cache_clear()
+    fake_container.change(place.state, images=[])
+    deploy(place, trainings[1]).refused(f"`docker pull {IMAGE}` failed", "manifest unknown", "`triton.image`")
+    fake_container.change(place.state, images=[IMAGE], environment=fake_container.environment("25.01"))
+    image_here.cache_clear()
+    deploy(place, trainings[1]).refused("has Triton 25.01, and `triton.release` is 26.07")
+    usable_program.cache_clear()
+    fake_container.change(place.state, answers=False, environment=fake_container.environment())
+    deploy(place, trainings[1]).refused("no container can run here", "its service does not answer")
+    assert receipt(place) == before
+    assert serving(place, trainings) == 0
+    fake_container.change(place.state, answers=True)
+
+
+@pytest.mark.long
+def test_an_image_that_is_not_here_is_pulled(place, trainings):
+    fake_container.change(place.state, images=[], pullable=[IMAGE])
+    said = deploy(place, trainings[0]).succeeded().said
+    assert f"docker pulls {IMAGE}" in said
+
+
+@pytest.mark.long
+def test_podman_serves_where_docker_does_not_answer(place, trainings, tmp_path, monkeypatch):
+    fake_container.change(place.state, answers=False)
+    for name, value in fake_container.install(tmp_path / "programs", "podman").items():
+        monkeypatch.setenv(name, value)
+    deploy(place, trainings[0]).succeeded()
+    [container] = containers(tmp_path / "programs" / "podman-state").values()
+    assert container["options"]["network"] == ["host"]
+    assert serving(place, trainings) == 0
+    place.program_here("undeploy", "--results", RESULTS).succeeded()
+    assert not containers(tmp_path / "programs" / "podman-state")
+    fake_container.change(place.state, answers=True)
+
+
+def load_tested(place, folder, *more):
+    """Run a load test of a tiny engine; return its record."""
+    tiny = tiny_engine(folder, "openvino")
+    write_json(folder / "interface.json", tiny.contract.interface())
+    write_samples(folder / "samples.npz", [{"input": tiny.batch[:1]}])
+    paths = {name: folder / name for name in ("table", "record", "original", "plots")}
+    place.program_here(
+        "load_test",
+        *("--model", "m", "--engine-records", tiny.engine_record, "--weights-record", tiny.weights_record),
+        *("--hardware", cpu_identity(), "--interface", folder / "interface.json"),
+        *("--samples", folder / "samples.npz", "--requests", 10, "--minutes", 2),
+        *(word for name, path in paths.items() for word in (f"--{name}", path)),
+        *more,
+    ).succeeded()
+    return read_json(folder / "record")
+
+
+@pytest.mark.long
+def test_a_load_test_in_a_container(place, tmp_path):
+    sizes = ("--concurrency", 1, "--instances", 1, 2, "--max-batch-sizes", 4)
+    why = "no tritonserver on PATH"
+    record = load_tested(place, tmp_path, *sizes, *IN_CONTAINER, "--server-why", why)
+    stated = record["server"]
+    assert (stated["run"], stated["image"], stated["release"], stated["why"]) == ("container", IMAGE, RELEASE, why)
+    assert stated["native_backends"]
+    assert record["key"]["server"] == "container"
+    rows = record["measurements"]
+    assert sorted(row["instances"] for row in rows) == [1, 2]
+    assert all(row["throughput_per_s"] > 0 for row in rows)
+    assert all(row["memory_mb"] > 50 for row in rows), "the memory of the server in the container"
+    assert not containers(place.state)
+
+
+@pytest.mark.long
+def test_the_next_load_test_removes_the_container_of_one_that_was_killed(place, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / "slipway-load-test-killed"
+    folder.mkdir()
+    folder.with_suffix(".lock").touch()
+    server = find_installation(folder, {"openvino"}, None, ServerChoice("container", IMAGE, RELEASE))
+    words = ["tritonserver", "--model-repository=/w", "--model-control-mode=explicit"]
+    words += Ports.free().flags()
+    client = subprocess.Popen(server.container.command(folder.name, {folder: "/w"}, words))
+    wait_for(lambda: any(record["pid"] for record in containers(place.state).values()))
+    client.kill()
+    client.wait()
+    assert containers(place.state)
+    with new_workspace():
+        assert not containers(place.state)
+    assert not folder.exists()
