@@ -37,8 +37,8 @@ class ResolvedConfig:
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
         # Each file in storage is asked for once.
         self.planned_file = cache(fetched.planned)
-        # Docker and Podman are asked once.
-        self.server = cache(self.server)
+        # {target: the tritonserver that is load-tested and serves its engines on this machine}, asked for once.
+        self.server = cache(self._choose_server)
 
     def runtime(self, target: str) -> str:
         """Return the runtime of a target. `auto` is TensorRT if TensorRT and a GPU are present, else OpenVINO."""
@@ -185,8 +185,7 @@ class ResolvedConfig:
         unknown = "torchscript" if is_address(path) and not path.endswith(".safetensors") else None
         return program_kind(path) or unknown
 
-    def server(self, target: str) -> ServerChoice:
-        """Return the tritonserver that is load-tested and serves a target's engines on this machine."""
+    def _choose_server(self, target: str) -> ServerChoice:
         return server_choice.choose(self.config["triton"], self.traits(target))
 
     def lock(self, target: str) -> dict:
