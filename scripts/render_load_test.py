@@ -163,7 +163,8 @@ def server_in_words(record: Mapping[str, Any]) -> str:
     """Return the server and the requests in words."""
     batching = " and dynamic batching" if record["batched"] else ""
     return (
-        f"Server: {kinds.server_in_words(record['server'])}{batching}. Each request has one sample ({', '.join(record['inputs'])}), real "
+        f"Server: {kinds.server_in_words(record['server'])}{batching}. "
+        f"Each request has one sample ({', '.join(record['inputs'])}), real "
         "ones in turns, sent over gRPC on the same machine by perf_analyzer under Model Analyzer."
     )
 
