@@ -196,7 +196,7 @@ def measure(
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     owner = workspace.name if server.container else None
-    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), partial(require_own_listeners, ports, owner))
+    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), partial(require_own_listeners, ports, workspace.name))
     interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
 
     def keep(point: str, key: str) -> None:

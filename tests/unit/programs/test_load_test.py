@@ -1,7 +1,10 @@
 import csv
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +17,7 @@ from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.keyed_model_analyzer import OVER
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
+from slipway.triton.server.leftovers import owner_variable
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.tritonserver import Installation, Ports
 
@@ -143,6 +147,25 @@ def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measure
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
             narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+
+
+def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
+    program = (
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', 0)); child = os.fork(); "
+        "time.sleep(60) if not child else print(s.getsockname()[1], child)"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ | owner_variable("mine")
+    )
+    port, orphan = map(int, started.stdout.readline().split())
+    started.wait()
+    try:
+        ports = replace(Ports.free(), grpc=port)
+        require_own_listeners(ports, "mine")
+        with pytest.raises(SlipwayError, match=f"port {port} was taken by process {orphan} "):
+            require_own_listeners(ports, "another's")
+    finally:
+        os.kill(orphan, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("minutes", [2, None])

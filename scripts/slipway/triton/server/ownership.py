@@ -71,7 +71,8 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports.
 
-    Processes in containers that were started for `owner` are its own, too.
+    Processes that were started for `owner` are its own, too: those in containers, and a server that still ends when its
+    Model Analyzer has ended.
     """
     # A server may start or end between two of these readings.
     own = {process.pid for process in own_processes(owner)}
