@@ -4,7 +4,7 @@
 #   snakemake --cores 1 deploy_<model> the same for one model alone; so do evidence_, rollback_ and undeploy_<model>
 #   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
 #   snakemake --cores 1 publish      copy the repositories to where a cluster reads them
-#   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
+#   snakemake --cores 1 preflight    would TensorRT take the model? `diagnose`: which layers make a precision inaccurate?
 #   snakemake --cores 1 compare      this run beside the last one that was live; fails on a regression
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake --cores 1 prune        what nothing in config.yaml refers to any more; removed by `--config prune=yes`

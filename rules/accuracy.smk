@@ -1,4 +1,6 @@
-# How right a checkpoint and its engines are. Needs golden answers and build records; makes accuracy.json of each.
+# How right a checkpoint and its engines are. Needs golden answers and build records; makes accuracy.json of each. Why a
+# precision is not accurate: `diagnose` makes results/<model>/diagnosis.<variant>.json, which no other rule needs.
+from slipway.pruning.references import PRECISIONS
 
 
 rule evaluate_checkpoint:
@@ -46,3 +48,63 @@ rule check_accuracy:
     shell:
         "python {input.program:q} --golden {input.golden:q} --labels {input.labels:q} {params.evaluation} --engine-record "
         "{input.record:q} {params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"
+
+
+def conversion_files(wildcards):
+    """Return the option with the calibration data of a quantised variant; for one that is cast, there are none."""
+    if wildcards.variant in ("fp16", "bf16"):
+        return ""
+    data = option(*resolved.file_of_calibration(wildcards.model))
+    targets = JobKey(targets=resolved.metric_targets(wildcards.model) or None)
+    return option("--conversion-files", f"{data} {targets}")
+
+
+rule diagnose_precision:
+    input:
+        **rules.export_onnx.output,
+        program=program("diagnose_precision"),
+        samples=rules.sample_inputs.output.samples,
+        samples_record=rules.sample_inputs.output.record,
+        golden=rules.reference_outputs.output.golden,
+        labels=rules.make_contract.output.labels,
+        evaluation=evaluation_of,
+    output:
+        update("results/{model}/diagnosis.{variant}.json"),
+    wildcard_constraints:
+        variant="|".join(PRECISIONS),
+    threads: WHOLE_MACHINE
+    params:
+        settings=lambda wildcards: keys.diagnose_precision(wildcards.model, wildcards.variant),
+        data=evaluation_data,
+        evaluation=untracked(lambda wildcards: option("--evaluation", evaluation_of(wildcards))),
+        conversion=untracked(conversion_files),
+    message:
+        "Looking for the layers in which the error of {wildcards.variant} of {wildcards.model} begins"
+    shell:
+        "python {input.program:q} --model {wildcards.model:q} --variant {wildcards.variant} --onnx {input.onnx:q} "
+        "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --golden "
+        "{input.golden:q} --labels {input.labels:q} "
+        "{params.settings} {params.data} {params.evaluation} {params.conversion} --output {output:q} --log {log:q}"
+
+
+def diagnosis_of(*models):
+    """Return the diagnoses of the precisions of some models."""
+    return [f"results/{model}/diagnosis.{variant}.json" for model in models for variant in resolved.diagnosed(model)]
+
+
+rule diagnose:
+    input:
+        diagnosis_of(*resolved.models),
+    message:
+        "Every precision is diagnosed"
+
+
+for model in resolved.models:
+
+    rule:
+        name:
+            f"diagnose_{model}"
+        input:
+            diagnosis_of(model),
+        message:
+            f"Every precision of {model} is diagnosed"

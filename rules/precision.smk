@@ -14,7 +14,7 @@ rule cast_onnx:
     wildcard_constraints:
         variant="fp16|bf16",
     params:
-        settings=lambda wildcards: keys.cast_onnx(),
+        settings=lambda wildcards: keys.cast_onnx(wildcards.model, wildcards.variant),
     message:
         "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
@@ -37,7 +37,7 @@ rule quantize_onnx:
         variant="int8|int8-fp16|int8-onnxruntime|fp8",
     threads: WHOLE_MACHINE
     params:
-        settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
+        settings=lambda wildcards: keys.quantize_onnx(wildcards.model, wildcards.variant),
         data=untracked(lambda wildcards: option(*resolved.file_of_calibration(wildcards.model))),
         # They are left out of the samples.
         targets=untracked(lambda wildcards: str(JobKey(targets=resolved.metric_targets(wildcards.model) or None))),

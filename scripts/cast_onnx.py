@@ -1,6 +1,8 @@
 """Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Inputs and outputs keep their types."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from slipway.core.errors import explained_by
 from slipway.core.job_settings import add_planned
 from slipway.networks.user_code import first_sentence
 from slipway.onnx import external_data
+from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.onnx_files import session_of
+from slipway.onnx.rounded import rounded
 
 CHECKED_BATCHES = (2, 5)
 # A node with values above 1/8 of FP16's largest number stays FP32. AutoCast's own limit of 512 leaves
@@ -26,6 +30,7 @@ LARGEST_VALUE = 65504 / 8
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = variant_parser(__doc__, ("fp16", "bf16"))
+    arguments.add_argument("--keep-in-fp32", nargs="+", help="nodes, modules or operators that stay in FP32")
     add_planned(arguments, "modelopt_version")
     return arguments.parse_args(argv)
 
@@ -34,21 +39,23 @@ def main(arguments: argparse.Namespace) -> None:
     """Convert the file, check it, compare it with the FP32 file, write its record."""
     base = base_record(arguments)
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
-    model = lowered(arguments.onnx, arguments.variant, samples)
+    model = lowered(arguments.onnx, arguments.variant, samples, arguments.keep_in_fp32 or [])
     requests = [*samples, *(batch_of(contract, samples, batch) for batch in CHECKED_BATCHES)]
-    record = write_variant(arguments, base, model, requests, calibration=None)
+    record = write_variant(arguments, base, model, requests, exact=rounded, calibration=None)
     progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 
-def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto:
+def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
 
-    AutoCast keeps nodes in FP32 that have large values for the samples.
+    AutoCast keeps nodes in FP32 that have large values for the samples, and those that `in_fp32` names
+    (`nodes_named`).
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
 
     base = external_data.read(path)
+    kept = nodes_named(base, in_fp32, f"precisions.{variant}.keep_in_fp32")
     explained = explained_by(
         lambda error: (
             f"ModelOpt's AutoCast cannot lower the file to {variant} ({first_sentence(error)}); leave {variant} out of "
@@ -60,6 +67,7 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
             onnx_path=str(path),
             low_precision_type=variant,
             keep_io_types=True,
+            nodes_to_exclude=[f"{re.escape(name)}$" for name in kept],
             data_max=np.inf,  # without AutoCast's own run of the samples
             custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples, path.parent), {}),
         )

@@ -60,11 +60,23 @@ def main(arguments: argparse.Namespace) -> None:
         }
     if problems := problems_of(record, arguments):
         raise SlipwayError(
-            f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. Leave this "
-            "precision out of `targets.*.precisions`, or change `accuracy.limits` in config.yaml"
+            f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. "
+            f"{remedy(arguments.engine_record, built.record['key']['precision'])}eave this precision out of "
+            "`targets.*.precisions`, or change `accuracy.limits` in config.yaml"
         )
     write_json(arguments.output, record)
     show(record)
+
+
+def remedy(engine_record: Path, precision: str) -> str:
+    """Return the command that finds the layers in which the error of a precision begins; of FP32 there is none."""
+    if precision == "fp32":
+        return "L"
+    model = engine_record.name.removesuffix(f".{precision}.engine.json")
+    return (
+        f"`snakemake --cores 1 diagnose_{model}` names the layers where its error begins, and a list of layers to "
+        "leave in a higher precision. Or l"
+    )
 
 
 def require_interface(record: dict, contract: Contract) -> None:

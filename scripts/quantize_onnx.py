@@ -4,6 +4,7 @@ ModelOpt places them for TensorRT and OpenVINO, ONNX Runtime's own quantiser for
 """
 
 import argparse
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from slipway.core.job_settings import add_planned
 from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.for_onnxruntime import quantized_for_onnxruntime
+from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
-from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered, widened
+from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered
+from slipway.onnx.rounded import rounded
 
 # The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
@@ -45,6 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
     methods = {"choices": ("entropy", "max"), "default": "entropy"}
     arguments.add_argument("--method", **methods, help="how ranges are chosen from observed values")
+    arguments.add_argument("--not-quantized", nargs="+", help="nodes, modules or operators that are not quantised")
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)
     add_preprocessing(arguments)
@@ -63,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
         calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
         facts = {"quantized": asdict(counted), "calibration": calibrated}
         requests = compared(contract, samples)
-        record = write_variant(arguments, base, model, requests, folder=folder, exact=widened, **facts)
+        record = write_variant(arguments, base, model, requests, folder=folder, exact=rounded, **facts)
     progress(
         f"  {arguments.variant}: {counted.share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; "
         f"{in_words(record)}"
@@ -111,9 +115,11 @@ def quantized(
     """
     source, target = folder / "model.onnx", folder / "quantized.onnx"
     here, model = arguments.onnx.parent, external_data.read(arguments.onnx)
+    precision = arguments.variant.partition("-")[0]
+    excluded = nodes_named(model, arguments.not_quantized or [], f"precisions.{precision}.not_quantized")
     if arguments.variant == FOR_ONNXRUNTIME:
         external_data.write(model, source, here)
-        return quantized_for_onnxruntime(source, samples, arguments.method, [], target)
+        return quantized_for_onnxruntime(source, samples, arguments.method, excluded, target)
     from modelopt.onnx.quantization import quantize
 
     mode, rest = VARIANTS[arguments.variant]
@@ -124,6 +130,8 @@ def quantized(
         calibration_data_reader=SampleReader(samples),
         calibration_method=arguments.method,
         calibration_eps=["cpu"],
+        # A fully connected layer has become a convolution.
+        nodes_to_exclude=[f"{re.escape(name)}(_convolution)?$" for name in excluded],
         high_precision_dtype=rest,
         # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
         dq_only=rest != "fp32",

@@ -156,7 +156,7 @@ def _test(rule: Rule) -> str:
 
 
 def _key_for(method: object, keys: JobKeys, target: str) -> JobKey:
-    wildcards = {"model": MODEL, "target": target, "precision": PRECISION}
+    wildcards = {"model": MODEL, "target": target, "precision": PRECISION, "variant": PRECISION}
     return method(keys, *(wildcards[name] for name in inspect.signature(method).parameters if name in wildcards))
 
 

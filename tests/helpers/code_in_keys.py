@@ -17,7 +17,7 @@ HEAD = """The files whose code is in the key of each rule: an edit of one of the
 Written by `make code-in-keys`. Look at each line that is added: does that file make the artifact?
 """
 DEPLOY = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}}
-WILDCARDS = {"model": "m", "target": "openvino", "precision": "fp32"}
+WILDCARDS = {"model": "m", "target": "openvino", "precision": "fp32", "variant": "fp16"}
 
 
 def keys_by_method(keys: JobKeys, wildcards: dict[str, str]) -> dict[str, JobKey]:

@@ -18,6 +18,7 @@ PACKAGES = {
 SERVING = {"pytriton_version", "perf_analyzer_version"}
 # Options without influence on the result, such as files to write and timeouts.
 _NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions", "server_why"}
+_NO_SETTINGS |= {"conversion_files"}
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:

@@ -49,8 +49,8 @@ class CodeHashes:
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: SHA-256} of scripts/<name>.py.
 
-        The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
-        the given runtimes, which programs import by name.
+        The result includes every file of `slipway` and every other program that the program imports, directly or
+        indirectly, and the files of the given runtimes, which programs import by name.
         """
         return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))
 
@@ -184,7 +184,8 @@ def _imports(path: Path, tree: ast.AST) -> list[Path]:
             module = resolve_name("." * node.level + (node.module or ""), package)
             modules.add(module)
             modules.update(f"{module}.{alias.name}" for alias in node.names)
-    return [file for module in sorted(modules) if module.split(".")[0] == "slipway" for file in _files(module)]
+    is_ours = lambda module: module.split(".")[0] == "slipway" or (SCRIPTS / f"{module}.py").is_file()  # noqa: E731
+    return [file for module in filter(is_ours, sorted(modules)) for file in _files(module)]
 
 
 def _files(module: str) -> list[Path]:

@@ -149,8 +149,9 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
     words: dict[tuple[str, ...], str] = {(model,): f"`models.{model}`" for model in models}
     words |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
     first: dict[tuple[int, str], str] = {}
-    if "release" in models:
-        yield "`models.release` would have the target deploy_release, which is a rule of the workflow; rename the model"
+    for name, rule in {"release": "deploy_release", "precision": "diagnose_precision"}.items():
+        if name in models:
+            yield f"`models.{name}` would have the target {rule}, which is a rule of the workflow; rename the model"
     for parts, place in words.items():
         label = as_label(*parts)
         earlier = first.setdefault((len(parts), label), place)

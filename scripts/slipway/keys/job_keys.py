@@ -96,16 +96,29 @@ class JobKeys:
         exporters = versions("torch", "onnxscript", "onnxslim")
         return JobKey(program, self._parts.interface(model), exporters, opset=self.resolved.opset())
 
-    def cast_onnx(self) -> JobKey:
+    def cast_onnx(self, model: str, variant: str) -> JobKey:
         """Return the key of an ONNX file of lower precision."""
-        return JobKey(self._parts.program("cast_onnx"), versions("modelopt"))
+        kept = self.resolved.excepted(model, variant)
+        return JobKey(self._parts.program("cast_onnx"), versions("modelopt"), keep_in_fp32=kept)
 
-    def quantize_onnx(self, model: str) -> JobKey:
+    def quantize_onnx(self, model: str, variant: str) -> JobKey:
         """Return the key of a quantized ONNX file."""
         calibration = self.resolved.calibration(model)
         settings = {name: calibration[name] for name in ("max_samples", "min_samples", "method")}
-        program = self._parts.program("quantize_onnx")
-        return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"))
+        program, excluded = self._parts.program("quantize_onnx"), self.resolved.excepted(model, variant)
+        return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
+
+    def diagnose_precision(self, model: str, variant: str) -> JobKey:
+        """Return the key of a diagnosis. It makes the variant itself, with the options of the variant's program."""
+        is_cast = variant in ("fp16", "bf16")
+        conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
+        return JobKey(
+            self._parts.program("diagnose_precision"),
+            self.resolved.accuracy(model)["limits"][variant.partition("-")[0]],
+            self._parts.evaluation(model),
+            conversion=str(conversion),
+            takes_list=variant in self.resolved.variants(model),
+        )
 
     def build_engine(self, target: str, precision: str) -> JobKey:
         """Return the key of an engine."""

@@ -127,6 +127,17 @@ class ResolvedConfig:
         needed = [self.variant(target, name) for target in targets for name in self.precisions(target, model)]
         return list(dict.fromkeys(needed))
 
+    def diagnosed(self, model: str) -> list[str]:
+        """Return a model's variants to diagnose: BF16 too if a runtime lowers the FP32 file itself."""
+        engines = [(self.variant(target, name), name) for target, name in self.engines(model)]
+        variants = [name if variant == "fp32" else variant for variant, name in engines]
+        return [name for name in dict.fromkeys(variants) if name != "fp32"]
+
+    def excepted(self, model: str, variant: str) -> list[str] | None:
+        """Return the layers that a model's variant leaves in a higher precision, by `precisions`; None without any."""
+        settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
+        return next(iter(settings.values()), None) or None
+
     def preflight_variants(self, model: str) -> list[str]:
         """Return a model's ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets'."""
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []

@@ -3,18 +3,21 @@
 ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, before a layer alone. ONNX Runtime fuses a layer only if
 its output is quantised, too. Activations have 8 bits without a sign, weights with a sign and a scale for each channel:
 the pair that the CPU's instructions (VNNI, AMX, I8MM) multiply.
+
+ModelOpt changes ONNX Runtime's quantiser for its own placement, so that one process can do only one of the two.
 """
 
 from pathlib import Path
 
 import onnx
-from onnxruntime.quantization import CalibrationMethod, QuantType
-from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization import CalibrationMethod, QuantType, calibrate
+from onnxruntime.quantization.calibrate import CalibraterBase, TensorsData, create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 from slipway.contract.contract import Tensors
+from slipway.core.errors import SlipwayError
 from slipway.onnx import external_data
 from slipway.onnx.quantized import SampleReader
 
@@ -51,6 +54,10 @@ def quantized_for_onnxruntime(
 
 def _ranges(source: Path, samples: list[Tensors], method: str) -> TensorsData:
     """Return the range of each tensor of the model at `source` for the samples."""
+    if CalibraterBase.select_tensors_to_calibrate.__module__ != calibrate.__name__:
+        raise SlipwayError(
+            "ModelOpt changed ONNX Runtime's quantiser in this process; quantise for ONNX Runtime in another process"
+        )
     kind, options = _METHODS[method]
     calibrator = create_calibrator(
         source,

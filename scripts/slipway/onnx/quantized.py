@@ -101,30 +101,6 @@ def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -
     return older
 
 
-def widened(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
-    """Return the model with its FP16 weights and scales stored in FP32, value for value, and computed in FP32.
-
-    `folder` has its data file, if it has one.
-
-    ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest. A comparison in
-    FP16 would blame the quantised model for this error of the kernel.
-    """
-    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    del wide.graph.value_info[:]
-    for weight in wide.graph.initializer:
-        if weight.data_type == half:
-            weight.CopyFrom(
-                numpy_helper.from_array(numpy_helper.to_array(weight, str(folder)).astype(np.float32), weight.name)
-            )
-    for node in wide.graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == half:
-                attribute.i = single
-    return wide
-
-
 def _axes_as_attributes(model: onnx.ModelProto) -> None:
     """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
     constants = constants_of(model.graph)

@@ -31,6 +31,11 @@ def test_imports_are_followed_through_modules():
     assert "scripts/slipway/core/records.py" in code_of("undeploy")
 
 
+def test_another_program_that_a_program_imports_is_in_it():
+    assert {"scripts/check_accuracy.py", "scripts/slipway/benchmark/metric.py"} <= set(code_of("diagnose_precision"))
+    assert set(code_of("cast_onnx")) < set(code_of("diagnose_precision"))
+
+
 def test_packages_around_a_module_are_in_it():
     files = code_of("deploy")
     assert "scripts/slipway/__init__.py" in files

@@ -143,7 +143,7 @@ def test_two_models_have_their_own_photographs_limits_and_calibration(photograph
     assert limits[0] == limits[1] | {"min_cosine": 0.5}
     assert (found.is_calibrated("a"), found.is_calibrated("b")) == (True, False)
     keys, without = job_keys(models=models), job_keys(models={"a": {}, "b": {}})
-    for name, arguments in [("sample_inputs", ()), ("check_accuracy", ("cpu", "fp32")), ("quantize_onnx", ())]:
+    for name, arguments in [("sample_inputs", ()), ("check_accuracy", ("cpu", "fp32")), ("quantize_onnx", ("int8",))]:
         assert repr(getattr(keys, name)("a", *arguments)) != repr(getattr(without, name)("a", *arguments))
         assert repr(getattr(keys, name)("b", *arguments)) == repr(getattr(without, name)("b", *arguments))
 
@@ -159,3 +159,23 @@ def test_samples_enter_a_key_by_the_code_of_their_function_or_the_content_of_the
     first = job_keys(models={"m": TEXT | {"samples": "data.npz"}}).sample_inputs("m")
     np.savez(tmp_path / "data.npz", x=np.ones(1))
     assert repr(first) != repr(job_keys(models={"m": TEXT | {"samples": "data.npz"}}).sample_inputs("m"))
+
+
+def test_layers_that_a_precision_leaves_alone_make_only_its_own_file_stale(photographs):
+    engines = {"gpu": tensorrt_target() | {"precisions": ["fp16", "bf16", "int8"]}}
+    images = {"images": str(photographs)}
+    lists = {"fp16": {"keep_in_fp32": ["layer1.0"]}, "int8": {"not_quantized": ["Softmax"]}}
+    keys, without = (
+        job_keys(engines, {"m": {"precisions": precisions}}, calibration=images) for precisions in (lists, {})
+    )
+    assert keys.cast_onnx("m", "fp16")["keep_in_fp32"] == ["layer1.0"]
+    assert keys.quantize_onnx("m", "int8-fp16")["not_quantized"] == ["Softmax"]
+    assert repr(keys.cast_onnx("m", "fp16")) != repr(without.cast_onnx("m", "fp16"))
+    assert repr(keys.cast_onnx("m", "bf16")) == repr(without.cast_onnx("m", "bf16"))
+    assert repr(keys.quantize_onnx("m", "fp8")) == repr(without.quantize_onnx("m", "fp8"))
+    assert repr(keys.export_onnx("m")) == repr(without.export_onnx("m"))
+
+
+def test_a_precision_takes_only_its_own_kind_of_list():
+    with pytest.raises(SlipwayError, match=r"`models\.m\.precisions\.fp16\.not_quantized` is not a key"):
+        resolved(models={"m": {"precisions": {"fp16": {"not_quantized": ["x"]}}}})

@@ -34,7 +34,7 @@ def files(in_an_empty_folder, tmp_path):
 def keys_of(model):
     """Return {rule: key} of the jobs that make and measure graphs, of the contract, and of the samples."""
     keys = job_keys(models={"m": model})
-    rules = {**OF_THE_GRAPH, **MEASURED, "make_contract": (), "sample_inputs": (), "quantize_onnx": ()}
+    rules = {**OF_THE_GRAPH, **MEASURED, "make_contract": (), "sample_inputs": (), "quantize_onnx": ("int8",)}
     rules |= {"evaluate_checkpoint": (), "check_accuracy": ("cpu", "bf16")}
     return {rule: repr(getattr(keys, rule)("m", *targets)) for rule, targets in rules.items()}
 

@@ -62,7 +62,7 @@ def test_a_checkpoint_by_its_file_address_is_a_local_one(tmp_path):
 def test_photographs_enter_by_what_the_folder_holds(photographs):
     def keys():
         found = job_keys(accuracy={"labelled": str(photographs)}, calibration={"images": str(photographs)})
-        return repr(found.check_accuracy("m", "cpu", "fp32")), repr(found.quantize_onnx("m"))
+        return repr(found.check_accuracy("m", "cpu", "fp32")), repr(found.quantize_onnx("m", "int8"))
 
     before = keys()
     (photographs / "notes.txt").touch()

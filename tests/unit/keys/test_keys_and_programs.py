@@ -34,11 +34,16 @@ OPTIONS_OF = {
         ("m",),
     ),
     "export_onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r --interface i --samples s", ("m",)),
-    "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --samples s --variant fp16", ()),
+    "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --samples s --variant fp16", ("m", "fp16")),
     "quantize_onnx": (
         "quantize_onnx",
         f"{IN_OUT} --onnx o --onnx-record r --samples s --variant int8 --images i",
-        ("m",),
+        ("m", "int8"),
+    ),
+    "diagnose_precision": (
+        "diagnose_precision",
+        "--output o --model m --onnx o --onnx-record r --samples s --golden g --variant int8",
+        ("m", "int8"),
     ),
     "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
     "build_engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),

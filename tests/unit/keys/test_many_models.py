@@ -8,11 +8,12 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 # TensorRT decides by the model's own calibration data whether there is an int8 engine.
 TARGETS = {"h100": tensorrt_target() | {"precisions": "auto"}}
 OTHER_TARGETS = {"cpu": {"hardware": WITHOUT_BF16, "runtime": "openvino"}, "ort": {"runtime": "onnxruntime"}}
-OF_MODEL = "sample_inputs fetch_weights make_contract reference_outputs profile_model export_onnx quantize_onnx"
+OF_MODEL = "sample_inputs fetch_weights make_contract reference_outputs profile_model export_onnx"
 OF_MODEL += " evaluate_checkpoint"
+OF_VARIANT = "quantize_onnx cast_onnx diagnose_precision"
 OF_TARGET, OF_ENGINE = "benchmark load_test write_repository", "check_accuracy gates"
 OF_TARGET_ALONE = "measure_capacity choose_configuration"
-OF_ALL = "cast_onnx preflight_onnx render_load_test write_monitoring"
+OF_ALL = "preflight_onnx render_load_test write_monitoring"
 
 
 def keys_of(model, targets, models):
@@ -20,6 +21,7 @@ def keys_of(model, targets, models):
     keys = job_keys(targets, models)
     engines = keys.resolved.precisions("h100", model)
     found = {name: getattr(keys, name)(model) for name in OF_MODEL.split()}
+    found |= {name: getattr(keys, name)(model, "fp16") for name in OF_VARIANT.split()}
     found |= {name: getattr(keys, name)(model, "h100") for name in OF_TARGET.split()}
     found |= {name: getattr(keys, name)("h100") for name in OF_TARGET_ALONE.split()}
     found |= {(name, each): getattr(keys, name)(model, "h100", each) for name in OF_ENGINE.split() for each in engines}

@@ -1,10 +1,12 @@
+import subprocess
+import sys
 from collections import Counter
 
 import onnx
 import pytest
 from helpers.models.tiny_network import OPTIONS, exported, photographs, record_of
 
-import quantize_onnx
+from slipway.core.user_modules import SCRIPTS
 from slipway.engines.build_strategy import require_precision
 from slipway.runtimes import runtime
 
@@ -14,14 +16,18 @@ def images(tmp_path_factory):
     return photographs(tmp_path_factory.mktemp("photographs") / "calibration")
 
 
-@pytest.mark.parametrize(("input_dtype", "method"), [("float32", "entropy"), ("uint8", "max")])
+@pytest.mark.parametrize(
+    ("input_dtype", "method"), [("float32", "entropy"), pytest.param("uint8", "max", marks=pytest.mark.long)]
+)
 def test_onnx_runtime_fuses_every_layer_with_its_q_and_dq_nodes(tmp_path, images, input_dtype, method):
     base, _ = exported(tmp_path, input_dtype, 17)
     output, engine = tmp_path / "tiny.int8-onnxruntime.onnx", tmp_path / "tiny.ort.onnx"
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --images {images}"
     options = f"--samples {tmp_path}/{input_dtype}.samples.npz --variant int8-onnxruntime --method {method}"
     more = ["--min-samples=8", f"--input={input_dtype}", *OPTIONS]
-    quantize_onnx.main(quantize_onnx.parse_arguments([*f"{files} {options}".split(), *more]))
+    # A process of its own, as in the workflow: ModelOpt changes ONNX Runtime's quantiser in the other tests' process.
+    command = [sys.executable, SCRIPTS / "quantize_onnx.py", *f"{files} {options}".split(), *more]
+    subprocess.run(command, check=True)
     record = record_of(output)
     assert (record["quantized"]["compute_nodes"], record["quantized"]["compute_nodes_left"]) == (5, [])
     assert 0 < record["agreement"]["relative_error"] < 0.1

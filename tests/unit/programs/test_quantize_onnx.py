@@ -10,7 +10,7 @@ from PIL import Image
 import quantize_onnx
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.onnx.quantized import arrays_of, inspect, lowered, widened
+from slipway.onnx.quantized import arrays_of, inspect, lowered
 
 CASES = [
     ("float32", 17, "int8", "entropy"),
@@ -199,14 +199,6 @@ def test_a_graph_that_stayed_as_it_was_is_refused(files):
 def test_a_graph_that_needs_its_opset_stays_in_it(files, tmp_path):
     model = onnx.load(files[CASES[2]][1])
     assert lowered(model, 13, 7, tmp_path).opset_import[0].version == model.opset_import[0].version
-
-
-def test_widening_changes_types_and_no_value(files):
-    model = onnx.load(files[CASES[2]][1])
-    before, after = arrays_of(model), arrays_of(widened(model))
-    assert any(values.dtype == np.float16 for values in before.values())
-    assert not any(values.dtype == np.float16 for values in after.values())
-    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_samples_of_the_user_give_the_scales_with_or_without_targets(tmp_path):

@@ -1,0 +1,242 @@
+"""Find the layers in which the error of a precision begins, and a list of layers without which it is accurate enough.
+
+The precision's ONNX file is made again in memory, and computed on a CPU with the rounding that it states. Its tensors
+are compared with those of the FP32 file on real samples. The proposed list is proven in the same way: the file is made
+with it, and its answers hold `accuracy.limits` against PyTorch's.
+"""
+
+import argparse
+import heapq
+import shlex
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+import onnx
+
+import cast_onnx
+import quantize_onnx
+from check_accuracy import LIMITS, labels_of, on_evaluation_data, on_golden_samples, problems_of
+from slipway.benchmark.agreement import compare
+from slipway.benchmark.evaluation_data import add_evaluation_data
+from slipway.contract.batches import rows
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import Golden, read_samples
+from slipway.core.artifacts import write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import explained_by
+from slipway.core.job_settings import settings_of
+from slipway.diagnosis.layers import LayerError, beginnings
+from slipway.diagnosis.proposal import Search, Variant, search
+from slipway.networks.user_code import first_sentence
+from slipway.onnx import external_data
+from slipway.onnx.layers import nodes_named
+from slipway.onnx.modelopt import base_record, scratch_folder
+from slipway.onnx.onnx_files import answering, session_of
+from slipway.onnx.rounded import rounded
+
+CAST = ("fp16", "bf16")
+# Layers that the record names, and evaluation samples with the largest errors whose tensors are compared.
+NAMED, WORST = 10, 4
+# A layer that adds less than this share of `max_relative_error` is not named.
+NOISE = 0.1
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the command-line options."""
+    files = {"golden": "golden answers (.npz), with the contract", "onnx": "FP32 ONNX file"}
+    arguments = parser(__doc__, "model", "onnx_record", "samples", "output", **files)
+    variants = sorted([*CAST, *quantize_onnx.VARIANTS, quantize_onnx.FOR_ONNXRUNTIME])
+    arguments.add_argument("--variant", choices=variants, required=True, help="precision to diagnose")
+    arguments.add_argument("--conversion", default="", help="options of cast_onnx or quantize_onnx, as one text")
+    arguments.add_argument("--conversion-files", default="", help="likewise those with its files")
+    arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
+    arguments.add_argument(
+        "--takes-list",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether engines are built from this file; else their runtime lowers the FP32 file as a whole",
+    )
+    arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
+    arguments.add_argument("--evaluation", type=Path, help="PyTorch's answers to the evaluation data (.npz)")
+    add_evaluation_data(arguments)
+    for name in (*LIMITS, "min_top1"):
+        required = name in LIMITS
+        arguments.add_argument(f"--{name.replace('_', '-')}", type=float, required=required, help=f"accuracy: {name}")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Search, write the record, and show the layers and the list."""
+    exported, golden = base_record(arguments), Golden.read(arguments.golden)
+    base = external_data.read(arguments.onnx)
+    worst = Worst(answering(session_of(base, arguments.onnx.parent), golden.contract), golden.contract)
+    with scratch_folder() as folder:
+        convert, configured = conversion_of(arguments, base, exported, folder)
+
+        def build(left_out: list[str]) -> Variant:
+            exact = folder / "exact.onnx"
+            external_data.write(rounded(convert(left_out), folder), exact, folder)
+            exact = external_data.read(exact)
+            with explained_by(why_not):
+                answer = answering(session_of(exact, folder), golden.contract)
+            return Variant(exact, folder, left_out, problems(arguments, exported, golden, answer, worst))
+
+        found = search((base, arguments.onnx.parent), build, lambda: [*golden.inputs, *worst.samples], configured)
+    record = record_of(arguments, exported, found)
+    write_json(arguments.output, record)
+    show(arguments, found, record)
+
+
+def why_not(error: Exception) -> str:
+    """Return in words why a variant cannot be computed here."""
+    return f"ONNX Runtime's CPU kernels cannot run this precision ({first_sentence(error)}), so it is not diagnosed"
+
+
+class Worst:
+    """The evaluation samples to which a variant's answers differ most from the FP32 file's."""
+
+    def __init__(self, reference: Callable[[Tensors], Tensors], contract: Contract) -> None:
+        self._reference, self._contract = reference, contract
+        self._heap: list[tuple[float, int, Tensors]] = []
+        self._number = count()
+
+    @property
+    def samples(self) -> list[Tensors]:
+        """Return the inputs of at most WORST samples."""
+        return [inputs for _, _, inputs in self._heap]
+
+    def watching(self, answer: Callable[[Tensors], Tensors]) -> Callable[[Tensors], Tensors]:
+        """Return `answer`, watched: the samples with the largest errors replace those of an earlier watch."""
+        self._heap = []
+
+        def watched(inputs: Tensors) -> Tensors:
+            outputs, references = answer(inputs), self._reference(inputs)
+            for sample in zip(*(self._apart(tensors) for tensors in (inputs, outputs, references)), strict=True):
+                self._remember(*sample)
+            return outputs
+
+        return watched
+
+    def _apart(self, tensors: Tensors) -> list[Tensors]:
+        """Return the tensors of each sample of a batch."""
+        if not self._contract.batched:
+            return [tensors]
+        return [rows(tensors, row, row + 1) for row in range(len(next(iter(tensors.values()))))]
+
+    def _remember(self, inputs: Tensors, outputs: Tensors, references: Tensors) -> None:
+        error = compare(references, outputs, self._contract).get("relative_error", 0.0)
+        heapq.heappush(self._heap, (error, next(self._number), inputs))
+        if len(self._heap) > WORST:
+            heapq.heappop(self._heap)
+
+
+def conversion_of(
+    arguments: argparse.Namespace, base: onnx.ModelProto, exported: dict, folder: Path
+) -> tuple[Callable[[list[str]], onnx.ModelProto], list[str]]:
+    """Return (function that makes the variant without some nodes, the nodes that the options leave out already).
+
+    `exported` is the record of the FP32 file `base`.
+    """
+    shared = ("onnx", "onnx_record", "samples", "variant")
+    options = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in shared]
+    options += [
+        "--output=unused",
+        "--record=unused",
+        *shlex.split(f"{arguments.conversion} {arguments.conversion_files}"),
+    ]
+    if arguments.variant in CAST:
+        cast, samples = cast_onnx.parse_arguments(options), read_samples(arguments.samples)
+        configured = nodes_named(base, cast.keep_in_fp32 or [], setting_of(arguments))
+        return lambda names: cast_onnx.lowered(arguments.onnx, arguments.variant, samples, names), configured
+    options += [f"--samples-record={arguments.samples_record}"] if arguments.samples_record else []
+    quantize = quantize_onnx.parse_arguments(options)
+    data, _ = quantize_onnx.calibration_of(quantize, Contract.of(exported["interface"]))
+    configured = nodes_named(base, quantize.not_quantized or [], setting_of(arguments))
+
+    def quantized(names: list[str]) -> onnx.ModelProto:
+        quantize.not_quantized = names
+        return quantize_onnx.quantized(quantize, data, exported["opset"], exported["ir_version"], folder)
+
+    return quantized, configured
+
+
+def problems(
+    arguments: argparse.Namespace, exported: dict, golden: Golden, answer: Callable[[Tensors], Tensors], worst: Worst
+) -> list[str]:
+    """Return the limits that a variant breaks, as the gate of an engine finds them; [] if it holds them all."""
+    limits = {name: getattr(arguments, name) for name in LIMITS}
+    figures = {
+        "origin": exported["origin"],
+        "limits": limits,
+        **on_golden_samples(answer, golden, [], limits, labels_of(arguments)),
+        **on_evaluation_data(arguments, worst.watching(answer), golden.contract),
+    }
+    return problems_of(figures, arguments)
+
+
+def setting_of(arguments: argparse.Namespace) -> str:
+    """Return the key of config.yaml that takes the list."""
+    name = "keep_in_fp32" if arguments.variant in CAST else "not_quantized"
+    return f"models.{arguments.model}.precisions.{arguments.variant.partition('-')[0]}.{name}"
+
+
+def begun(arguments: argparse.Namespace, found: Search) -> list[LayerError]:
+    """Return the layers in which the error begins."""
+    return beginnings(found.errors, NAMED, NOISE * arguments.max_relative_error)
+
+
+def record_of(arguments: argparse.Namespace, exported: dict, found: Search) -> dict:
+    """Return the record of a diagnosis."""
+    return {
+        "origin": exported["origin"],
+        "key": settings_of(arguments),
+        "variant": arguments.variant,
+        "limits": {name: getattr(arguments, name) for name in LIMITS},
+        "problems": found.first.problems,
+        "begins_in": [error.record() for error in begun(arguments, found)],
+        "setting": setting_of(arguments) if arguments.takes_list else None,
+        "left_out_before": found.first.left_out,
+        "proposal": found.proposal.left_out if found.proposal else None,
+        "problems_left": found.last.problems,
+        "variants_made": found.trials,
+    }
+
+
+def show(arguments: argparse.Namespace, found: Search, record: dict) -> None:
+    """Print where the error begins, and the list for config.yaml."""
+    if not found.first.problems:
+        progress(
+            f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits: what an engine breaks "
+            "comes from its runtime or its hardware, not from the file"
+        )
+        return
+    progress(f"  {arguments.variant} of {arguments.model}: {'; '.join(found.first.problems)}")
+    progress("  the error begins in")
+    for error in begun(arguments, found):
+        progress(f"    {error.in_words()}")
+    if found.proposal is None:
+        progress(
+            f"  no list of layers was found with which it holds the limits ({found.trials} tried, the last without "
+            f"{len(found.last.left_out)} layers); leave {arguments.variant} out of `targets.*.precisions`"
+        )
+    elif not arguments.takes_list:
+        progress(
+            f"  it would hold them without {', '.join(found.proposal.left_out)}, but this runtime lowers the network "
+            "as a whole and takes no list; leave the precision out, or change these layers of the network"
+        )
+    else:
+        show_setting(record["setting"], found.proposal.left_out)
+
+
+def show_setting(setting: str, left_out: Sequence[str]) -> None:
+    """Print the list as config.yaml takes it."""
+    progress("  with this in config.yaml it holds the limits, as proven here on the CPU:")
+    *sections, name = setting.split(".")
+    for depth, section in enumerate(sections):
+        progress(f"    {'  ' * depth}{section}:")
+    progress(f"    {'  ' * len(sections)}{name}: [{', '.join(left_out)}]")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,118 @@
+"""Find the layers to leave in a higher precision: rebuild the variant without more and more of them until it holds."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from slipway.core.cli import progress
+from slipway.diagnosis.layers import LARGEST_FP16, NEAR, LayerError, layer_errors, nodes_with_large_values
+from slipway.diagnosis.tensors import Figures, compare_tensors
+
+# Rebuilt variants at most: steps double, so that they reach all layers of networks with up to 2^9 of them.
+MOST_TRIALS = 16
+# Up to so many layers of the last step, each one is tried for itself.
+FEW = 8
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A rebuilt variant in the form that ONNX Runtime computes exactly: `left_out` are the nodes that it left alone."""
+
+    model: onnx.ModelProto
+    folder: Path
+    left_out: list[str]
+    problems: list[str]  # limits that its answers break; [] if it holds them all
+
+
+@dataclass(frozen=True)
+class Search:
+    """The result: the variant as configured, its layers' errors, and the smallest variant found that holds the limits.
+
+    `proposal` is None if no list of layers was found.
+    """
+
+    first: Variant
+    errors: list[LayerError]
+    proposal: Variant | None
+    last: Variant
+    trials: int
+
+
+def search(
+    base: tuple[onnx.ModelProto, Path],
+    build: Callable[[list[str]], Variant],
+    samples: Callable[[], Sequence[dict]],
+    already: Sequence[str] = (),
+) -> Search:
+    """Rebuild with more and more layers left out, until the limits hold; then with fewer of the last step.
+
+    `build` makes the variant without some nodes, and judges it. `samples` returns those to compare tensors on. Where
+    values are too large for FP16, all nodes that touch them are left out at once; else those that add most error.
+    """
+    first = variant = build(list(already))
+    figures = _figures(base, variant, samples())
+    errors, trials, step = layer_errors(base[0], figures), 1, 1
+    now, before = errors, variant
+    while variant.problems and trials < MOST_TRIALS:
+        chosen = _next(base[0], figures, now, variant, step)
+        if not chosen:
+            break
+        before, variant = variant, build([*variant.left_out, *chosen])
+        trials, step = trials + 1, 2 * step
+        progress(f"  without {len(variant.left_out)} layers: {_told(variant)}")
+        if variant.problems:
+            figures = _figures(base, variant, samples())
+            now = layer_errors(base[0], figures)
+    if variant.problems:
+        return Search(first, errors, None, variant, trials)
+    smallest, more = _smaller(before, variant, build)
+    return Search(first, errors, smallest, smallest, trials + more)
+
+
+def _figures(base: tuple[onnx.ModelProto, Path], variant: Variant, samples: Sequence[dict]) -> dict[str, Figures]:
+    return compare_tensors(base, (variant.model, variant.folder), samples)
+
+
+def _next(
+    base: onnx.ModelProto, figures: dict[str, Figures], errors: list[LayerError], variant: Variant, step: int
+) -> list[str]:
+    """Return the next nodes to leave out, those that matter most first: all with large values, or `step` others."""
+    left_out = set(variant.left_out)
+    if any(math.isinf(error.error_after) for error in errors):
+        for limit in (LARGEST_FP16, LARGEST_FP16 * NEAR):
+            large = [name for name in nodes_with_large_values(base, figures, limit) if name not in left_out]
+            if large:
+                return large
+    ranked = sorted((error for error in errors if error.added > 0), key=lambda error: -error.added)
+    layers = [[name for name in (*error.joined, error.node) if name not in left_out] for error in ranked]
+    return list(dict.fromkeys(name for layer in [layer for layer in layers if layer][:step] for name in layer))
+
+
+def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
+    """Return (a variant that leaves out fewer layers of the last step and still holds the limits, trials).
+
+    Of the layers in their order the first half is tried, and so on. Of a few that are left, each one is tried.
+    """
+    added = holding.left_out[len(before.left_out) :]
+    fewest, most, trials = 1, len(added), 0
+    while fewest < most:
+        middle = (fewest + most) // 2
+        tried = build([*before.left_out, *added[:middle]])
+        trials += 1
+        if tried.problems:
+            fewest = middle + 1
+        else:
+            most, holding = middle, tried
+    last = holding.left_out[len(before.left_out) :]
+    for name in last if 1 < len(last) <= FEW else []:
+        tried = build([other for other in holding.left_out if other != name])
+        trials += 1
+        holding = holding if tried.problems else tried
+    return holding, trials
+
+
+def _told(variant: Variant) -> str:
+    return variant.problems[0] if variant.problems else "the limits hold"

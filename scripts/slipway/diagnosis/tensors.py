@@ -1,0 +1,88 @@
+"""Compare each tensor of two forms of a network on the same samples: the FP32 graph, and one of fewer bits.
+
+Polygraphy marks the tensors and runs the graphs. Its comparisons work in FP32, where the square of an attention mask's
+-3e38 is infinite, so the figures here are summed in FP64.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from polygraphy import constants
+from polygraphy.backend.onnx import ModifyOutputs
+from polygraphy.backend.onnxrt import OnnxrtRunner
+
+from slipway.contract.contract import Tensors
+from slipway.onnx.onnx_files import session_of
+
+
+@dataclass
+class Figures:
+    """What one tensor's values are in FP32, and how far those of the other form are from them, over all samples."""
+
+    squared_error: float = 0.0
+    squared_size: float = 0.0
+    largest: float = 0.0  # absolute value in FP32
+    overflowed: int = 0  # values that are finite in FP32 alone
+    vanished: int = 0  # values that are 0 in the other form alone
+    values: int = 0  # that are finite and not 0 in FP32
+    is_absent: bool = False  # the other form has no such tensor: its layer was joined to the next one
+
+    @property
+    def error(self) -> float:
+        """Return the norm of the difference / the norm in FP32; infinite if a value overflowed."""
+        if self.overflowed or not math.isfinite(self.squared_error):
+            return math.inf
+        if not self.squared_size:
+            return math.inf if self.squared_error else 0.0
+        return math.sqrt(self.squared_error / self.squared_size)
+
+    def add(self, reference: np.ndarray, values: np.ndarray) -> None:
+        """Count one sample's values. Where FP32 is not finite itself, nothing is compared."""
+        is_finite = np.isfinite(reference)
+        one, other = reference[is_finite].astype(np.float64), values[is_finite].astype(np.float64)
+        here = np.isfinite(other)
+        self.overflowed += int((~here).sum())
+        self.vanished += int(((one != 0) & (other == 0)).sum())
+        self.values += int((one != 0).sum())
+        self.largest = max(self.largest, float(np.abs(one).max(initial=0)))
+        self.squared_error += float(np.square(one[here] - other[here]).sum())
+        self.squared_size += float(np.square(one).sum())
+
+
+def compare_tensors(
+    base: tuple[onnx.ModelProto, Path], other: tuple[onnx.ModelProto, Path], samples: Iterable[Tensors]
+) -> dict[str, Figures]:
+    """Return {tensor: its figures} of the floating-point tensors of `base`, whose namesakes in `other` are compared.
+
+    The inputs are among them, without an error. Each model comes with the folder of its data file. Only one sample's
+    tensors are in memory at once.
+    """
+    figures: dict[str, Figures] = {}
+    with _runner(*base) as one, _runner(*other) as another:
+        for sample in samples:
+            references, answers = one.infer(dict(sample)), another.infer(dict(sample))
+            for name, reference, values in [*_pairs(sample, sample), *_pairs(references, answers)]:
+                figures.setdefault(name, Figures()).add(reference, values)
+            for name in (name for name, values in references.items() if _is_float(values) and name not in answers):
+                figures[name] = Figures(is_absent=True)
+    return figures
+
+
+def _runner(model: onnx.ModelProto, folder: Path) -> OnnxrtRunner:
+    marked = ModifyOutputs(model, outputs=constants.MARK_ALL, copy=True)()
+    return OnnxrtRunner(lambda: session_of(marked, folder))
+
+
+def _pairs(references: Tensors, answers: Tensors) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for name, reference in references.items():
+        values = answers.get(name)
+        if values is not None and _is_float(reference) and _is_float(values) and reference.shape == values.shape:
+            yield name, reference, values
+
+
+def _is_float(values: object) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f"

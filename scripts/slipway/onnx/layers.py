@@ -1,0 +1,51 @@
+"""Find nodes of an ONNX graph by their names, by the network's modules that they come from, or by their operator."""
+
+import ast
+import contextlib
+import difflib
+from collections.abc import Iterable
+
+import onnx
+
+from slipway.core.errors import SlipwayError, listed
+
+# Where PyTorch's exporter writes the names of the modules around a node, outermost first, and at last the node's own.
+_SCOPES = "pkg.torch.onnx.name_scopes"
+# The attribute of Slipway's module that has the user's network.
+_SERVED = "network"
+
+
+def module_of(node: onnx.NodeProto) -> str | None:
+    """Return the name of the network's module that a node computes, such as layer1.0.conv2; None if unknown."""
+    entry = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
+    scopes: list[str] = []
+    with contextlib.suppress(ValueError, SyntaxError):
+        scopes = ast.literal_eval(entry)
+    names = [scope for scope in scopes[:-1] if scope]
+    name = names[-1].removeprefix(_SERVED).removeprefix(".") if names else ""
+    return name or None
+
+
+def nodes_named(model: onnx.ModelProto, entries: Iterable[str], setting: str) -> list[str]:
+    """Return the names of the nodes that the `entries` of a setting name, in the graph's order.
+
+    An entry is a node's name, else a module's name (all nodes inside it) or an operator such as Softmax. Raises
+    SlipwayError for an entry that names nothing, with the nearest names.
+    """
+    modules = {node.name: module_of(node) or "" for node in model.graph.node}
+    chosen: set[str] = set()
+    for entry in entries:
+        matching = {entry} & modules.keys() or {
+            node.name
+            for node in model.graph.node
+            if entry == node.op_type or f"{modules[node.name]}.".startswith(f"{entry}.")
+        }
+        if not matching:
+            names = sorted({*modules, *modules.values(), *(node.op_type for node in model.graph.node)} - {""})
+            near = difflib.get_close_matches(entry, names, 3, 0.3) or names[:3]
+            raise SlipwayError(
+                f"`{setting}` names {entry}, which is neither a node of the ONNX file nor a module of the network nor "
+                f"an operator; near are {listed(near, 3)}; correct it, or take it out"
+            )
+        chosen |= matching
+    return [node.name for node in model.graph.node if node.name in chosen]

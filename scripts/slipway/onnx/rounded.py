@@ -1,0 +1,104 @@
+"""Show on a CPU how a file in FP16 or BF16 overflows and rounds: compute it in FP32, and round each of its tensors.
+
+ONNX Runtime's CPU kernels have few of FP16 and none of BF16. Where one lacks, ONNX Runtime computes in FP32, and passes
+the FP32 values on to the next such node. So a value above 65504 stays finite, as on no GPU. And its kernel for FP16
+QuantizeLinear (1.24) truncates where ONNX rounds to nearest.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from slipway.onnx.graph_walk import graphs_in, nodes_of
+
+HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+# The attributes that name an element type.
+_TYPES = ("to", "dtype", "output_dtype")
+
+
+def rounded(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
+    """Return the model with FP32 operators, each of which rounds its result to the type that it has in `model`.
+
+    The names of tensors stay, and the types of the graph's inputs and outputs. Sums inside an operator are in FP32, as
+    tensor cores accumulate them. In the branches of an If and the body of a Loop only results are rounded. `folder` has
+    the model's data file, if it has one.
+    """
+    halves = half_tensors(model)
+    if not halves:
+        return model
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    del wide.graph.value_info[:]
+    _widen(wide.graph, folder)
+    declared = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
+    nodes = list(_widened_inputs(wide.graph, declared))
+    for node in wide.graph.node:
+        made = {name: halves[name] for name in node.output if name in halves}
+        for index, name in enumerate(node.output):
+            if name in made:
+                node.output[index] = f"{name}__unrounded"
+        nodes.append(node)
+        for name, kind in made.items():
+            nodes += _rounding(name, kind, is_output=name in declared)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del wide.graph.node[:]
+    wide.graph.node.extend(copies)
+    return wide
+
+
+def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
+    """Return {tensor that a node of the graph makes: its ONNX type} of all tensors in FP16 or BF16."""
+    from modelopt.onnx.utils import infer_types
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    graph = infer_types(bare).graph
+    made = {name for node in graph.node for name in node.output}
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
+    return {name: kind for name, kind in kinds.items() if name in made and kind in HALVES}
+
+
+def _widen(graph: onnx.GraphProto, folder: Path) -> None:
+    """Write FP32 in place of FP16 and BF16 everywhere in a graph and in the graphs inside it."""
+    inner = [part for node in nodes_of(graph) for part in graphs_in(node)]
+    for part in (graph, *inner):
+        for weight in part.initializer:
+            _widen_tensor(weight, folder)
+    for value in (value for part in inner for value in (*part.input, *part.output, *part.value_info)):
+        if value.type.tensor_type.elem_type in HALVES:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
+    for node in nodes_of(graph):
+        for attribute in node.attribute:
+            if attribute.name in _TYPES and attribute.i in HALVES:
+                attribute.i = TensorProto.FLOAT
+            if attribute.HasField("t"):
+                _widen_tensor(attribute.t, folder)
+
+
+def _widen_tensor(tensor: TensorProto, folder: Path) -> None:
+    if tensor.data_type in HALVES:
+        values = numpy_helper.to_array(tensor, str(folder)).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _widened_inputs(graph: onnx.GraphProto, declared: dict[str, int]) -> list[onnx.NodeProto]:
+    """Return the nodes that cast inputs of the graph to FP32. The nodes of the graph then read the casts' results."""
+    casts = [value.name for value in graph.input if declared[value.name] in HALVES]
+    for node in nodes_of(graph):
+        for index, name in enumerate(node.input):
+            if name in casts:
+                node.input[index] = f"{name}__wide"
+    return [
+        helper.make_node("Cast", [name], [f"{name}__wide"], f"{name}__wide", to=TensorProto.FLOAT) for name in casts
+    ]
+
+
+def _rounding(name: str, kind: int, is_output: bool) -> list[onnx.NodeProto]:
+    """Return the nodes that round a tensor to its type. An output of the graph keeps this type."""
+    half = name if is_output else f"{name}__half"
+    down = helper.make_node("Cast", [f"{name}__unrounded"], [half], f"{name}__down", to=kind)
+    up = helper.make_node("Cast", [half], [name], f"{name}__up", to=TensorProto.FLOAT)
+    return [down] if is_output else [down, up]

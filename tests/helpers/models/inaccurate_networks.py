@@ -1,0 +1,99 @@
+"""Networks that lose their accuracy in few bits, exported by PyTorch, with the files that a diagnosis reads."""
+
+import json
+
+import numpy as np
+import torch
+
+from slipway.benchmark.evaluation import Evaluation, evaluated
+from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.contract.golden import Golden, Sample, write_samples
+from slipway.core.artifacts import sha256
+
+WIDTH = 16
+LIMITS = "--min-cosine 0.999 --max-relative-error {error} --min-top1-agreement 0.9 --max-top1-drop 0.1"
+CONTRACT = Contract((Tensor("x", "float32", (BATCH, WIDTH)),), (Tensor("y", "float32", (BATCH, 4)),))
+
+
+class Overflowing(torch.nn.Module):
+    """Squares its inner values, which FP16 cannot hold for large inputs, and divides by their mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter = torch.nn.Linear(WIDTH, 32)
+        self.energy = Energy()
+        self.leave = torch.nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.leave(self.energy(self.enter(x)))
+
+
+class Energy(torch.nn.Module):
+    """The squares of values / their mean."""
+
+    def forward(self, values):
+        squares = values * values
+        return squares / (squares.mean(-1, keepdim=True) + 1)
+
+
+class Outlying(torch.nn.Module):
+    """Three layers. The inputs of the second have one channel that is a thousand times as large as all others."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter = torch.nn.Conv2d(1, 32, 3, padding=1)
+        self.outlier = torch.nn.Conv2d(32, 32, 3, padding=1)
+        self.leave = torch.nn.Conv2d(32, 4, 4)
+        with torch.no_grad():
+            self.enter.weight[0] *= 1000
+            self.enter.bias[0] *= 1000
+            # Of the large channel the next layer takes little, so that all the others decide.
+            self.outlier.weight[:, 0] *= 1e-4
+
+    def forward(self, x):
+        inner = self.outlier(self.enter(x.view(-1, 1, 4, 4)).relu()).relu()
+        return self.leave(inner).flatten(1)
+
+
+def written(folder, network, golden, evaluation):
+    """Export a seeded network into `folder`, with its answers to two lists of inputs; return the options for them.
+
+    A network's own answers are those of `evaluation.npz` and `golden.npz`.
+    """
+    torch.manual_seed(0)
+    network = network().eval()
+    onnx = folder / "net.onnx"
+    shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)
+    torch.onnx.export(
+        network, (torch.zeros(2, WIDTH),), onnx, dynamo=True, opset_version=20, dynamic_shapes=shapes,
+        input_names=["x"], output_names=["y"], external_data=False, verbose=False,
+    )  # fmt: skip
+    onnx.with_name("net.onnx.data").write_bytes(b"")
+    facts = {"origin": "checkpoint", "opset": 20, "ir_version": 10, "interface": CONTRACT.interface()}
+    digests = {"sha256": sha256(onnx), "data_sha256": None, "weights_sha256": "w", "fp32_bytes": onnx.stat().st_size}
+    (folder / "net.onnx.json").write_text(json.dumps({**facts, **digests, "versions": {}}))
+
+    def answer(inputs):
+        with torch.no_grad():
+            return {"y": network(torch.from_numpy(inputs["x"])).numpy()}
+
+    Golden(CONTRACT, tuple(Sample(inputs, answer(inputs)) for inputs in golden)).write(folder / "golden.npz")
+    write_samples(folder / "samples.npz", golden)
+    np.savez(folder / "evaluation_inputs.npz", x=np.concatenate([inputs["x"] for inputs in evaluation]))
+    Evaluation(*answers_of(answer, evaluation), {"metric": {}}).write(folder / "evaluation.npz")
+    files = f"--model net --onnx {onnx} --onnx-record {onnx}.json --samples {folder}/samples.npz"
+    files += f" --golden {folder}/golden.npz --evaluation {folder}/evaluation.npz"
+    files += f" --files {folder}/evaluation_inputs.npz --output {folder}/diagnosis.json"
+    return files.split()
+
+
+def answers_of(answer, inputs):
+    """Return the digests and the answers of an evaluation."""
+    found = evaluated(answer, CONTRACT, inputs)
+    return found.samples, found.answers
+
+
+def inputs_of(count, size, seed):
+    """Return `count` seeded inputs of a size."""
+    generator = np.random.default_rng(seed)
+    return [{"x": np.float32(size * generator.standard_normal((1, WIDTH)))} for _ in range(count)]
