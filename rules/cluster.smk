@@ -19,6 +19,7 @@ localrules:
     render_load_test,
     undeploy,
     withdraw,
+    write_index,
     write_manifests,
     write_monitoring,
     write_report,

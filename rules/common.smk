@@ -85,7 +85,9 @@ def evidence_of(*models):
     def files(wildcards):
         with refused_by_snakemake():
             require_batches(resolved)
-        return [file for model in models for file in evidence_of_model(model)]
+        # The index is that of all models.
+        index = ["results/index.html"] if set(models) == set(resolved.models) else []
+        return [file for model in models for file in evidence_of_model(model)] + index
 
     return files
 

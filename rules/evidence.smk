@@ -1,5 +1,5 @@
 # How fast a model and its engines are: makes profile/, benchmark.json and analysis/. Then everything that was measured, on one
-# page: results/<model>/report.html.
+# page: results/<model>/report.html, and results/index.html with all models.
 
 
 rule profile_model:
@@ -88,17 +88,36 @@ rule write_report:
         program=program("write_report"),
         weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
+        golden=rules.reference_outputs.output.golden,
         golden_record=rules.reference_outputs.output.record,
+        labels=rules.make_contract.output.labels,
         profile=lambda wildcards: profile_of(wildcards.model),
         onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
         measured=measured_of_every_target,
+        # It appends this run to the history, whose lines the page shows.
+        run="results/{model}/run.json",
     output:
         update(in_report("results/{model}/report.html", "Everything")),
     params:
-        settings=lambda wildcards: keys.write_report(wildcards.model),
+        settings=lambda wildcards: keys.write_report(wildcards.model, f"results/{wildcards.model}/report.html"),
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Writing the report of {wildcards.model}"
+    shell:
+        "python {input.program:q} --folder {params.folder:q} {params.settings} --output {output:q} --log {log:q}"
+
+
+rule write_index:
+    input:
+        program=program("write_index"),
+        pages=expand(rules.write_report.output, model=resolved.models),
+    output:
+        update("results/index.html"),
+    params:
+        settings=lambda wildcards: keys.write_index(),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    message:
+        "Writing the index of all models"
     shell:
         "python {input.program:q} --folder {params.folder:q} {params.settings} --output {output:q} --log {log:q}"

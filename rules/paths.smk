@@ -102,7 +102,6 @@ def measured_of_every_target(wildcards):
     of_target = [
         "{model}.benchmark.json",
         "analysis/analysis.json",
-        "analysis/throughput_latency.svg",
         "selection.json",
     ]
     of_engine = ["{model}.{precision}.engine.json", "{model}.{precision}.accuracy.json"]

@@ -101,7 +101,7 @@ def on_golden_samples(
     golden: Golden,
     profiles: list[dict],
     limits: dict[str, float],
-    labels: list[str],
+    names: list[str],
 ) -> dict:
     """Return {"sample": agreement on the golden request, "company": distances in batches, "variation": `following`}.
 
@@ -116,7 +116,7 @@ def on_golden_samples(
             answer, golden.contract, golden.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
         "variation": following(golden.answers, answers, limits, golden.contract.baseline),
-        "answers": [record_of(outputs, golden.contract, labels) for outputs in answers],
+        "answers": [record_of(outputs, golden.contract, names) for outputs in answers],
     }
 
 

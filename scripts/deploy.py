@@ -12,6 +12,7 @@ from slipway.core.job_settings import add_planned
 from slipway.deploy.deployments import add_rollout, deployment_parser, deployments
 from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
+from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
 from slipway.history.guard import require_no_regression
@@ -62,6 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
         published = partial(publish, results=found.results[0], **publishing)
         receipts = deploy(platform, release, found.history, published, arguments.keep_versions)
         announce(receipts, arguments.snakemake_options)
+    refresh_pages(arguments.results)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from slipway.deploy.deployments import Deployment, add_alone, add_rollout, deplo
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
+from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
 from slipway.triton.repository.versions import DEPLOYED_AGAIN
@@ -31,6 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     # An interrupted rollout is settled first. Only one that was a deployment counts as taken back.
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
+        refresh_pages(arguments.results)
         progress("  So this is what was live before; once more, and `rollback` goes back one further")
         return
     live = [deployment for deployment in found if deployment.history.with_unconfigured().is_live()]
@@ -42,6 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
     for each in proven:
         receipts = roll_back(*each, arguments.keep_versions, arguments.configured or arguments.results)
         announce(receipts, arguments.snakemake_options)
+    refresh_pages(arguments.results)
     progress(f"  {DEPLOYED_AGAIN}")
 
 

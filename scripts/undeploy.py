@@ -4,6 +4,7 @@ import argparse
 
 from slipway.core.cli import progress, run
 from slipway.deploy.deployments import Deployment, deployment_parser, deployments
+from slipway.deploy.report_pages import refresh_pages
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -14,6 +15,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Remove the objects of each model: those in its receipt, and those of a killed deployment."""
     removed = [name for found in deployments(arguments) for name in undeploy(found)]
+    refresh_pages(arguments.results)
     for name in removed:
         progress(f"removed {name}")
     if not removed:

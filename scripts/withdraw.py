@@ -6,6 +6,7 @@ from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.deploy.deployments import Deployment, deployment_parser, deployments
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_history import in_words
+from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from undeploy import undeploy
 
@@ -20,6 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     remove = withdraw if PLATFORMS[arguments.to].together else undeploy
     removed = [name for found in deployments(arguments) for name in remove(found)]
+    refresh_pages(arguments.results)
     for name in removed:
         progress(f"removed {name}")
     if not removed:

@@ -2,10 +2,9 @@
 
 import argparse
 
-from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, progress, run
-from slipway.report.measurements import read_evidence
-from slipway.report.page import render
+from slipway.report.recipe import Recipe
+from slipway.report.writing import write_page
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -15,13 +14,16 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
     yes_or_no = {"action": argparse.BooleanOptionalAction, "default": False}
     arguments.add_argument("--evaluated", **yes_or_no, help="whether the checkpoint was evaluated (accuracy.json)")
+    arguments.add_argument(
+        "--edition", type=int, default=1, help="number of the page, the next one for another history"
+    )
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the records and write the page. The same records give the same bytes."""
-    evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants, arguments.evaluated)
-    write_text(arguments.output, render(evidence))
+    recipe = Recipe(arguments.engines, arguments.variants, arguments.evaluated, arguments.edition)
+    write_page(arguments.folder, arguments.output, recipe)
     progress(f"  {arguments.output}, of {len(arguments.engines)} engine(s)")
 
 

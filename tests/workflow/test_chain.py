@@ -28,6 +28,7 @@ from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.validation import resolve
 from slipway.load_test.limits import reliable_rate
+from slipway.report.formats import moment
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.repository.model_config import read_config
 
@@ -140,7 +141,16 @@ def test_the_report_shows_what_was_measured_and_chosen_on_each_target(small):
         assert f"Chosen: {chosen['reason']}." in page
         built = record(small, f"small/{target}/small.fp32.engine.json")
         assert all(digest in page for digest in built["files"].values())
-    assert page.count("<svg") == page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("<svg") >= 2 * 4  # latency, throughput, load and time of each target
+    assert page.count("data:image/jpeg;base64,") == 2 * 9  # the sample photograph and its variations
+
+
+def test_the_page_and_the_index_say_what_is_live_and_are_not_stale(small):
+    receipt = record(small, "small/deploy/receipt.json")
+    since = moment(receipt["deployed_at"])
+    for file in ("small/report.html", "index.html"):
+        assert f"live since {since} (on this machine)" in small.path(f"results/{file}").read_text(encoding="utf-8")
+    assert 'href="small/report.html"' in small.path("results/index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("target", ["cpu", "ort"])

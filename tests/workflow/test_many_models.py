@@ -84,8 +84,8 @@ class Trained(Workplace):
         self.training = Training(self.path(f"../training-{number}"), number, name=f"{model}_trt")
         self.training.put_into(self.path(f"results/{model}"))
         on_target = [f"{target}/{name.format(model=model)}" for target in ("cpu", "ort") for name in MEASURED_ON_TARGET]
-        for name in (*MEASURED, *on_target):
-            path = self.path(f"results/{model}/{name}")
+        for name in (*(f"{model}/{name}" for name in (*MEASURED, *on_target)), "index.html"):
+            path = self.path(f"results/{name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
@@ -171,7 +171,8 @@ def test_one_is_retrained_one_added_one_removed_one_rolled_back(place):
     place.config["models"].pop("audio")
     place.write_config()
     outcome = place.make("deploy")
-    assert jobs(outcome) == {"withdraw": 1}
+    index = {"write_index": 1} if isinstance(place, Carried) else {}
+    assert jobs(outcome) == {"withdraw": 1, **index}
     assert "Taking audio out of service: config.yaml has it no longer" in outcome.said
     assert number(place, "audio") is None
     assert state(place, "grayscale", "non_square", "slopes") == rest
@@ -179,7 +180,7 @@ def test_one_is_retrained_one_added_one_removed_one_rolled_back(place):
 
     ort = place.config["targets"].pop("ort")
     place.write_config()
-    reports = {"write_report": 3, "record_run": 3} if isinstance(place, Carried) else {}
+    reports = {"write_report": 3, "record_run": 3, **index} if isinstance(place, Carried) else {}
     assert jobs(place.make("-n", "deploy")) == reports, "a target was removed"
     place.configure("targets.ort", ort)
     assert "Nothing to be done" in place.make("-n", "deploy").succeeded().said, "and is there again"

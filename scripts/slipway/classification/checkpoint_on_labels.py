@@ -13,10 +13,10 @@ from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.classification.plausibility import (
     clear_gains,
     drop_from_published,
-    interval,
     require_reading,
     try_alternatives,
 )
+from slipway.classification.proportions import interval
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
 from slipway.classification.tensor_names import OUTPUT

@@ -26,8 +26,6 @@ CLEAR_GAIN, LARGE_DROP = 0.01, 0.05
 CHANCE_OF_ALARM = 0.05
 # Significance level: one false alarm in 100 comparisons without a real difference.
 CHANCE = 0.01
-# 99 % of a normal distribution lie within this many standard deviations of the mean.
-_DEVIATIONS = 2.576
 # {name: mean and std} of usual trainings.
 _USUAL = {
     "ImageNet's mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -188,14 +186,3 @@ def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     differing = gained + lost
     return sum(math.comb(differing, count) for count in range(gained, differing + 1)) / 2**differing
-
-
-def interval(correct: np.ndarray) -> tuple[float, float]:
-    """Return the 99 % confidence interval of an accuracy (Wilson's interval).
-
-    `correct`: for each photograph (N,), N > 0, whether the answer was correct.
-    """
-    count, share, squared = len(correct), float(correct.mean()), _DEVIATIONS**2
-    centre = (share + squared / (2 * count)) / (1 + squared / count)
-    half = _DEVIATIONS * math.sqrt(share * (1 - share) / count + squared / (4 * count**2)) / (1 + squared / count)
-    return max(0.0, centre - half), min(1.0, centre + half)

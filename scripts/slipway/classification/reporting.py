@@ -1,11 +1,12 @@
-"""The part of the report page for classifiers: the accuracy on labelled photographs."""
+"""The part of the report page for classifiers: the accuracy on labelled photographs, and the sample photographs."""
 
 from pathlib import Path
 
+from slipway.classification import paired_accuracy
 from slipway.contract.contract import Tensor
 
 FOLDER = Path(__file__).parent
-TEMPLATE = "report.html.j2"
+TEMPLATE, SAMPLES = "report.html.j2", "samples.html.j2"
 
 
 def values_in_words(output: Tensor) -> str:
@@ -13,7 +14,9 @@ def values_in_words(output: Tensor) -> str:
     count = output.shape[-1]
     if count == 1:
         return "one output"
-    return f"{count} classes" if output.meaning and output.meaning.has_classes else f"{count} output values"
+    if output.meaning and output.meaning.has_classes:
+        return "1 class" if count == 1 else f"{count} classes"
+    return f"{count} output values"
 
 
 def proof_in_words(figures: dict) -> str:
@@ -21,4 +24,45 @@ def proof_in_words(figures: dict) -> str:
     return (
         f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, the model's own "
         f"{figures['pytorch']['top1']:.1%}"
+    )
+
+
+def is_kept(figures: dict) -> bool:
+    """Return whether the engine is as often right as the model itself, as far as the noise lets it be known."""
+    gained, noise = paired_accuracy.difference(figures)
+    return gained >= 0 or noise == paired_accuracy.WITHIN
+
+
+def kept_in_words(figures: dict) -> str:
+    """Return whether the engine kept the accuracy, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
+    gained, noise = paired_accuracy.difference(figures)
+    both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
+    kept = "accuracy kept" if is_kept(figures) else "accuracy lower"
+    return f"{kept} ({both}{f', {noise}' if gained else ''})"
+
+
+def figure_of(figures: dict) -> tuple[str, str, str]:
+    """Return the top-1 accuracy of an engine, its name, and what it has to be compared with."""
+    theirs = f"the model itself: {figures['pytorch']['top1']:.1%}; {paired_accuracy.in_words(figures)}"
+    return f"{figures['engine']['top1']:.1%}", "top-1 accuracy", theirs
+
+
+def noise_in_words(figures: dict) -> str:
+    """Return the interval of an engine's top-1 accuracy, and how its difference to the model's own is judged."""
+    low, high = paired_accuracy.wilson(figures["engine"]["top1"], figures["labelled"])
+    return (
+        f"The engine's top-1 accuracy is {figures['engine']['top1']:.1%} on {figures['labelled']} photographs (99 % "
+        f"interval {low:.1%} to {high:.1%}, Wilson 1927), the model's own {figures['pytorch']['top1']:.1%}: "
+        f"{paired_accuracy.in_words(figures)}. Both saw the same photographs, so the difference is judged by the sign "
+        f"test (McNemar 1947) at {paired_accuracy.CHANCE:.0%}"
+    )
+
+
+def preprocessing_in_words(preprocess: dict) -> str:
+    """Return how a photograph becomes the input, such as "short side 232 pixels (bilinear), centre 224 x 224, ..."."""
+    mean, std = (", ".join(f"{value:g}" for value in preprocess[name]) for name in ("mean", "std"))
+    side = preprocess["crop"]
+    return (
+        f"short side {preprocess['resize']} pixels ({preprocess['interpolation']}), centre {side} x {side}, then "
+        f"(value / 255 - mean) / std with mean {mean} and std {std}"
     )

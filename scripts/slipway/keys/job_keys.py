@@ -18,6 +18,7 @@ from slipway.keys.key_parts import KeyParts
 from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.load_test.limits import breaks_still
+from slipway.report.recipe import edition
 from slipway.triton.repository.versions import publication_number
 from slipway.triton.server.kinds import WHEEL
 from slipway.triton.server.server_choice import image_that_serves
@@ -239,13 +240,17 @@ class JobKeys:
             price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
         )
 
-    def write_report(self, model: str) -> JobKey:
-        """Return the key of the report page of a model."""
+    def write_report(self, model: str, page: str = "") -> JobKey:
+        """Return the key of the report page of a model.
+
+        `page` is the path of the last page. If the model's history got a line since, the key changes.
+        """
         return JobKey(
             self._parts.program("write_report"),
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
             variants=self.resolved.variants(model),
             evaluated=self.resolved.has_evaluation(model),
+            edition=edition(Path(page)),
         )
 
     def record_run(self, model: str, record: str = "", history: str = "") -> JobKey:
@@ -259,6 +264,10 @@ class JobKeys:
             evaluated=self.resolved.has_evaluation(model),
             recording=recording_number(Path(record), Path(history)),
         )
+
+    def write_index(self) -> JobKey:
+        """Return the key of the index of all models. Their pages are input files."""
+        return JobKey(self._parts.program("write_index"), models=list(self.resolved.models))
 
     def write_repository(self, model: str, target: str) -> JobKey:
         """Return the key of the model repository."""

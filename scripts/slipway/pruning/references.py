@@ -50,6 +50,8 @@ class References:
 
     def unreferenced(self, artifact: str) -> str | None:
         """Return in words what `artifact` (results/<model>/...) belongs to, if nothing refers to that; else None."""
+        if artifact.count("/") < 2:  # of all models, such as results/index.html
+            return None
         _, model, *folders, file = artifact.split("/")
         if model not in self.models:
             return f"the model {model}"

@@ -1,5 +1,7 @@
 """Format measurements as text with units, for the cells of the report's tables. None is an empty cell."""
 
+import datetime
+
 
 def megabytes(size: int) -> str:
     """Return a number of bytes as text in MB (10^6 bytes), such as "102.5 MB"."""
@@ -40,3 +42,22 @@ def largest_error(onnx_record: dict) -> str | None:
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
     errors = [each["relative_error"] for each in agreements if each and "relative_error" in each]
     return f"{max(errors):.1e}" if errors else None
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 input" or "3 inputs"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def moment(time: str | None) -> str | None:
+    """Return a time as text in UTC, such as "29 November 2026, 12:03 UTC"; `time` is in ISO 8601."""
+    return f"{_parsed(time):%-d %B %Y, %H:%M} UTC" if time else None
+
+
+def day(time: str) -> str:
+    """Return the day of a time, such as "29 Nov"."""
+    return f"{_parsed(time):%-d %b}"
+
+
+def _parsed(time: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)

@@ -1,14 +1,20 @@
 """Read the measurements of one model from its records, whose hashes must match."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from slipway.classification.reporting import values_in_words
+from slipway.classification.reporting import preprocessing_in_words, values_in_words
 from slipway.contract.contract import Contract
+from slipway.contract.golden import Golden
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
+from slipway.history import file as history_file
+from slipway.history.file import History
+from slipway.history.lines import DEPLOYED, ROLLED_BACK, Run
 from slipway.outputs.showing import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
+from slipway.report.formats import counted, moment
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Target:
     benchmark: dict
     load_test: dict
     selection: dict
-    chart: Path
+    selection_sha256: str
 
     @property
     def chosen(self) -> Engine:
@@ -57,6 +63,31 @@ class Measurements:
     onnx: dict[str, dict]
     targets: list[Target]
     accuracy: dict | None
+    folder: Path
+
+    @cached_property
+    def history(self) -> History:
+        """Return the measured runs and the deployments of the model until now."""
+        return history_file.read(self.folder / history_file.NAME)
+
+    @cached_property
+    def value_names(self) -> list[str]:
+        """Return the names of the values of an output; [] if there are none."""
+        path = self.folder / "labels.txt"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    @cached_property
+    def samples(self) -> Golden | None:
+        """Return the golden samples with PyTorch's answers; None if they are not in the folder."""
+        path = self.folder / "golden.npz"
+        return Golden.read(path) if path.exists() else None
+
+    @property
+    def measured_at(self) -> str | None:
+        """Return the time of the latest load test, such as 2026-01-31T12:00:00+00:00; None if no record has it."""
+        return max(
+            (each.load_test["measured_at"] for each in self.targets if "measured_at" in each.load_test), default=None
+        )
 
     @property
     def warnings(self) -> list[str]:
@@ -79,8 +110,18 @@ class Measurements:
         inputs, outputs = self.contract.inputs, self.contract.outputs
         if self.is_classifier:
             return values_in_words(outputs[0])
-        counted = {"input": len(inputs), "output": len(outputs)}
-        return ", ".join(f"{count} {side}{'s' if count > 1 else ''}" for side, count in counted.items())
+        return f"{counted(len(inputs), 'input')}, {counted(len(outputs), 'output')}"
+
+    @property
+    def preprocessing(self) -> str | None:
+        """Return how a sample becomes the input; None if the model's contract does not say."""
+        preprocess = self.contract.facts.get("preprocess") or self.golden.get("preprocess")
+        return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
+
+    def changes_of(self, run: Run) -> list[str]:
+        """Return in words when what a run chose was deployed, or rolled back to."""
+        words = {DEPLOYED: "deployed", ROLLED_BACK: "rolled back to"}
+        return [f"{words[each.action]} {moment(each.when)}" for each in self.history.deployments_of(run)]
 
     @property
     def answer_in_words(self) -> str:
@@ -124,6 +165,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
         onnx={variant: read_json(folder / f"{model}{suffix}.onnx.json") for variant, suffix in suffixes.items()},
         targets=[_read_target(folder / target, model, names) for target, names in precisions.items()],
         accuracy=read_json(folder / "accuracy.json") if evaluated else None,
+        folder=folder,
     )
     same = not evaluated or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
     _require(same, folder, "the accuracy of the checkpoint is that of another one")
@@ -131,7 +173,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
-    load_test, chart = (folder / "analysis" / name for name in ("analysis.json", "throughput_latency.svg"))
+    load_test = folder / "analysis" / "analysis.json"
     benchmark, selection = (read_json(folder / name) for name in (f"{model}.benchmark.json", "selection.json"))
     engines = []
     for precision in precisions:
@@ -142,7 +184,7 @@ def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
         engines.append(Engine(precision, build, accuracy))
     tested = selection["chosen_from"]["load_test_sha256"]
     _require(tested == sha256(load_test), folder, "the choice is from another load test")
-    return Target(folder.name, engines, benchmark, read_json(load_test), selection, chart)
+    return Target(folder.name, engines, benchmark, read_json(load_test), selection, sha256(folder / "selection.json"))
 
 
 def _require(holds: bool, folder: Path, otherwise: str) -> None:

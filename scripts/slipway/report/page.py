@@ -1,34 +1,98 @@
 """Fill in the report page from the measurements of a model."""
 
-import base64
 from pathlib import Path
 
 import jinja2
 
 from slipway.benchmark import comparison
-from slipway.classification import reporting
+from slipway.benchmark.comparison import best_quantity
+from slipway.classification import report_photographs, reporting
 from slipway.load_test import limits
-from slipway.report import formats
-from slipway.report.charts import benchmark_chart
-from slipway.report.measurements import Measurements
+from slipway.report import charts, formats, headline
+from slipway.report.clients import client_lines
+from slipway.report.liveness import LIVE, liveness
+from slipway.report.measurements import Measurements, Target
+from slipway.report.recipe import Recipe
 from slipway.report.verdicts import answers
+from slipway.report.versions import versions
 
 
-def render(evidence: Measurements) -> str:
-    """Return the page as self-contained HTML. Text from records is escaped."""
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return the templates of the report, with the formats of measurements as filters. Text from records is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
-    return environment.get_template("page.html.j2").render(
-        evidence=evidence,
-        tables="tables.html.j2",
-        part_of_task=reporting.TEMPLATE,
-        answers={target.name: answers(target, evidence) for target in evidence.targets},
-        charts={target.name: benchmark_chart(target, evidence) for target in evidence.targets},
-        plots={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
-        comparison=comparison,
-        load_test=limits,
+    made.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    return made
+
+
+def render(evidence: Measurements, recipe: Recipe) -> str:
+    """Return the page as self-contained HTML."""
+    targets = in_order(evidence)
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            evidence=evidence,
+            recipe=recipe.markup(),
+            targets=targets,
+            tables="tables.html.j2",
+            part_of_task=reporting.TEMPLATE,
+            samples_of_task=reporting.SAMPLES,
+            side_by_side=side_by_side(targets, evidence),
+            verdicts={target.name: headline.verdict(target, evidence) for target in targets},
+            figures={target.name: headline.figures(target, evidence) for target in targets},
+            answers={target.name: answers(target, evidence) for target in targets},
+            charts={target.name: _charts(target, evidence) for target in targets},
+            trends={target.name: charts.trends(target, evidence) for target in targets},
+            samples={target.name: _samples(target, evidence) for target in targets},
+            versions={target.name: versions(target, evidence) for target in targets},
+            noise_in_words=reporting.noise_in_words,
+            client=client_lines(evidence),
+            comparison=comparison,
+            load_test=limits,
+        )
     )
+
+
+def in_order(evidence: Measurements) -> list[Target]:
+    """Return the targets: those that are live first, then in the order of the configuration."""
+    return sorted(evidence.targets, key=lambda target: liveness(target, evidence.history).state != LIVE)
+
+
+def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
+    """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
+    told = [
+        {
+            "hardware": target.chosen.build["key"]["hardware"],
+            "engine": target.chosen.precision,
+            "beside the model itself": headline.speed(target)[1],
+            **{figure.name: figure.value for figure in headline.figures(target, evidence)},
+            "live": liveness(target, evidence.history).words,
+        }
+        for target in targets
+    ]
+    names = list(dict.fromkeys(name for column in told for name in column))
+    return [(name, [column.get(name) for column in told]) for name in names]
+
+
+def _charts(target: Target, evidence: Measurements) -> dict:
+    quantities = {best_quantity(result["latency"]) for result in target.benchmark["results"]}
+    return {
+        "quantity": next(words for name, words in charts.LATENCIES.items() if name in quantities),
+        "latency": charts.latency_chart(target, evidence),
+        "throughput": charts.throughput_chart(target, evidence),
+        "load": charts.load_chart(target),
+        "memory": charts.memory_chart(target),
+        "time": charts.time_chart(target, evidence),
+        "time_rows": charts.time_rows(target, evidence),
+    }
+
+
+def _samples(target: Target, evidence: Measurements) -> list[report_photographs.Shown]:
+    if not evidence.is_classifier or evidence.samples is None:
+        return []
+    facts = {**evidence.golden, **evidence.contract.facts}
+    return report_photographs.shown(evidence.samples, target.chosen.accuracy, evidence.value_names, facts)

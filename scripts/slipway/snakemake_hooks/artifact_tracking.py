@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class ArtifactTracking:
     def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
         self._workflow = workflow
         self._read_only = looks
+        self._began = time.time()
         self._lock = RunLock()
         self._records = ArtifactRecords(file_hashes)
         self._attempts = Attempts(self._records.digest, acting)
@@ -69,7 +71,13 @@ class ArtifactTracking:
             reason = without_number(error)
             logger.warning(f"what failed jobs were to replace could not be settled ({reason}); the next run does")
         finished = [file for job in dag.finished_jobs for file in job.output]
-        self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
+        forgotten = self._records.forgotten(file for job in dag.jobs for file in job.output)
+        self.remember([*finished, *forgotten, *self._rewritten_pages()])
+
+    def _rewritten_pages(self) -> list[str]:
+        """Return the report pages that a deployment, a rollback or a withdrawal of this run wrote anew."""
+        pages = [*Path("results").glob("*/report.html"), Path("results/index.html")]
+        return [str(page) for page in pages if page.exists() and page.stat().st_mtime >= self._began]
 
     def _open_exclusive(self) -> dict[str, tuple[str, str]]:
         """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does."""

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from slipway.classification.plausibility import chance_of_gain, interval
+from slipway.classification.plausibility import chance_of_gain
+from slipway.classification.proportions import interval
 
 
 def answers(*counts):

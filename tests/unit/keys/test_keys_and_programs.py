@@ -79,6 +79,7 @@ OPTIONS_OF = {
         (),
     ),
     "write_report": ("write_report", "--folder f --output o", ("m",)),
+    "write_index": ("write_index", "--folder f --output o", ()),
     "record_run": ("record_run", "--folder f --output o --history h", ("m",)),
     "choose_configuration": ("choose_configuration", "--load-test l --capacity c --accuracy a --output o", ("cpu",)),
     "write_repository": (

@@ -1,0 +1,79 @@
+"""The sample photographs of the report, with the most likely classes before (PyTorch) and after (the engine)."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from slipway.classification.tensor_names import INPUT
+from slipway.contract.contract import Contract
+from slipway.contract.golden import Golden
+from slipway.outputs.showing import record_of
+
+# The golden samples of a photograph, in the order of `sample_photographs.photographs_of`.
+NAMES = (
+    *("as it is", "mirrored", "upper left part", "lower right part", "darker", "brighter", "without colour"),
+    *("out of focus", "colours exchanged"),
+)
+SIDE, QUALITY = 160, 80
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sample photograph: its name, its picture as a data URI, and the classes as [(label, probability)]."""
+
+    name: str
+    picture: str
+    before: list[tuple[str, float]]
+    after: list[tuple[str, float]]
+
+    @property
+    def is_same(self) -> bool:
+        """Return whether the most likely class is the same."""
+        return self.before[0][0] == self.after[0][0]
+
+    def pairs(self, count: int) -> list[tuple[tuple[str, float], tuple[str, float]]]:
+        """Return the `count` most likely classes before and after, side by side."""
+        return list(zip(self.before, self.after, strict=False))[:count]
+
+
+def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
+    """Return the sample photographs; [] if a record of an earlier version lacks the engine's answers.
+
+    `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
+    """
+    answers = accuracy.get("answers", [])
+    if len(answers) != len(golden.samples) or "preprocess" not in facts or INPUT not in golden.request.inputs:
+        return []
+    names = NAMES if len(answers) == len(NAMES) else [f"sample {number + 1}" for number in range(len(answers))]
+    return [
+        Shown(
+            name,
+            picture_of(sample.inputs[INPUT][0], facts["preprocess"]),
+            _top(record_of(sample.outputs, golden.contract, labels), golden.contract),
+            _top(answer, golden.contract),
+        )
+        for name, sample, answer in zip(names, golden.samples, answers, strict=True)
+    ]
+
+
+def picture_of(pixels: np.ndarray, preprocess: dict) -> str:
+    """Return the pixels (3, height, width) that the model sees as a small JPEG, in a data URI.
+
+    Floating-point pixels are normalised: (value / 255 - mean) / std.
+    """
+    if pixels.dtype != np.uint8:
+        mean, std = (np.array(preprocess[name], dtype=np.float32)[:, None, None] for name in ("mean", "std"))
+        pixels = np.clip((pixels * std + mean) * 255, 0, 255).round().astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    image.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _top(answer: dict, contract: Contract) -> list[tuple[str, float]]:
+    entries = answer[contract.outputs[0].name].get("top", [])
+    return [(entry["label"], entry["confidence"]) for entry in entries]

@@ -1,0 +1,29 @@
+"""Write the pages of models anew after a deployment, so that they show what is live now."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+# It shows what a deployment did, and is no part of it.
+PART_OF_KEYS = False
+
+
+def refresh_pages(results: Sequence[Path]) -> None:
+    """Write each page anew whose history got a line, and then the index of all models.
+
+    `results` are folders of models, results/<model>; the pages of all models beside them are looked at, since one
+    server may have them all. The deployment has succeeded, so nothing is raised: the next run writes such a page.
+    """
+    from slipway.core.cli import progress
+    from slipway.report.index import rewrite_index
+    from slipway.report.recipe import is_current
+    from slipway.report.writing import rewrite
+
+    pages = sorted(page for root in {folder.parent for folder in results} for page in root.glob("*/report.html"))
+    for page in [page for page in pages if not is_current(page)]:
+        try:
+            rewrite(page)
+            rewrite_index(page.parent.with_name("index.html"))
+        except Exception as error:  # whatever it is, the deployment has succeeded
+            progress(
+                f"  {page} still shows what was live before ({error}); `snakemake --cores 1 evidence` writes it anew"
+            )

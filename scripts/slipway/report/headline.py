@@ -1,0 +1,139 @@
+"""The top of the page: the verdict in one line, and the five figures that decide."""
+
+from dataclasses import dataclass
+
+from slipway.benchmark import comparison
+from slipway.benchmark.rounds import DISTURBED, is_no_difference
+from slipway.classification import reporting
+from slipway.load_test.limits import counted_memory_mb, is_disturbed
+from slipway.report.formats import megabytes, milliseconds
+from slipway.report.liveness import liveness
+from slipway.report.measurements import Measurements, Target
+from slipway.report.scales import number
+from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_right
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the large figures: its value, its name, and what it has to be compared with."""
+
+    value: str
+    name: str
+    compared: str
+    disturbed: bool = False
+
+
+def verdict(target: Target, evidence: Measurements) -> list[Verdict]:
+    """Return the parts of the verdict, each with its state: speed, size, accuracy, liveness."""
+    live = liveness(target, evidence.history)
+    return [speed(target), size(target), accuracy(target, evidence), (live.state, live.words)]
+
+
+def speed(target: Target) -> Verdict:
+    """Return how many times as fast as the baseline the chosen engine answers single requests."""
+    measured, baseline = target.benchmark["tutorial"]["measured"][target.chosen.precision], baseline_of(target)
+    ratio, interval = measured[f"latency_over_{baseline}"], measured.get("interval")
+    title = comparison.TITLES[baseline]
+    if interval and interval["verdict"] == DISTURBED:
+        return OPEN, f"{_times(ratio, interval)} as fast as {title}, in a disturbed measurement"
+    if interval and is_no_difference(interval):
+        return OPEN, f"as fast as {title}, within the noise"
+    if ratio >= 1:
+        return NO, f"slower than {title}: {ratio:.2f} times its latency"
+    return YES, f"{_times(ratio, interval)} as fast as {title}"
+
+
+def size(target: Target) -> Verdict:
+    """Return how much smaller the engine's file is than the FP32 ONNX file."""
+    share = target.chosen.build["bytes"] / target.chosen.build["onnx_bytes"]
+    if abs(share - 1) < 0.005:
+        return OPEN, "as large as the FP32 ONNX file"
+    return (YES, f"{1 - share:.0%} smaller") if share < 1 else (NO, f"{share - 1:.0%} larger")
+
+
+def accuracy(target: Target, evidence: Measurements) -> Verdict:
+    """Return whether the accuracy is kept, as far as it was measured."""
+    if evidence.is_rehearsal:
+        return OPEN, "accuracy unknown (rehearsal: random weights)"
+    state, _ = is_it_right(target, evidence)
+    record = target.chosen.accuracy
+    if record["proven_on_labels"]:
+        kept = reporting.is_kept(record["evaluation"])
+        return state if kept else NO, reporting.kept_in_words(record["evaluation"])
+    if state == YES:
+        return YES, "accuracy kept within the limits of your metric"
+    return OPEN, f"repeats {evidence.contract.baseline}'s answers; accuracy not measured"
+
+
+def figures(target: Target, evidence: Measurements) -> list[Figure]:
+    """Return the five figures of the chosen engine and its configuration."""
+    return [_latency(target, evidence), *_under_load(target), _size(target), _accuracy(target, evidence)]
+
+
+def _latency(target: Target, evidence: Measurements) -> Figure:
+    batch, engine = target.benchmark["tutorial"]["batch"], target.chosen.precision
+    own, theirs = (_result(target, subject, batch) for subject in (engine, baseline_of(target)))
+    at = f", batch {batch}" if evidence.contract.batched else ""
+    title = comparison.TITLES[baseline_of(target)]
+    return Figure(
+        milliseconds(_p50(own)),
+        f"median latency{at}",
+        f"{title}: {milliseconds(_p50(theirs))}",
+        own.get("intervals", {}).get("verdict") == DISTURBED,
+    )
+
+
+def _under_load(target: Target) -> list[Figure]:
+    row, limits = target.selection["measured"], target.selection["limits"]
+    memory = counted_memory_mb(row)
+    rate = f"{row['throughput_per_s']:,.0f}/s" if row["throughput_per_s"] >= 100 else f"{row['throughput_per_s']:.1f}/s"
+    used = f"; {memory:,.0f} MB of memory" if memory is not None else ""
+    in_flight = f"{row['concurrency']} in flight" if row.get("concurrency") else "at a rate"
+    return [
+        Figure(rate, "answers under load", f"{in_flight}{used}", is_disturbed(row)),
+        Figure(milliseconds(row["p99_ms"]), "p99 under load", f"limit {limits['p99_ms']:g} ms", is_disturbed(row)),
+    ]
+
+
+def _size(target: Target) -> Figure:
+    build = target.chosen.build
+    return Figure(
+        megabytes(build["bytes"]), "engine", f"{build['bytes'] / build['onnx_bytes']:.0%} of the FP32 ONNX file"
+    )
+
+
+def _accuracy(target: Target, evidence: Measurements) -> Figure:
+    record = target.chosen.accuracy
+    if record["proven_on_labels"]:
+        return Figure(*reporting.figure_of(record["evaluation"]))
+    if record.get("metric"):
+        name, value = next(iter(record["metric"]["engine"].items()))
+        return Figure(f"{value:.4g}", name, f"{evidence.contract.baseline}: {record['metric']['pytorch'][name]:.4g}")
+    compared = record.get("evaluation") or record["sample"]
+    several = evidence.words.several if record.get("evaluation") else evidence.words.first
+    for agreed in ("top1_agreement", "decision_agreement", "equal_values"):
+        if agreed in compared:
+            return Figure(f"{compared[agreed]:.1%}", "equal answers", f"to {several}; accuracy not measured")
+    return Figure(f"{compared['relative_error']:.1e}", "relative error", f"to {evidence.contract.baseline}, {several}")
+
+
+def baseline_of(target: Target) -> str:
+    """Return the subject to which engines are compared: PyTorch or ONNX Runtime."""
+    return comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
+
+
+def _result(target: Target, subject: str, batch: int) -> dict:
+    every = target.benchmark["results"]
+    return next(result for result in every if (result["subject"], result["batch"]) == (subject, batch))
+
+
+def _p50(result: dict) -> float:
+    return result["latency"][comparison.best_quantity(result["latency"])]["p50_ms"]
+
+
+def _times(ratio: float, interval: dict | None) -> str:
+    """Return a ratio of latencies as a factor of speed, such as "3.9 times (3.5 to 4.3)"."""
+    if not interval or interval["low"] == interval["high"]:
+        return f"{number(1 / ratio, 2)} times"
+    low, high = (number(1 / interval[end], 2) for end in ("high", "low"))
+    return f"{number(1 / ratio, 2)} times ({low} to {high})"

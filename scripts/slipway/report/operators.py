@@ -1,0 +1,54 @@
+"""The operators of a profile by kind, for the bar that shows where the time goes."""
+
+# {kind: beginnings of the names of its operators, after "aten::"}. The first kind that fits counts.
+KINDS = {
+    "convolutions": (
+        "conv",
+        "_conv",
+        "convolution",
+        "mkldnn_conv",
+        "thnn_conv",
+        "cudnn_conv",
+        "slow_conv",
+        "miopen_conv",
+    ),
+    "matrix products": (
+        *("mm", "addmm", "bmm", "baddbmm", "matmul", "linear", "addbmm", "einsum", "scaled_dot", "_scaled_dot"),
+        *("_flash_attention", "_efficient_attention", "mkldnn_linear"),
+    ),
+    "normalisations": (
+        "batch_norm",
+        "native_batch_norm",
+        "cudnn_batch",
+        "layer_norm",
+        "native_layer",
+        "group_norm",
+        "native_group",
+    ),
+    "activations": (
+        *("relu", "silu", "gelu", "hardtanh", "clamp", "sigmoid", "hardswish", "hardsigmoid", "tanh", "leaky", "elu"),
+        *("softmax", "_softmax", "mish", "threshold"),
+    ),
+}
+OTHER = "other operators"
+
+
+def by_kind(profile: dict | None) -> dict[str, float]:
+    """Return {kind: share of the profiled time (0..1)}, without empty kinds; the shares sum to one.
+
+    The rest, such as Python's time, is in "other operators". {} without a profile.
+    """
+    if not profile:
+        return {}
+    shares = dict.fromkeys([*KINDS, OTHER], 0.0)
+    for operator in profile["operators"]:
+        shares[kind_of(operator["name"])] += operator["share"]
+    total = sum(shares.values())
+    shares[OTHER] += max(0.0, 1 - total)
+    return {kind: share / max(total, 1.0) for kind, share in shares.items() if share > 0}
+
+
+def kind_of(operator: str) -> str:
+    """Return the kind of an operator, such as "aten::mkldnn_convolution"."""
+    name = operator.removeprefix("aten::").removesuffix("_")
+    return next((kind for kind, begins in KINDS.items() if name.startswith(begins)), OTHER)

@@ -1,0 +1,97 @@
+"""What a page was made of: the options of its program, and the state of the history that it shows.
+
+The page carries its recipe. So a deployment can write the page anew, and planning sees whether the page shows the
+history as it is.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from slipway.core.records import has_shape
+from slipway.history import file as history_file
+
+NAME = "slipway-recipe"
+_SHAPE = {"engines": [str], "variants": [str], "evaluated": bool, "edition": int, "history": str}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of `write_report`. `history` is the SHA-256 of the history's lines, "" if there are none."""
+
+    engines: list[str]
+    variants: list[str]
+    evaluated: bool
+    edition: int = 1
+    history: str = ""
+
+    def markup(self) -> Markup:
+        """Return the recipe as an element for the page's head."""
+        return element(asdict(self))
+
+
+def element(content: object) -> Markup:
+    """Return JSON content as an element for a page's head."""
+    return Markup('<meta name="{}" content="{}">').format(NAME, json.dumps(content))
+
+
+def state_of(history: Path) -> str:
+    """Return the SHA-256 of a history's content; "" if there is none."""
+    return hashlib.sha256(history.read_bytes()).hexdigest() if history.exists() else ""
+
+
+def recipe_of(page: Path) -> Recipe | None:
+    """Return the recipe that a page carries; None if there is no such page."""
+    content = _content(page)
+    return Recipe(**content) if has_shape(content, _SHAPE) and content.keys() == _SHAPE.keys() else None
+
+
+def pages_of_index(index: Path) -> list[str]:
+    """Return the names of the models whose pages an index links; [] if there is no such index."""
+    content = _content(index)
+    return content["models"] if has_shape(content, {"models": [str]}) else []
+
+
+def is_current(page: Path) -> bool:
+    """Return whether a page shows the history beside it as it is; a page without a recipe has none to show."""
+    recipe = recipe_of(page)
+    return recipe is None or recipe.history == state_of(page.with_name(history_file.NAME))
+
+
+def edition(page: Path) -> int:
+    """Return the number of a page that is written now.
+
+    It stays the same while the page shows the history as it is. Once the history has another line, it is the next
+    number, so the page is stale.
+    """
+    recipe = recipe_of(page)
+    if recipe is None:
+        return 1
+    return recipe.edition if is_current(page) else recipe.edition + 1
+
+
+def _content(page: Path) -> Any:
+    """Return the content of a page's element of this name; None if there is none."""
+    if not page.is_file():
+        return None
+    finder = _Finder()
+    with page.open(encoding="utf-8", errors="replace") as file:
+        finder.feed(file.read(50_000))
+    try:
+        return json.loads(finder.found)
+    except ValueError:
+        return None
+
+
+class _Finder(HTMLParser):
+    found = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "meta" and attributes.get("name") == NAME:
+            self.found = attributes.get("content") or ""
