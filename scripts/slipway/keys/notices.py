@@ -19,6 +19,7 @@ def notices(resolved: ResolvedConfig) -> Iterator[str]:
         yield from version_lock.notices(target, built, resolved.config["triton"])
     for model in resolved.models:
         yield from _of_preprocessing(model, resolved.config["models"][model])
+        yield from _of_lists(resolved, model)
 
 
 def storage_notices(resolved: ResolvedConfig) -> Iterator[str]:
@@ -38,6 +39,17 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
     if resolved.runtime(target) == "tensorrt":
         return f"TensorRT {resolved.runtime_version('tensorrt', target)} and {resolved.hardware(target)}"
     return "no TensorRT with a GPU is here"
+
+
+def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:
+    """Yield a sentence for each list of layers of a precision that no engine of a model is built from."""
+    built_from = {variant.partition("-")[0] for variant in resolved.variants(model)}
+    for precision, lists in resolved.config["models"][model]["precisions"].items():
+        if any(lists.values()) and precision not in built_from:
+            yield (
+                f"model {model}: `models.{model}.precisions.{precision}` changes nothing, since no target builds from "
+                f"an ONNX file in {precision}; a runtime that lowers the FP32 file itself takes no list"
+            )
 
 
 def _of_preprocessing(model: str, settings: dict) -> Iterator[str]:

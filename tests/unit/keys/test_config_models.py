@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers.artifacts.configured import job_keys, resolved, tensorrt_target
+from helpers.artifacts.configured import WITH_BF16, job_keys, resolved, tensorrt_target
 
 from slipway.core.errors import SlipwayError
+from slipway.keys.notices import notices
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -179,3 +180,12 @@ def test_layers_that_a_precision_leaves_alone_make_only_its_own_file_stale(photo
 def test_a_precision_takes_only_its_own_kind_of_list():
     with pytest.raises(SlipwayError, match=r"`models\.m\.precisions\.fp16\.not_quantized` is not a key"):
         resolved(models={"m": {"precisions": {"fp16": {"not_quantized": ["x"]}}}})
+
+
+def test_a_list_that_no_engine_is_built_from_is_told():
+    listed = {"m": {"precisions": {"bf16": {"keep_in_fp32": ["layer1.0"]}}}}
+    on_cpu = {"runtime": "openvino", "hardware": WITH_BF16, "precisions": ["bf16"]}
+    told = list(notices(resolved({"cpu": on_cpu}, listed)))
+    assert [line for line in told if "`models.m.precisions.bf16` changes nothing, since no target builds from" in line]
+    on_gpu = resolved({"gpu": tensorrt_target() | {"precisions": ["bf16"]}}, listed)
+    assert not [line for line in notices(on_gpu) if "changes nothing" in line]
