@@ -98,7 +98,9 @@ def _under_load(target: Target) -> list[Figure]:
 def _size(target: Target) -> Figure:
     build = target.chosen.build
     return Figure(
-        megabytes(build["bytes"]), "engine", f"{build['bytes'] / build['onnx_bytes']:.0%} of the FP32 ONNX file"
+        megabytes(build["bytes"]),
+        "size of the engine",
+        f"{build['bytes'] / build['onnx_bytes']:.0%} of the FP32 ONNX file",
     )
 
 

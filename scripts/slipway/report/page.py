@@ -70,12 +70,12 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
             "engine": target.chosen.precision,
             "beside the model itself": headline.speed(target)[1],
             **{figure.name: figure.value for figure in headline.figures(target, evidence)},
-            "live": liveness(target, evidence.history).words,
         }
         for target in targets
     ]
     names = list(dict.fromkeys(name for column in told for name in column))
-    return [(name, [column.get(name) for column in told]) for name in names]
+    live = [liveness(target, evidence.history).words for target in targets]
+    return [*((name, [column.get(name) for column in told]) for name in names), ("live", live)]
 
 
 def _charts(target: Target, evidence: Measurements) -> dict:

@@ -8,6 +8,7 @@ from slipway.history.lines import Deployment, Run
 from slipway.report import headline
 from slipway.report.liveness import liveness
 from slipway.report.measurements import read_evidence
+from slipway.report.page import side_by_side
 
 SINCE = "2026-11-29T12:03:00Z"
 
@@ -82,7 +83,7 @@ def test_the_five_figures_are_those_of_the_records(evidence):
         ("1.00 ms", "median latency, batch 1"),
         ("1,234/s", "answers under load"),
         ("9.25 ms", "p99 under load"),
-        ("51.0 MB", "engine"),
+        ("51.0 MB", "size of the engine"),
         ("84.8%", "top-1 accuracy"),
     ]
     assert [each.compared for each in figures] == [
@@ -92,6 +93,15 @@ def test_the_five_figures_are_those_of_the_records(evidence):
         "50% of the FP32 ONNX file",
         "the model itself: 85.2%; 1 of 250 photographs fewer, within the noise",
     ]
+
+
+def test_targets_are_side_by_side_with_what_each_has(evidence):
+    rows = dict(side_by_side(evidence.targets, evidence))
+    assert rows["engine"] == ["fp32", "int8"]
+    assert rows["size of the engine"] == ["51.0 MB", "51.0 MB"]
+    assert rows["equal answers"] == ["100.0%", None]
+    assert rows["top-1 accuracy"] == [None, "84.8%"]
+    assert list(rows)[-1] == "live"
 
 
 @pytest.mark.parametrize(
