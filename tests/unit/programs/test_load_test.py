@@ -17,6 +17,7 @@ from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.keyed_model_analyzer import OVER
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
+from slipway.triton.server import ownership
 from slipway.triton.server.leftovers import owner_variable
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.tritonserver import Installation, Ports
@@ -166,6 +167,19 @@ def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
             require_own_listeners(ports, "another's")
     finally:
         os.kill(orphan, signal.SIGKILL)
+
+
+def test_a_server_that_starts_during_a_look_at_the_ports_is_no_stranger(monkeypatch):
+    ports = Ports.free()
+    child = subprocess.Popen(["sleep", "60"])
+    looks = iter([[None], [child.pid]])  # the processes that psutil finds for the socket
+    monkeypatch.setattr(ownership, "_listening", lambda _: [(("127.0.0.1", ports.grpc), pid) for pid in next(looks)])
+    try:
+        require_own_listeners(ports)
+    finally:
+        child.kill()
+        child.wait()
+    assert next(looks, None) is None, "it looked twice"
 
 
 @pytest.mark.parametrize("minutes", [2, None])

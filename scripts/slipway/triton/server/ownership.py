@@ -74,17 +74,24 @@ def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
     Processes that were started for `owner` are its own, too: those in containers, and a server that still ends when its
     Model Analyzer has ended.
     """
-    # A server may start or end between two of these readings.
+    # A server that starts during the first look is seen there without its process.
+    if _strangers_port(ports, owner) and (port := _strangers_port(ports, owner)):
+        raise SlipwayError(
+            f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
+            "nothing was measured, run again"
+        )
+
+
+def _strangers_port(ports: Ports, owner: str | None) -> int | None:
+    """Return a port of the server on which another process listens; None if there is none."""
     own = {process.pid for process in own_processes(owner)}
     listening = _listening(psutil)
     own |= {process.pid for process in own_processes(owner)}
     for (ip, port), pid in listening:
         here = ip.removeprefix("::ffff:") in {ports.host, "0.0.0.0", "::"}
         if here and port in (ports.grpc, ports.metrics) and pid not in own:
-            raise SlipwayError(
-                f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
-                "nothing was measured, run again"
-            )
+            return port
+    return None
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
