@@ -50,15 +50,6 @@ rule check_accuracy:
         "{input.record:q} {params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
-def conversion_files(wildcards):
-    """Return the option with the calibration data of a quantised variant; for one that is cast, there are none."""
-    if wildcards.variant in ("fp16", "bf16"):
-        return ""
-    data = option(*resolved.file_of_calibration(wildcards.model))
-    targets = JobKey(targets=resolved.metric_targets(wildcards.model) or None)
-    return option("--conversion-files", f"{data} {targets}")
-
-
 rule diagnose_precision:
     input:
         **rules.export_onnx.output,
@@ -85,11 +76,6 @@ rule diagnose_precision:
         "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --golden "
         "{input.golden:q} --labels {input.labels:q} "
         "{params.settings} {params.data} {params.evaluation} {params.conversion} --output {output:q} --log {log:q}"
-
-
-def diagnosis_of(*models):
-    """Return the diagnoses of the precisions of some models."""
-    return [f"results/{model}/diagnosis.{variant}.json" for model in models for variant in resolved.diagnosed(model)]
 
 
 rule diagnose:

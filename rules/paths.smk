@@ -92,6 +92,20 @@ def evaluation_of(wildcards):
     return f"results/{wildcards.model}/evaluation.npz" if resolved.has_evaluation(wildcards.model) else []
 
 
+def conversion_files(wildcards):
+    """Return the option with the calibration data of a quantised variant; for one that is cast, there are none."""
+    if wildcards.variant in ("fp16", "bf16"):
+        return ""
+    data = option(*resolved.file_of_calibration(wildcards.model))
+    targets = JobKey(targets=resolved.metric_targets(wildcards.model) or None)
+    return option("--conversion-files", f"{data} {targets}")
+
+
+def diagnosis_of(*models):
+    """Return the diagnoses of the precisions of some models."""
+    return [f"results/{model}/diagnosis.{variant}.json" for model in models for variant in resolved.diagnosed(model)]
+
+
 def history_of(wildcards):
     """Return the file with all runs and deployments of a model."""
     return f"results/{wildcards.model}/history.jsonl"
