@@ -14,7 +14,7 @@ from helpers.models.tiny_engine import tiny_engine
 from helpers.programs import fake_container
 from helpers.programs.fake_container import IMAGE, RELEASE, containers
 from helpers.traffic import Traffic, who_gave
-from helpers.workplace import ODD, Workplace
+from helpers.workplace import ODD, Workplace, random_checkpoint
 
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import read_json, write_json
@@ -236,3 +236,22 @@ def test_the_next_load_test_removes_the_container_of_one_that_was_killed(place, 
     with new_workspace():
         assert not containers(place.state)
     assert not folder.exists()
+
+
+@pytest.mark.long
+def test_the_whole_chain_measures_and_serves_in_containers_and_a_service_that_is_down_is_refused_while_planning(place):
+    random_checkpoint(place.path("good.pth"), seed=0)
+    place.configure("triton", {"run": "container", "release": RELEASE, "image": IMAGE})
+    fake_container.change(place.state, answers=False)
+    place.snakemake("deploy").refused("config: `triton.run` is container, but", "its service does not answer")
+    assert not place.path("results/tiny").exists(), "nothing was built"
+    fake_container.change(place.state, answers=True)
+    place.snakemake("deploy").succeeded()
+    assert read_json(place.path("results/tiny/cpu/analysis/analysis.json"))["server"]["image"] == IMAGE
+    assert "was not measured" not in read_json(place.path("results/tiny/cpu/selection.json"))["reason"]
+    assert len(containers(place.state)) == 1
+    place.configure("triton.run", "wheel")
+    planned = place.snakemake("-n", "deploy").succeeded().said
+    assert "Load-testing tiny" in planned
+    assert "Building" not in planned
+    assert "Measuring PyTorch" not in planned
