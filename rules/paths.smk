@@ -131,17 +131,3 @@ def measured_of_every_target(wildcards):
 def measured_of(wildcards):
     """Return the records that a run's line comes from."""
     return [file for file in measured_of_every_target(wildcards) if file.endswith(".json")]
-
-
-def conversion_files(wildcards):
-    """Return the option with the calibration data of a quantised variant; for one that is cast, there are none."""
-    if wildcards.variant in ("fp16", "bf16"):
-        return ""
-    data = option(*resolved.file_of_calibration(wildcards.model))
-    targets = JobKey(targets=resolved.metric_targets(wildcards.model) or None)
-    return option("--conversion-files", f"{data} {targets}")
-
-
-def diagnosis_of(*models):
-    """Return the diagnoses of the precisions of some models."""
-    return [f"results/{model}/diagnosis.{variant}.json" for model in models for variant in resolved.diagnosed(model)]
