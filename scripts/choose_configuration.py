@@ -29,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
     free = "share of each server's throughput that stays free at this rate"
     arguments.add_argument("--headroom", type=float, default=0.0, help=free)
-    arguments.add_argument("--serving-image", help="image that serves elsewhere than on this machine")
+    arguments.add_argument("--serving-image", help="container that serves elsewhere than on this machine")
     arguments.add_argument("--serving-release", help="Triton release in it")
     arguments.add_argument("--price-per-hour", type=float, help="price of one server, in any currency")
     return arguments.parse_args(argv)
