@@ -13,11 +13,11 @@ README, ALL = (
     (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
     for name in ("README.md", "docs/measurements/README.md")
 )
-ON_CPU, PLANNING, RESNET50, SERVED_RESNET50, EFFICIENTNET, RETRAINING, TEXT = (
+ON_CPU, PLANNING, RESNET50, SERVED_RESNET50, EFFICIENTNET, RETRAINING, TEXT, IN_ROUNDS = (
     read_json(REPOSITORY / "docs" / "measurements" / f"{name}.json")
     for name in (
         *("cpu", "planning", "h100/resnet50", "h100/resnet50.tensorrt-8.5"),
-        *("h100/efficientnet_lite0", "h100/resnet50.retraining", "h100/text"),
+        *("h100/efficientnet_lite0", "h100/resnet50.retraining", "h100/text", "h200/resnet50.int8"),
     )
 )
 
@@ -54,6 +54,18 @@ def on_a_gpu():
     ]
 
 
+def in_rounds():
+    """Return (words that a row starts with, figures) of the table of a GPU that was measured in rounds."""
+    benchmark = IN_ROUNDS["benchmark"]
+    best = [each["inferences_per_s"] for each in benchmark["best_throughput"].values()]
+    ratios = [benchmark["ratios"]["int8"][size][PYTORCH]["intervals"]["throughput"] for size in ("32", "128")]
+    assert all(ratio["verdict"] == "steady" for ratio in ratios)
+    return [
+        ("images/s in rounds", listed(best, ",.0f")),
+        ("INT8 over PyTorch in rounds", ", ".join(map(with_interval, ratios))),
+    ]
+
+
 def on_a_cpu():
     """Return (words that a row starts with, figures) of the table of a CPU."""
     seconds, served = ON_CPU["seconds"], ON_CPU["served_to_engine_alone"]["median_ratio_by_requests_in_flight"]
@@ -74,12 +86,17 @@ def on_a_cpu():
     ]
 
 
+def with_interval(ratio):
+    """Return a ratio and its interval, as the benchmark prints it."""
+    return "{median:.2f} ({low:.2f} to {high:.2f})".format(**ratio)
+
+
 def listed(values, form, unit=""):
     """Return figures beside each other, as the tables have them."""
     return ", ".join(f"{value:{form}}{unit}" for value in values)
 
 
-@pytest.mark.parametrize(("words", "figures"), [*on_a_gpu(), *on_a_cpu()])
+@pytest.mark.parametrize(("words", "figures"), [*on_a_gpu(), *in_rounds(), *on_a_cpu()])
 def test_a_row_has_the_figures_of_its_record(words, figures):
     [row] = [line for line in ALL if line.startswith(f"| {words}")]
     assert row.split("|")[-2].strip() == figures
