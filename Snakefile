@@ -1,7 +1,7 @@
 # Slipway: from a PyTorch checkpoint to a running, measured Triton deployment.
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test, report.html; nothing is deployed (default)
 #   snakemake --cores 1 deploy       everything, then serve it where `deploy.to` says, and prove it there
-#   snakemake --cores 1 deploy_<model> the same for one model alone; so do evidence_, rollback_ and undeploy_<model>
+#   snakemake --cores 1 deploy_<model>  one model alone; also evidence_, diagnose_, rollback_ and undeploy_<model>
 #   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
 #   snakemake --cores 1 publish      copy the repositories to where a cluster reads them
 #   snakemake --cores 1 preflight    would TensorRT take the model? `diagnose`: which layers make a precision inaccurate?
