@@ -87,7 +87,7 @@ def require_interface(record: dict, contract: Contract) -> None:
     if record.get("interface", contract.interface()) != contract.interface():
         raise SlipwayError(
             "the engine was made for other inputs and outputs than the model has now, since its samples have other "
-            "dtypes or sizes; run snakemake again with `--forcerun export_onnx`"
+            "dtypes or sizes; run `snakemake --cores 1 evidence --forcerun export_onnx`"
         )
 
 

@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
     arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
     free = "share of each server's throughput that stays free at this rate"
-    arguments.add_argument("--headroom", type=float, default=0.0, help=free)
+    arguments.add_argument("--headroom", type=float, help=free)
     arguments.add_argument("--serving-image", help="container that serves elsewhere than on this machine")
     arguments.add_argument("--serving-release", help="Triton release in it")
     arguments.add_argument("--price-per-hour", type=float, help="price of one server, in any currency")
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.min_throughput_per_s,
         arguments.max_accuracy_loss,
     )
-    goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom)
+    goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
     allowed = comparable(within(rows, limits), goal.name)
     choice = choose(allowed, goal)
     second = runner_up(allowed, choice, goal)

@@ -130,7 +130,7 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object |
             ) from None
         remedy = (
             "to a local checkpoint, or, once the download is reachable,\n"
-            "!! run: snakemake --cores 1 --forcerun fetch_weights deploy\n"
+            "!! run: snakemake --cores 1 deploy --forcerun fetch_weights\n"
             "!! A model whose pretrained weights are in a Python package: make demo"
         )
         reason = f"the pretrained weights could not be downloaded ({error})"

@@ -85,7 +85,7 @@ def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> N
 
 def remedy(now: Run, broken: list[Change]) -> str:
     """Return what to do about a refused run."""
-    again = "measure again on a quiet machine (`snakemake --cores 1 --forcerun benchmark load_test deploy`), or "
+    again = "measure again on a quiet machine (`snakemake --cores 1 deploy --forcerun benchmark load_test`), or "
     undecided = any(change.verdict == UNDECIDED for change in broken)
     return (
         f"Nothing was changed. `snakemake --cores 1 compare` shows all figures. To deploy it all the same, "

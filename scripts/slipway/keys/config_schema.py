@@ -105,7 +105,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
 def _allowed(schema: dict) -> str:
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        described = schema.get("description", "").rstrip(".")
+        described = schema.get("description", "").partition(". ")[0].rstrip(".")
         return described[:1].lower() + described[1:] or " or ".join(_allowed(choice) for choice in choices)
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
+ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a measured capacity"
+
 
 def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
@@ -14,16 +16,17 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
-    replicas = Value(declared or 1, CONFIG, "deploy.cluster.replicas")
-    if declared is None and needed:
-        replicas = Value(needed, evidence.selection.path, "capacity.capacity_per_s", _arithmetic(fleet, deploy, needed))
+    sizing = _arithmetic(fleet, deploy, needed) if declared is None and needed else None
+    replicas = Value(declared or 1, CONFIG, "deploy.cluster.replicas", "" if declared else ALONE)
+    if sizing:
+        replicas = Value(needed, evidence.selection.path, "capacity.capacity_per_s", sizing)
     busy = round(100 * (1 - deploy["headroom"]))
     return {
         "replicas": replicas,
         "max_replicas": _max_replicas(replicas, deploy["cluster"]["max_replicas"]),
         "busy_percent": Value(busy, CONFIG, "deploy.headroom", "the share of the CPUs in use, in percent"),
         "pending": _pending(evidence, deploy["headroom"]),
-        "sizing": Value(replicas.how or None, CONFIG, "deploy.rate"),
+        "sizing": Value(sizing, CONFIG, "deploy.rate"),
         "sizing_risk": Value(_risk(fleet, rate, declared, needed), CONFIG, "deploy.rate"),
     }
 
