@@ -32,6 +32,8 @@ def run(arguments, folder, environment, timeout_s):
 
     Raises TimeoutExpired. Then the process that forks is gone, too, and the next call starts another.
     """
+    if _server().poll() is not None:  # a test that stops what others left behind may have stopped it
+        _server.cache_clear()
     server = _server()
     with tempfile.TemporaryDirectory(prefix="snakemake") as place:
         output = Path(place) / "output"

@@ -35,6 +35,13 @@ def test_what_python_reads_at_its_start_asks_for_a_process_of_its_own():
     assert not snakemake_forks.starts_alike(os.environ | {"LD_PRELOAD": "/elsewhere"})
 
 
+def test_after_the_process_that_forks_was_killed_another_one_forks(workplace):
+    server = snakemake_forks._server()
+    server.kill()
+    server.wait()
+    assert snakemake_forks.run(["--version"], workplace.folder, os.environ, timeout_s=600)[0] == 0
+
+
 def test_a_fork_that_takes_too_long_is_ended_and_the_next_works(workplace):
     with pytest.raises(snakemake_forks.subprocess.TimeoutExpired):
         snakemake_forks.run(["--version"], workplace.folder, os.environ, timeout_s=0)
