@@ -36,13 +36,15 @@ class Traffic(_Clients):
         self._threads = [threading.Thread(target=self._ask, args=(ports, image, each)) for each in self.answers]
 
     def _ask(self, ports, image, answers):
+        given, wanted = self.tensors
         with ModelClient(ports, self.model) as client:
-            while not self._stop.wait(0.005):
+            while True:  # once in any case, however short the block is
                 try:
-                    given, wanted = self.tensors
                     answers.append(client.infer({given: image}).outputs[wanted])
                 except Exception as error:
                     self.lost.append(error)
+                if self._stop.wait(0.005):
+                    return
 
     def orders(self, trainings):
         """Return which training answered each client, each change once.
