@@ -70,14 +70,15 @@ def append(path: Path, line: dict) -> bool:
     """
     text = text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
+    # Without a buffer, whose rest would be written when the file is closed, although its line failed.
+    with open(path, "ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if line["key"] in _keys(path):
             return False
-        begin = _end_of_whole_lines(file)
+        begin, rest = _end_of_whole_lines(file), f"{text}\n".encode()
         try:
-            file.write(f"{text}\n".encode())
-            file.flush()
+            while rest:
+                rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), begin)
@@ -134,7 +135,6 @@ def _end_of_whole_lines(file) -> int:  # noqa: ANN001
         file.write(b"\n")
     elif last:
         file.truncate(len(content) - len(last))
-    file.flush()
     return file.seek(0, os.SEEK_END)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import resource
 
 import jsonschema
 import pytest
@@ -107,6 +108,19 @@ def test_a_full_disk_loses_nothing(path, monkeypatch):
     monkeypatch.setattr("slipway.history.file.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         append(path, runs.run(2))
+    assert path.read_bytes() == before
+
+
+def test_a_disk_that_takes_half_a_line_loses_nothing(path):
+    append(path, runs.run(1))
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * len(before) - 50, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append(path, runs.run(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
 
 
