@@ -140,11 +140,18 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
         lower, higher = sorted((choice["p99_ms"], second["p99_ms"]))
         return passed_over or higher <= lower * (1 + EQUAL)
     if goal.rate:
-        fewest = [goal.machines_at(interval(row)[1]) for row in (choice, second)]
+        fewest = [goal.machines_at(_most(row)) for row in (choice, second)]
         most = [goal.machines_at(interval(row)[0]) for row in (choice, second)]
         return fewest[1] <= most[0] and fewest[0] <= most[1]
     slower, faster = sorted((choice, second), key=reliable_rate)
-    return is_close(slower, faster) or interval(slower)[1] >= interval(faster)[0]
+    return is_close(slower, faster) or _most(slower) >= interval(faster)[0]
+
+
+def _most(row: Row) -> float:
+    """Return the most throughput (1/s) that a row may have. Of a capacity that is open above or disturbed, no bound."""
+    own = row.get("capacity")
+    is_open = own and (own["breaks_at"] is None or own["verdict"] == DISTURBED)
+    return math.inf if is_open else interval(row)[1]
 
 
 def _loss(row: Row) -> float:

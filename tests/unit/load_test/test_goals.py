@@ -128,6 +128,11 @@ def test_the_most_accurate_loses_least_and_of_equals_is_the_cheapest():
     assert choose([exact, also, lossy, unknown], Goal(MOST_ACCURATE)) is also
 
 
+def open_loop(holds, breaks=None, verdict="steady"):
+    bound = breaks and {"sent_per_s": breaks, "requests": 200}
+    return row(200) | {"capacity": {"capacity_per_s": holds, "breaks_at": bound, "verdict": verdict}}
+
+
 def test_the_runner_up_has_another_configuration():
     busier = row(99, concurrency=8)
     other = row(50, instances=2)
@@ -153,6 +158,10 @@ def test_the_runner_up_has_another_configuration():
         (row(accuracy_loss=0.0), row(accuracy_loss=0.1), Goal(MOST_ACCURATE), CLEAR),
         (row(accuracy_loss=0.0), row(accuracy_loss=0.0), Goal(MOST_ACCURATE), NOISE),
         (row(100), row(60), Goal(rate=100), CLEAR),
+        (open_loop(100.0, 110.0), open_loop(80.0, 88.0), CHEAPEST, CLEAR),
+        (open_loop(100.0, 110.0), open_loop(80.0), CHEAPEST, NOISE),  # nobody knows at which rate the second breaks
+        (open_loop(100.0, 110.0), open_loop(80.0, 88.0, "disturbed"), CHEAPEST, NOISE),
+        (open_loop(100.0, 110.0), open_loop(80.0), Goal(rate=95), NOISE),
         (BEST, row(60), Goal(rate=105), NOISE),  # the slowest window of the first needs two servers, too
     ],
 )
