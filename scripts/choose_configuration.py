@@ -8,7 +8,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.load_test.accuracy_loss import accuracy_loss
-from slipway.load_test.capacities import comparable, of_choice, with_capacities, without_capacity
+from slipway.load_test.capacities import as_limited, comparable, of_choice, with_capacities, without_capacity
 from slipway.load_test.front import pareto_front
 from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choose, interval, runner_up
 from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
@@ -50,7 +50,9 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.max_accuracy_loss,
     )
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
-    allowed = comparable(within(rows, limits), goal.name)
+    # A capacity is a configuration's own. Where some were measured, no closed loop stands for one that is too low.
+    in_closed_loop = [row for row in rows if not limits.broken(without_capacity(row))]
+    allowed = within(comparable(in_closed_loop, goal.name) or rows, limits)
     choice = choose(allowed, goal)
     second = runner_up(allowed, choice, goal)
     verdict = certainty(choice, second, goal)
@@ -89,12 +91,13 @@ def within(rows: list[dict], limits: Limits) -> list[dict]:
     """Return the rows within the limits. Raise SlipwayError if there are none, with the limits that have to give."""
     if not rows:
         raise SlipwayError("no engine that passed the accuracy check was measured; read the load test's log")
-    if allowed := [row for row in rows if not limits.broken(row)]:
+    limited = as_limited(rows)
+    if allowed := [row for row, counted in zip(rows, limited, strict=True) if not limits.broken(counted)]:
         return allowed
     asked = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
     raise SlipwayError(
         f"no configuration of {len(rows)} measured ones holds {' and '.join(asked)}: "
-        f"{what_has_to_give(rows, limits)}. Change these limits in config.yaml, or add values to "
+        f"{what_has_to_give(limited, limits)}. Change these limits in config.yaml, or add values to "
         "`load_test.concurrency`, `instances` or `max_batch_sizes`, such as fewer requests in flight for a lower p99"
     )
 
@@ -107,8 +110,9 @@ def in_words(
     What the others would need is said of their closed loops, which all of them have.
     """
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
-    closed, within_limits = without_capacity(choice), [row for row in rows if not limits.broken(row)]
-    others = alternatives(closed, list(map(without_capacity, within_limits)), rows, limits, servers)
+    closed, limited = without_capacity(choice), as_limited(rows)
+    within_limits = [without_capacity(row) for row in limited if not limits.broken(row)]
+    others = alternatives(closed, within_limits, limited, limits, servers)
     return "; ".join(
         [reason(choice, allowed, limits, goal), *others, *filter(None, [sureness(verdict, choice, second)])]
     )
@@ -117,6 +121,7 @@ def in_words(
 def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> list[dict]:
     """Return the figures of every row: its interval, the limits that it breaks, its costs, and its place."""
     front = pareto_front(list(map(without_capacity, rows)))
+    limited = as_limited(rows)
     return [
         {
             **{name: row[name] for name in (*CONFIGURATION, "concurrency") if name in row},
@@ -129,7 +134,7 @@ def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> li
             "verdict": row.get("verdict"),
             "machines": goal.machines(row),
             "cost_per_million": goal.cost_per_million(row),
-            "broken": limits.broken(row),
+            "broken": limits.broken(limited[index]),
             "on_front": index in front,
             "chosen": row is choice,
         }

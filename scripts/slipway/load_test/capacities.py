@@ -27,6 +27,12 @@ def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
     return with_capacity or list(rows)
 
 
+def as_limited(rows: Sequence[Row]) -> list[dict]:
+    """Return the rows as limits see them: each with the capacity of its configuration, whichever row began it."""
+    known = {configuration(row): row["capacity"] for row in rows if "capacity" in row}
+    return [{"capacity": known[configuration(row)], **row} if configuration(row) in known else {**row} for row in rows]
+
+
 def without_capacity(row: Row) -> dict:
     """Return the row of the closed loop alone."""
     return {name: value for name, value in row.items() if name != "capacity"}

@@ -198,6 +198,19 @@ def test_what_holds_at_no_rate_is_not_chosen_before_another(chosen):
     assert record["instances"] == 2
 
 
+def test_a_capacity_below_the_limit_is_not_passed_over_for_a_closed_loop(chosen):
+    """The configuration itself with fewer requests in flight, and one that was not measured, seem to hold 80/s."""
+    measured = row(100, precision="int8")
+    rows, options = [measured, measured | {"concurrency": 2}, row(90, instances=2)], ("--min-throughput-per-s", "80")
+    proven, capacities = {"int8": 0, "fp32": 0}, [capacity_of(measured, 70.0, 78.0)]
+    with pytest.raises(SlipwayError, match=r"with `load_test\.min_throughput_per_s: 70` for 80 one holds"):
+        chosen(rows, proven, *options, capacities=capacities)
+    record = chosen(rows, proven, *options, "--goal", "fastest", capacities=capacities)
+    assert record["precision"] == "fp32"
+    assert "int8 never holds all limits (min_throughput_per_s)" in record["reason"]
+    assert [len(each["broken"]) for each in record["candidates"]] == [1, 1, 0]
+
+
 def test_other_goals_and_loads_without_an_open_loop_use_the_closed_one(chosen):
     quick, much = row(100, p99=10), row(200, p99=50, instances=2)
     assert chosen([quick, much], {"fp32": 0})["capacity"] is None
