@@ -169,7 +169,21 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
     )
     same = not evaluated or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
     _require(same, folder, "the accuracy of the checkpoint is that of another one")
+    _require_one_checkpoint(evidence)
     return evidence
+
+
+def _require_one_checkpoint(evidence: Measurements) -> None:
+    """Raise SlipwayError if answers, ONNX files or engines are those of another checkpoint, as after a failed run."""
+    made = {"answers are": evidence.golden}
+    made |= {f"{variant} ONNX file is": record for variant, record in evidence.onnx.items()}
+    for target in evidence.targets:
+        made |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
+    own = evidence.weights["sha256"]
+    for name, record in made.items():
+        # Records of earlier versions do not state it.
+        same = record.get("weights_sha256", own) == own
+        _require(same, evidence.folder, f"the {name} of another checkpoint")
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:

@@ -3,7 +3,7 @@
 import pytest
 from helpers.artifacts import reported, runs
 
-from slipway.core.artifacts import sha256
+from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.deploy.report_pages import refresh_pages
 from slipway.history.changes import ended, went_live
 from slipway.history.file import append
@@ -89,6 +89,25 @@ def test_a_page_that_cannot_be_written_fails_no_deployment(page, capsys):
     assert page.read_bytes() == before
     assert "report.html still shows what was live before" in capsys.readouterr().err
     assert edition(page) == 2
+
+
+@pytest.mark.parametrize("name", ["golden.json", "resnet50.fp16.onnx.json", "cpu/resnet50.fp32.engine.json"])
+def test_a_page_shows_no_new_checkpoint_beside_figures_of_the_one_before(page, capsys, name):
+    """A run with another checkpoint fetched its weights, and then failed; what was live is taken out of service."""
+    record = page.parent / name
+    write_json(record, read_json(record) | {"weights_sha256": "17a0" * 16})
+    deploy(page)
+    refresh_pages([page.parent])
+    before = page.read_bytes()
+    assert b"live since" in before
+    weights, accuracy = page.with_name("weights.json"), page.with_name("accuracy.json")
+    write_json(weights, read_json(weights) | {"sha256": "28b1" * 16})
+    write_json(accuracy, read_json(accuracy) | {"weights_sha256": "28b1" * 16})
+    ended([(page.parent / "deploy" / "receipt.json", {"model": "resnet50", "to": "local"})])
+    refresh_pages([page.parent])
+    assert page.read_bytes() == before
+    assert "of another checkpoint" in capsys.readouterr().err
+    assert not is_current(page)
 
 
 def test_a_line_that_is_appended_while_the_page_is_written_is_shown(page, monkeypatch):
