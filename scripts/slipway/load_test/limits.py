@@ -70,11 +70,6 @@ def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
     return row.get("accuracy_loss") if limit == "max_accuracy_loss" else row[limit]
 
 
-def holds(row: Mapping[str, Any], p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
-    """Say whether a measurement is within the limits of latency and memory."""
-    return not Limits(p99_limit_ms, memory_limit_mb).broken(row)
-
-
 def reliable_rate(row: Mapping[str, Any]) -> float:
     """Return the throughput (inferences/s) to count on: the capacity of an open loop, where it was measured.
 

@@ -7,7 +7,7 @@ import jinja2
 from slipway.benchmark import comparison
 from slipway.benchmark.comparison import best_quantity
 from slipway.classification import report_photographs, reporting
-from slipway.load_test import limits
+from slipway.load_test import configurations, limits
 from slipway.report import charts, formats, headline
 from slipway.report.clients import client_lines
 from slipway.report.liveness import LIVE, liveness
@@ -53,6 +53,7 @@ def render(evidence: Measurements, recipe: Recipe) -> str:
             client=client_lines(evidence),
             comparison=comparison,
             load_test=limits,
+            breaks_limits=configurations.broken,
         )
     )
 

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.front import pareto_front
-from slipway.load_test.limits import Limits, holds
+from slipway.load_test.limits import Limits
 from slipway.load_test.near_misses import settable, what_has_to_give
 
 
@@ -48,8 +48,6 @@ def test_each_limit_is_held_up_to_its_value(limits, at, beyond):
 
 def test_no_limit_is_broken_by_nothing():
     assert Limits().broken(row(0, p99=9e9, memory=None)) == []
-    assert holds(row(p99=50, memory=None), 50, None)
-    assert not holds(row(memory=301), 50, 300)
 
 
 def test_all_broken_limits_are_told():

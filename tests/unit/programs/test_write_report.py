@@ -152,6 +152,19 @@ def test_the_configurations_under_load_are_marked(page):
     assert verdicts == {"1,234.5": "steady", "2,500.0": "disturbed"}
 
 
+@pytest.mark.parametrize("limit", [{"min_throughput_per_s": 1e4}, {"max_accuracy_loss": 0.01}])
+def test_a_row_is_marked_whichever_limit_it_breaks(tmp_path, limit):
+    folder = reported.write_records(tmp_path)
+    path = folder / "l4" / "selection.json"
+    selection = read_json(path)
+    limits = selection["limits"] | {"p99_ms": 9e9} | limit
+    losses = {"fp16": {"kind": "top1_drop", "loss": 0.02}, "int8": {"kind": "top1_drop", "loss": 0.0}}
+    write_json(path, selection | {"limits": limits, "accuracy_loss": losses})
+    shown = Page(written(folder).read_text(encoding="utf-8"))
+    marked = {tuple(row[:5]): look for row, look in zip(shown.rows, shown.classes, strict=True)}
+    assert marked["fp16", "2", "8", "4", "2,500.0"] == "refused"
+
+
 def test_the_benchmark_shows_the_latency_in_a_cuda_graph_and_of_pytorch(page):
     figures = [row[:-1] for row in page.rows]
     assert ["8", "int8", "8.00 ms", "8.00 ms", "8.00 ms", "8.00 ms", "0.25", "1,000.0", "4.50"] in figures
