@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,25 +106,28 @@ def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
         found, torn = _parsed(text)
         if torn and number <= len(whole):
             yield {}, f"{path}, line {number}: a part of it is no JSON; what is readable of it counts"
-        if found is not None:
-            problem = problem_of(found)
-            yield found, f"{path}, line {number}: {problem}" if problem else None
+        for each in found:
+            problem = problem_of(each)
+            yield each, f"{path}, line {number}: {problem}" if problem else None
 
 
-def _parsed(text: str) -> tuple[object, bool]:
-    """Return (content, whether text before it, or all, is no JSON). A torn line may stand before another one.
+def _parsed(text: str) -> tuple[list[dict], bool]:
+    """Return (what a line has, whether a part of it is no JSON). It has several where files were concatenated.
 
-    That is where files were concatenated of which one had a torn last line.
+    That is if the last line of one of them was torn, or had no line feed.
     """
-    if not text.strip():
-        return None, False
-    start = 0
-    while start != -1:
-        try:
-            return json.loads(text[start:]), start > 0
-        except (ValueError, RecursionError):
-            start = text.find(_BEGIN, start + 1)
-    return None, True
+    found: list[dict] = []
+    torn, rest = False, text.strip()
+    while rest:
+        content, end = None, -1
+        with suppress(ValueError, RecursionError):
+            content, end = json.JSONDecoder().raw_decode(rest)
+        if isinstance(content, dict):
+            found.append(content)
+        else:
+            torn, end = True, rest.find(_BEGIN, 1)
+        rest = rest[end:].strip() if end != -1 else ""
+    return found, torn
 
 
 def _end_of_whole_lines(file) -> int:  # noqa: ANN001
@@ -131,7 +135,7 @@ def _end_of_whole_lines(file) -> int:  # noqa: ANN001
     file.seek(0)
     content = file.read()
     last = content.rpartition(b"\n")[2]
-    if last and _parsed(last.decode("utf-8", "replace"))[0] is not None:
+    if last and _parsed(last.decode("utf-8", "replace"))[0]:
         file.write(b"\n")
     elif last:
         file.truncate(len(content) - len(last))

@@ -79,6 +79,18 @@ def test_a_line_after_a_torn_one_of_another_file_counts(path):
     assert len(names(path)) == 2
 
 
+def test_files_merge_although_the_last_line_of_the_first_one_has_no_line_feed(path):
+    lines = [runs.run(number) for number in (1, 2, 3)]
+    for line in lines[:2]:
+        append(path, line)
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines()), encoding="utf-8")
+    assert set(names(path)) == {line["key"] for line in lines[:2]}
+    assert not read(path).damaged
+    append(path, lines[2])
+    assert set(names(path)) == {line["key"] for line in lines}
+    assert not read(path).damaged
+
+
 def test_an_edited_line_is_named_and_the_others_count(path):
     for number in (1, 2):
         append(path, runs.run(number))
