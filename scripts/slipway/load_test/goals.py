@@ -41,7 +41,8 @@ class Goal:
         if not self.rate:
             return None
         used = throughput * (1 - self.headroom)
-        return math.ceil(self.rate / used) if used else math.inf
+        # As for the replicas of manifests, a rounding error is no server: 70 % of 90/s are 62.99999999999999/s.
+        return max(1, math.ceil(self.rate / used - 1e-9)) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
         """Return the price of a million inferences; None without a price, or if the throughput is not known."""

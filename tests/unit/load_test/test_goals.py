@@ -104,6 +104,7 @@ def test_at_a_stated_rate_the_fewest_servers_are_the_cheapest():
     assert choose([one, two], Goal(rate=60)) is two  # one server of either suffices
     assert [Goal(rate=100).machines(each) for each in (one, two)] == [1, 2]
     assert Goal(rate=100, headroom=0.3).machines(one) == 2
+    assert Goal(rate=63, headroom=0.3).machines(row(90)) == 1
 
 
 def test_costs_are_those_at_the_rate_or_at_the_own_throughput():
