@@ -63,10 +63,10 @@ class KeptPoints:
         write_json(self.store / f"{key}.json", content)
 
     def finish(self) -> None:
-        """Remove the points that another load test has to measure again."""
+        """Remove the points that another load test has to measure again, and damaged ones."""
         for path in self.store.glob("*.json"):
-            row = read_json(path)["row"]
-            if is_disturbed(row) or row["shortened"]:
+            content = read_record(path, {"row": {"shortened": bool}})
+            if content is None or is_disturbed(content["row"]) or content["row"]["shortened"]:
                 path.unlink()
 
     @property
