@@ -10,6 +10,7 @@ from PIL import Image
 from slipway.classification.tensor_names import INPUT
 from slipway.contract.contract import Contract
 from slipway.contract.golden import Golden
+from slipway.outputs.meaning import THRESHOLD
 from slipway.outputs.showing import record_of
 
 # The golden samples of a photograph, in the order of `sample_photographs.photographs_of`.
@@ -31,8 +32,10 @@ class Shown:
 
     @property
     def is_same(self) -> bool:
-        """Return whether the most likely class is the same."""
-        return self.before[0][0] == self.after[0][0]
+        """Return whether the most likely class is the same; of a single class, whether both find it present."""
+        (before, share), (after, other) = self.before[0], self.after[0]
+        is_single = len(self.before) == 1
+        return before == after and not (is_single and (share >= THRESHOLD) != (other >= THRESHOLD))
 
     def pairs(self, count: int) -> list[tuple[tuple[str, float], tuple[str, float]]]:
         """Return the `count` most likely classes before and after, side by side."""
@@ -40,7 +43,7 @@ class Shown:
 
 
 def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
-    """Return the sample photographs; [] if a record of an earlier version lacks the engine's answers.
+    """Return the sample photographs; [] without classes, or if an earlier version's record lacks the engine's answers.
 
     `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
     """
@@ -48,7 +51,7 @@ def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> lis
     if len(answers) != len(golden.samples) or "preprocess" not in facts or INPUT not in golden.request.inputs:
         return []
     names = NAMES if len(answers) == len(NAMES) else [f"sample {number + 1}" for number in range(len(answers))]
-    return [
+    found = [
         Shown(
             name,
             picture_of(sample.inputs[INPUT][0], facts["preprocess"]),
@@ -57,6 +60,7 @@ def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> lis
         )
         for name, sample, answer in zip(names, golden.samples, answers, strict=True)
     ]
+    return found if all(each.before and each.after for each in found) else []
 
 
 def picture_of(pixels: np.ndarray, preprocess: dict) -> str:
