@@ -36,7 +36,8 @@ class Change:
             return None
         if self.now.is_share:
             return self.now.value - self.before.value
-        return self.now.value / self.before.value - 1 if self.before.value else 0.0
+        # A metric may be negative, such as a log-likelihood: if it falls, so does its change.
+        return (self.now.value - self.before.value) / abs(self.before.value) if self.before.value else 0.0
 
     @property
     def worse(self) -> float | None:

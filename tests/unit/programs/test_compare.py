@@ -94,6 +94,14 @@ def test_a_change_beyond_the_limit_that_is_within_the_noise_is_none(place, capfd
     assert row["change"] == pytest.approx(0.15)
 
 
+def test_a_negative_metric_that_falls_has_a_negative_change(place, capfd):
+    line, name = second(targets__cpu__engines__fp32__accuracy__metric={"likelihood": -3.0}), "metric likelihood"
+    before = runs.run(4, targets__cpu__engines__fp32__accuracy__metric={"likelihood": -2.0})
+    append(place / "history.jsonl", before)
+    _, _, found = compared(place, line, "--beside", f"r{before['key'][:12]}", "--json", capfd=capfd)
+    assert rows_of(found)[name]["change"] == pytest.approx(-0.5)
+
+
 def test_without_limits_nothing_is_a_regression(place, capfd):
     error, said, _ = compared(place, second(latency_ms=51.0), capfd=capfd)
     assert error is None
