@@ -7,12 +7,14 @@ with it, and its answers hold `accuracy.limits` against PyTorch's.
 
 import argparse
 import heapq
+import math
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
 import onnx
+import yaml
 
 import cast_onnx
 import quantize_onnx
@@ -235,7 +237,9 @@ def show_setting(setting: str, left_out: Sequence[str]) -> None:
     *sections, name = setting.split(".")
     for depth, section in enumerate(sections):
         progress(f"    {'  ' * depth}{section}:")
-    progress(f"    {'  ' * len(sections)}{name}: [{', '.join(left_out)}]")
+    # Names of foreign files, such as 123 or "a, b", need quotes.
+    listed = yaml.safe_dump(list(left_out), default_flow_style=True, allow_unicode=True, width=math.inf).strip()
+    progress(f"    {'  ' * len(sections)}{name}: {listed}")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ import sys
 
 import onnx
 import pytest
+import yaml
 from helpers.models.inaccurate_networks import LIMITS, Outlying, Overflowing, inputs_of, written
 
-from diagnose_precision import main, parse_arguments
+from diagnose_precision import main, parse_arguments, show_setting
 from slipway.core.artifacts import read_json
 from slipway.core.user_modules import SCRIPTS
 
@@ -48,6 +49,14 @@ def test_values_beyond_fp16_are_found_and_the_list_is_proven(tmp_path, capsys):
         again = diagnosed(tmp_path, files, "fp16", 0.01, f"--keep-in-fp32 {' '.join(listed)}")
         assert (again["problems"], again["proposal"]) == ([], again["left_out_before"])
     assert "holds the limits: what an engine breaks comes from its runtime" in capsys.readouterr().err
+
+
+def test_the_list_is_shown_as_config_yaml_takes_it(capsys):
+    names = ["/features/0/Conv", "a, b", "123", "x: y", *(f"node_conv2d_{number}" for number in range(99))]
+    show_setting("models.net.precisions.fp16.keep_in_fp32", names)
+    _, *lines = capsys.readouterr().err.splitlines()
+    shown = yaml.safe_load("\n".join(lines))
+    assert shown == {"models": {"net": {"precisions": {"fp16": {"keep_in_fp32": names}}}}}
 
 
 @pytest.mark.long
