@@ -156,7 +156,7 @@ def test_another_triton_release_with_the_same_tensorrt_measures_nothing(place):
     place.configure("triton.release", "25.10")
     jobs, said = planned(place)
     assert jobs == {"choose_configuration": 1, "render_load_test": 1, "write_repository": 1}
-    assert "Reason: Triton release 25.09 -> 25.10" in said
+    assert "; Triton release 25.09 -> 25.10" in said
 
 
 def test_an_engine_of_another_version_than_the_planned_is_never_built(place):

@@ -18,6 +18,8 @@ _NAMES = {
     "pytriton": "nvidia-pytriton (Triton)",
     "model_analyzer": "Model Analyzer",
     "triton_release": "Triton release",
+    "serving_release": "Triton release",
+    "serving_image": "image that serves",
     "default_release": "newest known Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
