@@ -24,7 +24,7 @@ from slipway.pruning.references import what_to_prune
 with refused_by_snakemake():
     # Options of one command, such as `prune --config prune=yes`, are no part of the configuration.
     PRUNE = what_to_prune(config.pop("prune", "no"))
-    COMPARE = config.pop("compare", None)
+    COMPARE = str(config.pop("compare", ""))
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)

@@ -141,8 +141,9 @@ def test_another_run_can_be_named(place, capfd):
     name = f"r{second()['key'][:12]}"
     for beside in ("2", name, name[:6]):
         assert compared(place, third, "--json", "--beside", beside, capfd=capfd)[2][0]["beside"] == name
-    error = compared(place, third, "--beside", "rffff", capfd=capfd)[0]
-    assert "no run has this name" in error
+    for unknown in ("rffff", "0"):
+        error = compared(place, third, "--beside", unknown, capfd=capfd)[0]
+        assert "no run has this name" in error
     assert f"1: r{FIRST['key'][:12]} of 2026-01-05T09:00:00Z" in error
 
 
