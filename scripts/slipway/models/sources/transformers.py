@@ -65,7 +65,8 @@ def factory(architecture: str) -> "Callable[..., torch.nn.Module]":
             model = kind._from_config(config, dtype=torch.float32, attn_implementation="eager")
         if name_in(architecture).endswith("Classification"):
             model.num_classes = config.num_labels
-        return model
+        # With gradients, PyTorch computes attention by a kernel whose result its exporter cannot reshape (Swin).
+        return model.requires_grad_(False)
 
     return network
 
