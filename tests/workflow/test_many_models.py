@@ -69,7 +69,7 @@ class Carried(Workplace):
     @property
     def request(self):
         """Return an input of non_square."""
-        return samples_of("non_square")[0]["heights"]
+        return samples_of("non_square", self.folder)[0]["heights"]
 
 
 class Trained(Workplace):
