@@ -1,5 +1,6 @@
 """The examples of docs/examples: their configurations, their samples, and PyTorch's own answers to them."""
 
+import contextlib
 import functools
 import importlib
 import os
@@ -47,7 +48,8 @@ def samples_of(name, folder):
     if "samples" not in model:  # variations of the sample photograph
         return read_samples(folder / "results" / name / "samples.npz")
     targets = model.get("metric", {}).get("targets", [])
-    return inputs_alone(list(named(model["samples"])()), targets)
+    with contextlib.chdir(folder):  # where a tokenizer of the example lies
+        return inputs_alone(list(named(model["samples"])()), targets)
 
 
 class Reference:
