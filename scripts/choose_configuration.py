@@ -1,7 +1,6 @@
 """Choose the configuration to serve: of those that the load test measured, the best within the limits by the goal."""
 
 import argparse
-from pathlib import Path
 
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
@@ -10,7 +9,16 @@ from slipway.core.job_settings import settings_of
 from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.capacities import as_limited, comparable, of_choice, with_capacities, without_capacity
 from slipway.load_test.front import pareto_front
-from slipway.load_test.goals import CONFIGURATION, GOALS, Goal, certainty, choose, interval, runner_up
+from slipway.load_test.goals import (
+    CONFIGURATION,
+    Goal,
+    add_choice,
+    certainty,
+    choose,
+    interval,
+    limits_of,
+    runner_up,
+)
 from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
 from slipway.load_test.near_misses import what_has_to_give
 from slipway.load_test.selection_words import alternatives, reason, sureness
@@ -20,12 +28,7 @@ from slipway.triton.server.kinds import why_another
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, "load_test", "output", capacity="capacities of the fastest configurations (.json)")
-    arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
-    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
-    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
-    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
+    add_choice(arguments)
     arguments.add_argument("--rate", type=float, help="inferences/s of all servers, for which they are counted")
     free = "share of each server's throughput that stays free at this rate"
     arguments.add_argument("--headroom", type=float, help=free)
@@ -43,12 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
     measured = [row for row in tested["measurements"] if row["precision"] in proven]
     closed_loop = [row | {"accuracy_loss": losses[row["precision"]]["loss"]} for row in measured]
     rows = with_capacities(closed_loop, read_json(arguments.capacity), sha256(arguments.load_test))
-    limits = Limits(
-        arguments.p99_limit_ms,
-        arguments.memory_limit_mb,
-        arguments.min_throughput_per_s,
-        arguments.max_accuracy_loss,
-    )
+    limits = limits_of(arguments)
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
     # A capacity is a configuration's own. Where some were measured, no closed loop stands for one that is too low.
     in_closed_loop = [row for row in rows if not limits.broken(without_capacity(row))]

@@ -23,9 +23,9 @@ from slipway.load_test import capacity
 from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.candidates import find_server, lay_out_candidate
 from slipway.load_test.contenders import contenders
-from slipway.load_test.goals import CONFIGURATION, GOALS
+from slipway.load_test.goals import CONFIGURATION, add_choice, limits_of
 from slipway.load_test.interference import Interference
-from slipway.load_test.limits import Limits, configuration_in_words, is_crowded
+from slipway.load_test.limits import configuration_in_words, is_crowded
 from slipway.load_test.model_analyzer import input_data
 from slipway.load_test.request_rate import WINDOWS, Sender
 from slipway.load_test.workspace import workspace as new_workspace
@@ -54,16 +54,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         __doc__,
         *("load_test", "engine_records", "weights_record", "interface", "samples", "hardware", "output"),
     )
-    arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
+    add_choice(arguments)
     rates = "rates to measure, in requests/s; auto finds them by bisection, none measures nothing"
     arguments.add_argument("--request-rates", nargs="*", default=[AUTO], help=rates)
     arguments.add_argument("--requests", type=int, default=30, help="requests in each of a point's three windows")
     arguments.add_argument("--capacity-minutes", type=float, default=3, help="for the points of all configurations")
-    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
-    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
-    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_server_choice(arguments)
     add_planned(arguments, "pytriton_version", "perf_analyzer_version")
@@ -105,9 +100,7 @@ def allowed_rows(tested: dict, arguments: argparse.Namespace) -> list[dict]:
     losses = {precision: accuracy_loss(record)["loss"] for precision, record in proven.items()}
     measured = [row for row in tested["measurements"] if row["precision"] in proven]
     rows = [row | {"accuracy_loss": losses[row["precision"]]} for row in measured]
-    limits = Limits(
-        arguments.p99_limit_ms, arguments.memory_limit_mb, arguments.min_throughput_per_s, arguments.max_accuracy_loss
-    )
+    limits = limits_of(arguments)
     return [row for row in rows if not limits.broken(row)]
 
 

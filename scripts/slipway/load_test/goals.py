@@ -3,12 +3,14 @@
 A measurement (row) has its accuracy loss as "accuracy_loss". Of a disturbed one, only the slowest window counts.
 """
 
+import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from slipway.load_test.limits import counted_memory_mb, is_disturbed, reliable_rate
+from slipway.load_test.limits import Limits, counted_memory_mb, is_disturbed, reliable_rate
 
 Row = Mapping[str, Any]
 CHEAPEST, FASTEST, MOST_ACCURATE = GOALS = ("cheapest", "fastest", "most_accurate")
@@ -163,3 +165,20 @@ def _loss(row: Row) -> float:
 
 def _size(row: Row) -> tuple:
     return row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"]
+
+
+def add_choice(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that say which of the measured configurations is best: accuracy records, limits, goal."""
+    arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
+    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
+    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
+    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
+    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
+    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """Return the limits of the parsed options."""
+    return Limits(
+        arguments.p99_limit_ms, arguments.memory_limit_mb, arguments.min_throughput_per_s, arguments.max_accuracy_loss
+    )
