@@ -1,7 +1,9 @@
 """Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file.
 
-The accuracy, the benchmark and the load test are three steps. The collected records are written after each step, as
-<model>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results.
+The accuracy, the benchmark, the load test and the choice are steps. The collected records are written after each step,
+as <model>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results. With
+--until, a first command ends after a step. A second one, in the same working folder, goes on: the workflow measures
+nothing twice.
 """
 
 import argparse
@@ -20,6 +22,8 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
 from slipway.tools.snakemake_runs import REPOSITORY, now, snakemake, write_config
 
+STEPS = ("accuracy", "benchmark", "load_test", "choice")
+
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
@@ -30,6 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--labelled", type=Path, help="labelled photographs, for configurations with `accuracy`")
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
+    arguments.add_argument("--until", choices=STEPS, default=STEPS[-1], help="last step; the next command goes on")
     return arguments.parse_args(argv)
 
 
@@ -53,14 +58,19 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"measuring {path.stem}")
         folder = arguments.workplace / path.stem
         config = configure(folder, path, weights.get(path.stem), arguments)
-        measure(folder, path.stem, config, arguments.output or arguments.configurations)
+        measure(folder, path.stem, config, arguments.output or arguments.configurations, arguments.until)
 
 
-def measure(folder: Path, model: str, config: dict, output: Path) -> None:
-    """Make the records of each step, and write the collected ones. Raise SlipwayError at the end if a step failed."""
+def measure(folder: Path, model: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
+    """Make the records of each step up to `until`, and write the collected ones.
+
+    Raises SlipwayError at the end if a step failed.
+    """
     steps, done, failures = records_of(model, config), [], []
     complete, incomplete = output / f"{model}.json", output / f"{model}.incomplete.json"
     for step, records in steps.items():
+        if STEPS.index(step) > STEPS.index(until):
+            continue
         try:
             make_records(folder, records)
         except SlipwayError as error:
@@ -71,7 +81,8 @@ def measure(folder: Path, model: str, config: dict, output: Path) -> None:
     if failures:
         written = f"; {incomplete} has {' and '.join(done)}" if done else ""
         raise SlipwayError(f"{'; '.join(failures)}{written}")
-    remove(incomplete)
+    if len(done) == len(steps):
+        remove(incomplete)
 
 
 def configurations_of(arguments: argparse.Namespace) -> list[Path]:
@@ -133,12 +144,13 @@ def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
 def records_of(model: str, config: dict) -> dict[str, list[str]]:
     """Return {step: records to collect afterwards}. Snakemake makes everything that they need.
 
-    The accuracy is always included; benchmark and load test if the configuration has a section for them.
+    The accuracy is always included; benchmark, and load test with the choice, if the configuration has their section.
     """
     target, precisions = target_of(model, config)
     names = {"accuracy": [f"{model}.{precision}.accuracy.json" for precision in precisions]}
     names |= {"benchmark": [f"{model}.benchmark.json"]} if "benchmark" in config else {}
-    names |= {"load_test": ["selection.json"]} if "load_test" in config else {}
+    if "load_test" in config:
+        names |= {"load_test": ["analysis/analysis.json"], "choice": ["capacity.json", "selection.json"]}
     return {step: [f"results/{model}/{target}/{file}" for file in files] for step, files in names.items()}
 
 
@@ -168,6 +180,7 @@ def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
         record["benchmark"] = without_samples(read_json(folder / f"{model}.benchmark.json"))
     if "load_test" in done:
         record["load_test"] = read_json(folder / "analysis" / "analysis.json")
+    if "choice" in done:
         record |= {name: read_json(folder / f"{name}.json") for name in ("capacity", "selection")}
     return record
 

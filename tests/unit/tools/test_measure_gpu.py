@@ -97,7 +97,7 @@ def steps(tmp_path, monkeypatch):
     for name in [*MADE, "h100/analysis/analysis"]:
         write_json(tmp_path / "results" / "small" / f"{name}.json", {"origin": "rehearsal", "samples_ms": []})
 
-    def run(*fates):
+    def run(*fates, until="choice"):
         turns = iter(fates)
 
         def make_records(folder, records):
@@ -105,7 +105,8 @@ def steps(tmp_path, monkeypatch):
                 raise fate
 
         monkeypatch.setattr("measure_gpu.make_records", make_records)
-        measure(tmp_path, "small", MEASURED, tmp_path)
+        measure(tmp_path, "small", MEASURED, tmp_path, until)
+        assert not list(turns), "a step was left out"
 
     return run
 
@@ -114,13 +115,33 @@ def test_a_step_that_fails_or_is_stopped_loses_no_other(steps, tmp_path):
     complete, incomplete = tmp_path / "small.json", tmp_path / "small.incomplete.json"
     with pytest.raises(KeyboardInterrupt):
         steps(None, None, KeyboardInterrupt())
-    assert (read_json(incomplete)["incomplete"], "benchmark" in read_json(incomplete)) == (["load_test"], True)
+    assert read_json(incomplete)["incomplete"] == ["load_test", "choice"]
+    assert "benchmark" in read_json(incomplete)
     with pytest.raises(
-        SlipwayError, match=r"benchmark: it is busy; .*small\.incomplete\.json has accuracy and load_test"
+        SlipwayError, match=r"benchmark: it is busy; .*small\.incomplete\.json has accuracy and load_test and choice"
     ):
-        steps(None, SlipwayError("it is busy"), None)
+        steps(None, SlipwayError("it is busy"), None, None)
     assert (read_json(incomplete)["incomplete"], "benchmark" in read_json(incomplete)) == (["benchmark"], False)
     assert not complete.exists(), "an earlier complete record would stay"
-    steps(None, None, None)
+    steps(None, None, None, None)
     assert "incomplete" not in read_json(complete)
     assert not incomplete.exists()
+
+
+def test_a_first_command_ends_after_a_step_and_a_second_one_goes_on(steps, tmp_path):
+    complete, incomplete = tmp_path / "small.json", tmp_path / "small.incomplete.json"
+    steps(None, None, until="benchmark")
+    assert read_json(incomplete)["incomplete"] == ["load_test", "choice"]
+    assert "benchmark" in read_json(incomplete)
+    assert not complete.exists()
+    steps(None, None, None, until="load_test")
+    assert ("load_test" in read_json(incomplete), "selection" in read_json(incomplete)) == (True, False)
+    steps(None, None, None, None)
+    assert {"load_test", "capacity", "selection"} <= set(read_json(complete))
+    assert not incomplete.exists()
+
+
+def test_a_last_step_that_the_configuration_does_not_have_ends_nothing_early(arguments):
+    assert arguments("--until", "benchmark").until == "benchmark"
+    assert list(records_of("small", MEASURED)) == ["accuracy", "benchmark", "load_test", "choice"]
+    assert records_of("small", MEASURED)["load_test"] == ["results/small/h100/analysis/analysis.json"]
