@@ -82,7 +82,7 @@ measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/m
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --deploy --output docs/measurements/planning.json
 
-# Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
+# Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights NAME=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
 

@@ -1,7 +1,7 @@
 """Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file.
 
 The accuracy, the benchmark, the load test and the choice are steps. The collected records are written after each step,
-as <model>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results. With
+as <name>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results. With
 --until, a first command ends after a step. A second one, in the same working folder, goes on: the workflow measures
 nothing twice.
 """
@@ -28,12 +28,12 @@ STEPS = ("accuracy", "benchmark", "load_test", "choice")
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
-    arguments.add_argument("--only", nargs="+", help="models to measure; default: all in the folder")
+    arguments.add_argument("--configurations", type=Path, required=True, help="folder of .yaml files, one model each")
+    arguments.add_argument("--only", nargs="+", help="names of files to measure; default: all in the folder")
     add_machine_options(arguments)
     arguments.add_argument("--labelled", type=Path, help="labelled photographs, for configurations with `accuracy`")
-    arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
-    arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
+    arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as NAME=PATH")
+    arguments.add_argument("--output", type=Path, help="folder to write <name>.json to; left out, --configurations")
     arguments.add_argument("--until", choices=STEPS, default=STEPS[-1], help="last step; the next command goes on")
     return arguments.parse_args(argv)
 
@@ -61,13 +61,13 @@ def main(arguments: argparse.Namespace) -> None:
         measure(folder, path.stem, config, arguments.output or arguments.configurations, arguments.until)
 
 
-def measure(folder: Path, model: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
+def measure(folder: Path, name: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
     """Make the records of each step up to `until`, and write the collected ones.
 
     Raises SlipwayError at the end if a step failed.
     """
-    steps, done, failures = records_of(model, config), [], []
-    complete, incomplete = output / f"{model}.json", output / f"{model}.incomplete.json"
+    steps, done, failures = records_of(name, config), [], []
+    complete, incomplete = output / f"{name}.json", output / f"{name}.incomplete.json"
     for step, records in steps.items():
         if STEPS.index(step) > STEPS.index(until):
             continue
@@ -77,7 +77,7 @@ def measure(folder: Path, model: str, config: dict, output: Path, until: str = S
             failures.append(f"{step}: {error}")
             continue
         done.append(step)
-        write_json(complete if len(done) == len(steps) else incomplete, collect(folder, model, config, done))
+        write_json(complete if len(done) == len(steps) else incomplete, collect(folder, name, config, done))
     if failures:
         written = f"; {incomplete} has {' and '.join(done)}" if done else ""
         raise SlipwayError(f"{'; '.join(failures)}{written}")
@@ -90,44 +90,51 @@ def configurations_of(arguments: argparse.Namespace) -> list[Path]:
     paths = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
     missing = set(arguments.only or []) - set(paths)
     if missing or not paths:
-        named = f"<model>.yaml of {', '.join(sorted(missing))}" if missing else "<model>.yaml"
+        named = f"<name>.yaml of {', '.join(sorted(missing))}" if missing else "<name>.yaml"
         raise SlipwayError(f"{arguments.configurations} holds no {named}; correct --configurations or --only")
     return [path for model, path in paths.items() if not arguments.only or model in arguments.only]
 
 
 def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return {model: checkpoint} from MODEL=PATH. Raise SlipwayError for another form or an unknown model.
+    """Return {name: checkpoint} from NAME=PATH. Raise SlipwayError for another form or an unknown name.
 
-    Any model of the folder is allowed, so that `--only` alone decides which models are measured.
+    Any file of the folder is allowed, so that `--only` alone decides which ones are measured.
     """
     models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}
     for text in arguments.weights:
         model, _, path = text.partition("=")
         if model not in models or not path:
-            raise SlipwayError(f"--weights has '{text}', but must be MODEL=PATH, of {' or '.join(models)}")
+            raise SlipwayError(f"--weights has '{text}', but must be NAME=PATH, of {' or '.join(models)}")
         weights[model] = path
     return weights
 
 
-def target_of(model: str, config: dict) -> tuple[str, list[str]]:
-    """Return (only target of a configuration, its precisions). Raise SlipwayError unless both are stated."""
-    targets = list((config.get("targets") or {}).items())
-    stated = [(name, target["precisions"]) for name, target in targets if isinstance(target.get("precisions"), list)]
-    if len(targets) != 1 or not stated or model not in (config.get("models") or {}):
-        raise SlipwayError(f"{model}.yaml must have a model {model}, and one target with a list of its precisions")
-    return stated[0]
+def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
+    """Return (only model of a configuration, its only target, the target's precisions).
+
+    Raises SlipwayError, with the name of the file, unless all are stated.
+    """
+    models, targets = list(config.get("models") or {}), config.get("targets") or {}
+    stated = [(each, settings["precisions"]) for each, settings in targets.items() if _lists_precisions(settings)]
+    if not len(models) == len(targets) == len(stated) == 1:
+        raise SlipwayError(f"{name}.yaml must have one model, and one target with a list of its precisions")
+    return models[0], *stated[0]
+
+
+def _lists_precisions(target: dict) -> bool:
+    return isinstance(target.get("precisions"), list)
 
 
 def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
     """Write the configuration with this machine's paths into the working folder. Return the original configuration."""
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    target_of(path.stem, config)
+    model, _, _ = subject_of(path.stem, config)
     here = on_this_machine(config, arguments)
     if arguments.labelled and "accuracy" in here:
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
     if weights:
-        here["models"][path.stem]["weights"] = str(Path(weights).resolve())
+        here["models"][model]["weights"] = str(Path(weights).resolve())
     write_config(folder, here)
     return config
 
@@ -141,12 +148,12 @@ def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
     return here
 
 
-def records_of(model: str, config: dict) -> dict[str, list[str]]:
+def records_of(name: str, config: dict) -> dict[str, list[str]]:
     """Return {step: records to collect afterwards}. Snakemake makes everything that they need.
 
     The accuracy is always included; benchmark, and load test with the choice, if the configuration has their section.
     """
-    target, precisions = target_of(model, config)
+    model, target, precisions = subject_of(name, config)
     names = {"accuracy": [f"{model}.{precision}.accuracy.json" for precision in precisions]}
     names |= {"benchmark": [f"{model}.benchmark.json"]} if "benchmark" in config else {}
     if "load_test" in config:
@@ -161,11 +168,11 @@ def make_records(folder: Path, records: list[str]) -> float:
     return snakemake(folder, *options, *records, shown=True).seconds
 
 
-def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
+def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
     """Return one record of the steps in `done`, of a model on its only target. "incomplete" lists the other steps."""
-    target, precisions = target_of(model, config)
+    model, target, precisions = subject_of(name, config)
     folder = workplace / "results" / model / target
-    missing = [step for step in records_of(model, config) if step not in done]
+    missing = [step for step in records_of(name, config) if step not in done]
     record = {"incomplete": missing} if missing else {}
     record |= now() | {
         "configuration": config,
@@ -181,7 +188,7 @@ def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
     if "load_test" in done:
         record["load_test"] = read_json(folder / "analysis" / "analysis.json")
     if "choice" in done:
-        record |= {name: read_json(folder / f"{name}.json") for name in ("capacity", "selection")}
+        record |= {each: read_json(folder / f"{each}.json") for each in ("capacity", "selection")}
     return record
 
 

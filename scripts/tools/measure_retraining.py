@@ -16,7 +16,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure_gpu import add_machine_options, make_records, on_this_machine, target_of
+from measure_gpu import add_machine_options, make_records, on_this_machine, subject_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -109,8 +109,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
     """Return the working folder and its engine. Raise SlipwayError unless the configuration has one TensorRT target."""
-    model = arguments.configuration.stem
-    target, _ = target_of(model, config)
+    model, target, _ = subject_of(arguments.configuration.stem, config)
     if config["targets"][target].get("runtime") != "tensorrt":
         raise SlipwayError(
             f"{arguments.configuration} must say `runtime: tensorrt` of its target {target}: engines of no other "

@@ -10,7 +10,7 @@ from measure_gpu import (
     measure,
     parse_arguments,
     records_of,
-    target_of,
+    subject_of,
     weights_of,
 )
 from slipway.core.artifacts import read_json, write_json
@@ -34,11 +34,11 @@ def test_all_configurations_are_measured_or_those_that_are_named(arguments):
 
 
 def test_a_configuration_that_is_not_there_is_told(arguments, tmp_path):
-    with pytest.raises(SlipwayError, match=r"holds no <model>\.yaml of smal; correct"):
+    with pytest.raises(SlipwayError, match=r"holds no <name>\.yaml of smal; correct"):
         configurations_of(arguments("--only", "small", "smal"))
     for path in tmp_path.glob("*.yaml"):
         path.unlink()
-    with pytest.raises(SlipwayError, match=r"holds no <model>\.yaml; correct"):
+    with pytest.raises(SlipwayError, match=r"holds no <name>\.yaml; correct"):
         configurations_of(arguments())
 
 
@@ -46,7 +46,7 @@ def test_checkpoints_are_of_models_of_the_folder(arguments):
     assert weights_of(arguments("--weights", "small=a=b.pth")) == {"small": "a=b.pth"}
     assert weights_of(arguments("--only", "small", "--weights", "big=b.pth")) == {"big": "b.pth"}
     for wrong in ("smal=a.pth", "a.pth", "small="):
-        with pytest.raises(SlipwayError, match=f"'{wrong}', but must be MODEL=PATH, of big or small"):
+        with pytest.raises(SlipwayError, match=f"'{wrong}', but must be NAME=PATH, of big or small"):
             weights_of(arguments("--weights", wrong))
 
 
@@ -70,8 +70,14 @@ def test_paths_are_found_from_the_working_folder_too(arguments, tmp_path, monkey
     [{}, {"a": {"precisions": "auto"}}, {"a": {}}, {"a": {"precisions": ["fp16"]}, "b": {"precisions": ["fp16"]}}],
 )
 def test_one_target_with_listed_precisions_is_needed(targets):
-    with pytest.raises(SlipwayError, match=r"small\.yaml must have a model small, and one target"):
-        target_of("small", CONFIG | {"targets": targets})
+    with pytest.raises(SlipwayError, match=r"small\.yaml must have one model, and one target"):
+        subject_of("small", CONFIG | {"targets": targets})
+
+
+def test_a_file_may_have_another_name_than_its_model(tmp_path):
+    write_json(tmp_path / "results" / "small" / "weights.json", {"origin": "rehearsal"})
+    assert records_of("small.int8", CONFIG)["accuracy"] == ["results/small/h100/small.fp16.accuracy.json"]
+    assert collect(tmp_path, "small.int8", CONFIG, [])["origin"] == "rehearsal"
 
 
 def test_records_of_another_precision_are_left(tmp_path):
