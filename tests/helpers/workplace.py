@@ -30,7 +30,7 @@ CLOSED_PROXIES = {
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARCHITECTURE = "squeezenet1_1"
 CROP = 64
-TIMEOUT_S = 900
+TIMEOUT_S = 1200
 # What Snakemake says of artifacts that were made in another environment, and how to have it overlook that.
 OTHER_ENVIRONMENT = "Software environment definition has changed"
 NOT_BY_ENVIRONMENT = ("--rerun-triggers", "mtime", "params", "input", "code")

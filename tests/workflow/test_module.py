@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from helpers.pages import blocks
 from helpers.workplace import REPOSITORY, Workplace, tiny_configuration
 
 pytestmark = pytest.mark.slow
@@ -31,8 +32,7 @@ def outer(tmp_path_factory):
     (folder / "checkpoints/best.pth").write_bytes(b"read by later jobs than those that run here")
     config = tiny_configuration()
     config["models"] = {"my_model": config["models"]["tiny"] | {"weights": "checkpoints/best.pth"}}
-    page = (REPOSITORY / "docs/module.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = blocks("docs/module.md", "python")
     handler = 'onstart:\n    Path("began").touch()\n\n\n'
     (folder / "Snakefile").write_text(f"from pathlib import Path\n\n\n{handler}{shown}", encoding="utf-8")
     return Outer(folder, config)

@@ -4,33 +4,21 @@ import re
 import subprocess
 
 import pytest
-from helpers.workplace import REPOSITORY
+from helpers.pages import blocks, printed
 
 pytestmark = pytest.mark.slow
 
 
 def commands() -> list[str]:
     """Return the commands of README's shell blocks, in their order, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.strip()]
+    return [line.split("  #")[0].strip() for line in lines]
 
 
 @pytest.fixture(scope="module")
 def outputs(clone) -> dict[str, str]:
     """Return what each command printed."""
-    printed = {}
-    for command in commands():
-        done = subprocess.run(
-            ["bash", "-c", f"source .venv/bin/activate && {command}"],
-            cwd=clone.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1200,
-        )
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
-        printed[command] = done.stdout
-    return printed
+    return printed(clone, {command: f"source .venv/bin/activate && {command}" for command in commands()})
 
 
 def test_the_first_command_ends_with_the_proof(outputs, clone):

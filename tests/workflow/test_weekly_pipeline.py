@@ -5,22 +5,18 @@ import subprocess
 
 import pytest
 import yaml
+from helpers.pages import blocks, printed
 from helpers.workplace import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-TEXT = (REPOSITORY / "docs" / "weekly.md").read_text(encoding="utf-8")
+PAGE = "docs/weekly.md"
 PLACE = "/srv/slipway"
-
-
-def blocks(kind):
-    """Return the blocks of a kind, such as yaml."""
-    return re.findall(rf"^```{kind}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def workflow():
     """Return the workflow file."""
-    (found,) = [text for text in blocks("yaml") if "jobs:" in text]
+    (found,) = [text for text in blocks(PAGE, "yaml") if "jobs:" in text]
     return yaml.safe_load(found)
 
 
@@ -28,9 +24,9 @@ def commands():
     """Return the commands in their order."""
     job = workflow()["jobs"]["deploy"]
     assert job["defaults"]["run"]["working-directory"] == PLACE
-    (cron,) = re.findall(r"^0 4 \* \* 1  (.*)$", TEXT, re.MULTILINE)
+    (cron,) = re.findall(r"^0 4 \* \* 1  (.*)$", (REPOSITORY / PAGE).read_text(encoding="utf-8"), re.MULTILINE)
     steps = [step["run"] for step in job["steps"] if "run" in step]
-    shell = [line for text in blocks("sh") for line in text.splitlines()]
+    shell = [line for text in blocks(PAGE, "sh") for line in text.splitlines()]
     assert {f".venv/bin/{line}" for line in shell} <= set(steps)
     return [*steps, cron]
 
@@ -38,19 +34,7 @@ def commands():
 @pytest.fixture(scope="module")
 def outputs(clone):
     """Return what each command printed, one after the other in a copy of this repository."""
-    printed = {}
-    for command in commands():
-        done = subprocess.run(
-            ["bash", "-c", command.replace(PLACE, ".")],
-            cwd=clone.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1200,
-        )
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
-        printed[command] = done.stdout
-    yield printed
+    yield printed(clone, {command: command.replace(PLACE, ".") for command in commands()})
     subprocess.run(["make", "undeploy"], cwd=clone.folder, check=False, capture_output=True)
 
 

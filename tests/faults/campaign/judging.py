@@ -2,8 +2,9 @@
 
 import traceback
 
+from faults.campaign.commands import command_line, told_well, wait_for
 from faults.campaign.fault import NotHere
-from faults.campaign.scene import LIVE, PREVIOUS, command_line, told_well, wait_for
+from faults.campaign.scene import LIVE, PREVIOUS
 from helpers.artifacts.training import RESULTS
 from helpers.workplace import Outcome
 

@@ -5,8 +5,9 @@ import signal
 import time
 
 import psutil
+from faults.campaign.commands import told_well, wait_for
 from faults.campaign.fault import fault, faults
-from faults.campaign.scene import LIVE, NEXT, PREVIOUS, SIGNALS, told_well, wait_for
+from faults.campaign.scene import LIVE, NEXT, PREVIOUS, SIGNALS
 
 # Steps that a deployment tells, and how long after that it is disturbed.
 OF_DEPLOY = {

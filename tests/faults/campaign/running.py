@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 
-from faults.campaign import configuration, kills, network, storage, tampering, two_at_once  # noqa: F401
+from faults.campaign import addresses, configuration, kills, network, storage, tampering, two_at_once  # noqa: F401
 from faults.campaign.fault import FAULTS
 from faults.campaign.judging import SURVIVED, back_for_real, survived
 from faults.campaign.scene import LIVE, Scene

@@ -8,10 +8,12 @@ import subprocess
 import time
 
 import psutil
+from faults.campaign.commands import PATIENCE_S, Command, command_line, told_well, wait_for
+from faults.campaign.disk import copy, delete, made, mount
 from faults.campaign.fault import NotHere
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
 from helpers.traffic import PatientTraffic
-from helpers.workplace import Outcome, Workplace
+from helpers.workplace import Workplace
 
 from slipway.core.artifacts import read_json, sha256
 from slipway.deploy.local import server_state
@@ -22,7 +24,7 @@ from slipway.triton.server.leftovers import SHARED_MEMORY
 
 # The trainings of a scene by their numbers; the first three have other weights each.
 PREVIOUS, LIVE, NEXT = range(3)
-DISK_MB, PATIENCE_S = 48, 120
+DISK_MB = 48
 INSTANCES = 2  # of the engine, in the configuration that is served
 SIGNALS_OF_A_PERSON = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "a closed terminal": signal.SIGHUP}
 SIGNALS = {"kill -9": signal.SIGKILL, **SIGNALS_OF_A_PERSON}
@@ -38,7 +40,7 @@ class Scene:
         (folder / "checkout").mkdir(parents=True)
         self.has_disk = mount(folder / "checkout", f"size={DISK_MB}m")
         self.trainings = [Training(folder / f"training{number}", number, instances=2) for number in range(3)]
-        self.place = Workplace(folder / "checkout" / "place") if make(folder / "checkout" / "place") else None
+        self.place = Workplace(made(folder / "checkout" / "place"))
         self.ports = self.place.served_at = Ports.free()
         for number in (PREVIOUS, LIVE):
             self.place.program("deploy", *self.options(number)).succeeded()
@@ -232,107 +234,3 @@ class Scene:
         if self.has_disk:
             subprocess.run(["umount", "--lazy", self.folder / "checkout"], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Command:
-    """A program of scripts/ that runs."""
-
-    def __init__(self, command, folder, environment, sums):
-        self._sums, self._said = sums, []
-        self.process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-
-    def until(self, step, later_s=0.0):
-        """Wait until it told a step, or with "begins" until it has the checkout for itself, and some seconds more."""
-        if step == "begins":
-            wait_for(lambda: self.process.poll() is not None or self._has_lock())
-        while step != "begins" and (line := self.process.stdout.readline()):
-            self._said.append(line)
-            if step in line:
-                break
-        time.sleep(later_s)
-        return self
-
-    def _has_lock(self):
-        with contextlib.suppress(psutil.Error):
-            files = psutil.Process(self.process.pid).open_files()
-            return any(file.path.endswith("deploying.lock") for file in files)
-        return False
-
-    def send(self, number):
-        """Send it a signal."""
-        self.process.send_signal(number)
-        self._sums["kills"] += 1
-        return self
-
-    def end(self):
-        """Wait for its end; return its exit code and all that it said."""
-        try:
-            said, _ = self.process.communicate(timeout=PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            said, _ = self.process.communicate()
-            raise AssertionError(f"it did not end within {PATIENCE_S} s, and said: {said}") from None
-        return Outcome(self.process.returncode, "".join(self._said) + said)
-
-
-def told_well(outcome):
-    """Require that a command ended well, or by a signal, or told in a sentence why not; return its outcome."""
-    unwanted = [word for word in ("Traceback", "unexpected", "[Errno", "[('", "Segmentation") if word in outcome.said]
-    assert not unwanted, f"it said {unwanted}:\n{outcome.said}"
-    if 0 < outcome.code < 128:
-        assert "error: " in outcome.said or "config: " in outcome.said, (
-            f"it ended with {outcome.code} and no sentence:\n{outcome.said}"
-        )
-    return outcome
-
-
-def wait_for(condition, otherwise=lambda: "the condition that was waited for did not come", patience_s=PATIENCE_S):
-    """Return once a condition holds; raise AssertionError with the text that `otherwise` returns if it never does."""
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, otherwise()
-        time.sleep(0.01)
-
-
-def command_line(process):
-    """Return the command line of a process, "" where it has ended."""
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
-
-
-def make(folder):
-    folder.mkdir()
-    return True
-
-
-def mount(folder, setting):
-    """Mount a small file system on a folder; say whether that could be done."""
-    command = ["mount", "-t", "tmpfs", "-o", setting, "tmpfs", str(folder)]
-    return os.environ.get("SLIPWAY_CAMPAIGN_MOUNTS") == "1" and subprocess.run(command, check=False).returncode == 0
-
-
-def copy(source, target):
-    """Copy a file or a folder, where it is there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
-    elif source.exists():
-        shutil.copy2(source, target)
-
-
-def delete(path):
-    """Remove whatever is at a path."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

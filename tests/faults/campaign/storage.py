@@ -4,8 +4,9 @@ import os
 import shutil
 import time
 
+from faults.campaign.disk import delete
 from faults.campaign.fault import NotHere, fault, faults
-from faults.campaign.scene import LIVE, NEXT, delete
+from faults.campaign.scene import LIVE, NEXT
 from helpers.artifacts.training import RECEIPT
 
 LIVE_JSON = "published/live.json"

@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from faults.campaign.disk import delete
 from faults.campaign.fault import fault, faults
-from faults.campaign.scene import LIVE, NEXT, PREVIOUS, delete
+from faults.campaign.scene import LIVE, NEXT, PREVIOUS
 from helpers.artifacts.published import key_pair
 
 from slipway.core.artifacts import read_json, sha256, write_json

@@ -4,8 +4,9 @@ import shutil
 import signal
 import time
 
+from faults.campaign.commands import told_well, wait_for
 from faults.campaign.fault import fault, faults
-from faults.campaign.scene import LIVE, NEXT, PREVIOUS, told_well, wait_for
+from faults.campaign.scene import LIVE, NEXT, PREVIOUS
 from helpers.workplace import Workplace
 
 from slipway.triton.client.ports import Ports

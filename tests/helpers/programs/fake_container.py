@@ -5,49 +5,24 @@ container is the wheel's tritonserver on this machine, under the paths of the mo
 names of those of NVIDIA's image.
 """
 
-import argparse
-import csv
 import json
 import os
 import platform
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import psutil
 
+from helpers.programs.container_options import fail, options, require_sensible
+from helpers.programs.container_server import start
 from helpers.programs.stand_ins import put_on_path
 
 STATE = "FAKE_CONTAINER_STATE"
 IMAGE = "nvcr.io/nvidia/tritonserver:26.07-py3"
 RELEASE, TENSORRT = "26.07", "11.1.0.106"
-# The values that options of `run` may have; argparse refuses all other options, as the real programs do.
-ANY = ".+"
-VALUES = {
-    "both": {
-        "pull": "always|missing|never",
-        "name": "[a-zA-Z0-9][a-zA-Z0-9_.-]+",
-        "label": "[^=]+=.*",
-        "network": "host|none|bridge",
-        "user": r"\d+:\d+",
-        "cap-drop": "ALL",
-        "security-opt": "no-new-privileges|label=disable",
-        "tmpfs": "/.*",
-        "shm-size": r"\d+[bkmg]",
-        "ipc": "host|private|shareable|none",
-        "env": "[A-Za-z_][A-Za-z0-9_]*=.*",
-        "mount": 'type=bind,"?source=/.*"?,target=/[^,]*,readonly',
-        "workdir": "/.*",
-        "cpuset-cpus": r"\d+(,\d+)*",
-    },
-    "docker": {"userns": "host", "gpus": r"all|device=.+|\d+"},
-    "podman": {"userns": "host|keep-id", "device": "nvidia.com/gpu=all"},
-}
-FLAGS = ("rm", "read-only")
 
 
 def install(folder, program="docker", images=(IMAGE,), answers=True, pullable=()):
@@ -73,41 +48,6 @@ def change(state, **settings):
 def containers(state):
     """Return {name: record} of the containers that are there, whether they run or not."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(state.glob("containers/*.json"))}
-
-
-def options(program, words):
-    """Return the options of a command line; argparse ends the program on one that the real client does not have."""
-    parser = argparse.ArgumentParser(prog=program, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    def command(name, *positional, under=commands, **formats):
-        added = under.add_parser(name, allow_abbrev=False)
-        for option, allowed in formats.items():
-            added.add_argument(f"--{option}", choices=allowed, required=True)
-        for each in positional:
-            added.add_argument(each)
-        return added
-
-    def group(name):
-        return commands.add_parser(name, allow_abbrev=False).add_subparsers(dest="inner", required=True)
-
-    command("info", format=["{{json .}}"])
-    command("pull", "image")
-    command("inspect", "image", under=group("image"), format=["{{json .}}", "{{json .Config.Env}}"])
-    command("inspect", "image", under=group("manifest"))
-    command("inspect", "container", under=group("container"), format=["{{.State.Pid}}"])
-    listing = command("ps", format=["{{.Names}}"])
-    listing.add_argument("--all", action="store_true")
-    listing.add_argument("--filter", choices=["label=slipway.server"])
-    command("rm", "container").add_argument("--force", action="store_true", required=True)
-    run = commands.add_parser("run", allow_abbrev=False)
-    for name in FLAGS:
-        run.add_argument(f"--{name}", action="store_true")
-    for name in VALUES["both"] | VALUES[program]:
-        run.add_argument(f"--{name}", action="append", default=[])
-    run.add_argument("image")
-    run.add_argument("words", nargs=argparse.REMAINDER)
-    return parser.parse_args(words)
 
 
 class Service:
@@ -198,85 +138,6 @@ def write(path, content):
     """Write a record so that no reader sees half of it."""
     path.with_suffix(".partial").write_text(json.dumps(content), encoding="utf-8")
     path.with_suffix(".partial").rename(path)
-
-
-def fail(message):
-    """End as `docker run` does if no container was started."""
-    print(f"docker: Error response from daemon: {message}", file=sys.stderr)
-    sys.exit(125)
-
-
-def require_sensible(program, asked):
-    """End if an option has a value that the real program refuses."""
-    for name, pattern in (VALUES["both"] | VALUES[program]).items():
-        for value in getattr(asked, name.replace("-", "_")):
-            if not re.fullmatch(pattern, value):
-                print(f'invalid argument "{value}" for "--{name}" flag', file=sys.stderr)
-                sys.exit(125)
-    if asked.ipc == ["host"] and asked.shm_size:
-        fail("conflicting options: --shm-size and --ipc=host")
-    if getattr(asked, "gpus", None) or getattr(asked, "device", None):
-        fail('could not select device driver "" with capabilities: [[gpu]]')
-
-
-def mounts_of(asked):
-    """Return {path in the container: path here}, by the CSV of --mount."""
-    fields = [next(csv.reader([value])) for value in asked.mount]
-    pairs = [dict(field.partition("=")[::2] for field in line) for line in fields]
-    for pair in pairs:
-        if not Path(pair["source"]).exists():
-            fail(f'invalid mount config for type "bind": bind source path does not exist: {pair["source"]}')
-    return {pair["target"]: pair["source"] for pair in pairs}
-
-
-def start(folder, asked):
-    """Start the server of a container outside of its client's family; return its process id.
-
-    It runs in a working folder as in a container: the one of --workdir.
-    """
-    from slipway.triton.server.tritonserver import find_installation
-
-    assert asked.words[0] == "tritonserver", asked.words
-    folder.mkdir(exist_ok=True)
-    # In a container paths are plain; here links are.
-    mounts = {}
-    for number, (target, source) in enumerate(mounts_of(asked).items()):
-        mounts[target] = folder / f"mount{number}"
-        mounts[target].symlink_to(source)
-    installation = find_installation(folder, {"a backend that no server has"})
-    library = folder / "backends" / "python" / "libtriton_python.so"
-    shutil.copyfile(library.resolve(), library.with_suffix(".own"))
-    library.with_suffix(".own").rename(library)  # for other backends Triton takes no link to a file elsewhere
-    for name in ("openvino", "onnxruntime"):
-        backend = folder / "backends" / name
-        backend.mkdir()
-        shutil.copyfile(Path(__file__).with_name("image_backend.py"), backend / "model.py")
-    words = [outside(word, mounts) for word in asked.words[1:]]
-    command = [installation.program, f"--backend-directory={folder / 'backends'}", *words]
-    variables = {"PATH": os.environ["PATH"], **dict(value.partition("=")[::2] for value in asked.env)}
-    workdir = outside(f"x={asked.workdir[0]}", mounts).partition("=")[2]
-    # The launcher's child is nobody's child soon, as a container's server is not a child of its client.
-    launcher = (
-        "import json, os, subprocess, sys; told = json.load(sys.stdin); "
-        "os.sched_setaffinity(0, told['cpus'] or os.sched_getaffinity(0)); "
-        "print(subprocess.Popen(told['command'], cwd=told['cwd'], env=told['env'], stdin=subprocess.DEVNULL, "
-        "stdout=2, stderr=2, start_new_session=True).pid)"
-    )
-    cpus = [int(cpu) for value in asked.cpuset_cpus for cpu in value.split(",")]
-    told = {"command": command, "cwd": str(workdir), "env": variables, "cpus": cpus}
-    done = subprocess.run(
-        [sys.executable, "-c", launcher], input=json.dumps(told), stdout=subprocess.PIPE, text=True, check=True
-    )
-    return int(done.stdout)
-
-
-def outside(word, mounts):
-    """Return a word of the command line with a path of the container as the path of the mounted folder here."""
-    flag, equals, path = word.partition("=")
-    for target, source in mounts.items():
-        if path == target or path.startswith(f"{target}/"):
-            return f"{flag}{equals}{source}{path.removeprefix(target)}"
-    return word
 
 
 def main(program, words):

@@ -3,37 +3,16 @@
 import numpy as np
 import onnx
 import pytest
+from helpers.models.foreign_files import ANY, answers, shapes, taken
 from helpers.onnx_graphs import classifier, model, noise, saved, tensor, weights
 from onnx import TensorProto, helper
 
 from slipway.benchmark.company import apart
 from slipway.contract.contract import BATCH
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.onnx_file import load, take
+from slipway.models.programs.onnx_file import load, take
 from slipway.onnx.data_files import data_names
 from slipway.onnx.foreign_file import read_onnx
-from slipway.onnx.onnx_files import session_of
-
-ANY = [{"x": noise(1, 2, 4, seed=seed)} for seed in range(3)]
-
-
-def taken(folder, made, samples=ANY, **how):
-    """Return (the model that is taken of a made one, the sentences about the changes)."""
-    notes = take(saved(made, folder / "model.onnx", **how), folder / "program", samples)
-    return onnx.load(folder / "program"), notes
-
-
-def answers(made, inputs):
-    """Return the outputs of a model in their order."""
-    return session_of(made).run(None, inputs)
-
-
-def shapes(made):
-    """Return {tensor: its sizes} of inputs and outputs."""
-    return {
-        value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in (*made.graph.input, *made.graph.output)
-    }
 
 
 @pytest.mark.parametrize(("opset", "ir"), [(7, 3), (9, 3), (11, 6), (13, 7), (17, 8), (20, 9), (23, 10), (25, 13)])
@@ -46,132 +25,6 @@ def test_files_of_each_opset_and_ir_version_answer_as_before(tmp_path, opset, ir
     for sample in ANY:
         (own,), (other,) = answers(made, sample), answers(program, sample)
         assert apart(own, other) < 1e-6
-
-
-def test_a_fixed_batch_becomes_dynamic_and_each_sample_keeps_its_answer(tmp_path):
-    made = classifier()
-    program, notes = taken(tmp_path, made)
-    assert shapes(program) == {"x": [BATCH, 2, 4], "scores": [BATCH, 3]}
-    assert any("was made dynamic" in note for note in notes)
-    (together,) = answers(program, {"x": np.concatenate([sample["x"] for sample in ANY])})
-    for row, sample in zip(together, ANY, strict=True):
-        assert apart(answers(made, sample)[0][0], row) < 1e-6
-
-
-def test_a_dynamic_batch_stays(tmp_path):
-    program, notes = taken(tmp_path, classifier(batch="N"))
-    assert (shapes(program)["x"], notes) == (["N", 2, 4], [])
-
-
-@pytest.mark.parametrize("axis_of_softmax", [0, 1])
-def test_a_reshape_that_mixes_the_samples_keeps_the_batch_fixed(tmp_path, axis_of_softmax):
-    """Both graphs take any batch without an error, but a softmax over all values would mix the samples."""
-    nodes = [
-        helper.make_node("Reshape", ["x", "all"], ["row"]),
-        helper.make_node("Softmax", ["row"], ["shares"], axis=axis_of_softmax),
-        helper.make_node("Reshape", ["shares", "back"], ["y"]),
-    ]
-    row = np.array([-1] if axis_of_softmax == 0 else [1, -1])
-    stored = weights(all=row, back=np.array([-1, 2, 4]))
-    made = model(nodes, [tensor("x", [1, 2, 4])], [tensor("y", [1, 2, 4])], stored)
-    program, notes = taken(tmp_path, made)
-    if axis_of_softmax == 0:
-        assert shapes(program)["x"] == [1, 2, 4]
-        assert any("depends on" in note for note in notes)
-    else:  # the sizes of one sample are known, so each gets a row of its own
-        assert shapes(program)["x"] == [BATCH, 2, 4]
-        (together,) = answers(program, {"x": np.concatenate([sample["x"] for sample in ANY])})
-        assert apart(answers(made, ANY[1])[0][0], together[1]) < 1e-6
-
-
-def test_a_resize_to_constant_sizes_takes_any_batch(tmp_path):
-    nodes = [helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear")]
-    sizes = weights(sizes=np.array([1, 2, 7, 9]))
-    made = model(nodes, [tensor("x", [1, 2, 3, 4])], [tensor("y", [1, 2, 7, 9])], sizes)
-    samples = [{"x": noise(1, 2, 3, 4, seed=seed)} for seed in range(2)]
-    program, _ = taken(tmp_path, made, samples)
-    assert shapes(program) == {"x": [BATCH, 2, 3, 4], "y": [BATCH, 2, 7, 9]}
-    (together,) = answers(program, {"x": np.concatenate([sample["x"] for sample in samples])})
-    assert apart(answers(made, samples[1])[0][0], together[1]) < 1e-6
-
-
-def test_sizes_that_a_file_leaves_open_are_found(tmp_path):
-    made = classifier()
-    made.graph.output[0].type.tensor_type.ClearField("shape")
-    program, notes = taken(tmp_path, made)
-    assert shapes(program)["x"] == [BATCH, 2, 4]
-    assert any("was made dynamic" in note for note in notes)
-    made = classifier(batch="N")
-    made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
-    assert shapes(taken(tmp_path, made)[0])["x"] == [0, 2, 4]
-    assert load(tmp_path / "program").inputs[0].shape == (None, 2, 4)
-    made.graph.input[0].type.tensor_type.ClearField("shape")
-    taken(tmp_path, made)
-    assert load(tmp_path / "program").inputs[0].shape == (None, None, None)
-
-
-def test_inputs_of_which_only_some_have_a_dynamic_batch_are_told(tmp_path):
-    nodes = [helper.make_node("Add", ["a", "b"], ["y"])]
-    made = model(nodes, [tensor("a", [1, 3]), tensor("b", ["N", 3])], [tensor("y", ["N", 3])])
-    _, notes = taken(tmp_path, made, [{"a": noise(1, 3), "b": noise(1, 3)}])
-    assert any("served without a batch axis" in note for note in notes)
-
-
-def test_a_batch_inside_of_a_constant_state_keeps_the_batch_fixed(tmp_path):
-    nodes = [helper.make_node("Concat", ["x", "token"], ["y"], axis=1)]
-    made = model(nodes, [tensor("x", [1, 2, 4])], [tensor("y", [1, 3, 4])], weights(token=noise(1, 1, 4)))
-    program, notes = taken(tmp_path, made)
-    assert shapes(program)["x"] == [1, 2, 4]
-    assert any("do not take a batch of several samples" in note for note in notes)
-
-
-@pytest.mark.parametrize(
-    ("name", "served"),
-    [
-        ("serving_default_x:0", "serving_default_x"),
-        ("model/input:0", "model_input"),
-        ("input.1", "input.1"),
-        ("my input", "my_input"),
-        ("1839", "tensor_1839"),
-        ("modèle", "mod_le"),
-    ],
-)
-def test_names_that_no_configuration_takes_are_mapped_and_told(tmp_path, name, served):
-    program, notes = taken(tmp_path, classifier(given=name, answer="StatefulPartitionedCall:0"), [{"x": ANY[0]["x"]}])
-    assert list(shapes(program)) == [served, "StatefulPartitionedCall"]
-    assert any(f"{name} is served as {served}" in note for note in notes) == (name != served)
-    assert answers(program, {served: ANY[0]["x"]})[0].shape == (1, 3)
-
-
-def test_samples_take_the_served_name(tmp_path):
-    with pytest.raises(SlipwayError, match="the samples have in:0, but the ONNX file takes in; name the arrays"):
-        taken(tmp_path, classifier(given="in:0"), [{"in:0": ANY[0]["x"]}])
-
-
-def test_names_that_become_equal_stay_apart(tmp_path):
-    nodes = [helper.make_node("Add", ["a:0", "a/0"], ["a_0"]), helper.make_node("Relu", ["a_0"], ["a 0"])]
-    made = model(nodes, [tensor("a:0", ["N", 2]), tensor("a/0", ["N", 2])], [tensor("a 0", ["N", 2])])
-    program, _ = taken(tmp_path, made, [{"a": noise(1, 2), "a_0": noise(1, 2)}])
-    assert list(shapes(program)) == ["a", "a_0", "a_0_2"]
-    one, other = noise(3, 2), noise(3, 2, seed=1)
-    assert np.array_equal(answers(program, {"a": one, "a_0": other})[0], np.maximum(one + other, 0))
-
-
-def test_names_inside_of_branches_are_mapped_too(tmp_path):
-    branches = {
-        f"{kind}_branch": helper.make_graph(
-            [helper.make_node(operator, ["in:0"], [f"{kind}_out"])], kind, [], [tensor(f"{kind}_out", ["N", 2])]
-        )
-        for kind, operator in (("then", "Relu"), ("else", "Neg"))
-    }
-    nodes = [
-        helper.make_node("ReduceMax", ["in:0"], ["most"], keepdims=0),
-        helper.make_node("Greater", ["most", "zero"], ["positive"]),
-        helper.make_node("If", ["positive"], ["out"], **branches),
-    ]
-    made = model(nodes, [tensor("in:0", ["N", 2])], [tensor("out", ["N", 2])], weights(zero=np.float32(0)))
-    program, _ = taken(tmp_path, made, [{"x": noise(1, 2)}])
-    assert np.array_equal(answers(program, {"in": -np.ones((1, 2), np.float32)})[0], np.ones((1, 2)))
 
 
 def test_functions_are_inlined(tmp_path):

@@ -13,7 +13,7 @@ from slipway.contract.finding import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import data_file
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.onnx_file import load, take
+from slipway.models.programs.onnx_file import load, take
 from slipway.onnx.foreign_file import read_onnx
 from slipway.onnx.onnx_files import opset_of, session_of
 

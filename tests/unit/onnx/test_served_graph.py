@@ -17,7 +17,7 @@ from slipway.contract.finding import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.onnx_file import load, take
+from slipway.models.programs.onnx_file import load, take
 from slipway.networks.own_answers import require_own_answers
 from slipway.onnx.modelopt import base_record
 from slipway.onnx.onnx_files import described, opset_of, session_of

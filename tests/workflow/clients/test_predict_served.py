@@ -10,6 +10,7 @@ import pytest
 from helpers.artifacts.receipts import local_receipt
 from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CROP
+from helpers.pages import blocks
 from helpers.predicting import (
     IMAGENET,
     NEVER_SLOW,
@@ -23,7 +24,6 @@ from helpers.predicting import (
     served,
     to,
 )
-from helpers.workplace import REPOSITORY
 
 from slipway.core.artifacts import write_json
 from slipway.deploy.local import server_state
@@ -114,9 +114,7 @@ def test_a_model_that_takes_floats_is_fed_normalised_ones(server, pictures, norm
 
 
 def test_the_documented_client_gets_the_engines_answer(server, pictures, normalised):
-    (program,) = re.findall(
-        r"^```python\n(.*?)^```", (REPOSITORY / "docs/clients.md").read_text(encoding="utf-8"), re.M | re.S
-    )
+    (program,) = blocks("docs/clients.md", "python")
     photograph, answers = list(said_by(normalised, pictures).items())[-1]
     here = {"photo.jpg": photograph, "8001": str(server.ports.grpc), "resnet50_trt": "float"}
     for there, instead in {**here, "224": str(CROP), "232": str(RESIZE)}.items():

@@ -1,19 +1,20 @@
-"""Programs: files with a network inside. Each kind has its module in `slipway.models.sources`.
-
-It has two functions:
+"""Programs: files with a network inside. Each kind has a module here with the name of the kind, and two functions.
 
     take(path, output, samples)     write the program in the form that later steps take; return sentences about it
     load(path)                      the network of a program that was taken
 
-A module is imported by name, so the keys of a model have the code of its own source and of no other.
+A module is imported by name, so the keys of a model have the code of its own kind and of no other.
 """
 
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slipway.contract.contract import Tensors
-from slipway.core.pytorch import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def take_program(kind: str, path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
@@ -22,13 +23,13 @@ def take_program(kind: str, path: Path, output: Path, samples: Sequence[Tensors]
     `samples` are inputs as the network itself takes them. Raises SlipwayError if the file is damaged or of another
     kind.
     """
-    return _source(kind).take(path, output, samples)
+    return _module(kind).take(path, output, samples)
 
 
-def load_program(path: str | Path, kind: str) -> torch.nn.Module:
+def load_program(path: str | Path, kind: str) -> "torch.nn.Module":
     """Return a program that was taken, as a network in eval mode on the CPU."""
-    return _source(kind).load(Path(path))
+    return _module(kind).load(Path(path))
 
 
-def _source(kind: str) -> object:
-    return importlib.import_module(f"slipway.models.sources.{kind}")
+def _module(kind: str) -> Any:
+    return importlib.import_module(f"{__name__}.{kind}")
