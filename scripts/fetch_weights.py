@@ -115,7 +115,7 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object |
         reason = "`weights` is random" if rehearses else f"nobody publishes weights of {arguments.architecture}"
         return "rehearsal", None, rehearsed(published, reason, "to a checkpoint")
     try:
-        return source.TITLE, content_of(source.download(published)), published
+        return source.title, content_of(source.download(published)), published
     except OSError as error:  # including urllib's URLError, which has no errno
         if error.errno in NOT_THE_NETWORK:
             raise SlipwayError(

@@ -14,7 +14,8 @@ MEANINGS = f"{PACKAGE}outputs/meaning.py"  # class scores are one of the meaning
 KEYS = f"{PACKAGE}keys/"  # config.yaml has the settings of the task: photographs, preprocessing, labels
 TOOLS = "scripts/tools/measure_"  # they measure examples, which are classifiers
 PICTURES = "scripts/tools/draw_pictures.py"  # it draws README's, whose example is a classifier
-ENTRIES = ("scripts/new_model.py", f"{PACKAGE}models/recognition.py")  # they write such settings for a checkpoint
+# They write such settings for a checkpoint.
+ENTRIES = ("scripts/new_model.py", *(f"{PACKAGE}models/{name}.py" for name in ("describing", "entry", "recognition")))
 # Where an image is one of containers.
 CONTAINERS = (
     *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "triton/server/", "snakemake_hooks/")),

@@ -1,6 +1,7 @@
-"""A toy runtime and a toy platform are added by the three places of each, and go from config.yaml to a deployment.
+"""A toy runtime, platform and source are added by their places alone, and go from config.yaml to what they make.
 
-A runtime is its folder, its rule and its pins; a platform its traits, its manifests and its deployment.
+A runtime is its folder, its rule and its pins; a platform its traits, its manifests and its deployment; a source one
+module.
 """
 
 import shutil
@@ -8,7 +9,7 @@ import shutil
 import pytest
 import yaml
 from helpers.programs import fake_docker
-from helpers.workplace import NOT_BY_ENVIRONMENT, REPOSITORY
+from helpers.workplace import NOT_BY_ENVIRONMENT, REPOSITORY, WEIGHTS, Workplace, random_checkpoint
 
 from slipway.core.artifacts import read_json
 from slipway.runtimes import FOLDER
@@ -70,6 +71,29 @@ class Toy(Compose):
     pass
 """,
 }
+SOURCE = """
+from functools import partial
+
+from slipway.models.source_interface import Source
+
+
+class Toys(Source):
+    title = "Toy Networks"
+
+    def factory(self, architecture):
+        from torchvision.models import get_model
+
+        return partial(get_model, architecture.partition(":")[2], weights=None)
+
+    def named_weights(self, architecture, name):
+        return None
+
+    def notes(self, architecture, arguments, published):
+        return ["a toy's network"]
+
+
+SOURCE = Toys()
+"""
 ENGINE = "results/tiny/cpu/tiny.fp32.engine.json"
 ACCURACY = "results/tiny/cpu/tiny.fp32.accuracy.json"
 RECEIPT = "results/tiny/deploy/receipt.toy.json"
@@ -77,7 +101,7 @@ RECEIPT = "results/tiny/deploy/receipt.toy.json"
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """Return a copy of what the workflow is made of, to which both were added, but for the runtime's rule."""
+    """Return a copy of the workflow's files, with the toys, but without the runtime's rule."""
     folder = tmp_path_factory.mktemp("with_toys")
     for name in ("scripts", "rules", "schemas", "envs", "profiles"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -87,7 +111,7 @@ def repository(tmp_path_factory):
     # It runs engines as ONNX Runtime does.
     shutil.copy(FOLDER / "onnxruntime" / "__init__.py", toy)
     (toy / "traits.py").write_text(TRAITS, encoding="utf-8")
-    for name, text in PLATFORM.items():
+    for name, text in {**PLATFORM, "models/sources/toy.py": SOURCE}.items():
         (folder / "scripts" / "slipway" / name).write_text(text, encoding="utf-8")
     return folder
 
@@ -167,3 +191,35 @@ def test_a_mistake_is_answered_with_the_toys_too(made, key):
 def test_what_was_deployed_to_the_platform_is_taken_away(made):
     made.snakemake("undeploy", **made.with_docker).succeeded()
     assert not made.path(RECEIPT).exists()
+
+
+@pytest.fixture(scope="module")
+def toy_network(repository, tmp_path_factory):
+    """Return a folder whose model is a network of the toy source, with its weights taken."""
+    place = Workplace(tmp_path_factory.mktemp("toy_network"), repository=repository)
+    random_checkpoint(place.path("good.pth"), seed=1)
+    place.configure("models.tiny.architecture", "toy:squeezenet1_1")
+    place.snakemake(WEIGHTS).succeeded()
+    return place
+
+
+def test_a_network_of_the_source_is_made_and_its_weights_are_taken(toy_network):
+    record = read_json(toy_network.path("results/tiny/weights.json"))
+    assert (record["architecture"], record["origin"]) == ("toy:squeezenet1_1", "checkpoint")
+    assert record["notes"][-1] == "a toy's network"
+
+
+def test_an_edit_of_the_source_makes_its_networks_stale_and_names_the_file(toy_network, repository):
+    module = repository / "scripts" / "slipway" / "models" / "sources" / "toy.py"
+    module.write_text(SOURCE.replace("weights=None", "weights=None, progress=False"), encoding="utf-8")
+    said = toy_network.snakemake("-n", WEIGHTS).succeeded().said
+    module.write_text(SOURCE, encoding="utf-8")
+    assert "scripts/slipway/models/sources/toy.py edited" in said
+
+
+def test_a_forgotten_method_of_the_source_is_told_while_planning(toy_network, repository):
+    module = repository / "scripts" / "slipway" / "models" / "sources" / "toy.py"
+    module.write_text(SOURCE.replace("def named_weights", "def weights_named"), encoding="utf-8")
+    outcome = toy_network.snakemake("-n", WEIGHTS)
+    module.write_text(SOURCE, encoding="utf-8")
+    outcome.refused("the source toy in", "is not complete", "named_weights")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.published import PublishedPreprocessing
+from slipway.models.source_interface import PublishedPreprocessing
 
 IMAGE_PROCESSOR = "preprocessor_config.json"
 # {Pillow's number of a filter: its name in config.yaml}

@@ -1,8 +1,8 @@
 """The preprocessing of photographs: the source's, where config.yaml does not state it, as far as planning knows it."""
 
 from slipway.classification.published import IMAGENET
+from slipway.models.source_interface import PublishedPreprocessing
 from slipway.models.sources import source_of
-from slipway.models.sources.published import PublishedPreprocessing
 from slipway.storage.addresses import local_path
 
 

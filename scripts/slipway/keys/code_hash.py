@@ -26,7 +26,6 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.keys import code_meaning
 from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.models import sources
 from slipway.runtimes import runtime_code, traits_file
 
 # It finds out whether code changed, and makes no artifact.
@@ -81,9 +80,9 @@ class CodeHashes:
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
 
-    def of_source(self, name: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a source of networks, a module that programs import by name."""
-        return self._of_files(*_files(f"{sources.__name__}.{name}"))
+    def of_module(self, module: str) -> dict[str, str]:
+        """Return {file: SHA-256} of a module that programs import by name, such as a source of networks."""
+        return self._of_files(*_files(module))
 
     def _hashes_of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)

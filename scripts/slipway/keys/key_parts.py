@@ -11,6 +11,7 @@ from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import CODE, JobKey
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.models import programs, sources
 from slipway.models.sources import source_name, source_of
 from slipway.onnx.data_files import data_names
 
@@ -148,9 +149,9 @@ class KeyParts:
     def network(self, model: str) -> dict:
         """Return {"code": {file: SHA-256}} of a model's source and of the user's module that defines its network."""
         if kind := self.resolved.program_kind(model):
-            return {CODE: self.code_hashes.of_source(kind)}
+            return {CODE: self.code_hashes.of_module(f"{programs.__name__}.{kind}")}
         architecture = self.resolved.config["models"][model]["architecture"]
-        of_source = self.code_hashes.of_source(source_name(architecture))
+        of_source = self.code_hashes.of_module(f"{sources.__name__}.{source_name(architecture)}")
         return {CODE: of_source | self.code_hashes.of_architecture(architecture)}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:

@@ -15,7 +15,6 @@ from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import source_of
-from slipway.models.sources.packages import require_installed
 from slipway.onnx.data_files import data_names
 from slipway.storage.addresses import is_address
 from slipway.triton.client.hosts import is_loopback
@@ -96,7 +95,7 @@ def require_sources(resolved: ResolvedConfig) -> None:
     for model, settings in resolved.config["models"].items():
         if jobs_are_here and settings["architecture"]:
             with amended(f"config: `models.{model}.architecture`: "):
-                require_installed(source_of(settings["architecture"]).PACKAGE, settings["architecture"])
+                source_of(settings["architecture"]).require_installed(settings["architecture"])
         resolved.arguments(model)
 
 

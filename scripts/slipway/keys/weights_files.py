@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.core.errors import SlipwayError
 from slipway.storage.addresses import file_name, is_address
 
-# {kind of program, which is the name of its module in slipway.models.sources: the kind in words}
+# {kind of program, which is the name of its module in slipway.models.programs: the kind in words}
 PROGRAMS = {
     "exported_program": "an exported program",
     "torchscript": "a TorchScript archive",

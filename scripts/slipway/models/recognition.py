@@ -12,14 +12,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
-from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.models.auxiliary_heads import head_names
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER
 from slipway.models.network import as_renamed, without_wrappers
 from slipway.models.readings import Reading, readings
-from slipway.models.sources import timm, torchvision
+from slipway.models.sources import PLAIN, source_named, source_of
 
 _TABLE = Path(__file__).with_name("bodies.json")
 # Heads that are used in training only. They are no part of a body.
@@ -65,11 +64,12 @@ def recognise(content: Content) -> list[Match]:
 def recognise_timm(content: Content) -> Match | None:
     """Return timm's network of the name that the training program noted, if it fits; None if not, or without timm."""
     architecture = f"timm:{content.noted}"
-    if content.noted is None or package_version(timm.PACKAGE) == ABSENT:
+    if content.noted is None:
         return None
     try:
-        make = timm.factory(architecture)
-    except SlipwayError:  # timm has no such network
+        source_of(architecture).require_installed(architecture)
+        make = source_of(architecture).factory(architecture)
+    except SlipwayError:  # timm is not installed, or has no such network
         return None
     match, chosen = None, []
     for reading in readings(content, max(1, len(content.tensors) // 8), None):
@@ -94,7 +94,7 @@ def body_digest(shapes: Shapes, head: str) -> str:
 def empty_network(architecture: str, **arguments: object) -> torch.nn.Module:
     """Return one of torchvision's networks without values, so that even the largest ones take no memory."""
     without_initialisation = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
-    return _made_empty(partial(torchvision.factory(architecture), **without_initialisation, **arguments))
+    return _made_empty(partial(source_named(PLAIN).factory(architecture), **without_initialisation, **arguments))
 
 
 def _made_empty(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:

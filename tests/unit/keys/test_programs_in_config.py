@@ -59,7 +59,7 @@ def files(in_an_empty_folder):
 def test_without_an_architecture_the_weights_are_a_program_told_by_its_content(name, kind):
     found = job_keys(models={"m": {"weights": name}})
     assert found.take_program("m")["kind"] == found.resolved.program_kind("m") == kind
-    assert f"scripts/slipway/models/sources/{kind}.py" in found.export_onnx("m")["code"]
+    assert f"scripts/slipway/models/programs/{kind}.py" in found.export_onnx("m")["code"]
 
 
 def test_without_an_architecture_and_a_file_the_network_is_resnet50():

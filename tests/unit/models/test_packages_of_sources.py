@@ -12,6 +12,7 @@ from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.checkpoint_files import content_of
 from slipway.models.recognition import recognise_timm
+from slipway.models.sources import source_of
 
 random = np.random.default_rng(0)
 
@@ -42,10 +43,8 @@ def test_a_name_that_timm_does_not_have_is_told_with_the_nearest(timm, name, tol
 
 
 def test_a_network_of_timm_that_takes_no_photographs_is_told(timm):
-    from slipway.models.sources.timm import preprocessing
-
     with pytest.raises(SlipwayError, match=r"takes inputs of 1 x 160 x 160, but without `samples`"):
-        preprocessing("timm:test_resnet", {"in_chans": 1}, "random")
+        source_of("timm:test_resnet").preprocessing("timm:test_resnet", {"in_chans": 1}, "random")
 
 
 def test_timm_is_not_asked_for_weights_in_arguments(timm, tmp_path):
@@ -186,8 +185,7 @@ def test_a_class_that_makes_no_network_is_told(transformers, name, told):
 
 
 def test_a_field_that_the_configuration_does_not_have_is_told(transformers):
-    from slipway.models.sources.transformers import notes
-
+    notes = source_of("transformers:BertModel").notes
     (note,) = notes("transformers:BertModel", json.loads(json.dumps(BERT | {"hiden_size": 8})), None)
     assert "BertConfig has no field hiden_size, perhaps hidden_size," in note
     assert notes("transformers:BertModel", BERT, None) == []

@@ -7,7 +7,9 @@ from helpers.artifacts.configured import job_keys, resolved
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import CodeHashes
-from slipway.models.sources import source_name
+from slipway.models import sources
+from slipway.models.source_interface import Source
+from slipway.models.sources import SOURCES, source_name, source_named
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -24,10 +26,40 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 )
 def test_the_architecture_names_its_source_whose_code_is_in_the_key(architecture, name):
     assert source_name(architecture) == name
-    listed = [file for file in CodeHashes().of_source(source_name(architecture)) if "/sources/" in file]
+    listed = [
+        file
+        for file in CodeHashes().of_module(f"slipway.models.sources.{source_name(architecture)}")
+        if "/sources/" in file
+    ]
     assert f"scripts/slipway/models/sources/{name}.py" in listed
-    others = {"torchvision", "timm", "transformers", "factory"} - {name}
+    others = {*SOURCES} - {name}
     assert not [file for file in listed if file.endswith(tuple(f"{other}.py" for other in others))]
+
+
+def test_every_source_has_the_whole_interface_and_its_name():
+    assert {*SOURCES} == {"torchvision", "timm", "transformers", "factory"}
+    for name in SOURCES:
+        source = source_named(name)
+        assert isinstance(source, Source)
+        assert source.title
+        assert bool(source.name_patterns) == bool(source.written)
+
+
+@pytest.mark.parametrize("forgotten", sorted(Source.__abstractmethods__))
+def test_a_forgotten_method_of_a_source_is_told_by_its_name(forgotten, tmp_path, monkeypatch):
+    methods = [f"    def {name}(self, *_): ..." for name in Source.__abstractmethods__ if name != forgotten]
+    text = ["from slipway.models.source_interface import Source", "class Toy(Source):", *methods, "SOURCE = Toy()"]
+    (tmp_path / f"without_{forgotten}.py").write_text("\n".join(text), encoding="utf-8")
+    monkeypatch.setattr(sources, "__path__", [str(tmp_path)])
+    with pytest.raises(SlipwayError, match=f"is not complete: .*{forgotten}"):
+        source_named(f"without_{forgotten}")
+
+
+def test_a_module_without_a_source_is_told(tmp_path, monkeypatch):
+    (tmp_path / "empty_source.py").touch()
+    monkeypatch.setattr(sources, "__path__", [str(tmp_path)])
+    with pytest.raises(SlipwayError, match="no attribute 'SOURCE'"):
+        source_named("empty_source")
 
 
 @pytest.mark.parametrize("package", ["timm", "transformers"])
@@ -39,7 +71,7 @@ def test_a_missing_package_is_told_while_planning_with_the_command(package):
 
 def fields(folder, monkeypatch, **arguments):
     """Return the arguments in the key of a model of transformers."""
-    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
+    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
     model = {"architecture": "transformers:BertModel", "arguments": {"config": str(folder), **arguments}}
     return json.loads(job_keys(models={"m": model}).fetch_weights("m")["arguments"])
 
@@ -57,7 +89,7 @@ def test_a_configuration_that_cannot_be_read_is_told_while_planning(tmp_path, mo
 
 
 def test_a_preprocessing_that_only_timm_knows_is_found_by_the_first_job(monkeypatch):
-    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
+    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
     model = {"architecture": "timm:test_vit", "preprocess": {"resize": 180}}
     key = job_keys(models={"m": model}).sample_inputs("m")
     assert [key[name] for name in ("crop", "mean", "std", "interpolation")] == [None] * 4

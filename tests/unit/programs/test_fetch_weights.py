@@ -23,8 +23,8 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.canonical import load_model
-from slipway.models.sources.factory import named_weights as factory_weights
-from slipway.models.sources.torchvision import download, named_weights, network_arguments, recognised
+from slipway.models.sources import source_of
+from slipway.models.sources.torchvision import SOURCE, Torchvision
 from slipway.models.trial_runs import try_run
 
 
@@ -121,12 +121,12 @@ def test_a_checkpoint_of_another_architecture_writes_nothing(tmp_path, options):
 
 def test_unknown_weights_are_refused_with_those_there_are():
     with pytest.raises(SlipwayError, match=r"NO_SUCH.*IMAGENET1K_V1"):
-        named_weights("squeezenet1_1", "NO_SUCH")
+        SOURCE.named_weights("squeezenet1_1", "NO_SUCH")
 
 
 def test_an_own_architecture_has_no_weights_to_download():
     with pytest.raises(SlipwayError, match="path of a checkpoint"):
-        factory_weights("my.models:make", "IMAGENET1K_V1")
+        source_of("my.models:make").named_weights("my.models:make", "IMAGENET1K_V1")
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr(torchvision.models.SqueezeNet1_1_Weights, "get_state_dict", slow)
-    wanted = named_weights("squeezenet1_1", "default")
+    wanted = SOURCE.named_weights("squeezenet1_1", "default")
     with ThreadPoolExecutor(2) as both:
-        assert list(both.map(lambda _: download(wanted), range(2))) == [{}, {}]
+        assert list(both.map(lambda _: SOURCE.download(wanted), range(2))) == [{}, {}]
     assert worst == [1, 1]
 
 
@@ -171,7 +171,7 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
     given = options("--architecture", "squeezenet1_1", "--weights", "default")
 
     def failing(error):
-        monkeypatch.setattr("slipway.models.sources.torchvision.download", lambda *_: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(Torchvision, "download", lambda *_: (_ for _ in ()).throw(error))
         origin, content, _ = obtain(given)
         return origin, content
 
@@ -221,22 +221,22 @@ def test_the_choice_among_several_sets_is_in_the_record(tmp_path, options):
 
 def test_published_weights_have_the_arguments_that_torchvision_gives_them():
     published = torchvision.models.Inception_V3_Weights.DEFAULT
-    complete = network_arguments("inception_v3", {}, published)
+    complete = SOURCE.network_arguments("inception_v3", {}, published)
     assert complete == {"init_weights": False, "transform_input": True}
-    assert network_arguments("inception_v3", {"transform_input": False}, published)["transform_input"] is False
+    assert SOURCE.network_arguments("inception_v3", {"transform_input": False}, published)["transform_input"] is False
     large = torchvision.models.ViT_H_14_Weights.DEFAULT
-    assert network_arguments("vit_h_14", {}, large) == {"image_size": 518}
-    assert network_arguments("resnet18", {"num_classes": 3}, None) == {"num_classes": 3}
+    assert SOURCE.network_arguments("vit_h_14", {}, large) == {"image_size": 518}
+    assert SOURCE.network_arguments("resnet18", {"num_classes": 3}, None) == {"num_classes": 3}
 
 
 def test_a_copy_of_a_published_file_is_known_by_its_content(tmp_path, monkeypatch):
     path = tmp_path / "my inception.pth"
     path.write_bytes(b"published")
-    assert recognised("inception_v3", path) is None
+    assert SOURCE.recognised("inception_v3", path) is None
     weights = torchvision.models.Inception_V3_Weights.DEFAULT
     renamed = dataclasses.replace(weights.value, url=f"https://download.pytorch.org/inception-{sha256(path)[:8]}.pth")
     monkeypatch.setattr(weights, "_value_", renamed)
-    assert recognised("inception_v3", path) is weights
+    assert SOURCE.recognised("inception_v3", path) is weights
 
 
 def test_a_checkpoint_of_ones_own_says_that_no_file_tells_of_transform_input(tmp_path, options):

@@ -4,22 +4,14 @@ import difflib
 import math
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.packages import imported, name_in
-from slipway.models.sources.published import PublishedPreprocessing
+from slipway.models.source_interface import PublishedPreprocessing, Source, name_in
 
 if TYPE_CHECKING:
     import torch
 
-TITLE = "timm"
-PACKAGE = "timm"
-is_reproducible = False
-# timm's registry of networks is only known with timm imported, which takes longer than planning may.
-is_planned = False
 _FILTERS = ("bilinear", "bicubic")
 
 
@@ -30,104 +22,96 @@ class Published(NamedTuple):
     url: str
 
 
-def factory(architecture: str) -> "Callable[..., torch.nn.Module]":
-    """Return timm's builder of a network, without weights. Raise SlipwayError if timm does not have it."""
-    _config(architecture)
-    return partial(_timm(architecture).create_model, name_in(architecture))
+class Timm(Source):
+    """timm. Its registry of networks is only known with timm imported, which takes longer than planning may."""
 
-
-def named_weights(architecture: str, name: str) -> Published | None:
-    """Return the weights of the tag in the name, else of timm's default tag; None if timm has none of this network."""
-    if name != "default":
-        raise SlipwayError(
-            f"`weights` is {name}, but timm's weights are named by the tag in `architecture`, such as "
-            "timm:resnet50.a1_in1k; name it there, and set `weights` to default or the path of a checkpoint"
-        )
-    config = _config(architecture)
-    hub = config.get("hf_hub_id")
-    url = f"https://huggingface.co/{hub}" if hub else config.get("url")
-    return Published(name_in(architecture), url) if url else None
-
-
-def recognised(architecture: str, checkpoint: Path) -> None:
-    """Return None: a local file counts as the user's own."""
-
-
-def download(published: Published) -> dict:
-    """Return the state dict of published weights, from timm's cache or its hub. Raise OSError if it is out of reach."""
-    import timm
-
-    return timm.create_model(published.name, pretrained=True).state_dict()
-
-
-def network_arguments(architecture: str, arguments: dict, published: Published | None) -> dict:
-    """Return the user's arguments. Raise SlipwayError if they ask timm for weights."""
-    if "pretrained" in arguments:
-        raise SlipwayError(
-            f"the arguments of {architecture} have `pretrained`, but the weights come from `weights`; leave it out, "
-            "and set `weights` to default for timm's own"
-        )
-    return arguments
-
-
-def notes(architecture: str, arguments: dict, published: Published | None) -> list[str]:
-    """Return []: there is nothing to say."""
-    return []
-
-
-def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-    """Return timm's data configuration of a network. Raise SlipwayError for other inputs than squares in colour."""
-    sizes = {"img_size": arguments["img_size"]} if isinstance(arguments.get("img_size"), int) else {}
-    imported("timm.data", PACKAGE, architecture)
-    from timm.data import resolve_data_config
-
-    data = resolve_data_config(sizes, pretrained_cfg=_config(architecture))
-    _, height, width = data["input_size"]
-    if height != width or arguments.get("in_chans", 3) != 3:
-        raise SlipwayError(
-            f"{architecture} takes inputs of {arguments.get('in_chans', 3)} x {height} x {width}, but without "
-            "`samples` inputs are squares of three channels; name their source as `samples` (docs/models.md)"
-        )
-    caveats = []
-    if data["crop_mode"] != "center":
-        caveats.append(f"its crop_mode is {data['crop_mode']}, and here a square from the centre is taken")
-    if data["interpolation"] not in _FILTERS:
-        caveats.append(f"its interpolation is {data['interpolation']}, and here it is bicubic")
-    settings = {
-        "resize": math.floor(height / data["crop_pct"]),
-        "crop": height,
-        "mean": list(data["mean"]),
-        "std": list(data["std"]),
-        "interpolation": data["interpolation"] if data["interpolation"] in _FILTERS else "bicubic",
+    title = "timm"
+    package = "timm"
+    is_planned = False
+    written = "timm:NAME"
+    name_patterns: ClassVar[dict[str, str]] = {
+        r"(^|\.)blocks\.\d+\.attn\.qkv\.weight$": "timm's vision transformers",
+        r"(^|\.)blocks\.\d+\.\d+\.conv_pwl?\.weight$": "timm's EfficientNets and MobileNets",
+        r"(^|\.)stages\.\d+\.blocks\.\d+\.": "timm's networks of stages, such as ConvNeXt",
     }
-    return PublishedPreprocessing(settings, f"timm's data configuration of {name_in(architecture)}", "; ".join(caveats))
+
+    def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
+        """Return timm's builder of a network, without weights. Raise SlipwayError if timm does not have it."""
+        self._config(architecture)
+        return partial(self.imported(architecture).create_model, name_in(architecture))
+
+    def named_weights(self, architecture: str, name: str) -> Published | None:
+        """Return the weights of the tag in the name, else of timm's default tag; None if timm has none for it."""
+        if name != "default":
+            raise SlipwayError(
+                f"`weights` is {name}, but timm's weights are named by the tag in `architecture`, such as "
+                "timm:resnet50.a1_in1k; name it there, and set `weights` to default or the path of a checkpoint"
+            )
+        config = self._config(architecture)
+        hub = config.get("hf_hub_id")
+        url = f"https://huggingface.co/{hub}" if hub else config.get("url")
+        return Published(name_in(architecture), url) if url else None
+
+    def download(self, published: Published) -> dict:
+        """Return the state dict of published weights, from timm's cache or its hub."""
+        import timm
+
+        return timm.create_model(published.name, pretrained=True).state_dict()
+
+    def network_arguments(self, architecture: str, arguments: dict, published: Published | None) -> dict:
+        """Return the user's arguments. Raise SlipwayError if they ask timm for weights."""
+        if "pretrained" in arguments:
+            raise SlipwayError(
+                f"the arguments of {architecture} have `pretrained`, but the weights come from `weights`; leave it "
+                "out, and set `weights` to default for timm's own"
+            )
+        return arguments
+
+    def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
+        """Return timm's data configuration of a network. Raise SlipwayError for inputs that are no colour squares."""
+        sizes = {"img_size": arguments["img_size"]} if isinstance(arguments.get("img_size"), int) else {}
+        resolve_data_config = self.imported(architecture, "timm.data").resolve_data_config
+        data = resolve_data_config(sizes, pretrained_cfg=self._config(architecture))
+        _, height, width = data["input_size"]
+        if height != width or arguments.get("in_chans", 3) != 3:
+            raise SlipwayError(
+                f"{architecture} takes inputs of {arguments.get('in_chans', 3)} x {height} x {width}, but without "
+                "`samples` inputs are squares of three channels; name their source as `samples` (docs/models.md)"
+            )
+        caveats = []
+        if data["crop_mode"] != "center":
+            caveats.append(f"its crop_mode is {data['crop_mode']}, and here a square from the centre is taken")
+        if data["interpolation"] not in _FILTERS:
+            caveats.append(f"its interpolation is {data['interpolation']}, and here it is bicubic")
+        settings = {
+            "resize": math.floor(height / data["crop_pct"]),
+            "crop": height,
+            "mean": list(data["mean"]),
+            "std": list(data["std"]),
+            "interpolation": data["interpolation"] if data["interpolation"] in _FILTERS else "bicubic",
+        }
+        origin = f"timm's data configuration of {name_in(architecture)}"
+        return PublishedPreprocessing(settings, origin, "; ".join(caveats))
+
+    def _config(self, architecture: str) -> dict:
+        """Return timm's configuration of a network. Raise SlipwayError with the nearest names if there is none."""
+        timm, name = self.imported(architecture), name_in(architecture)
+        stem = name.partition(".")[0]
+        if not timm.is_model(stem):
+            nearest = difflib.get_close_matches(stem, timm.list_models(), 4, 0.5)
+            raise SlipwayError(
+                f"timm {timm.__version__} has no network {stem}; correct `architecture` in config.yaml"
+                + (f", such as timm:{' or timm:'.join(nearest)}" if nearest else "")
+            )
+        try:
+            config = timm.get_pretrained_cfg(name)
+        except RuntimeError:
+            tags = timm.list_models(f"{stem}.*", pretrained=True)
+            raise SlipwayError(
+                f"timm {timm.__version__} publishes no weights {name}; correct the tag in `architecture` of "
+                f"config.yaml: timm:{' or timm:'.join(tags[:4])}"
+            ) from None
+        return config.to_dict() if config else {}
 
 
-def planned_arguments(arguments: dict) -> dict:
-    """Return the arguments."""
-    return arguments
-
-
-def _timm(architecture: str) -> ModuleType:
-    return imported("timm", PACKAGE, architecture)
-
-
-def _config(architecture: str) -> dict:
-    """Return timm's configuration of a network. Raise SlipwayError with the nearest names if there is none."""
-    timm, name = _timm(architecture), name_in(architecture)
-    stem = name.partition(".")[0]
-    if not timm.is_model(stem):
-        nearest = difflib.get_close_matches(stem, timm.list_models(), 4, 0.5)
-        raise SlipwayError(
-            f"timm {timm.__version__} has no network {stem}; correct `architecture` in config.yaml"
-            + (f", such as timm:{' or timm:'.join(nearest)}" if nearest else "")
-        )
-    try:
-        config = timm.get_pretrained_cfg(name)
-    except RuntimeError:
-        tags = timm.list_models(f"{stem}.*", pretrained=True)
-        raise SlipwayError(
-            f"timm {timm.__version__} publishes no weights {name}; correct the tag in `architecture` of config.yaml: "
-            f"timm:{' or timm:'.join(tags[:4])}"
-        ) from None
-    return config.to_dict() if config else {}
+SOURCE = Timm()

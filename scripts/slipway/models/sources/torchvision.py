@@ -8,104 +8,95 @@ from typing import TYPE_CHECKING
 from slipway.classification.published import published_weights
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.models.sources.published import PublishedPreprocessing
+from slipway.models.source_interface import PublishedPreprocessing, Source
 from slipway.networks.downloads import download_timeout
 
 if TYPE_CHECKING:
     import torch
     from torchvision.models import WeightsEnum
 
-TITLE = "torchvision"
-PACKAGE = None
-is_reproducible = True
-is_planned = True
 # Networks with an input normalisation of their own. It is on for torchvision's published weights.
 _TRANSFORMING = ("googlenet", "inception_v3")
 
 
-def factory(architecture: str) -> "Callable[..., torch.nn.Module]":
-    """Return torchvision's builder of a network, without any weights."""
-    import torchvision
+class Torchvision(Source):
+    """torchvision, which Slipway pins. Its published preprocessing is in a table of `classification.published`."""
 
-    # By default, a segmentation network would download weights of its backbone, which are then replaced.
-    is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
-    no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
-    return partial(torchvision.models.get_model, architecture, **no_weights)
+    title = "torchvision"
+    is_reproducible = True
 
+    def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
+        """Return torchvision's builder of a network, without any weights."""
+        import torchvision
 
-def named_weights(architecture: str, name: str) -> "WeightsEnum":
-    """Return torchvision's published weights of an architecture by their name or `default`.
+        # By default, a segmentation network would download weights of its backbone, which are then replaced.
+        is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
+        no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
+        return partial(torchvision.models.get_model, architecture, **no_weights)
 
-    Raises SlipwayError if there are no such weights.
-    """
-    import torchvision
+    def named_weights(self, architecture: str, name: str) -> "WeightsEnum":
+        """Return torchvision's published weights of an architecture by their name or `default`."""
+        import torchvision
 
-    published = torchvision.models.get_model_weights(architecture)
-    if name != "default" and name not in published.__members__:
-        raise SlipwayError(
-            f"torchvision has no weights {name} for {architecture}; set `weights` to one of "
-            f"{', '.join(published.__members__)}, default"
-        )
-    return published.DEFAULT if name == "default" else published[name]
+        published = torchvision.models.get_model_weights(architecture)
+        if name != "default" and name not in published.__members__:
+            raise SlipwayError(
+                f"torchvision has no weights {name} for {architecture}; set `weights` to one of "
+                f"{', '.join(published.__members__)}, default"
+            )
+        return published.DEFAULT if name == "default" else published[name]
 
+    def recognised(self, architecture: str, checkpoint: Path) -> "WeightsEnum | None":
+        """Return torchvision's weights if `checkpoint` is a copy of their file, by the SHA-256 in their URL."""
+        import torchvision
 
-def recognised(architecture: str, checkpoint: Path) -> "WeightsEnum | None":
-    """Return torchvision's weights if `checkpoint` is a copy of their file, by the SHA-256 in their URL; else None."""
-    import torchvision
+        content = sha256(checkpoint)
+        for weights in torchvision.models.get_model_weights(architecture):
+            start = Path(weights.url).stem.rpartition("-")[2]
+            if len(start) >= 8 and content.startswith(start):
+                return weights
+        return None
 
-    content = sha256(checkpoint)
-    for weights in torchvision.models.get_model_weights(architecture):
-        start = Path(weights.url).stem.rpartition("-")[2]
-        if len(start) >= 8 and content.startswith(start):
-            return weights
-    return None
+    def download(self, published: "WeightsEnum") -> dict:
+        """Return the state dict of torchvision's published weights.
 
+        PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
+        waits.
+        """
+        import filelock
+        import torch
 
-def download(published: "WeightsEnum") -> dict:
-    """Return the state dict of torchvision's published weights.
+        cache = Path(torch.hub.get_dir())
+        cache.mkdir(parents=True, exist_ok=True)
+        with download_timeout(), filelock.FileLock(cache / "slipway.lock"):
+            return published.get_state_dict(progress=False, check_hash=True)
 
-    PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
-    waits.
-    """
-    import filelock
-    import torch
+    def network_arguments(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
+        """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
 
-    cache = Path(torch.hub.get_dir())
-    cache.mkdir(parents=True, exist_ok=True)
-    with download_timeout(), filelock.FileLock(cache / "slipway.lock"):
-        return published.get_state_dict(progress=False, check_hash=True)
+        The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are those
+        of a network without pretrained weights.
+        """
+        defaults: dict[str, object] = {}
+        if architecture in _TRANSFORMING:
+            defaults = {"init_weights": published is None, "transform_input": published is not None}
+        elif published is not None and architecture.startswith("vit_"):
+            defaults = {"image_size": published.meta["min_size"][0]}
+        return {**defaults, **arguments}
 
+    def notes(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
+        """Return a sentence about an argument that no checkpoint has; [] if there is nothing to say."""
+        if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
+            return []
+        return [
+            f"{architecture} has transform_input: false, as torchvision makes it without pretrained weights; if the "
+            "training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
+        ]
 
-def network_arguments(architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
-    """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
-
-    The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are those of
-    a network without pretrained weights.
-    """
-    defaults = {}
-    if architecture in _TRANSFORMING:
-        defaults = {"init_weights": published is None, "transform_input": published is not None}
-    elif published is not None and architecture.startswith("vit_"):
-        defaults = {"image_size": published.meta["min_size"][0]}
-    return {**defaults, **arguments}
-
-
-def notes(architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
-    """Return a sentence about an argument that no checkpoint has; [] if there is nothing to say."""
-    if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
-        return []
-    return [
-        f"{architecture} has transform_input: false, as torchvision makes it without pretrained weights; if the "
-        "training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
-    ]
-
-
-def preprocessing(architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
-    """Return the preprocessing of published weights by their name; None for a checkpoint."""
-    published = published_weights(architecture, "default" if weights == "random" else weights)
-    return published and PublishedPreprocessing(published.preprocess, str(published))
+    def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
+        """Return the preprocessing of published weights by their name; None for a checkpoint."""
+        published = published_weights(architecture, "default" if weights == "random" else weights)
+        return PublishedPreprocessing(published.preprocess, str(published)) if published else None
 
 
-def planned_arguments(arguments: dict) -> dict:
-    """Return the arguments."""
-    return arguments
+SOURCE = Torchvision()

@@ -1,0 +1,109 @@
+"""The interface of a source of networks, and the packages of sources that users install themselves."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from slipway.core.errors import SlipwayError, explained_by
+from slipway.core.package_versions import ABSENT, package_version
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PublishedPreprocessing(NamedTuple):
+    """Settings as `preprocess` in config.yaml, their origin in words, and a caveat if the source prepares otherwise."""
+
+    settings: dict
+    origin: str
+    caveat: str = ""
+
+
+class Source(ABC):
+    """A source of networks. Published weights are the source's own objects, with a `url`.
+
+    `title` is its name in sentences. `package` is the distribution that the user installs, None if Slipway pins it.
+    """
+
+    title: str
+    package: str | None = None
+    # Whether planning, which imports no package of a source, knows the published preprocessing.
+    is_planned = True
+    # Whether networks that are made twice with the same weights are known to answer equally.
+    is_reproducible = False
+    # The form of `architecture`, and {pattern of tensors' names: networks with such names}, to recognise checkpoints.
+    written: str = ""
+    name_patterns: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
+        """Return a callable that makes the network from `arguments`, without weights.
+
+        Raises SlipwayError if the source does not have it.
+        """
+
+    @abstractmethod
+    def named_weights(self, architecture: str, name: str) -> Any:
+        """Return the published weights `name`; None if `name` is "default" and there are none.
+
+        Raises SlipwayError for another name that the source does not publish.
+        """
+
+    def recognised(self, architecture: str, checkpoint: Path) -> Any:
+        """Return the published weights of which the file is a copy; None if it counts as the user's own."""
+        return None
+
+    def download(self, published: Any) -> dict:
+        """Return the state dict of published weights. Raise OSError if it cannot be fetched."""
+        raise NotImplementedError
+
+    def planned_arguments(self, arguments: dict) -> dict:
+        """Return `arguments` of config.yaml, with the content of the files that they name."""
+        return arguments
+
+    def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
+        """Return the arguments of the network: the user's, and the defaults that belong to these weights."""
+        return arguments
+
+    def notes(self, architecture: str, arguments: dict, published: Any) -> list[str]:
+        """Return sentences for the user about the network; [] if there is nothing to say."""
+        return []
+
+    def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
+        """Return the published preprocessing of inputs; None if there is none.
+
+        `weights` is the name of published weights, or the path of a checkpoint.
+        """
+        return None
+
+    def imported(self, architecture: str, module: str | None = None) -> ModuleType:
+        """Return the source's package, or a module in it.
+
+        Raises SlipwayError with the command that installs it if it cannot be imported.
+        """
+        assert self.package
+        with explained_by(
+            lambda error: (
+                f"architecture {architecture} needs {self.package}, which cannot be imported here ({error}); "
+                f"{self._installation()}"
+            )
+        ):
+            return importlib.import_module(module or self.package)
+
+    def require_installed(self, architecture: str) -> None:
+        """Raise SlipwayError with the command if the source's package is not installed. Imports nothing."""
+        if self.package and package_version(self.package) == ABSENT:
+            raise SlipwayError(
+                f"{architecture} needs {self.package}, which is not installed here; {self._installation()}"
+            )
+
+    def _installation(self) -> str:
+        return f"install it into this environment: pip install {self.package}"
+
+
+def name_in(architecture: str) -> str:
+    """Return the name after the colon, such as resnet18 of "timm:resnet18"."""
+    return architecture.partition(":")[2]
