@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reportlab.graphics.shapes import Drawing
 from reportlab.platypus import CondPageBreak, Flowable, Spacer, Table
 
 from slipway.core.artifacts import atomic_write, read_json, sha256, write_text
@@ -23,9 +22,10 @@ from slipway.load_test.configurations import (
     remarks,
 )
 from slipway.load_test.limits import gaps_in_words
-from slipway.report.documents import MARKED, PLAIN, REFUSED, paragraph, table, together, typeset
+from slipway.report.documents import MARKED, PLAIN, REFUSED, WIDTH, paragraph, table, together, typeset
+from slipway.report.drawing import Drawing, sentence
 from slipway.report.load_test_charts import latency_chart, memory_chart, throughput_chart
-from slipway.report.xy_chart import as_svg, sentence
+from slipway.report.pdf_drawing import pdf_drawing
 from slipway.triton.server import kinds
 
 # {key of a measurement: (heading of its column, format)}; columns without any figure are left out.
@@ -80,12 +80,12 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the charts and both reports."""
     tested = read_tested(arguments)
     charts = {
-        arguments.throughput_chart: throughput_chart(tested.configurations, tested.selection),
-        arguments.memory_chart: memory_chart(tested.configurations, tested.selection),
+        path: chart(tested.configurations, tested.selection, in_document=True)
+        for path, chart in ((arguments.throughput_chart, throughput_chart), (arguments.memory_chart, memory_chart))
     }
     of = f"of {arguments.model} on {arguments.target}"
     for path, chart in charts.items():
-        write_text(path, as_svg(chart or sentence(ONE_POINT), f"Load test {of}"))
+        write_text(path, (chart or sentence(ONE_POINT)).file())
     with atomic_write(arguments.summary) as partial:
         typeset(partial, f"Load test {of}", summary(tested, [chart for chart in charts.values() if chart]))
     with atomic_write(arguments.detail) as partial:
@@ -107,7 +107,7 @@ def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
     best = [configuration.best for configuration in tested.configurations]
     return [
         *conditions(tested),
-        *([together(chart, Spacer(0, 8)) for chart in charts] or [paragraph(ONE_POINT)]),
+        *([together(pdf_drawing(chart, WIDTH), Spacer(0, 8)) for chart in charts] or [paragraph(ONE_POINT)]),
         CondPageBreak(110),  # the heading and some rows
         paragraph(f"Configurations, {ORDERS[goal_of(tested.selection)]}", "heading"),
         paragraph(BEST, "quiet"),
@@ -122,7 +122,8 @@ def detail(tested: Tested) -> list[Flowable]:
     for number, configuration in enumerate(tested.configurations, 1):
         figures = measurements(configuration.rows, tested, tuple(COLUMNS))
         heading = paragraph(f"{number}. {configuration.words}", "heading")
-        story.append(together(heading, figures, latency_chart(configuration)))
+        chart = latency_chart(configuration)
+        story.append(together(heading, figures, chart and pdf_drawing(chart, WIDTH)))
     return [*story, *gaps(tested.record)]
 
 

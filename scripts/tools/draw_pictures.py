@@ -21,7 +21,6 @@ from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.load_test.configurations import ranked
 from slipway.report.load_test_charts import memory_chart, throughput_chart
-from slipway.report.xy_chart import as_svg
 from slipway.tools.snakemake_runs import snakemake, write_config
 
 ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"
@@ -79,8 +78,7 @@ def charts(record: dict) -> dict[str, str]:
     """Return the charts of a load test as SVG, as its reports have them."""
     configurations = ranked(record["load_test"]["measurements"], record["selection"])
     drawn = {"throughput_latency": throughput_chart, "memory_latency": memory_chart}
-    title = f"Load test on {next(iter(record['load_test']['engines'].values()))['hardware']}"
-    return {name: as_svg(draw(configurations, record["selection"]), title) for name, draw in drawn.items()}
+    return {name: draw(configurations, record["selection"], in_document=True).file() for name, draw in drawn.items()}
 
 
 def picture(record: dict, lines: Sequence[Line]) -> str:

@@ -24,10 +24,7 @@ CONTAINERS = (
 # Where a label is one of Kubernetes, Prometheus or a chart, or in Triton's file of them, labels.txt.
 LABELS = (
     *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "monitoring/", "triton/")),
-    *(
-        f"{PACKAGE}report/{name}.py"
-        for name in ("charts", "bar_charts", "point_charts", "xy_chart", "load_test_charts")
-    ),
+    *(f"{PACKAGE}report/{name}.py" for name in ("charts", "bar_charts", "xy_chart", "load_test_charts")),
     *("scripts/write_repository.py", "rules/", f"{PACKAGE}snakemake_hooks/hooks.py", "scripts/tools/draw_rulegraph.py"),
 )
 # Words of the task, and the files in which they may stand.

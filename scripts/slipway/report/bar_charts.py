@@ -1,21 +1,18 @@
 """Draw horizontal bars, in groups with a scale of their own, with intervals; and bars that are made of parts."""
 
-import hashlib
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from slipway.report.drawing import Drawing
+from slipway.report.scales import Scale, from_zero, number
+from slipway.report.xy_chart import WIDTH
 
-from slipway.report.scales import from_zero, number
-from slipway.report.svg import Drawing
-
-# Widths in units of the drawing. On a phone one unit is about 0.9 pixels, so texts stay legible.
-WIDTH, LABELS, VALUES = 400, 92, 86
+LABELS, VALUES = 92, 86
 _ROW, _BAR, _HEAD, _TICKS = 24, 14, 22, 26
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. `low` and `high` are the interval, None if unknown; `look` is the class of its colour."""
+    """One bar. `low` and `high` are the interval, None if unknown; `look` has its colour."""
 
     label: str
     value: float
@@ -27,32 +24,27 @@ class Bar:
     hover: str = ""
 
 
-def name_of(*parts: object) -> str:
-    """Return an identifier for the elements of a drawing, the same for the same parts."""
-    return "d" + hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
-
-
 def with_unit(value: float, unit: str) -> str:
     """Return a value with its unit, such as "5 ms" or "5/s"."""
     return f"{number(value)}{'' if unit.startswith('/') else ' '}{unit}"
 
 
-def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Markup:
-    """Return groups of bars as an <svg> element. Each group has its own scale, from zero."""
+def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
+    """Return groups of bars. Each group has its own scale, from zero."""
     height = sum(_HEAD + _ROW * len(group) + _TICKS for group in groups.values())
-    drawing = Drawing(name_of(title, groups), title, _described(unit, groups), WIDTH, height)
+    drawing = Drawing(title, _described(unit, groups), WIDTH, height)
     top = 0.0
     for name, group in groups.items():
         _draw_group(drawing, name, unit, group, top)
         top += _HEAD + _ROW * len(group) + _TICKS
-    return drawing.markup()
+    return drawing
 
 
 def _draw_group(drawing: Drawing, name: str, unit: str, group: list[Bar], top: float) -> None:
     highest = max(max(bar.value, bar.high or 0) for bar in group)
     scale = from_zero(highest, LABELS, WIDTH - VALUES)
     first, last = top + _HEAD, top + _HEAD + _ROW * len(group)
-    drawing.text(0, top + 13, name, "group")
+    drawing.text(0, top + 13, name, "strong")
     for tick in scale.ticks[:: 2 if len(scale.ticks) > 5 else 1]:
         drawing.line(scale(tick), first, scale(tick), last, "grid")
         drawing.text(scale(tick), last + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", "middle")
@@ -61,16 +53,16 @@ def _draw_group(drawing: Drawing, name: str, unit: str, group: list[Bar], top: f
         _draw_bar(drawing, bar, middle, scale)
 
 
-def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale) -> None:  # noqa: ANN001
-    strong = " strong" if bar.look == "chosen" else ""
-    drawing.text(LABELS - 8, middle + 4, bar.label, f"label{strong}", "end")
+def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
+    text = "strong" if bar.look == "chosen" else "plain"
+    drawing.text(LABELS - 8, middle + 4, bar.label, text, "end")
     look = f"bar {bar.look}" + (" disturbed" if bar.disturbed else "")
     drawing.box(LABELS, middle - _BAR / 2, scale(bar.value) - LABELS, _BAR, look, bar.hover)
     if bar.low is not None and bar.high is not None and bar.high > bar.low:
         drawing.line(scale(bar.low), middle, scale(bar.high), middle, "whisker")
         for end in (bar.low, bar.high):
             drawing.line(scale(end), middle - 4, scale(end), middle + 4, "whisker")
-    drawing.text(WIDTH, middle + 4, f"{bar.text}{' ~' if bar.disturbed else ''}", f"value{strong}", "end")
+    drawing.text(WIDTH, middle + 4, f"{bar.text}{' ~' if bar.disturbed else ''}", text, "end")
 
 
 def _described(unit: str, groups: dict[str, list[Bar]]) -> str:
@@ -87,13 +79,13 @@ class Stack:
     text: str
 
 
-def stacks(title: str, unit: str, rows: list[Stack]) -> Markup:
-    """Return bars of parts on one scale, with the names of the parts below, as an <svg> element."""
+def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
+    """Return bars of parts on one scale, with the names of the parts below,."""
     names = list(dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts))
     per_row, high = 44, 24
     height = per_row * len(rows) + 26 + 20 * ((len(names) + 1) // 2)
     told = "; ".join(f"{row.label}: {row.text}" for row in rows)
-    drawing = Drawing(name_of(title, rows), title, f"Bars of parts in {unit}. {told}.", WIDTH, height)
+    drawing = Drawing(title, f"Bars of parts in {unit}. {told}.", WIDTH, height)
     scale = from_zero(max(sum(value for _, value, _ in row.parts) for row in rows), 2, WIDTH - 8)
     bottom = per_row * len(rows)
     for tick in scale.ticks:
@@ -102,8 +94,8 @@ def stacks(title: str, unit: str, rows: list[Stack]) -> Markup:
         drawing.text(scale(tick), bottom + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", anchor)
     for index, row in enumerate(rows):
         top, begin = per_row * index, 0.0
-        drawing.text(2, top + 13, row.label, "label halo")
-        drawing.text(WIDTH - 8, top + 13, row.text, "value halo", "end")
+        drawing.text(2, top + 13, row.label, "plain halo")
+        drawing.text(WIDTH - 8, top + 13, row.text, "plain halo", "end")
         for name, value, colour in row.parts:
             hover = f"{row.label}, {name}: {with_unit(value, unit)}"
             drawing.box(scale(begin), top + 18, scale(begin + value) - scale(begin), high - 4, f"part p{colour}", hover)
@@ -111,5 +103,5 @@ def stacks(title: str, unit: str, rows: list[Stack]) -> Markup:
     for index, (name, colour) in enumerate(names):
         x, y = (index % 2) * WIDTH / 2, bottom + 28 + 20 * (index // 2)
         drawing.box(x + 2, y, 11, 11, f"part p{colour}")
-        drawing.text(x + 18, y + 10, name, "label")
-    return drawing.markup()
+        drawing.text(x + 18, y + 10, name, "plain")
+    return drawing

@@ -1,24 +1,25 @@
 """The charts of the page, from the records of a target."""
 
-from markupsafe import Markup
+from collections.abc import Callable, Sequence
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
 from slipway.benchmark.rounds import DISTURBED
-from slipway.history.lines import DEPLOYED, ROLLED_BACK, Run
-from slipway.load_test.limits import configuration_in_words, counted_memory_mb, is_disturbed
+from slipway.history.lines import DEPLOYED, Run
+from slipway.report import formats
 from slipway.report.bar_charts import Bar, Stack, bars, stacks
-from slipway.report.formats import day, milliseconds, moment
+from slipway.report.drawing import Drawing
+from slipway.report.formats import milliseconds, moment
 from slipway.report.headline import baseline_of
-from slipway.report.measurements import Measurements, Target
+from slipway.report.measurements import CHANGES, Measurements, Target
 from slipway.report.operators import by_kind
-from slipway.report.point_charts import Moment, Point, Series, points, trend
 from slipway.report.scales import number
+from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
 # {quantity of `best_quantity`: its words}. On a GPU, latencies with and without a CUDA graph share one chart.
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 
-def latency_chart(target: Target, evidence: Measurements) -> Markup:
+def latency_chart(target: Target, evidence: Measurements) -> Drawing:
     """Return the median latency of the baseline and of each engine, by batch size, with intervals."""
     results = target.benchmark["results"]
     quantities = {best_quantity(result["latency"]) for result in results}
@@ -26,12 +27,12 @@ def latency_chart(target: Target, evidence: Measurements) -> Markup:
     return bars(f"p50 latency in ms, {drawn}", "ms", _by_batch(target, evidence, _latency_bar))
 
 
-def throughput_chart(target: Target, evidence: Measurements) -> Markup:
+def throughput_chart(target: Target, evidence: Measurements) -> Drawing:
     """Return the inferences per second of the baseline and of each engine, by batch size, with intervals."""
     return bars("Inferences per second", "/s", _by_batch(target, evidence, _throughput_bar))
 
 
-def _by_batch(target: Target, evidence: Measurements, bar) -> dict[str, list[Bar]]:  # noqa: ANN001
+def _by_batch(target: Target, evidence: Measurements, bar: Callable[[dict, str], Bar]) -> dict[str, list[Bar]]:
     groups: dict[str, list[Bar]] = {}
     for result in target.benchmark["results"]:
         name = f"batch {result['batch']}" if evidence.contract.batched else "single requests"
@@ -63,59 +64,6 @@ def _bar(result: dict, look: str, value: float, text: str, spans: dict) -> Bar:
     between = f" ({low:,.4g} to {high:,.4g})" if low and high and low != high else ""
     hover = f"{result['subject']}: {text}{between}{', disturbed' if disturbed else ''}"
     return Bar(result["subject"].replace("_", " "), value, text, low, high, look, disturbed, hover)
-
-
-def load_chart(target: Target) -> Markup | None:
-    """Return the throughput of each measured configuration against its p99 latency."""
-    limit = target.selection["limits"]["p99_ms"]
-    return points(
-        "Throughput against latency under load",
-        "p99 latency in ms",
-        "answers per second",
-        _series(target, lambda row: row["throughput_per_s"], "/s"),
-        limit,
-    )
-
-
-def memory_chart(target: Target) -> Markup | None:
-    """Return the memory of each measured configuration against its p99 latency; None if it was not measured."""
-    where = "memory of the GPU" if "gpu_memory_mb" in target.selection["measured"] else "memory"
-    series = _series(target, counted_memory_mb, " MB")
-    title = f"{where[:1].upper()}{where[1:]} against latency under load"
-    return points(title, "p99 latency in ms", f"{where} in MB", series, target.selection["limits"]["p99_ms"])
-
-
-def _series(target: Target, figure, unit: str) -> list[Series]:  # noqa: ANN001
-    """Return the rows of the load test by precision; rows of one configuration are joined."""
-    series = []
-    for order, precision in enumerate(dict.fromkeys(row["precision"] for row in target.load_test["measurements"])):
-        rows = [row for row in target.load_test["measurements"] if row["precision"] == precision]
-        rows = [row for row in rows if figure(row) is not None and row.get("concurrency")]
-        if rows:
-            drawn = [_point(row, figure(row), unit, target) for row in rows]
-            series.append(Series(precision, drawn, order + 1, _joined(rows)))
-    return series
-
-
-def _joined(rows: list[dict]) -> list[list[int]]:
-    """Return the indices of the rows of each configuration, with more and more requests in flight."""
-    lines: dict[tuple, list[int]] = {}
-    for index in sorted(range(len(rows)), key=lambda index: rows[index]["concurrency"]):
-        row = rows[index]
-        lines.setdefault((row["instances"], row["max_batch_size"], row.get("queue_delay_us")), []).append(index)
-    return list(lines.values())
-
-
-def _point(row: dict, value: float, unit: str, target: Target) -> Point:
-    windows = row.get("windows_per_s") if unit == "/s" else None
-    told = (
-        f"{row['precision']}, {configuration_in_words(row)}, {row['concurrency']} in flight: "
-        f"{value:,.4g}{unit} at p99 {milliseconds(row['p99_ms'])}"
-    )
-    spans = (min(windows), max(windows)) if windows else (None, None)
-    chosen = row == target.selection["measured"]
-    disturbed = is_disturbed(row)
-    return Point(row["p99_ms"], value, *spans, told + (", disturbed" if disturbed else ""), disturbed, chosen)
 
 
 def time_rows(target: Target, evidence: Measurements) -> list[Stack]:
@@ -163,20 +111,54 @@ def _served(target: Target) -> list[Stack]:
     ]
 
 
-def time_chart(target: Target, evidence: Measurements) -> Markup:
+def time_chart(target: Target, evidence: Measurements) -> Drawing:
     """Return `time_rows` as bars on one scale."""
     return stacks("Where the time of an answer goes", "ms", time_rows(target, evidence))
 
 
-def trends(target: Target, evidence: Measurements) -> dict[str, Markup]:
+def trends(target: Target, evidence: Measurements) -> dict[str, Drawing]:
     """Return {title: the course of a figure over the runs} for each figure that at least two runs have."""
     runs = [run for run in evidence.history.runs if target.name in run.targets]
     charts = {}
     for title, (unit, figure) in _TRENDS.items():
-        moments = [_moment(run, figure(run, target.name), unit, evidence) for run in runs]
-        if chart := trend(f"{target.name}: {title}", unit, moments):
+        chart = trend(f"{target.name}: {title}", unit, runs, [figure(run, target.name) for run in runs], evidence)
+        if chart:
             charts[title] = chart
     return charts
+
+
+def trend(
+    title: str, unit: str, runs: Sequence[Run], figures: Sequence[dict], evidence: Measurements
+) -> Drawing | None:
+    """Return the course of a figure over runs; None if fewer than two runs have it.
+
+    Below the time of a run, a triangle up is a deployment, a triangle down a rollback.
+    """
+    known = [(index, figure) for index, figure in enumerate(figures) if figure["value"] is not None]
+    series = Series("", [point_of(index, runs[index], figure, unit) for index, figure in known])
+    days = Axis("", names=formats.days([run.when for run in runs]))
+    events = [event for index, run in enumerate(runs) for event in _events(index, run, evidence)]
+    return xy_chart(title, days, Axis(unit, close_up=unit == "%"), [series], height=110, events=events)
+
+
+def point_of(index: int, run: Run, figure: dict, unit: str) -> Point:
+    """Return a run's figure, {"value", "low", "high", "verdict"}, as a point of a trend."""
+    return Point(
+        index,
+        figure["value"],
+        figure["low"],
+        figure["high"],
+        hover=f"{run.name}, {moment(run.when)}: {figure['value']:,.4g} {unit}",
+        disturbed=figure["verdict"] == DISTURBED,
+    )
+
+
+def _events(index: int, run: Run, evidence: Measurements) -> list[Event]:
+    """Return when what a run chose was deployed, or rolled back to."""
+    return [
+        Event(index, change.action, change.action == DEPLOYED, f"{CHANGES[change.action]} {moment(change.when)}")
+        for change in evidence.history.deployments_of(run)
+    ]
 
 
 def _smallest_batch(run: Run, target: str) -> dict:
@@ -210,18 +192,3 @@ _TRENDS = {
     "memory under load": ("MB", lambda run, name: _plain(_selected(run, name)["memory_mb"])),
     "top-1 accuracy": ("%", lambda run, name: _plain(run.served(name)["accuracy"]["top1"], 100)),
 }
-
-
-def _moment(run: Run, figure: dict, unit: str, evidence: Measurements) -> Moment:
-    events = [
-        (
-            change.action,
-            f"{'rolled back to this' if change.action == ROLLED_BACK else 'deployed'}: {moment(change.when)}",
-        )
-        for change in evidence.history.deployments_of(run)
-        if change.action in (DEPLOYED, ROLLED_BACK)
-    ]
-    value = figure["value"]
-    hover = f"{run.name}, {moment(run.when)}" + ("" if value is None else f": {value:,.4g} {unit}")
-    disturbed = figure["verdict"] == DISTURBED
-    return Moment(day(run.when), value, figure["low"], figure["high"], hover, disturbed, tuple(events))

@@ -12,25 +12,26 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from slipway.report.colours import CHOSEN, GRID, LIMIT, QUIET, TEXT
+from slipway.report.palette import LIGHT
 
+TEXT, QUIET, CHOSEN, LIMIT, GRID = (HexColor(LIGHT[name]) for name in ("text", "quiet", "marked", "no", "line"))
 MARGIN = 20 * mm
 WIDTH = A4[0] - 2 * MARGIN
-_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=HexColor(TEXT), spaceAfter=3)
+_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9, leading=13, textColor=TEXT, spaceAfter=3)
 _BOX = {"borderPadding": 5, "leftIndent": 6, "rightIndent": 6, "spaceBefore": 10, "spaceAfter": 16}
 STYLES = {
     "title": ParagraphStyle("title", _BODY, fontName="Helvetica-Bold", fontSize=17, leading=21, spaceAfter=2),
     "heading": ParagraphStyle("heading", _BODY, fontName="Helvetica-Bold", fontSize=11, leading=15, spaceBefore=10),
     "body": _BODY,
-    "quiet": ParagraphStyle("quiet", _BODY, textColor=HexColor(QUIET)),
-    "verdict": ParagraphStyle("verdict", _BODY, backColor=HexColor(CHOSEN), **_BOX),
-    "warning": ParagraphStyle("warning", _BODY, borderColor=HexColor(LIMIT), borderWidth=1, **_BOX),
+    "quiet": ParagraphStyle("quiet", _BODY, textColor=QUIET),
+    "verdict": ParagraphStyle("verdict", _BODY, backColor=CHOSEN, **_BOX),
+    "warning": ParagraphStyle("warning", _BODY, borderColor=LIMIT, borderWidth=1, **_BOX),
     "cell": ParagraphStyle("cell", _BODY, fontSize=8, leading=10, spaceAfter=0),
 }
 HEADING, CELL, PADDING = ("Helvetica-Bold", 7.5), ("Helvetica", 8), 4
 PLAIN, MARKED, REFUSED = "plain", "marked", "refused"
 # {kind of a table's row: what its cells have}
-KINDS = {MARKED: ("BACKGROUND", HexColor(CHOSEN)), REFUSED: ("TEXTCOLOR", HexColor(LIMIT))}
+KINDS = {MARKED: ("BACKGROUND", CHOSEN), REFUSED: ("TEXTCOLOR", LIMIT)}
 
 
 def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
@@ -70,9 +71,9 @@ def table(
     look = [
         ("FONT", (0, 0), (-1, 0), *HEADING),
         ("FONT", (0, 1), (-1, -1), *CELL),
-        ("TEXTCOLOR", (0, 0), (-1, -1), HexColor(TEXT)),
-        ("LINEBELOW", (0, 0), (-1, 0), 0.8, HexColor(TEXT)),
-        ("LINEBELOW", (0, 1), (-1, -1), 0.4, HexColor(GRID)),
+        ("TEXTCOLOR", (0, 0), (-1, -1), TEXT),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, TEXT),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.4, GRID),
         ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
         ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
         ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
@@ -103,6 +104,6 @@ def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts:
 
 def _foot(canvas: Canvas, document: SimpleDocTemplate) -> None:
     canvas.setFont("Helvetica", 8)
-    canvas.setFillColor(HexColor(QUIET))
+    canvas.setFillColor(QUIET)
     canvas.drawString(MARGIN, 10 * mm, document.title)
     canvas.drawRightString(A4[0] - MARGIN, 10 * mm, f"page {document.page}")

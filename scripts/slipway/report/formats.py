@@ -1,6 +1,7 @@
 """Format measurements as text with units, for the cells of the report's tables. None is an empty cell."""
 
 import datetime
+from collections.abc import Sequence
 
 
 def megabytes(size: int) -> str:
@@ -54,9 +55,12 @@ def moment(time: str | None) -> str | None:
     return f"{_parsed(time):%-d %B %Y, %H:%M} UTC" if time else None
 
 
-def day(time: str) -> str:
-    """Return the day of a time, such as "29 Nov"."""
-    return f"{_parsed(time):%-d %b}"
+def days(times: Sequence[str]) -> list[str]:
+    """Return the day of each time, such as "29 Nov"; with the hour, such as "29 Nov 12:03", if two share a day."""
+    short = [f"{_parsed(time):%-d %b}" for time in times]
+    return [
+        f"{day} {_parsed(time):%H:%M}" if short.count(day) > 1 else day for day, time in zip(short, times, strict=True)
+    ]
 
 
 def _parsed(time: str) -> datetime.datetime:

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from slipway.core.artifacts import write_text
 from slipway.core.errors import SlipwayError
 from slipway.report import headline
-from slipway.report.liveness import liveness
 from slipway.report.measurements import Measurements
 from slipway.report.page import environment, in_order
 from slipway.report.recipe import element, pages_of_index, recipe_of
 from slipway.report.writing import evidence_of
+
+COLUMNS = [
+    *("model", "target", "engine", "median latency", "answers/s", "p99 under load", "size", "accuracy"),
+    *("beside the model itself", "live"),
+]
 
 
 def render_index(shown: Sequence[Measurements], models: list[str]) -> str:
@@ -24,14 +29,27 @@ def render_index(shown: Sequence[Measurements], models: list[str]) -> str:
                     "target": target,
                     "verdict": headline.verdict(target, evidence),
                     "figures": headline.figures(target, evidence),
-                    "live": liveness(target, evidence.history),
                 }
                 for target in in_order(evidence)
             ],
         }
         for evidence, folder in zip(shown, models, strict=True)
     ]
-    return environment().get_template("index.html.j2").render(entries=entries, recipe=element({"models": models}))
+    rows = [(entry["folder"], side_by_side(shown)) for entry in entries for shown in entry["targets"]]
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(entries=entries, rows=rows, columns=COLUMNS, recipe=element({"models": models}))
+    )
+
+
+def side_by_side(shown: dict[str, Any]) -> list[str]:
+    """Return a target's cells below COLUMNS after the model: its chosen engine, the five figures, and what is live."""
+    latency, *under_load, size, accuracy = shown["figures"]
+    (_, speed), *_, (_, live) = shown["verdict"]
+    figures = [f"{figure.value}{' ~' if figure.disturbed else ''}" for figure in (latency, *under_load, size)]
+    target = shown["target"]
+    return [target.name, target.chosen.precision, *figures, f"{accuracy.value} {accuracy.name}", speed, live]
 
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:

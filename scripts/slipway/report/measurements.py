@@ -16,6 +16,9 @@ from slipway.outputs.showing import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
 from slipway.report.formats import counted, moment
 
+# {change of what is live: its words before the time}
+CHANGES = {DEPLOYED: "deployed", ROLLED_BACK: "rolled back to"}
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -120,8 +123,7 @@ class Measurements:
 
     def changes_of(self, run: Run) -> list[str]:
         """Return in words when what a run chose was deployed, or rolled back to."""
-        words = {DEPLOYED: "deployed", ROLLED_BACK: "rolled back to"}
-        return [f"{words[each.action]} {moment(each.when)}" for each in self.history.deployments_of(run)]
+        return [f"{CHANGES[change.action]} {moment(change.when)}" for change in self.history.deployments_of(run)]
 
     @property
     def answer_in_words(self) -> str:

@@ -1,14 +1,14 @@
 """Fill in the report page from the measurements of a model."""
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
 from slipway.benchmark import comparison
-from slipway.benchmark.comparison import best_quantity
 from slipway.classification import report_photographs, reporting
 from slipway.load_test import configurations, limits
-from slipway.report import charts, formats, headline
+from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
 from slipway.report.clients import client_lines
 from slipway.report.liveness import LIVE, liveness
 from slipway.report.measurements import Measurements, Target
@@ -25,6 +25,7 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     made.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    made.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
     return made
 
 
@@ -79,14 +80,15 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
     return [*((name, [column.get(name) for column in told]) for name in names), ("live", live)]
 
 
-def _charts(target: Target, evidence: Measurements) -> dict:
-    quantities = {best_quantity(result["latency"]) for result in target.benchmark["results"]}
+def _charts(target: Target, evidence: Measurements) -> dict[str, Any]:
+    """Return the charts of a target; one that would have a single point is None."""
+    tested = configurations.ranked(target.load_test["measurements"], target.selection), target.selection
     return {
-        "quantity": next(words for name, words in charts.LATENCIES.items() if name in quantities),
         "latency": charts.latency_chart(target, evidence),
         "throughput": charts.throughput_chart(target, evidence),
-        "load": charts.load_chart(target),
-        "memory": charts.memory_chart(target),
+        "load": load_test_charts.throughput_chart(*tested),
+        "memory": load_test_charts.memory_chart(*tested),
+        "signs": load_test_charts.signs(load_test_charts.throughput_series(*tested)),
         "time": charts.time_chart(target, evidence),
         "time_rows": charts.time_rows(target, evidence),
     }

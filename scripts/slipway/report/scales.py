@@ -1,7 +1,7 @@
-"""Scales of charts: from values to pixels, with ticks that people read easily."""
+"""Scales of charts: from values to places in a drawing, with ticks that people read easily."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Steps between ticks, times a power of ten.
@@ -12,24 +12,39 @@ WIDE = 50
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale from `low`..`high` to the pixels `start`..`end`; `logarithmic` needs positive values."""
+    """A scale from `low`..`high` to the places `start`..`end`; `logarithmic` needs positive values.
+
+    With `names`, the values are indices of them.
+    """
 
     low: float
     high: float
     start: float
     end: float
     logarithmic: bool = False
+    names: Sequence[str] = ()
 
     def __call__(self, value: float) -> float:
-        """Return the pixel of a value."""
+        """Return the place of a value."""
         transform: Callable[[float], float] = math.log10 if self.logarithmic else float
         low, high = transform(self.low), transform(self.high)
         return self.start + (transform(value) - low) / (high - low) * (self.end - self.start)
 
     @property
     def ticks(self) -> list[float]:
-        """Return the values of the ticks, which are round numbers inside the scale."""
+        """Return the values of the ticks: the names, or round numbers inside the scale."""
+        if self.names:
+            return [float(index) for index in range(len(self.names))]
         return log_ticks(self.low, self.high) if self.logarithmic else linear_ticks(self.low, self.high)
+
+    def words(self, tick: float) -> str:
+        """Return a tick as text, such as "2,500"."""
+        return self.names[round(tick)] if self.names else number(tick)
+
+
+def named(names: Sequence[str], start: float, end: float) -> Scale:
+    """Return a scale with the names at equal distances."""
+    return Scale(-0.5, len(names) - 0.5, start, end, names=names)
 
 
 def from_zero(highest: float, start: float, end: float) -> Scale:

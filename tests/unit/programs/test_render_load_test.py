@@ -94,7 +94,7 @@ def test_each_point_of_the_tables_is_in_the_charts():
     for series, figure in ((throughput_series, "throughput_per_s"), (memory_series, "gpu_memory_mb")):
         points = [point for each in series(configurations, H200["selection"]) for point in each.points]
         assert {(point.x, point.y) for point in points} == {(row["p99_ms"], row[figure]) for row in rows}
-        (ring,) = [point for point in points if point.ringed]
+        (ring,) = [point for point in points if point.chosen]
         assert (ring.x, ring.y) == (H200["selection"]["measured"]["p99_ms"], H200["selection"]["measured"][figure])
 
 
@@ -116,7 +116,7 @@ def test_the_best_comes_first_and_the_choice_and_disturbances_are_marked(rendere
         assert "Chosen: it is the cheapest." in text
         assert "(batch, <3>, 224)" in text
         assert "Rehearsal" not in text
-    assert "hollow: disturbed; square: shorter windows than asked" in summary
+    assert "hollow: disturbed; pale: shorter windows than asked" in summary
     assert re.search(r"1,234\.5 .* chosen", summary)
 
 

@@ -31,6 +31,10 @@ def test_each_model_is_linked_with_its_targets_and_figures(results):
     assert text.count("<strong>1,234/s</strong>") == 4  # two targets of each
     assert text.count("accuracy kept (84.8% against 85.2%, within the noise)") == 2
     assert "<title>Slipway: 2 models</title>" in text
+    sides = text[text.index("side by side") : text.index("<section>")]
+    assert sides.count("<td>4 times as fast as PyTorch</td>") == 4
+    assert sides.count("<td>84.8% top-1 accuracy</td>") == 2
+    assert sides.count('<a href="other/report.html">other</a></td><td>l4</td><td>int8</td><td>1.00 ms</td>') == 1
     assert pages_of_index(results / "index.html") == ["resnet50", "other"]
 
 

@@ -3,16 +3,16 @@
 import xml.etree.ElementTree as ET
 
 from slipway.report.bar_charts import Bar, Stack, bars, stacks
-from slipway.report.point_charts import Moment, Point, Series, points, trend
+from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEADY = Bar("int8", 6.7, "6.70 ms", 6.5, 6.9, "chosen", hover="int8: 6.70 ms (6.5 to 6.9)")
 NOISY = Bar("<pytorch>", 36.0, "36.0 ms", None, None, "baseline", disturbed=True, hover="noisy")
 
 
-def read(markup):
+def read(drawing):
     """Return the elements of a drawing; every one has to be well-formed."""
-    return ET.fromstring(str(markup))
+    return ET.fromstring(str(drawing.markup()))
 
 
 def texts(root):
@@ -60,32 +60,36 @@ def test_a_bar_of_parts_has_its_parts_in_proportion():
 
 
 def test_no_chart_has_a_single_point():
-    alone = Series("int8", [Point(10, 100)], 1)
-    assert points("t", "x", "y", [alone]) is None
-    assert trend("t", "ms", [Moment("1 Nov", 4.0), Moment("8 Nov", None)]) is None
+    assert xy_chart("t", Axis("x"), Axis("y"), [Series("int8", [Point(10, 100)])]) is None
 
 
 def test_points_show_the_limit_the_chosen_one_and_the_windows():
-    series = Series(
-        "int8",
-        [Point(10, 100, 95, 104, "first", chosen=True), Point(30, 150, hover="second", disturbed=True)],
-        2,
-        [[0, 1]],
-    )
-    root = read(points("Throughput against latency", "p99 in ms", "answers/s", [series], limit=25))
+    chosen, noisy = Point(10, 100, 95, 104, hover="first", chosen=True), Point(30, 150, hover="second", disturbed=True)
+    series = Series("int8", [chosen, noisy], 2)
+
+    def drawn(limit):
+        x = Axis("p99 in ms", limit, f"limit {limit}")
+        return read(xy_chart("Throughput against latency", x, Axis("answers/s"), [series]))
+
+    root = drawn(25)
     assert {"limit 25", "int8", "chosen", "p99 in ms", "answers/s"} <= set(texts(root))
     assert looks(root).count("ring") == 2  # of the point, and of the legend
-    assert looks(root).count("whisker") == 1
+    assert looks(root).count("span c2") == 1
     assert "mark c2 disturbed" in looks(root)
-    assert read(points("t", "x", "y", [series], limit=500)) is not None
-    assert "limit 500" not in texts(read(points("t", "x", "y", [series], limit=500)))
+    assert "second" in [element.text for element in root.iter(f"{SVG}title")]
+    assert "limit 500" not in texts(drawn(500))
 
 
-def test_a_trend_marks_deployments_and_rollbacks():
-    deployed, back = ("deployed", "deployed: 1 November"), ("rolled_back", "rolled back to this: 9 November")
-    moments = [Moment("1 Nov", 4.0, 3.9, 4.2, events=(deployed, back)), Moment("8 Nov", 5.0, disturbed=True)]
-    root = read(trend("median latency", "ms", moments))
+def test_events_are_marked_below_their_run():
+    deployed, back = (
+        Event(0, "deployed", True, "deployed 1 November"),
+        Event(0, "rolled_back", False, "rolled back to 9 November"),
+    )
+    points = [Point(0, 4.0, 3.9, 4.2), Point(1, 5.0, disturbed=True)]
+    days = Axis("", names=["1 Nov", "8 Nov"])
+    root = read(xy_chart("median latency", days, Axis("ms"), [Series("", points)], events=[deployed, back]))
     assert looks(root).count("event deployed") == 1
     assert looks(root).count("event rolled_back") == 1
     assert {"1 Nov", "8 Nov", "ms"} <= set(texts(root))
-    assert "rolled back to this: 9 November" in [element.text for element in root.iter(f"{SVG}title")]
+    assert "rolled back to 9 November" in [element.text for element in root.iter(f"{SVG}title")]
+    assert "1 Nov: 4 ms, 8 Nov: 5 ms." in [element.text for element in root.iter(f"{SVG}desc")]

@@ -1,0 +1,61 @@
+"""A drawing in a document: the same elements as in a page, as shapes of reportlab, with selectable text."""
+
+from typing import Any
+
+from reportlab.graphics import shapes
+from reportlab.lib.colors import HexColor
+
+from slipway.report.drawing import Drawing, Element, style_of
+
+
+def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
+    """Return a drawing with a width in points."""
+    scale = width / drawing.width
+    made = shapes.Drawing(width, scale * drawing.height)
+    for element in drawing.elements:
+        made.add(_shape(element, scale, made.height))
+    return made
+
+
+def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
+    """Return an element whose y is upwards, from the bottom of a drawing of some height (points)."""
+    across = [scale * value for value in element.numbers[::2]]
+    up = [height - scale * value for value in element.numbers[1::2]]
+    points, style = [value for point in zip(across, up, strict=False) for value in point], style_of(element.look)
+    if element.tag == "text":
+        font = "Helvetica-Bold" if "font-weight" in style else "Helvetica"
+        size, colour = scale * float(style["font-size"]), HexColor(style["fill"])
+        return shapes.String(
+            *points, element.text, fontName=font, fontSize=size, fillColor=colour, textAnchor=element.anchor
+        )
+    stroke, fill = _stroke(style, scale), _fill(style)
+    if element.tag == "line":
+        return shapes.Line(*points, **stroke)
+    if element.tag == "polyline":
+        return shapes.PolyLine(points, **stroke)
+    if element.tag == "polygon":
+        return shapes.Polygon(points, **stroke, **fill)
+    if element.tag == "circle":
+        return shapes.Circle(*points, across[1], **stroke, **fill)
+    tall = scale * element.numbers[3]
+    return shapes.Rect(across[0], up[0] - tall, across[1], tall, **stroke, **fill)
+
+
+def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
+    """Return the line of an element as reportlab names its properties."""
+    if "stroke" not in style:
+        return {"strokeColor": None}
+    dashes = [scale * float(dash) for dash in style.get("stroke-dasharray", "").split()] or None
+    return {
+        "strokeColor": HexColor(style["stroke"]),
+        "strokeWidth": scale * style["stroke-width"],
+        "strokeOpacity": style.get("stroke-opacity", 1),
+        "strokeDashArray": dashes,
+    }
+
+
+def _fill(style: dict[str, Any]) -> dict[str, Any]:
+    """Return the area of an element as reportlab names its properties."""
+    if style.get("fill", "none") == "none":
+        return {"fillColor": None}
+    return {"fillColor": HexColor(style["fill"]), "fillOpacity": style.get("fill-opacity", 1)}
