@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.artifacts.deployed import place, trainings  # noqa: F401
 from helpers.kubernetes_api.site import api, trained_servers  # noqa: F401
 from helpers.workplace import CLOSED_PROXIES, ODD, REPOSITORY, Workplace, free_ports
 

@@ -12,13 +12,11 @@ from helpers.models import parts
 import rollback
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy import ledger
 from slipway.deploy.local import platform as local
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DEPLOYMENT, ROLLBACK, ReleaseHistory, Rollout
 from slipway.deploy.release_store import ReleaseStore
-from slipway.snakemake_hooks import surviving_jobs
 from slipway.triton.client.ports import Ports
 
 
@@ -128,19 +126,6 @@ def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):
     assert history.pending().versions == {"a": 1, "b": 2, "c": 1, "gone": 1}
     with pytest.raises(SlipwayError, match=r"^nothing is kept that was live before c version 1; .*Nothing was changed"):
         server_of_three("c").before(alone=True)
-
-
-def test_the_deployments_of_one_run_of_snakemake_are_one_step(tmp_path, monkeypatch):
-    assert ledger.RUN == surviving_jobs.VARIABLE
-    record = ledger.Ledger(tmp_path / "live.json")
-    for run, live in [("1", {"a": 1}), ("1", {"a": 1, "b": 1}), ("2", {"a": 2, "b": 1}), ("2", {"a": 2, "b": 2})]:
-        monkeypatch.setenv(ledger.RUN, run)
-        record.went_live(live)
-    assert record.before(record.live()) == {"a": 1, "b": 1}
-    record.rolled_back(record.live(), {"a": 1, "b": 1})
-    assert record.read()["live"] == [{"a": 1, "b": 1}]
-    record.went_live({"a": 3, "b": 1})
-    assert record.before(record.live()) == {"a": 1, "b": 1}
 
 
 # In a cluster, each model by itself

@@ -4,50 +4,16 @@ import errno
 import json
 import sys
 import threading
-import uuid
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import fsspec
-import numpy as np
-import onnx
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from onnx import TensorProto, helper, numpy_helper
 
 from slipway.core.errors import SlipwayError
 from slipway.core.os_errors import explained
-from slipway.storage.fetched import fetched, planned
-
-
-class Storage:
-    """Files in memory, as an object store has them. `folder` is where their copies go."""
-
-    def __init__(self, folder):
-        self.root, self.folder = f"memory://{uuid.uuid4().hex}", folder
-        self.address = f"{self.root}/best.pth"
-
-    def put(self, content, name="best.pth"):
-        """Upload a file."""
-        fsspec.open(f"{self.root}/{name}", "wb").fs.pipe_file(f"{self.root}/{name}", content)
-
-    def plan(self):
-        """Return the fingerprint as planning asks for it."""
-        return planned(self.address, self.folder).fingerprint
-
-    def fetch(self, fingerprint=None):
-        """Return the copy as a job fetches it."""
-        return fetched(self.address, fingerprint or self.plan(), self.folder)
-
-
-@pytest.fixture
-def storage(tmp_path):
-    """Return storage with one checkpoint."""
-    made = Storage(tmp_path / "fetched")
-    made.put(b"first")
-    return made
+from slipway.storage.fetched import planned
 
 
 @pytest.fixture
@@ -61,41 +27,6 @@ def downloads(monkeypatch):
 
     monkeypatch.setattr(MemoryFileSystem, "get_file", get_file)
     return made
-
-
-@pytest.fixture
-def web(tmp_path):
-    """Serve a folder over HTTP; return (the folder, its address, the handler)."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-
-    class Handler(SimpleHTTPRequestHandler):
-        dated = True
-
-        def do_HEAD(self):
-            if "private" in self.path:
-                self.send_error(403)
-            else:
-                super().do_HEAD()
-
-        def do_GET(self):
-            if "private" in self.path:
-                self.send_error(403)
-            else:
-                super().do_GET()
-
-        def send_header(self, name, value):
-            if self.dated or name != "Last-Modified":
-                super().send_header(name, value)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}", Handler
-    server.shutdown()
-    server.server_close()
 
 
 def test_a_checkpoint_is_fetched_once_and_read_where_it_lies(storage, downloads):
@@ -259,90 +190,3 @@ def test_a_damaged_record_of_a_copy_counts_as_none(storage, damage):
     record.write_text(damage)
     assert storage.fetch().read_bytes() == b"first"
     assert json.loads(record.read_text(encoding="utf-8"))["address"] == storage.address
-
-
-# A web server
-
-
-def test_a_checkpoint_of_a_web_server_is_fetched_and_a_new_one_is_stale(web, tmp_path):
-    folder, root, _ = web
-    (folder / "best.pth").write_bytes(b"first")
-    address = f"{root}/best.pth?download=true"
-    before = planned(address, tmp_path / "fetched").fingerprint
-    assert fetched(address, before, tmp_path / "fetched").read_bytes() == b"first"
-    (folder / "best.pth").write_bytes(b"second")
-    assert planned(address, tmp_path / "fetched").fingerprint != before
-
-
-def test_what_a_web_server_refuses_is_told_by_its_reason(web, tmp_path):
-    root = web[1]
-    with pytest.raises(SlipwayError, match=r"lost\.pth could not be read: it does not exist"):
-        planned(f"{root}/lost.pth", tmp_path)
-    with pytest.raises(SlipwayError, match=r"private\.pth could not be read: permission denied"):
-        planned(f"{root}/private.pth", tmp_path)
-    closed = root.replace(root.rpartition(":")[2], "9")
-    with pytest.raises(SlipwayError, match=r"could not be read: .*that it can be reached.*no copy of it"):
-        planned(f"{closed}/best.pth", tmp_path)
-
-
-def test_a_web_server_that_does_not_tell_files_apart_is_refused(web, tmp_path):
-    folder, root, handler = web
-    handler.dated = False
-    (folder / "best.pth").write_bytes(b"first")
-    with pytest.raises(SlipwayError, match=r"neither ETag nor Last-Modified, .*download it and set `weights`"):
-        planned(f"{root}/best.pth", tmp_path)
-
-
-# ONNX files with external data
-
-
-def onnx_file(location):
-    """Return the bytes of an ONNX file whose weights lie at `location`."""
-    weights = numpy_helper.from_array(np.zeros((2, 2), np.float32), "w")
-    weights.data_location = TensorProto.EXTERNAL
-    weights.external_data.add(key="location", value=location)
-    shape = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", shape[:1], shape[1:], [weights])
-    return helper.make_model(graph).SerializeToString()
-
-
-@pytest.fixture
-def exported(storage):
-    """Return storage with an ONNX file whose weights lie beside it."""
-    storage.address = f"{storage.root}/model.onnx"
-    storage.put(onnx_file("data/model.bin"), "model.onnx")
-    storage.put(b"w" * 16, "data/model.bin")
-    return storage
-
-
-def test_the_external_data_of_an_onnx_file_are_fetched_and_new_ones_are_stale(exported):
-    before = exported.plan()
-    path = exported.fetch()
-    assert (path.parent / "data" / "model.bin").read_bytes() == b"w" * 16
-    assert onnx.load(path, load_external_data=False).graph.initializer[0].name == "w"
-    assert exported.plan() == before
-    exported.put(b"v" * 16, "data/model.bin")
-    after = exported.plan()
-    assert after != before
-    assert (exported.fetch().parent / "data" / "model.bin").read_bytes() == b"v" * 16
-    assert exported.plan() == after
-
-
-@pytest.mark.parametrize("location", ["../best.pth", "/etc/passwd", "fetched.json"])
-def test_external_data_that_lie_elsewhere_are_refused(exported, location):
-    exported.put(onnx_file(location), "model.onnx")
-    with pytest.raises(SlipwayError, match=r"model\.onnx names .* as its external data"):
-        exported.fetch()
-    assert not list(exported.folder.glob("*/model.onnx"))
-
-
-def test_external_data_that_are_missing_are_told(exported):
-    fsspec.filesystem("memory").rm(f"{exported.root}/data/model.bin")
-    with pytest.raises(SlipwayError, match=r"data/model\.bin could not be read: it does not exist"):
-        exported.fetch()
-
-
-def test_a_reader_of_other_files_need_not_know_onnx(storage):
-    storage.address = f"{storage.root}/broken.onnx"
-    storage.put(b"no ONNX", "broken.onnx")
-    assert storage.fetch().read_bytes() == b"no ONNX"

@@ -117,29 +117,6 @@ def test_no_number_is_given_twice_and_what_was_removed_is_not_gone_back_to(store
     assert store.ledger.before({"m_trt": 1}) is None
 
 
-def test_what_was_live_before_is_gone_back_to_once(store):
-    history = store.ledger
-    assert (history.live(), history.before({"m": 1})) == ({}, None)
-    for number in (1, 2, 1, 4):  # 3 was refused; 1 was deployed again
-        history.went_live({"m": number})
-    assert history.before({"m": 4}) == {"m": 1}
-    history.rolled_back({"m": 4})
-    assert history.before({"m": 1}) == {"m": 2}
-    history.went_live({"m": 5})
-    assert history.before({"m": 5}) == {"m": 1}, "4 was rolled back"
-
-
-def test_of_models_that_are_live_together_only_those_go_back_that_changed(store):
-    for versions in ({"m": 1, "n": 1}, {"m": 1, "n": 2}, {"m": 2, "n": 2}, {"m": 2, "n": 2, "new": 1}):
-        store.ledger.went_live(versions)
-    assert store.ledger.before({"m": 2, "n": 2, "new": 1}) == {"m": 2, "n": 2}
-    assert store.ledger.before({"m": 2, "n": 2}) == {"m": 2, "n": 2, "new": 1}, "a model left out since comes back"
-    store.ledger.rolled_back({"m": 2, "n": 2, "new": 1})
-    assert store.ledger.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}
-    assert store.ledger.last_of("n", 1) == [2]
-    assert sorted(store.ledger.last_of("n", 9)) == [1, 2]
-
-
 def test_an_index_is_kept_as_it_was(store, made):
     part = made("a")
     published = store.publish(part)
