@@ -9,6 +9,7 @@ container: None
 
 rule publish_repository:
     input:
+        real_weights,
         program=program("publish_repository"),
         # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),

@@ -2,7 +2,7 @@
 from slipway.deploy.known_models import deployed_models, live_models
 from slipway.deploy.local.planned_liveness import silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
-from slipway.keys.validation import require_local_server, require_servers
+from slipway.keys.validation import require_local_server, require_real_weights, require_servers
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
@@ -28,6 +28,7 @@ def live(*models):
     def receipts(wildcards):
         with refused_by_snakemake():
             require_servers(resolved)
+            require_real_weights(resolved, models if PLATFORM.files else [], f"not deployed to {PLATFORM.name}")
         return expand(rules.deploy_release.output, model=models)
 
     return receipts
@@ -53,6 +54,13 @@ def runnable_server(wildcards):
     with refused_by_snakemake():
         if hooks.plans and hooks.runs_jobs_here():
             require_local_server(resolved, wildcards.target, record)
+    return []
+
+
+def real_weights(wildcards):
+    """Return nothing, unless the weights of the model are random: they are not published."""
+    with refused_by_snakemake():
+        require_real_weights(resolved, [wildcards.model], "not published")
     return []
 
 

@@ -1,4 +1,4 @@
-"""Deploy models to a platform: look, publish, start, verify, switch, record.
+"""Deploy models to a platform: preflight, publish, start, verify, switch, record.
 
 If any step fails, and even after a kill, the live version goes on serving. The next run continues from there.
 """

@@ -17,6 +17,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--engines", nargs="*", default=[], help="its engines, as MODEL/TARGET/PRECISION")
     arguments.add_argument("--variants", nargs="*", default=[], help="its ONNX files, as MODEL/VARIANT")
     arguments.add_argument("--weights", nargs="*", default=[], help="its models' weights: paths, names or addresses")
+    arguments.add_argument("--programs", nargs="*", default=[], help="its models that are programs, not weights")
     arguments.add_argument("--configurations", type=Path, nargs="*", default=[], help="its files")
     arguments.add_argument(
         "--remove", choices=["no", "yes", "all"], default="no", help="all: records of measurements, too"
@@ -26,11 +27,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Find everything, show it, and remove it if told."""
-    named = (arguments.models, arguments.targets, arguments.engines, arguments.variants, arguments.weights)
+    names = ("models", "targets", "engines", "variants", "weights", "programs")
+    references = References(**{name: frozenset(getattr(arguments, name)) for name in names})
     own = {path.resolve() for path in arguments.configurations}
     others = list(other_configurations(Path(), own))
     with lock(RESULTS / ".server"):
-        found = Finder(References(*map(frozenset, named)), others, arguments.remove == "all").find()
+        found = Finder(references, others, arguments.remove == "all").find()
         whole_mb = show(found)
         if arguments.remove != "no":
             remove_all(found)

@@ -6,9 +6,10 @@ from pathlib import Path
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.deployments import Deployment, add_alone, add_rollout, deployment_parser, deployments
+from slipway.deploy.ledger import ROLLBACK
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import INSTEAD, ROLLBACK
+from slipway.deploy.release_history import INSTEAD
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce

@@ -4,8 +4,8 @@ import argparse
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.deploy.deployments import Deployment, deployment_parser, deployments
+from slipway.deploy.ledger import in_words
 from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.release_history import in_words
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from undeploy import undeploy

@@ -26,6 +26,8 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.dashboard, dashboard(slo))
     alerts = sum("alert" in rule for group in rules["groups"] for rule in group["rules"])
     progress(f"  {slo.model}: {alerts} alerts; p99 above {slo.p99_alert_ms:g} ms is slower than promised")
+    if slo.is_disturbed:
+        progress(f"  WARNING: other work disturbed the measurement of {slo.model} from which the alerts take their p99")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ def test_a_cpu_needs_no_release(made):
     assert "Writing the manifests of tiny" in said
 
 
+def test_random_weights_are_refused_elsewhere_while_planning_and_may_have_manifests(made):
+    weights = made.config["models"]["tiny"]["weights"]
+    made.configure("models.tiny.weights", "random")
+    try:
+        for target, denied in (("deploy", "not deployed to kubernetes"), ("publish", "not published")):
+            made.snakemake("-n", target).refused("config: `models.tiny.weights` is random", denied)
+        made.snakemake("-n", "manifests").succeeded()
+    finally:
+        made.configure("models.tiny.weights", weights)
+
+
 def test_prometheus_takes_the_configuration_that_compose_gives_it(made, pytestconfig, tmp_path):
     [composition] = yaml.safe_load_all(made.path(f"{DEPLOY}/compose.yaml").read_text(encoding="utf-8"))
     config = tmp_path / "prometheus.yml"

@@ -16,6 +16,7 @@ It lies outside the versions' folders. So a version whose files and index were b
 """
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
@@ -26,6 +27,7 @@ from slipway.core.records import read_record
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]
+DEPLOYMENT, ROLLBACK = "deployment", "rollback"
 _EMPTY = {"live": [], "run": None, "rollout": None, "stored": {}, "last": {}, "receipts": {}, "models": {}}
 _EMPTY |= {"modified_ns": {}, "published": {}}
 # The environment variable with the id of a run of Snakemake: surviving_jobs.VARIABLE, without its imports.
@@ -40,7 +42,7 @@ def _object_of(values: dict, **more: object) -> dict:
 _NUMBERS = _object_of({"type": "integer", "minimum": 1})
 _FILES, _OBJECTS = _object_of({"type": "string"}), _object_of({"type": "object"})
 _ROLLOUT = {
-    "action": {"enum": ["deployment", "rollback"]},
+    "action": {"enum": [DEPLOYMENT, ROLLBACK]},
     "versions": _NUMBERS,
     "before": _NUMBERS,
     "receipts": _OBJECTS,
@@ -59,6 +61,36 @@ _LEDGER = {
 }
 # Earlier versions of Slipway wrote nothing but what was live.
 _SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properties": _LEDGER})
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A change of the live versions, from `before` to `versions`; `snapshot` is the platform's state before it.
+
+    `receipts` are the receipts to write: {file: {"model", "served_as", "targets", "more": further entries}}.
+    `withdrawn` are the receipts to remove, of models that are not served any more.
+    """
+
+    action: str
+    versions: Versions
+    before: Versions
+    receipts: dict[str, dict]
+    withdrawn: list[str]
+    snapshot: dict = field(default_factory=dict)
+
+    @property
+    def proven(self) -> Versions:
+        """Return the versions that the rollout proves; the others of `versions` are live as before."""
+        names = {entry["served_as"] for entry in self.receipts.values()}
+        return {name: number for name, number in self.versions.items() if name in names}
+
+    def __str__(self) -> str:
+        return f"the {self.action} of {in_words(self.proven or self.versions)}"
+
+
+def in_words(versions: Versions) -> str:
+    """Return versions as text."""
+    return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
 
 
 class Ledger:

@@ -6,7 +6,7 @@ versions, so the next command knows what an interrupted rollout was about.
 
 import contextlib
 import errno
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,44 +14,18 @@ from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.records import read_record
-from slipway.deploy.ledger import Versions
+from slipway.deploy.ledger import DEPLOYMENT, ROLLBACK, Rollout, Versions, in_words
 from slipway.deploy.receipts import read_receipt, sound
-from slipway.deploy.release import Release
+from slipway.deploy.release import Part, Release
 from slipway.deploy.version_store import VersionStore
 from slipway.history import changes as history_file
 
-DEPLOYMENT, ROLLBACK = "deployment", "rollback"
 # The remedy for a version that differs from the proven one.
 INSTEAD = (
     "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
     "back, put the earlier checkpoint or setting there"
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """A change of the live versions, from `before` to `versions`; `snapshot` is the platform's state before it.
-
-    `receipts` are the receipts to write: {file: {"model", "served_as", "targets", "more": further entries}}.
-    `withdrawn` are the receipts to remove, of models that are not served any more.
-    """
-
-    action: str
-    versions: Versions
-    before: Versions
-    receipts: dict[str, dict]
-    withdrawn: list[str]
-    snapshot: dict = field(default_factory=dict)
-
-    @property
-    def proven(self) -> Versions:
-        """Return the versions that the rollout proves; the others of `versions` are live as before."""
-        names = {entry["served_as"] for entry in self.receipts.values()}
-        return {name: number for name, number in self.versions.items() if name in names}
-
-    def __str__(self) -> str:
-        return f"the {self.action} of {in_words(self.proven or self.versions)}"
 
 
 @dataclass(frozen=True)
@@ -68,11 +42,6 @@ class DeploymentState:
     baseline: dict | None = None
     attempted: Release | None = None
     serving: Versions = field(default_factory=dict)
-
-
-def in_words(versions: Versions) -> str:
-    """Return versions as text."""
-    return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
 
 
 class ReleaseHistory:
@@ -174,22 +143,37 @@ class ReleaseHistory:
         """Return the release that takes the models of this history out of service."""
         return Release("local", (), withdrawn=tuple(name for name in self.serving() if name in self._names()))
 
-    def begin(self, release: Release, snapshot: dict, action: str) -> None:
-        """Record that a stored release is about to replace the state in `snapshot`."""
-        rollout, receipts, replaced = self.pending(), {}, {}
-        before = self.serving()
-        if action == ROLLBACK:  # a rollback replaces an interrupted deployment, else the live versions
-            replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else before
+    def begin(self, release: Release, snapshot: dict, action: str, chosen: Collection[str] | None = None) -> None:
+        """Record that a stored release is about to replace the state in `snapshot`.
+
+        `chosen` are the models that the user deploys or rolls back, by the names that clients use; None means all of
+        the release. The others only get a new server.
+        """
+        before, receipts = self.serving(), {}
         for part in release.parts:
-            earlier = replaced.get(part.name, part.number)
-            more = {"rolled_back_from": earlier} if earlier != part.number else {}
+            back_from = self._rolled_back_from(part, action, chosen is None or part.name in chosen)
+            more = {"rolled_back_from": back_from} if back_from else {}
             entry = {"model": part.model, "served_as": part.name, "targets": [], "more": more}
             receipts.setdefault(self._path_of(part.model).as_posix(), entry)["targets"].append(part.target)
         others = before if self.store.of_all_models else {}
         after = {name: number for name, number in (others | release.versions).items() if name not in release.withdrawn}
-        there = self.with_unconfigured()
-        withdrawn = [path.as_posix() for path in there.receipts if there._served_as(path) in release.withdrawn]
+        live = self._of_files(self.with_unconfigured().receipts)
+        withdrawn = [path.as_posix() for path, receipt in live if receipt["served_as"] in release.withdrawn]
         self.store.ledger.write(rollout=asdict(Rollout(action, after, before, receipts, withdrawn, snapshot)))
+
+    def _rolled_back_from(self, part: Part, action: str, is_chosen: bool) -> int | None:
+        """Return the version that a rollback replaced by this part; None if the part was deployed."""
+        if action == ROLLBACK and is_chosen:
+            # A rollback replaces an interrupted deployment, else the live versions.
+            rollout = self.pending()
+            replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else self.serving()
+            if replaced.get(part.name, part.number) != part.number:
+                return replaced[part.name]
+        if action == DEPLOYMENT and is_chosen:
+            return None
+        live = {receipt["served_as"]: receipt for receipt in self.with_unconfigured().live().values()}
+        receipt = live.get(part.name, {})
+        return receipt.get("rolled_back_from") if receipt.get("number") == part.number else None
 
     def restored(self) -> None:
         """Record that the previous state was restored: the rollout has ended."""
@@ -241,7 +225,8 @@ class ReleaseHistory:
 
     def undeployed(self) -> None:
         """Record that nothing is live on the platform any more."""
-        paths = self._on_the_platform()
+        existing = [path for path in self.receipts if path.exists() or path.is_symlink()]
+        paths = [*existing, *self._unconfigured()]
         history_file.ended(self._of_files(paths))
         for path in paths:
             remove(path)
@@ -265,9 +250,6 @@ class ReleaseHistory:
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
-    def _served_as(self, path: Path) -> str | None:
-        return (self._receipt(path) or {}).get("served_as")
-
     def _names(self) -> set[str]:
         """Return the names that clients use of the models of this history, live or not."""
         folders = {path.parents[1].name for path in self.receipts}
@@ -283,11 +265,6 @@ class ReleaseHistory:
         """Return the path of a model's receipt on this platform."""
         first = self.receipts[0]
         return first.parents[2] / model / first.parent.name / first.name
-
-    def _on_the_platform(self) -> list[Path]:
-        """Return the existing receipts, also of models that the configuration does not name."""
-        existing = [path for path in self.receipts if path.exists() or path.is_symlink()]
-        return [*existing, *self._unconfigured()]
 
     def _unconfigured(self) -> list[Path]:
         """Return the receipts of live models outside the configuration; [] unless one server has all models."""

@@ -12,17 +12,23 @@ def refresh_pages(results: Sequence[Path]) -> None:
 
     `results` are folders of models, results/<model>; the pages of all models beside them are looked at, since one
     server may have them all. The deployment has succeeded, so nothing is raised: the next run writes such a page.
+    The stamps of the pages are renewed: else the next run of Snakemake would find the pages edited.
     """
     from slipway.core.cli import progress
+    from slipway.keys.file_hash_cache import FileHashCache
     from slipway.report.index import rewrite_index
     from slipway.report.recipe import is_current
     from slipway.report.writing import rewrite
+    from slipway.snakemake_hooks.artifact_stamps import read_stamps
+    from slipway.snakemake_hooks.records import ArtifactRecords
 
     pages = sorted(page for root in {folder.parent for folder in results} for page in root.glob("*/report.html"))
     for page in [page for page in pages if not is_current(page)]:
+        index = page.parent.with_name("index.html")
         try:
             rewrite(page)
-            rewrite_index(page.parent.with_name("index.html"))
+            rewrite_index(index)
+            ArtifactRecords(FileHashCache()).remember({str(page), str(index)} & read_stamps().keys())
         except Exception as error:  # whatever it is, the deployment has succeeded
             progress(
                 f"  {page} still shows what was live before ({error}); `snakemake --cores 1 evidence` writes it anew"

@@ -1,4 +1,4 @@
-"""A deployment as one transaction on every platform: look, publish, start, verify, switch, record.
+"""A deployment as one transaction on every platform: preflight, publish, start, verify, switch, record.
 
 The new release is live and proven, or the previous one goes on serving. A killed deployment leaves a record of its
 release and of the previous state; the next deployment continues from it. A rollback is the deployment of an older
@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
+from slipway.deploy.ledger import DEPLOYMENT
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.verification import prove, receipts_of
 
 # A function that publishes a release's repositories, and returns {target: record of the publication}.
@@ -27,11 +28,12 @@ def deploy(
     """
     with platform.lock():
         state = platform.settle(history)
-        checked = look(platform, release, state)
+        checked = preflight(platform, release, state)
         published = publish(release)
         snapshot = platform.snapshot(release, state)
-        release = platform.affected(history.store.keep(release), snapshot)
-        history.begin(release, snapshot, action)
+        stored = history.store.keep(release)
+        release = platform.affected(stored, snapshot)
+        history.begin(release, snapshot, action, chosen=stored.versions)
         proofs = replace(platform, release, snapshot, history, under_load=action == DEPLOYMENT)
         with amended(
             before=f"{release.model} is live on {release.to} and proven, but objects that only the version before "
@@ -45,7 +47,7 @@ def deploy(
         return receipts
 
 
-def look(platform: Platform, release: Release, state: DeploymentState) -> dict:
+def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Check the release before anything is changed; return {"versions": {target: its runtime}, "place": results}."""
     what = f"looking whether {release.to} takes it" if release.parts else "being taken out of service"
     progress(f"  {release.model}: {what}")

@@ -1,5 +1,6 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.classification.class_folders import read_class_folders
@@ -21,6 +22,9 @@ from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server.kinds import PATH, WHEEL
 from slipway.triton.server.on_path import on_path_with
 from slipway.triton.server.server_choice import require_runnable
+
+# The `weights` that ask for a rehearsal.
+RANDOM = "random"
 
 
 def resolve(config: dict) -> ResolvedConfig:
@@ -193,7 +197,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
 def require_servers(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
-    Problems that only show after a build, such as random weights, are refused by the deployment.
+    Problems that only show after a build, such as weights that cannot be downloaded, are refused by a job.
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
@@ -217,6 +221,16 @@ def require_servers(resolved: ResolvedConfig) -> None:
         raise SlipwayError(
             f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
         )
+
+
+def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied: str) -> None:
+    """Raise SlipwayError if the `weights` of one of these models are random; `denied` is the refused action."""
+    for model in models:
+        if resolved.config["models"][model]["weights"] == RANDOM:
+            raise SlipwayError(
+                f"config: `models.{model}.weights` is {RANDOM}: random weights are served on this machine only, and "
+                f"{denied}. Name a checkpoint of yours there, or set `deploy.to` to local"
+            )
 
 
 def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:

@@ -19,9 +19,10 @@ class ServiceLevel:
 
     `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times; without
     it, with `concurrency` requests in flight. Each has one sample. `queue_ms` and `compute_ms` are the server's means
-    in the same measurement; compute is the inference alone. `headroom` is the share of the capacity that stays free.
-    `artifacts` is {file: its SHA-256}. `namespace` is the cluster's namespace, None outside of a cluster. `faster` are
-    the levels of the model's other targets, if it has any.
+    in the same measurement; compute is the inference alone. `is_disturbed` says that other work disturbed this
+    measurement. `headroom` is the share of the capacity that stays free. `artifacts` is {file: its SHA-256}.
+    `namespace` is the cluster's namespace, None outside of a cluster. `faster` are the levels of the model's other
+    targets, if it has any.
     """
 
     model: str
@@ -38,6 +39,7 @@ class ServiceLevel:
     artifacts: dict[str, str]
     capacity_per_s: float | None = None
     headroom: float = 0.0
+    is_disturbed: bool = False
     namespace: str | None = None
     faster: tuple["ServiceLevel", ...] = ()
 
@@ -48,10 +50,10 @@ class ServiceLevel:
 
     @property
     def load(self) -> str:
-        """Return the load of the measurement in words."""
-        if self.capacity_per_s:
-            return f"{self.throughput_per_s:g} requests/s at random times"
-        return f"{self.throughput_per_s:g} requests/s with {self.concurrency} in flight"
+        """Return the load of the measurement in words, and whether other work disturbed it."""
+        how = "at random times" if self.capacity_per_s else f"with {self.concurrency} in flight"
+        doubt = " (other work disturbed this measurement)" if self.is_disturbed else ""
+        return f"{self.throughput_per_s:g} requests/s {how}{doubt}"
 
     @property
     def rate_alert_per_s(self) -> float | None:
@@ -119,6 +121,7 @@ def read_service_level(selection_path: Path, index_path: Path, headroom: float =
         **figures,
         capacity_per_s=figures["throughput_per_s"] if is_open else None,
         headroom=headroom,
+        is_disturbed=(held if is_open else measured).get("verdict") == "disturbed",
         **{name: selection[name] for name in ("max_batch_size", "instances")},
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={

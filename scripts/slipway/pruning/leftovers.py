@@ -16,6 +16,7 @@ from slipway.core.records import read_record
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_store import ReleaseStore
+from slipway.history import file as history_file
 from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.load_test import kept_points
@@ -185,6 +186,10 @@ class Finder:
             and path.name != TIME_STAMP
             and made.isdisjoint([path, *path.parents])
         ]
+        histories = [path for path in strange if path.name == history_file.NAME]
+        for path in histories:
+            self._found.keep(f"{path}: the history of {path.parts[1]}, which no command removes")
+        strange = [path for path in strange if path not in histories]
         for model, number in Counter(path.parts[1] for path in strange).items():
             first = next(path for path in strange if path.parts[1] == model)
             self._found.keep(f"{first}{f' and {number - 1} others' if number > 1 else ''}: no job recorded making it")

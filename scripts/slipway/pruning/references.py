@@ -10,8 +10,10 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.receipts import read_receipt
 
-# The folders of a model that are no targets.
-OF_MODEL = ("deploy", "profile")
+# What lies in a model's folder and is no target.
+OF_MODEL = ("deploy", "profile", "program")
+# The files of a network: of an architecture's weights, or of a program.
+WEIGHTS, PROGRAM = ("weights.safetensors",), ("program", "program.data")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-onnxruntime", "fp8")
 # Records of measurements: without the hardware of that time they cannot be made again.
 MEASUREMENTS = ("report.html", "run.json", "accuracy.json", "benchmark.json", "profile.json")
@@ -35,7 +37,8 @@ def what_to_prune(said: object) -> str:
 class References:
     """What the configuration refers to. `engines` are model/target/precision, `variants` model/variant.
 
-    `weights` are the models' settings of this name, of which some are addresses of storage.
+    `weights` are the models' settings of this name, of which some are addresses of storage. `programs` are the models
+    that are programs, such as ONNX files, instead of an architecture with weights.
     """
 
     models: frozenset[str]
@@ -43,6 +46,7 @@ class References:
     engines: frozenset[str]
     variants: frozenset[str]
     weights: frozenset[str]
+    programs: frozenset[str]
 
     def is_lost(self, folder: str) -> bool:
         """Say whether a folder in a model's results is that of a target that nothing refers to."""
@@ -58,6 +62,8 @@ class References:
         target = folders[0] if folders and folders[0] not in OF_MODEL else None
         if target and target not in self.targets:
             return f"the target {target} of {model}"
+        if not folders and file in (WEIGHTS if model in self.programs else PROGRAM):
+            return f"the former {'weights' if model in self.programs else 'program'} of {model}"
         kind = file.removeprefix(f"{model}.").partition(".")[0]
         if kind not in PRECISIONS or not file.startswith(f"{model}."):
             return None

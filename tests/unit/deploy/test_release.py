@@ -10,11 +10,12 @@ from helpers.artifacts.receipts import local_receipt
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
+from slipway.deploy.ledger import DEPLOYMENT
 from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
-from slipway.deploy.transaction import look
+from slipway.deploy.transaction import preflight
 from slipway.triton.repository.versions import contents
 from slipway.triton.server.releases import release_with
 
@@ -100,7 +101,7 @@ def test_another_tensorrt_than_the_release_has_is_refused(trained, changed):
     engine_of(changed, "8.5.3.1")
     accepting = Namespace(preflight=lambda *_: {}, verify_runtime=ContainerPlatform().verify_runtime)
     with pytest.raises(SlipwayError, match=r"built by tensorrt 8.5.3.1, but .* would run it.*Nothing was changed"):
-        look(accepting, candidate_of(trained), DeploymentState())
+        preflight(accepting, candidate_of(trained), DeploymentState())
 
 
 def test_the_tensorrt_of_the_release_is_verified_before_and_after(trained, changed):

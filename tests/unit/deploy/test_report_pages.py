@@ -1,5 +1,7 @@
 """A page shows the history as it is: planning sees whether it does, and a deployment writes it anew."""
 
+from pathlib import Path
+
 import pytest
 from helpers.artifacts import reported, runs
 
@@ -7,9 +9,11 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.deploy.report_pages import refresh_pages
 from slipway.history.changes import ended, went_live
 from slipway.history.file import append
+from slipway.keys.file_hash_cache import FileHashCache
 from slipway.report.index import write_index
 from slipway.report.recipe import Recipe, edition, is_current, recipe_of
 from slipway.report.writing import write_page
+from slipway.snakemake_hooks.records import ArtifactRecords
 
 RECIPE = Recipe(reported.ENGINES, reported.VARIANTS, True)
 
@@ -65,6 +69,19 @@ def test_a_deployment_writes_the_page_and_the_index_anew_and_nothing_is_stale(pa
     ended([(page.parent / "deploy" / "receipt.json", {"model": "resnet50", "to": "local"})])
     refresh_pages([page.parent])
     assert "not live: taken out of service" in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_a_program_without_snakemake_wrote_anew_is_not_taken_for_edited(page, monkeypatch):
+    monkeypatch.chdir(page.parents[2])
+    pages = [Path("results/resnet50/report.html"), Path("results/index.html")]
+    write_index(pages[1], pages[:1])
+    ArtifactRecords(FileHashCache()).remember(map(str, pages))
+    deploy(page)
+    refresh_pages([Path("results/resnet50")])
+    assert "live since" in page.read_text(encoding="utf-8")
+    assert ArtifactRecords(FileHashCache()).changed() == {}
+    pages[0].write_text("edited", encoding="utf-8")
+    assert list(ArtifactRecords(FileHashCache()).changed()) == [str(pages[0])]
 
 
 def test_a_page_that_shows_the_history_as_it_is_stays_untouched(page):

@@ -7,9 +7,10 @@ from helpers.artifacts import runs
 
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy.ledger import DEPLOYMENT, ROLLBACK, Rollout
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.receipts import read_receipt
-from slipway.deploy.release_history import DEPLOYMENT, ROLLBACK, ReleaseHistory, Rollout
+from slipway.deploy.release_history import ReleaseHistory
 from slipway.history.file import read
 
 # The parts of a receipt that only other programs read.

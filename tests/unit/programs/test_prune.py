@@ -96,6 +96,34 @@ def test_what_was_edited_and_what_slipway_did_not_make_is_kept_and_named(results
     assert "kept     results/old/notes.txt: no job recorded making it" in said
 
 
+def test_the_history_of_a_model_that_was_removed_is_kept_and_said_to_be(results, capsys):
+    Path("results/old/history.jsonl").write_text("{}")
+    said = run("all", capsys)
+    assert paths("old/history.jsonl") <= files()
+    assert "kept     results/old/history.jsonl: the history of old, which no command removes" in said
+    assert "no job recorded making it" not in said
+
+
+@pytest.mark.parametrize(
+    ("former", "programs", "owner"), [("weights.safetensors", ["a"], "weights"), ("program", [], "program")]
+)
+def test_the_network_of_before_goes_when_a_model_changed_between_weights_and_a_program(
+    results, capsys, former, programs, owner
+):
+    now = "program" if programs else "weights.safetensors"
+    for name in ("program", "program.data"):
+        (results / "a" / name).write_text(name)
+    ArtifactRecords(FileHashCache()).remember([f"results/a/{name}" for name in ("program", "program.data")])
+    prune.main(prune.parse_arguments([*OPTIONS.split(), "no", "--programs", *programs]))
+    assert f"MB  the former {owner} of a ({1 if programs else 2}, such as" in capsys.readouterr().err
+    Path("mine.yaml").write_text(yaml.safe_dump({"models": {"a": {}}, "targets": {"cpu": {}}}))
+    prune.main(prune.parse_arguments([*OPTIONS.split(), "yes", "--programs", *programs]))
+    assert paths(f"a/{former}", f"a/{now}") <= files(), "another configuration may have it so"
+    Path("mine.yaml").unlink()
+    prune.main(prune.parse_arguments([*OPTIONS.split(), "yes", "--programs", *programs]))
+    assert files() & paths(f"a/{former}", f"a/{now}") == paths(f"a/{now}")
+
+
 @pytest.mark.parametrize("platform", ["receipt.json", "receipt.kubernetes.json"])
 def test_what_is_live_is_kept(results, capsys, platform):
     write_json(results / "old/deploy" / platform, local_receipt("old"))

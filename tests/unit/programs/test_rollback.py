@@ -12,10 +12,11 @@ from helpers.models import parts
 import rollback
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy.ledger import DEPLOYMENT, ROLLBACK, Rollout
 from slipway.deploy.local import platform as local
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.release import Part, Release
-from slipway.deploy.release_history import DEPLOYMENT, ROLLBACK, ReleaseHistory, Rollout
+from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
 from slipway.triton.client.ports import Ports
 
@@ -126,6 +127,20 @@ def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):
     assert history.pending().versions == {"a": 1, "b": 2, "c": 1, "gone": 1}
     with pytest.raises(SlipwayError, match=r"^nothing is kept that was live before c version 1; .*Nothing was changed"):
         server_of_three("c").before(alone=True)
+
+
+def test_a_model_that_only_gets_a_new_server_stays_rolled_back_until_it_is_deployed_itself(server_of_three, tmp_path):
+    receipt = local_receipt("b", 2, served_as="b") | {"rolled_back_from": 3}
+    write_json(tmp_path / "b" / "deploy" / "receipt.json", receipt)
+    history = server_of_three("a", "b")
+    release = history.release({"a": 1, "b": 2})
+    for action, chosen, more in (
+        (DEPLOYMENT, {"a": 1}, {"rolled_back_from": 3}),
+        (ROLLBACK, {"a": 1}, {"rolled_back_from": 3}),
+        (DEPLOYMENT, {"a": 1, "b": 2}, {}),
+    ):
+        history.begin(release, {}, action, chosen)
+        assert {entry["model"]: entry["more"] for entry in history.pending().receipts.values()} == {"a": {}, "b": more}
 
 
 # In a cluster, each model by itself

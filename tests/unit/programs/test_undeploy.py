@@ -5,7 +5,8 @@ from helpers.models import parts
 
 import undeploy
 from slipway.core.artifacts import write_json
-from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
+from slipway.deploy.ledger import DEPLOYMENT
+from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
 
 

@@ -5,8 +5,9 @@ from helpers.models import parts
 
 import withdraw
 from slipway.core.artifacts import write_json
+from slipway.deploy.ledger import DEPLOYMENT
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
+from slipway.deploy.release_history import ReleaseHistory
 
 
 def test_a_deployment_leaves_the_other_models_of_the_server_and_a_withdrawal_takes_out_its_own(tmp_path):

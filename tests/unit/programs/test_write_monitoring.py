@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from helpers.artifacts.promised import CPU, GPU, write_promise
+from helpers.artifacts.promised import CAPACITY, CPU, GPU, write_promise
 from helpers.prometheus_series import expressions
 
 import write_monitoring
@@ -63,6 +63,21 @@ def test_the_promise_is_what_was_measured(tmp_path):
     assert promise.most_waiting == 16
     assert promise.artifacts["selection.json"] == sha256(selection)
     assert promise.artifacts["repository.json"] == sha256(index)
+
+
+@pytest.mark.parametrize("in_open_loop", [True, False])
+def test_alerts_and_dashboard_say_that_other_work_disturbed_the_measurement(tmp_path, capsys, in_open_loop):
+    capacity = CAPACITY | {"holds_at": CAPACITY["holds_at"] | {"verdict": "disturbed"}} if in_open_loop else None
+    verdict = "steady" if in_open_loop else "disturbed"
+    disturbed = written(tmp_path / "disturbed", capacity=capacity, verdict=verdict)
+    assert "WARNING: other work disturbed the measurement of resnet50_trt" in capsys.readouterr().err
+    steady = written(tmp_path / "steady", capacity=CAPACITY, verdict="disturbed") if in_open_loop else written(tmp_path)
+    assert "WARNING" not in capsys.readouterr().err
+    for files, is_said in ((disturbed, True), (steady, False)):
+        alerts = yaml.safe_load(files[0].read_text(encoding="utf-8"))["groups"][0]["rules"]
+        described = {rule["alert"]: rule["annotations"]["description"] for rule in alerts if "alert" in rule}
+        texts = [described["SlipwayP99AbovePromise"], described["SlipwayP99AboveLimit"], files[1].read_text()]
+        assert ["other work disturbed this measurement" in text for text in texts] == [is_said] * 3
 
 
 def test_servers_of_several_targets_are_held_to_the_slowest(tmp_path):

@@ -13,13 +13,13 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.os_errors import explained
-from slipway.deploy.ledger import Versions
+from slipway.deploy.ledger import DEPLOYMENT, Rollout, Versions, in_words
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import LocalInstallation
 from slipway.deploy.local.switching import load_again
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory, Rollout, in_words
+from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.verification import prove, receipts_of
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
