@@ -121,9 +121,10 @@ def on_golden_samples(
 
 
 def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors], Tensors], contract: Contract) -> dict:
-    """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels"}.
+    """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
 
-    With true answers, "evaluation" has both accuracies. Raises SlipwayError if PyTorch's answers are to other data.
+    With true answers, "evaluation" has both accuracies. "samples_sha256" identifies the data. Raises SlipwayError if
+    PyTorch's answers are to other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
@@ -136,6 +137,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors]
     values = metric.measure(arguments.metric, engine.answers, samples, arguments.metric_limits)
     return {
         "evaluation": figures,
+        "samples_sha256": engine.samples_sha256,
         "metric": {"pytorch": pytorch.facts["metric"], "engine": values} if values else None,
         "proven_on_labels": bool(figures.get("labelled")),
     }

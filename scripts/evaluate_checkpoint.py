@@ -38,7 +38,11 @@ def main(arguments: argparse.Namespace) -> None:
     evaluation = evaluated(partial(answers_of, ServedNetwork(network, contract), contract), contract, samples)
     values = metric.measure(arguments.metric, evaluation.answers, samples, arguments.metric_limits)
     evaluation = replace(evaluation, facts={**facts, "metric": values})
-    record = about_weights(arguments, weights) | {"samples": len(evaluation.samples), "metric": values}
+    record = about_weights(arguments, weights) | {
+        "samples": len(evaluation.samples),
+        "samples_sha256": evaluation.samples_sha256,
+        "metric": values,
+    }
     if labelling:
         record |= checkpoint_on_labels.figures_on_labels(network, weights, contract, samples, labelling, evaluation)
         checkpoint_on_labels.require_floor(record, arguments.min_top1)

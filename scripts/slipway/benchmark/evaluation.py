@@ -4,6 +4,7 @@ The archive has "samples", the SHA-256 of each sample, "facts", further facts as
 arrays "<sample>/<output>".
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,11 @@ class Evaluation:
     samples: tuple[str, ...]
     answers: tuple[Tensors, ...]
     facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def samples_sha256(self) -> str:
+        """Return the identity of the evaluation data: the SHA-256 of all samples in their order."""
+        return hashlib.sha256("".join(self.samples).encode()).hexdigest()
 
     def require_same_samples(self, other: "Evaluation") -> None:
         """Raise SlipwayError unless another evaluation is of the same samples in the same order."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.history.figures import Figure, figures_of_engine, figures_under_load
+from slipway.history.figures import Figure, aim_of, figures_of_engine, figures_under_load
 from slipway.history.lines import Run
 
 # Verdicts on a figure. "undecided": beyond its limit, but in a measurement that other work disturbed.
@@ -52,6 +52,14 @@ class Change:
         return any(each.disturbed for each in (self.before, self.now) if each)
 
     @property
+    def context(self) -> list[str]:
+        """Return in words what else differs between the measurements, such as "4 -> 8 requests in flight"."""
+        if self.before is None or self.now is None:
+            return []
+        pairs = {name: (self.before.context.get(name), value) for name, value in self.now.context.items()}
+        return [f"{before} -> {now} {name}" for name, (before, now) in pairs.items() if before != now]
+
+    @property
     def noise(self) -> str | None:
         """Say whether a change is more than the noise: the intervals have no common value. None of an exact figure."""
         if self.why_not or not self.now.spreads:
@@ -75,10 +83,14 @@ def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: s
 
     `limits` are those of `regression` in config.yaml.
     """
-    names = [run.targets[target]["selection"]["precision"] for run in (before, now)]
+    aims = [aim_of(run, target) for run in (before, now)]
+    same_aim = aims[0] == aims[1] is not None
     figures = [
-        [*figures_of_engine(run, target, name), *figures_under_load(run, target)]
-        for run, name in zip((before, now), names, strict=True)
+        [
+            *figures_of_engine(run, target, run.targets[target]["selection"]["precision"]),
+            *figures_under_load(run, target, same_aim),
+        ]
+        for run in (before, now)
     ]
     return _changes(target, *figures, limits)
 
@@ -104,8 +116,8 @@ def _change(target: str, before: Figure | None, now: Figure | None, limits: Mapp
     if before is None or now is None:
         return Change(target, before, now, limit, "it was measured in one of the two runs alone")
     differing = [
-        f"other {what} ({before.conditions[what]} -> {value})"
-        for what, value in now.conditions.items()
-        if before.conditions.get(what) != value
+        f"other {condition} ({before.conditions.get(condition)} -> {value})"
+        for condition, value in now.conditions.items()
+        if before.conditions.get(condition) != value
     ]
     return Change(target, before, now, limit, "; ".join(differing) or None)

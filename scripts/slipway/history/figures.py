@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from slipway.history.lines import Run
+from slipway.load_test.goals import CHEAPEST
 
-# What a figure depends on.
-HARDWARE, DATA = "hardware", "evaluation data"
+# Conditions of figures.
+HARDWARE, DATA, IN_FLIGHT = "hardware", "evaluation data", "requests in flight"
 DISTURBED = "disturbed"
 
 
@@ -16,7 +17,8 @@ class Figure:
 
     `is_share`: it is a share of 0..1, so its change is a difference; else its change is relative. `spreads`: repeated
     measurements differ, so only a change that is more than the noise counts. `low` and `high` are its interval, None
-    if it is not known. `conditions` are {what must be equal to compare it: its value}.
+    if it is not known. `conditions` are {condition that must be equal to compare it: its value}. `context` are those
+    that may differ.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Figure:
     spreads: bool = False
     disturbed: bool = False
     conditions: dict = field(default_factory=dict)
+    context: dict = field(default_factory=dict)
 
 
 def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
@@ -43,20 +46,30 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
     return [*found, *_of_accuracy(engine["accuracy"])]
 
 
-def figures_under_load(run: Run, target: str) -> list[Figure]:
-    """Return the figures of the chosen configuration in the load test."""
+def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
+    """Return the figures of the chosen configuration in the load test.
+
+    They hold for its requests in flight. With the `same_aim` in both runs, the throughputs are compared all the same:
+    each is the one to which the choice came under the same limits.
+    """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
-    rate, disturbed = chosen["throughput_per_s"], chosen["verdict"] == DISTURBED
-    loaded = {"conditions": {**machine, "requests in flight": chosen["in_flight"]}, "disturbed": disturbed}
+    rate, in_flight = chosen["throughput_per_s"], {IN_FLIGHT: chosen["in_flight"]}
+    noise = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
+    limited = {"limit": "throughput", "more_is_better": True}
+    held = {"conditions": machine, "context": in_flight} if same_aim else {"conditions": {**machine, **in_flight}}
     found = [
-        Figure(
-            "throughput under load", **rate, unit="/s", limit="throughput", more_is_better=True, spreads=True, **loaded
-        ),
-        Figure("p99 under load", chosen["p99_ms"], "ms", spreads=True, **loaded),
+        Figure("throughput under load", **rate, unit="/s", **limited, **noise, **held),
+        Figure("p99 under load", chosen["p99_ms"], "ms", **noise, conditions={**machine, **in_flight}),
     ]
     if chosen["memory_mb"]:
         found.append(Figure("memory under load", chosen["memory_mb"], "MB", limit="memory", conditions=machine))
     return found
+
+
+def aim_of(run: Run, target: str) -> dict | None:
+    """Return the limits of a choice that seeks throughput; None for another goal, or if an earlier version chose."""
+    chosen = run.targets[target]["selection"]
+    return chosen["limits"] if chosen.get("goal") == CHEAPEST else None
 
 
 def hardware_of(run: Run, target: str) -> dict:

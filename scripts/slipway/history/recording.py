@@ -6,13 +6,14 @@ from slipway.benchmark import comparison
 from slipway.core.artifacts import sha256
 from slipway.history.lines import RUN, key_of
 from slipway.history.source import slipway_version
+from slipway.load_test.configurations import goal_of
 from slipway.load_test.limits import counted_memory_mb
 from slipway.report.measurements import Engine, Measurements, Target
 
 # Shares of equal decisions in an accuracy record; a model has the one that fits its outputs.
 AGREEMENTS = ("top1_agreement", "decision_agreement", "equal_values")
-# What names the evaluation data in the key of an accuracy record.
-DATA = ("labelled_sha256", "files_sha256", "function")
+# The settings in the key of an accuracy record that identify evaluation data in files.
+DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
 
 def line_of(evidence: Measurements, folder: Path, when: str) -> dict:
@@ -109,11 +110,13 @@ def figure(interval: dict) -> dict:
 
 
 def of_selection(selection: dict) -> dict:
-    """Return the chosen configuration with its figures under load. The throughput's interval is that of the windows."""
+    """Return the chosen configuration, the aim of the choice, and the figures. The windows are the rate's interval."""
     row = selection["measured"]
     windows = row.get("windows_per_s") or [None]
     return {
         **{name: selection[name] for name in ("precision", "max_batch_size", "instances")},
+        "goal": goal_of(selection),
+        "limits": selection["limits"],
         "in_flight": row.get("concurrency"),
         "throughput_per_s": {"value": row["throughput_per_s"], "low": min(windows), "high": max(windows)},
         "p99_ms": row["p99_ms"],
@@ -149,6 +152,11 @@ def of_checkpoint(record: dict | None) -> dict | None:
 
 
 def data_of(record: dict) -> str | None:
-    """Return the identity of a record's evaluation data: equal data have equal identities."""
-    key = {name: record["key"][name] for name in (*DATA, "max_samples") if record["key"].get(name)}
+    """Return the identity of a record's evaluation data: equal data have equal identities.
+
+    Data of a function are known by their values. Records of earlier versions have only the function's name.
+    """
+    if name := record["key"].get("function"):
+        return record.get("samples_sha256") or key_of({"function": name})
+    key = {name: record["key"][name] for name in DATA if record["key"].get(name)}
     return key_of(key) if key else None

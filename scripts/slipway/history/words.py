@@ -40,15 +40,17 @@ def sentence_of(change: Change) -> str:
         return f"{told}; but other work disturbed the measurement, or it was short, so this proves no regression"
     if change.verdict == PASSED and change.disturbed:
         return f"{told}; but other work disturbed the measurement, so it proves nothing"
-    return f"{told} ({change.noise})" if change.noise else told
+    notes = [*([change.noise] if change.noise else []), *change.context]
+    return f"{told} ({', '.join(notes)})" if notes else told
 
 
 def notes_of(change: Change) -> str:
-    """Return what a row of the table says beside its figures: noise, verdict, limit."""
+    """Return the notes beside the figures in a row of the table: noise, other conditions, verdict, limit."""
     if change.verdict == NOT_COMPARED:
         return change.why_not
     told = [change.noise] if change.noise else []
     told += ["disturbed"] if change.disturbed and change.noise == UNKNOWN else []
+    told += change.context
     if change.verdict != PASSED:
         told.append(f"{change.verdict.upper()}: {limit_in_words(change)}")
     return ", ".join(told)

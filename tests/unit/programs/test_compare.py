@@ -102,6 +102,28 @@ def test_a_negative_metric_that_falls_has_a_negative_change(place, capfd):
     assert rows_of(found)[name]["change"] == pytest.approx(-0.5)
 
 
+@pytest.mark.parametrize(
+    ("goal", "p99_ms", "verdict"),
+    [("cheapest", 100, "regression"), ("cheapest", 50, "not compared"), ("fastest", 100, "not compared")],
+)
+def test_throughput_with_other_requests_in_flight_is_compared_if_both_choices_sought_it(
+    place, capfd, goal, p99_ms, verdict
+):
+    aim = {"targets__cpu__selection__goal": goal}
+    before = runs.run(4, **aim, targets__cpu__selection__limits={"p99_ms": 100})
+    append(place / "history.jsonl", before)
+    slower = {"targets__cpu__selection__throughput_per_s": runs.around(80.0), "targets__cpu__selection__in_flight": 8}
+    line = second(**aim, **slower, targets__cpu__selection__limits={"p99_ms": p99_ms})
+    beside = ("--beside", f"r{before['key'][:12]}")
+    error, _, found = compared(place, line, *LIMITS, *beside, "--json", capfd=capfd)
+    assert rows_of(found)["throughput under load"]["verdict"] == verdict
+    assert rows_of(found)["p99 under load"]["verdict"] == "not compared"
+    assert (error is not None) == (verdict == "regression")
+    said = compared(place, line, *LIMITS, *beside, capfd=capfd)[1]
+    row = next(text for text in said.splitlines() if "throughput under load" in text)
+    assert "4 -> 8" in row
+
+
 def test_without_limits_nothing_is_a_regression(place, capfd):
     error, said, _ = compared(place, second(latency_ms=51.0), capfd=capfd)
     assert error is None

@@ -38,6 +38,8 @@ def test_the_line_has_the_figures_of_the_records(folder):
     assert gpu["selection"]["precision"] == "int8"
     assert gpu["selection"]["throughput_per_s"] == {"value": 1234.5, "low": None, "high": None}
     assert gpu["selection"]["memory_mb"] == 2100.0
+    assert gpu["selection"]["goal"] == "cheapest"
+    assert gpu["selection"]["limits"] == {"p99_ms": 1000.0, "memory_mb": None}
     engine = run.served("l4")
     assert engine["build"] == {"way": "partly_cached", "seconds": 41.5}
     assert engine["bytes"] == 51_000_000
@@ -54,6 +56,19 @@ def test_a_metric_of_the_user_is_in_the_line(tmp_path):
     run = record(folder)
     assert run.served("l4")["accuracy"]["metric"] == {"cosine": 0.998}
     assert run.served("l4")["accuracy"]["agreement"] is None
+
+
+def test_data_of_a_function_are_known_by_their_values(tmp_path):
+    folder = reported.write_records_of_tensors(tmp_path)
+    identities = []
+    for digest in ("a" * 64, "b" * 64, "a" * 64):
+        for path in folder.glob("*/*.accuracy.json"):
+            content = read_json(path)
+            content["key"]["function"] = "data:samples"
+            write_json(path, content | {"samples_sha256": digest})
+        identities.append(record(folder).served("l4")["accuracy"]["data"])
+    assert identities[0] != identities[1]
+    assert len(read(folder / "history.jsonl").runs) == 2, "the third one is the first one"
 
 
 def test_the_same_measurements_are_recorded_once(folder):
