@@ -5,21 +5,19 @@ import errno
 import json
 import random
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
-from slipway.core.artifacts import sha256, write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
-from slipway.models.canonical import inputs_record, write_canonical
+from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
 from slipway.models.trial_runs import require_reproducible, samples_of, try_run
+from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.storage.fetched import fetched
 
@@ -32,21 +30,11 @@ NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.E
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, "samples", "record", output="safetensors file to write")
-    arguments.add_argument(
-        "--architecture",
-        required=True,
-        help="network of torchvision, timm:NAME, transformers:CLASS, or package.module:factory",
-    )
+    arguments, place = weights_parser(__doc__, "safetensors file to write", "torchvision_version")
+    place.add_argument("--weights", help="a name of the source's weights, `default` for the best, or `random`")
+    arguments.add_argument("--architecture", required=True, help="network, as `architecture` in config.yaml names it")
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
-    source = arguments.add_mutually_exclusive_group(required=True)
-    source.add_argument("--weights", help="a name of the source's weights, `default` for the best, or `random`")
-    source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
-    source.add_argument("--address", help="a checkpoint in storage that fsspec knows, such as s3://bucket/best.pth")
-    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
-    arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
-    add_planned(arguments, "checkpoint_sha256", "torchvision_version")
     return arguments.parse_args(argv)
 
 
@@ -71,23 +59,19 @@ def main(arguments: argparse.Namespace) -> None:
     if not source.is_reproducible:
         require_reproducible(model, arguments.architecture, complete, sample)
     write_canonical(model, arguments.output)
-    record = {
-        "origin": origin,
-        "key": settings_of(arguments),
-        "sha256": sha256(arguments.output),
-        "architecture": arguments.architecture,
-        "arguments": complete,
-        "inputs": inputs_record(sample),
-        "weights": arguments.weights,
-        "choice": asdict(choice) if choice else None,
-        "notes": [str(choice)] * (origin == "checkpoint")
-        + source.notes(arguments.architecture, arguments.arguments, published),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
-    }
-    write_json(arguments.record, record)
-    for line in record["notes"]:
-        progress(f"  {line}")
+    chosen = [str(choice)] if origin == "checkpoint" else []
+    record = write_record(
+        arguments,
+        origin,
+        sample,
+        outputs,
+        chosen + source.notes(arguments.architecture, arguments.arguments, published),
+        architecture=arguments.architecture,
+        arguments=complete,
+        weights=arguments.weights,
+        choice=asdict(choice) if choice else None,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
     progress(f"  {origin} weights, {count_in_words(record['parameters'])} parameters, SHA-256 {record['sha256'][:12]}")
 
 

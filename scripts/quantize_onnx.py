@@ -46,8 +46,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
     arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
     arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
-    methods = {"choices": ("entropy", "max"), "default": "entropy"}
-    arguments.add_argument("--method", **methods, help="how ranges are chosen from observed values")
+    arguments.add_argument(
+        "--method", choices=("entropy", "max"), default="entropy", help="how ranges are chosen from observed values"
+    )
     arguments.add_argument("--not-quantized", nargs="+", help="nodes, modules or operators that are not quantised")
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)

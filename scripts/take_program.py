@@ -3,15 +3,14 @@
 import argparse
 from pathlib import Path
 
-from slipway.core.artifacts import atomic_write_together, data_file, sha256, write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.artifacts import atomic_write_together, data_file
+from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import add_planned, settings_of
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
-from slipway.models.canonical import inputs_record
 from slipway.models.programs import load_program, take_program
 from slipway.models.trial_runs import samples_of, try_run
+from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.networks.graph_network import count_of_parameters
 from slipway.onnx.data_files import data_names
@@ -20,17 +19,9 @@ from slipway.storage.fetched import fetched
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(
-        __doc__, "samples", "record", output="copy to write; beside it, .data has the weights of an ONNX file over 2 GB"
-    )
-    source = arguments.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoint", type=Path, help="a local program")
-    source.add_argument("--address", help="a program in storage that fsspec knows, such as s3://bucket/best.pt2")
-    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
+    arguments, _ = weights_parser(__doc__, "copy to write; beside it, .data has the weights of an ONNX file over 2 GB")
     arguments.add_argument("--data-digest", help="SHA-256 of the files beside it that hold its weights, when planned")
     arguments.add_argument("--kind", choices=list(PROGRAMS), required=True, help="what the file is")
-    arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
-    add_planned(arguments, "checkpoint_sha256")
     return arguments.parse_args(argv)
 
 
@@ -47,24 +38,16 @@ def main(arguments: argparse.Namespace) -> None:
             network = load_program(partial, arguments.kind)
             call_of(network, list(samples[0]))
         outputs = try_run(network, samples[0])
-    record = {
-        "origin": "program",
-        "program": arguments.kind,
-        "key": settings_of(arguments),
-        "sha256": sha256(arguments.output),
-        "architecture": None,
-        "arguments": {},
-        "inputs": inputs_record(samples[0]),
-        "weights": None,
-        "choice": None,
-        "notes": notes,
-        "largest_batch": getattr(network, "largest_batch", None),
-        "parameters": count_of_parameters(network),
-        "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
-    }
-    write_json(arguments.record, record)
-    for line in notes:
-        progress(f"  {line}")
+    record = write_record(
+        arguments,
+        "program",
+        samples[0],
+        outputs,
+        notes,
+        program=arguments.kind,
+        largest_batch=getattr(network, "largest_batch", None),
+        parameters=count_of_parameters(network),
+    )
     progress(f"  {PROGRAMS[arguments.kind]}, {record['parameters']:,} parameters, SHA-256 {record['sha256'][:12]}")
 
 

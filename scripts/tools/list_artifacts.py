@@ -7,10 +7,12 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -42,7 +44,7 @@ Rules without artifacts:
 # Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.
 MODEL, PRECISION = "model", "fp16"
 GPU = {"hardware": "NVIDIA L4 (compute capability 8.9)", "tensorrt": {"version": "10.13.3.9", "cuda": "12.9"}}
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "models": {MODEL: {}},
     "targets": {
         "openvino": {"runtime": "openvino"},
@@ -135,7 +137,7 @@ def page(found: list[Rule]) -> str:
 
 def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
     paths = "<br>".join(f"`{_shown(output)}`" for output in rule.outputs)
-    by_target = names[rule.key_method]
+    by_target = names[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
     keyed_on = by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
     return f"| {paths} | `{rule.name}` | {_program(rule)} | {', '.join(keyed_on) or 'its inputs'} | {_test(rule)} |\n"
@@ -155,7 +157,7 @@ def _test(rule: Rule) -> str:
     return f"[`{rule.test.stem}`](../{rule.test})" if rule.test else "none"
 
 
-def _key_for(method: object, keys: JobKeys, target: str) -> JobKey:
+def _key_for(method: Callable[..., JobKey], keys: JobKeys, target: str) -> JobKey:
     wildcards = {"model": MODEL, "target": target, "precision": PRECISION, "variant": PRECISION}
     return method(keys, *(wildcards[name] for name in inspect.signature(method).parameters if name in wildcards))
 

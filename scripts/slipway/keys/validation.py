@@ -99,8 +99,15 @@ def require_sources(resolved: ResolvedConfig) -> None:
     for model, settings in resolved.config["models"].items():
         if jobs_are_here and settings["architecture"]:
             with amended(f"config: `models.{model}.architecture`: "):
-                source_of(settings["architecture"]).require_installed(settings["architecture"])
+                require_installed(settings["architecture"])
         resolved.arguments(model)
+
+
+def require_installed(architecture: str) -> None:
+    """Raise SlipwayError with the command if the package of an architecture's source is missing. Imports nothing."""
+    source = source_of(architecture)
+    if source.package and package_version(source.package) == ABSENT:
+        raise SlipwayError(f"{architecture} needs {source.package}, which is not installed here; {source.installation}")
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:

@@ -4,17 +4,15 @@ The file's metadata have each module's version from PyTorch's `state_dict`, beca
 """
 
 import json
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
-from slipway.contract.contract import Tensors
 from slipway.core.artifacts import atomic_write
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
-from slipway.models.loading import load
+from slipway.models.loading import load, state_dict
 from slipway.models.programs import load_program
 
 _VERSIONS = "module_versions"
@@ -71,11 +69,6 @@ def _sort_metadata(path: Path) -> None:
         file.write(header)
 
 
-def inputs_record(sample: Tensors) -> dict:
-    """Return {input: {"dtype", "shape"}} of a sample, for the record of the weights."""
-    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()}
-
-
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
 
@@ -90,9 +83,9 @@ def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
     model = build(record["architecture"], record["arguments"], sample)
     with safe_open(weights, framework="pt") as file:
-        state = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
-        state._metadata = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))
-    if differences := load(model, state):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        versions = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))
+    if differences := load(model, state_dict(tensors, versions)):
         raise SlipwayError(
             f"{weights} does not fit {record['architecture']} any more: {differences}; run snakemake again"
         )

@@ -33,9 +33,8 @@ def entry_of(checkpoint: Path, weights: str) -> Entry:
         return entry
     content = read_checkpoint(checkpoint)
     matches = recognise(content)
-    exact = [match for match in matches if match.arguments is not None]
-    if exact:
-        _describe_known(entry, checkpoint, exact)
+    if matches and matches[0].is_exact:
+        _describe_known(entry, checkpoint, matches)
     elif match := recognise_timm(content):
         _describe_timm(entry, match)
     elif not _describe_by_configuration(entry, checkpoint):

@@ -2,8 +2,10 @@
 
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -35,6 +37,16 @@ class Differences:
         """Return the differences as a part of a sentence, with up to three examples of each kind."""
         names = f"{few(self.missing)} missing, {few(self.unexpected)} unknown, {few(self.reshaped)} of another shape"
         return "; ".join([*([names] if len(self) > len(self.others) else []), *self.others[:3]])
+
+
+def state_dict(tensors: Mapping[str, torch.Tensor], versions: Mapping[str, Any]) -> OrderedDict[str, torch.Tensor]:
+    """Return tensors as a new state dict with {module: its version}, such as {"layer": {"version": 2}}.
+
+    PyTorch changes the versions of a state dict that it loads, so they are copied.
+    """
+    state: Any = OrderedDict(tensors)
+    state._metadata = OrderedDict((module, dict(version)) for module, version in versions.items())
+    return state
 
 
 def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: bool = False) -> Differences:

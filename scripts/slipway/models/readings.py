@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from slipway.models.checkpoint_files import Content
-from slipway.models.loading import COUNTER, Differences, load
+from slipway.models.loading import COUNTER, Differences, load, state_dict
 from slipway.models.network import Network
 from slipway.networks.answer_structure import dtype_of
 
@@ -48,10 +48,8 @@ class Fit:
         return not self.differences and not self.refused
 
     def state(self) -> OrderedDict[str, torch.Tensor]:
-        """Return the tensors as a new state dict, since PyTorch changes the versions of a state dict that it loads."""
-        state = OrderedDict(self.tensors)
-        state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
-        return state
+        """Return the tensors as a new state dict."""
+        return state_dict(self.tensors, self.versions)
 
 
 def readings(content: Content, size: int, weights_key: str | None) -> list[Reading]:
@@ -96,7 +94,8 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
         for other in others
         if {first, other} <= loaded.keys() and not torch.equal(loaded[first], loaded[other])
     )
-    refused, casts = [], Counter()
+    refused: list[str] = []
+    casts: Counter[str] = Counter()
     for name, own in network.expected.items():
         tensor = loaded.get(name)
         if tensor is None or tensor.dtype == own.dtype or name.rpartition(".")[2] == COUNTER:
@@ -142,11 +141,11 @@ def _all_readings(content: Content, size: int) -> Iterator[Reading]:
     for prefix in sorted(below, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix)):
         names = below[prefix]
         yield _reading(content, prefix, names)
-        parts = [[name for name in names if content.mappings[name] == prefix]]
+        rests = [[name for name in names if content.mappings[name] == prefix]]
         for other in below:
             if other and other.rpartition(".")[0] == prefix and 2 * len(below[other]) >= size:
-                parts.append(_copied(prefix, names, set(below[other])))
-        yield from (_reading(content, prefix, part) for part in parts if 0 < len(part) < len(names))
+                rests.append(_copied(prefix, names, set(below[other])))
+        yield from (_reading(content, prefix, rest) for rest in rests if 0 < len(rest) < len(names))
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.models.auxiliary_heads import head_names
 from slipway.models.checkpoint_files import Content
@@ -35,13 +37,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 class Match:
     """A network whose body a checkpoint has. `weights_keys` are the places in the file, each with other weights.
 
-    `arguments` are the network's keyword arguments; None if its head is another one than torchvision's. `head` is the
-    first part of the head's names.
+    `is_exact`: the head fits, too, if the network is built with the keyword arguments `arguments`. `head`: the first
+    part of the names of the head's tensors.
     """
 
     architecture: str
-    arguments: dict | None
-    head: str
+    head: str = ""
+    is_exact: bool = False
+    arguments: dict[str, Any] = field(default_factory=dict)
     weights_keys: list[str] = field(default_factory=list)
 
 
@@ -52,31 +55,31 @@ def recognise(content: Content) -> list[Match]:
     for reading in readings(content, max(1, len(content.tensors) // 8), None):
         for architecture, class_tensor in _candidates(_shapes(reading)):
             match = _match(architecture, class_tensor, _shapes(reading))
-            known = matches.setdefault(f"{architecture} {match.arguments}", match)
+            known = matches.setdefault(f"{architecture} {match.is_exact} {match.arguments}", match)
             others = chosen.setdefault(architecture, [])
             if not any(_are_same(reading, other) for other in others):
                 others.append(reading)
                 known.weights_keys.append(reading.key)
-    exact = [match for match in matches.values() if match.arguments is not None]
+    exact = [match for match in matches.values() if match.is_exact]
     return exact or list(matches.values())
 
 
 def recognise_timm(content: Content) -> Match | None:
     """Return timm's network of the name that the training program noted, if it fits; None if not, or without timm."""
     architecture = f"timm:{content.noted}"
-    if content.noted is None:
+    if content.noted is None or package_version("timm") == ABSENT:
         return None
     try:
-        source_of(architecture).require_installed(architecture)
         make = source_of(architecture).factory(architecture)
-    except SlipwayError:  # timm is not installed, or has no such network
+    except SlipwayError:  # timm has no such network
         return None
-    match, chosen = None, []
+    match: Match | None = None
+    chosen: list[Reading] = []
     for reading in readings(content, max(1, len(content.tensors) // 8), None):
         arguments = _timm_arguments(make, _shapes(reading))
         if arguments is not None and not any(_are_same(reading, other) for other in chosen):
             chosen.append(reading)
-            match = match or Match(architecture, arguments, "")
+            match = match or Match(architecture, is_exact=True, arguments=arguments)
             match.weights_keys.append(reading.key)
     return match
 
@@ -124,7 +127,7 @@ def _candidates(shapes: Shapes) -> Iterator[tuple[str, str]]:
 
 def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
     """Return the network with the arguments that follow from the shapes; without, if its head has other tensors."""
-    match = Match(architecture, None, class_tensor.partition(".")[0])
+    match = Match(architecture, head=class_tensor.partition(".")[0])
     if class_tensor not in shapes:
         return match
     arguments: dict[str, object] = {"num_classes": shapes[class_tensor][0]}
@@ -137,6 +140,7 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
     given = {name: shape for name, shape in shapes.items() if not name.startswith(auxiliary or _AUXILIARY)}
     counters = {name for name in needed if name.rpartition(".")[2] == COUNTER}
     if {**{name: needed[name] for name in counters}, **given} == needed:
+        match.is_exact = True
         match.arguments = {name: value for name, value in arguments.items() if value != _DEFAULTS[name]}
     return match
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from slipway.core.errors import SlipwayError, explained_by
-from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.errors import explained_by
 
 if TYPE_CHECKING:
     import torch
@@ -88,19 +87,14 @@ class Source(ABC):
         with explained_by(
             lambda error: (
                 f"architecture {architecture} needs {self.package}, which cannot be imported here ({error}); "
-                f"{self._installation()}"
+                f"{self.installation}"
             )
         ):
             return importlib.import_module(module or self.package)
 
-    def require_installed(self, architecture: str) -> None:
-        """Raise SlipwayError with the command if the source's package is not installed. Imports nothing."""
-        if self.package and package_version(self.package) == ABSENT:
-            raise SlipwayError(
-                f"{architecture} needs {self.package}, which is not installed here; {self._installation()}"
-            )
-
-    def _installation(self) -> str:
+    @property
+    def installation(self) -> str:
+        """Return the command that installs the package, as a part of a sentence."""
         return f"install it into this environment: pip install {self.package}"
 
 

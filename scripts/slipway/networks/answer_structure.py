@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
@@ -52,7 +53,7 @@ _WRAP = (
 )
 
 
-def _entries(answer: object) -> dict[str, object]:
+def _entries(answer: Any) -> dict[str, object]:
     if isinstance(answer, Mapping):
         entries = {str(key): value for key, value in answer.items()}
     elif dataclasses.is_dataclass(answer):

@@ -87,7 +87,7 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
     _require_unchanged(buffers, network.network)
     allowed = min(_REPEATED, _tolerance(network).by_company)
     distances = {name: apart(first[name], again[name]) for name in first}
-    name = max(distances, key=distances.get)
+    name = max(distances, key=distances.__getitem__)
     if distances[name] <= allowed:
         return
     distance = f"{distances[name]:.2g} of the norm of {name} apart"
@@ -159,6 +159,6 @@ def _file_of(module: torch.nn.Module) -> str:
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""
     try:
-        return f", {shown(inspect.getsourcefile(kind))}:{inspect.getsourcelines(kind.forward)[1]}"
+        return f", {shown(inspect.getfile(kind))}:{inspect.getsourcelines(kind.forward)[1]}"
     except (OSError, TypeError):
         return ""

@@ -4,6 +4,7 @@ import linecache
 import re
 import sysconfig
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.core.errors import causes
@@ -55,7 +56,7 @@ def line_in_text(text: str) -> str | None:
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])
 
 
-def last_line(frames: list[tuple[str, int | None]]) -> str | None:
+def last_line(frames: Sequence[tuple[str, int | None]]) -> str | None:
     """Return the innermost of `frames` (file, line) in the user's code as "file.py:17: its source"; None if none is."""
     for name, number in reversed(frames):
         if number and is_users(name):

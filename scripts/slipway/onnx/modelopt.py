@@ -83,7 +83,7 @@ def write_variant(
     *,
     folder: Path | None = None,
     exact: Callable[[onnx.ModelProto, Path], onnx.ModelProto] = lambda model, _: model,
-    **facts: dict,
+    **facts: dict | None,
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 

@@ -48,9 +48,11 @@ def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snake
     Raises SlipwayError with its messages if it fails.
     """
     command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(snakefile), "--cores", "1", *options]
-    streams = {"stdout": subprocess.DEVNULL} if shown else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    stdout, stderr = (subprocess.DEVNULL, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
     start = time.perf_counter()
-    done = subprocess.run(command, check=False, cwd=folder, encoding="utf-8", errors="replace", **streams)
+    done = subprocess.run(
+        command, check=False, cwd=folder, encoding="utf-8", errors="replace", stdout=stdout, stderr=stderr
+    )
     seconds = round(time.perf_counter() - start, 3)
     if done.returncode:
         messages = f"see above, and the logs in {folder / 'logs'}" if shown else f"it said:\n{done.stdout}"

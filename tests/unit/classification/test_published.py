@@ -11,7 +11,6 @@ from torchvision.models import get_model_weights, list_models
 from slipway.classification.published import _TABLE, published, published_weights
 from slipway.core.errors import SlipwayError
 from slipway.keys.notices import notices
-from slipway.models.source_interface import Source
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -93,7 +92,7 @@ def test_what_is_not_stated_is_that_of_the_published_weights():
 
 def of_processor(folder, monkeypatch, processor, **preprocess):
     """Return (the resolved preprocessing, what planning says of it) with an image processor beside the weights."""
-    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
     (folder / "model.safetensors").touch()
     (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
     model = {"architecture": "transformers:ViT", "weights": str(folder / "model.safetensors"), "preprocess": preprocess}
@@ -140,7 +139,7 @@ def test_an_image_processor_that_squeezes_photographs_and_a_stated_value_that_di
 
 
 def test_weights_without_an_image_processor_are_told_whose_preprocessing_they_get(tmp_path, monkeypatch):
-    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
     model = {"architecture": "transformers:ViT", "arguments": {"image_size": 64}, "weights": "random"}
     found = resolved(models={"m": model})
     assert [found.preprocess("m")[name] for name in ("resize", "crop", "mean")] == [64, 64, [0.485, 0.456, 0.406]]

@@ -71,7 +71,7 @@ def test_a_missing_package_is_told_while_planning_with_the_command(package):
 
 def fields(folder, monkeypatch, **arguments):
     """Return the arguments in the key of a model of transformers."""
-    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
     model = {"architecture": "transformers:BertModel", "arguments": {"config": str(folder), **arguments}}
     return json.loads(job_keys(models={"m": model}).fetch_weights("m")["arguments"])
 
@@ -89,7 +89,7 @@ def test_a_configuration_that_cannot_be_read_is_told_while_planning(tmp_path, mo
 
 
 def test_a_preprocessing_that_only_timm_knows_is_found_by_the_first_job(monkeypatch):
-    monkeypatch.setattr(Source, "require_installed", lambda *_: None)
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
     model = {"architecture": "timm:test_vit", "preprocess": {"resize": 180}}
     key = job_keys(models={"m": model}).sample_inputs("m")
     assert [key[name] for name in ("crop", "mean", "std", "interpolation")] == [None] * 4
