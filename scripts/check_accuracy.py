@@ -8,7 +8,7 @@ import numpy as np
 
 from slipway.benchmark import metric
 from slipway.benchmark.agreement import compare, compare_requests, figures_in_words, violations
-from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.benchmark.batch_independence import batch_distances, dependence, tolerance_of
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import engine_on_labels
@@ -103,7 +103,7 @@ def on_golden_samples(
     limits: dict[str, float],
     names: list[str],
 ) -> dict:
-    """Return {"sample": agreement on the golden request, "company": distances in batches, "variation": `following`}.
+    """Return {"sample": agreement on the golden request, "batch_independence": distances, "variation": `following`}.
 
     "answers" has the engine's answer to each golden sample, as golden.json has PyTorch's to the first one. Raises
     SlipwayError if an output has another dtype than the contract.
@@ -112,7 +112,7 @@ def on_golden_samples(
     require_dtypes(golden.contract, answers[0])
     return {
         "sample": compare(golden.request.outputs, answers[0], golden.contract),
-        "company": in_company(
+        "batch_independence": batch_distances(
             answer, golden.contract, golden.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
         "variation": following(golden.answers, answers, limits, golden.contract.baseline),
@@ -194,8 +194,8 @@ def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
     """Return a sentence for each limit that the figures of an engine break; [] if there are none."""
     limits, figures, metrics = record["limits"], record["evaluation"], record["metric"]
     problems = violations(record["sample"], limits) + variation_problems(record)
-    if problem := dependence(record["company"], tolerance_of(limits)):
-        problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
+    if problem := dependence(record["batch_independence"], tolerance_of(limits)):
+        problems.append(f"{problem}, and Triton puts the requests of several clients into one batch")
     if figures:
         problems += violations(figures, limits)
     if figures and "labelled" in figures:

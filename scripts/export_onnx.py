@@ -12,8 +12,8 @@ import onnx
 import onnxruntime
 
 from slipway.benchmark.agreement import compare_requests
-from slipway.benchmark.company import IN_32_BITS
-from slipway.benchmark.strangers import strangers
+from slipway.benchmark.batch_independence import IN_32_BITS
+from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         require_valid(partial, contract)
         agreement = compare_with_pytorch(network, contract, samples, partial, frozen)
         as_written = onnx_files.session_of(external_data.read(partial), partial.parent)
-        company = onnx_files.require_own_answers(as_written, contract, samples, IN_32_BITS)
+        distances = onnx_files.require_own_answers(as_written, contract, samples, IN_32_BITS)
     about = onnx_files.described(arguments.output)
     record = {
         **about_weights(arguments, weights),
@@ -82,7 +82,7 @@ def main(arguments: argparse.Namespace) -> None:
         "answers_in": answers_in,
         **foreign_operators(network, arguments.output),
         "agreement": agreement,
-        "company": company,
+        "batch_independence": distances,
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
     }
     write_json(arguments.record, record)
@@ -168,7 +168,7 @@ def why_it_differs(network: ServedNetwork, frozen: list[str], opset: int) -> str
 
 
 def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:
-    """Yield (words, requests): requests at several sizes of each axis, then real samples, then strangers."""
+    """Yield (words, requests): requests at several sizes of each axis, then real samples, then other values."""
     if contract.batched:
         for batch in CHECKED_BATCHES:
             yield f"batch {batch}", [batch_of(contract, samples, batch)]
@@ -176,7 +176,7 @@ def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tup
         for size in axis.ends:
             yield f"{name} {size}", [batch_of(contract, samples, 2, {name: size})]
     yield "samples", samples
-    yield "other values", strangers(contract, samples)
+    yield "other values", batch_neighbours(contract, samples)
 
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from slipway.benchmark.strangers import strangers
+from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden, Sample, read_samples
 from slipway.contract.network import ServedNetwork, answers_of
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     taken, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
-    company = require_own_answers(network, contract, inputs)
+    distances = require_own_answers(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
     varies = variation_of(network, contract, inputs, answers)
     Golden(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         **{name: taken[name] for name in ("image", "image_sha256") if name in taken},
         **{name: contract.facts[name] for name in ("preprocess",) if name in contract.facts},
         "sha256": sha256(arguments.output),
-        "company": company,
+        "batch_independence": distances,
         "variation": varies,
         "outputs": shown,
     }
@@ -54,7 +54,7 @@ def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tenso
     """
     varies = max(variations(answers).values(), default=0.0)
     if varies < ROUNDING:
-        others = [answers_of(network, contract, sample) for sample in strangers(contract, samples)]
+        others = [answers_of(network, contract, sample) for sample in batch_neighbours(contract, samples)]
         require_variation([*answers, *others])
         progress(
             "  CAUTION: the model answers its samples alike, so they prove little; name others in config.yaml "

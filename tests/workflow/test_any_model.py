@@ -73,7 +73,7 @@ def test_the_smoke_test_proves_every_output_alone_and_in_batches(server, engines
     assert (
         set(proof["outputs"]) == set(proof["agreement"]["outputs"]) == {each.name for each in golden.contract.outputs}
     )
-    assert proof["company"]["batches"] == ([2, 4] if name == "text" else [])
+    assert proof["batch_independence"]["batches"] == ([2, 4] if name == "text" else [])
     assert proof["max_batch_size"] == (MAX_BATCH if name == "text" else 0)
     assert "unexpected shape" in proof["refused"]
     assert proof["requests_counted"] >= 10

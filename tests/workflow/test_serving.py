@@ -97,8 +97,8 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
         server.wait_until_ready(60)
         proof = prove(server, tiny)
         assert proof["instances"] == 2
-        assert proof["company"]["batches"] == [2, 4]
-        assert proof["company"]["by_size"] < 1e-4
+        assert proof["batch_independence"]["batches"] == [2, 4]
+        assert proof["batch_independence"]["by_size"] < 1e-4
         with ModelClient(server.ports, "tiny") as client:
             answers = list(pool.map(lambda batch: client.infer({"input": batch}).outputs["logits"], batches))
     for batch, answer in zip(batches, answers, strict=True):

@@ -7,8 +7,16 @@ import inspect
 import numpy as np
 import torch
 
-from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, apart, dependence, in_company
-from slipway.benchmark.strangers import strangers
+from slipway.benchmark.batch_independence import (
+    BATCHES,
+    IN_32_BITS,
+    IN_FEWER_BITS,
+    Tolerance,
+    apart,
+    batch_distances,
+    dependence,
+)
+from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.network import ServedNetwork, answers_of
@@ -28,14 +36,16 @@ _EQUAL_IN_64_BITS = 1e-5
 def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
     """Return the distances between answers to the first sample in batches with different neighbours.
 
-    They are those of slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a
-    sample's neighbours or padding. The message names the module where the difference begins.
+    See slipway.benchmark.batch_independence.batch_distances. Raises SlipwayError if the answers are random or depend
+    on a sample's neighbours or padding. The message names the module where the difference begins.
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)
-    distances = in_company(lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=_BATCHES)
+    distances = batch_distances(
+        lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=_BATCHES
+    )
     if problem := dependence({**distances, "by_padding": 0.0}, tolerance):
-        if distances["by_company"] <= tolerance.by_company and _is_rounding(network, contract, samples):
+        if distances["by_neighbours"] <= tolerance.by_neighbours and _is_rounding(network, contract, samples):
             raise SlipwayError(
                 f"the network makes {distances['by_size']:.2g} of the norm of its answer from rounding errors: its "
                 "answers to a sample in batches of several sizes are so far apart, and equal if computed in 64 bits. "
@@ -44,15 +54,15 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
         if isinstance(network.network, GraphNetwork):
             raise SlipwayError(
                 f"{network.network.title} cannot be served in batches, since {problem}, and Triton puts the requests "
-                f"of strangers into one batch; it is so in {network.network.runtime}: export it so that it computes "
-                "over the axes of one sample only, or state shapes without `batch` in `inputs` of the model in "
-                "config.yaml, so that each request is run by itself"
+                f"of several clients into one batch; it is so in {network.network.runtime}: export it so that it "
+                "computes over the axes of one sample only, or state shapes without `batch` in `inputs` of the model "
+                "in config.yaml, so that each request is run by itself"
             )
-        batch = joined([*strangers(contract, samples), samples[0]])
-        begins = first_difference(network, samples[0], batch, tolerance.by_company)
+        batch = joined([*batch_neighbours(contract, samples), samples[0]])
+        begins = first_difference(network, samples[0], batch, tolerance.by_neighbours)
         raise SlipwayError(
-            f"the network cannot be served in batches, since {problem}, and Triton puts the requests of strangers into "
-            f"one batch; it is so in PyTorch{_where(begins)}{_what_to_do(begins)}"
+            f"the network cannot be served in batches, since {problem}, and Triton puts the requests of several "
+            f"clients into one batch; it is so in PyTorch{_where(begins)}{_what_to_do(begins)}"
         )
     if problem := dependence(distances, tolerance):
         raise SlipwayError(f"the network cannot be served in batches of several sizes, since {problem}")
@@ -71,7 +81,7 @@ def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tenso
 
     with contextlib.suppress(Exception):  # the user's code may take 32 bits alone
         exact = copy.deepcopy(network).double()
-        return in_company(answer, contract, samples, batches=_BATCHES)["by_size"] <= _EQUAL_IN_64_BITS
+        return batch_distances(answer, contract, samples, batches=_BATCHES)["by_size"] <= _EQUAL_IN_64_BITS
     return False
 
 
@@ -85,7 +95,7 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
     }
     again = answers_of(network, contract, sample)
     _require_unchanged(buffers, network.network)
-    allowed = min(_REPEATED, _tolerance(network).by_company)
+    allowed = min(_REPEATED, _tolerance(network).by_neighbours)
     distances = {name: apart(first[name], again[name]) for name in first}
     name = max(distances, key=distances.__getitem__)
     if distances[name] <= allowed:

@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.external_data_helper import uses_external_data
 
-from slipway.benchmark.company import IN_32_BITS, apart, dependence, in_company
+from slipway.benchmark.batch_independence import IN_32_BITS, apart, batch_distances, dependence
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import answering, session_of, tensor_of
@@ -132,4 +132,4 @@ def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Seque
         distance = max(apart(own[name], other[name]) for name in own)
         if not distance <= _EQUAL:
             return f"it would answer a sample {distance:.2g} of the answer's norm apart from the file"
-    return dependence(in_company(answer, contract, samples), IN_32_BITS) or ""
+    return dependence(batch_distances(answer, contract, samples), IN_32_BITS) or ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from slipway.benchmark.agreement import compare_requests, figures_in_words
-from slipway.benchmark.company import IN_FEWER_BITS
+from slipway.benchmark.batch_independence import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import atomic_write_together, data_file, record_of_onnx, write_json
@@ -102,7 +102,7 @@ def write_variant(
             external_data.read(arguments.onnx), computed, contract, requests, folders
         )
         session = session_of(computed, partial.parent) if agreement else None
-        company = require_own_answers(session, contract, samples, IN_FEWER_BITS) if agreement else None
+        distances = require_own_answers(session, contract, samples, IN_FEWER_BITS) if agreement else None
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface")},
         "key": settings_of(arguments),
@@ -110,7 +110,7 @@ def write_variant(
         "source_sha256": base["sha256"],
         **described(arguments.output),
         "agreement": agreement,
-        "company": company,
+        "batch_independence": distances,
         "not_compared_because": why_not,
         **facts,
         "versions": {**base["versions"], PACKAGE: modelopt_version(), "onnx": onnx.__version__},

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
-from slipway.benchmark.company import Tolerance, dependence, in_company
+from slipway.benchmark.batch_independence import Tolerance, batch_distances, dependence
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.core.artifacts import data_file, sha256
 from slipway.core.errors import SlipwayError
@@ -59,15 +59,15 @@ def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
 def require_own_answers(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return the distances (see `in_company`) between a sample's answers alone and in batches with other samples.
+    """Return the distances (see `batch_distances`) between a sample's answers alone and in batches with other samples.
 
     Raises SlipwayError if an answer depends on the other samples of its batch.
     """
-    differences = in_company(answering(session, contract), contract, samples)
+    differences = batch_distances(answering(session, contract), contract, samples)
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
-            f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
-            "one batch; the network answers each by itself, so the conversion is wrong: install the versions of "
+            f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of several clients "
+            "into one batch; the network answers each by itself, so the conversion is wrong: install the versions of "
             "envs/requirements.txt, or leave that precision out of `targets.*.precisions`"
         )
     return differences

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
-from slipway.benchmark.company import apart
+from slipway.benchmark.batch_independence import apart
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import opset_of, session_of

@@ -6,7 +6,7 @@ from helpers.models.random_images import random_batch
 from helpers.models.served_pictures import contract_of, served
 from torch import nn
 
-from slipway.benchmark.company import IN_32_BITS, dependence, in_company
+from slipway.benchmark.batch_independence import IN_32_BITS, batch_distances, dependence
 from slipway.core.errors import SlipwayError
 from slipway.networks.own_answers import require_own_answers
 
@@ -67,17 +67,17 @@ def test_a_running_average_that_goes_on_in_eval_mode_is_refused_by_its_name():
 
 
 def test_a_counter_and_a_table_of_the_first_run_are_no_memory():
-    assert own_answers(network("CountsItsRuns"))["by_company"] == 0
+    assert own_answers(network("CountsItsRuns"))["by_neighbours"] == 0
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_each_picture_by_itself_is_accepted(input_dtype):
     sample, answer = random_batch(input_dtype, 1, 32), _answers_of(network("Independent"))
-    found = in_company(
+    found = batch_distances(
         lambda inputs: {"logits": answer(inputs["input"])}, contract_of(32, dtype=input_dtype), [{"input": sample}]
     )
     assert found["batches"] == [2, 4]
-    assert found["by_company"] <= found["by_size"] < 1e-5
+    assert found["by_neighbours"] <= found["by_size"] < 1e-5
     assert dependence(found, IN_32_BITS) is None
 
 

@@ -8,7 +8,7 @@ from helpers.onnx_graphs import classifier, model, noise, saved, tensor, weights
 from onnx import helper
 
 from export_onnx import compare_with_pytorch, exported, require_valid
-from slipway.benchmark.company import apart
+from slipway.benchmark.batch_independence import apart
 from slipway.contract.finding import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import data_file

@@ -8,9 +8,9 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from PIL import Image
 
 from check_accuracy import following, main, parse_arguments, require_interface, show, variation_problems
-from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
+from slipway.benchmark.batch_independence import IN_32_BITS, IN_FEWER_BITS
+from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.benchmark.evaluation import Evaluation, evaluated
-from slipway.benchmark.strangers import strangers
 from slipway.classification.checkpoint_on_labels import labelling_of
 from slipway.classification.engine_on_labels import below_floor
 from slipway.classification.photograph_inputs import PhotographInputs
@@ -48,7 +48,7 @@ def checked(folder, *options, **made):
     """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
     tiny = tiny_engine(folder, origin="checkpoint", **made)
     answer = tiny.engine.answering(tiny.engine.load())
-    inputs = [{"input": tiny.batch}, *strangers(CONTRACT, [{"input": tiny.batch}])]
+    inputs = [{"input": tiny.batch}, *batch_neighbours(CONTRACT, [{"input": tiny.batch}])]
     Golden(CONTRACT, tuple(Sample(sample, answer(sample)) for sample in inputs)).write(folder / "golden.npz")
     files = f"--golden {folder}/golden.npz --engine-record {tiny.engine_record} --output {folder}/accuracy.json"
     limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
@@ -126,10 +126,10 @@ def test_the_users_metric_is_a_gate_with_pytorchs_value_beside_the_engines(tmp_p
         checked(tmp_path, *options, "--metric-limits", '{"spread": {"max": 0.001}}')
 
 
-def test_the_record_has_how_far_answers_are_apart_in_other_company(tmp_path):
-    company = checked(tmp_path)["company"]
-    assert company["batches"] == [2, 4]
-    assert company["by_company"] <= company["by_size"] < 1e-5
+def test_the_record_has_how_far_answers_are_apart_beside_other_samples(tmp_path):
+    distances = checked(tmp_path)["batch_independence"]
+    assert distances["batches"] == [2, 4]
+    assert distances["by_neighbours"] <= distances["by_size"] < 1e-5
 
 
 @pytest.mark.parametrize("tolerance", [IN_32_BITS, IN_FEWER_BITS])

@@ -89,7 +89,7 @@ def test_the_engine_repeats_the_file(made):
     accuracy = read_json(made / "m.fp32.accuracy.json")
     assert accuracy["baseline"] == read_json(made / "contract.json")["baseline"] == "ONNX Runtime"
     assert accuracy["sample"]["relative_error"] < 1e-5
-    assert accuracy["company"]["batches"] == [2, 4]
+    assert accuracy["batch_independence"]["batches"] == [2, 4]
     assert read_json(made / "m.onnx.json")["opset"] == 20
 
 

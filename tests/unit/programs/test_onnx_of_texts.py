@@ -49,7 +49,7 @@ def test_it_was_compared_at_each_size_of_the_axis_and_on_real_samples(made):
         *("sequence 2", "sequence 8", "sequence 16", "samples", "other values"),
     ]
     assert all(set(figures["outputs"]) == {"logits", "hidden"} for figures in record["agreement"].values())
-    assert record["company"]["by_padding"] < 1e-5
+    assert record["batch_independence"]["by_padding"] < 1e-5
     assert record["interface"]["axes"] == {"sequence": {"min": 2, "opt": 8, "max": 16}}
 
 

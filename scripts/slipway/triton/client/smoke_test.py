@@ -9,7 +9,7 @@ import numpy as np
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark.agreement import compare, violations
-from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.benchmark.batch_independence import batch_distances, dependence, tolerance_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden
 from slipway.contract.served_form import as_served, as_stated, cast, served_dims
@@ -102,7 +102,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "max_batch_size": config.max_batch_size,
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
-        "company": require_own_answers(client, expected, config.max_batch_size),
+        "batch_independence": require_own_answers(client, expected, config.max_batch_size),
         "sample": words_of(expected.golden.contract).first,
         "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
         "weakness": weakness(variations(expected.golden.answers), expected.limits, expected.golden.contract.baseline),
@@ -113,17 +113,17 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the distances (see `in_company`) between answers to the golden samples alone and in batches with others.
+    """Return the distances (see `batch_distances`) between answers to the golden samples alone and in batches.
 
     Raises SlipwayError if the answers depend on the other requests.
     """
     contract = expected.contract
     samples = [cast(inputs, contract) for inputs in expected.golden.inputs]
     ask = lambda inputs: as_stated(client.infer(as_served(inputs, contract)).outputs, contract)  # noqa: E731
-    company = in_company(ask, contract, samples, lambda size: size <= max_batch_size)
-    if problem := dependence(company, tolerance_of(expected.limits)):
+    distances = batch_distances(ask, contract, samples, lambda size: size <= max_batch_size)
+    if problem := dependence(distances, tolerance_of(expected.limits)):
         raise SlipwayError(f"{expected.name} is served, but {problem}")
-    return company
+    return distances
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:

@@ -1,4 +1,4 @@
-"""Samples of strangers, which Triton may put beside a sample into one batch: always the same ones."""
+"""Samples that stand for other clients' requests, which Triton may put into the same batch: always the same ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +7,15 @@ import numpy as np
 from slipway.contract.batches import resized
 from slipway.contract.contract import Contract, Tensor, Tensors
 
-STRANGERS = 4
+NEIGHBOURS = 4
 
 
-def strangers(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return STRANGERS samples with the first one's sizes, unlike it and each other, always the same ones.
+def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
+    """Return NEIGHBOURS samples with the first one's sizes, unlike it and each other, always the same ones.
 
     Floating-point inputs and pixels are noise over the first sample's range, and low, high and coarse values with a
     little noise; none is constant. Other inputs keep the values of the samples, since other values may have no meaning;
-    their positions are permuted, in the same way in all inputs of a stranger.
+    their positions are permuted, in the same way in all inputs of a sample.
     """
     sizes = contract.sizes_of(samples[0])
     noises = {
@@ -24,7 +24,7 @@ def strangers(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
         if _takes_any_value(tensor)
     }
     found = []
-    for number in range(STRANGERS):
+    for number in range(NEIGHBOURS):
         random = np.random.default_rng(number)
         other = resized(contract, samples[(number + 1) % len(samples)], sizes)
         order = {
@@ -69,7 +69,7 @@ def _takes_any_value(tensor: Tensor) -> bool:
 
 
 def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Return STRANGERS arrays of the shape, dtype and range of `sample`: noise, low, high, coarse."""
+    """Return NEIGHBOURS arrays of the shape, dtype and range of `sample`: noise, low, high, coarse."""
     random = np.random.default_rng(seed)
     shape = sample.shape
     noise, grain = random.uniform(0, 1, shape), random.uniform(0, 0.1, shape)

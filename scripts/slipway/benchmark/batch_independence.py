@@ -1,4 +1,4 @@
-"""Check whether a sample's answer depends on its company: the other samples that Triton puts into its batch.
+"""Check batch independence: a sample's answer must not depend on the other samples that Triton puts into its batch.
 
 There are three cases. Batches of the same size, with the sample at the same place, use the same kernels: their answers
 may hardly differ, at any precision. Batches of different sizes may use different kernels with different rounding: their
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slipway.benchmark.strangers import samples_of_other_sizes, strangers
+from slipway.benchmark.batch_neighbours import batch_neighbours, samples_of_other_sizes
 from slipway.contract.batches import joined, padded, rows
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
 Answer = Callable[[Tensors], Tensors]
 
-# Batches of samples: 0 is the sample, other numbers are strangers. Each batch size has two batches with the
+# Batches of samples: 0 is the sample, other numbers are its neighbours. Each batch size has two batches with the
 # sample at the same place, so that only its neighbours differ.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
 # The allowed distance of one sample's answers, relative to their norm, if only its neighbours differ.
-MAX_BY_COMPANY = 0.01
+MAX_BY_NEIGHBOURS = 0.01
 
 
 @dataclass(frozen=True)
 class Tolerance:
     """The allowed distances of a sample's answers, relative to their norm, if neighbours or batch size differ."""
 
-    by_company: float
+    by_neighbours: float
     by_size: float
 
 
@@ -42,56 +42,56 @@ def tolerance_of(limits: dict[str, float]) -> Tolerance:
     Alone and in a batch, an answer may be `max_relative_error` from PyTorch's, so the two may be twice as far apart.
     """
     allowed = limits["max_relative_error"]
-    return Tolerance(by_company=min(MAX_BY_COMPANY, allowed), by_size=2 * allowed)
+    return Tolerance(by_neighbours=min(MAX_BY_NEIGHBOURS, allowed), by_size=2 * allowed)
 
 
-def in_company(
+def batch_distances(
     answer: Answer,
     contract: Contract,
     samples: Sequence[Tensors],
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Run the first sample and strangers, each alone and together in batches; return the distances of their answers.
+    """Run the first sample and its neighbours, each alone and together in batches; return their answers' distances.
 
     `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns the batch
     sizes ("batches") and the distances of one sample's answers, relative to their norm, of the worst output: `by_size`
-    between alone and in a batch, `by_company` between batches that differ only in its neighbours. If the contract pads,
-    `by_padding` is the distance between alone and padded to another sample's size. For integers and booleans the
+    between alone and in a batch, `by_neighbours` between batches that differ only in its neighbours. If the contract
+    pads, `by_padding` is the distance between alone and padded to another sample's size. For integers and booleans the
     distance is the share of unequal values. Without a batch axis all are 0. Raises SlipwayError if a batch has not as
     many answers as samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
-        return {"batches": [], "by_size": 0.0, "by_company": 0.0}
-    company = [samples[0], *strangers(contract, samples)]
-    alone = [_answers(answer, contract, [sample])[0] for sample in company]
-    by_size, by_company = [], []
+        return {"batches": [], "by_size": 0.0, "by_neighbours": 0.0}
+    numbered = [samples[0], *batch_neighbours(contract, samples)]
+    alone = [_answers(answer, contract, [sample])[0] for sample in numbered]
+    by_size, by_neighbours = [], []
     first: dict[tuple[int, int, int], Tensors] = {}
     for batch in batches:
-        together = _answers(answer, contract, [company[number] for number in batch])
+        together = _answers(answer, contract, [numbered[number] for number in batch])
         for position, (number, own) in enumerate(zip(batch, together, strict=True)):
             by_size.append((number, alone[number], own))
             place = len(batch), position, number
             if place in first:
-                by_company.append((number, first[place], own))
+                by_neighbours.append((number, first[place], own))
             first.setdefault(place, own)
     finite = all(np.isfinite(alone[0][tensor.name]).all() for tensor in contract.outputs)
     found = {
         "batches": sorted({len(batch) for batch in batches}),
         "by_size": _distance(contract, alone, by_size) if finite else float("inf"),
-        "by_company": _distance(contract, alone, by_company),
+        "by_neighbours": _distance(contract, alone, by_neighbours),
     }
     pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
     return {**found, "by_padding": max(_by_padding(answer, contract, pair) for pair in pairs)} if pairs else found
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
-    """Return a sentence if the `distances` of `in_company` show that answers depend on their company, else None."""
-    if not distances["by_company"] <= tolerance.by_company:
+    """Return a sentence if the `distances` of `batch_distances` show that answers depend on their batch, else None."""
+    if not distances["by_neighbours"] <= tolerance.by_neighbours:
         return (
-            f"the answer to a sample depends on its neighbours in the batch: {distances['by_company']:.2g} of its "
-            f"norm apart beside other strangers (allowed {tolerance.by_company:g}), {distances['by_size']:.2g} from "
+            f"the answer to a sample depends on its neighbours in the batch: {distances['by_neighbours']:.2g} of its "
+            f"norm apart beside other samples (allowed {tolerance.by_neighbours:g}), {distances['by_size']:.2g} from "
             "alone"
         )
     if not distances["by_size"] <= tolerance.by_size:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from slipway.benchmark.company import IN_32_BITS, dependence, in_company, tolerance_of
-from slipway.benchmark.strangers import strangers
+from slipway.benchmark.batch_independence import IN_32_BITS, batch_distances, dependence, tolerance_of
+from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
 from slipway.core.errors import SlipwayError
 
@@ -12,7 +12,7 @@ SAMPLES = [{"x": np.random.default_rng(0).standard_normal((1, 3, 8), dtype=np.fl
 
 def distances(answer, **options):
     """Return the distances of the answers (N, 2) of a function of x."""
-    return in_company(lambda inputs: {"y": answer(inputs["x"])}, CONTRACT, SAMPLES, **options)
+    return batch_distances(lambda inputs: {"y": answer(inputs["x"])}, CONTRACT, SAMPLES, **options)
 
 
 def own(x):
@@ -21,7 +21,7 @@ def own(x):
 
 def test_answers_of_their_own_depend_on_nothing():
     found = distances(own)
-    assert found == {"batches": [2, 4], "by_size": pytest.approx(0, abs=1e-6), "by_company": 0}
+    assert found == {"batches": [2, 4], "by_size": pytest.approx(0, abs=1e-6), "by_neighbours": 0}
     assert dependence(found, IN_32_BITS) is None
 
 
@@ -47,12 +47,12 @@ def test_only_batches_that_are_taken_are_asked_for():
     assert distances(answer, takes=lambda size: size <= 1)["batches"] == []
 
 
-def test_an_answer_that_is_not_finite_beside_strangers_is_a_dependence():
+def test_an_answer_that_is_not_finite_beside_other_samples_is_a_dependence():
     found = distances(lambda x: np.full((len(x), 2), 1.0 if len(x) == 1 else np.nan))
     assert "depends on" in dependence(found, IN_32_BITS)
 
 
-def test_zeros_alone_and_something_beside_strangers_is_a_dependence():
+def test_zeros_alone_and_something_beside_other_samples_is_a_dependence():
     found = distances(lambda x: np.full((len(x), 2), float(len(x) > 1)))
     assert "depends on the size of the batch" in dependence(found, IN_32_BITS)
     assert dependence(distances(lambda x: np.zeros((len(x), 2))), IN_32_BITS) is None
@@ -63,9 +63,9 @@ def test_fewer_answers_than_samples_are_told():
         distances(lambda x: np.ones((1, 2)))
 
 
-def test_without_a_batch_axis_there_is_no_company():
+def test_without_a_batch_axis_nothing_is_compared():
     contract = Contract((Tensor("x", "float32", (3,)),), (Tensor("y", "float32", (3,)),))
-    assert in_company(lambda inputs: 1 / 0, contract, [{"x": np.ones(3)}])["batches"] == []
+    assert batch_distances(lambda inputs: 1 / 0, contract, [{"x": np.ones(3)}])["batches"] == []
 
 
 TWO = Contract(
@@ -80,17 +80,17 @@ def answers_of_two(x, found=lambda x: x.mean((1, 2)).round(), boxes=1.0):
 
 
 def test_the_worst_output_decides():
-    assert dependence(in_company(lambda inputs: answers_of_two(inputs["x"]), TWO, SAMPLES), IN_32_BITS) is None
+    assert dependence(batch_distances(lambda inputs: answers_of_two(inputs["x"]), TWO, SAMPLES), IN_32_BITS) is None
     shared = lambda x: x.mean((1, 2)).round() + x.sum()  # noqa: E731
-    found = in_company(lambda inputs: answers_of_two(inputs["x"], shared), TWO, SAMPLES)
+    found = batch_distances(lambda inputs: answers_of_two(inputs["x"], shared), TWO, SAMPLES)
     assert "depends on its neighbours" in dependence(found, IN_32_BITS)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_strangers_are_always_the_same_and_unlike_each_other(dtype):
+def test_neighbours_are_always_the_same_and_unlike_each_other(dtype):
     contract = Contract((Tensor("x", dtype, (BATCH, 3, 32, 32)),), ())
     sample = {"x": (255 * np.random.default_rng(0).uniform(size=(1, 3, 32, 32))).astype(dtype)}
-    first, again = strangers(contract, [sample]), strangers(contract, [sample])
+    first, again = batch_neighbours(contract, [sample]), batch_neighbours(contract, [sample])
     assert all(each["x"].shape == (1, 3, 32, 32) and each["x"].dtype == dtype for each in first)
     assert all(np.array_equal(one["x"], other["x"]) for one, other in zip(first, again, strict=True))
     means = sorted(each["x"].mean() / np.ptp(sample["x"]) for each in first)
@@ -118,19 +118,19 @@ def text(*ids):
 TEXTS = [text(11, 22, 33, 44, 95, 96), text(51, 52, 53, 54, 55, 97)]
 
 
-def test_strangers_of_integers_have_real_values_in_one_other_order():
-    found = strangers(TEXT, TEXTS)
-    for stranger, of in zip(found, [TEXTS[1], TEXTS[0], TEXTS[1], TEXTS[0]], strict=True):
-        assert sorted(stranger["ids"][0]) == sorted(of["ids"][0])
-        assert ((stranger["ids"] < 90) == stranger["mask"]).all()
-        assert stranger["kind"] == [7]
+def test_neighbours_of_integers_have_real_values_in_one_other_order():
+    found = batch_neighbours(TEXT, TEXTS)
+    for neighbour, of in zip(found, [TEXTS[1], TEXTS[0], TEXTS[1], TEXTS[0]], strict=True):
+        assert sorted(neighbour["ids"][0]) == sorted(of["ids"][0])
+        assert ((neighbour["ids"] < 90) == neighbour["mask"]).all()
+        assert neighbour["kind"] == [7]
     assert len({tuple(each["ids"][0]) for each in [*found, *TEXTS]}) == 6
 
 
 def test_pixels_with_a_normalisation_are_noise_and_bytes_are_not():
     pixels = Tensor("pixels", "uint8", (BATCH, 3), normalisation=Normalisation((0.5,) * 3, (0.5,) * 3))
     contract = Contract((pixels, Tensor("bytes", "uint8", (BATCH, 3))), ())
-    (first, *_) = strangers(contract, [{"pixels": np.uint8([[1, 2, 3]]), "bytes": np.uint8([[1, 2, 3]])}])
+    (first, *_) = batch_neighbours(contract, [{"pixels": np.uint8([[1, 2, 3]]), "bytes": np.uint8([[1, 2, 3]])}])
     assert sorted(first["bytes"][0]) == [1, 2, 3]
     assert first["pixels"].max() > 100
 
@@ -144,19 +144,19 @@ def read(inputs, masked=True):
 
 @pytest.mark.parametrize("samples", [TEXTS[:1], [*TEXTS, text(1, 2), text(*range(1, 10))]])
 def test_padding_that_the_model_masks_changes_no_answer(samples):
-    found = in_company(read, TEXT, samples)
+    found = batch_distances(read, TEXT, samples)
     assert found["by_padding"] < 1e-6
     assert dependence(found, IN_32_BITS) is None
 
 
 @pytest.mark.parametrize("samples", [TEXTS[:1], [*TEXTS, text(1, 2), text(*range(1, 10))]])
 def test_padding_that_counts_in_the_answer_is_told(samples):
-    found = in_company(lambda inputs: read(inputs, masked=False), TEXT, samples)
-    assert found["by_company"] == 0
+    found = batch_distances(lambda inputs: read(inputs, masked=False), TEXT, samples)
+    assert found["by_neighbours"] == 0
     assert "depends on its padding" in dependence(found, IN_32_BITS)
     assert "leave `pad` out" in dependence(found, IN_32_BITS)
 
 
 def test_without_pad_samples_of_other_sizes_are_never_put_together():
     without = Contract(tuple(Tensor(each.name, each.dtype, each.shape) for each in TEXT.inputs), TEXT.outputs, AXES)
-    assert "by_padding" not in in_company(lambda inputs: read(inputs, masked=False), without, TEXTS)
+    assert "by_padding" not in batch_distances(lambda inputs: read(inputs, masked=False), without, TEXTS)
