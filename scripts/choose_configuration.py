@@ -6,7 +6,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.load_test.accuracy_loss import accuracy_loss
+from slipway.load_test.accuracy_loss import accuracy_loss, proven_rows, read_accuracy
 from slipway.load_test.capacities import as_limited, comparable, of_choice, with_capacities, without_capacity
 from slipway.load_test.front import pareto_front
 from slipway.load_test.goals import (
@@ -41,10 +41,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Choose among the measurements, and record the reason."""
     tested = read_json(arguments.load_test)
-    proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
-    losses = {precision: accuracy_loss(record) for precision, record in proven.items()}
-    measured = [row for row in tested["measurements"] if row["precision"] in proven]
-    closed_loop = [row | {"accuracy_loss": losses[row["precision"]]["loss"]} for row in measured]
+    proven = read_accuracy(arguments.accuracy)
+    closed_loop = proven_rows(tested["measurements"], proven)
     rows = with_capacities(closed_loop, read_json(arguments.capacity), sha256(arguments.load_test))
     limits = limits_of(arguments)
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
@@ -63,12 +61,12 @@ def main(arguments: argparse.Namespace) -> None:
         "origin": tested["origin"],
         "key": settings_of(arguments),
         **{name: choice[name] for name in CONFIGURATION if name in choice},
-        "measured": measured[rows.index(choice)],
+        "measured": {name: value for name, value in without_capacity(choice).items() if name != "accuracy_loss"},
         "capacity": found,
         "limits": vars(limits),
         "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},
         "accuracy_limits": proven[precision]["limits"],
-        "accuracy_loss": losses,
+        "accuracy_loss": {precision: accuracy_loss(record) for precision, record in proven.items()},
         "proven_on_labels": proven[precision]["proven_on_labels"],
         "reason": words,
         "server": tested["server"] | {"another_serves": another},

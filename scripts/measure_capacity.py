@@ -20,9 +20,9 @@ from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import capacity
-from slipway.load_test.accuracy_loss import accuracy_loss
+from slipway.load_test.accuracy_loss import proven_rows, read_accuracy
 from slipway.load_test.candidates import find_server, lay_out_candidate
-from slipway.load_test.contenders import contenders
+from slipway.load_test.contenders import contenders, needed_rate
 from slipway.load_test.goals import CONFIGURATION, add_choice, limits_of
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import configuration_in_words, is_crowded
@@ -46,6 +46,8 @@ FEWEST = 10
 POINTS = 5
 # Seconds for a server to get ready, and seconds of requests before the first point.
 READY_S, WARM_UP_S = 300.0, 0.5
+# Seconds for a server to end after perf_analyzer has lost it.
+ENDING_S = 5.0
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -96,11 +98,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def allowed_rows(tested: dict, arguments: argparse.Namespace) -> list[dict]:
     """Return the measurements of the load test that hold all limits."""
-    proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
-    losses = {precision: accuracy_loss(record)["loss"] for precision, record in proven.items()}
-    measured = [row for row in tested["measurements"] if row["precision"] in proven]
-    rows = [row | {"accuracy_loss": losses[row["precision"]]} for row in measured]
-    limits = limits_of(arguments)
+    rows, limits = proven_rows(tested["measurements"], read_accuracy(arguments.accuracy)), limits_of(arguments)
     return [row for row in rows if not limits.broken(row)]
 
 
@@ -134,8 +132,9 @@ def measure_all(
         served = served_model(row["model"], engine, contract, *chosen)
         lay_out_candidate(folder, served, engine, samples, server)
         share_s = (end - time.monotonic()) / (len(rows) - number)
+        needed = needed_rate(row, found, limits_of(arguments))
         progress(f"  measuring the capacity of {row['precision']} with {configuration_in_words(row)}")
-        found.append(measure_configuration(row, served, samples[0], server, folder, share_s, arguments))
+        found.append(measure_configuration(row, served, samples[0], server, folder, share_s, needed, arguments))
         progress(f"    {found[-1]['words']}")
     return found
 
@@ -147,21 +146,26 @@ def measure_configuration(
     server: Installation,
     folder: Path,
     seconds: float,
+    needed_per_s: float | None,
     arguments: argparse.Namespace,
 ) -> dict:
-    """Start a server with one model, search for its capacity for at most `seconds`, and return it with its points."""
+    """Start a server with one model, search for its capacity for at most `seconds`, and return it with its points.
+
+    Without `needed_per_s` requests/s it cannot be chosen.
+    """
     ports = replace(Ports.free(), http=None)
     guards = local_flags(new_key(), ports.host, shared_memory=False) if server.can_guard else []
     owner = f"{folder.parent.name}-{folder.name}"
     with Server(server, [folder / "repository"], ports, folder / "log", *guards, server_id=owner) as started:
         started.wait_until_ready(READY_S)
-        warm_up(ports, served, sample)
+        request = as_served(sample, served.contract)
+        warm_up(ports, served.name, request)
         sender = Sender(served.name, ports, input_data(folder, served.name), folder, perf_analyzer_environment(folder))
         gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
         end = time.monotonic() + seconds
-        prober = Prober(sender, started, row, end, gpu, arguments.requests, arguments.p99_limit_ms)
-        points, is_complete = prober.points(arguments.request_rates)
-    found = capacity.capacity(points, is_complete)
+        prober = Prober(sender, started, row, end, gpu, arguments.requests, arguments.p99_limit_ms, request)
+        points, ended_by = prober.points(arguments.request_rates, needed_per_s)
+    found = capacity.capacity(points, ended_by)
     return {
         **{name: row[name] for name in ("model", *CONFIGURATION, "concurrency") if name in row},
         "closed_loop_per_s": row["throughput_per_s"],
@@ -171,10 +175,10 @@ def measure_configuration(
     }
 
 
-def warm_up(ports: Ports, served: Served, sample: Tensors) -> None:
-    """Send requests one after another, since the first ones of a model are slow."""
-    end, request = time.monotonic() + WARM_UP_S, as_served(sample, served.contract)
-    with ModelClient(ports, served.name) as client:
+def warm_up(ports: Ports, model: str, request: Tensors) -> None:
+    """Send a request again and again, since the first ones of a model are slow."""
+    end = time.monotonic() + WARM_UP_S
+    with ModelClient(ports, model) as client:
         client.infer(request)
         while time.monotonic() < end:
             client.infer(request)
@@ -190,13 +194,19 @@ class Prober:
     end: float
     gpu: GpuMonitor | None
     requests: int
-    p99_limit_ms: float
+    p99_limit_ms: float | None
+    request: Tensors
+    _step_s: float = LEAST_S
+    _ended: str | None = None
 
-    def points(self, rates: list[str]) -> tuple[list[dict], bool]:
-        """Return the points of the given rates, or of a bisection, and whether time sufficed for all of them."""
-        self._step_s = LEAST_S
+    def points(self, rates: list[str], needed_per_s: float | None) -> tuple[list[dict], str | None]:
+        """Return the points of the given rates, or of a bisection, and what ended it early (see `capacity.search`).
+
+        The bisection begins at the throughput of the closed loop, or at the rate that is needed.
+        """
         if rates == [AUTO]:
-            return capacity.search(self.point, self.row["throughput_per_s"], self.has_time)
+            first = needed_per_s or self.row["throughput_per_s"]
+            return capacity.search(self.point, first, self.has_time, needed_per_s)
         return capacity.measure_each(self.point, sorted(map(float, rates)), self.has_time)
 
     def has_time(self, rate_per_s: float) -> bool:
@@ -207,19 +217,46 @@ class Prober:
         """Return the judged point of one rate, with what other programs took meanwhile."""
         start = time.monotonic()
         interference = Interference(lambda: "point", self.gpu, owner=self.server.container_owner)
-        self.server.require_own()
+        self.restart_if_ended()
         with interference.watching():
-            measured = self.sender.measure(rate_per_s, self.seconds(rate_per_s))
-        self.server.require_own()
+            measured = self.measured(rate_per_s)
         self._step_s = time.monotonic() - start
         shares = interference.cpu_percent("point")
-        point = capacity.judged(measured or {"asked_per_s": rate_per_s, "requests": 0}, self.p99_limit_ms)
+        point = capacity.judged(measured, self.p99_limit_ms)
         return {
             **point,
             **shares,
             **({"gpu_state": interference.gpu_state("point")} if self.gpu else {}),
             "verdict": capacity.DISTURBED if is_crowded(shares) else capacity.STEADY,
         }
+
+    def measured(self, rate_per_s: float) -> dict:
+        """Return the figures of one rate. If the server ended under it, "ended" says how.
+
+        Raises SlipwayError if perf_analyzer fails although the server answers.
+        """
+        unanswered = {"asked_per_s": rate_per_s, "requests": 0}
+        try:
+            figures = self.sender.measure(rate_per_s, self.seconds(rate_per_s))
+        except SlipwayError:
+            if self.server.ended(within_s=ENDING_S) is None:
+                raise
+            figures = None
+        self._ended = self.server.ended()
+        if self._ended is None:
+            self.server.require_own()
+            return figures or unanswered
+        progress(f"    {self._ended} at {rate_per_s:.4g} requests/s")
+        return unanswered | {"ended": self._ended}
+
+    def restart_if_ended(self) -> None:
+        """Start the server again if the point before ended it."""
+        if self._ended:
+            self.server.start()
+            self.server.wait_until_ready(READY_S)
+            warm_up(self.sender.ports, self.sender.model, self.request)
+        self._ended = None
+        self.server.require_own()
 
     def seconds(self, rate_per_s: float) -> float:
         """Return the seconds of a point: enough requests for p99 and for its windows, as far as there is time."""

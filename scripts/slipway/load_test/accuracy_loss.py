@@ -1,10 +1,24 @@
 """How much accuracy an engine loses against the model itself, as one figure, from its accuracy record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from slipway.core.artifacts import read_json
 
 # {kind of the figure: its name in words}
 KINDS = {"top1_drop": "top-1 accuracy lost", "metric_loss": "metric lost", "relative_error": "relative error"}
+
+
+def read_accuracy(paths: Iterable[Path]) -> dict[str, dict]:
+    """Return {precision: accuracy record} of engines."""
+    return {record["engine_key"]["precision"]: record for record in map(read_json, paths)}
+
+
+def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str, Mapping[str, Any]]) -> list[dict]:
+    """Return the measurements of the precisions with an accuracy record, each with its "accuracy_loss"."""
+    losses = {precision: accuracy_loss(record)["loss"] for precision, record in accuracy.items()}
+    return [{**row, "accuracy_loss": losses[row["precision"]]} for row in measurements if row["precision"] in losses]
 
 
 def accuracy_loss(record: Mapping[str, Any]) -> dict:

@@ -1,5 +1,7 @@
 """The capacity of a configuration: the highest rate of requests at which it holds the p99 limit, found by bisection.
 
+Without a limit, a rate holds as long as no queue grows.
+
 A point is a measurement at one rate, as `request_rate.read_point` returns it, with its "outcome":
     holds       p99 is within the limit, and answers keep up with requests
     breaks      p99 is above the limit, or a queue grows, which breaks any limit in time
@@ -12,32 +14,34 @@ from collections.abc import Callable, Sequence
 
 HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
 STEADY, DISTURBED = "steady", "disturbed"
-# The first rate over the throughput of the closed loop, and the factor to the next one while only one bound is known.
-FIRST, FACTOR = 0.8, 1.5
-# How far from the first rate the search goes.
-FARTHEST = 16
+# What ended a search before its bounds were close.
+TIME, DECISION, PERF_ANALYZER = "time", "decision", "perf_analyzer"
 # Bounds with this ratio or less are close enough.
 CLOSE = 1.12
+# The factors to the next rates while only one bound is known: the first rate is usually a bound.
+FACTORS = (CLOSE, 1.25, 1.5, 2.0)
+# How far from the first rate the search goes.
+FARTHEST = 20
 # A queue grows if at the end so large a share of the requests waits, and more than a few.
 GROWING, FEW = 0.05, 3
 # perf_analyzer lags if it sent less than this share of what was asked.
 SENT = 0.9
 
 
-def judged(point: dict, p99_limit_ms: float) -> dict:
+def judged(point: dict, p99_limit_ms: float | None) -> dict:
     """Return the point with its "outcome", and "why" it does not hold."""
     outcome, why = _judged(point, p99_limit_ms)
     return {**point, "outcome": outcome, **({"why": why} if why else {})}
 
 
-def _judged(point: dict, p99_limit_ms: float) -> tuple[str, str | None]:
+def _judged(point: dict, p99_limit_ms: float | None) -> tuple[str, str | None]:
     if not point["requests"]:
-        return BREAKS, "the answers did not come in time"
+        return BREAKS, point.get("ended", "the answers did not come in time")
     sent, answered = point["sent_per_s"], point["answered_per_s"]
     waiting = point["requests"] * (sent / answered - 1)
     if waiting > max(FEW, GROWING * point["requests"]):
         return BREAKS, f"a queue grows: {answered:.4g}/s were answered of {sent:.4g}/s that were sent"
-    if point["tail_ms"] > p99_limit_ms:
+    if p99_limit_ms is not None and point["tail_ms"] > p99_limit_ms:
         return BREAKS, f"p{point['tail_percentile']} is {point['tail_ms']:.4g} ms"
     if sent < SENT * point["asked_per_s"]:
         return NOT_SENT, f"perf_analyzer itself sent only {sent:.4g}/s of {point['asked_per_s']:.4g}/s"
@@ -45,31 +49,40 @@ def _judged(point: dict, p99_limit_ms: float) -> tuple[str, str | None]:
 
 
 def search(
-    measure: Callable[[float], dict], closed_loop_per_s: float, may_go_on: Callable[[float], bool]
-) -> tuple[list[dict], bool]:
-    """Return the points of a bisection, and whether it came to its end before `may_go_on` stopped it.
+    measure: Callable[[float], dict],
+    first_per_s: float,
+    may_go_on: Callable[[float], bool],
+    needed_per_s: float | None = None,
+) -> tuple[list[dict], str | None]:
+    """Return the points of a bisection that begins with a rate, and what ended it early: TIME, DECISION, or None.
 
     `measure` returns the judged point of a rate. `may_go_on` says whether there is time for it. A disturbed point is
-    measured once more.
+    measured once more. A configuration that breaks at `needed_per_s`, or below, is measured no further.
     """
     points: list[dict] = []
-    while rate := next_rate(points, FIRST * closed_loop_per_s):
+    while rate := next_rate(points, first_per_s):
+        if needed_per_s and any(_breaks_steadily(point, needed_per_s) for point in points):
+            return points, DECISION
         if not may_go_on(rate):
-            return points, False
+            return points, TIME
         points += _measured(measure, rate, may_go_on)
-    return points, True
+    return points, None
 
 
 def measure_each(
     measure: Callable[[float], dict], rates: Sequence[float], may_go_on: Callable[[float], bool]
-) -> tuple[list[dict], bool]:
-    """Return the points of given rates, and whether all were measured before `may_go_on` stopped it."""
+) -> tuple[list[dict], str | None]:
+    """Return the points of given rates, and TIME if `may_go_on` stopped it before the last one, else None."""
     points: list[dict] = []
     for rate in rates:
         if not may_go_on(rate):
-            return points, False
+            return points, TIME
         points += _measured(measure, rate, may_go_on)
-    return points, True
+    return points, None
+
+
+def _breaks_steadily(point: dict, most_per_s: float) -> bool:
+    return (point["outcome"], point["verdict"]) == (BREAKS, STEADY) and point["asked_per_s"] <= most_per_s
 
 
 def _measured(measure: Callable[[float], dict], rate: float, may_go_on: Callable[[float], bool]) -> list[dict]:
@@ -89,9 +102,10 @@ def next_rate(points: Sequence[dict], first: float) -> float | None:
     if low is None and high is None:
         return first
     if low is None or high is None:
-        farther = low * FACTOR if high is None else high / FACTOR
+        factor = FACTORS[min(len(counted(points)), len(FACTORS)) - 1]
+        farther = low * factor if high is None else high / factor
         return farther if 1 / FARTHEST <= farther / first <= FARTHEST else None
-    return math.sqrt(low * high) if high / low > CLOSE else None
+    return math.sqrt(low * high) if high / low > CLOSE * (1 + 1e-9) else None
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
@@ -104,13 +118,15 @@ def counted(points: Sequence[dict]) -> list[dict]:
     return list(last.values())
 
 
-def capacity(points: Sequence[dict], is_complete: bool) -> dict:
+def capacity(points: Sequence[dict], ended_by: str | None = None) -> dict:
     """Return {"capacity_per_s", "holds_at", "breaks_at", "verdict", "why", "limited_by"} of the measured points.
+
+    `ended_by` is what ended their search early (see `search`).
 
     "capacity_per_s" is the highest sent rate that held below the lowest one that broke, None without such a rate.
     "holds_at" and "breaks_at" are these two points; None if there is none. "verdict" is "disturbed", and "why" says so,
     if one of them was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
-    "limited_by" is what kept the bounds apart: "perf_analyzer", "time", or None.
+    "limited_by" is what kept the bounds apart: PERF_ANALYZER, TIME, DECISION, or None.
     """
     known = counted(points)
     broken = [point for point in known if point["outcome"] == BREAKS]
@@ -126,7 +142,7 @@ def capacity(points: Sequence[dict], is_complete: bool) -> dict:
         "breaks_at": lowest,
         "verdict": DISTURBED if whys else STEADY,
         "why": "; ".join(whys) or None,
-        "limited_by": "perf_analyzer" if lagged and lowest is None else None if is_complete else "time",
+        "limited_by": PERF_ANALYZER if lagged and lowest is None else ended_by,
     }
 
 
@@ -147,19 +163,23 @@ def rate_of(point: dict) -> float:
     return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
 
 
-def in_words(found: dict, p99_limit_ms: float) -> str:
+def in_words(found: dict, p99_limit_ms: float | None) -> str:
     """Return a capacity in words."""
     holds, breaks = found["holds_at"], found["breaks_at"]
     if holds is None and breaks is None:
         return "no rate was measured"
     if holds is None:
-        return f"not even {rate_of(breaks):.4g} requests/s hold p99 {p99_limit_ms:g} ms: {breaks['why']}"
+        limit = "" if p99_limit_ms is None else f" with p99 {p99_limit_ms:g} ms"
+        rest = (
+            "; a smaller configuration holds them, so fewer were not tried" if found["limited_by"] == DECISION else ""
+        )
+        return f"not even {rate_of(breaks):.4g} requests/s hold{limit}: {breaks['why']}{rest}"
     words = (
         f"{rate_of(holds):.4g} requests/s at random times, with p{holds['tail_percentile']} {holds['tail_ms']:.4g} ms"
     )
     if breaks:
         words += f"; {rate_of(breaks):.4g}/s are too many ({breaks['why']})"
-    elif found["limited_by"] == "perf_analyzer":
+    elif found["limited_by"] == PERF_ANALYZER:
         words += "; perf_analyzer could not send more, so the server may take more"
     else:
         words += "; no higher rate was measured"

@@ -25,7 +25,7 @@ REMARKS = {
 }
 
 # {limit: a figure that may not be known}
-UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss"}
+UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_throughput_per_s": "capacity"}
 
 
 @dataclass(frozen=True)

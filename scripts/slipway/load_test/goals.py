@@ -147,7 +147,7 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
         most = [goal.machines_at(interval(row)[0]) for row in (choice, second)]
         return fewest[1] <= most[0] and fewest[0] <= most[1]
     slower, faster = sorted((choice, second), key=reliable_rate)
-    return is_close(slower, faster) or _most(slower) >= interval(faster)[0]
+    return is_close(slower, faster) or _most(slower) > interval(faster)[0]
 
 
 def _most(row: Row) -> float:
@@ -170,7 +170,7 @@ def _size(row: Row) -> tuple:
 def add_choice(arguments: argparse.ArgumentParser) -> None:
     """Add the options that say which of the measured configurations is best: accuracy records, limits, goal."""
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
-    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
+    arguments.add_argument("--p99-limit-ms", type=float, help="highest p99 latency in milliseconds")
     arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
     arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
     arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")

@@ -5,8 +5,8 @@ unstable measurement is kept. After each point it prints REPORT and the windows 
 an earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
 A program of its own, started by its path: python keyed_model_analyzer.py profile -f CONFIGURATION. The environment has
-the name and the value of the header with the key, the number of points, the seconds for all of them, and the path of
-the description of kept measurements.
+the name and the value of the header with the key, the number of points, the seconds for all of them, the most requests
+in flight of a sweep of all points (0 for a search), and the path of the description of kept measurements.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ from tritonclient.grpc import InferenceServerClientPlugin
 NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
 POINTS, SECONDS = "SLIPWAY_LOAD_TEST_POINTS", "SLIPWAY_LOAD_TEST_SECONDS"
 KEPT = "SLIPWAY_LOAD_TEST_KEPT"
+MOST_IN_FLIGHT = "SLIPWAY_LOAD_TEST_MOST_IN_FLIGHT"
 # How the lines of its output begin that scripts/load_test.py reads.
 REPORT, OVER, SLOW = "windows of this point: ", "no time is left", "windows of requests take too long"
 # Then a JSON object {"point", "key"} follows: the point's name, and the hash by which its measurement is kept.
@@ -233,6 +234,28 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
     return execute_unless_kept
 
 
+def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Callable:
+    """Decorate the measurement of a point, so that those with fewer requests in flight than instances are left out.
+
+    The instances without a request would show nothing. With `most_in_flight`, the most of the sweep, each configuration
+    is measured. An earlier measurement stands for the left out one, since Model Analyzer ends a configuration without.
+    """
+    earlier: list[object] = []
+
+    def execute_unless_idle(self: object, run_config: Any) -> object:
+        [model] = run_config.model_run_configs()
+        groups = model.model_config_variant().model_config.get_config()["instance_group"]
+        in_flight = model.perf_config()["concurrency-range"]
+        if earlier and in_flight < min(most_in_flight, sum(group["count"] for group in groups)):
+            budget.leave_out_point()
+            return earlier[-1]
+        if measurement := execute(self, run_config):
+            earlier.append(measurement)
+        return measurement
+
+    return execute_unless_idle
+
+
 def with_own_instances(apply: Callable) -> Callable:
     """Decorate the making of a configuration, so that its instances keep all of config.pbtxt but their number.
 
@@ -273,6 +296,7 @@ def wait_shortly() -> None:
 def main() -> None:
     """Run Model Analyzer's command line."""
     from model_analyzer import entrypoint
+    from model_analyzer.analyzer import Analyzer
     from model_analyzer.config.generate.base_model_config_generator import BaseModelConfigGenerator
     from model_analyzer.perf_analyzer.perf_analyzer import PerfAnalyzer
     from model_analyzer.record import metrics_manager
@@ -287,7 +311,10 @@ def main() -> None:
     configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)
     BaseModelConfigGenerator._apply_param_combo_to_model = staticmethod(configure)
     measure = in_time(manager.execute_run_config, budget)
-    manager.execute_run_config = unless_kept(measure, kept, budget, RunConfigMeasurement.from_dict)
+    measure = unless_kept(measure, kept, budget, RunConfigMeasurement.from_dict)
+    manager.execute_run_config = unless_idle(measure, int(os.environ[MOST_IN_FLIGHT]), budget)
+    # It starts a server without models to measure DCGM's GPU metrics, which are not used here.
+    Analyzer._get_server_only_metrics = lambda *_: None
     entrypoint.main()
 
 

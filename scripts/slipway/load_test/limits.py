@@ -64,7 +64,8 @@ def left_out_in_words(entry: Mapping[str, Any]) -> str:
 def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
     """Return the figure of a measurement that a limit is about; None if it is not known."""
     if limit == "min_throughput_per_s":
-        return reliable_rate(row)
+        is_unknown = "capacity" in row and row["capacity"]["capacity_per_s"] is None
+        return None if is_unknown and row["capacity"]["limited_by"] else reliable_rate(row)
     if limit == "memory_mb":
         return counted_memory_mb(row)
     return row.get("accuracy_loss") if limit == "max_accuracy_loss" else row[limit]

@@ -169,10 +169,19 @@ def window(sweep: Sweep) -> int:
 
 
 def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
-    """Return the points to measure, without repetition, each with the keys of POINT."""
+    """Return the points to measure, without repetition, each with the keys of POINT.
+
+    Points with fewer requests in flight than instances are left out (see `keyed_model_analyzer.unless_idle`).
+    """
     configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
     swept = itertools.product(models, *configurations, sweep.concurrency)
-    return [dict(zip(POINT, point, strict=True)) for point in swept]
+    named = [dict(zip(POINT, point, strict=True)) for point in swept]
+    most = _most_in_flight(sweep)
+    return [point for point in named if point["concurrency"] >= min(most, point["instances"])]
+
+
+def _most_in_flight(sweep: Sweep) -> int:
+    return max(sweep.concurrency) if sweep.search == BRUTE else 0
 
 
 def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
@@ -181,7 +190,11 @@ def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
     if sweep.search != BRUTE:
         count = math.ceil(len(points(models, sweep)) * MEASURED_BY_SEARCH)
     seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
-    return {keyed_model_analyzer.POINTS: str(count), keyed_model_analyzer.SECONDS: str(seconds)}
+    return {
+        keyed_model_analyzer.POINTS: str(count),
+        keyed_model_analyzer.SECONDS: str(seconds),
+        keyed_model_analyzer.MOST_IN_FLIGHT: str(_most_in_flight(sweep)),
+    }
 
 
 def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on_line: Callable[[str], None]) -> None:

@@ -60,7 +60,12 @@ def _excess(row: Row, name: str, limit: float) -> float:
 
 
 def settable(name: str, figure: float) -> str:
-    """Return a value of three digits for a limit that a figure holds: rounded up, or down for a minimum."""
+    """Return a value of three digits for a limit that a figure holds: rounded up, or down for a minimum.
+
+    No throughput at all holds no minimum, so its limit has to go: null.
+    """
+    if name == "min_throughput_per_s" and figure <= 0:
+        return "null"
     if not figure or not math.isfinite(figure):
         return f"{figure:g}"
     unit = 10 ** (math.floor(math.log10(abs(figure))) - 2)

@@ -15,7 +15,7 @@ QUEUE_FACTOR = 2
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """The load test's figures of the served configuration, its latency limit, and its origin.
+    """The load test's figures of the served configuration, its latency limit (None without one), and its origin.
 
     `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times; without
     it, with `concurrency` requests in flight. Each has one sample. `queue_ms` and `compute_ms` are the server's means
@@ -28,7 +28,7 @@ class ServiceLevel:
     model: str
     origin: str
     p99_ms: float
-    p99_limit_ms: float
+    p99_limit_ms: float | None
     throughput_per_s: float
     concurrency: int
     queue_ms: float

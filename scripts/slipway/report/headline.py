@@ -89,9 +89,10 @@ def _under_load(target: Target) -> list[Figure]:
     rate = f"{row['throughput_per_s']:,.0f}/s" if row["throughput_per_s"] >= 100 else f"{row['throughput_per_s']:.1f}/s"
     used = f"; {memory:,.0f} MB of memory" if memory is not None else ""
     in_flight = f"{row['concurrency']} in flight" if row.get("concurrency") else "at a rate"
+    limit = "no limit" if limits["p99_ms"] is None else f"limit {limits['p99_ms']:g} ms"
     return [
         Figure(rate, "answers under load", f"{in_flight}{used}", is_disturbed(row)),
-        Figure(milliseconds(row["p99_ms"]), "p99 under load", f"limit {limits['p99_ms']:g} ms", is_disturbed(row)),
+        Figure(milliseconds(row["p99_ms"]), "p99 under load", limit, is_disturbed(row)),
     ]
 
 

@@ -82,11 +82,12 @@ def how_busy_may_it_be(target: Target) -> Verdict:
     It is "yes", or "open" if the measurement was disturbed.
     """
     measured, limits = target.selection["measured"], target.selection["limits"]
-    limit = f"at most {limits['p99_ms']:g} ms"
-    memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""
+    limited = [f"at most {limits['p99_ms']:g} ms"] if limits["p99_ms"] is not None else []
+    limited += [f"memory at most {limits['memory_mb']:g} MB"] if limits["memory_mb"] else []
+    allowed = f" ({', '.join(limited)})" if limited else ""
     text = (
-        f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms "
-        f"({limit}{memory}) with {measured['concurrency']} in flight, {configuration_in_words(measured)}"
+        f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms"
+        f"{allowed} with {measured['concurrency']} in flight, {configuration_in_words(measured)}"
     )
     if is_disturbed(measured):
         return OPEN, f"{text}; but other work disturbed the load test: test again on a quiet machine"

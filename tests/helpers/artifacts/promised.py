@@ -15,10 +15,12 @@ CAPACITY = {
 }
 
 
-def write_promise(folder, model="resnet50_trt", hardware=CPU, origin="checkpoint", capacity=None, **measured):
+def write_promise(
+    folder, model="resnet50_trt", hardware=CPU, origin="checkpoint", capacity=None, p99_limit_ms=1000.0, **measured
+):
     """Write selection.json and repository.json below `folder`; return their paths."""
     selection, index = folder / "selection.json", folder / "repository.json"
-    chosen = {"max_batch_size": 8, "instances": 2, "limits": {"p99_ms": 1000.0, "memory_mb": None}}
+    chosen = {"max_batch_size": 8, "instances": 2, "limits": {"p99_ms": p99_limit_ms, "memory_mb": None}}
     write_json(selection, {"origin": origin, **chosen, "measured": MEASURED | measured, "capacity": capacity})
     chain = {"weights_sha256": "17a0c26ae094" + "0" * 52, "selection_sha256": sha256(selection)}
     write_json(index, {"origin": origin, "name": model, "chain": chain, "engine_key": {"hardware": hardware}})

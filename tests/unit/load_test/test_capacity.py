@@ -2,10 +2,12 @@ import pytest
 
 from slipway.load_test.capacity import (
     BREAKS,
+    DECISION,
     DISTURBED,
     HOLDS,
     NOT_SENT,
     STEADY,
+    TIME,
     capacity,
     in_words,
     judged,
@@ -45,8 +47,8 @@ class Server:
         return self.left > 0
 
 
-def found(server, closed_loop=100.0):
-    return capacity(*search(server.measure, closed_loop, server.has_time))
+def found(server, first=100.0, needed=None):
+    return capacity(*search(server.measure, first, server.has_time, needed))
 
 
 @pytest.mark.parametrize("most", [30, 79, 80, 100, 140, 700])
@@ -59,10 +61,29 @@ def test_the_capacity_lies_between_close_bounds(most):
     assert len(server.asked) <= 9
 
 
-def test_a_server_about_as_fast_as_in_the_closed_loop_takes_four_points():
-    server = Server(100)
+@pytest.mark.parametrize("most", [95, 100, 106])
+def test_a_server_about_as_fast_as_in_the_closed_loop_takes_two_points(most):
+    server = Server(most)
     found(server)
-    assert len(server.asked) == 4
+    assert len(server.asked) == 2
+
+
+def test_what_does_not_hold_the_rate_that_is_needed_is_measured_no_further():
+    server = Server(80)
+    result = found(server, needed=100)
+    assert server.asked == [100]
+    assert (result["capacity_per_s"], result["limited_by"], result["breaks_at"]["asked_per_s"]) == (None, DECISION, 100)
+    assert "a smaller configuration holds them, so fewer were not tried" in in_words(result, LIMIT_MS)
+
+
+def test_what_holds_the_rate_that_is_needed_gets_its_capacity():
+    assert found(Server(130), needed=100)["capacity_per_s"] >= 112
+
+
+def test_a_disturbed_point_decides_nothing():
+    result = found(Server(80, verdict=DISTURBED), needed=100)
+    assert result["limited_by"] is None
+    assert 65 <= result["capacity_per_s"] <= 81
 
 
 def test_a_server_that_never_holds_has_no_capacity():
@@ -80,8 +101,8 @@ def test_a_server_that_always_holds_has_no_upper_bound():
 
 
 def test_without_time_the_bounds_stay_apart_and_say_so():
-    result = found(Server(100, time_for=2))
-    assert (result["capacity_per_s"], result["breaks_at"]["sent_per_s"]) == (80, pytest.approx(120))
+    result = found(Server(125, time_for=3))
+    assert (result["capacity_per_s"], result["breaks_at"]["sent_per_s"]) == (pytest.approx(112), pytest.approx(140))
     assert result["limited_by"] == "time"
 
 
@@ -98,10 +119,10 @@ def test_a_disturbed_point_is_measured_again_and_the_steady_one_counts():
         verdict = next(verdicts)
         return point(rate, answered=20 if verdict == DISTURBED else min(rate, 100), verdict=verdict)
 
-    points, is_complete = search(measure, 100, lambda _: True)
+    points, ended_by = search(measure, 80, lambda _: True)
     assert [each["asked_per_s"] for each in points[:2]] == [80, 80]
-    result = capacity(points, is_complete)
-    assert (result["verdict"], result["capacity_per_s"] > 90) == (STEADY, True)
+    result = capacity(points, ended_by)
+    assert (result["verdict"], result["capacity_per_s"] > 85) == (STEADY, True)
 
 
 def test_what_stays_disturbed_is_called_so():
@@ -112,14 +133,14 @@ def test_what_stays_disturbed_is_called_so():
 
 def test_a_higher_rate_that_held_is_a_contradiction():
     points = [point(80), point(100, answered=60), point(120)]
-    result = capacity(points, True)
+    result = capacity(points)
     assert (result["capacity_per_s"], result["verdict"]) == (80, DISTURBED)
     assert result["why"] == "a higher rate held than one that broke"
 
 
 def test_of_two_that_contradict_each_other_at_one_rate_neither_is_trusted():
     noisy = [point(80), point(100, verdict=DISTURBED), point(100, answered=60, verdict=DISTURBED)]
-    assert capacity(noisy, True)["verdict"] == DISTURBED
+    assert capacity(noisy)["verdict"] == DISTURBED
 
 
 @pytest.mark.parametrize(
@@ -140,6 +161,15 @@ def test_a_point_is_judged_by_its_tail_its_queue_and_what_was_sent(measured, out
     assert point(**measured)["outcome"] == outcome
 
 
+def test_without_a_limit_only_a_growing_queue_breaks():
+    slow = {"asked_per_s": 100, "sent_per_s": 100, "answered_per_s": 100, "requests": 1000, "tail_ms": 1e6}
+    found = judged(slow | {"tail_percentile": 99, "verdict": STEADY}, None)
+    assert found["outcome"] == HOLDS
+    assert judged(found | {"answered_per_s": 60}, None)["outcome"] == BREAKS
+    none = capacity([judged(found | {"answered_per_s": 60}, None)])
+    assert in_words(none, None).startswith("not even 100 requests/s hold: a queue grows")
+
+
 def test_what_perf_analyzer_could_not_send_is_not_the_servers_capacity():
     sent = Server(1e9)
     sent.measure = lambda rate: point(rate, sent=min(rate, 150))
@@ -157,7 +187,7 @@ def test_too_few_samples_for_p99_are_told():
 
 def test_given_rates_are_all_measured_in_the_time():
     server = Server(100)
-    points, is_complete = measure_each(server.measure, [50, 90, 200], server.has_time)
-    assert ([each["outcome"] for each in points], is_complete) == ([HOLDS, HOLDS, BREAKS], True)
-    assert capacity(points, is_complete)["capacity_per_s"] == 90
-    assert measure_each(server.measure, [50], lambda _: False) == ([], False)
+    points, ended_by = measure_each(server.measure, [50, 90, 200], server.has_time)
+    assert ([each["outcome"] for each in points], ended_by) == ([HOLDS, HOLDS, BREAKS], None)
+    assert capacity(points)["capacity_per_s"] == 90
+    assert measure_each(server.measure, [50], lambda _: False) == ([], TIME)

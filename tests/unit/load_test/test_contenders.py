@@ -1,6 +1,7 @@
 import pytest
 
-from slipway.load_test.contenders import contenders
+from slipway.load_test.contenders import contenders, needed_rate
+from slipway.load_test.limits import Limits
 
 
 def row(throughput, instances=1, concurrency=1, **others):
@@ -31,3 +32,22 @@ def test_for_goals_that_compare_no_throughput_only_the_winner_is_measured(goal):
 
 def test_without_a_configuration_within_the_limits_there_is_none():
     assert contenders([], "cheapest") == []
+
+
+BEST = row(100) | {"capacity_per_s": 90.0, "verdict": "steady"}
+
+
+@pytest.mark.parametrize(
+    ("larger", "measured", "limits", "needed"),
+    [
+        (row(99, 2), [BEST], Limits(), 90.0),
+        (row(99, 1, max_batch_size=16), [BEST], Limits(), 90.0),
+        (row(99, 1, precision="bf16"), [BEST], Limits(), None),  # as large: within 10 %, it may be chosen
+        (row(99, 2), [], Limits(), None),
+        (row(99, 2), [BEST | {"verdict": "disturbed"}], Limits(), None),
+        (row(99, 2), [BEST | {"capacity_per_s": None}], Limits(), None),
+        (row(99, 2), [BEST], Limits(min_throughput_per_s=95), None),  # the best is left out, so any other one may be it
+    ],
+)
+def test_a_larger_configuration_needs_the_capacity_of_the_best(larger, measured, limits, needed):
+    assert needed_rate(larger, measured, limits) == needed

@@ -14,6 +14,7 @@ from slipway.load_test.keyed_model_analyzer import (
     Bounded,
     Budget,
     in_time,
+    unless_idle,
     with_own_instances,
 )
 
@@ -128,6 +129,33 @@ def test_a_point_that_no_time_is_left_for_starts_no_server(capsys):
     now[0] += 60 - LEAST_S / 2
     assert execute(None, "second") is None
     assert OVER in capsys.readouterr().out
+
+
+def point_of(instances, in_flight):
+    config = SimpleNamespace(get_config=lambda: {"instance_group": [{"count": instances}]})
+    variant = SimpleNamespace(model_config=config)
+    model = SimpleNamespace(model_config_variant=lambda: variant, perf_config=lambda: {"concurrency-range": in_flight})
+    return SimpleNamespace(model_run_configs=lambda: [model], name=(instances, in_flight))
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "measured"),
+    [
+        ([1, 2, 4], [(1, 1), (1, 2), (1, 4), (2, 2), (2, 4), (8, 4)]),
+        ([1], [(1, 1), (2, 1), (8, 1)]),  # the most in flight are always measured
+    ],
+)
+def test_instances_that_would_have_no_request_are_not_measured(in_flight, measured):
+    taken, budget = [], Budget(60, points=9)
+    execute = unless_idle(lambda self, point: taken.append(point.name) or point.name, max(in_flight), budget)
+    given = [execute(None, point_of(instances, each)) for instances in (1, 2, 8) for each in in_flight]
+    assert taken == measured
+    assert all(given), "Model Analyzer ends a configuration at a point without a measurement"
+
+
+def test_a_search_measures_what_it_asks_for():
+    execute = unless_idle(lambda self, point: point.name, 0, Budget(60, points=9))
+    assert [execute(None, point_of(8, each)) for each in (1, 2)] == [(8, 1), (8, 2)]
 
 
 def test_instances_keep_what_config_pbtxt_says_of_them():

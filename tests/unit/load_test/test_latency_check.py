@@ -34,6 +34,11 @@ def test_connecting_counts_for_nothing():
     assert found == {"requests": latency_check.REQUESTS, "in_flight": 4, "p99_ms": 2.0, "limit_ms": 10}
 
 
+def test_without_a_limit_the_latency_is_only_measured():
+    found = latency_check.canary(Ports(1, 2, 3), "m", REQUEST, in_flight=1, p99_limit_ms=None)
+    assert (found["p99_ms"], found["limit_ms"]) == (2.0, None)
+
+
 def test_a_model_that_does_not_hold_the_limit_is_refused():
     with pytest.raises(SlipwayError, match=r"p99 2 ms at 1 in flight, above the limit of 1 ms"):
         latency_check.canary(Ports(1, 2, 3), "m", REQUEST, in_flight=1, p99_limit_ms=1)

@@ -83,6 +83,7 @@ def test_memory_that_nobody_saw_is_told():
         ("min_throughput_per_s", 3129, "3120"),
         ("memory_mb", 1900, "1900"),
         ("p99_ms", 0, "0"),
+        ("min_throughput_per_s", 0, "null"),
     ],
 )
 def test_a_limit_to_set_is_one_that_the_figure_holds(limit, figure, value):

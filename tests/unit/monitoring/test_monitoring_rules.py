@@ -1,5 +1,6 @@
 """The rules, judged by promtool: each alert in the case it is for, and in those in which it must stay silent."""
 
+import json
 import subprocess
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from helpers.artifacts.promised import CAPACITY, GPU, write_promise
 from helpers.programs.prometheus import programs_or_skip
 from helpers.prometheus_series import MODEL, STEP_S, A, B, gone_after, growing, healthy, steady, unknown, unloaded_after
 
+from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
 
@@ -108,6 +110,14 @@ def test_promtool_accepts_the_rules(promtool, tmp_path, hardware):
     done = subprocess.run([promtool, "check", "rules", tmp_path / "rules.yaml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(recording(promise)) + len(alerting(promise))} rules found" in done.stdout
+
+
+def test_without_a_limit_there_is_no_alert_about_it(tmp_path):
+    promise = read_service_level(*write_promise(tmp_path, p99_limit_ms=None))
+    names = {alert["alert"] for alert in alerting(promise)}
+    assert "SlipwayP99AboveLimit" not in names
+    assert SLOW in names
+    assert "no limit" in json.dumps(dashboard(promise))
 
 
 def test_exactly_these_alerts_fire_in_each_case(promtool, tmp_path, promise):

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -9,6 +10,8 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
+from slipway.load_test import request_rate
+from slipway.triton.server.tritonserver import Server
 
 ROW = {
     "model": "m_fp32",
@@ -61,9 +64,7 @@ def test_another_engine_than_the_load_tests_is_refused(tmp_path, tiny):
 
 def prober(seconds, requests=30, **row):
     end = time.monotonic() + seconds
-    made = measure_capacity.Prober(None, None, ROW | row, end, None, requests, 1000.0)
-    made._step_s = 0.0
-    return made
+    return measure_capacity.Prober(None, None, ROW | row, end, None, requests, 1000.0, {}, _step_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,50 @@ def test_a_rate_for_whose_fewest_requests_there_is_no_time_is_left_out():
     assert not prober(50).has_time(0.1)
 
 
-def test_a_given_rate_on_a_real_server(tmp_path, tiny):
-    """A tiny model takes it, or other programs on this machine disturb it."""
+@pytest.fixture
+def serving(tiny):
+    """Return a tiny engine of the version that is installed here."""
     key = read_json(tiny.engine_record)["key"] | {"runtime_version": package_version("openvino")}
     change_record(tiny.engine_record, key=key)
+    return tiny
+
+
+def test_a_server_that_ends_under_a_rate_gives_an_upper_bound_and_is_started_again(tmp_path, serving, monkeypatch):
+    start, measure, servers = Server.start, request_rate.Sender.measure, []
+
+    def note_server(server):
+        servers.append(server)
+        return start(server)
+
+    def kill_under_load(sender, rate_per_s, seconds):
+        if rate_per_s > 50:
+            threading.Timer(1.5, lambda: servers[-1].process.kill()).start()
+        return measure(sender, rate_per_s, seconds)
+
+    monkeypatch.setattr(Server, "start", note_server)
+    monkeypatch.setattr(request_rate.Sender, "measure", kill_under_load)
+    options = ["--request-rates", "20", "60", "70", "--requests", "10", "--capacity-minutes", "1"]
+    measure_capacity.main(arguments(tmp_path, serving, *options))
+    [found] = read_json(tmp_path / "capacity.json")["configurations"]
+    ended = "tritonserver ended with exit code -9"
+    above = [point.get("ended") for point in found["points"] if point["asked_per_s"] > 50]
+    assert set(above) == {ended}
+    assert found["breaks_at"]["asked_per_s"] == 60
+    assert len(servers) == len(above), "it is started again for each next rate"
+    assert f"60/s are too many ({ended})" in found["words"] or f"not even 60 requests/s hold: {ended}" in found["words"]
+
+
+def test_perf_analyzer_that_fails_beside_a_live_server_fails_the_job(tmp_path, serving, monkeypatch):
+    monkeypatch.setattr(request_rate, "ANY", "no number")
+    monkeypatch.setattr(measure_capacity, "ENDING_S", 0.1)
+    with pytest.raises(SlipwayError, match="perf_analyzer ended with exit code"):
+        measure_capacity.main(arguments(tmp_path, serving, "--request-rates", "20", "--capacity-minutes", "1"))
+
+
+def test_a_given_rate_on_a_real_server(tmp_path, serving):
+    """A tiny model takes it, or other programs on this machine disturb it."""
     options = ["--request-rates", "60", "--requests", "10", "--capacity-minutes", "1"]
-    measure_capacity.main(arguments(tmp_path, tiny, *options))
+    measure_capacity.main(arguments(tmp_path, serving, *options))
     [found] = read_json(tmp_path / "capacity.json")["configurations"]
     assert {point["asked_per_s"] for point in found["points"]} == {60}
     held = [point for point in found["points"] if point["outcome"] == "holds"]

@@ -5,6 +5,7 @@ Python backend. Planning chooses (`server_choice.py`). Without a choice, a `trit
 backends of the models, else the wheel's.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -256,14 +257,17 @@ class Server:
         self._require_running()
         require_own(self.pid, self.id, self.ports)
 
+    def ended(self, within_s: float = 0) -> str | None:
+        """Return how the server ended, in words; None if it still runs after so many seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f"{self._in_words()} ended with exit code {self.process.wait(within_s)}"
+        return None
+
     def _require_running(self) -> None:
         """Raise SlipwayError if the server ended, with the end of its log and the program that has one of its ports."""
-        if self.process.poll() is not None:
+        if ended := self.ended():
             others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
-            raise SlipwayError(
-                f"{self._in_words()} ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
-                f"\n{log_end(self.log)}"
-            )
+            raise SlipwayError(f"{ended}: {''.join(others[:1])}its log says\n{log_end(self.log)}")
 
     @property
     def container_owner(self) -> str | None:
