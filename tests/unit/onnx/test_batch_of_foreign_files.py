@@ -6,7 +6,7 @@ from helpers.models.foreign_files import ANY, answers, shapes, taken
 from helpers.onnx_graphs import classifier, model, noise, tensor, weights
 from onnx import helper
 
-from slipway.benchmark.company import apart
+from slipway.benchmark.batch_independence import apart
 from slipway.contract.contract import BATCH
 from slipway.models.programs.onnx_file import load
 
