@@ -21,7 +21,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining artifacts configuration code-in-keys pictures lock version clean help
+.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining figures artifacts configuration code-in-keys pictures lock version clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -76,8 +76,13 @@ format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$$PWD/$(BIN):$$PATH" ruff check --fix scripts tests docs/examples
 	PATH="$$PWD/$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
 
-measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_workflow.py --output docs/measurements/cpu.json
+# Options: OPTIONS="--photographs FOLDER", from which INT8 takes its scales
+measure: $(VENV)/installed $(DEMO_FILES) ## Measure the workflow and the precisions of this CPU into docs/measurements/cpu.json
+	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH="$$PWD/checkpoints/packages" python scripts/tools/measure_workflow.py --output docs/measurements/cpu.json $(OPTIONS)
+	$(MAKE) figures
+
+figures: $(VENV)/installed ## Write the figures of docs/measurements into the tables of its README and of the first page
+	$(BIN)/python scripts/tools/write_figures.py
 
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --deploy --output docs/measurements/planning.json

@@ -20,7 +20,7 @@ from slipway.core.artifacts import read_json, remove, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
-from slipway.tools.snakemake_runs import REPOSITORY, now, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, now, snakemake, without_samples, write_config
 
 STEPS = ("accuracy", "benchmark", "load_test", "choice")
 
@@ -190,11 +190,6 @@ def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
     if "choice" in done:
         record |= {each: read_json(folder / f"{each}.json") for each in ("capacity", "selection")}
     return record
-
-
-def without_samples(benchmark: dict) -> dict:
-    """Return a benchmark's record without its raw samples, which stay in the working folder."""
-    return {name: value for name, value in benchmark.items() if name != "samples_ms"}
 
 
 if __name__ == "__main__":

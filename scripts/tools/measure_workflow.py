@@ -1,6 +1,7 @@
-"""Measure the workflow itself on this machine: a first deploy, one with nothing to do, and serving against the engine.
+"""Measure the workflow itself on this machine: deploys, serving against the engine alone, and the CPU's precisions.
 
-It works in a temporary folder, with the shipped config.yaml on free ports. It leaves no process running.
+It works in a temporary folder, with the shipped config.yaml on free ports. It leaves no process running. The precisions
+are those of the shipped model and of the example with pretrained weights, which `make demo` downloads.
 """
 
 import argparse
@@ -18,41 +19,47 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure_gpu import without_samples
 from slipway.benchmark.timing import sample_latency, warm_up
 from slipway.classification.tensor_names import INPUT
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
+from slipway.tools import cpu_precisions
 from slipway.tools.snakemake_runs import REPOSITORY, machine, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
 ROUNDS = 3
-SECONDS = 8
+SECONDS = 5
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    return parser(__doc__, "output").parse_args(argv)
+    arguments = parser(__doc__, "output")
+    source = "folder of photographs for int8's scales; left out, crops of the sample photograph"
+    arguments.add_argument("--photographs", type=Path, help=source)
+    return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Deploy, deploy again, restart a killed server, compare serving with the engine alone, undeploy."""
+    """Deploy, deploy again, restart a killed server, compare serving with the engine alone, undeploy, measure INT8."""
     with tempfile.TemporaryDirectory(prefix="slipway-measure-") as folder:
         workplace = Path(folder)
-        ports = configure(workplace)
+        config, ports = configure(workplace)
         try:
             record = measure(workplace, ports)
         finally:
             seconds_of(workplace, "undeploy")
+        write_json(arguments.output, record)
+        progress("the precisions of this CPU")
+        record["models"] = cpu_precisions.measure(workplace, config, arguments.photographs)
     write_json(arguments.output, record)
     progress(json.dumps({key: record[key] for key in ("seconds", "served_to_engine_alone")}, indent=2))
 
 
 def measure(workplace: Path, ports: Ports) -> dict:
-    """Return the record: the seconds of each deploy, the benchmark, and serving against the engine alone."""
+    """Return the seconds of each deploy, the load of the served model, and serving against the engine alone."""
     progress("first deploy, everything is built and measured")
     seconds = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
@@ -63,39 +70,22 @@ def measure(workplace: Path, ports: Ports) -> dict:
     os.kill(receipt["contents"]["server"]["pid"], signal.SIGKILL)
     progress("a deploy that starts a killed server again")
     seconds["deploy_after_the_server_died"] = seconds_of(workplace, "deploy")
-    benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
     return {
         **machine(),
-        "origin": receipt["origin"],
         "seconds": seconds,
-        "p50_ratio_engine_to_pytorch": benchmark["p50_ratio_engine_to_pytorch"],
-        "benchmark": benchmark,
-        "load_test": loads(workplace),
+        "deployed": cpu_precisions.chosen(workplace / "results" / MODEL / TARGET),
         "served_to_engine_alone": comparison,
+        "models": {},
     }
 
 
-def loads(workplace: Path) -> dict:
-    """Return the load of the chosen configuration: its throughput in the closed loop, and beside it its capacity."""
-    selection = read_json(workplace / f"results/{MODEL}/{TARGET}/selection.json")
-    measured, capacity = selection["measured"], selection["capacity"] or {}
-    closed = ("throughput_per_s", "p99_ms", "concurrency", "verdict")
-    names = ("capacity_per_s", "holds_at", "breaks_at", "limited_by", "verdict", "why", "words")
-    return {
-        "configuration": {name: selection[name] for name in ("precision", "max_batch_size", "instances")},
-        "p99_limit_ms": selection["limits"]["p99_ms"],
-        "closed_loop": {name: measured[name] for name in closed},
-        "open_loop": {name: capacity[name] for name in names} if capacity else None,
-    }
-
-
-def configure(workplace: Path) -> Ports:
-    """Write the shipped configuration with free ports; return these ports."""
+def configure(workplace: Path) -> tuple[dict, Ports]:
+    """Write the shipped configuration with free ports; return it and these ports."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     ports = Ports.free()
     config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
     write_config(workplace, config)
-    return ports
+    return config, ports
 
 
 def seconds_of(workplace: Path, target: str) -> float:

@@ -12,7 +12,7 @@ PACKAGE = "scripts/slipway/"
 NAMES = re.compile(r"""(["'`])[\w.\-<>{}/]*\1|--[\w-]+|\b\w+(?:\.\w+)+|\b\w+=(?=[^=\s])|data:image""")
 MEANINGS = f"{PACKAGE}outputs/meaning.py"  # class scores are one of the meanings that an output may have
 KEYS = f"{PACKAGE}keys/"  # config.yaml has the settings of the task: photographs, preprocessing, labels
-TOOLS = "scripts/tools/measure_"  # they measure examples, which are classifiers
+TOOLS = ("scripts/tools/measure_", f"{PACKAGE}tools/")  # they measure examples, which are classifiers
 PICTURES = "scripts/tools/draw_pictures.py"  # it draws README's, whose example is a classifier
 # They write such settings for a checkpoint.
 ENTRIES = ("scripts/new_model.py", *(f"{PACKAGE}models/{name}.py" for name in ("describing", "entry", "recognition")))
@@ -29,9 +29,9 @@ LABELS = (
 )
 # Words of the task, and the files in which they may stand.
 WORDS = {
-    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, TOOLS, PICTURES, *ENTRIES),
-    r"images?": (*CONTAINERS, KEYS, TOOLS, PICTURES),
-    r"labels?|labelled": (*LABELS, MEANINGS, KEYS, TOOLS, *ENTRIES),
+    r"photo(?:graph)?s?|pictures?|crops?|logits?|class[ -]scores?": (MEANINGS, KEYS, *TOOLS, PICTURES, *ENTRIES),
+    r"images?": (*CONTAINERS, KEYS, *TOOLS, PICTURES),
+    r"labels?|labelled": (*LABELS, MEANINGS, KEYS, *TOOLS, *ENTRIES),
     r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS, *ENTRIES),
 }
 SUFFIXES = (".py", ".smk", ".j2", "")

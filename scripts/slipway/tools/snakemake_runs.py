@@ -42,6 +42,11 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
+def without_samples(benchmark: dict) -> dict:
+    """Return a benchmark's record without its raw samples, which stay in the working folder."""
+    return {name: value for name, value in benchmark.items() if name != "samples_ms"}
+
+
 def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snakefile", shown: bool = False) -> Outcome:
     """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the messages instead.
 

@@ -1,0 +1,100 @@
+"""Measure the precisions of a CPU with the workflow: one network with random and one with pretrained weights.
+
+All precisions of a model, and PyTorch, take turns in one benchmark. Each engine is served by Triton in a closed loop,
+and the best one in an open loop, too.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from slipway.classification.images import load_image, sample_photograph
+from slipway.core.artifacts import read_json
+from slipway.core.hardware import cpu_identity
+from slipway.core.package_versions import ABSENT
+from slipway.keys.precisions import refusal
+from slipway.tools.snakemake_runs import REPOSITORY, snakemake, without_samples, write_config
+
+TARGET, RUNTIME = "cpu", "openvino"
+PRECISIONS = ("fp32", "bf16", "int8")
+EXAMPLE = REPOSITORY / "docs" / "examples" / "efficientnet_lite0" / "config.yaml"
+# Where `make demo` puts the pretrained weights, their package and their labels.
+DOWNLOADED = REPOSITORY / "checkpoints"
+CHOICE = "selection.json"
+AGREEMENT = ("min_cosine", "relative_error", "top1_agreement")
+# INT8's scales come from so many photographs. Its speed does not depend on them.
+PHOTOGRAPHS = 32
+BENCHMARK = {"batch_sizes": [1, 8], "seconds": 2, "warmup_seconds": 0.5, "budget_seconds": 12}
+LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests": 100, "capacity_minutes": 1}
+
+
+def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str, dict]:
+    """Return {model: its figures} of the model of `config`, the shipped configuration, and of the pretrained one.
+
+    `photographs` is a folder to calibrate on; None takes crops of the sample photograph. The folder `workplace` may
+    have the artifacts of an earlier run, which are used.
+    """
+    (workplace / "checkpoints").symlink_to(DOWNLOADED)
+    images = workplace / "photographs"
+    if photographs:
+        images.symlink_to(photographs.resolve())
+    else:
+        write_crops(images)
+    models = config["models"] | yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["models"]
+    precisions = available()
+    calibration = {**config["calibration"], "images": images.name, "max_samples": PHOTOGRAPHS}
+    targets = {TARGET: {"runtime": RUNTIME, "precisions": precisions}}
+    here = {**config, "models": models, "targets": targets, "calibration": calibration}
+    here |= {"benchmark": {**config["benchmark"], **BENCHMARK}, "load_test": {**config["load_test"], **LOAD}}
+    write_config(workplace, here)
+    records = [f"results/{model}/{TARGET}/{file}" for model in models for file in (f"{model}.benchmark.json", CHOICE)]
+    snakemake(workplace, "--", *records, shown=True)
+    calibrated = "photographs" if photographs else "crops of the sample photograph"
+    return {model: {"calibrated_on": calibrated, **figures(workplace, model, precisions)} for model in models}
+
+
+def available() -> list[str]:
+    """Return the precisions that this CPU has."""
+    return [name for name in PRECISIONS if not refusal(RUNTIME, ABSENT, cpu_identity(), name)]
+
+
+def write_crops(folder: Path) -> None:
+    """Write different parts of the sample photograph into a folder, as many as calibration takes."""
+    folder.mkdir()
+    image = load_image(sample_photograph())
+    side = min(image.size) // 2
+    width, height = (size - side for size in image.size)
+    for number in range(PHOTOGRAPHS):
+        left, top = width * (number % 4) // 3, height * (number // 4) // (PHOTOGRAPHS // 4 - 1)
+        image.crop((left, top, left + side, top + side)).save(folder / f"{number}.png")
+
+
+def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
+    """Return a model's figures: agreement with PyTorch, benchmark, the load of each precision, and the choice."""
+    folder = workplace / "results" / model / TARGET
+    benchmark = read_json(folder / f"{model}.benchmark.json")
+    accuracy = {name: read_json(folder / f"{model}.{name}.accuracy.json") for name in precisions}
+    return {
+        "origin": benchmark["origin"],
+        "agreement": {
+            name: {figure: record["sample"][figure] for figure in AGREEMENT} for name, record in accuracy.items()
+        },
+        "benchmark": without_samples(benchmark),
+        "closed_loop": read_json(folder / "analysis" / "analysis.json")["measurements"],
+        "chosen": chosen(folder),
+    }
+
+
+def chosen(folder: Path) -> dict:
+    """Return the load of the chosen configuration: in the closed loop, and beside it its capacity in the open loop."""
+    selection = read_json(folder / CHOICE)
+    measured, capacity = selection["measured"], selection["capacity"] or {}
+    closed = ("throughput_per_s", "p99_ms", "concurrency", "verdict")
+    names = ("capacity_per_s", "holds_at", "breaks_at", "limited_by", "verdict", "why", "words")
+    return {
+        "configuration": {name: selection[name] for name in ("precision", "max_batch_size", "instances")},
+        "p99_limit_ms": selection["limits"]["p99_ms"],
+        "closed_loop": {name: measured[name] for name in closed},
+        "open_loop": {name: capacity[name] for name in names} if capacity else None,
+    }
