@@ -32,7 +32,7 @@ SUBJECTS = {
     "int8": ("Slipway: INT8 engine", "best"),
 }
 LONGEST_BAR = 240
-# The lines and their letters for which the terminal has room.
+# The size of the terminal: lines, and letters in a line.
 LINES, LETTERS = 13, 63
 
 

@@ -1,4 +1,4 @@
-"""Build a network by the name of its architecture, whatever its source."""
+"""Build a network of any source by the name of its architecture."""
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import explained_by

@@ -1,4 +1,4 @@
-"""Describe the file of a model as a first entry of config.yaml: what it says, and what the user has to complete."""
+"""Describe a model's file as a first entry of config.yaml: its facts, and lines for the user to complete."""
 
 import json
 import re
@@ -23,9 +23,9 @@ _SAMPLES = (
 
 
 def entry_of(checkpoint: Path, weights: str) -> Entry:
-    """Return the entry for a file, by its content. `weights` names it there.
+    """Return the entry for a file, by its content. `weights` is the file's path or address in the entry.
 
-    Raises SlipwayError if it holds no tensors by name.
+    Raises SlipwayError if the file holds no named tensors.
     """
     entry = Entry(weights)
     if kind := program_kind(str(checkpoint)):
@@ -81,7 +81,7 @@ def _describe_known(entry: Entry, checkpoint: Path, matches: list[Match]) -> Non
 
 
 def _describe_timm(entry: Entry, match: Match) -> None:
-    """Describe a network of timm that the training program named. Its preprocessing is timm's, if none is stated."""
+    """Describe a network of timm that the training program named. timm knows its preprocessing."""
     entry.findings.append(f"found: {match.architecture}, as the file says, whose names and shapes all fit")
     entry.add("architecture", match.architecture)
     _add_arguments(entry, match)
@@ -98,7 +98,7 @@ def _add_arguments(entry: Entry, match: Match) -> None:
 
 
 def _add_outputs(entry: Entry, match: Match) -> None:
-    """Add what one output may mean, or the file with the names of several classes."""
+    """Add the meaning of a single output, or the file with the names of several classes, for the user to state."""
     if match.arguments.get("num_classes") == 1:
         entry.add(
             "# output", "tensor", f"{FILL_IN}: tensor for a quantity; sigmoid for a yes or no; left out, it is found"
@@ -144,7 +144,7 @@ def _describe_by_configuration(entry: Entry, checkpoint: Path) -> bool:
 
 
 def _describe_unknown(entry: Entry, content: Content, near: list[Match]) -> None:
-    """Describe a network that is none of torchvision's, with hints as far as there are any."""
+    """Describe a network that was not recognised. Add hints about its package, if the file has any."""
     parameters = sum(tensor.numel() for tensor in content.tensors.values())
     entry.findings.append(
         f"not found: an architecture; the file has {parameters:,} numbers in tensors, {few(list(content.tensors))}"

@@ -10,7 +10,7 @@ FILL_IN = "FILL IN"
 
 @dataclass
 class Entry:
-    """An entry of `models`: its lines as (key, value in YAML, comment), and sentences about what was found.
+    """An entry of `models`: its `lines` (key, value in YAML, comment), and sentences for the user, its `findings`.
 
     `weights` is the path or address of the checkpoint, as the user named it.
     """
@@ -25,7 +25,7 @@ class Entry:
 
     def text(self, name: str) -> str:
         """Return the entry as a configuration that stands alone."""
-        named = json.dumps(self.weights)[1:-1]  # on one line, whatever a file's name has
+        named = json.dumps(self.weights)[1:-1]  # a file's name may have line breaks
         written = [f"# A first entry for {named}, written by scripts/new_model.py.", "models:", f"  {name}:"]
         for key, value, comment in self.lines:
             written += [f"    # {line}" for line in textwrap.wrap(comment, 110, break_long_words=False)]

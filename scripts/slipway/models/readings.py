@@ -130,8 +130,8 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:
     """Yield the readings for each prefix of the tensors' dotted names.
 
-    The first reading has all tensors below the prefix. The next ones leave out another set of weights: one in a mapping
-    of its own, or one below a longer prefix with at least half of `size` tensors.
+    The first reading has all tensors below the prefix. Each further reading leaves out a second set of
+    weights: tensors in another mapping, or at least half of `size` tensors below a longer prefix.
     """
     below: dict[str, list[str]] = {"": list(content.tensors)}
     for name in content.tensors:

@@ -1,7 +1,7 @@
 """Recognise torchvision's networks in a checkpoint, by the names and shapes of its tensors.
 
-bodies.json has the digest of each network's body: the names and shapes of all tensors but those of the head, which
-depends on the number of classes. So no network is built that does not fit.
+A network is a body and a head, and the head depends on the number of classes. bodies.json has a digest of the names and
+shapes in each network's body. So only networks that may fit are built.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Match:
 
 
 def recognise(content: Content) -> list[Match]:
-    """Return the networks that fit a checkpoint; if none fits exactly, those that fit but for the head; [] for none."""
+    """Return the networks that fit a checkpoint. If none does, return those whose body fits."""
     matches: dict[str, Match] = {}
     chosen: dict[str, list[Reading]] = {}
     for reading in readings(content, max(1, len(content.tensors) // 8), None):
@@ -146,7 +146,7 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
 
 
 def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
-    """Return the number of classes with which a network of timm has these shapes; None if there is none."""
+    """Return the arguments that give a network of timm these shapes: its number of classes. None if no number does."""
     published = _shapes_of(_made_empty(make))
     if shapes.keys() != published.keys():
         return None

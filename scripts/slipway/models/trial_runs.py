@@ -26,7 +26,7 @@ def samples_of(path: Path) -> list[Tensors]:
 
 
 def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
-    """Return the list of all tensors in a network's answer to a sample, also those in nested answers.
+    """Return all tensors in a network's answer to a sample, however nested the answer is.
 
     Raises SlipwayError if the network fails, or answers with values that are not finite.
     """

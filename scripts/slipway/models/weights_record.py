@@ -35,8 +35,8 @@ def write_record(
 ) -> dict:
     """Write the record of the weights in `arguments.output`, tell its notes, and return it.
 
-    `sample` and `answer` are the network's inputs and outputs. `facts` are further entries, such as those that
-    a program does not have.
+    `sample` and `answer` are the network's inputs and outputs. `facts` are
+    further entries, or replace the empty ones of a program.
     """
     record = {
         "origin": origin,

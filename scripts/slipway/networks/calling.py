@@ -87,7 +87,7 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
 
 
 def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
-    """Return how a graph takes inputs: a single one of any servable name by position, else all by their names."""
+    """Return how a graph takes inputs: by their names, or a single input of any servable name by position."""
     own = [tensor.name for tensor in network.inputs]
     if len(own) == len(names) == 1 and SERVABLE.fullmatch(names[0]):
         return Call(positional=tuple(names))

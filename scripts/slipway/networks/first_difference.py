@@ -1,4 +1,4 @@
-"""Find the first module in which two runs of a network differ for the same sample."""
+"""Find the first module whose values differ between two runs of a network on the same sample."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass

@@ -92,8 +92,8 @@ def _shapes(inputs: Tensors) -> str:
 def _other_dtypes(inputs: Tensors) -> Iterator[tuple[Tensors, str]]:
     """Yield (inputs with other dtypes, these dtypes in words), to try them.
 
-    First, every float64 becomes float32. Then each input by itself gets another dtype: float32 if it has integers or
-    booleans, else int64.
+    First, every float64 becomes float32. Then one input at a time changes its dtype: integers and booleans become
+    float32, floats become int64.
     """
     if any(array.dtype == np.float64 for array in inputs.values()):
         yield (

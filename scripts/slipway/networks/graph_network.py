@@ -1,4 +1,4 @@
-"""A network that is a graph in a file alone. Its tensors and operations are read in the graph, for it has no code."""
+"""A network that is only a graph in a file. It has no code, so its tensors and operations are read from the graph."""
 
 import re
 from collections.abc import Sequence
@@ -34,9 +34,9 @@ class FileNetwork(torch.nn.Module):
 
 
 class GraphNetwork(FileNetwork):
-    """The interface of a network without code. `title` names the file in messages, `runtime` the one that computes it.
+    """The interface of a network without code. `title` names the file, and `runtime` its runtime, in messages.
 
-    `outputs` are the tensors of the file, in the form of `inputs`.
+    `outputs` are the file's output tensors, described as `inputs` are.
     """
 
     title: str
@@ -45,16 +45,16 @@ class GraphNetwork(FileNetwork):
     outputs: tuple[Tensor, ...]
 
     def own_outputs(self, names: Sequence[str] | None) -> dict[str, str]:
-        """Return {name: the file's name} of the outputs `names`, which may be new names of all outputs in their order.
+        """Return {name: its name in the file} of outputs.
 
-        None stands for all outputs under their own names.
+        `names` are names of outputs, or new names for all outputs in their order; None for all outputs.
         """
         own = [tensor.name for tensor in self.outputs]
         taken = list(names or own)
         return dict(zip(taken, taken if set(taken) <= set(own) else own, strict=False))
 
     def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the names of the inputs from which no operation leads to one of these outputs."""
+        """Return the names of the inputs that none of these outputs depends on."""
         raise NotImplementedError
 
     def last_operation(self, output: str) -> str:

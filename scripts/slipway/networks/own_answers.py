@@ -34,10 +34,10 @@ _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances between answers to the first sample in batches with different neighbours.
+    """Return the distances (`batch_distances`) between answers to the first sample in batches with different neighbours.
 
-    See slipway.benchmark.batch_independence.batch_distances. Raises SlipwayError if the answers are random or depend
-    on a sample's neighbours or padding. The message names the module where the difference begins.
+    Raises SlipwayError if the answers are random or depend on a sample's neighbours or padding. The message names the
+    module where the difference begins.
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)

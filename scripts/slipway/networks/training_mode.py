@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from slipway.core.errors import SlipwayError, listed
 
-# The names of the arguments that say so in PyTorch's operators, and the ones whose zero makes it harmless.
+# Arguments of PyTorch's operators: True here means train mode, and 0 in one of _SHARES makes train mode harmless.
 _MODES = ("train", "training")
 _SHARES = ("p", "dropout")
 

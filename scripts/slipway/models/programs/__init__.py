@@ -3,7 +3,7 @@
     take(path, output, samples)     write the program in the form that later steps take; return sentences about it
     load(path)                      the network of a program that was taken
 
-A module is imported by name, so the keys of a model have the code of its own kind and of no other.
+A module is imported by name, so a model's key has only the code of this kind.
 """
 
 import importlib

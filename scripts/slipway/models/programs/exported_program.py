@@ -23,11 +23,10 @@ _SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynam
 
 
 class ExportedNetwork(FileNetwork):
-    """An exported program that takes its inputs by name or by position, whichever way it was exported with.
+    """An exported program as a network. It takes inputs by name or by position, however it was exported.
 
-    `inputs` are its inputs: an entry of a shape is a size, or None for a dynamic axis, whose (least, largest) size is
-    in `ranges` by (input, axis). Raises SlipwayError if an input is no tensor of its own, such as a dictionary of
-    tensors.
+    In the shapes of `inputs`, None is a dynamic axis. `ranges`: {(input, axis): (least, largest size)}. Raises
+    SlipwayError if an input is a structure of tensors, such as a dictionary.
     """
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
@@ -194,7 +193,7 @@ def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tup
 
 
 def _graphs(program: torch.nn.Module) -> list[torch.fx.GraphModule]:
-    """Return the graphs of a program: its own and those of its branches."""
+    """Return the graphs of a program: the main graph, and the graphs of branches."""
     return [module for module in program.modules() if isinstance(module, torch.fx.GraphModule)]
 
 

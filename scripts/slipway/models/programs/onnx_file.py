@@ -28,7 +28,7 @@ def load(path: Path) -> OnnxNetwork:
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
     """Write the model of any ONNX file in the form that later steps take, and return sentences about the changes.
 
-    The weights of a model over 2 GB are in a data file beside `output`, which else is empty.
+    The data file beside `output` has the weights of a model over 2 GB. It is empty for other models.
     `samples` are real inputs, as the network takes them. A batch axis of a fixed size is made dynamic if that is
     proven on them. Raises SlipwayError if the file is damaged, or cannot be served.
     """
@@ -49,7 +49,7 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
 def _with_any_batch(
     model: onnx.ModelProto, batch: int, samples: list[Tensors], folder: Path
 ) -> tuple[onnx.ModelProto, str]:
-    """Return (the model, with a dynamic batch axis where that is safe, and a sentence about its batch).
+    """Return (model, sentence about its batch). The batch axis becomes dynamic if that is safe.
 
     `folder` has the model's data file.
     """
@@ -62,7 +62,7 @@ def _with_any_batch(
 
 
 def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
-    """Declare the number of axes, all dynamic, of the inputs for which the file says nothing, from a sample."""
+    """Give inputs without a declared shape the number of axes of a sample's array. All these axes are dynamic."""
     single = next(iter(sample.values())) if len(model.graph.input) == len(sample) == 1 else None
     for value in model.graph.input:
         array = sample.get(value.name, single)

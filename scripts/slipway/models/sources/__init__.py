@@ -31,7 +31,7 @@ def source_of(architecture: str) -> Source:
 def source_named(name: str) -> Source:
     """Return a source by its name. Raise SlipwayError if its module lacks a part of the interface.
 
-    The module is imported by name, so the keys of a model have the code of its own source and of no other.
+    The module is imported by name, so a model's key has only the code of this source.
     """
     try:
         return importlib.import_module(f"{__name__}.{name}").SOURCE

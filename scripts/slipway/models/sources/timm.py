@@ -16,7 +16,7 @@ _FILTERS = ("bilinear", "bicubic")
 
 
 class Published(NamedTuple):
-    """The published weights of a network: timm's name of it, and where they are downloaded from."""
+    """The published weights of a network: timm's name of the network, and the URL of the weights."""
 
     name: str
     url: str
@@ -41,7 +41,7 @@ class Timm(Source):
         return partial(self.imported(architecture).create_model, name_in(architecture))
 
     def named_weights(self, architecture: str, name: str) -> Published | None:
-        """Return the weights of the tag in the name, else of timm's default tag; None if timm has none for it."""
+        """Return the weights of the tag in the name, or of timm's default tag. None if timm has no weights for it."""
         if name != "default":
             raise SlipwayError(
                 f"`weights` is {name}, but timm's weights are named by the tag in `architecture`, such as "

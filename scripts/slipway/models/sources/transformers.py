@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The field of `arguments` that names a file with further fields, and the name of this file in a folder.
 _FILE, _NAME = "config", "config.json"
-# Fields of such files that say nothing of the network, or that every configuration has besides those of its class.
+# Fields that say nothing about the network, and fields that every class has.
 _COMMON = {
     *("_name_or_path", "architectures", "attn_implementation", "dtype", "id2label", "label2id", "model_type"),
     *("num_labels", "torch_dtype", "transformers_version"),
@@ -24,7 +24,7 @@ _COMMON = {
 
 
 class Transformers(Source):
-    """transformers. A class has no weights of its own: each of many trainings has others."""
+    """transformers. It publishes no weights for a class: a class has been trained many times."""
 
     title = "transformers"
     package = "transformers"
@@ -36,9 +36,9 @@ class Transformers(Source):
     }
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return the fields of a configuration: those of the file `config`, overridden by the other ones.
+        """Return the fields of a configuration. The fields in `arguments` override the fields in the file `config`.
 
-        Raises SlipwayError if the file cannot be read. The fields in it, not its path, are in the key of a model.
+        The key of a model has these fields, not the file's path. Raises SlipwayError if the file cannot be read.
         """
         if not isinstance(arguments.get(_FILE), str):
             return arguments
@@ -103,9 +103,9 @@ class Transformers(Source):
         ]
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-        """Return the settings of `preprocessor_config.json` beside the weights, else beside the configuration.
+        """Return the settings in `preprocessor_config.json` beside the weights or beside the configuration.
 
-        Without such a file there is no more than the size of the input in the configuration, and the caveat says so.
+        Without such a file, only the size of the input is known, from the configuration. Then the caveat says so.
         """
         configuration = Path(arguments[_FILE]) if isinstance(arguments.get(_FILE), str) else None
         folders = [Path(weights).parent] if Path(weights).suffix else []
