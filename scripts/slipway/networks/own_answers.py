@@ -34,7 +34,7 @@ _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances (`batch_distances`) between answers to the first sample in batches with different neighbours.
+    """Return the distances between the first sample's answers in batches with different neighbours.
 
     Raises SlipwayError if the answers are random or depend on a sample's neighbours or padding. The message names the
     module where the difference begins.
