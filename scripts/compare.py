@@ -117,8 +117,7 @@ def as_json(now: Run, target: str, beside: Beside, changes: list[Change], others
 
 def row_as_json(change: Change) -> dict:
     """Return one figure's change for JSON."""
-    derived = {name: getattr(change, name) for name in ("name", "change", "worse", "noise", "disturbed", "verdict")}
-    return {**derived, **{name: value for name, value in asdict(change).items() if name != "target"}}
+    return {name: value for name, value in asdict(change).items() if name != "target"}
 
 
 if __name__ == "__main__":

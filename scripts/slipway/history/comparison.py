@@ -1,7 +1,7 @@
 """Compare two runs figure by figure: the change, whether it is more than the noise, whether it breaks a limit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.history.figures import Figure, aim_of, figures_of_engine, figures_under_load
 from slipway.history.lines import Run
@@ -15,67 +15,31 @@ MORE, WITHIN, UNKNOWN = "more than the noise", "within the noise", "noise unknow
 class Change:
     """One figure before and now; one of them is None if it was not measured in both runs.
 
-    `limit` is the allowed change for the worse, None without one. `why_not` says why it cannot be compared.
+    `limit` is the allowed change for the worse, None without one. `change` is relative, such as 0.1 for 10 % more; of a
+    share, it is the difference. `worse` is the change for the worse, which is limited; negative is better. Both are
+    None if `why_not` says why the figure cannot be compared. `noise` is None of an exact figure. `context` says in
+    words in which other conditions the measurements differ.
     """
 
     target: str
+    name: str
     before: Figure | None
     now: Figure | None
     limit: float | None = None
     why_not: str | None = None
+    change: float | None = None
+    worse: float | None = None
+    noise: str | None = None
+    disturbed: bool = False
+    verdict: str = NOT_COMPARED
+    context: str = ""
 
     @property
-    def name(self) -> str:
-        """Return the figure's name."""
-        return (self.now or self.before).name
-
-    @property
-    def change(self) -> float | None:
-        """Return the change: relative, such as 0.1 for 10 % more; of a share, the difference."""
-        if self.why_not:
-            return None
-        if self.now.is_share:
-            return self.now.value - self.before.value
-        # A metric may be negative, such as a log-likelihood: if it falls, so does its change.
-        return (self.now.value - self.before.value) / abs(self.before.value) if self.before.value else 0.0
-
-    @property
-    def worse(self) -> float | None:
-        """Return the change for the worse, which is limited; negative is better."""
-        if self.change is None:
-            return None
-        return -self.change if self.now.more_is_better else self.change
-
-    @property
-    def disturbed(self) -> bool:
-        """Return whether other work disturbed one of the two measurements."""
-        return any(each.disturbed for each in (self.before, self.now) if each)
-
-    @property
-    def context(self) -> list[str]:
-        """Return in words what else differs between the measurements, such as "4 -> 8 requests in flight"."""
-        if self.before is None or self.now is None:
-            return []
-        pairs = {name: (self.before.context.get(name), value) for name, value in self.now.context.items()}
-        return [f"{before} -> {now} {name}" for name, (before, now) in pairs.items() if before != now]
-
-    @property
-    def noise(self) -> str | None:
-        """Say whether a change is more than the noise: the intervals have no common value. None of an exact figure."""
-        if self.why_not or not self.now.spreads:
-            return None
-        if self.disturbed or None in (self.before.low, self.now.low):
-            return UNKNOWN
-        return WITHIN if self.before.low <= self.now.high and self.now.low <= self.before.high else MORE
-
-    @property
-    def verdict(self) -> str:
-        """Return the verdict: a change beyond the limit that is within the noise is no regression."""
-        if self.why_not:
-            return NOT_COMPARED
-        if self.limit is None or self.worse <= self.limit or self.noise == WITHIN:
-            return PASSED
-        return UNDECIDED if self.noise == UNKNOWN else REGRESSION
+    def figure(self) -> Figure:
+        """Return the figure now, or before if it was not measured now."""
+        figure = self.now or self.before
+        assert figure
+        return figure
 
 
 def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: str) -> list[Change]:
@@ -85,14 +49,14 @@ def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: s
     """
     aims = [aim_of(run, target) for run in (before, now)]
     same_aim = aims[0] == aims[1] is not None
-    figures = [
+    earlier, later = (
         [
             *figures_of_engine(run, target, run.targets[target]["selection"]["precision"]),
             *figures_under_load(run, target, same_aim),
         ]
         for run in (before, now)
-    ]
-    return _changes(target, *figures, limits)
+    )
+    return _changes(target, earlier, later, limits)
 
 
 def compare_others(before: Run, now: Run, target: str) -> dict[str, list[Change]]:
@@ -100,24 +64,54 @@ def compare_others(before: Run, now: Run, target: str) -> dict[str, list[Change]
     engines = [run.targets[target]["engines"] for run in (before, now)]
     chosen = now.targets[target]["selection"]["precision"]
     return {
-        name: _changes(target, *(figures_of_engine(run, target, name) for run in (before, now)), {})
+        name: _changes(target, figures_of_engine(before, target, name), figures_of_engine(now, target, name), {})
         for name in engines[1]
         if name in engines[0] and name != chosen
     }
 
 
 def _changes(target: str, before: list[Figure], now: list[Figure], limits: Mapping) -> list[Change]:
-    earlier, later = ({each.name: each for each in figures} for figures in (before, now))
-    return [_change(target, earlier.get(name), later.get(name), limits) for name in {**later, **earlier}]
-
-
-def _change(target: str, before: Figure | None, now: Figure | None, limits: Mapping) -> Change:
-    limit = limits.get((now or before).limit)
-    if before is None or now is None:
-        return Change(target, before, now, limit, "it was measured in one of the two runs alone")
-    differing = [
-        f"other {condition} ({before.conditions.get(condition)} -> {value})"
-        for condition, value in now.conditions.items()
-        if before.conditions.get(condition) != value
+    earlier, later = ({figure.name: figure for figure in figures} for figures in (before, now))
+    return [
+        _change(target, name, earlier.get(name), later.get(name), limits) for name in dict.fromkeys([*later, *earlier])
     ]
-    return Change(target, before, now, limit, "; ".join(differing) or None)
+
+
+def _change(target: str, name: str, before: Figure | None, now: Figure | None, limits: Mapping) -> Change:
+    found = Change(target, name, before, now)
+    disturbed = any(figure.disturbed for figure in (before, now) if figure)
+    found = replace(found, limit=limits.get(found.figure.limit), disturbed=disturbed)
+    if before is None or now is None:
+        return replace(found, why_not="it was measured in one of the two runs alone")
+    if differing := _differing(before.conditions, now.conditions):
+        told = [f"other {condition} ({earlier} -> {later})" for condition, (earlier, later) in differing.items()]
+        return replace(found, why_not="; ".join(told))
+    change = now.value - before.value
+    if not now.is_share:
+        # A metric may be negative, such as a log-likelihood: if it falls, so does its change.
+        change = change / abs(before.value) if before.value else 0.0
+    worse = -change if now.more_is_better else change
+    noise = _noise(before, now) if now.spreads else None
+    context = [f"{one} -> {other} {name}" for name, (one, other) in _differing(before.context, now.context).items()]
+    verdict = _verdict(worse, found.limit, noise)
+    return replace(found, change=change, worse=worse, noise=noise, verdict=verdict, context=", ".join(context))
+
+
+def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:
+    """Return {condition: (its value before, its value now)} of the conditions that differ."""
+    return {name: (before.get(name), value) for name, value in now.items() if before.get(name) != value}
+
+
+def _noise(before: Figure, now: Figure) -> str:
+    """Say whether a change is more than the noise: the intervals have no common value."""
+    low, high, now_low, now_high = before.low, before.high, now.low, now.high
+    if before.disturbed or now.disturbed or low is None or high is None or now_low is None or now_high is None:
+        return UNKNOWN
+    return WITHIN if low <= now_high and now_low <= high else MORE
+
+
+def _verdict(worse: float, limit: float | None, noise: str | None) -> str:
+    """Return the verdict: a change beyond the limit that is within the noise is no regression."""
+    if limit is None or worse <= limit or noise == WITHIN:
+        return PASSED
+    return UNDECIDED if noise == UNKNOWN else REGRESSION

@@ -1,7 +1,8 @@
 """The figures of a run, one by one, with the conditions under which two runs can be compared in them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from slipway.history.lines import Run
 from slipway.load_test.goals import CHEAPEST
@@ -9,6 +10,9 @@ from slipway.load_test.goals import CHEAPEST
 # Conditions of figures.
 HARDWARE, DATA, IN_FLIGHT = "hardware", "evaluation data", "requests in flight"
 DISTURBED = "disturbed"
+# Properties of throughputs, and of shares.
+THROUGHPUT: dict[str, Any] = {"unit": "/s", "limit": "throughput", "more_is_better": True}
+SHARE: dict[str, Any] = {"is_share": True, "more_is_better": True}
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,11 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
     each is the one to which the choice came under the same limits.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
-    rate, in_flight = chosen["throughput_per_s"], {IN_FLIGHT: chosen["in_flight"]}
-    noise = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
-    limited = {"limit": "throughput", "more_is_better": True}
-    held = {"conditions": machine, "context": in_flight} if same_aim else {"conditions": {**machine, **in_flight}}
+    in_flight = {IN_FLIGHT: chosen["in_flight"]}
+    noise: dict[str, Any] = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
+    rate = Figure("throughput under load", **chosen["throughput_per_s"], **noise, **THROUGHPUT, conditions=machine)
     found = [
-        Figure("throughput under load", **rate, unit="/s", **limited, **noise, **held),
+        replace(rate, context=in_flight) if same_aim else replace(rate, conditions={**machine, **in_flight}),
         Figure("p99 under load", chosen["p99_ms"], "ms", **noise, conditions={**machine, **in_flight}),
     ]
     if chosen["memory_mb"]:
@@ -80,18 +83,17 @@ def hardware_of(run: Run, target: str) -> dict:
 
 def _of_batch(size: str, measured: dict, machine: dict) -> Iterator[Figure]:
     conditions = {**machine, "kind of latency": measured["quantity"]}
-    disturbed = {"spreads": True, "disturbed": measured["verdict"] == DISTURBED}
+    noise: dict[str, Any] = {"spreads": True, "disturbed": measured["verdict"] == DISTURBED}
     latency, rate = measured["latency_ms"], measured["throughput_per_s"]
-    yield Figure(f"latency at batch {size}", **latency, unit="ms", limit="latency", conditions=conditions, **disturbed)
-    more = {"limit": "throughput", "more_is_better": True, "conditions": machine}
-    yield Figure(f"throughput at batch {size}", **rate, unit="/s", **more, **disturbed)
+    yield Figure(f"latency at batch {size}", **latency, unit="ms", limit="latency", conditions=conditions, **noise)
+    yield Figure(f"throughput at batch {size}", **rate, **THROUGHPUT, conditions=machine, **noise)
 
 
 def _of_accuracy(accuracy: dict) -> Iterator[Figure]:
-    data, shares = {DATA: accuracy["data"]}, {"is_share": True, "more_is_better": True}
+    data = {DATA: accuracy["data"]}
     if accuracy["top1"] is not None:
-        yield Figure("top-1 accuracy", accuracy["top1"], limit="top1", conditions=data, **shares)
+        yield Figure("top-1 accuracy", accuracy["top1"], limit="top1", conditions=data, **SHARE)
     if accuracy["agreement"] is not None:
-        yield Figure("agreement with the model", accuracy["agreement"], limit="agreement", conditions=data, **shares)
+        yield Figure("agreement with the model", accuracy["agreement"], limit="agreement", conditions=data, **SHARE)
     for name, value in accuracy["metric"].items():
         yield Figure(f"metric {name}", value, more_is_better=True, conditions=data)

@@ -10,7 +10,9 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import BinaryIO
 
 from slipway.history.lines import DEPLOYMENT, RUN, UNDEPLOYED, Deployment, Run, problem_of, text_of
 
@@ -60,8 +62,8 @@ def read(path: Path) -> History:
             runs.setdefault(line["key"], Run(line))
         elif line["kind"] == DEPLOYMENT:
             deployments.setdefault(line["key"], Deployment(line))
-    by_time = {"key": lambda line: line.when}
-    return History(sorted(runs.values(), **by_time), sorted(deployments.values(), **by_time), damaged)
+    when = attrgetter("when")
+    return History(sorted(runs.values(), key=when), sorted(deployments.values(), key=when), damaged)
 
 
 def append(path: Path, line: dict) -> bool:
@@ -130,7 +132,7 @@ def _parsed(text: str) -> tuple[list[dict], bool]:
     return found, torn
 
 
-def _end_of_whole_lines(file) -> int:  # noqa: ANN001
+def _end_of_whole_lines(file: BinaryIO) -> int:
     """Prepare an open file for another line, and return its size: complete or remove a last line without line feed."""
     file.seek(0)
     content = file.read()

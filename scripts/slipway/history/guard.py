@@ -35,8 +35,7 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     limits = {name: settings.get(name) for name in LIMITS}
     if all(limit is None for limit in limits.values()):
         return
-    history, now = read(folder / NAME), this_run(folder)
-    require_readable(history, now, folder)
+    history, now = readable(folder)
     changes = []
     for target, version in versions.items():
         if (serves(history, platform, target) or {}).get("version") != version:
@@ -44,8 +43,9 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     judge(folder.name, now, changes, settings.get("accept", []))
 
 
-def require_readable(history: History, now: Run | None, folder: Path) -> None:
-    """Raise SlipwayError if the run was not recorded, or if a line of the history is damaged."""
+def readable(folder: Path) -> tuple[History, Run]:
+    """Return the history and this run; raise SlipwayError if the run was not recorded, or if a line is damaged."""
+    history, now = read(folder / NAME), this_run(folder)
     if now is None:
         raise SlipwayError(
             f"{folder / COPY} is missing or damaged, so `regression` cannot be held; "
@@ -56,6 +56,7 @@ def require_readable(history: History, now: Run | None, folder: Path) -> None:
             f"{history.damaged[0]}. So nobody knows whether a regression is hidden: put the line right, or remove it. "
             "Nothing was changed"
         )
+    return history, now
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:

@@ -18,16 +18,16 @@ def change_in_words(change: Change) -> str:
     """Return a change, such as "+410 %", or "-1.20 points" of a share."""
     if change.change is None:
         return "not compared"
-    if change.now.is_share:
+    if change.figure.is_share:
         return f"{100 * change.change:+.2f} points"
     return f"{100 * change.change:+.1f} %"
 
 
 def limit_in_words(change: Change) -> str:
     """Return the limit of a change, such as "may rise by 10 %"."""
-    unit = "points" if (change.now or change.before).is_share else "%"
-    verb = "fall" if (change.now or change.before).more_is_better else "rise"
-    return f"may {verb} by {100 * change.limit:g} {unit}"
+    unit = "points" if change.figure.is_share else "%"
+    verb = "fall" if change.figure.more_is_better else "rise"
+    return f"may {verb} by {100 * (change.limit or 0):g} {unit}"
 
 
 def sentence_of(change: Change) -> str:
@@ -40,17 +40,14 @@ def sentence_of(change: Change) -> str:
         return f"{told}; but other work disturbed the measurement, or it was short, so this proves no regression"
     if change.verdict == PASSED and change.disturbed:
         return f"{told}; but other work disturbed the measurement, so it proves nothing"
-    notes = [*([change.noise] if change.noise else []), *change.context]
-    return f"{told} ({', '.join(notes)})" if notes else told
+    notes = ", ".join(filter(None, (change.noise, change.context)))
+    return f"{told} ({notes})" if notes else told
 
 
 def notes_of(change: Change) -> str:
     """Return the notes beside the figures in a row of the table: noise, other conditions, verdict, limit."""
-    if change.verdict == NOT_COMPARED:
+    if change.why_not:
         return change.why_not
-    told = [change.noise] if change.noise else []
-    told += ["disturbed"] if change.disturbed and change.noise == UNKNOWN else []
-    told += change.context
-    if change.verdict != PASSED:
-        told.append(f"{change.verdict.upper()}: {limit_in_words(change)}")
-    return ", ".join(told)
+    disturbed = "disturbed" if change.disturbed and change.noise == UNKNOWN else ""
+    refused = f"{change.verdict.upper()}: {limit_in_words(change)}" if change.verdict != PASSED else ""
+    return ", ".join(filter(None, (change.noise, disturbed, change.context, refused)))
