@@ -7,12 +7,11 @@ from pathlib import Path
 
 from slipway.classification.classifier_contract import class_names, contract_of
 from slipway.classification.images import Preprocessing
-from slipway.classification.tensor_names import INPUT
-from slipway.contract.batches import joined
+from slipway.classification.task import INPUT
+from slipway.contract.batches import Sizes, joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.finding import find_contract
 from slipway.contract.golden import read_samples
-from slipway.contract.sizes import Sizes
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned

@@ -13,7 +13,7 @@ from slipway.classification.images import sample_photograph
 from slipway.classification.normalisation import implausible
 from slipway.classification.predictions import Predictions, conclusion, document, table
 from slipway.classification.preprocessing_options import add_preprocessing
-from slipway.classification.served_preprocessing import IMAGENET, preprocessing_of
+from slipway.classification.served_classifier import IMAGENET, preprocessing_of
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.deploy import client_options

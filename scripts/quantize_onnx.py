@@ -17,8 +17,7 @@ from slipway.classification.published import IMAGENET
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import digest_of_values
-from slipway.contract.samples import inputs_alone
-from slipway.contract.source_options import add_source, has_source, name_of, samples_of
+from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, samples_of
 from slipway.core.artifacts import read_json
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError

@@ -9,9 +9,8 @@ from pathlib import Path
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.history.file import append, read
-from slipway.history.lines import Run
+from slipway.history.lines import Run, now
 from slipway.history.recording import line_of
-from slipway.history.times import now
 from slipway.report.measurements import read_evidence
 
 

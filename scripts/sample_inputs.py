@@ -7,11 +7,10 @@ from dataclasses import asdict
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.published import IMAGENET, as_written, differences
 from slipway.classification.sample_photographs import add_sample, photographs_of
+from slipway.contract.batches import Sizes
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import write_samples
-from slipway.contract.samples import inputs_alone, require_targets
-from slipway.contract.sizes import Sizes
-from slipway.contract.source_options import add_source, has_source, name_of, samples_of
+from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, require_targets, samples_of
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of

@@ -20,7 +20,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.benchmark.timing import sample_latency, warm_up
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine

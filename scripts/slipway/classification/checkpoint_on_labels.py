@@ -9,6 +9,7 @@ import torch
 from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.classification.label_files import served_labels
 from slipway.classification.labelling import Labelling, label_photographs
+from slipway.classification.paired_accuracy import interval
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.classification.plausibility import (
     clear_gains,
@@ -16,10 +17,9 @@ from slipway.classification.plausibility import (
     require_reading,
     try_alternatives,
 )
-from slipway.classification.proportions import interval
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
-from slipway.classification.tensor_names import OUTPUT
+from slipway.classification.task import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.contract.sample_sources import evenly
 from slipway.core.cli import progress
@@ -87,7 +87,8 @@ def figures_on_labels(
         return record
     scores = meaning.scores(stacked(evaluation.answers, OUTPUT)[indices])
     classes, best_classes = labelling.classes[indices], scores.argmax(axis=1)
-    record |= {**accuracy(scores, classes), "top1_interval": interval(best_classes == classes)}
+    record |= accuracy(scores, classes)
+    record["top1_interval"] = interval(record["top1"], len(indices))
     if weights["origin"] == "rehearsal":
         return record
     if labelling.alternative_folders:

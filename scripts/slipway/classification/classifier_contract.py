@@ -11,7 +11,7 @@ from slipway.classification.finding_meaning import find_meaning, last_operation
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
 from slipway.classification.logits import logits_of
-from slipway.classification.tensor_names import INPUT, OUTPUT
+from slipway.classification.task import INPUT, OUTPUT
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork
 from slipway.core.cli import progress

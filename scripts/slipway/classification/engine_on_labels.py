@@ -4,7 +4,7 @@ import numpy as np
 
 from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.classification.score_figures import accuracy
-from slipway.classification.tensor_names import OUTPUT
+from slipway.classification.task import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.core.cli import progress
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
 from slipway.core.errors import SlipwayError

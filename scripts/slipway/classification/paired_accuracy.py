@@ -1,20 +1,22 @@
-"""Two accuracies on the same photographs: their difference, and whether it is more than the noise."""
+"""Accuracies on photographs: their intervals, and whether the difference of two is more than the noise."""
 
 import math
 
 import numpy as np
 
-from slipway.classification.proportions import interval
-
 # A difference that chance alone makes with at least this probability is noise.
 CHANCE = 0.05
+# 99 % of a normal distribution lie within this many standard deviations of the mean.
+_DEVIATIONS = 2.576
 WITHIN, MORE, OPEN = "within the noise", "more than the noise", "perhaps more than the noise"
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 99 % interval (Wilson's) of a share of `count` photographs."""
-    hits = round(share * count)
-    return interval(np.arange(count) < hits)
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Return the 99 % interval of a share of `count` photographs (Wilson 1927)."""
+    squared = _DEVIATIONS**2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    half = _DEVIATIONS * math.sqrt(share * (1 - share) / count + squared / (4 * count**2)) / (1 + squared / count)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def difference(figures: dict) -> tuple[int, str]:
@@ -37,10 +39,22 @@ def difference(figures: dict) -> tuple[int, str]:
 
 def chance(apart: int, differing: int) -> float:
     """Return the probability that chance alone makes `differing` photographs favour one side by at least `apart`."""
-    if not apart:
-        return 1.0
-    least = (differing + apart + 1) // 2
-    return min(1.0, 2 * sum(math.comb(differing, k) for k in range(least, differing + 1)) / 2**differing)
+    return min(1.0, 2 * _tail((differing + apart + 1) // 2, differing)) if apart else 1.0
+
+
+def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the probability that `after` is correct so much more often than `before` by chance alone.
+
+    Both are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's exact test,
+    one-sided: only photographs on which the two differ count.
+    """
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    return _tail(gained, gained + lost)
+
+
+def _tail(least: int, differing: int) -> float:
+    """Return the probability that at least `least` of `differing` photographs favour one side, each with 1/2."""
+    return sum(math.comb(differing, count) for count in range(least, differing + 1)) / 2**differing
 
 
 def in_words(figures: dict) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.classification.image_files import digest_of_images, find_images
 from slipway.classification.images import Preprocessing, load_image
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.contract.contract import Contract, Tensors
 
 

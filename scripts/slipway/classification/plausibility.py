@@ -3,7 +3,6 @@
 Differences between accuracies count only if they are significant.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from slipway.classification.images import Preprocessing, load_image
 from slipway.classification.labelling import Labelling
 from slipway.classification.logits import logits_of
+from slipway.classification.paired_accuracy import chance_of_gain
 from slipway.classification.published import as_written, published
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
@@ -174,15 +174,3 @@ def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
         f"({correct_otherwise.mean():.1%}); torchvision's ImageFolder reads them in sorted order; set `labels` to a "
         "file with the folders' names in the order of the model's classes"
     )
-
-
-def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
-    """Return the probability that `after` is correct so much more often than `before` by chance alone.
-
-    Both are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's exact test,
-    one-sided: only photographs on which the two differ count, and by chance each of them favours either side with
-    probability 1/2.
-    """
-    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
-    differing = gained + lost
-    return sum(math.comb(differing, count) for count in range(gained, differing + 1)) / 2**differing

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.contract.contract import Contract
 from slipway.contract.golden import Golden
 from slipway.outputs.meaning import THRESHOLD

@@ -49,7 +49,7 @@ def figure_of(figures: dict) -> tuple[str, str, str]:
 
 def noise_in_words(figures: dict) -> str:
     """Return the interval of an engine's top-1 accuracy, and how its difference to the model's own is judged."""
-    low, high = paired_accuracy.wilson(figures["engine"]["top1"], figures["labelled"])
+    low, high = paired_accuracy.interval(figures["engine"]["top1"], figures["labelled"])
     return (
         f"The engine's top-1 accuracy is {figures['engine']['top1']:.1%} on {figures['labelled']} photographs (99 % "
         f"interval {low:.1%} to {high:.1%}, Wilson 1927), the model's own {figures['pytorch']['top1']:.1%}: "

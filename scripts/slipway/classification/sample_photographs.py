@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageOps
 
 from slipway.classification.images import Preprocessing, load_image, sample_photograph
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.contract.contract import Tensors
 from slipway.core.artifacts import sha256
 

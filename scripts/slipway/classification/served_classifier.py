@@ -1,10 +1,14 @@
-"""The description of a classifier on a Triton server: its tensors, their types, its largest batch."""
+"""A classifier on a Triton server: its tensors, types and largest batch, and how photographs become its input."""
 
+import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tritonclient.grpc import model_config_pb2, service_pb2
 
+from slipway.classification import published
+from slipway.classification.images import Preprocessing
+from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
 from slipway.outputs.meaning import Meaning
@@ -16,6 +20,9 @@ INPUT_DTYPES = {"FP32": "float32", "UINT8": "uint8"}
 _NUMBER = (int, float)
 _PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
 OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
+IMAGENET = Preprocessing.of(published.IMAGENET)
+# {dtype of an input: settings that change it, beside its side}. A model with uint8 inputs normalises them itself.
+_USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,35 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
         return None
     known = has_shape(stated, _PREPROCESS) and stated["interpolation"] in ("bilinear", "bicubic")
     return stated if known and len(stated["mean"]) == len(stated["std"]) == 3 else None
+
+
+def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
+    """Return the preprocessing. Each setting comes from the options, else the server, else `proven`, else ImageNet.
+
+    `proven` has the settings of the model's deployment. If the server states the side of the input, it is the crop.
+    Every setting that is guessed from ImageNet's is printed. Raises SlipwayError if the options contradict the server,
+    or the resized photograph is smaller than the crop.
+    """
+    side, default = classifier.side, asdict(IMAGENET)
+    if side and options.crop not in (None, side):
+        raise SlipwayError(f"{classifier.name} takes {side} x {side} pixels, not --crop {options.crop}; leave it out")
+    given = {name: value for name in default if (value := getattr(options, name)) is not None}
+    stated = proven | (classifier.preprocess or {}) | given
+    settings = {name: stated.get(name, value) for name, value in default.items()}
+    if side:
+        settings["crop"] = side
+    if "resize" not in stated:
+        settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
+    if settings["resize"] < settings["crop"]:
+        raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
+    guessed = [name for name in settings if name not in stated and name in _USED[classifier.dtype]]
+    if guessed:
+        shown = ", ".join(f"{name} {settings[name]}" for name in guessed)
+        progress(
+            f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
+            f"assumed: {shown}; --{', --'.join(guessed)} change that"
+        )
+    return Preprocessing(**settings)
 
 
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:

@@ -1,4 +1,4 @@
-"""Join samples to batches, resize or pad samples, and take rows out of batches."""
+"""Join samples to batches, resize or pad samples, take rows out of batches, and record the sizes of samples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -63,6 +63,28 @@ def _repeated(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         if array.shape[axis] != size:
             array = np.take(array, np.arange(size) % array.shape[axis], axis=axis)
     return np.ascontiguousarray(array)
+
+
+class Sizes(dict[str, list[list[int]]]):
+    """The sizes that the inputs of many samples have: {input: [[lowest, highest] of each axis]}."""
+
+    def including(self, sample: Tensors) -> Tensors:
+        """Include the sizes of a sample, and return the sample."""
+        for name, array in sample.items():
+            ranges = self.setdefault(name, [[size, size] for size in array.shape])
+            for ends, size in zip(ranges, array.shape, strict=False):  # a target may have any rank
+                ends[:] = min(ends[0], size), max(ends[1], size)
+        return sample
+
+    def extremes(self, like: Tensors) -> list[Tensors]:
+        """Return two samples without values: one of the lowest sizes, one of the highest. `like` gives the dtypes."""
+        return [
+            {
+                name: np.broadcast_to(np.zeros((), array.dtype), [ends[end] for ends in self[name]])
+                for name, array in like.items()
+            }
+            for end in (0, 1)
+        ]
 
 
 def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None:

@@ -1,5 +1,6 @@
 """Take real inputs of a model, evenly spread, from the user's function or from .npz files, and check them."""
 
+import argparse
 import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -8,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from slipway.contract.archives import DAMAGED, read_arrays
-from slipway.contract.batches import rows
+from slipway.contract.batches import Sizes, rows
 from slipway.contract.contract import Tensors
 from slipway.contract.sample_sources import evenly, files_of, is_function
-from slipway.contract.sizes import Sizes
 from slipway.core.errors import SlipwayError, explained_by, listed
+from slipway.core.job_settings import add_planned
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
 
@@ -206,3 +207,33 @@ def _described(value: object) -> str:
         return "nothing (None)"
     shape = getattr(value, "shape", None)
     return f"a {type(value).__name__}" + (f" of the shape {tuple(shape)}" if isinstance(shape, tuple) else "")
+
+
+def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add --function, --files, --batched and --targets. Return the exclusive group of --function and --files."""
+    source = arguments.add_mutually_exclusive_group()
+    source.add_argument("--function", help="package.module:function that yields {input: array} for each sample")
+    source.add_argument("--files", type=Path, help=".npz file of samples, or folder of them")
+    arguments.add_argument(
+        "--batched",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first axis of the inputs is the batch axis; left out, it is not known",
+    )
+    arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
+    add_planned(arguments, "files_sha256")
+    return source
+
+
+def has_source(arguments: argparse.Namespace) -> bool:
+    """Return whether --function or --files is given."""
+    return bool(arguments.function or arguments.files)
+
+
+def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = None) -> list[Tensors]:
+    """Return at most `count` samples of the source in the options, as `take_samples` does, with their targets."""
+    return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets, sizes)
+
+
+def name_of(arguments: argparse.Namespace) -> str:
+    """Return the name of the source for a record: the function, or the name of the file or folder."""
+    return arguments.function or arguments.files.name

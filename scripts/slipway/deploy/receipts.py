@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slipway.classification.tensor_names import OUTPUT
+from slipway.classification.task import OUTPUT
 from slipway.core.records import has_shape, read_record
 
 # The parts of a receipt that are read back.

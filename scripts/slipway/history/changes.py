@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.history.file import NAME, append
-from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of
-from slipway.history.times import now
+from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of, now
 
 # It keeps what is live, and changes nothing of it.
 PART_OF_KEYS = False

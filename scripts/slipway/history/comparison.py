@@ -93,7 +93,7 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
     worse = -change if now.more_is_better else change
     noise = _noise(before, now) if now.spreads else None
     context = [f"{one} -> {other} {name}" for name, (one, other) in _differing(before.context, now.context).items()]
-    verdict = _verdict(worse, found.limit, noise)
+    verdict = verdict_of(worse, found.limit, noise)
     return replace(found, change=change, worse=worse, noise=noise, verdict=verdict, context=", ".join(context))
 
 
@@ -110,7 +110,7 @@ def _noise(before: Figure, now: Figure) -> str:
     return WITHIN if low <= now_high and now_low <= high else MORE
 
 
-def _verdict(worse: float, limit: float | None, noise: str | None) -> str:
+def verdict_of(worse: float, limit: float | None, noise: str | None) -> str:
     """Return the verdict: a change beyond the limit that is within the noise is no regression."""
     if limit is None or worse <= limit or noise == WITHIN:
         return PASSED

@@ -3,6 +3,7 @@
 schemas/history.schema.yaml describes their content.
 """
 
+import datetime
 import hashlib
 import json
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ class Deployment:
     def targets(self) -> dict[str, dict]:
         """Return {target: {"version", "checkpoint", "selection"}} of what is served; {} if nothing is."""
         return self.content["targets"]
+
+
+def now() -> str:
+    """Return the time in UTC, such as 2026-01-31T12:00:00Z."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def key_of(content: object) -> str:

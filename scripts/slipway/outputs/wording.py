@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from slipway.classification.wording import TASK, WORDS
+from slipway.classification.task import TASK, WORDS
 from slipway.contract.contract import Contract
 
 

@@ -15,7 +15,7 @@ from helpers.artifacts.training import RECEIPT
 from helpers.workplace import CLOSED_PROXIES
 from tritonclient.utils import InferenceServerException
 
-from slipway.classification.tensor_names import INPUT
+from slipway.classification.task import INPUT
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
 

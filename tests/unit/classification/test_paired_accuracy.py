@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.classification.paired_accuracy import MORE, OPEN, WITHIN, chance, difference, in_words, wilson
+from slipway.classification.paired_accuracy import MORE, OPEN, WITHIN, chance, difference, in_words, interval
 from slipway.classification.reporting import is_kept, kept_in_words, noise_in_words
 
 
@@ -51,6 +51,6 @@ def test_it_is_said_in_words():
 
 
 def test_the_interval_is_wilsons():
-    low, high = wilson(0.852, 250)
+    low, high = interval(0.852, 250)
     assert f"{low:.1%} to {high:.1%}" == "78.5% to 90.1%"
     assert "(99 % interval 78.5% to 90.1%, Wilson 1927)" in noise_in_words(figures(213, 213))

@@ -1,6 +1,8 @@
-"""The task's name in a contract, and its words for samples and settings."""
+"""The task's name in a contract, the names of its tensors, and its words for samples and settings."""
 
 TASK = "classification"
+# The names of a photograph classifier's input and output. Clients of a served classifier use the same names.
+INPUT, OUTPUT = "input", "logits"
 WORDS = {
     "unit": "image",
     "first": "the sample photograph",

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from slipway.classification.plausibility import chance_of_gain
-from slipway.classification.proportions import interval
+from slipway.classification.paired_accuracy import chance_of_gain, interval
 
 
 def answers(*counts):
@@ -34,4 +33,4 @@ def test_thousands_of_photographs_are_compared_exactly():
     [(85, 100, (0.7365, 0.9199)), (0, 10, (0.0, 0.3989)), (10, 10, (0.6011, 1.0))],
 )
 def test_the_interval_is_wilsons(right, count, bounds):
-    assert interval(np.arange(count) < right) == pytest.approx(bounds, abs=2e-4)
+    assert interval(right / count, count) == pytest.approx(bounds, abs=2e-4)
