@@ -29,13 +29,14 @@ from slipway.load_test.keyed_model_analyzer import KEPT, MEASURED, OVER, REPORT,
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.rows import by_one_name, figures_of, not_measured, point_of, varied_of, write_table
 from slipway.load_test.workspace import workspace as new_workspace
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model
+from slipway.triton.server.installation import Installation
 from slipway.triton.server.kinds import server_in_words
 from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.server_options import add_server_choice, choice_of
-from slipway.triton.server.tritonserver import Installation, Ports
 
 # Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
 UNTRACKED = ("p99_limit_ms", "min_throughput_per_s")

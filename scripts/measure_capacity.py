@@ -30,11 +30,13 @@ from slipway.load_test.model_analyzer import input_data
 from slipway.load_test.request_rate import WINDOWS, Sender
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served
 from slipway.triton.repository.model_folder import served_model
+from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.restricted_apis import local_flags, new_key
 from slipway.triton.server.server_options import add_server_choice, choice_of
-from slipway.triton.server.tritonserver import Installation, Ports, Server, perf_analyzer_environment
+from slipway.triton.server.tritonserver import Server
 
 AUTO = "auto"
 # Of a point: the least requests, which p99 needs, the least seconds, and the least multiple of the mean latency.

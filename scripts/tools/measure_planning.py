@@ -22,7 +22,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.tools.snakemake_runs import Outcome, alternate, machine, snakemake, write_config
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
 BUILT = ("results/tiny/profile/profile.json", "results/tiny/cpu/tiny.fp32.accuracy.json")

@@ -27,7 +27,8 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
 from slipway.tools import cpu_precisions
 from slipway.tools.snakemake_runs import REPOSITORY, machine, snakemake, write_config
-from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
 ROUNDS = 3

@@ -9,7 +9,7 @@ import pytest
 from helpers.workplace import ENGINE_RECORD
 
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,9 @@ from helpers.workplace import REPOSITORY, Outcome
 from slipway.classification.images import Preprocessing
 from slipway.classification.showing import answer_of
 from slipway.outputs.meaning import LOGITS
-from slipway.triton.server.tritonserver import Ports, Server, find_installation, log_end
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server, log_end
 
 MAX_BATCH = 4
 PICTURES = 7

@@ -17,7 +17,7 @@ import yaml
 
 from helpers import snakemake_forks
 from slipway.core import cli
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 # A folder's name that a shell would split, expand and run, and that is no ASCII.
 ODD = "a b;$(touch owned)'\"ä"

@@ -8,9 +8,11 @@ import infer
 from slipway.contract.golden import Golden, Sample, write_samples
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 

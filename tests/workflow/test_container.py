@@ -23,8 +23,8 @@ from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
+from slipway.triton.server.installation import find_installation
 from slipway.triton.server.server_options import ServerChoice
-from slipway.triton.server.tritonserver import find_installation
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.history import file as history_file
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ import undeploy
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

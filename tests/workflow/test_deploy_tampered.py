@@ -14,8 +14,8 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local.installation import local_installation
 from slipway.deploy.local.switching import load_again
 from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.signing import sign
-from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from slipway.core.artifacts import read_json
 from slipway.deploy.local import server_state
 from slipway.deploy.local.liveness import why_silent
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from slipway.core.artifacts import read_json, sha256
 from slipway.manifests.common import GRPC, HTTP, METRICS
 from slipway.manifests.validation import OLDEST, validate
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Ports, find_installation
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import PYTHON_CONFIGURATION, find_installation
 
 pytestmark = pytest.mark.slow
 

@@ -23,8 +23,10 @@ from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
 from slipway.monitoring.traffic import read_traffic
 from slipway.triton.client.grpc_client import ModelClient, read_page
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 

@@ -19,9 +19,11 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import FOLDER, serving_python, serving_version
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
+from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 

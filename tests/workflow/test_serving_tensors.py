@@ -16,8 +16,10 @@ from slipway.core.errors import SlipwayError
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.runtimes import RUNTIMES, engine_files, runtime
 from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from PIL import Image
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.artifacts import read_json, write_json
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ _NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout
 _NO_SETTINGS |= {"conversion_files"}
 
 
-def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
+def add_planned(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
     """Add the options that declare a job's plan, such as --torch-version for the name "torch_version"."""
     for name in names:
         option = name.replace("_", "-")

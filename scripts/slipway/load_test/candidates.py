@@ -11,9 +11,9 @@ from slipway.load_test.model_analyzer import input_data, write_input_data
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import Served
 from slipway.triton.repository.model_folder import write_model
+from slipway.triton.server.installation import PYTHON_CONFIGURATION, Installation, find_installation
 from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tensorrt_versions import require_inside
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, find_installation
 
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:

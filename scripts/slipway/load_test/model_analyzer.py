@@ -22,11 +22,13 @@ from slipway.contract.served_form import as_served
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
+from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
 from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags
-from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
+from slipway.triton.server.tritonserver import stop_process
 
 # Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000

@@ -10,8 +10,8 @@ from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
+from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
-from slipway.triton.server.tritonserver import LOAD_COMPATIBLE, METRICS_FLAGS
 
 # Triton's ports in its container, and the folder of its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002

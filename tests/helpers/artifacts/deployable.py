@@ -8,8 +8,10 @@ import numpy as np
 from helpers.artifacts.measured import Measured, cpu_target
 from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation, stop_process
+from slipway.triton.server.installation import find_installation
+from slipway.triton.server.tritonserver import Server, stop_process
 from write_manifests import main as write_manifests
 
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}

@@ -8,7 +8,7 @@ from helpers.traffic import who_gave
 from helpers.workplace import Workplace
 from slipway.core.artifacts import read_json
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 STORE = "results/.server"
 

@@ -16,7 +16,7 @@ def start(folder, asked):
 
     It runs in a working folder as in a container: the one of --workdir.
     """
-    from slipway.triton.server.tritonserver import find_installation
+    from slipway.triton.server.installation import find_installation
 
     assert asked.words[0] == "tritonserver", asked.words
     folder.mkdir(exist_ok=True)

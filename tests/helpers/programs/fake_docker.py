@@ -62,7 +62,9 @@ class Project:
     def up(self, file, timeout_s):
         """Run what a file says, unless that runs already; fail as Compose does when it does not get healthy."""
         from slipway.core.errors import SlipwayError
-        from slipway.triton.server.tritonserver import Ports, Server, find_installation
+        from slipway.triton.client.ports import Ports
+        from slipway.triton.server.installation import find_installation
+        from slipway.triton.server.tritonserver import Server
 
         triton = composition(file)["services"]["triton"]
         [mount] = triton["volumes"]

@@ -8,7 +8,7 @@ from slipway.core.errors import SlipwayError
 from slipway.load_test.candidates import lay_out_candidate, require_covered_batches
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.repository.model_folder import served_model
-from slipway.triton.server.tritonserver import Installation
+from slipway.triton.server.installation import Installation
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from slipway.load_test.model_analyzer import (
     read_table,
     window,
 )
+from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, model_config, write_config
-from slipway.triton.server.tritonserver import Installation, Ports
+from slipway.triton.server.installation import Installation
 
 SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
 ENGINE = Served("m_fp16", "tensorrt", "fp16", classifier("float32", 64, 7), 8, 2, ((1, 1, 1), (1, 8, 32)))

@@ -17,10 +17,11 @@ from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.keyed_model_analyzer import OVER
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.model_analyzer import Sweep
+from slipway.triton.client.ports import Ports
 from slipway.triton.server import ownership
+from slipway.triton.server.installation import Installation
 from slipway.triton.server.leftovers import owner_variable
 from slipway.triton.server.ownership import require_own_listeners
-from slipway.triton.server.tritonserver import Installation, Ports
 
 MEASURED = {
     "model": "m_fp32",

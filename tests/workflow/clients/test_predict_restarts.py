@@ -6,7 +6,8 @@ import subprocess
 import pytest
 from helpers.predicting import NEVER_SLOW, PICTURES, command, predict, regions, served, to
 
-from slipway.triton.server.tritonserver import Ports, stop_process
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.tritonserver import stop_process
 
 pytestmark = pytest.mark.slow
 

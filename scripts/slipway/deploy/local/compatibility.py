@@ -17,8 +17,8 @@ from slipway.core.serving_environment import is_separate, serving_python, servin
 from slipway.keys.version_lock import RuntimeVersion, runs_under
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import releases
+from slipway.triton.server.installation import Installation
 from slipway.triton.server.server_options import RELEASE_VARIABLE
-from slipway.triton.server.tritonserver import Installation
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,13 @@ from slipway.deploy.local import server_state
 from slipway.deploy.local.compatibility import Host, host_of
 from slipway.deploy.local.model_store import ModelStore
 from slipway.runtimes import RUNTIMES
+from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import USED, remove_containers
+from slipway.triton.server.installation import Installation, find_installation
 from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.restricted_apis import local_flags
 from slipway.triton.server.server_options import ServerChoice
-from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation, stop_process
+from slipway.triton.server.tritonserver import Server, stop_process
 
 # The folder of a trial server's record, below the state of the live one.
 TRIAL = "trial"

@@ -20,7 +20,7 @@ from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.version_store import SIGNATURE, VersionStore
 from slipway.triton.repository.model_config import read_config, write_config
 from slipway.triton.repository.model_folder import VERSION
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
+from slipway.triton.server.installation import PYTHON_CONFIGURATION
 
 CONFIGURATIONS = ("config.pbtxt", f"configs/{PYTHON_CONFIGURATION}.pbtxt")
 LABELS, INDEX, GOLDEN = "labels.txt", "index.json", "golden.npz"

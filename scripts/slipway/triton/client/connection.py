@@ -54,9 +54,9 @@ class Deadline:
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
     """Return tritonclient's client of an endpoint. It connects at its first use, and never through a proxy."""
-    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+    options: list[tuple[str, int | str]] = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
     options += [(f"grpc.{which}_reconnect_backoff_ms", wait) for which, wait in RECONNECT_MS.items()]
-    settings = {}
+    settings: dict[str, bool | str] = {}
     if tls := endpoint.tls:
         options += [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
         files = {"root_certificates": tls.ca, "certificate_chain": tls.certificate, "private_key": tls.key}

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 
-from slipway.triton.client.endpoint import Endpoint
+from slipway.triton.client.endpoint import Endpoint, Tls
 from slipway.triton.client.tls_context import EXPIRED, tls_context
 
 PATIENCE_S = 2.0
@@ -16,7 +16,9 @@ def why_unreachable(endpoint: Endpoint) -> str | None:
     """Return as a sentence why no gRPC call reaches an endpoint, with the remedy; None if no cause was found."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
-            return _why_not_in_the_clear(connection) if endpoint.tls is None else _why_not_tls(connection, endpoint)
+            if endpoint.tls is None:
+                return _why_not_in_the_clear(connection)
+            return _why_not_tls(connection, endpoint.tls, endpoint.tls.server_name or endpoint.host)
     except ConnectionRefusedError:
         return "nothing listens there. Start the server, or correct --url"
     except socket.gaierror as error:
@@ -42,10 +44,8 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
     return "it speaks TLS. Add --tls, and --ca with the authority that signed its certificate"
 
 
-def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
-    """Return why a TLS handshake fails, and which side's certificate is at fault; None if it does not fail."""
-    tls = endpoint.tls
-    name = tls.server_name or endpoint.host
+def _why_not_tls(connection: socket.socket, tls: Tls, name: str) -> str | None:
+    """Return why a TLS handshake with a server called `name` fails; None if it does not fail."""
     context = tls_context(tls.ca, tls.certificate, tls.key)
     try:
         secured = context.wrap_socket(connection, server_hostname=name)

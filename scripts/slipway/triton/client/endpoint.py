@@ -61,5 +61,5 @@ def endpoint_of(ports: Ports) -> Endpoint:
     tls = ports.tls
     if tls is None:
         return Endpoint(ports.host, ports.grpc)
-    own = [Path(file) if file else None for file in (tls.deployer_certificate, tls.deployer_key)]
-    return Endpoint(ports.host, ports.grpc, Tls(Path(tls.certificate), *own, tls.server_name))
+    certificate, key = (Path(file) if file else None for file in (tls.deployer_certificate, tls.deployer_key))
+    return Endpoint(ports.host, ports.grpc, Tls(Path(tls.certificate), certificate, key, tls.server_name))

@@ -26,8 +26,8 @@ def read_requests(path: Path) -> dict[str, Tensors]:
         raise SlipwayError(f"{path} is no archive of NumPy arrays ({error}); write it with numpy.savez") from None
     if not arrays:
         raise SlipwayError(f"{path} has no arrays; write one for each input with numpy.savez")
-    numbered = [_NUMBERED.fullmatch(name) for name in arrays]
-    if not all(numbered):
+    numbered = [match for name in arrays if (match := _NUMBERED.fullmatch(name))]
+    if len(numbered) < len(arrays):
         return {ONLY: arrays}
     requests: dict[str, Tensors] = {}
     for match in numbered:

@@ -1,7 +1,7 @@
 """A model on any Triton server: find it, read its tensors, dtypes and batches from the server, ask it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -104,8 +104,7 @@ def model_of(
     Names of axes, their limits and the values to pad with come from the parameter `contract`, if the model has one.
     """
     batched = config.max_batch_size > 0
-    sides = (metadata.inputs, metadata.outputs)
-    served = Contract(*(tuple(_tensor(tensor, batched) for tensor in side) for side in sides))
+    served = Contract(_tensors(metadata.inputs, batched), _tensors(metadata.outputs, batched))
     return RemoteModel(
         metadata.name,
         version,
@@ -125,6 +124,10 @@ def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
     result = connection.call(connection.client.infer, model.name, tensors, model.version)
     outputs = {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
     return as_stated({name: _without_objects(array) for name, array in outputs.items()}, model.contract)
+
+
+def _tensors(stated: Iterable[service_pb2.ModelMetadataResponse.TensorMetadata], batched: bool) -> tuple[Tensor, ...]:
+    return tuple(_tensor(tensor, batched) for tensor in stated)
 
 
 def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> Tensor:

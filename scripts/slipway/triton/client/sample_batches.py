@@ -80,9 +80,12 @@ def _own(outputs: Tensors, index: int, samples: int, contract: Contract, sample:
         for name, size in zip(tensor.shape, sample[tensor.name].shape, strict=True)
         if isinstance(name, str) and name != BATCH
     }
-    shapes = {tensor.name: tensor.shape for tensor in contract.outputs}
+    shapes = {
+        tensor.name: [sizes.get(size) if isinstance(size, str) else None for size in tensor.shape]
+        for tensor in contract.outputs
+    }
     return {
-        name: np.ascontiguousarray(array[tuple(slice(sizes.get(size)) for size in shapes.get(name, ()))])
+        name: np.ascontiguousarray(array[tuple(map(slice, shapes.get(name, ())))])
         for name, array in rows(outputs, index, index + 1).items()
     }
 

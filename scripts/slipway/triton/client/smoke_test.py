@@ -40,7 +40,7 @@ class Expected:
     def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
         """Return the expectation from a model's files and its index; SlipwayError if the golden answers are damaged."""
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
-        return cls(name, Golden.read(golden), names, limits, served and Contract.of(served))
+        return cls(name, Golden.read(golden), names, limits, Contract.of(served) if served else None)
 
     @property
     def contract(self) -> Contract:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from google.protobuf import text_format
@@ -105,7 +106,7 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
     """
     contract, dims = served.contract, tensor.dims(served.contract.batched)
     dtype = np_to_triton_dtype(np.dtype(tensor.dtype))
-    stated = {"name": tensor.name, "data_type": f"TYPE_{dtype}", "dims": dims or [1]}
+    stated: dict[str, Any] = {"name": tensor.name, "data_type": f"TYPE_{dtype}", "dims": dims or [1]}
     if not dims and not contract.batched:
         raise SlipwayError(
             f"{tensor.name} of {served.name} has no axis, and Triton serves no such tensors; let the network take or "
@@ -130,9 +131,10 @@ def _parameters(served: Served, backend: str) -> dict[str, str]:
         parameters |= meaning.parameters()
     if PREPROCESS in contract.facts:
         parameters[PREPROCESS] = json.dumps(contract.facts[PREPROCESS])
-    if backend == "python":
+    if backend == "python" or traits.native_backend is None:
         return parameters | {"engine": traits.engine_file, "precision": served.precision}
-    return parameters | traits.native_backend.parameters | traits.native_backend.parameters_of.get(served.precision, {})
+    native = traits.native_backend
+    return parameters | dict(native.parameters) | dict(native.parameters_of.get(served.precision, {}))
 
 
 def _of_tensorrt(served: Served) -> dict:

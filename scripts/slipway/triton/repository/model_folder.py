@@ -13,7 +13,7 @@ from slipway.contract.contract import Contract
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.runtimes import runtime_code
 from slipway.triton.repository.model_config import LABELS, Served, model_config, write_config
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
+from slipway.triton.server.installation import PYTHON_CONFIGURATION
 
 VERSION = "1"
 # Read as a file, never imported: it needs a module that exists only in the server's Python backend.

@@ -111,7 +111,7 @@ def _put_version(
             _put(storage, folder / name.removeprefix(f"{version}/"), name, file_digest)
     if signature:
         _put(storage, signature, f"{version}.sig", sha256(signature))
-    if copied or published["ordinal"] <= newest:
+    if copied or published is None or published["ordinal"] <= newest:
         _put_index(storage, document)
     return version, copied
 

@@ -86,7 +86,7 @@ class TritonPythonModel:
             return [pb_utils.InferenceResponse(error=pb_utils.TritonError(f"the engine failed on {sizes}: {error}"))]
         responses, start = [], 0
         for inputs in given:
-            end = start + len(inputs[self._inputs[0]]) if self._batched else None
+            end = start + len(inputs[self._inputs[0]]) if self._batched else 0
             tensors = [
                 pb_utils.Tensor(name, outputs[name][start:end] if self._batched else outputs[name])
                 for name in self._outputs

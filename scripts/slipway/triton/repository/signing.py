@@ -24,7 +24,8 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
     key is unusable, or if the folder has a file that cannot be signed.
     """
     _, password = require_private_key(private_key)
-    signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)
+    # It passes the password on to cryptography, which takes bytes only, whatever its own annotation says.
+    signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)  # type: ignore[arg-type]
     with atomic_write(signature) as partial:
         try:
             signer.set_hashing_config(_hashing(folder)).sign(folder, partial)

@@ -66,7 +66,7 @@ def signer_of(signature: Path) -> str | None:
         return None
 
 
-def _loaded(path: Path, load: Callable[[], Any], kind: type, described: str) -> Any:
+def _loaded(path: Path, load: Callable[[], Any], kind: type[Any], described: str) -> Any:
     try:
         key = load()
     except Exception:  # its message might quote the key

@@ -80,7 +80,7 @@ class Storage:
         """Copy the file `source` of this machine into this storage."""
         with self._in_words(f"write {name}"):
             if self._folder:
-                self._write_whole(name, lambda partial: shutil.copyfile(source, partial))
+                _write_whole(self._folder, name, lambda partial: shutil.copyfile(source, partial))
             else:
                 self._files.put_file(str(source), name)
 
@@ -88,7 +88,7 @@ class Storage:
         """Write a small file."""
         with self._in_words(f"write {name}"):
             if self._folder:
-                self._write_whole(name, lambda partial: partial.write_bytes(content))
+                _write_whole(self._folder, name, lambda partial: partial.write_bytes(content))
             else:
                 self._files.pipe_file(name, content)
 
@@ -107,28 +107,29 @@ class Storage:
         for partial in self._folder.glob(f".partial.{name}*") if self._folder else ():
             partial.unlink(missing_ok=True)
 
-    # Another publisher of the same version calls `clear_up` once, which may remove this temporary file.
-    @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
-    def _write_whole(self, name: str, fill: Callable[[Path], Any]) -> None:
-        """Write a file into a folder, readable for every user, and flush it to the disk."""
-        path = self._folder / name
-        _make_folder(path.parent)
-        partial = self._folder / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
-        try:
-            fill(partial)
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            _open_to_all(partial, 0o644)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-
     @contextmanager
     def _in_words(self, doing: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
             raise SlipwayError(f"{self.address}: could not {doing}: {reason(error, KEY)}") from error
+
+
+# Another publisher of the same version calls `clear_up` once, which may remove this temporary file.
+@retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
+def _write_whole(folder: Path, name: str, fill: Callable[[Path], Any]) -> None:
+    """Write a file into a folder, readable for every user, and flush it to the disk."""
+    path = folder / name
+    _make_folder(path.parent)
+    partial = folder / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
+    try:
+        fill(partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        _open_to_all(partial, 0o644)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _make_folder(folder: Path) -> None:

@@ -23,7 +23,7 @@ def local_release(runtimes: Collection[str], choice: ServerChoice | None = None)
     if version == ABSENT or native or run == PATH:
         return os.environ.get(RELEASE_VARIABLE)
     release = releases.release_with("wheel", version)
-    return release and release.triton
+    return release.triton if release else None
 
 
 def require_accepted(host: str, runtimes: Collection[str], oldest: str, choice: ServerChoice | None = None) -> None:

@@ -120,9 +120,8 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     # No bytecode: on a full disk Python leaves a truncated file beside a model, which then cannot be loaded.
     extend = f"import os, sys; sys.dont_write_bytecode = True; sys.path.extend(map(os.fsdecode, {names}))\n"
     (packages / "interpreter.pth").write_text(extend, encoding="ascii")
-    home = interpreter.executable.parent
-    if not str(home).isascii():
-        home = f"{seen_from(folder.parent, home.parent)}/{home.name}"
+    own = interpreter.executable.parent
+    home = str(own) if str(own).isascii() else f"{seen_from(folder.parent, own.parent)}/{own.name}"
     settings = f"home = {home}\ninclude-system-site-packages = false\n"
     (folder / "pyvenv.cfg").write_text(settings, encoding="ascii")
     (folder / "bin").mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ class PeakMemory:
         self._interval_s = interval_s
         self._gpu = gpu
         self._owner = owner
-        self._gpu_before = gpu.used_memory_mb() if gpu else None
+        self._gpu_before = self._gpu_memory_mb()
 
     def watching(self) -> AbstractContextManager[None]:
         """Measure repeatedly while a block runs."""
@@ -36,9 +36,12 @@ class PeakMemory:
         if not used:
             return
         readings, peaks = {"memory_mb": used}, self.peaks.setdefault(phase, {})
-        if self._gpu_before is not None and (now := self._gpu.used_memory_mb()) is not None:
+        if self._gpu_before is not None and (now := self._gpu_memory_mb()) is not None:
             readings["gpu_memory_mb"] = now - self._gpu_before
         peaks |= {kind: round(max(peaks.get(kind, 0.0), now), 1) for kind, now in readings.items()}
+
+    def _gpu_memory_mb(self) -> float | None:
+        return self._gpu.used_memory_mb() if self._gpu else None
 
 
 def process_memory_mb(process: psutil.Process) -> float:

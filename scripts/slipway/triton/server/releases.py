@@ -119,11 +119,13 @@ def tensorrt_of_image(image: str) -> str | None:
 
     None if there is no such program, it does not answer, it does not have the image, or the image does not state it.
     """
-    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": INSPECTION_S}
     for program in filter(shutil.which, CONTAINER_PROGRAMS):
         command = [program, "image", "inspect", "--format", "{{json .Config.Env}}", image]
         with contextlib.suppress(OSError, subprocess.SubprocessError, json.JSONDecodeError):
-            variables = json.loads(subprocess.run(command, check=True, **options).stdout) or []
+            stated = subprocess.run(
+                command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSPECTION_S
+            ).stdout
+            variables = json.loads(stated) or []
             version = dict(variable.partition("=")[::2] for variable in variables).get(VARIABLE, "")
             if numbers(version):
                 return ".".join(map(str, numbers(version)))

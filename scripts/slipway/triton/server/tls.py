@@ -94,21 +94,27 @@ def server_tls(host: str, *files: str | Path | None) -> ServerTls:
     Raises SlipwayError with the setting if a file is missing or broken, a key does not fit, a certificate has expired
     or is not for `host`, or the clients' authority would not admit this workflow.
     """
-    paths = {name: Path(file) if file else None for name, file in zip_longest(SETTINGS, files)}
-    certificate, _, client_ca, own, _ = paths.values()
+    pairs = zip_longest(SETTINGS, files)
+    certificate, key, client_ca, own, own_key = (Path(file) if file else None for _, file in pairs)
     with amended(after=". Nothing was changed."):
-        if not certificate:
+        if not certificate or not key:
             raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
         if (client_ca is None) != (own is None):
             raise SlipwayError(
                 "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together: a server that "
                 "admits only clients with a certificate must admit this workflow, which proves and switches it"
             )
-        contexts = _contexts(*paths.values())
+        contexts = _contexts(certificate, key, client_ca, own, own_key)
         name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, own), contexts)
-    settings = {name: str(path.absolute()) if path else None for name, path in paths.items()}
-    digest = sha256(client_ca) if client_ca else None
-    return ServerTls(**settings, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
+    mutual = {"client_ca": client_ca, "deployer_certificate": own, "deployer_key": own_key}
+    return ServerTls(
+        certificate=str(certificate.absolute()),
+        certificate_sha256=sha256(certificate),
+        key=str(key.absolute()),
+        server_name=name,
+        client_ca_sha256=sha256(client_ca) if client_ca else None,
+        **{setting: str(path.absolute()) if path else None for setting, path in mutual.items()},
+    )
 
 
 def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | None, own_key: Path | None) -> Contexts:
@@ -130,9 +136,10 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
         return _shake_hands(*contexts, None)
     except _Refused as refused:
         error, by_server = refused.args
-        setting, file, why = "certificate", certificate, "is not accepted"
+        setting, file, why = "certificate", str(certificate), "is not accepted"
         if by_server:
-            setting, file, why = "deployer_certificate", own, f"was not signed by `deploy.tls.client_ca` {client_ca}"
+            setting, file = "deployer_certificate", str(own)
+            why = f"was not signed by `deploy.tls.client_ca` {client_ca}"
         why = OUT_OF_DATE.get(error.verify_code, f"{why} ({error.verify_message})")
         raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name one that will do") from None
 
@@ -177,4 +184,4 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | Non
             pass
         except ssl.SSLCertVerificationError as error:
             raise _Refused(error, side is answering) from None
-    return asking.getpeercert()
+    return dict(asking.getpeercert() or {})

@@ -17,8 +17,9 @@ from slipway.deploy.local import compatibility, installation, switching
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.platform import Local
 from slipway.deploy.release import Release
+from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected
-from slipway.triton.server.tritonserver import Installation, Ports
+from slipway.triton.server.installation import Installation
 
 PORTS = Ports(1, 2, 3)
 pytestmark = pytest.mark.usefixtures("an_h100")

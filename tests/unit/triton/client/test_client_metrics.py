@@ -11,7 +11,7 @@ import pytest
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 PAGE = """# HELP nv_inference_request_success Number of successful inference requests, all batch sizes
 # TYPE nv_inference_request_success counter

@@ -9,7 +9,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Connection, RequestFailed, Unreachable, is_transient
 from slipway.triton.client.endpoint import Endpoint, Tls
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 UNAVAILABLE, INVALID = "StatusCode.UNAVAILABLE", "StatusCode.INVALID_ARGUMENT"
 

@@ -8,8 +8,9 @@ from slipway.deploy.local import installation
 from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.installation import LocalInstallation
 from slipway.deploy.local.model_store import ModelStore
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import Installation
 from slipway.triton.server.restricted_apis import can_guard, header, keep_key, local_flags, new_key
-from slipway.triton.server.tritonserver import Installation, Ports
 
 
 def tritonserver(folder, usage):

@@ -46,7 +46,7 @@ REFUSED = {
     "expired": (lambda a, s: a.issue("old", "localhost", days=-1), "`deploy.tls.certificate` .*old.pem has expired"),
     "other name": (lambda a, s: a.issue("b", "triton.test"), r"b.pem is for triton.test, but .* at 127\.0\.0\.1"),
     "other key": (lambda a, s: (a.issue("b")[0], a.issue("c")[1]), "b.pem and deploy.tls.key .*c.key are no pair"),
-    "no key": (lambda a, s: (a.issue("b")[0], None), "deploy.tls.certificate needs deploy.tls.key beside it"),
+    "no key": (lambda a, s: (a.issue("b")[0], None), "`deploy.tls` needs `certificate` and `key`"),
     "no certificate": (lambda a, s: (None, a.issue("b")[1]), "needs `certificate` and `key`"),
     "no file": (lambda a, s: (a.folder / "x.pem", a.issue("b")[1]), "deploy.tls.certificate .*x.pem is no file"),
     "a key twice": (lambda a, s: (a.issue("b")[1],) * 2, "are no pair in PEM"),

@@ -10,15 +10,10 @@ import psutil
 import pytest
 
 from slipway.core.errors import SlipwayError
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import LOAD_COMPATIBLE, Installation, find_installation
 from slipway.triton.server.on_path import native_backends
-from slipway.triton.server.tritonserver import (
-    LOAD_COMPATIBLE,
-    Installation,
-    Ports,
-    find_installation,
-    log_end,
-    stop_process,
-)
+from slipway.triton.server.tritonserver import log_end, stop_process
 
 OBEDIENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
