@@ -20,24 +20,7 @@ if not hooks.configuration_is_named:
 
 
 include: "rules/common.smk"
-
-
-rule evidence:
-    input:
-        evidence_of(*resolved.models),
-    message:
-        "Everything is measured"
-
-
-rule deploy:
-    input:
-        evidence_of(*resolved.models),
-        live(*resolved.models),
-        withdrawal,
-    message:
-        "Everything is measured and live"
-
-
+include: "rules/targets.smk"
 include: "rules/model.smk"
 include: "rules/precision.smk"
 include: "rules/engine.smk"
@@ -48,12 +31,9 @@ include: "rules/history.smk"
 include: "rules/repository.smk"
 include: "rules/manifests.smk"
 include: "rules/deploy.smk"
-include: "rules/one_model.smk"
 include: "rules/prune.smk"
 
 
-# Each target's runtime has the rule that builds its engines.
-hooks.require_rules(resolved)
 # A target that is mistyped, such as deploy_<model>, is answered with the nearest ones.
 hooks.require_targets()
 # Each rule that runs a program has a log, logs/<model>/<target>/<rule>.log, and the environment of `--sdm conda`.

@@ -14,14 +14,13 @@ rule evaluate_checkpoint:
         record=update("results/{model}/accuracy.json"),
     params:
         settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
-        data=evaluation_data,
-        labels_from=labels_from,
+        options=options(evaluation_data, labels_from=labels_from),
         baseline=baseline,
     message:
         "Evaluating {wildcards.model} in {params.baseline}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --contract "
-        "{input.contract:q} --labels {input.labels:q} {params.settings} {params.data} {params.labels_from} "
+        "{input.contract:q} --labels {input.labels:q} {params.settings} {params.options} "
         "--evaluation {output.evaluation:q} --output {output.record:q} --log {log:q}"
 
 
@@ -39,15 +38,13 @@ rule check_accuracy:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.check_accuracy(wildcards.model, wildcards.target, wildcards.precision),
-        data=evaluation_data,
-        evaluation=untracked(lambda wildcards: option("--evaluation", evaluation_of(wildcards))),
-        tensorrt_python=tensorrt_python,
+        options=options(evaluation_data, tensorrt_python=tensorrt_python),
         baseline=baseline,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with {params.baseline}"
     shell:
-        "python {input.program:q} --golden {input.golden:q} --labels {input.labels:q} {params.evaluation} --engine-record "
-        "{input.record:q} {params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "python {input.program:q} --golden {input.golden:q} --labels {input.labels:q} --evaluation {input.evaluation:q} "
+        "--engine-record {input.record:q} {params.settings} {params.options} --output {output:q} --log {log:q}"
 
 
 rule diagnose_precision:
@@ -66,31 +63,11 @@ rule diagnose_precision:
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.diagnose_precision(wildcards.model, wildcards.variant),
-        data=evaluation_data,
-        evaluation=untracked(lambda wildcards: option("--evaluation", evaluation_of(wildcards))),
-        conversion=untracked(conversion_files),
+        options=options(evaluation_data, conversion_files=conversion_files),
     message:
         "Looking for the layers in which the error of {wildcards.variant} of {wildcards.model} begins"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --variant {wildcards.variant} --onnx {input.onnx:q} "
         "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --golden "
-        "{input.golden:q} --labels {input.labels:q} "
-        "{params.settings} {params.data} {params.evaluation} {params.conversion} --output {output:q} --log {log:q}"
-
-
-rule diagnose:
-    input:
-        diagnosis_of(*resolved.models),
-    message:
-        "Every precision is diagnosed"
-
-
-for model in resolved.models:
-
-    rule:
-        name:
-            f"diagnose_{model}"
-        input:
-            diagnosis_of(model),
-        message:
-            f"Every precision of {model} is diagnosed"
+        "{input.golden:q} --labels {input.labels:q} --evaluation {input.evaluation:q} {params.settings} {params.options} "
+        "--output {output:q} --log {log:q}"

@@ -11,7 +11,7 @@ from slipway.snakemake_hooks.start_checks import require_supported_version
 # Before anything is imported that another version may not have.
 require_supported_version(snakemake.__version__)
 
-from slipway.snakemake_hooks.hooks import Hooks, in_report, refused_by_snakemake, untracked
+from slipway.snakemake_hooks.hooks import Hooks, in_report, options, refused_by_snakemake, untracked
 
 hooks = Hooks(workflow)
 hooks.check_start()

@@ -17,13 +17,13 @@ rule measure_capacity:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.measure_capacity(wildcards.target),
-        tensorrt_python=tensorrt_python,
+        options=options(tensorrt_python=tensorrt_python),
     message:
         "Finding the highest request rate of {wildcards.model} on {wildcards.target} under the limits"
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} --engine-records "
         "{input.records:q} --weights-record {input.weights_record:q} --interface {input.interface:q} --samples "
-        "{input.samples:q} {params.settings} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "{input.samples:q} {params.settings} {params.options} --output {output:q} --log {log:q}"
 
 
 rule choose_configuration:

@@ -4,10 +4,10 @@
 # input, the value of a param or the text of the command is another one than in the last run. Therefore in each rule:
 #   settings=keys.<rule>(...)    All that the job is keyed on: options, versions, hardware, the SHA-256 of the user's files
 #                                and of the program's code. It is one dict, since Snakemake compares values without names.
+#   options=options(...)         Options that are not compared: files whose content is in the settings, limits, timeouts.
 #   program=program("benchmark") scripts/benchmark.py, as an input that is `ancient(...)`: Snakemake does not compare it,
 #                                for its code is in the settings, where comments do not count.
 #   update("results/...")        The previous artifact stays until its job has succeeded, so a failed job loses nothing.
-#   untracked(...)               A param that is not compared: a path whose content is in the settings, or a timeout.
 #   ancient(...)                 An input that has to exist, but changes nothing of the outputs.
 import json
 import shlex
@@ -18,7 +18,7 @@ from slipway.core.hardware import usable_cores
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.notices import notices, storage_notices
+from slipway.keys.notices import notices
 from slipway.pruning.references import what_to_prune
 
 with refused_by_snakemake():
@@ -30,9 +30,7 @@ with refused_by_snakemake():
 keys = JobKeys(resolved, hooks.file_hashes)
 
 with refused_by_snakemake():
-    for notice in notices(resolved) if hooks.plans else []:
-        hooks.tell(notice)
-    for notice in storage_notices(resolved) if hooks.plans and hooks.builds else []:
+    for notice in notices(resolved, hooks.builds) if hooks.plans else []:
         hooks.tell(notice)
 
 
@@ -41,26 +39,18 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def option(name, value):
-    """Return a command-line option for a file that may be absent, as one word: a file's name may start with a dash."""
-    return f"{name}={shlex.quote(str(value))}" if value else ""
-
-
-# Params of several rules: the interpreter that has TensorRT, and the key that signatures must be of.
-tensorrt_python = untracked(
-    lambda wildcards: option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
+# Options of several rules, as functions of the wildcards.
+tensorrt_python = lambda wildcards: resolved.tensorrt(wildcards.target)["python"]
+# Arrays that only a metric reads are left out of the samples.
+calibration_data = lambda wildcards: JobKey(
+    resolved.file_of_calibration(wildcards.model), targets=resolved.metric_targets(wildcards.model) or None
 )
-public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
-# For the commands that a deployment shows at its end.
-same_configuration = untracked(
-    shlex.join(["--configfile", *map(str, hooks.configfiles())]) if hooks.configuration_is_named else ""
-)
-evaluation_data = untracked(lambda wildcards: option(*resolved.file_of_evaluation(wildcards.model)))
-sample_source = untracked(lambda wildcards: option(*resolved.file_of_samples(wildcards.model)))
-samples_from = untracked(lambda wildcards: option("--samples-from", resolved.samples(wildcards.model)))
+evaluation_data = lambda wildcards: resolved.file_of_evaluation(wildcards.model)
+local_checkpoint = lambda wildcards: resolved.checkpoint(wildcards.model)
+samples_from = lambda wildcards: resolved.samples(wildcards.model)
+labels_from = lambda wildcards: config["models"][wildcards.model]["labels"]
 # For messages: what computes the model itself, whose answers every engine must repeat.
 baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
-labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 
 # With `--sdm apptainer` jobs run in it, but for those of deploy.smk.
@@ -77,26 +67,3 @@ wildcard_constraints:
     model=one_of(resolved.models),
     target=one_of(resolved.targets),
     precision=one_of(resolved.all_precisions()),
-
-
-def evidence_of(*models):
-    """Return the input function for all that is measured of models; it refuses batch sizes that no engine takes."""
-
-    def files(wildcards):
-        with refused_by_snakemake():
-            require_batches(resolved)
-        # The index is that of all models.
-        index = ["results/index.html"] if set(models) == set(resolved.models) else []
-        return [file for model in models for file in evidence_of_model(model)] + index
-
-    return files
-
-
-def evidence_of_model(model):
-    """Return what is measured of a model, on every target and of every engine."""
-    names = ["report.html", "run.json"]
-    for target in resolved.targets:
-        of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
-        of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target, model)]
-        names += [f"{target}/{name}" for name in of_target]
-    return expand([f"results/{{model}}/{name}" for name in names], model=model) + profile_of(model)

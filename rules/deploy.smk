@@ -14,22 +14,21 @@ rule publish_repository:
         # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
         index=rules.write_repository.output.index,
-        signature=lambda wildcards: made_signatures([wildcards.model], [wildcards.target]),
+        signature=rules.sign_repository.output if SIGNS else [],
     output:
         update("results/{model}/{target}/published.json"),
     params:
-        settings=lambda wildcards: keys.publish_repository(
-            f"results/{wildcards.model}/{wildcards.target}/published.json"
+        settings=lambda wildcards: keys.publish_repository(wildcards.model, wildcards.target),
+        options=options(
+            signature=lambda wildcards: SIGNED and f"results/{wildcards.model}/{wildcards.target}/repository.sig",
+            public_key=config["deploy"]["signing"]["public_key"],
+            keep_versions=KEEP_PUBLISHED,
         ),
-        keep_versions=untracked(KEEP_PUBLISHED),
-        public_key=public_key,
-        signature=untracked(signature_option),
     message:
         "Publishing the repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --target {wildcards.target:q} --folder {input.folder:q} "
-        "--index {input.index:q} {params.settings} {params.signature} {params.public_key} --keep-versions "
-        "{params.keep_versions} --record {output:q} --log {log:q}"
+        "--index {input.index:q} {params.settings} {params.options} --record {output:q} --log {log:q}"
 
 
 rule publish:
@@ -47,7 +46,7 @@ rule deploy_release:
         folders=ancient(of_release(rules.write_repository.output.folder)),
         indexes=of_release(rules.write_repository.output.index),
         goldens=of_release(rules.reference_outputs.output.golden),
-        signatures=made_signatures(["{model}"], SERVED),
+        signatures=of_release(rules.sign_repository.output) if SIGNS else [],
         # It refuses a regression, and changes nothing of what is deployed.
         run=ancient(rules.record_run.output),
     output:
@@ -59,27 +58,18 @@ rule deploy_release:
     params:
         settings=deployment,
         results=of_release("results/{model}"),
-        signed="--signed" if any(config["deploy"]["signing"].values()) else "",
-        public_key=public_key,
-        same_configuration=same_configuration,
-        rollout=untracked(JobKey(ROLLOUT, oldest=config["triton"]["oldest"], keep_published=KEEP_PUBLISHED)),
-        tensorrt_python=deployed_tensorrt_python,
-        regression=untracked(json.dumps(config["regression"])),
+        signed="--signed" if SIGNED else "",
+        options=options(
+            COMMON,
+            oldest=config["triton"]["oldest"],
+            keep_published=KEEP_PUBLISHED,
+            regression=json.dumps(config["regression"]),
+        ),
     message:
         f"Deploying {{wildcards.model}} to {PLATFORM.name}"
     shell:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
-        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} {params.rollout} "
-        "{params.tensorrt_python} --regression {params.regression:q} "
-        "--snakemake-options={params.same_configuration:q} --log {log:q}"
-
-
-# Commands of rules for all models, and for one model alone (one_model.smk).
-UNDEPLOY = "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"
-ROLLBACK = (
-    "python {input.program:q} --results {params.results:q} {params.alone} {params.rollout} {params.tensorrt_python} "
-    "{params.public_key} --snakemake-options={params.same_configuration:q} --log {log:q}"
-)
+        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.options} --log {log:q}"
 
 
 rule withdraw:
@@ -90,12 +80,11 @@ rule withdraw:
     output:
         temp(touch("results/.server/withdrawn")),
     params:
-        to=PLATFORM.name,
         results=expand("results/{model}", model=UNCONFIGURED),
     message:
         f"Taking {' and '.join(UNCONFIGURED)} out of service: config.yaml has it no longer"
     shell:
-        UNDEPLOY
+        f"python {{input.program:q}} --to {PLATFORM.name} --results {{params.results:q}} --log {{log:q}}"
 
 
 rule status:
@@ -103,36 +92,44 @@ rule status:
         program=program("status"),
     params:
         results=expand("results/{model}", model=resolved.models),
-        tensorrt_python=deployed_tensorrt_python,
+        options=options(tensorrt_python=DEPLOYED_PYTHON),
     message:
         "What is live"
     shell:
-        "python {input.program:q} --results {params.results:q} {params.tensorrt_python} --log {log:q}"
+        "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 
 
-rule rollback:
-    input:
-        program=program("rollback"),
-    params:
-        results=rules.status.params.results,
-        rollout=JobKey(ROLLOUT, to=PLATFORM.name),
-        tensorrt_python=deployed_tensorrt_python,
-        public_key=public_key,
-        same_configuration=same_configuration,
-        alone="",
-    message:
-        "Going back to what was served before"
-    shell:
-        ROLLBACK
+# Of all models, and as rollback_<model> and undeploy_<model> of one alone, also one that config.yaml has no longer.
+for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in DEPLOYED}}.items():
 
+    rule:
+        name:
+            f"rollback{ending}"
+        input:
+            program=program("rollback"),
+        localrule: True
+        params:
+            results=expand("results/{model}", model=models),
+            options=options(
+                COMMON,
+                to=PLATFORM.name,
+                alone=ending != "",
+                configured=ending and expand("results/{model}", model=resolved.models),
+            ),
+        message:
+            f"Going back to what was served before of {', '.join(models)}"
+        shell:
+            "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 
-rule undeploy:
-    input:
-        program=program("undeploy"),
-    params:
-        to=PLATFORM.name,
-        results=rules.status.params.results,
-    message:
-        "Stopping what is live"
-    shell:
-        UNDEPLOY
+    rule:
+        name:
+            f"undeploy{ending}"
+        input:
+            program=program("withdraw" if ending else "undeploy"),
+        localrule: True
+        params:
+            results=expand("results/{model}", model=models),
+        message:
+            f"Stopping {', '.join(models)}"
+        shell:
+            f"python {{input.program:q}} --to {PLATFORM.name} --results {{params.results:q}} --log {{log:q}}"

@@ -39,14 +39,14 @@ rule benchmark:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.benchmark(wildcards.model, wildcards.target),
-        tensorrt_python=tensorrt_python,
+        options=options(tensorrt_python=tensorrt_python),
         baseline=baseline,
     message:
         "Measuring {params.baseline} and every engine of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} --onnx {input.onnx:q} --engine-records {input.records:q} "
-        "{params.settings} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "{params.settings} {params.options} --output {output:q} --log {log:q}"
 
 
 rule load_test:
@@ -70,17 +70,20 @@ rule load_test:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.load_test(wildcards.model, wildcards.target),
-        tensorrt_python=tensorrt_python,
-        limits=untracked(lambda wildcards: keys.limits_of_filter()),
-        kept=untracked(lambda wildcards: option("--kept", kept_points(wildcards.model, wildcards.target))),
-        why=untracked(lambda wildcards: option("--server-why", resolved.server(wildcards.target).why)),
+        options=options(
+            keys.limits_of_filter(),
+            tensorrt_python=tensorrt_python,
+            server_why=lambda wildcards: resolved.server(wildcards.target).why,
+            # The measured points, which an interrupted or widened load test need not repeat.
+            kept=lambda wildcards: f"results/.measured/{wildcards.model}/{wildcards.target}",
+        ),
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} --weights-record "
         "{input.weights_record:q} --interface {input.interface:q} --samples {input.samples:q} {params.settings} "
-        "{params.tensorrt_python} {params.why} {params.kept} --benchmark {input.benchmark:q} {params.limits} --table "
-        "{output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} --log {log:q}"
+        "{params.options} --benchmark {input.benchmark:q} --table {output.table:q} --record {output.record:q} --original "
+        "{output.original:q} --plots {output.plots:q} --log {log:q}"
 
 
 rule write_report:
@@ -91,16 +94,16 @@ rule write_report:
         golden=rules.reference_outputs.output.golden,
         golden_record=rules.reference_outputs.output.record,
         labels=rules.make_contract.output.labels,
-        profile=lambda wildcards: profile_of(wildcards.model),
+        profile=profile_of,
         onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
-        measured=measured_of_every_target,
+        measured=measured_of,
         # It appends this run to the history, whose lines the page shows.
         run="results/{model}/run.json",
     output:
         update(in_report("results/{model}/report.html", "Everything")),
     params:
-        settings=lambda wildcards: keys.write_report(wildcards.model, f"results/{wildcards.model}/report.html"),
+        settings=lambda wildcards: keys.write_report(wildcards.model),
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Writing the report of {wildcards.model}"

@@ -10,11 +10,11 @@ rule sample_inputs:
         record=update("results/{model}/samples.json"),
     params:
         settings=lambda wildcards: keys.sample_inputs(wildcards.model),
-        source=sample_source,
+        options=options(lambda wildcards: resolved.file_of_samples(wildcards.model)),
     message:
         "Taking samples of the inputs of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.source} --output {output.samples:q} --record "
+        "python {input.program:q} {params.settings} {params.options} --output {output.samples:q} --record "
         "{output.record:q} --log {log:q}"
 
 
@@ -30,13 +30,12 @@ rule fetch_weights:
         model=one_of(model for model in resolved.models if not resolved.is_program(model)),
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
-        checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
-        samples_from=samples_from,
+        options=options(checkpoint=local_checkpoint, samples_from=samples_from),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.samples_from} --samples "
-        "{input.samples:q} --output {output.weights:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.options} --samples {input.samples:q} "
+        "--output {output.weights:q} --record {output.record:q} --log {log:q}"
 
 
 rule take_program:
@@ -52,13 +51,12 @@ rule take_program:
         model=one_of(filter(resolved.is_program, resolved.models)),
     params:
         settings=lambda wildcards: keys.take_program(wildcards.model),
-        checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
-        samples_from=samples_from,
+        options=options(checkpoint=local_checkpoint, samples_from=samples_from),
     message:
         "Taking the program of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.samples_from} --samples "
-        "{input.samples:q} --output {output.program:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.options} --samples {input.samples:q} "
+        "--output {output.program:q} --record {output.record:q} --log {log:q}"
 
 
 # A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
@@ -78,15 +76,13 @@ rule make_contract:
         labels=update("results/{model}/labels.txt"),
     params:
         settings=lambda wildcards: keys.make_contract(wildcards.model),
-        samples_from=samples_from,
-        labels_from=labels_from,
+        options=options(samples_from=samples_from, labels_from=labels_from),
     message:
         "Finding the inputs and outputs of {wildcards.model}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
-        "{input.samples:q} --samples-record {input.samples_record:q} {params.settings} {params.samples_from} "
-        "{params.labels_from} --contract {output.contract:q} --interface {output.interface:q} --labels "
-        "{output.labels:q} --log {log:q}"
+        "{input.samples:q} --samples-record {input.samples_record:q} {params.settings} {params.options} "
+        "--contract {output.contract:q} --interface {output.interface:q} --labels {output.labels:q} --log {log:q}"
 
 
 # For jobs that only need some samples of the right shapes: their values change nothing there. Another interface changes the

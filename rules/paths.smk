@@ -1,14 +1,28 @@
 # The paths of artifacts, as the rules ask for them: ONNX files of a precision, engines of a target, their records.
 
 
+def of_models(*files, where=lambda model: True):
+    """Return the input function for files of a model where `where(model)` is true, else for none."""
+    return lambda wildcards: [file.format(model=wildcards.model) for file in files if where(wildcards.model)]
+
+
 def onnx_file(model, variant):
     """Return the ONNX file of a variant."""
     return f"results/{model}/{model}.onnx" if variant == "fp32" else f"results/{model}/{model}.{variant}.onnx"
 
 
-def onnx_of(wildcards):
-    """Return the ONNX file that an engine is built from."""
-    return onnx_file(wildcards.model, resolved.variant(wildcards.target, wildcards.precision))
+def onnx_of(suffix=""):
+    """Return the input function for the ONNX file that an engine is built from; see `onnx_files` for the suffix."""
+    variant = lambda wildcards: resolved.variant(wildcards.target, wildcards.precision)
+    return lambda wildcards: onnx_file(wildcards.model, variant(wildcards)) + suffix
+
+
+def onnx_files(variants, suffix=""):
+    """Return the input function for a model's ONNX files in the variants that `variants(model)` returns.
+
+    With a suffix they are the records (".json") or the data files (".data") of these ONNX files.
+    """
+    return lambda wildcards: [onnx_file(wildcards.model, name) + suffix for name in variants(wildcards.model)]
 
 
 def network_of(wildcards):
@@ -17,49 +31,13 @@ def network_of(wildcards):
     return f"results/{wildcards.model}/{kind}"
 
 
-def network_data_of(wildcards):
-    """Return the data file of a program, which has the weights of an ONNX file over 2 GB; [] of an architecture."""
-    return f"{network_of(wildcards)}.data" if resolved.is_program(wildcards.model) else []
-
-
-def onnx_files(variants, suffix=""):
-    """Return the input function for a model's ONNX files in the variants that `variants(model)` returns.
-
-    With a suffix they are the records (".json") or the data files (".data") of these ONNX files.
-    """
-    return lambda wildcards: [f"{onnx_file(wildcards.model, name)}{suffix}" for name in variants(wildcards.model)]
-
-
-def profile_of(model):
-    """Return the record of a model's profile; [] for an ONNX file alone, into which PyTorch's profiler cannot look."""
-    return [] if resolved.is_onnx_file(model) else [f"results/{model}/profile/profile.json"]
-
-
-def golden_for_gates(wildcards):
-    """Return PyTorch's own answers, for TensorRT's engines, which are compared with those that they replace."""
-    return rules.reference_outputs.output.golden if resolved.runtime(wildcards.target) == "tensorrt" else []
-
-
-def kept_points(model, target):
-    """Return the folder of the load test's measured points, which an interrupted or widened one need not repeat."""
-    return f"results/.measured/{model}/{target}"
-
-
-def signature(model, target):
-    """Return the signature of a repository."""
-    return f"results/{model}/{target}/repository.sig"
-
-
-def made_signatures(models, targets):
-    """Return the signatures of repositories, where they are made here; else they come from elsewhere."""
-    made = bool(config["deploy"]["signing"]["private_key"])
-    return [signature(model, target) for target in targets for model in models if made]
-
-
-def signature_option(wildcards):
-    """Return the option that names a repository's signature, where it is made here or has to be verified."""
-    signing = config["deploy"]["signing"]
-    return option("--signature", any(signing.values()) and signature(wildcards.model, wildcards.target))
+# The weights of a program that is an ONNX file over 2 GB; an architecture has no such file.
+network_data_of = of_models("results/{model}/program.data", where=resolved.is_program)
+# PyTorch's profiler cannot look into an ONNX file alone.
+profile_of = of_models("results/{model}/profile/profile.json", where=lambda model: not resolved.is_onnx_file(model))
+# PyTorch's own accuracy, and its answers to the evaluation data, where there are such data.
+checkpoint_accuracy = of_models("results/{model}/accuracy.json", where=resolved.has_evaluation)
+evaluation_of = of_models("results/{model}/evaluation.npz", where=resolved.has_evaluation)
 
 
 def of_every_engine(kind):
@@ -82,23 +60,9 @@ def engine_files(wildcards):
     return [f"{engine}{suffix}" for suffix in resolved.traits(wildcards.target).suffixes]
 
 
-def checkpoint_accuracy(wildcards):
-    """Return the record of PyTorch's own accuracy, where there are evaluation data."""
-    return f"results/{wildcards.model}/accuracy.json" if resolved.has_evaluation(wildcards.model) else []
-
-
-def evaluation_of(wildcards):
-    """Return PyTorch's answers to the evaluation data, where there are such data."""
-    return f"results/{wildcards.model}/evaluation.npz" if resolved.has_evaluation(wildcards.model) else []
-
-
 def conversion_files(wildcards):
-    """Return the option with the calibration data of a quantised variant; for one that is cast, there are none."""
-    if wildcards.variant in ("fp16", "bf16"):
-        return ""
-    data = option(*resolved.file_of_calibration(wildcards.model))
-    targets = JobKey(targets=resolved.metric_targets(wildcards.model) or None)
-    return option("--conversion-files", f"{data} {targets}")
+    """Return the options with the calibration data of a quantised variant as one text; None for one that is cast."""
+    return None if wildcards.variant in ("fp16", "bf16") else str(calibration_data(wildcards))
 
 
 def diagnosis_of(*models):
@@ -106,28 +70,35 @@ def diagnosis_of(*models):
     return [f"results/{model}/diagnosis.{variant}.json" for model in models for variant in resolved.diagnosed(model)]
 
 
-def history_of(wildcards):
-    """Return the file with all runs and deployments of a model."""
-    return f"results/{wildcards.model}/history.jsonl"
-
-
-def measured_of_every_target(wildcards):
-    """Return the records of a model's engines and of their measurements, on every target."""
-    of_target = [
-        "{model}.benchmark.json",
-        "analysis/analysis.json",
-        "selection.json",
-    ]
-    of_engine = ["{model}.{precision}.engine.json", "{model}.{precision}.accuracy.json"]
-    return [
-        f"results/{wildcards.model}/{target}/{name.format(model=wildcards.model, precision=precision)}"
-        for target in resolved.targets
-        for names, precisions in [(of_target, [None]), (of_engine, resolved.precisions(target, wildcards.model))]
-        for precision in precisions
-        for name in names
-    ]
-
-
 def measured_of(wildcards):
-    """Return the records that a run's line comes from."""
-    return [file for file in measured_of_every_target(wildcards) if file.endswith(".json")]
+    """Return the records of a model's engines and of their measurements, on every target."""
+    model, names = wildcards.model, []
+    for target in resolved.targets:
+        names += [
+            f"{target}/{name}" for name in (f"{model}.benchmark.json", "analysis/analysis.json", "selection.json")
+        ]
+    for target, precision in resolved.engines(model):
+        names += [f"{target}/{model}.{precision}.{kind}.json" for kind in ("engine", "accuracy")]
+    return [f"results/{model}/{name}" for name in names]
+
+
+def evidence_of(*models):
+    """Return the input function for all that is measured of models; it refuses batch sizes that no engine takes."""
+
+    def files(wildcards):
+        with refused_by_snakemake():
+            require_batches(resolved)
+        # The index is that of all models.
+        index = ["results/index.html"] if set(models) == set(resolved.models) else []
+        return [file for model in models for file in evidence_of_model(model)] + index
+
+    return files
+
+
+def evidence_of_model(model):
+    """Return what is measured of a model, on every target and of every engine."""
+    names = ["report.html", "run.json", *([] if resolved.is_onnx_file(model) else ["profile/profile.json"])]
+    for target in resolved.targets:
+        names += [f"{target}/{name}" for name in (f"{model}.benchmark.json", "selection.json", "analysis/summary.pdf")]
+    names += [f"{target}/{model}.{precision}.accuracy.json" for target, precision in resolved.engines(model)]
+    return [f"results/{model}/{name}" for name in names]

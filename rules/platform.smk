@@ -8,12 +8,21 @@ from slipway.triton.server.releases import require_supported
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
 # A release has one model, also where one server has them all: the others stay live as they are. It is served from the repositories of these targets.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
-# How long a server may take to be ready, and how many versions are kept: where they are served, and where published.
-ROLLOUT = {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")}
+# How many versions are kept where they are published.
 KEEP_PUBLISHED = config["deploy"]["publish"]["keep_versions"]
 # The interpreter that has TensorRT, if the local server runs its engines in it.
-deployed_tensorrt_python = untracked(
-    option("--tensorrt-python", PLATFORM.together and resolved.tensorrt(resolved.deployed_target)["python"])
+DEPLOYED_PYTHON = PLATFORM.together and resolved.tensorrt(resolved.deployed_target)["python"]
+# Whether repositories are signed here; whether their signatures are published, and verified before a release is served.
+SIGNS = bool(config["deploy"]["signing"]["private_key"])
+SIGNED = any(config["deploy"]["signing"].values())
+# The options that a deployment and a rollback have in common.
+COMMON = JobKey(
+    {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")},
+    tensorrt_python=DEPLOYED_PYTHON or None,
+    public_key=config["deploy"]["signing"]["public_key"],
+    snakemake_options=(
+        shlex.join(["--configfile", *map(str, hooks.configfiles())]) if hooks.configuration_is_named else ""
+    ),
 )
 
 
@@ -34,6 +43,8 @@ def live(*models):
     return receipts
 
 
+# Models to roll back or stop, also ones that config.yaml has no longer.
+DEPLOYED = dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)])
 # Models that are live, but that config.yaml has no longer: `deploy` takes them out of service, where one server has all.
 UNCONFIGURED = sorted(live_models() - set(resolved.models)) if PLATFORM.together else []
 

@@ -38,15 +38,13 @@ rule quantize_onnx:
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model, wildcards.variant),
-        data=untracked(lambda wildcards: option(*resolved.file_of_calibration(wildcards.model))),
-        # They are left out of the samples.
-        targets=untracked(lambda wildcards: str(JobKey(targets=resolved.metric_targets(wildcards.model) or None))),
+        options=options(calibration_data),
     message:
         "Quantizing {wildcards.model} to {wildcards.variant}, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
-        "--samples-record {input.samples_record:q} --variant {wildcards.variant} {params.settings} {params.data} "
-        "{params.targets} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "--samples-record {input.samples_record:q} --variant {wildcards.variant} {params.settings} {params.options} "
+        "--output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule preflight_onnx:

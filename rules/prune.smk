@@ -5,17 +5,19 @@ rule prune:
     input:
         program=program("prune"),
     params:
-        models=resolved.models,
-        targets=resolved.targets,
-        engines=[f"{model}/{target}/{name}" for model in resolved.models for target, name in resolved.engines(model)],
-        variants=[f"{model}/{name}" for model in resolved.models for name in resolved.preflight_variants(model)],
-        weights=[str(settings["weights"]) for settings in config["models"].values()],
-        programs=list(filter(resolved.is_program, resolved.models)),
-        configurations=list(map(str, hooks.configfiles())),
-        action=PRUNE,
+        options=JobKey(
+            models=resolved.models,
+            targets=resolved.targets,
+            engines=[
+                f"{model}/{target}/{name}" for model in resolved.models for target, name in resolved.engines(model)
+            ],
+            variants=[f"{model}/{name}" for model in resolved.models for name in resolved.preflight_variants(model)],
+            weights=[str(settings["weights"]) for settings in config["models"].values()],
+            programs=list(filter(resolved.is_program, resolved.models)),
+            configurations=hooks.configfiles(),
+            remove=PRUNE,
+        ),
     message:
         "What no configuration refers to any more"
     shell:
-        "python {input.program:q} --models {params.models:q} --targets {params.targets:q} --engines {params.engines:q} "
-        "--variants {params.variants:q} --weights {params.weights:q} --programs {params.programs:q} "
-        "--configurations {params.configurations:q} --remove {params.action:q} --log {log:q}"
+        "python {input.program:q} {params.options} --log {log:q}"

@@ -15,13 +15,13 @@ rule write_repository:
         index=update("results/{model}/{target}/repository.json"),
     params:
         settings=lambda wildcards: keys.write_repository(wildcards.model, wildcards.target),
-        lock=untracked(lambda wildcards: json.dumps(resolved.lock(wildcards.target))),
+        options=options(lock=lambda wildcards: json.dumps(resolved.lock(wildcards.target))),
     message:
         "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} {params.settings} --selection {input.selection:q} --engine-records {input.records:q} "
         "--weights-record {input.weights_record:q} --contract {input.contract:q} --labels {input.labels:q} "
-        "--lock {params.lock:q} --folder {output.folder:q} --index {output.index:q} --log {log:q}"
+        "{params.options} --folder {output.folder:q} --index {output.index:q} --log {log:q}"
 
 
 rule sign_repository:
@@ -33,10 +33,10 @@ rule sign_repository:
         update("results/{model}/{target}/repository.sig"),
     params:
         # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
-        settings=lambda wildcards: keys.sign_repository(signature(wildcards.model, wildcards.target)),
-        public_key=public_key,
+        settings=lambda wildcards: keys.sign_repository(wildcards.model, wildcards.target),
+        options=options(public_key=config["deploy"]["signing"]["public_key"]),
     message:
         "Signing the repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} --folder {input.folder:q} --index {input.index:q} {params.settings} "
-        "{params.public_key} --signature {output:q} --log {log:q}"
+        "{params.options} --signature {output:q} --log {log:q}"

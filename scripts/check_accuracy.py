@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, "engine_record", "output", golden="golden answers (.npz), with the contract")
     arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
-    arguments.add_argument("--evaluation", type=Path, help="PyTorch's answers to the evaluation data (.npz)")
+    arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of outputs")
     arguments.add_argument("--max-relative-error", type=float, required=True, help="highest norm of error / outputs")

@@ -60,7 +60,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="whether engines are built from this file; else their runtime lowers the FP32 file as a whole",
     )
     arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
-    arguments.add_argument("--evaluation", type=Path, help="PyTorch's answers to the evaluation data (.npz)")
+    arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
     for name in (*LIMITS, "min_top1"):
         required = name in LIMITS

@@ -55,7 +55,7 @@ CONFIG: dict[str, Any] = {
     "deploy": {"to": "kubernetes", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}},
 }
 # Code that is added to the Snakefile; it writes a list of the workflow's rules.
-TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules()))\n'
+TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules(resolved.models)))\n'
 # The methods of JobKeys that make the key of a rule, by name.
 KEY_METHODS = {
     name: method

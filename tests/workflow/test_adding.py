@@ -1,7 +1,6 @@
 """A toy runtime, platform and source are added by their places alone, and go from config.yaml to what they make.
 
-A runtime is its folder, its rule and its pins; a platform its traits, its manifests and its deployment; a source one
-module.
+A runtime is its folder and its pins; a platform its traits, its manifests and its deployment; a source one module.
 """
 
 import shutil
@@ -32,15 +31,6 @@ TRAITS = RuntimeTraits(
     engine_file="model.toy",
     native_backend=NativeBackend(name="toy_backend", kserve_format="toy-format", parameters={"TOYS": "3"}),
 )
-"""
-RULE = """
-
-use rule build_openvino as build_toy with:
-    output:
-        engine=update("results/{model}/{target}/{model}.{precision}.toy"),
-        record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
-    wildcard_constraints:
-        target=one_of(resolved.targets_of("toy")),
 """
 # Compose under another name.
 PLATFORM = {
@@ -101,7 +91,7 @@ RECEIPT = "results/tiny/deploy/receipt.toy.json"
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """Return a copy of the workflow's files, with the toys, but without the runtime's rule."""
+    """Return a copy of the workflow's files, with the toys."""
     folder = tmp_path_factory.mktemp("with_toys")
     for name in ("scripts", "rules", "schemas", "envs", "profiles"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -129,19 +119,13 @@ def made(good_run, repository, tmp_path_factory):
     place.write_config()
     place.path("programs").mkdir()
     place.with_docker = fake_docker.install(place.path("programs"))
-    place.without_rule = place.snakemake("-n", "manifests")
-    engines = repository / "rules" / "engine.smk"
-    engines.write_text(engines.read_text(encoding="utf-8") + RULE, encoding="utf-8")
     place.snakemake(*NOT_BY_ENVIRONMENT, "--", ACCURACY, RECEIPT, **place.with_docker).succeeded()
     yield place
     place.snakemake("undeploy", **place.with_docker)
 
 
-def test_a_forgotten_rule_is_told_by_its_name(made):
-    made.without_rule.refused("the runtime toy has no rule `build_toy`")
-
-
-def test_the_runtimes_engine_is_built_and_answers_as_pytorch_does(made):
+def test_the_runtimes_engine_is_built_by_its_own_rule_and_answers_as_pytorch_does(made):
+    assert made.path("logs/tiny/cpu/build_toy.fp32.log").is_file()
     assert read_json(made.path(ENGINE))["key"]["runtime"] == "toy"
     assert list(read_json(made.path(ENGINE))["files"]) == ["tiny.fp32.toy"]
     assert read_json(made.path(ACCURACY))["sample"]["relative_error"] < 1e-3

@@ -133,12 +133,12 @@ class JobKeys:
             hardware=self.resolved.hardware(target),
         )
 
-    def gates(self, model: str, target: str, precision: str) -> str:
-        """Return the command-line options with the limits for replacing an old engine. They are not part of any key."""
+    def gates(self, model: str, target: str, precision: str) -> dict:
+        """Return the options with the limits for replacing an old engine. They are not part of any key."""
         if self.resolved.runtime(target) != "tensorrt":
-            return ""
+            return {}
         limits = json.dumps(self.resolved.accuracy(model)["limits"][precision])
-        return str(JobKey(limits=limits, max_slowdown=self.resolved.tensorrt(target)["max_slowdown"]))
+        return {"limits": limits, "max_slowdown": self.resolved.tensorrt(target)["max_slowdown"]}
 
     def preflight_onnx(self) -> JobKey:
         """Return the key of the trial build without a GPU."""
@@ -185,10 +185,9 @@ class JobKeys:
             widened=self._widened(model, target),
         )
 
-    def limits_of_filter(self) -> str:
-        """Return the command-line options with the limits by which engines are not load-tested; part of no key."""
-        names = ("p99_limit_ms", "min_throughput_per_s")
-        return str(JobKey({name: self.resolved.config["load_test"][name] for name in names}))
+    def limits_of_filter(self) -> dict:
+        """Return the options with the limits by which engines are not load-tested. They are not part of any key."""
+        return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "min_throughput_per_s")}
 
     def _widened(self, model: str, target: str) -> int | None:
         """Return how often changed limits brought back engines that the load test had left out; None for never.
@@ -240,29 +239,24 @@ class JobKeys:
             price_per_hour=self.resolved.config["targets"][target]["price_per_hour"],
         )
 
-    def write_report(self, model: str, page: str = "") -> JobKey:
-        """Return the key of the report page of a model.
-
-        `page` is the path of the last page. If the model's history got a line since, the key changes.
-        """
+    def write_report(self, model: str) -> JobKey:
+        """Return the key of the report page of a model. It changes if the history got a line since the last page."""
         return JobKey(
             self._parts.program("write_report"),
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
             variants=self.resolved.variants(model),
             evaluated=self.resolved.has_evaluation(model),
-            edition=edition(Path(page)),
+            edition=edition(Path(f"results/{model}/report.html")),
         )
 
-    def record_run(self, model: str, record: str = "", history: str = "") -> JobKey:
-        """Return the key of a run's line in the history, whose copy is the file `record`.
-
-        If the line is not in the file `history` any more, the key changes.
-        """
+    def record_run(self, model: str) -> JobKey:
+        """Return the key of a run's line in the history. It changes if the line is not in the history any more."""
+        results = Path(f"results/{model}")
         return JobKey(
             self._parts.program("record_run"),
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
             evaluated=self.resolved.has_evaluation(model),
-            recording=recording_number(Path(record), Path(history)),
+            recording=recording_number(results / "run.json", results / "history.jsonl"),
         )
 
     def write_index(self) -> JobKey:
@@ -278,11 +272,10 @@ class JobKeys:
         """Return the key of the alerts and the dashboard. Their thresholds come from input files."""
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
-    def publish_repository(self, record: str = "") -> JobKey:
-        """Return the key of a published repository.
+    def publish_repository(self, model: str, target: str) -> JobKey:
+        """Return the key of a published repository. It changes if the published files are gone or damaged.
 
-        `record` is the path of the last publication's record. If the published files are gone or damaged, the key
-        changes. Raises SlipwayError if `deploy.publish.to` is not set.
+        Raises SlipwayError if `deploy.publish.to` is not set.
         """
         to = self.resolved.config["deploy"]["publish"]["to"]
         if to is None:
@@ -295,10 +288,10 @@ class JobKeys:
             self._parts.public_key(),
             to=to,
             claim_path=self.resolved.config["deploy"]["cluster"]["claim_path"],
-            publication=publication_number(Path(record)),
+            publication=publication_number(Path(f"results/{model}/{target}/published.json")),
         )
 
-    def sign_repository(self, signature: str = "") -> JobKey:
+    def sign_repository(self, model: str, target: str) -> JobKey:
         """Return the key of a repository's signature. It has the private key's path and public half, but no secret.
 
         Raises SlipwayError if `deploy.signing.private_key` is not set.
@@ -310,7 +303,8 @@ class JobKeys:
             )
         from slipway.triton.repository.signing_keys import signer  # only here, where something is signed
 
-        signed_by = signer(private_key, Path(signature), self._parts.file_hashes.remember)
+        signature = Path(f"results/{model}/{target}/repository.sig")
+        signed_by = signer(private_key, signature, self._parts.file_hashes.remember)
         program = self._parts.program("sign_repository")
         return JobKey(program, self._parts.public_key(), private_key=private_key, signed_by=signed_by)
 

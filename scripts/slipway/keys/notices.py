@@ -9,8 +9,11 @@ from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 
 
-def notices(resolved: ResolvedConfig) -> Iterator[str]:
-    """Yield a sentence for each automatic decision and for each fact that could not be verified."""
+def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
+    """Yield a sentence for each automatic decision and for each fact that could not be verified.
+
+    `builds`: the run needs the files in storage. Then `storage_notices` follow.
+    """
     for target in resolved.targets:
         if resolved.config["targets"][target]["runtime"] == "auto":
             yield f"target {target}: runtime auto is {resolved.runtime(target)} ({_why(resolved, target)})"
@@ -20,6 +23,7 @@ def notices(resolved: ResolvedConfig) -> Iterator[str]:
     for model in resolved.models:
         yield from _of_preprocessing(model, resolved.config["models"][model])
         yield from _of_lists(resolved, model)
+    yield from storage_notices(resolved) if builds else ()
 
 
 def storage_notices(resolved: ResolvedConfig) -> Iterator[str]:

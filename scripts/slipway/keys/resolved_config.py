@@ -251,12 +251,12 @@ class ResolvedConfig:
         """Return the path of a model's sample photograph; None for Matplotlib's photograph."""
         return self.config["models"][model]["image"] or self.config["image"]
 
-    def file_of_samples(self, model: str) -> tuple[str, str | None]:
-        """Return (option, path) of a model's samples. The option is --files, or --image for a model of photographs.
+    def file_of_samples(self, model: str) -> dict[str, str | None]:
+        """Return {"files": path of a model's samples}, or {"image": path} of a model of photographs, as an option.
 
         The path is None if a function yields the samples, or if the sample photograph is Matplotlib's.
         """
-        return _file_of(self.samples(model)) or ("--image", self.image(model))
+        return _file_of(self.samples(model)) or {"image": self.image(model)}
 
     def accuracy(self, model: str) -> dict:
         """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
@@ -268,9 +268,12 @@ class ResolvedConfig:
         limits = {name: limits | own.get("limits", {}).get(name, {}) for name, limits in common["limits"].items()}
         return {**common, **of_photographs, **own, "limits": limits}
 
-    def file_of_evaluation(self, model: str) -> tuple[str, str | None]:
-        """Return (option, path) of the evaluation data. The path is None without data, or if a function yields them."""
-        return self.file_of_samples(model) if self.samples(model) else ("--labelled", self.accuracy(model)["labelled"])
+    def file_of_evaluation(self, model: str) -> dict[str, str | None]:
+        """Return {"files" or "labelled": path of the evaluation data}, as an option.
+
+        The path is None without data, or if a function yields them.
+        """
+        return _file_of(self.samples(model)) or {"labelled": self.accuracy(model)["labelled"]}
 
     def has_evaluation(self, model: str) -> bool:
         """Return whether a model has evaluation data: samples, or labelled photographs."""
@@ -285,10 +288,13 @@ class ResolvedConfig:
         common = {**self.config["calibration"], **of_photographs, "samples": None}
         return common | self.config["models"][model]["calibration"]
 
-    def file_of_calibration(self, model: str) -> tuple[str, str | None]:
-        """Return (option, path) of the calibration data. The path is None without data or if a function yields them."""
+    def file_of_calibration(self, model: str) -> dict[str, str | None]:
+        """Return {"files" or "images": path of the calibration data}, as an option.
+
+        The path is None without data, or if a function yields them.
+        """
         calibration = self.calibration(model)
-        return _file_of(calibration["samples"]) or ("--images", calibration["images"])
+        return _file_of(calibration["samples"]) or {"images": calibration["images"]}
 
     def is_calibrated(self, model: str) -> bool:
         """Say whether a model has calibration data, which int8 and fp8 need."""
@@ -328,6 +334,6 @@ class ResolvedConfig:
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
 
 
-def _file_of(source: str | None) -> tuple[str, str | None] | None:
-    """Return ("--files", path of a source of samples; None for a function). Return None without a source."""
-    return ("--files", None if is_function(source) else source) if source else None
+def _file_of(source: str | None) -> dict[str, str | None]:
+    """Return {"files": path of a source of samples; None for a function}. Return {} without a source."""
+    return {"files": None if is_function(source) else source} if source else {}

@@ -17,6 +17,7 @@ from slipway.core.cli import prefer_this_interpreter, restrict_umask
 from slipway.keys import code_hash
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.keys.file_hash_cache import FileHashCache
+from slipway.keys.job_key import JobKey
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancient_inputs
@@ -117,16 +118,6 @@ class Hooks:
         """Say whether jobs run on this machine, not on a cluster. Known only once jobs are planned."""
         return bool(self._workflow.local_exec)
 
-    def require_rules(self, resolved: ResolvedConfig) -> None:
-        """Raise WorkflowError unless each target's runtime has its rule `build_<runtime>`."""
-        needed = {f"build_{resolved.runtime(target)}" for target in resolved.targets}
-        for name in sorted(needed - {rule.name for rule in self._workflow.rules}):
-            runtime = name.removeprefix("build_")
-            raise WorkflowError(
-                f"the runtime {runtime} has no rule `{name}`, which makes {runtime}'s engines; add it to "
-                "rules/engine.smk"
-            )
-
     def require_targets(self) -> None:
         """Raise WorkflowError with the nearest rules if a target of the command is neither a rule nor a path."""
         names = {rule.name: not rule.has_wildcards() for rule in self._workflow.rules}
@@ -153,11 +144,12 @@ class Hooks:
                 rule.log_modifier = self._workflow.modifier.path_modifier
                 rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
-    def list_rules(self) -> list[dict]:
+    def list_rules(self, models: Iterable[str]) -> list[dict]:
         """Return {"name", "outputs", "program", "uses"} of each rule. Temporary outputs are left out.
 
-        "uses" are the names that the rule's function for `settings` uses. The rules for one model are left out.
+        "uses" are the names that the rule's function for `settings` uses. Rules for one of `models` are left out.
         """
+        of_one_model = {f"{rule.name}_{model}" for rule in self._workflow.rules for model in models}
         return [
             {
                 "name": rule.name,
@@ -166,7 +158,7 @@ class Hooks:
                 "uses": rule.params.settings.__code__.co_names if "settings" in rule.params.keys() else [],  # noqa: SIM118
             }
             for rule in self._workflow.rules
-            if not str(rule.snakefile).endswith("/one_model.smk")
+            if rule.name not in of_one_model
         ]
 
     # Around the run
@@ -242,3 +234,21 @@ def untracked(value: Any) -> Callable[[Any, Any], Any]:
     Snakemake compares the value of every param, except of functions that take `input`.
     """
     return lambda wildcards, input: value(wildcards) if callable(value) else value
+
+
+def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
+    """Return a param with command-line options that Snakemake does not compare with the last run.
+
+    `parts` are {option: value}. Each part and each value may be a function of the wildcards. An empty value of `values`
+    gives no option.
+    """
+
+    def of(value: Any, wildcards: Any) -> Any:
+        return value(wildcards) if callable(value) else value
+
+    return untracked(
+        lambda wildcards: JobKey(
+            *(of(part, wildcards) for part in parts),
+            **{name: of(value, wildcards) or None for name, value in values.items()},
+        )
+    )

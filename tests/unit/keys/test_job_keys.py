@@ -277,14 +277,14 @@ def test_an_engine_is_not_keyed_on_where_or_how_fast_it_is_built(change):
 
 def test_publishing_nowhere_is_refused_and_so_is_signing_without_a_key():
     with pytest.raises(SlipwayError, match=r"`deploy.publish.to` says nowhere"):
-        job_keys().publish_repository()
+        job_keys().publish_repository("m", "cpu")
     with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` names no key"):
-        job_keys().sign_repository()
+        job_keys().sign_repository("m", "cpu")
 
 
 def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
     keys = [
-        repr(job_keys(deploy={"publish": {"to": to, "keep_versions": keep}}).publish_repository())
+        repr(job_keys(deploy={"publish": {"to": to, "keep_versions": keep}}).publish_repository("m", "cpu"))
         for to, keep in (("claim", 3), ("claim", 9), ("s3://bucket", 3))
     ]
     assert keys[0] == keys[1] != keys[2]
@@ -293,7 +293,14 @@ def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
 def test_the_key_of_signatures_enters_by_its_content(tmp_path):
     def settings(name):
         found = job_keys(deploy={"publish": {"to": "claim"}, "signing": {"public_key": name, "private_key": "p.pem"}})
-        return [repr(each) for each in (found.publish_repository(), found.sign_repository(), found.deploy_release())]
+        return [
+            repr(each)
+            for each in (
+                found.publish_repository("m", "cpu"),
+                found.sign_repository("m", "cpu"),
+                found.deploy_release(),
+            )
+        ]
 
     (tmp_path / "a.pem").write_text("a")
     (tmp_path / "b.pem").write_text("a")
@@ -307,7 +314,7 @@ def test_the_key_of_signatures_enters_by_its_content(tmp_path):
 
 def test_another_private_key_in_the_same_file_signs_anew(tmp_path):
     def settings():
-        return repr(job_keys(deploy={"signing": {"private_key": str(private)}}).sign_repository())
+        return repr(job_keys(deploy={"signing": {"private_key": str(private)}}).sign_repository("m", "cpu"))
 
     private, _ = key_pair(tmp_path)
     before = settings()

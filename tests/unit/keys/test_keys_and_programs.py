@@ -98,8 +98,8 @@ OPTIONS_OF = {
         (),
     ),
     "write_monitoring": ("write_monitoring", "--selections s --indexes i --rules r --dashboard d", ()),
-    "sign_repository": ("sign_repository", "--folder f --index i --signature s", ()),
-    "publish_repository": ("publish_repository", "--model m --target t --folder f --index i --record r", ()),
+    "sign_repository": ("sign_repository", "--folder f --index i --signature s", ("m", "cpu")),
+    "publish_repository": ("publish_repository", "--model m --target t --folder f --index i --record r", ("m", "cpu")),
     "deploy_release": ("deploy", "--results r", ()),
 }
 

@@ -8,6 +8,7 @@ from helpers.artifacts.configured import WITH_BF16, job_keys, refusal, resolved,
 
 import build_engine
 from slipway.core.errors import SlipwayError
+from slipway.keys.job_key import JobKey
 from slipway.keys.validation import require_batches
 from slipway.runtimes import RUNTIMES
 
@@ -35,10 +36,11 @@ def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
 
 def test_gates_are_options_of_tensorrts_builds_alone():
     found = job_keys({"h100": tensorrt_target(max_slowdown=0.1), "cpu": {"hardware": WITH_BF16}})
-    options = vars(build_engine.parse_arguments(NEEDED_TO_BUILD + shlex.split(found.gates("m", "h100", "fp16"))))
+    gates = str(JobKey(found.gates("m", "h100", "fp16")))
+    options = vars(build_engine.parse_arguments(NEEDED_TO_BUILD + shlex.split(gates)))
     assert options["max_slowdown"] == 0.1
     assert json.loads(options["limits"]) == found.resolved.config["accuracy"]["limits"]["fp16"]
-    assert found.gates("m", "cpu", "fp32") == ""
+    assert found.gates("m", "cpu", "fp32") == {}
 
 
 def test_a_targets_own_settings_win_over_the_common_ones():
