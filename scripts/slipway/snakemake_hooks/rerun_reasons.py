@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from slipway.classification import wording
+from slipway.classification import task
 from slipway.core.records import read_record
 from slipway.runtimes import RUNTIMES
 
@@ -30,7 +30,7 @@ _NAMES = {
     "signed_by": "signing key",
     "publication": "what was published is gone or damaged: publication",
     "start": "the server has ended or does not answer: start",
-    **wording.SETTINGS,
+    **task.SETTINGS,
 }
 
 
