@@ -43,7 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     tested = read_json(arguments.load_test)
     proven = read_accuracy(arguments.accuracy)
     closed_loop = proven_rows(tested["measurements"], proven)
-    rows = with_capacities(closed_loop, read_json(arguments.capacity), sha256(arguments.load_test))
+    capacities = read_json(arguments.capacity)
+    rows = with_capacities(closed_loop, capacities, sha256(arguments.load_test))
     limits = limits_of(arguments)
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
     # A capacity is a configuration's own. Where some were measured, no closed loop stands for one that is too low.
@@ -63,6 +64,8 @@ def main(arguments: argparse.Namespace) -> None:
         **{name: choice[name] for name in CONFIGURATION if name in choice},
         "measured": {name: value for name, value in without_capacity(choice).items() if name != "accuracy_loss"},
         "capacity": found,
+        # They were measured to help where the capacities were measured.
+        "serving_options": capacities.get("serving_options", {}) if found else {},
         "limits": vars(limits),
         "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},
         "accuracy_limits": proven[precision]["limits"],

@@ -5,7 +5,7 @@ It asks the same server as the load test, with perf_analyzer's Poisson arrivals.
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
@@ -27,11 +27,12 @@ from slipway.load_test.goals import CONFIGURATION, add_choice, limits_of
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import configuration_in_words, is_crowded
 from slipway.load_test.model_analyzer import input_data
+from slipway.load_test.option_trials import Trial, options_of
 from slipway.load_test.request_rate import WINDOWS, Sender
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.repository.model_config import Served
+from slipway.triton.repository.model_config import Served, ServingOptions
 from slipway.triton.repository.model_folder import served_model
 from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.restricted_apis import local_flags, new_key
@@ -77,12 +78,14 @@ def main(arguments: argparse.Namespace) -> None:
     taken = contenders(rows, arguments.goal) if arguments.request_rates else []
     engines = engines_of(taken, tested, arguments.engine_records)
     unwind_when_terminated()
-    found, server = [], None
+    found, server, options, trials = [], None, ServingOptions(), []
     if taken:
         with new_workspace() as workspace:
             server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
             samples = read_samples(arguments.samples)
-            found = measure_all(taken, engines, contract, samples, server, workspace, arguments)
+            end = time.monotonic() + 60 * arguments.capacity_minutes
+            options, trials = try_options(taken[0], engines, contract, samples, server, workspace, end)
+            found = measure_all(taken, engines, contract, options, samples, server, workspace, end, arguments)
     record = {
         "origin": read_json(arguments.weights_record)["origin"],
         "key": settings_of(arguments),
@@ -93,6 +96,8 @@ def main(arguments: argparse.Namespace) -> None:
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "server": server and server.facts(),
         "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
+        "serving_options": asdict(options),
+        "trials_of_options": trials,
         "configurations": found,
     }
     write_json(arguments.output, record)
@@ -116,22 +121,52 @@ def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str,
     return engines
 
 
-def measure_all(
-    rows: list[dict],
+def try_options(
+    row: dict,
     engines: dict[str, RecordedEngine],
     contract: Contract,
     samples: list[Tensors],
     server: Installation,
     workspace: Path,
+    end: float,
+) -> tuple[ServingOptions, list[dict]]:
+    """Return the options of the backend that help the row's configuration, and their trials (see `option_trials`).
+
+    They take a third of the time until `end` (of time.monotonic) at most.
+    """
+    served = served_of(row, engines, contract)
+    if not options_of(served, server):
+        return ServingOptions(), []
+    progress(f"  trying options of the backend with {row['precision']}, {configuration_in_words(row)}")
+    trial = Trial(workspace / "options", server, READY_S, time.monotonic() + (end - time.monotonic()) / 3)
+    return trial.run(served, engines[row["model"]], samples, row["concurrency"])
+
+
+def served_of(
+    row: dict, engines: dict[str, RecordedEngine], contract: Contract, options: ServingOptions | None = None
+) -> Served:
+    """Return the Triton model of a row's configuration."""
+    chosen = row["max_batch_size"], row["instances"], row.get("queue_delay_us", 0)
+    return served_model(row["model"], engines[row["model"]], contract, *chosen, options)
+
+
+def measure_all(
+    rows: list[dict],
+    engines: dict[str, RecordedEngine],
+    contract: Contract,
+    options: ServingOptions,
+    samples: list[Tensors],
+    server: Installation,
+    workspace: Path,
+    end: float,
     arguments: argparse.Namespace,
 ) -> list[dict]:
-    """Return the capacity of each row's configuration. Each has an equal share of the time that is left."""
-    end, found = time.monotonic() + 60 * arguments.capacity_minutes, []
+    """Return the capacity of each row's configuration. Each has an equal share of the time until `end`."""
+    found: list[dict] = []
     for number, row in enumerate(rows):
         folder = workspace / str(number)
         engine = engines[row["model"]]
-        chosen = row["max_batch_size"], row["instances"], row.get("queue_delay_us", 0)
-        served = served_model(row["model"], engine, contract, *chosen)
+        served = served_of(row, engines, contract, options)
         lay_out_candidate(folder, served, engine, samples, server)
         share_s = (end - time.monotonic()) / (len(rows) - number)
         needed = needed_rate(row, found, limits_of(arguments))

@@ -8,6 +8,7 @@ from slipway.core.artifacts import atomic_write, read_json, sha256, tree_digest,
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import settings_of
 from slipway.engines.recorded_engine import RecordedEngine
+from slipway.triton.repository.model_config import ServingOptions
 from slipway.triton.repository.model_folder import served_model, write_model
 
 
@@ -29,7 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
     engine = RecordedEngine.of_record(engine_record)
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     chosen = selection["max_batch_size"], selection["instances"], selection.get("queue_delay_us", 0)
-    served = served_model(arguments.name, engine, contract, *chosen)
+    options = ServingOptions(**selection.get("serving_options", {}))
+    served = served_model(arguments.name, engine, contract, *chosen, options)
     with atomic_write(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)
     index = {

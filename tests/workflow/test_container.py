@@ -220,6 +220,28 @@ def test_a_load_test_in_a_container(place, tmp_path):
 
 
 @pytest.mark.long
+def test_the_capacity_in_a_container_tries_the_options_of_its_backend(place, tmp_path):
+    """The stand-in's backend warms up itself, as the adapter does, so Triton's warm-up may not help, or by chance."""
+    load_tested(place, tmp_path, "--concurrency", 1, "--instances", 1, "--max-batch-sizes", 4, *IN_CONTAINER)
+    write_json(tmp_path / "accuracy.json", {"engine_key": {"precision": "fp32"}, "sample": {"relative_error": 0.0}})
+    place.program_here(
+        "measure_capacity",
+        *("--load-test", tmp_path / "record", "--accuracy", tmp_path / "accuracy.json"),
+        *("--engine-records", tmp_path / "tiny.engine.json", "--weights-record", tmp_path / "weights.json"),
+        *("--hardware", cpu_identity(), "--interface", tmp_path / "interface.json"),
+        *("--samples", tmp_path / "samples.npz", "--output", tmp_path / "capacity.json"),
+        *("--request-rates", 30, "--requests", 10, "--capacity-minutes", 3, *IN_CONTAINER),
+    ).succeeded()
+    record = read_json(tmp_path / "capacity.json")
+    [trial] = record["trials_of_options"]
+    assert (trial["option"], trial["rounds"]) == ("model_warmup", 5)
+    helps = trial["ratio"]["high"] < 1
+    assert record["serving_options"] == {"model_warmup": helps, "cuda_graphs": False, "pinned_memory": False}
+    assert record["configurations"][0]["points"]
+    assert not containers(place.state)
+
+
+@pytest.mark.long
 def test_the_next_load_test_removes_the_container_of_one_that_was_killed(place, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     folder = tmp_path / "slipway-load-test-killed"

@@ -64,9 +64,45 @@ class Sender:
         table, times = self.folder / "request_rate.csv", self.folder / "intervals.txt"
         table.unlink(missing_ok=True)
         times.write_text("".join(f"{each}\n" for each in intervals_us(rate_per_s, seconds)), encoding="ascii")
+        done = self._run(self.command(times, seconds, table), seconds)
+        if done is None or (done.returncode and NO_ANSWERS in done.stdout):
+            return None
+        if done.returncode or not table.is_file():
+            raise SlipwayError(
+                f"perf_analyzer ended with exit code {done.returncode} at {rate_per_s:g} requests/s:\n"
+                f"{done.stdout[-1500:]}"
+            )
+        return read_point(done.stdout, table.read_text(encoding="utf-8"), rate_per_s)
+
+    def throughput(self, in_flight: int, seconds: float) -> float:
+        """Return the inferences/s of a closed loop with so many requests in flight, measured for `seconds`."""
+        table = self.folder / "closed_loop.csv"
+        table.unlink(missing_ok=True)
+        done = self._run([*self._options(seconds, table), "--concurrency-range", str(in_flight)], seconds)
+        if done is None or done.returncode or not table.is_file():
+            said = done.stdout[-1500:] if done else "it took too long"
+            raise SlipwayError(f"perf_analyzer failed with {in_flight} requests in flight:\n{said}")
+        [row] = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))
+        return float(row["Inferences/Second"])
+
+    def command(self, times: Path, seconds: float, table: Path) -> list[str]:
+        """Return the command line. Without --async it would have four requests in flight at most: a closed loop."""
+        return [*self._options(seconds, table), "--request-intervals", str(times), "--async"]
+
+    def _options(self, seconds: float, table: Path) -> list[str]:
+        window_ms = max(1, round(1e3 * seconds / WINDOWS / STRETCH))
+        return [
+            *(perf_analyzer(), "-m", self.model, "-i", "grpc", "-u", f"{self.ports.host}:{self.ports.grpc}"),
+            *("--measurement-mode", "time_windows", "--measurement-interval", str(window_ms)),
+            *("--max-trials", str(WINDOWS), "--stability-percentage", str(ANY)),
+            *("--input-data", str(self.data), "-v", "--verbose-csv", "-f", str(table)),
+        ]
+
+    def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
+        """Run perf_analyzer, and print its output; return None if it takes much longer than `seconds`."""
         try:
             done = subprocess.run(
-                self.command(times, seconds, table),
+                command,
                 env=without_proxies(os.environ) | dict(self.environment),
                 cwd=self.folder,
                 stdout=subprocess.PIPE,
@@ -79,25 +115,7 @@ class Sender:
         except subprocess.TimeoutExpired:
             return None
         print(done.stdout, flush=True)
-        if done.returncode and NO_ANSWERS in done.stdout:
-            return None
-        if done.returncode or not table.is_file():
-            raise SlipwayError(
-                f"perf_analyzer ended with exit code {done.returncode} at {rate_per_s:g} requests/s:\n"
-                f"{done.stdout[-1500:]}"
-            )
-        return read_point(done.stdout, table.read_text(encoding="utf-8"), rate_per_s)
-
-    def command(self, times: Path, seconds: float, table: Path) -> list[str]:
-        """Return the command line. Without --async it would have four requests in flight at most: a closed loop."""
-        window_ms = max(1, round(1e3 * seconds / WINDOWS / STRETCH))
-        return [
-            *(perf_analyzer(), "-m", self.model, "-i", "grpc", "-u", f"{self.ports.host}:{self.ports.grpc}"),
-            *("--request-intervals", str(times), "--async"),
-            *("--measurement-mode", "time_windows", "--measurement-interval", str(window_ms)),
-            *("--max-trials", str(WINDOWS), "--stability-percentage", str(ANY)),
-            *("--input-data", str(self.data), "-v", "--verbose-csv", "-f", str(table)),
-        ]
+        return done
 
 
 def intervals_us(rate_per_s: float, seconds: float) -> list[int]:

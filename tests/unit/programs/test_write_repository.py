@@ -6,7 +6,7 @@ from helpers.models.golden_answers import classifier
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.triton.repository.model_config import read_config
+from slipway.triton.repository.model_config import ServingOptions, read_config
 from slipway.triton.repository.model_folder import served_model, write_model
 
 PROFILES = [{"min": 1, "opt": 1, "max": 1}, {"min": 1, "opt": 8, "max": 32}]
@@ -16,14 +16,14 @@ PROFILES = [{"min": 1, "opt": 1, "max": 1}, {"min": 1, "opt": 8, "max": 32}]
 def write(tmp_path):
     """Return a function that writes the model folder of an engine; what is in the engine does not matter here."""
 
-    def written(runtime, suffix, dtype="float32", **record):
+    def written(runtime, suffix, dtype="float32", options=None, **record):
         engine = tmp_path / f"m.fp16{suffix}"
         engine.write_text("plan", encoding="utf-8")
         key = {"runtime": runtime, "precision": "fp16"}
         write_json(tmp_path / "m.engine.json", {"files": {engine.name: sha256(engine)}, "key": key, **record})
         (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
         built = BuiltEngine.of_record(tmp_path / "m.engine.json")
-        served = served_model("m_trt", built, classifier(dtype, 64, 2), max_batch=16, instances=2)
+        served = served_model("m_trt", built, classifier(dtype, 64, 2), max_batch=16, instances=2, options=options)
         write_model(tmp_path / "m_trt", served, built, tmp_path / "labels.txt")
         return tmp_path / "m_trt"
 
@@ -47,7 +47,8 @@ def test_the_package_is_complete_without_slipway(write):
 
 
 def test_both_configurations_of_a_tensorrt_engine(write):
-    folder = write("tensorrt", ".trt", dtype="uint8", profiles=PROFILES)
+    options = ServingOptions(cuda_graphs=True)
+    folder = write("tensorrt", ".trt", dtype="uint8", options=options, profiles=PROFILES)
     native, python = read_config(folder / "config.pbtxt"), read_config(folder / "configs" / "python.pbtxt")
     assert (native.backend, native.default_model_filename) == ("tensorrt", "model.plan")
     assert list(native.instance_group[0].profile) == ["0", "1"]

@@ -26,6 +26,19 @@ CHANNELS_AND_SIZES = 3
 
 
 @dataclass(frozen=True)
+class ServingOptions:
+    """What a native backend does beside running the engine, in config.pbtxt only if it was measured to help.
+
+    `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` are of
+    TensorRT's backend.
+    """
+
+    model_warmup: bool = False
+    cuda_graphs: bool = False
+    pinned_memory: bool = False
+
+
+@dataclass(frozen=True)
 class Served:
     """A served model: its name, its engine, its tensors, and the chosen numbers of instances and batch sizes.
 
@@ -41,6 +54,7 @@ class Served:
     instances: int
     profiles: tuple[tuple[int, int, int], ...] = ()
     queue_delay_us: int = 0
+    options: ServingOptions = ServingOptions()
 
     @property
     def traits(self) -> RuntimeTraits:
@@ -79,6 +93,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         config["instance_group"] = [{"count": served.instances, "kind": "KIND_GPU" if on_gpu else "KIND_CPU"}]
     if backend != "python":
         config["default_model_filename"] = served.traits.engine_file
+        if served.options.model_warmup:
+            config["model_warmup"] = _warmup(served)
     return ParseDict(config, pb.ModelConfig())
 
 
@@ -138,24 +154,50 @@ def _parameters(served: Served, backend: str) -> dict[str, str]:
 
 
 def _of_tensorrt(served: Served) -> dict:
-    """Return the entries of Triton's TensorRT backend: optimization profiles, and CUDA graphs at the axes' optimum."""
-    contract, graphs = served.contract, []
-    # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
-    for batch in _graph_batches(served):
-        shapes = {tensor.name: tensor.sizes(batch, contract.optimum) for tensor in contract.inputs}
-        dims = {name: {"dim": shape[1:] if contract.batched else shape} for name, shape in shapes.items()}
-        graphs.append({"batch_size": batch, "input": dims})
-    profiles, pinned = list(map(str, range(len(served.profiles)))), {"enable": True}
-    cuda = {"graphs": True, "graph_spec": graphs}
+    """Return the entries of Triton's TensorRT backend: optimization profiles, and the options that are taken."""
+    # Triton's own default is pinned memory.
+    pinned = {"enable": served.options.pinned_memory}
+    optimization = {"input_pinned_memory": pinned, "output_pinned_memory": pinned}
+    if served.options.cuda_graphs:
+        # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
+        graphs = [
+            {"batch_size": batch, "input": {name: {"dim": dims} for name, dims in _input_dims(served, batch).items()}}
+            for batch in _usual_batches(served)
+        ]
+        optimization["cuda"] = {"graphs": True, "graph_spec": graphs}
+    profiles = list(map(str, range(len(served.profiles))))
     return {
         "platform": "tensorrt_plan",
         "instance_group": [{"count": served.instances, "kind": "KIND_GPU", "profile": profiles}],
-        "optimization": {"input_pinned_memory": pinned, "output_pinned_memory": pinned, "cuda": cuda},
+        "optimization": optimization,
     }
 
 
-def _graph_batches(served: Served) -> list[int]:
-    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt, the largest; [0] without a batch axis."""
+def _warmup(served: Served) -> list[dict]:
+    """Return the requests of zeros that Triton runs before the model is ready, one for each usual batch size."""
+    types = {tensor.name: f"TYPE_{np_to_triton_dtype(np.dtype(tensor.dtype))}" for tensor in served.contract.inputs}
+    return [
+        {
+            "name": f"batch of {batch}",
+            "batch_size": batch,
+            "inputs": {
+                name: {"data_type": types[name], "dims": dims or [1], "zero_data": True}
+                for name, dims in _input_dims(served, batch).items()
+            },
+        }
+        for batch in _usual_batches(served)
+    ]
+
+
+def _input_dims(served: Served, batch: int) -> dict[str, list[int]]:
+    """Return {input: its sizes at the axes' optimum, without the batch axis}."""
+    contract = served.contract
+    sizes = {tensor.name: list(tensor.sizes(batch, contract.optimum)) for tensor in contract.inputs}
+    return {name: shape[1:] if contract.batched else shape for name, shape in sizes.items()}
+
+
+def _usual_batches(served: Served) -> list[int]:
+    """Return the batch sizes in use: 1, each profile's opt, the largest; [0] without a batch axis."""
     if not served.contract.batched:
         return [0]
     largest = served.max_batch_size

@@ -12,7 +12,7 @@ from pathlib import Path
 from slipway.contract.contract import Contract
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.runtimes import runtime_code
-from slipway.triton.repository.model_config import LABELS, Served, model_config, write_config
+from slipway.triton.repository.model_config import LABELS, Served, ServingOptions, model_config, write_config
 from slipway.triton.server.installation import PYTHON_CONFIGURATION
 
 VERSION = "1"
@@ -21,7 +21,13 @@ ADAPTER = Path(__file__).with_name("python_backend_model.py")
 
 
 def served_model(
-    name: str, engine: RecordedEngine, contract: Contract, max_batch: int, instances: int, queue_delay_us: int = 0
+    name: str,
+    engine: RecordedEngine,
+    contract: Contract,
+    max_batch: int,
+    instances: int,
+    queue_delay_us: int = 0,
+    options: ServingOptions | None = None,
 ) -> Served:
     """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
 
@@ -31,7 +37,17 @@ def served_model(
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
     served = contract.of_engine(record["tensors"]) if "tensors" in record else contract
-    return Served(name, key["runtime"], key["precision"], served, max_batch, instances, profiles, queue_delay_us)
+    return Served(
+        name,
+        key["runtime"],
+        key["precision"],
+        served,
+        max_batch,
+        instances,
+        profiles,
+        queue_delay_us,
+        options or ServingOptions(),
+    )
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:

@@ -10,7 +10,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.contract.contract import Contract, Tensor
 from slipway.core.errors import SlipwayError
-from slipway.triton.repository.model_config import Served, model_config, read_config, write_config
+from slipway.triton.repository.model_config import Served, ServingOptions, model_config, read_config, write_config
 
 CLASSIFIER = classifier("float32", 192, 7, preprocess={"resize": 224, "crop": 192})
 OPENVINO = Served("my-model_trt", "openvino", "bf16", CLASSIFIER, max_batch_size=16, instances=3)
@@ -87,8 +87,29 @@ def test_the_input_has_the_type_that_the_model_takes(served, backend):
     assert model_config(pixels, backend).input[0].data_type == pb.TYPE_UINT8
 
 
-def test_tensorrt_is_given_every_profile_and_its_cuda_graphs():
+EVERY_OPTION = ServingOptions(model_warmup=True, cuda_graphs=True, pinned_memory=True)
+
+
+def test_nothing_that_was_not_measured_to_help_is_in_a_configuration():
     config = model_config(TENSORRT, "tensorrt")
+    assert not config.model_warmup
+    assert not config.optimization.cuda.graphs
+    assert not config.optimization.input_pinned_memory.enable
+    assert not config.optimization.output_pinned_memory.enable
+    assert not model_config(OPENVINO, "openvino").model_warmup
+
+
+def test_a_warm_up_runs_each_usual_batch_size_by_a_native_backend_alone():
+    warmed = dataclasses.replace(TENSORRT, options=EVERY_OPTION)
+    requests = model_config(warmed, "tensorrt").model_warmup
+    assert [request.batch_size for request in requests] == [1, 8, 16]
+    [taken] = requests[0].inputs.values()
+    assert (list(taken.dims), taken.data_type, taken.zero_data) == ([3, 192, 192], pb.TYPE_FP32, True)
+    assert not model_config(warmed, "python").model_warmup, "its adapter warms up itself"
+
+
+def test_tensorrt_is_given_every_profile_and_its_cuda_graphs():
+    config = model_config(dataclasses.replace(TENSORRT, options=EVERY_OPTION), "tensorrt")
     assert config.platform == "tensorrt_plan"
     assert config.default_model_filename == "model.plan"
     assert list(config.instance_group[0].profile) == ["0", "1", "2"]
@@ -100,7 +121,7 @@ def test_tensorrt_is_given_every_profile_and_its_cuda_graphs():
 
 
 def test_a_cuda_graph_is_recorded_only_where_a_profile_reaches():
-    served = dataclasses.replace(TENSORRT, profiles=((4, 8, 12),))
+    served = dataclasses.replace(TENSORRT, profiles=((4, 8, 12),), options=EVERY_OPTION)
     graphs = model_config(served, "tensorrt").optimization.cuda.graph_spec
     assert [spec.batch_size for spec in graphs] == [8], "neither 1 nor 16"
 
@@ -183,7 +204,7 @@ def test_a_tensor_without_an_axis_is_refused_with_the_remedy():
 
 
 def test_cuda_graphs_of_several_inputs_have_the_optimal_sizes():
-    config = model_config(dataclasses.replace(TENSORRT, contract=TEXT), "tensorrt")
+    config = model_config(dataclasses.replace(TENSORRT, contract=TEXT, options=EVERY_OPTION), "tensorrt")
     for spec in config.optimization.cuda.graph_spec:
         assert {name: list(shape.dim) for name, shape in spec.input.items()} == {
             "input_ids": [4],

@@ -1,0 +1,158 @@
+"""Try what a native backend can do beside running the engine; only what was measured to help gets into config.pbtxt.
+
+One server has the model once without any option, and once with each one. They take turns for several rounds, as the
+subjects of the benchmark. `model_warmup` is tried by the first request after the model was loaded, the other options by
+the throughput in a closed loop. An option helps if the interval of its ratio is on the better side of 1.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slipway.benchmark.rounds import ROUNDS, median_interval
+from slipway.contract.contract import Tensors
+from slipway.contract.served_form import as_served
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.engines.recorded_engine import RecordedEngine
+from slipway.load_test.candidates import lay_out_candidate
+from slipway.load_test.model_analyzer import input_data
+from slipway.load_test.request_rate import Sender
+from slipway.triton.client.connection import connect, errors_as
+from slipway.triton.client.endpoint import endpoint_of
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
+from slipway.triton.repository.model_config import Served, ServingOptions
+from slipway.triton.server.installation import Installation, perf_analyzer_environment
+from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags, new_key
+from slipway.triton.server.tritonserver import Server
+
+WARMUP, GRAPHS, PINNED = "model_warmup", "cuda_graphs", "pinned_memory"
+FIRST_REQUEST, THROUGHPUT = "first request (ms)", "throughput in the closed loop (1/s)"
+# {option: (what it is tried by, whether more of it is better)}
+TRIED_BY = {WARMUP: (FIRST_REQUEST, False), GRAPHS: (THROUGHPUT, True), PINNED: (THROUGHPUT, True)}
+# Seconds for a model to be loaded, and for one measurement in the closed loop.
+LOADED_S, MEASURED_S = 300.0, 1.0
+
+
+def options_of(served: Served, server: Installation) -> list[str]:
+    """Return the options that the backend has. The Python backend has none: it warms the engine up itself."""
+    if not server.native_backends:
+        return []
+    return [WARMUP, GRAPHS, PINNED] if served.traits.backend == "tensorrt" else [WARMUP]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The place of the trials: a folder for models, logs and samples, the server, and the time (monotonic) they end."""
+
+    folder: Path
+    server: Installation
+    ready_s: float
+    end: float
+
+    def run(
+        self, served: Served, engine: RecordedEngine, samples: Sequence[Tensors], in_flight: int
+    ) -> tuple[ServingOptions, list[dict]]:
+        """Return the options that help, and the trials: {"option", "tried_by", "ratio", "rounds", "helps"}.
+
+        The ratio {"median", "low", "high"} is that of the figure with the option over the one without.
+        """
+        options = options_of(served, self.server)
+        variants = {"": served}
+        for option in options:
+            own = {"name": f"{served.name}_{option}", "options": ServingOptions(**{option: True})}
+            variants[option] = replace(served, **own)
+        for each in variants.values():
+            lay_out_candidate(self.folder, each, engine, samples, self.server)
+        request = as_served(samples[0], served.contract)
+        figures = self._measured(variants, request, in_flight)
+        trials = [_judged(option, figures[""], figures[option]) for option in options]
+        for trial in trials:
+            progress(f"    {trial_in_words(trial)}")
+        return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
+
+    def _measured(self, variants: Mapping[str, Served], request: Tensors, in_flight: int) -> dict[str, dict]:
+        """Return {option: {what it is tried by: the figure of each round}} of the variants in turns."""
+        ports, key = replace(Ports.free(), http=None), new_key()
+        guards = local_flags(key, ports.host, shared_memory=False) if self.server.can_guard else []
+        flags = ["--model-control-mode=explicit", "--load-model=*", *guards]
+        owner = f"{self.folder.parent.name}-{self.folder.name}"
+        figures: dict[str, dict[str, list[float]]] = {
+            option: {FIRST_REQUEST: [], THROUGHPUT: []} for option in variants
+        }
+        repository, log = [self.folder / "repository"], self.folder / "log"
+        with Server(self.server, repository, ports, log, *flags, server_id=owner) as started:
+            started.wait_until_ready(self.ready_s)
+            turns = self._turns(variants, ports, {GRPC_HEADER: key} if guards else {}, request, in_flight)
+            for _ in range(ROUNDS):
+                if time.monotonic() > self.end:
+                    break
+                for option, quantity, measure in turns:
+                    figures[option][quantity].append(measure())
+        return figures
+
+    def _turns(
+        self, variants: Mapping[str, Served], ports: Ports, header: dict, request: Tensors, in_flight: int
+    ) -> list[tuple[str, str, Callable[[], float]]]:
+        """Return what is measured in one round: (option, what it is tried by, function that measures it)."""
+        by_throughput = [option for option in variants if option != WARMUP]
+        environment = perf_analyzer_environment(self.folder)
+
+        def first(model: str) -> float:
+            load_again(ports, model, header)
+            return first_request_ms(ports, model, request)
+
+        def throughput(model: str) -> float:
+            data = input_data(self.folder, model)
+            return Sender(model, ports, data, self.folder, environment).throughput(in_flight, MEASURED_S)
+
+        turns: list[tuple[str, str, Callable[[], float]]] = []
+        for option in ("", WARMUP):
+            turns.append((option, FIRST_REQUEST, lambda model=variants[option].name: first(model)))
+        for option in by_throughput if len(by_throughput) > 1 else []:
+            turns.append((option, THROUGHPUT, lambda model=variants[option].name: throughput(model)))
+        return turns
+
+
+def first_request_ms(ports: Ports, model: str, request: Tensors) -> float:
+    """Return the latency of one request (ms), without the connection to the server."""
+    with ModelClient(ports, model) as client:
+        client.require_ready()
+        return client.infer(request).latency_ms
+
+
+def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
+    """Unload a model and load it anew."""
+    end = time.monotonic() + LOADED_S
+    with connect(endpoint_of(ports)) as client, errors_as(f"Triton does not load {model} again"):
+        client.unload_model(model, headers=header, client_timeout=LOADED_S)
+        while client.is_model_ready(model):
+            if time.monotonic() > end:
+                raise SlipwayError(f"Triton did not unload {model} in {LOADED_S:.0f} s")
+            time.sleep(0.05)
+        client.load_model(model, headers=header, client_timeout=LOADED_S)
+
+
+def _judged(option: str, without: Mapping[str, list[float]], with_it: Mapping[str, list[float]]) -> dict:
+    """Return the trial of an option from the figures of the rounds without and with it."""
+    tried_by, more_is_better = TRIED_BY[option]
+    ratios = [own / plain for own, plain in zip(with_it[tried_by], without[tried_by], strict=False)]
+    trial = {"option": option, "tried_by": tried_by, "ratio": None, "rounds": len(ratios), "helps": False}
+    if not ratios:
+        return trial
+    median, low, high = (round(value, 4) for value in median_interval(ratios))
+    helps = len(ratios) >= ROUNDS and (low > 1 if more_is_better else high < 1)
+    return {**trial, "ratio": {"median": median, "low": low, "high": high}, "helps": helps}
+
+
+def trial_in_words(trial: Mapping) -> str:
+    """Return a trial in words."""
+    verdict = "taken" if trial["helps"] else "not taken"
+    if trial["ratio"] is None:
+        return f"{trial['option']}: not measured in the time, {verdict}"
+    ratio = trial["ratio"]
+    span = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+    few = f", after {trial['rounds']} of {ROUNDS} rounds" if trial["rounds"] < ROUNDS else ""
+    return f"{trial['option']}: {trial['tried_by']} with it over without is {span}, {verdict}{few}"
