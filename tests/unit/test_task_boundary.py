@@ -34,6 +34,7 @@ WORDS = {
     r"labels?|labelled": (*LABELS, MEANINGS, KEYS, *TOOLS, *ENTRIES),
     r"classes|class (?:names?|ind(?:ex|ices))": (MEANINGS, KEYS, *ENTRIES),
 }
+IMPORT = re.compile(r"^\s*(?:from|import) slipway\.classification\b", re.MULTILINE)
 SUFFIXES = (".py", ".smk", ".j2", "")
 
 
@@ -61,3 +62,15 @@ def test_only_the_task_speaks_of_it(word):
         for line in found(word, path)
     ]
     assert hits == []
+
+
+def test_the_places_that_call_the_task_are_those_of_the_page():
+    """`predict` is the task's own program, and tools measure examples."""
+    page = (REPOSITORY / "docs/CONTRIBUTING.md").read_text(encoding="utf-8").split("## Adding a task")[1]
+    named = re.findall(r"`([\w/]+\.py)`", page.partition("| --- | --- |")[2])
+    called = [
+        name.removeprefix(PACKAGE)
+        for name, path in sources().items()
+        if IMPORT.search(path.read_text(encoding="utf-8")) and "/tools/" not in name
+    ]
+    assert sorted(named) == sorted([*called, "scripts/predict.py"])
