@@ -19,7 +19,7 @@ from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.load_test.limits import breaks_still
 from slipway.report.recipe import edition
-from slipway.triton.repository.versions import publication_number
+from slipway.triton.repository.versions import publication_number, served_name
 from slipway.triton.server.kinds import WHEEL
 from slipway.triton.server.server_choice import image_that_serves
 
@@ -266,7 +266,7 @@ class JobKeys:
     def write_repository(self, model: str, target: str) -> JobKey:
         """Return the key of the model repository."""
         program = self._parts.server_program("write_repository", target)
-        return JobKey(program, name=f"{model}_trt", triton_release=self.resolved.config["triton"]["release"])
+        return JobKey(program, name=served_name(model), triton_release=self.resolved.config["triton"]["release"])
 
     def write_monitoring(self) -> JobKey:
         """Return the key of the alerts and the dashboard. Their thresholds come from input files."""

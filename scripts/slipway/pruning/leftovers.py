@@ -24,6 +24,7 @@ from slipway.pruning.references import OtherConfiguration, References, is_measur
 from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
 from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
 from slipway.storage import fetched
+from slipway.triton.repository.versions import model_served_as
 
 RESULTS, LOGS = Path("results"), Path("logs")
 
@@ -137,7 +138,7 @@ class Finder:
             kept = {*self._store.ledger.last_of(name), *([] if served is None else [served])}
             if removable := [number for number in self._store.versions(name) if number not in kept]:
                 self._found.versions[name] = removable
-            model = record["models"].get(name, {"model": name.removesuffix("_trt")})["model"]
+            model = record["models"].get(name, {"model": model_served_as(name)})["model"]
             if kept and model not in {*self._references.models, *self._live}:
                 self._found.keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
 

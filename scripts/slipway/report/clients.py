@@ -2,6 +2,7 @@
 
 from slipway.contract.contract import BATCH, Tensor
 from slipway.report.measurements import Measurements
+from slipway.triton.repository.versions import served_name
 
 _OWN = """\
 import numpy as np, tritonclient.grpc as triton
@@ -15,7 +16,7 @@ _TYPES = {"float32": "FP32", "float64": "FP64", "float16": "FP16", "bool": "BOOL
 
 def client_lines(evidence: Measurements) -> str:
     """Return commands and a few lines of Python that ask the served model."""
-    served = f"{evidence.model}_trt"
+    served = served_name(evidence.model)
     if evidence.is_classifier and evidence.preprocessing:
         command = f"python scripts/predict.py FILE.jpg --url HOST:8001 --model {served}"
     else:

@@ -1,4 +1,4 @@
-"""Versions of a model's repository: their names, their folders, and their files compared with an index."""
+"""A model's repository: its name in Triton, its versions with their folders, and their files compared with an index."""
 
 import contextlib
 import shutil
@@ -20,6 +20,16 @@ INDEX = {"name": str, "files": {str: str}}
 PUBLISHED = {"index_sha256": str, "index": INDEX}
 # The value in place of a SHA-256 for a link and for a file that cannot be read. No record has it, so it always differs.
 UNREADABLE = "unreadable"
+
+
+def served_name(model: str) -> str:
+    """Return the name of a model in Triton. The output of `write_repository` in rules/repository.smk has it, too."""
+    return f"{model}_trt"
+
+
+def model_served_as(name: str) -> str:
+    """Return the model of config.yaml that Triton serves under a name."""
+    return name.removesuffix("_trt")
 
 
 def version_of(index_sha256: str) -> str:
