@@ -44,7 +44,7 @@ def labelling_of(
     A class is -1 if it is unknown or if the outputs are no class scores. Raises SlipwayError if labels would prove
     nothing, or if a folder is ambiguous.
     """
-    meaning = contract.outputs[0].meaning
+    meaning = contract.outputs[0].known_meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     if not (meaning.has_classes or meaning.is_stated):
         raise SlipwayError(
@@ -73,9 +73,9 @@ def figures_on_labels(
     It has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If a class is known, it
     also has "top1", "top5" and "top1_interval". Random weights are not checked for plausibility.
     """
-    meaning = contract.outputs[0].meaning
+    meaning = contract.outputs[0].known_meaning
     (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
-    record = {
+    record: dict = {
         "images": len(photographs.files),
         "labelled": len(indices),
         "folders": evaluation.facts["folders"],
@@ -95,7 +95,7 @@ def figures_on_labels(
         require_reading(labelling, best_classes)
     published = published_weights(weights["architecture"], weights.get("weights") or "")
     top1 = published.top1 if published else None
-    sample = [(photographs.files[index], labelling.classes[index]) for index in evenly(indices, SAMPLE)]
+    sample = [(photographs.files[index], labelling.classes[index]) for index in evenly(indices.tolist(), SAMPLE)]
     tried = try_alternatives(network, meaning, sample, photographs.preprocess, weights["architecture"])
     dropped = drop_from_published(record, top1)
     return {**record, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}

@@ -15,7 +15,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
     "labelled" counts the photographs of known class. "pytorch" and "engine" are the accuracies on them, missing if
     there are none. "folders" says how the folders were read.
     """
-    classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].meaning
+    classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].known_meaning
     known = classes >= 0
     figures = {"images": len(classes), "labelled": int(known.sum()), "folders": pytorch.facts["folders"]}
     if known.any():

@@ -117,7 +117,7 @@ def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
 
 def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
     """Return the last operations of a run as (name, arguments, result), and as the last entry the output's tensor."""
-    done = collections.deque(maxlen=_REMEMBERED)
+    done: collections.deque[tuple] = collections.deque(maxlen=_REMEMBERED)
 
     class Recorder(TorchDispatchMode):
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204

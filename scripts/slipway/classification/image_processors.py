@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from slipway.core.errors import SlipwayError
 from slipway.models.source_interface import PublishedPreprocessing
@@ -68,8 +69,8 @@ def _size(read: dict) -> tuple[int, int, bool]:
 
 def _resize(read: dict, side: int) -> int:
     """Return the length of the short side before the cut."""
-    size = read.get("size", side)
+    size: Any = read.get("size", side)
     if read.get("do_center_crop"):
-        return int(size.get("shortest_edge", size.get("height", side)) if isinstance(size, dict) else size)
+        return int(size.get("shortest_edge") or size.get("height", side) if isinstance(size, dict) else size)
     # ConvNeXt's: photographs for less than 384 pixels are scaled by crop_pct, then cut.
     return int(side / read["crop_pct"]) if read.get("crop_pct") and side < 384 else side

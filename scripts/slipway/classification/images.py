@@ -7,6 +7,7 @@ needs no PyTorch.
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -32,7 +33,10 @@ class Preprocessing:
     @classmethod
     def of(cls, settings: dict) -> "Preprocessing":
         """Return the preprocessing with the settings of a record, or of `preprocess` in config.yaml."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+        }
+        return cls(**known)
 
     def __call__(self, image: Image.Image, dtype: str = "float32") -> np.ndarray:
         """Return an RGB image as input (3, crop, crop): normalised float32, or its pixels if `dtype` is uint8."""

@@ -3,8 +3,10 @@
 import ast
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slipway.core.errors import SlipwayError
 
@@ -80,7 +82,8 @@ def _of_lines(text: str, path: Path) -> Labels:
         return Labels(
             lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
         )
-    if all(identified := [_WORDNET_ID.fullmatch(line) for line in lines]):
+    identified = list(filter(None, map(_WORDNET_ID.fullmatch, lines)))
+    if len(identified) == len(lines):
         return Labels([match[2] for match in identified], [[match[1]] for match in identified])
     return Labels.of_names(lines)
 
@@ -88,8 +91,8 @@ def _of_lines(text: str, path: Path) -> Labels:
 def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
     """Return (first number, numbers, texts) of lines numbered from 0 or 1, in any order; else None."""
     for pattern in _NUMBERED:
-        matches = [pattern.fullmatch(line) for line in lines]
-        if not all(matches):
+        matches = list(filter(None, map(pattern.fullmatch, lines)))
+        if len(matches) < len(lines):
             continue
         numbers, texts = [int(match["number"]) for match in matches], [match["text"] for match in matches]
         first = min(numbers)
@@ -100,7 +103,7 @@ def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
     return None
 
 
-def _document(text: str, path: Path) -> object:
+def _document(text: str, path: Path) -> Any:
     def once(pairs: list[tuple[str, object]]) -> dict:
         keys = [key for key, _ in pairs]
         if repeated := next((key for key in keys if keys.count(key) > 1), None):
@@ -116,7 +119,7 @@ def _document(text: str, path: Path) -> object:
             raise SlipwayError(f"{path} is no JSON ({error}); correct it, or write one class name a line") from None
 
 
-def _of_document(document: object, path: Path) -> Labels:
+def _of_document(document: Any, path: Path) -> Labels:
     """Return the labels of a parsed document, which must have exactly one reading."""
     if isinstance(document, dict) and isinstance(document.get("id2label"), dict):  # config.json of a Hugging Face model
         document = document["id2label"]
@@ -124,8 +127,9 @@ def _of_document(document: object, path: Path) -> Labels:
         return _of_entries(dict(enumerate(document)), path)
     if not isinstance(document, dict) or not document:
         raise SlipwayError(f"{path} has no class names; it may have a list, {{name: index}} or {{index: name}}")
-    by_name = {_index_of(index): str(name) for name, index in document.items()}
-    by_index = {_index_of(index): entry for index, entry in document.items() if not isinstance(entry, int)}
+    by_name: dict[int | None, Any] = {_index_of(index): str(name) for name, index in document.items()}
+    entries = {name: entry for name, entry in document.items() if not isinstance(entry, int)}
+    by_index: dict[int | None, Any] = {_index_of(index): entry for index, entry in entries.items()}
     readings = [reading for reading in (by_index, by_name) if set(reading) == set(range(len(document)))]
     if not readings:
         raise SlipwayError(
@@ -141,13 +145,14 @@ def _of_document(document: object, path: Path) -> Labels:
     return _of_entries(readings[0], path)
 
 
-def _index_of(value: object) -> int | None:
+def _index_of(value: Any) -> int | None:
     return int(value) if not isinstance(value, bool) and re.fullmatch(r"\s*\d+\s*", str(value)) else None
 
 
-def _of_entries(entries: dict[int, object], path: Path) -> Labels:
+def _of_entries(entries: Mapping[Any, Any], path: Path) -> Labels:
     """Return the labels of a document {index: name} or {index: [ID, name]}."""
-    names, ids = [], []
+    names: list[str] = []
+    ids: list[list[str]] = []
     for index in range(len(entries)):
         *others, name = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]
         if not all(isinstance(text, str) and _one_line(text) for text in (*others, name)):

@@ -42,10 +42,12 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     known = {reading.folder for reading in folders}
     first_parts = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in known else None for image in relative]
     counts = Counter(part for part, index in zip(first_parts, classes, strict=True) if index != UNKNOWN)
-    rows = [(each.folder, each.index, labels.names[each.index], each.rule) for each in folders]
-    rows += [(None, None, None, FILE_NAME)] if counts[None] else []
-    facts = ("folder", "class", "label", "rule")
-    record = [dict(zip(facts, row, strict=True), photographs=counts[row[0]]) for row in rows]
+    record: list[dict] = [
+        {"folder": one.folder, "class": one.index, "label": labels.names[one.index], "rule": one.rule}
+        for one in folders
+    ]
+    record += [{"folder": None, "class": None, "label": None, "rule": FILE_NAME}] if counts[None] else []
+    record = [{**row, "photographs": counts[row["folder"]]} for row in record]
     return Labelling(classes, folders, _classes(relative, other, names, True), other, record)
 
 

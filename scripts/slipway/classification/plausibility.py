@@ -96,7 +96,7 @@ def try_alternatives(
     "chance", the probability of such a gain by chance alone.
     """
     others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
-    ways = (configured, *(other.prepare for other in others))
+    ways: list[Callable[[Image.Image], np.ndarray]] = [configured, *(other.prepare for other in others)]
     hits: list[list[bool]] = [[] for _ in ways]
     for start in range(0, len(photographs), BATCH):
         files, classes = zip(*photographs[start : start + BATCH], strict=True)

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 # The preprocessing of torchvision's ImageNet classifiers, the default.
 IMAGENET = {
@@ -68,7 +69,7 @@ def _table() -> dict[str, list[dict]]:
     return json.loads(_TABLE.read_text(encoding="utf-8"))
 
 
-def _is_nearly(one: object, other: object) -> bool:
+def _is_nearly(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
     return one == other

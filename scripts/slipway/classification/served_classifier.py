@@ -14,7 +14,6 @@ from slipway.core.records import has_shape
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS
 
-TensorMetadata = service_pb2.ModelMetadataResponse.TensorMetadata
 # {data type of an input in the inference protocol: its name in NumPy}
 INPUT_DTYPES = {"FP32": "float32", "UINT8": "uint8"}
 _NUMBER = (int, float)
@@ -127,7 +126,7 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
     return Preprocessing(**settings)
 
 
-def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:
+def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:
     if len(metadata.inputs) != 1:
         names = ", ".join(tensor.name for tensor in metadata.inputs)
         raise SlipwayError(f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one")
@@ -146,7 +145,9 @@ def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:
     return tensor
 
 
-def _output_of(metadata: service_pb2.ModelMetadataResponse, name: str | None) -> TensorMetadata:
+def _output_of(
+    metadata: service_pb2.ModelMetadataResponse, name: str | None
+) -> service_pb2.ModelMetadataResponse.TensorMetadata:
     outputs = {tensor.name: tensor for tensor in metadata.outputs}
     if name is None and len(outputs) == 1:
         (name,) = outputs

@@ -19,7 +19,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     "class i".
     """
     scores = meaning.scores(values[None])[0]
-    names = labels + [f"class {index}" for index in range(len(labels), len(scores))]
+    names: list[str | None] = [*labels, *(f"class {index}" for index in range(len(labels), len(scores)))]
     single = meaning.kind == "sigmoid" and len(values) == 1
     if single:
         names = [meaning.negative, labels[-1] if labels and labels != ["class 0"] else POSITIVE]
@@ -29,7 +29,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     ]
     if single and meaning.negative is None:
         entries = [{"label": entry["label"], "confidence": entry["confidence"]} for entry in entries if entry["index"]]
-    answer = {"top": entries[:count]}
+    answer: dict = {"top": entries[:count]}
     if meaning.kind == "sigmoid":
         present = [entry["label"] for entry in entries if entry["confidence"] >= THRESHOLD]
         answer |= {"threshold": THRESHOLD, "present": present}

@@ -11,7 +11,7 @@ import numpy as np
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
-from slipway.outputs.meaning import Meaning
+from slipway.outputs.meaning import TENSOR, Meaning
 
 # Named arrays: the inputs of a model, or its outputs.
 Tensors = dict[str, np.ndarray]
@@ -61,6 +61,11 @@ class Tensor:
     pad: float | None = None
     normalisation: Normalisation | None = None
     meaning: Meaning | None = None
+
+    @property
+    def known_meaning(self) -> Meaning:
+        """Return the meaning; TENSOR, which is numbers without one, if none is known."""
+        return self.meaning or TENSOR
 
     @property
     def axes(self) -> tuple[str, ...]:

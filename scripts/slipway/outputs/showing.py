@@ -6,7 +6,7 @@ from slipway.classification import showing as classification
 from slipway.contract.contract import Contract, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape
-from slipway.outputs.meaning import TENSOR, Meaning
+from slipway.outputs.meaning import Meaning
 from slipway.outputs.wording import GENERAL
 
 UNKNOWN = "not known"
@@ -37,7 +37,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
     """Return {output: {"output": its meaning, and the entries of `answer_of`}} of the answer to one sample."""
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
-    meanings = {tensor.name: tensor.meaning or TENSOR for tensor in contract.outputs}
+    meanings = {tensor.name: tensor.known_meaning for tensor in contract.outputs}
     return {
         name: {"output": meaning.record(), **answer_of(rows[name], meaning, names)}
         for name, meaning in meanings.items()

@@ -9,10 +9,10 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def milliseconds(value: float | None) -> str | None:
-    """Return a time in ms as text, with three decimals below 1 ms, two below 100 ms, else none."""
+def milliseconds(value: float | None) -> str:
+    """Return a time in ms as text, with three decimals below 1 ms, two below 100 ms, else none; "-" if unknown."""
     if value is None:
-        return None
+        return "-"
     return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
 
 

@@ -20,7 +20,7 @@ COLUMNS = [
 
 def render_index(shown: Sequence[Measurements], models: list[str]) -> str:
     """Return the page as self-contained HTML; `models` are the names of the folders with the pages."""
-    entries = [
+    entries: list[dict[str, Any]] = [
         {
             "evidence": evidence,
             "folder": folder,
@@ -54,8 +54,8 @@ def side_by_side(shown: dict[str, Any]) -> list[str]:
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:
     """Write the index of these pages. Raise SlipwayError if a page is missing or of an earlier version of Slipway."""
-    recipes = {page: recipe_of(page) for page in pages}
-    if unknown := [str(page) for page, recipe in recipes.items() if recipe is None]:
+    recipes = {page: recipe for page in pages if (recipe := recipe_of(page))}
+    if unknown := [str(page) for page in pages if page not in recipes]:
         raise SlipwayError(
             f"{', '.join(unknown)} is missing or of an earlier version of Slipway; run snakemake evidence"
         )

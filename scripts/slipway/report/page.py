@@ -66,7 +66,7 @@ def in_order(evidence: Measurements) -> list[Target]:
 
 def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
     """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
-    told = [
+    told: list[dict[str, str | None]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
             "engine": target.chosen.precision,
@@ -76,7 +76,7 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
         for target in targets
     ]
     names = list(dict.fromkeys(name for column in told for name in column))
-    live = [liveness(target, evidence.history).words for target in targets]
+    live: list[str | None] = [liveness(target, evidence.history).words for target in targets]
     return [*((name, [column.get(name) for column in told]) for name in names), ("live", live)]
 
 
