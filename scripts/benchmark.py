@@ -282,6 +282,8 @@ def line_of(result: dict, results: list[dict]) -> str:
     line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
     if result.get("intervals", {}).get("verdict") == DISTURBED:
         line += " (disturbed)"
+    if (faster := result.get("profile_choice", {}).get("faster")) is not None:
+        line += f" (profile {result['profile']} runs, and profile {faster} is faster; adapt `opt` in tensorrt.profiles)"
     beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
     if not beside:
         return line

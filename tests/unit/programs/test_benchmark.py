@@ -272,3 +272,7 @@ def test_a_line_for_a_person():
     assert benchmark.line_of(results[1], results).endswith(
         "1,250.0 inferences/s; of PyTorch's: GPU 0.25, inferences/s 12.50"
     )
+    beaten = results[0] | {"profile": 0, "profile_choice": {"faster": 1}}
+    assert benchmark.line_of(beaten, results).endswith(
+        "(profile 0 runs, and profile 1 is faster; adapt `opt` in tensorrt.profiles)"
+    )

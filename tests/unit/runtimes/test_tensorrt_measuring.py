@@ -5,7 +5,8 @@ from helpers.gpu_stand_in import BINDINGS, CLASSES, CROP, write_engine
 from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, logits, pictures
 
 from benchmark import QUANTITIES
-from slipway.runtimes.tensorrt.measuring import measure
+from slipway.runtimes.tensorrt import measuring
+from slipway.runtimes.tensorrt.measuring import measure, profile_choice
 from slipway.runtimes.tensorrt.runner import Engine
 
 
@@ -28,6 +29,39 @@ def test_measuring_with_graphs(graphs, tmp_path, dtype, batch):
     largest = TWO_PROFILES[found["profile"]]["max"]
     picture = 3 * CROP * CROP * (4 if dtype == "FLOAT" else 1)
     assert found["device_memory_bytes"] == path.stat().st_size + 4096 + largest * (picture + CLASSES * 4)
+
+
+def test_a_record_says_which_profile_runs_and_why(graphs, tmp_path):
+    engine = Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp32")
+    single = engine.profiles[0]
+    assert single["max"] < 4
+    alone = profile_choice(engine, 4)
+    assert alone == {"because": "no other profile accepts batch 4", "gpu_ms": {}, "faster": None}
+    both = profile_choice(engine, 1)
+    assert both["because"] == f"its optimum, batch {single['opt']}, is the nearest to 1"
+    assert list(both["gpu_ms"]) == ["0", "1"]
+    assert measured(tmp_path / "m.trt", 1)["profile_choice"]["because"] == both["because"]
+
+
+@pytest.mark.parametrize(
+    ("times", "faster"), [({0: 0.5, 1: 0.38}, 1), ({0: 0.4, 1: 0.39}, None), ({0: 0.3, 1: 1}, None)]
+)
+def test_a_profile_that_another_one_beats_is_named(graphs, tmp_path, monkeypatch, times, faster):
+    engine = Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp32")
+    monkeypatch.setattr(measuring, "_gpu_times", lambda *_: times)
+    choice = profile_choice(engine, 1)
+    assert choice["faster"] == faster
+    assert choice["gpu_ms"] == {"0": times[0], "1": times[1]}
+
+
+def test_profiles_that_cannot_be_timed_lose_no_measurement(graphs, tmp_path, monkeypatch):
+    engine = Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp32")
+
+    def too_little(*_):
+        raise ValueError("the GPU has too little free memory")
+
+    monkeypatch.setattr(measuring, "_gpu_times", too_little)
+    assert profile_choice(engine, 1)["because"].endswith("were not timed: the GPU has too little free memory")
 
 
 def test_the_samples_of_a_slow_engine_have_a_bound_in_time(graphs, tmp_path):

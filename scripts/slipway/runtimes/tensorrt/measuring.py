@@ -1,6 +1,7 @@
 """Measure an engine on its GPU: each step alone, a whole request, and the throughput."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,8 @@ from .runner import Engine
 Work = Callable[[], None]  # enqueues something on a stream
 # The number of batches that the host enqueues before it waits.
 AHEAD = 32
+# How often each of several optimization profiles is timed, and the share by which another one is called faster.
+TIMED, FASTER = 15, 0.05
 
 
 def measure(
@@ -32,21 +35,53 @@ def measure(
     """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random ones.
 
     Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
-    quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "binding" (to
-    CUDA), "samples_ms" (of `_samples`), "no_graph_because" (text or None), "device_memory_bytes", and the entries of
-    `_throughputs`.
+    quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "profile_choice"
+    (why it runs), "binding" (to CUDA), "samples_ms" (of `_samples`), "no_graph_because" (text or None),
+    "device_memory_bytes", and the entries of `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)
     memory = engine.plan_bytes + activation_bytes(engine.cuda_engine) + stream_context.buffer_bytes
     return {
         "profile": engine.profile_for(batch),
+        "profile_choice": profile_choice(engine, batch, inputs),
         "binding": engine.device.binding,
         "samples_ms": _samples(stream_context, graphs, min_samples, seconds / 2, budget_seconds or math.inf),
         "no_graph_because": reason,
         "device_memory_bytes": memory,
         **_throughputs(engine, batch, inputs, streams, bool(graphs), seconds / 2),
     }
+
+
+def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
+    """Return why a batch size runs in its optimization profile, and how long it takes in each one that accepts it.
+
+    The entries are "because" (text), "gpu_ms" ({index: median}, as a CUDA graph where there is one) and "faster" (the
+    index of another profile that is clearly faster, else None).
+    """
+    chosen, *others = engine.profiles_for(batch)
+    nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"
+    if not others:
+        return {"because": f"no other profile accepts batch {batch}", "gpu_ms": {}, "faster": None}
+    try:
+        times = _gpu_times(engine, [chosen, *others], batch, inputs)
+    except ValueError as error:  # such as too little memory for one more execution context
+        return {"because": f"{nearest}; the others were not timed: {error}", "gpu_ms": {}, "faster": None}
+    best = min(times, key=lambda index: times[index])
+    faster = best if times[best] < (1 - FASTER) * times[chosen] else None
+    return {"because": nearest, "gpu_ms": {str(index): times[index] for index in times}, "faster": faster}
+
+
+def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors | None) -> dict[int, float]:
+    """Return {profile: median time (ms) on the GPU} of a batch size, timed in turns."""
+    work = {}
+    for index in profiles:
+        stream_context = engine.stream_context(index)
+        fill(engine, stream_context, batch, inputs)
+        whole(stream_context, stream_context.transfer_and_run)
+        work[index] = (stream_context, record(stream_context)[0].get("run", stream_context.enqueue))
+    samples = [{index: on_gpu(*run) for index, run in work.items()} for _ in range(TIMED)]
+    return {index: round(statistics.median(each[index] for each in samples), 6) for index in profiles}
 
 
 def _samples(

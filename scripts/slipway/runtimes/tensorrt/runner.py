@@ -77,10 +77,17 @@ class Engine:
 
         Raises ValueError if no profile accepts the size.
         """
+        return self.profiles_for(batch)[0]
+
+    def profiles_for(self, batch: int) -> list[int]:
+        """Return the indices of all profiles that accept a batch size, that with the nearest optimum first.
+
+        Raises ValueError if there is none.
+        """
         fits = [index for index, sizes in enumerate(self.profiles) if sizes["min"] <= batch <= sizes["max"]]
         if not fits:
             raise ValueError(f"no optimization profile of the engine takes batch size {batch}: {self.profiles}")
-        return min(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
+        return sorted(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
 
     def stream_context(self, profile: int) -> StreamContext:
         """Return the stream context of a profile. It is made at the first call."""
