@@ -1,13 +1,14 @@
-"""Write docs/artifacts.md: each artifact with its rule, its program, its key and its test, from the workflow itself."""
+"""Write docs/artifacts.md: each artifact with its rule, its program, its key and its test, and the packages."""
 
 import argparse
+import ast
 import inspect
 import json
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
@@ -40,6 +41,12 @@ Rules without artifacts:
 
 | rule | program | test |
 | --- | --- | --- |
+"""
+PACKAGES = """
+Packages of the shared code, below `scripts/slipway/`:
+
+| package | what it has |
+| --- | --- |
 """
 # Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.
 MODEL, PRECISION = "model", "fp16"
@@ -132,7 +139,16 @@ def page(found: list[Rule]) -> str:
     names = key_names()
     rows = [_row(rule, names) for rule in found if rule.outputs]
     commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in found if not rule.outputs]
-    return HEAD + "".join(rows) + COMMANDS + "".join(commands)
+    packages = [f"| `{name}` | {line} |\n" for name, line in _packages()]
+    return "".join([HEAD, *rows, COMMANDS, *commands, PACKAGES, *packages])
+
+
+def _packages() -> Iterator[tuple[str, str]]:
+    """Yield (name, first line of its docstring) of each package with code."""
+    root = REPOSITORY / "scripts" / "slipway"
+    for path in sorted(root.glob("*/**/__init__.py")):
+        if docstring := ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))):
+            yield path.parent.relative_to(root).as_posix(), docstring.splitlines()[0]
 
 
 def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:

@@ -1,1 +1,1 @@
-"""The user's network in PyTorch: how it is built, its outputs, and explanations of its failures."""
+"""The user's network in PyTorch: its construction, its calls, its outputs, and explanations of its failures."""

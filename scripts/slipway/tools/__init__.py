@@ -1,1 +1,1 @@
-"""The common part of the programs in scripts/tools: runs of Snakemake."""
+"""Code that programs of scripts/tools share: runs of Snakemake, and measurements of a CPU's precisions."""

@@ -1,4 +1,4 @@
-"""Programs: files with a network inside. Each kind has a module here with the name of the kind, and two functions.
+"""Programs, which are files with a network inside: a module for each kind, with two functions.
 
     take(path, output, samples)     write the program in the form that later steps take; return sentences about it
     load(path)                      the network of a program that was taken

@@ -1,4 +1,4 @@
-"""The sources of networks: one module here for each, whose `SOURCE` has the methods of `source_interface.Source`.
+"""The sources of networks: a module for each. Its `SOURCE` is a `source_interface.Source`.
 
 A module with the name `timm` makes the architectures "timm:NAME". It is imported without PyTorch and without the
 source's own package, since planning reads it.
