@@ -48,8 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
 def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
 
-    AutoCast keeps nodes in FP32 that have large values for the samples, and those that `in_fp32` names
-    (`nodes_named`).
+    AutoCast keeps nodes in FP32 that have large values for the samples. It also keeps the nodes in FP32 that `in_fp32`
+    names (`nodes_named`).
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
@@ -81,7 +81,7 @@ def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[
 def largest_values(model: onnx.ModelProto, samples: list[Tensors], folder: Path) -> Tensors:
     """Return {tensor: its largest absolute value for the samples}; 0 for integers, which are not cast.
 
-    `folder` has the model's data file, if it has one.
+    `folder` has the model's data file, if there is one.
 
     AutoCast would run the model with ONNX Runtime's optimisations. One of them, GatherToSliceFusion, removes the Range
     of position numbers, although it is an output of that run.

@@ -86,8 +86,8 @@ def count_in_words(count: int) -> str:
 def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
-    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has no content: it stands for the
-    published weights, or for those to come. Raises SlipwayError if the download fails for weights other than `default`.
+    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has no content, since its weights
+    are random. Raises SlipwayError if the download fails for weights other than `default`.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:

@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Send every sample, and write the answers once all are there."""
+    """Send every sample. Write the answers after the last one."""
     require_sensible(arguments)
     requests = read_requests(arguments.inputs)
     require_writable(arguments.output, arguments.inputs)

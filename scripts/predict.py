@@ -1,4 +1,4 @@
-"""Classify photographs with a model on a Triton server, by default the one that `make deploy` started here."""
+"""Classify photographs with a model on a Triton server, by default on the server that `make deploy` started here."""
 
 import argparse
 import contextlib

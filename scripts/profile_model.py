@@ -51,7 +51,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Profile on the GPU if there is one, else on the CPU."""
+    """Profile on the GPU. Without a GPU, profile on the CPU."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(usable_cores())
     weights = read_json(arguments.weights_record)
@@ -84,8 +84,8 @@ def main(arguments: argparse.Namespace) -> None:
 def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
-    PyTorch does not escape paths in the JSON: neither the path of its own file, which is a plain name here for this
-    reason, nor the paths of the code that ran. A quote in a folder's name would break the JSON.
+    PyTorch does not escape paths, so a quote in a folder's name would break the JSON. Therefore PyTorch writes to a plain
+    name, and the folders of the code that ran are escaped here.
     """
     folders = {str(Path.cwd()), *sys.path}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

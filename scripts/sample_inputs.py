@@ -64,7 +64,7 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
 def published_for(arguments: argparse.Namespace) -> dict:
     """Return the preprocessing that the source of --architecture publishes; ImageNet's without the option.
 
-    Settings that differ from it are told.
+    A warning names settings that differ from it.
     """
     if arguments.architecture is None:
         return IMAGENET

@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_data(path: Path, digest: str) -> None:
-    """Raise SlipwayError if the files beside an ONNX file that hold its weights changed since the job was planned."""
+    """Raise SlipwayError if the weights beside an ONNX file changed since the job was planned."""
     if FileHashCache().of_many([path.parent / name for name in data_names(path)], path.parent) != digest:
         raise SlipwayError(f"the weights beside {path} changed since this job was planned; run snakemake again")
 

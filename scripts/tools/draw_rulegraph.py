@@ -38,8 +38,8 @@ def read_graph(dot: str) -> networkx.DiGraph:
 def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
     """Return {rule: (column, row)}. A rule is to the right of its dependencies; the longest path is in row 0.
 
-    The path's other dependencies are above it. Rules on which only its end depends are below it. Rules with the same
-    column on the same side are stacked.
+    Other rules that the path depends on are above it. Rules that only its last rule depends on are below it. Rules with
+    the same column on the same side are stacked.
     """
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)

@@ -40,9 +40,9 @@ def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, 
 
 
 def _steps(network: ServedNetwork, inputs: Tensors) -> list[tuple[Difference, list[torch.Tensor]]]:
-    """Run inputs; return the inputs and outputs of each module in the order of execution.
+    """Run inputs. Return [(difference, tensors)]: the inputs and outputs of each module, in the order of execution.
 
-    Each has the difference that it would show first: an input is made by the module that calls the other.
+    `difference` is the result if two runs differ first in these tensors. A module's inputs are made by its caller.
     """
     steps: list[tuple[Difference, list[torch.Tensor]]] = []
     running: list[tuple[str, torch.nn.Module]] = []

@@ -37,7 +37,7 @@ def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, ru
     """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
 
     `run` is called with other inputs, to find out whether their dtype, number or size is the cause. A graph in a file
-    tells its inputs itself.
+    states its inputs, so it explains the failure itself.
     """
     if hasattr(model, "why_it_fails"):
         return model.why_it_fails(inputs, error)

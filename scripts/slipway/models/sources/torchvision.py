@@ -85,7 +85,7 @@ class Torchvision(Source):
         return {**defaults, **arguments}
 
     def notes(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
-        """Return a sentence about an argument that no checkpoint has; [] if there is nothing to say."""
+        """Return a sentence about an argument whose value is in no checkpoint; [] if there is nothing to say."""
         if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
             return []
         return [
