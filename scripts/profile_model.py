@@ -84,8 +84,8 @@ def main(arguments: argparse.Namespace) -> None:
 def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
-    PyTorch does not escape paths, so a quote in a folder's name would break the JSON. Therefore PyTorch writes to a plain
-    name, and the folders of the code that ran are escaped here.
+    PyTorch does not escape paths, so a quote in a folder's name would break the JSON. PyTorch gets a plain name here,
+    and the folders of the code that ran are escaped afterwards.
     """
     folders = {str(Path.cwd()), *sys.path}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

@@ -65,7 +65,7 @@ def recognise(content: Content) -> list[Match]:
 
 
 def recognise_timm(content: Content) -> Match | None:
-    """Return timm's network whose name is in the checkpoint. None without a name, without timm, or if it does not fit."""
+    """Return timm's network whose name is in the checkpoint; None without name or timm, or if it does not fit."""
     architecture = f"timm:{content.noted}"
     if content.noted is None or package_version("timm") == ABSENT:
         return None
@@ -126,7 +126,7 @@ def _candidates(shapes: Shapes) -> Iterator[tuple[str, str]]:
 
 
 def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
-    """Return the network with its arguments, which follow from the shapes. It is not exact if its head has other tensors."""
+    """Return the network with the arguments that follow from the shapes. Its head may have other tensors."""
     match = Match(architecture, head=class_tensor.partition(".")[0])
     if class_tensor not in shapes:
         return match
