@@ -12,7 +12,7 @@
 import json
 import shlex
 
-from slipway.keys.validation import require_batches, resolve
+from slipway.keys.validation import require_batches, require_users_packages, resolve
 from slipway.keys.config import complete
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_key import JobKey
@@ -27,6 +27,8 @@ with refused_by_snakemake():
     COMPARE = str(config.pop("compare", ""))
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
+    if hooks.plans and hooks.builds:
+        require_users_packages(resolved)
 keys = JobKeys(resolved, hooks.file_hashes)
 
 with refused_by_snakemake():

@@ -82,7 +82,7 @@ rule withdraw:
     params:
         results=expand("results/{model}", model=UNCONFIGURED),
     message:
-        f"Taking {' and '.join(UNCONFIGURED)} out of service: config.yaml has it no longer"
+        f"Taking {' and '.join(UNCONFIGURED)} out of service: the configuration does not name it"
     shell:
         f"python {{input.program:q}} --to {PLATFORM.name} --results {{params.results:q}} --log {{log:q}}"
 

@@ -12,6 +12,7 @@ from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.records import read_record
 from slipway.core.serving_environment import require_same_version
+from slipway.core.user_modules import find_users_module
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
@@ -95,9 +96,8 @@ def require_sources(resolved: ResolvedConfig) -> None:
 
     A package is not looked for where jobs run in an image, or where PyTorch is missing, too: jobs run elsewhere then.
     """
-    jobs_are_here = resolved.config["container"] is None and package_version("torch") != ABSENT
     for model, settings in resolved.config["models"].items():
-        if jobs_are_here and settings["architecture"]:
+        if _jobs_are_here(resolved) and settings["architecture"]:
             with amended(f"config: `models.{model}.architecture`: "):
                 require_installed(settings["architecture"])
         resolved.arguments(model)
@@ -108,6 +108,28 @@ def require_installed(architecture: str) -> None:
     source = source_of(architecture)
     if source.package and package_version(source.package) == ABSENT:
         raise SlipwayError(f"{architecture} needs {source.package}, which is not installed here; {source.installation}")
+
+
+def require_users_packages(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError if the package of a "package.module:name" in a configuration is missing. Imports nothing.
+
+    Without this, a plan would call everything stale, and the first job would fail.
+    """
+    for model, settings in resolved.config["models"].items() if _jobs_are_here(resolved) else []:
+        named = {name: settings[name] for name in ("architecture", "samples")}
+        named |= {f"{name}.samples": settings[name].get("samples") for name in ("accuracy", "calibration")}
+        named["metric.function"] = (settings["metric"] or {}).get("function")
+        for key, value in named.items():
+            package = (value or "").partition(":")[0].partition(".")[0]
+            if value and is_function(value) and find_users_module(package) is None:
+                raise SlipwayError(
+                    f"config: `models.{model}.{key}` is {value}, but Python finds no package {package}; if it is in "
+                    "this folder: export PYTHONPATH=. (else install it here, or name its folder in PYTHONPATH)"
+                )
+
+
+def _jobs_are_here(resolved: ResolvedConfig) -> bool:
+    return resolved.config["container"] is None and package_version("torch") != ABSENT
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:

@@ -147,7 +147,7 @@ def _describe_unknown(entry: Entry, content: Content, near: list[Match]) -> None
     """Describe a network that was not recognised. Add hints about its package, if the file has any."""
     parameters = sum(tensor.numel() for tensor in content.tensors.values())
     entry.findings.append(
-        f"not found: an architecture; the file has {parameters:,} numbers in tensors, {few(list(content.tensors))}"
+        f"not found: an architecture; the file's tensors, {few(list(content.tensors))}, have {parameters:,} numbers"
     )
     architecture, comment = '"your_package.networks:factory"', "a function of yours that makes the network"
     for match in near:

@@ -6,6 +6,7 @@ from helpers.artifacts.configured import WITH_BF16, job_keys, resolved, tensorrt
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.notices import notices
+from slipway.keys.validation import require_users_packages
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -102,6 +103,28 @@ def test_a_mistake_is_told_while_planning(mistake):
     with pytest.raises(SlipwayError, match=sentence) as caught:
         resolved(models={"m": TEXT | changes})
     assert "\n" not in str(caught.value)
+
+
+PACKAGES = {
+    "architecture": {"architecture": "no_such.text:classifier"},
+    "samples": {"samples": "no_such.data:samples"},
+    "calibration.samples": {"calibration": {"samples": "no_such.data:samples"}},
+    "metric.function": {"metric": {"function": "no_such.metric:share"}},
+}
+
+
+@pytest.mark.parametrize("key", PACKAGES)
+def test_a_package_that_is_not_here_is_told_while_planning(key, tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    require_users_packages(resolved(models={"m": TEXT}))
+    missing = resolved(models={"m": TEXT | PACKAGES[key]})
+    with pytest.raises(SlipwayError, match=rf"`models.m.{key}` is no_such\..* no package no_such; .* PYTHONPATH=\."):
+        require_users_packages(missing)
+
+
+def test_packages_are_not_looked_for_here_if_jobs_run_in_an_image():
+    require_users_packages(resolved(models={"m": TEXT}, container="docker://registry/slipway@sha256:0"))
 
 
 def test_a_network_of_another_task_asks_for_samples():

@@ -103,7 +103,7 @@ def test_an_unknown_network_is_not_guessed(written):
     assert entry["architecture"] == "your_package.networks:factory"
     assert entry["samples"] == "your_package.data:samples"
     assert text.count("FILL IN") == 2
-    assert "not found: an architecture; the file has 32 numbers in tensors, 4 (0.weight, 0.bias, 1.weight" in said
+    assert "an architecture; the file's tensors, 4 (0.weight, 0.bias, 1.weight, ...), have 32 numbers" in said
 
 
 @pytest.mark.parametrize(
