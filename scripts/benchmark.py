@@ -137,7 +137,9 @@ def measure_all(
     `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network anew in each of
     their turns, so that its memory holds one of them at a time beside the engines.
     """
-    results, samples, left_out = [], {}, {}
+    results: list[dict] = []
+    samples: dict[str, list[float]] = {}
+    left_out: dict[str, str] = {}
     optional = {name for name in subjects if not is_required(name, subjects)}
     for batch, tensors in inputs.items():
         present = [name for name in subjects if name not in left_out]

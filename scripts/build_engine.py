@@ -18,6 +18,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.packages import require_runtime
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import RUNTIMES, engine_files, runtime
@@ -46,8 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
     job = job_of(arguments, runtime(arguments.runtime), head_of(arguments))
-    if is_current(job.previous, job.head):
-        keep(job)
+    if job.previous and is_current(job.previous, job.head):
+        keep(job, job.previous)
         return
     files = engine_files(arguments.runtime, arguments.engine)
     with atomic_write_together(files) as partials:
@@ -111,12 +112,12 @@ def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
     return key | {"cuda": arguments.cuda, "builder": json.loads(arguments.builder) | dynamic_axes(exported)}
 
 
-def keep(job: Job) -> None:
+def keep(job: Job, previous: RecordedEngine) -> None:
     """Keep the engine, make its files newer than its inputs, and update its record if the new one differs."""
-    record = {**job.previous.record, **job.head}
-    for file in job.previous.files:
+    record = {**previous.record, **job.head}
+    for file in previous.files:
         os.utime(file)
-    if record == job.previous.record:
+    if record == previous.record:
         os.utime(job.arguments.record)
     else:
         write_json(job.arguments.record, record)

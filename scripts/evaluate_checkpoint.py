@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from slipway.benchmark import metric
 from slipway.benchmark.evaluation import evaluated
@@ -32,7 +33,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Evaluate; write the answers, then the figures. Raise SlipwayError if the checkpoint breaks a limit."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     samples = evaluation_data(arguments, contract)
-    network, labelling, facts = load_model(arguments.weights, weights), None, {}
+    if samples is None:
+        raise SlipwayError("there are no evaluation data; name them by --labelled, --files or --function")
+    network, labelling = load_model(arguments.weights, weights), None
+    facts: dict[str, Any] = {}
     if isinstance(samples, PhotographInputs):
         labelling, facts = checkpoint_on_labels.labelling_of(arguments, contract, samples)
     evaluation = evaluated(partial(answers_of, ServedNetwork(network, contract), contract), contract, samples)
@@ -43,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         "samples_sha256": evaluation.samples_sha256,
         "metric": values,
     }
-    if labelling:
+    if labelling and isinstance(samples, PhotographInputs):
         record |= checkpoint_on_labels.figures_on_labels(network, weights, contract, samples, labelling, evaluation)
         checkpoint_on_labels.require_floor(record, arguments.min_top1)
     if problems := metric.broken(values, arguments.metric_limits):

@@ -19,7 +19,7 @@ from slipway.core.pytorch import torch
 from slipway.models.canonical import load_model
 from slipway.networks.calling import naming
 from slipway.networks.graph_network import GraphNetwork
-from slipway.outputs.meaning import KINDS
+from slipway.outputs.meaning import KINDS, TENSOR
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -54,8 +54,9 @@ def main(arguments: argparse.Namespace) -> None:
     taken, given = (", ".join(tensor.in_words() for tensor in side) for side in (contract.inputs, contract.outputs))
     progress(f"  takes {taken}; gives {given}")
     for tensor in contract.outputs:
-        if tensor.meaning.because and (tensor.meaning.has_classes or not tensor.meaning.is_stated):
-            progress(f"  {tensor.name} has {tensor.meaning.in_words}: {tensor.meaning.because}")
+        meaning = tensor.meaning or TENSOR
+        if meaning.because and (meaning.has_classes or not meaning.is_stated):
+            progress(f"  {tensor.name} has {meaning.in_words}: {meaning.because}")
 
 
 def of_samples(
@@ -66,8 +67,9 @@ def of_samples(
     with naming(arguments.samples_from):
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])
         contract = replace(find_contract(model, samples, stated, extremes), facts={"task": "tensors"})
-    scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
-    return contract, class_names(arguments.labels_from, scores[0].shape[-1], weights) if scores else []
+    scores = [tensor for tensor in contract.outputs if tensor.meaning and tensor.meaning.has_classes]
+    count = scores[0].shape[-1] if scores else None
+    return contract, class_names(arguments.labels_from, count, weights) if isinstance(count, int) else []
 
 
 if __name__ == "__main__":

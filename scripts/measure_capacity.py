@@ -78,7 +78,8 @@ def main(arguments: argparse.Namespace) -> None:
     taken = contenders(rows, arguments.goal) if arguments.request_rates else []
     engines = engines_of(taken, tested, arguments.engine_records)
     unwind_when_terminated()
-    found, server, options, trials = [], None, ServingOptions(), []
+    found, server, options = [], None, ServingOptions()
+    trials: list[dict] = []
     if taken:
         with new_workspace() as workspace:
             server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))

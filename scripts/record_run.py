@@ -19,8 +19,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__, folder="results/<model>, which has the records", output="copy of the line (.json)")
     arguments.add_argument("--history", type=Path, required=True, help="the model's history (.jsonl)")
     arguments.add_argument("--engines", nargs="+", required=True, help="measured engines, as TARGET/PRECISION")
-    yes_or_no = {"action": argparse.BooleanOptionalAction, "default": False}
-    arguments.add_argument("--evaluated", **yes_or_no, help="whether the checkpoint was evaluated (accuracy.json)")
+    arguments.add_argument(
+        "--evaluated",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="whether the checkpoint was evaluated (accuracy.json)",
+    )
     arguments.add_argument("--recording", type=int, default=1, help="another number records a lost line again")
     return arguments.parse_args(argv)
 

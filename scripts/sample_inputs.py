@@ -70,6 +70,8 @@ def published_for(arguments: argparse.Namespace) -> dict:
         return IMAGENET
     source = source_of(arguments.architecture)
     published = source.preprocessing(arguments.architecture, arguments.arguments, "default")
+    if published is None:
+        return IMAGENET
     settings = IMAGENET | published.settings
     progress(f"  preprocessing of {published.origin}: {as_written(published.settings)}")
     if published.caveat:

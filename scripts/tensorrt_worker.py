@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def answered(
-    engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: object
+    engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: Any
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
     """Carry out a request: "infer", "infer_all" or, for any other `do`, a measurement with the options `effort`.
 

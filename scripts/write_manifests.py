@@ -15,8 +15,10 @@ from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
 # Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
-CHOSEN = ("triton_release", "default_release", "oldest", "image")
-CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
+CHOSEN = (
+    *("triton_release", "default_release", "oldest", "image"),
+    *("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom"),
+)
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

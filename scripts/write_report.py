@@ -12,8 +12,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__, folder="results/<model>, which has the records", output="page to write (.html)")
     arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
-    yes_or_no = {"action": argparse.BooleanOptionalAction, "default": False}
-    arguments.add_argument("--evaluated", **yes_or_no, help="whether the checkpoint was evaluated (accuracy.json)")
+    arguments.add_argument(
+        "--evaluated",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="whether the checkpoint was evaluated (accuracy.json)",
+    )
     arguments.add_argument(
         "--edition", type=int, default=1, help="number of the page, the next one for another history"
     )

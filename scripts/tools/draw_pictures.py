@@ -78,7 +78,8 @@ def charts(record: dict) -> dict[str, str]:
     """Return the charts of a load test as SVG, as its reports have them."""
     configurations = ranked(record["load_test"]["measurements"], record["selection"])
     drawn = {"throughput_latency": throughput_chart, "memory_latency": memory_chart}
-    return {name: draw(configurations, record["selection"], in_document=True).file() for name, draw in drawn.items()}
+    drawings = {name: draw(configurations, record["selection"], in_document=True) for name, draw in drawn.items()}
+    return {name: drawing.file() for name, drawing in drawings.items() if drawing}
 
 
 def picture(record: dict, lines: Sequence[Line]) -> str:

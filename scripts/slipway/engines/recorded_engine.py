@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.keys.optimization_profiles import in_words, unsupported_batches
+
+if TYPE_CHECKING:
+    from typing import Self  # TensorRT's interpreter may be Python 3.10, which lacks it
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class RecordedEngine:
     record: dict
 
     @classmethod
-    def of_record(cls, record_path: Path) -> "RecordedEngine":
+    def of_record(cls, record_path: Path) -> "Self":
         """Return the engine that a build record describes. It lies beside the record.
 
         Raises SlipwayError if one of its files is missing or has changed since the build.
