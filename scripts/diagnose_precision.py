@@ -209,8 +209,8 @@ def show(arguments: argparse.Namespace, found: Search, record: dict) -> None:
     """Print where the error begins, and the list for config.yaml."""
     if not found.first.problems:
         progress(
-            f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits: what an engine breaks "
-            "comes from its runtime or its hardware, not from the file"
+            f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits; if an engine breaks "
+            "one, its runtime or its hardware is the cause, not the file"
         )
         return
     progress(f"  {arguments.variant} of {arguments.model}: {'; '.join(found.first.problems)}")

@@ -49,7 +49,7 @@ def deploy(
 
 def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Check the release before anything is changed; return {"versions": {target: its runtime}, "place": results}."""
-    what = f"looking whether {release.to} takes it" if release.parts else "being taken out of service"
+    what = f"checking whether {release.to} can take it" if release.parts else "being taken out of service"
     progress(f"  {release.model}: {what}")
     checked = platform.preflight(release, state)
     with amended(after=". Nothing was changed."):

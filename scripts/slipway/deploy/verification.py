@@ -68,7 +68,9 @@ def _address(receipt: dict, server_version: str) -> list[str]:
     place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
     live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
     address = receipt["contents"].get("address")
-    return [f"Triton {server_version} listens on {address}" if address else live, *releases.cautions(server_version)]
+    release = releases.release_with("server", server_version)
+    name = f"{release.triton} (server {server_version})" if release else server_version
+    return [f"Triton {name} listens on {address}" if address else live, *releases.cautions(server_version)]
 
 
 def _receipt(release: Release, part: Part) -> dict:

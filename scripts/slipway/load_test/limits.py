@@ -122,12 +122,15 @@ def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: f
             row for row in rows if (row.get("gpu_state") or {}).get("throttled")
         ],
     }
-    told = [
-        f"{gap}: {', '.join(f'({point_in_words(point)})' for point in points)}"
-        for gap, points in gaps.items()
-        if points
-    ]
+    told = [f"{gap}: {_points_in_words(points, rows)}" for gap, points in gaps.items() if points]
     return "; ".join(told) or None
+
+
+def _points_in_words(points: Sequence[dict], rows: Sequence[dict]) -> str:
+    """Return points of a load test in words, also if they are all that were measured (`rows`)."""
+    if len(points) > 1 and points == rows:
+        return f"all {len(points)} points"
+    return ", ".join(f"({point_in_words(point)})" for point in points)
 
 
 def point_in_words(point: Mapping[str, Any]) -> str:

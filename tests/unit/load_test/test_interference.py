@@ -68,3 +68,9 @@ def test_what_others_take_disturbs_only_where_it_is_missing(others, busy, crowde
 def test_interference_is_told(reading, told):
     words = gaps_in_words([], [POINT | reading], None)
     assert (words is None) if told is None else words.startswith(told)
+
+
+def test_a_sentence_names_all_points_at_once():
+    disturbed = [POINT | {"verdict": "disturbed", "concurrency": number} for number in (1, 4)]
+    assert gaps_in_words([], disturbed, None) == "disturbed: all 2 points"
+    assert gaps_in_words([], [*disturbed, POINT], None).count("in flight") == 2
