@@ -24,6 +24,7 @@ from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
+from slipway.triton.server.environment import allocation
 from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
@@ -323,5 +324,5 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
         variants = workspace / VARIANTS
         command = server.container.command(workspace.name, {variants: str(variants)}, ["tritonserver", *flags])
         before = [[server.program, "rm", "--force", workspace.name]]  # of the variant before, if it was killed
-    write_launcher(launcher, command, {name: os.environ.get(name) for name in names}, before)
+    write_launcher(launcher, command, {name: os.environ.get(name) for name in names} | allocation(), before)
     return launcher

@@ -17,6 +17,7 @@ from slipway.load_test.model_analyzer import (
 )
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, model_config, write_config
+from slipway.triton.server.environment import ALLOCATION
 from slipway.triton.server.installation import Installation
 
 SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
@@ -48,7 +49,7 @@ def tritonserver(folder):
     program.write_text(
         "#!/bin/sh\n"
         '[ "$1" = --help ] && echo --http-restricted-api && exit 1\n'
-        'printf "%s\\n" "${CUDA_VISIBLE_DEVICES-no choice}" "$LD_LIBRARY_PATH" "$@"\n',
+        'printf "%s\\n" "${CUDA_VISIBLE_DEVICES-no choice}" "$LD_LIBRARY_PATH" "$MALLOC_TRIM_THRESHOLD_" "$@"\n',
         encoding="utf-8",
     )
     program.chmod(0o755)
@@ -136,8 +137,8 @@ def test_the_server_sees_the_gpus_that_model_analyzer_would_hide(tmp_path, monke
     hidden = {"CUDA_VISIBLE_DEVICES": "", "LD_LIBRARY_PATH": "/of/perf_analyzer", "PATH": "/usr/bin:/bin"}
     command = [settings["triton_server_path"], "--grpc-port", "2"]
     done = subprocess.run(command, env=hidden, capture_output=True, text=True, check=True)
-    [gpus, libraries, *flags] = done.stdout.splitlines()
-    assert (gpus, libraries) == ("3", "/of/the/server")
+    [gpus, libraries, kept_bytes, *flags] = done.stdout.splitlines()
+    assert (gpus, libraries, kept_bytes) == ("3", "/of/the/server", ALLOCATION["MALLOC_TRIM_THRESHOLD_"])
     assert flags[-2:] == ["--grpc-port", "2"]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import LABEL, ContainerProgram, Image
-from slipway.triton.server.leftovers import owner_variable
+from slipway.triton.server.environment import server_environment
 
 # Size of /dev/shm, as in the manifests: Triton's Python backend and clients in the container use it.
 SHM_MIB = 256
@@ -83,7 +83,7 @@ class Container:
         """Return the variables of the container. NVIDIA's image takes every GPU that is not hidden from it."""
         chosen = {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if self.on_gpu and key in os.environ}
         hidden = {} if self.on_gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}
-        return {"HOME": "/tmp", **owner_variable(name), **hidden, **chosen}
+        return {"HOME": "/tmp", **server_environment(name), **hidden, **chosen}
 
 
 def _pem_files(ports: Ports) -> dict[Path, str]:

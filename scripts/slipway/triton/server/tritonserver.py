@@ -13,8 +13,9 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import ContainerProgram, remove_containers, wait_for_pid
+from slipway.triton.server.environment import server_environment
 from slipway.triton.server.installation import Installation
-from slipway.triton.server.leftovers import owner_variable, region_flag
+from slipway.triton.server.leftovers import region_flag
 from slipway.triton.server.ownership import is_ready, require_in_sight, require_own
 
 # Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
@@ -52,7 +53,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._command,
                 cwd=self._installation.folder,
-                env={**os.environ, **owner_variable(self.id)},
+                env={**os.environ, **server_environment(self.id)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

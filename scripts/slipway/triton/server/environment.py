@@ -1,0 +1,23 @@
+"""The environment variables of a tritonserver that Slipway starts."""
+
+import os
+
+from slipway.triton.server.leftovers import owner_variable
+
+# Without these, glibc gives the memory of each request back to the system, and the next request takes it anew: 20 page
+# faults for an image of 150 kB, and a fifth of the server's CPU time. With them, up to 256 MB stay for later requests.
+ALLOCATION = {
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
+
+
+def allocation() -> dict[str, str]:
+    """Return the variables for glibc's allocation of memory. Values that the user has set stay."""
+    return {name: os.environ.get(name, value) for name, value in ALLOCATION.items()}
+
+
+def server_environment(owner: str) -> dict[str, str]:
+    """Return the variables of a server's processes, which they all inherit. `owner` is such as the server's id."""
+    return allocation() | owner_variable(owner)
