@@ -17,7 +17,7 @@ from slipway.engines.recorded_engine import RecordedEngine
 from slipway.runtimes import engine_files
 
 # {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
-TOLERATED = {
+TOLERATED: dict[str, set[str]] = {
     "fp32": set(),
     "fp16": {"fp32"},
     "bf16": {"fp32"},
@@ -47,9 +47,15 @@ class Job:
     why_no_gates: str | None
     why_no_refit: str | None
 
+    @property
+    def existing(self) -> RecordedEngine:
+        """Return the existing engine, for a job that has one."""
+        assert self.previous is not None
+        return self.previous
+
     def judge(self, engine: Path) -> Findings:
         """Return the findings of the gates that a new engine must pass to replace the existing one."""
-        return judge(self.module, self.arguments, self.limits, self.previous.path, engine)
+        return judge(self.module, self.arguments, self.limits, self.existing.path, engine)
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,14 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
     """Return the job of building an engine: options, the existing engine, and why gates or a refit are impossible."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
-    why_no_gates = "only TensorRT's engines are compared with those that they replace"
+    why_no_gates: str | None = "only TensorRT's engines are compared with those that they replace"
     if arguments.runtime == "tensorrt":
         why_no_gates = why_not_comparable(previous, head)
-    why_no_refit = "`tensorrt.refit` is off"
+    why_no_refit: str | None = "`tensorrt.refit` is off"
     if options.get("refit"):
-        why_no_refit = why_no_gates or why_no_proof(arguments.golden, limits) or why_not_to_refit(previous.record, head)
+        why_no_refit = why_no_gates or why_no_proof(arguments.golden, limits)
+        if previous and why_no_refit is None:
+            why_no_refit = why_not_to_refit(previous.record, head)
     return Job(arguments, module, options, head, previous, limits, why_no_gates, why_no_refit)
 
 
@@ -96,7 +104,7 @@ def refit(job: Job, path: Path) -> Attempt:
     """Refit the existing engine with the new weights. The result must be proven accurate and fast."""
     start = time.perf_counter()
     try:
-        facts = job.module.refit(job.arguments.onnx, job.previous.path, path)
+        facts = job.module.refit(job.arguments.onnx, job.existing.path, path)
         require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
     except (ValueError, SlipwayError) as error:
         return Attempt(REFIT, {}, seconds_since(start), Findings(refused=str(error)))
@@ -104,7 +112,7 @@ def refit(job: Job, path: Path) -> Attempt:
     findings = job.judge(path)
     if findings.not_judged_because and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
-    unchanged = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
+    unchanged = {name: job.existing.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
     return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **facts, **unchanged}, seconds, findings)
 
 
@@ -148,7 +156,7 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
     # The `refit` setting may differ: it hardly changes the build time.
     incomparable = why_not_comparable(job.previous, job.head, but_for_refit=True)
-    first = None if incomparable else job.previous.record.get("first_build")
+    first = None if incomparable else job.existing.record.get("first_build")
     if final.strategy == COLD or (final.strategy == PARTLY_CACHED and first is None):
         first = {"way": final.strategy, "seconds": final.seconds}
     return {
@@ -178,11 +186,9 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
     all are "fused", or its text about layers, `unread`, could not be read), only a message is printed.
     """
     if not set(layers) - {"fused", "unknown"} and (unread or "fused" in layers or not layers):
-        text = f"; its text about {len(unread)} layers, `unread_layers` in the build record, could not be read"
-        progress(
-            f"  nothing proves that it computes in {precision}: the runtime names no layer that does"
-            f"{text if unread else ''}"
-        )
+        where = "`unread_layers` in the build record, could not be read"
+        text = f"; its text about {len(unread)} layers, {where}" if unread else ""
+        progress(f"  nothing proves that it computes in {precision}: the runtime names no layer that does{text}")
         return
     # A layer of unknown precision proves nothing, and the precision of most layers must be known.
     strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]

@@ -8,6 +8,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from slipway.benchmark.agreement import compare_requests, violations
 from slipway.contract.golden import Golden
@@ -50,7 +51,7 @@ def judge(
         progress(f"  it could not be compared with the engine that it would replace: {error}")
         return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
     problems = [
-        *(violations(accuracy, limits) if accuracy else []),
+        *(violations(accuracy, limits) if accuracy and limits else []),
         *(_slow(speed, slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + slowdown),
     ]
     return Findings(
@@ -63,7 +64,7 @@ def judge(
     )
 
 
-def only_finite(figures: object) -> object:
+def only_finite(figures: Any) -> Any:
     """Return the figures of `compare`, with None for NaN and infinities, which JSON cannot have."""
     if isinstance(figures, dict):
         return {name: only_finite(value) for name, value in figures.items()}

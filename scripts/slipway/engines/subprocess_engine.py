@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class SubprocessEngine(contextlib.AbstractContextManager):
             raise SlipwayError(
                 f"the interpreter {self._python} cannot be started ({error}); correct `tensorrt.python` in config.yaml"
             ) from None
+        assert self._process.stdin
+        assert self._process.stdout
+        self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return {output: array} for {input: array}."""
@@ -45,13 +48,13 @@ class SubprocessEngine(contextlib.AbstractContextManager):
     def close(self) -> None:
         """End the worker."""
         with contextlib.suppress(BrokenPipeError):  # it ended before it read everything
-            self._process.stdin.close()
+            self._requests.close()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -59,14 +62,14 @@ class SubprocessEngine(contextlib.AbstractContextManager):
     def _outputs(self, do: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         answer = self._ask({"do": do}, arrays)
         try:
-            return read_arrays(self._process.stdout, answer["arrays"])
+            return read_arrays(self._answers, answer["arrays"])
         except ValueError:
             raise self._ended() from None
 
     def _ask(self, request: dict, inputs: dict[str, np.ndarray] | None = None) -> dict:
         with contextlib.suppress(BrokenPipeError):  # it ended; the missing answer shows it
-            write_message(self._process.stdin, request, inputs)
-        line = self._process.stdout.readline()
+            write_message(self._requests, request, inputs)
+        line = self._answers.readline()
         if not line:
             raise self._ended()
         answer = json.loads(line)
@@ -81,7 +84,7 @@ class SubprocessEngine(contextlib.AbstractContextManager):
         )
 
 
-def write_message(pipe: BinaryIO, message: dict, arrays: dict[str, np.ndarray] | None) -> None:
+def write_message(pipe: IO[bytes], message: dict, arrays: dict[str, np.ndarray] | None) -> None:
     """Write a line of JSON, in which "arrays" names the arrays that follow it in NumPy's own format."""
     arrays = arrays or {}
     pipe.write(json.dumps({**message, "arrays": list(arrays)}).encode() + b"\n")
@@ -92,6 +95,6 @@ def write_message(pipe: BinaryIO, message: dict, arrays: dict[str, np.ndarray] |
     pipe.flush()
 
 
-def read_arrays(pipe: BinaryIO, names: list[str]) -> dict[str, np.ndarray]:
+def read_arrays(pipe: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
     """Read the named arrays, in this order; return {name: array}. Raise ValueError if the pipe ends within them."""
     return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

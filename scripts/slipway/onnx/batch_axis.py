@@ -27,7 +27,8 @@ _EQUAL = 1e-5
 def fixed_batch(model: onnx.ModelProto) -> int | None:
     """Return the size that the first axis of all inputs has; None if one is dynamic or another."""
     sizes = {(tensor_of(value).shape or (None,))[0] for value in model.graph.input}
-    return next(iter(sizes)) if len(sizes) == 1 and all(isinstance(size, int) for size in sizes) else None
+    size = next(iter(sizes), None)
+    return size if len(sizes) == 1 and isinstance(size, int) else None
 
 
 def with_batch_axis(

@@ -71,7 +71,7 @@ def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
     names = {BATCH, *dynamic(contract)}
     return {
         tensor.name: {
-            axis: size or f"{tensor.name}_{axis}"
+            axis: str(size or f"{tensor.name}_{axis}")
             for axis, size in enumerate(tensor.shape)
             if size is None or size in names
         }

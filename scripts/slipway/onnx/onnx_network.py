@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -98,7 +99,7 @@ class OnnxNetwork(GraphNetwork):
                 return f"{given}; let the samples have that dtype (.astype)"
             if tensor.fits(array.shape, {}):
                 continue
-            if tensor.shape[1:] and tensor.fits((tensor.shape[0], *array.shape[1:]), {}):
+            if tensor.shape[1:] and replace(tensor, shape=(None, *tensor.shape[1:])).fits(array.shape, {}):
                 shape = [size or other for size, other in zip(tensor.shape, array.shape, strict=True)]
                 return (
                     f"{given}: its batch is fixed, and could not be made dynamic; name `samples` of this size in "

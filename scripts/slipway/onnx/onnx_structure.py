@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -93,7 +94,7 @@ def _values(tensor: onnx.TensorProto, folder: Path) -> str:
     return hashlib.sha256(numpy_helper.to_array(tensor, str(folder)).tobytes()).hexdigest()
 
 
-def _bytes(message: object) -> str:
+def _bytes(message: Any) -> str:
     return message.SerializeToString(deterministic=True).hex()
 
 

@@ -81,10 +81,10 @@ def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx
         graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_{part}"))
     steps = [("Cast", None), ("Div", "of_255"), ("Sub", "mean"), ("Div", "std")]
     nodes, before = [], tensor.name
-    for number, (operator, part) in enumerate(steps):
+    for number, (operator, constant) in enumerate(steps):
         after = name if number == len(steps) - 1 else f"{name}_{number}"
         how = {"to": onnx.TensorProto.FLOAT} if operator == "Cast" else {}
-        read = [before, f"{name}_{part}"] if part else [before]
+        read = [before, f"{name}_{constant}"] if constant else [before]
         nodes.append(helper.make_node(operator, read, [after], f"{name}_{operator}_{number}", **how))
         before = after
     return nodes

@@ -13,7 +13,7 @@ from slipway.core.packages import SERVING, required_packages
 from slipway.core.serving_environment import serving_version
 from slipway.core.traits import read_traits
 from slipway.keys.code_hash import CodeHashes
-from slipway.runtimes import FOLDER, RUNTIMES, runtime, runtime_code
+from slipway.runtimes import RUNTIMES, runtime, runtime_code
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits
 from slipway.snakemake_hooks.rerun_reasons import of_settings
 
@@ -111,12 +111,6 @@ def test_every_runtime_of_a_cpu_is_pinned_where_it_serves_to_the_version_that_bu
     traits = RUNTIMES[name]
     assert traits.serving_package in required_packages(SERVING)
     assert serving_version(traits.serving_package) == package_version(traits.package)
-
-
-@pytest.mark.parametrize("name", RUNTIMES)
-def test_every_runtime_has_its_rule(name):
-    rules = (FOLDER.parents[2] / "rules" / "engine.smk").read_text(encoding="utf-8")
-    assert re.search(rf"(rule|as) build_{name}\b", rules)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -3,12 +3,14 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 # OpenVINO's import and conversion fork a process that sends usage statistics. Together with gRPC's threads this fork
 # lost requests and crashed. Without this package nothing is sent.
-sys.modules.setdefault("openvino_telemetry", None)
+_modules: Any = sys.modules
+_modules.setdefault("openvino_telemetry", None)
 
 import openvino as ov  # noqa: E402
 

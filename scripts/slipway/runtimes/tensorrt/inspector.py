@@ -181,8 +181,9 @@ def facts_of_network(trt: ModuleType, network: Any) -> dict:
         if layer.type in compute:
             source = layer.get_input(0)
             maker = makers.get(source.name)
-            quantized = maker is not None and maker.type == trt.LayerType.DEQUANTIZE
-            dtype = (maker.get_input(0) if quantized else source).dtype.name
+            if maker is not None and maker.type == trt.LayerType.DEQUANTIZE:
+                source = maker.get_input(0)
+            dtype = source.dtype.name
             counts[_stated_precision(dtype) or dtype.lower()] += 1
     return {"layers": dict(counts), "layers_read_from": "the strongly typed network"}
 

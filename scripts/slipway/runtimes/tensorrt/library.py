@@ -89,10 +89,11 @@ def logger(trt: ModuleType) -> Any:
 
 @functools.cache
 def _the_logger(trt: ModuleType) -> Any:
+    base: Any = trt.ILogger
 
-    class Keeping(trt.ILogger):
+    class Keeping(base):
         def __init__(self) -> None:
-            trt.ILogger.__init__(self)
+            base.__init__(self)
             self.errors: list[str] = []
             self.warnings: list[str] = []
 

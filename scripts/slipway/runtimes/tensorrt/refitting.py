@@ -117,7 +117,7 @@ def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> A
 
 def _serialized(trt: ModuleType, engine: Any) -> bytes:
     """Return the engine with its present weights, still refittable."""
-    flags = getattr(trt, "SerializationFlag", None)
+    flags: Any = getattr(trt, "SerializationFlag", None)
     if not hasattr(flags, "INCLUDE_REFIT"):
         return bytes(engine.serialize())
     config = engine.create_serialization_config()  # required since 10.14

@@ -76,7 +76,7 @@ class Device:
         """Return page-locked memory as an array of bytes."""
         address = checked(driver.cuMemAllocHost(nbytes))
         self._host_memory.append(address)
-        return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(int(address)), np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_ubyte * nbytes).from_address(int(address)))
 
     def upload(self, address: int, array: np.ndarray, stream: _Stream) -> None:
         """Copy a contiguous host array to device memory, asynchronously."""
