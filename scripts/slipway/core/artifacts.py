@@ -80,7 +80,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def data_file(path: Path) -> Path:
-    """Return the data file of an ONNX file: the weights of a network that is too large for one file, else empty."""
+    """Return the data file of an ONNX file. It has the weights of a network over 2 GB, and is empty for others."""
     return path.with_name(f"{path.name}.data")
 
 

@@ -48,7 +48,7 @@ def explained(error: OSError) -> str | None:
 
 
 def of_system(error: BaseException) -> OSError | None:
-    """Return the first OSError in an error's chain of causes for which `explained` has a sentence; None without one."""
+    """Return the first OSError in an error's chain of causes that `explained` has a sentence for; None without one."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError) and explained(cause)), None)
 
 

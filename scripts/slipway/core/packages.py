@@ -53,7 +53,7 @@ def require_runtime(name: str, declared: str | None) -> str:
 
 
 def cuda_version(runtime: str, python: str | None = None) -> str:
-    """Return the CUDA version in the name of a runtime's package, or "linked into the library" without one there."""
+    """Return the CUDA version in the name of a runtime's package. Without one: "linked into the library"."""
     names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
     return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
 
@@ -65,7 +65,7 @@ def _names(runtime: str) -> tuple[str, ...]:
 
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Return {distribution: version} of those of `names` that an interpreter has. `python` is None for this one.
+    """Return {distribution: version} of the `names` that are installed for an interpreter; None is this interpreter.
 
     Returns {} if the interpreter cannot be started. Then its job will report the error.
     """

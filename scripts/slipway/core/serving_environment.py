@@ -57,7 +57,7 @@ def serving_version(package: str) -> str:
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
     """Raise SlipwayError if a separate serving environment has another version of a runtime than `built`.
 
-    An engine is proven for one version of its runtime. `name` is what is built, such as a target's name.
+    An engine is proven for one version of its runtime. `name` names the engine's target in the message.
     """
     serving = serving_version(runtime.serving_package)
     if is_separate() and serving != built:

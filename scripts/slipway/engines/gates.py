@@ -38,7 +38,7 @@ def judge(
 ) -> Findings:
     """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed; return the findings.
 
-    `arguments` are those of build_engine.py; `limits` are `accuracy.limits` of the precision.
+    `arguments` are the options of build_engine.py. `limits` are `accuracy.limits` of the precision.
     """
     start = time.perf_counter()
     unproven, slowdown = why_no_proof(arguments.golden, limits), arguments.max_slowdown

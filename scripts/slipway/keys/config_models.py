@@ -52,7 +52,7 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_photographs(key: str, settings: dict) -> Iterator[str]:
-    """Find what only a model with samples has, classes of a tensor, and an implausible preprocessing."""
+    """Find settings that need `samples`, classes of a tensor, and an implausible preprocessing."""
     if settings["architecture"] in _properties()["architecture"]["anyOf"][-1]["enum"]:  # networks for other tasks
         yield (
             f"`{key}.architecture` is {settings['architecture']}, which is no classifier of photographs; name the "

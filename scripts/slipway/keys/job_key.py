@@ -1,4 +1,4 @@
-"""The key of a job: its settings, versions and code as one value, from which Snakemake sees that the job is stale."""
+"""The key of a job: its settings, versions and code as one value. A changed key makes the job stale."""
 
 import shlex
 

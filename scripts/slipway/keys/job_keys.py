@@ -186,13 +186,13 @@ class JobKeys:
         )
 
     def limits_of_filter(self) -> dict:
-        """Return the options with the limits by which engines are not load-tested. They are not part of any key."""
+        """Return the limits of the coarse filter, which leaves engines out of the load test. They are in no key."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "min_throughput_per_s")}
 
     def _widened(self, model: str, target: str) -> int | None:
-        """Return how often changed limits brought back engines that the load test had left out; None for never.
+        """Return how often changed limits brought engines back into the load test; None for never.
 
-        One is brought back if the figure in the last record breaks the limit no more.
+        An engine that was left out comes back if its recorded figure is within the new limit.
         """
         last = read_record(Path(f"results/{model}/{target}/analysis/analysis.json"), {"key": dict})
         if last is None:
@@ -203,7 +203,7 @@ class JobKeys:
         return (number or 0) + 1 if is_stale else number
 
     def measure_capacity(self, target: str) -> JobKey:
-        """Return the key of the capacities. Limits and goal say which configurations are measured, and what holds."""
+        """Return the key of the capacities. Limits and goal decide which configurations are measured."""
         settings = self.resolved.config["load_test"]
         rates = settings["request_rates"]
         return JobKey(

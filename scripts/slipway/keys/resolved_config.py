@@ -216,9 +216,9 @@ class ResolvedConfig:
         return {**lock, "tensorrt_of_release": served.version, "source": served.told_by}
 
     def default_release(self) -> str | None:
-        """Return the newest known Triton release, if nothing names what serves the fleet; None if its engines need one.
+        """Return the newest known Triton release, the default; None if the user named a release or image, or has to.
 
-        A TensorRT engine depends on the release that serves it, so that the user has to name it.
+        A TensorRT engine depends on the release that serves it, so the user has to name it.
         """
         triton = self.config["triton"]
         if triton["release"] or triton["image"] or set(self.fleet) & set(self.locked_targets()):
@@ -226,7 +226,7 @@ class ResolvedConfig:
         return releases.newest()
 
     def locked_targets(self) -> list[str]:
-        """Return the targets under the version lock: those of the runtime `tensorrt`.
+        """Return the targets under the version lock, which have the runtime `tensorrt`.
 
         Triton cannot load engines of TensorRT for RTX, so they are not locked.
         """
@@ -312,7 +312,7 @@ class ResolvedConfig:
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: the general ones and the ones of its precision."""
+        """Return the optimization profiles of an engine: the profiles for all precisions, and for its own."""
         profiles = self.tensorrt(target)["profiles"]
         return [sizes_of(profile) for profile in profiles if precision in profile.get("precisions", [precision])]
 
@@ -322,7 +322,7 @@ class ResolvedConfig:
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
     def _automatic_fleet(self) -> list[str]:
-        """Return the targets to deploy by manifests: every GPU target with a native Triton backend, else one CPU."""
+        """Return the targets to deploy by manifests: all GPU targets with a native backend, or else one CPU target."""
         served = [target for target in self.targets if self.traits(target).native_backend]
         on_gpu = [target for target in served if self.traits(target).needs_gpu]
         return on_gpu or ([self.deployed_target] if self.deployed_target in served else served[:1])

@@ -265,7 +265,7 @@ def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied
 def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
     """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
 
-    `record` is the record of a load test, for which a server of the same kind need not run again.
+    `record` is the record of a load test. A server as in this record is not checked, since no new load test needs it.
     """
     choice = resolved.server(target)
     tested = read_record(record, {"key": dict}) if record else None
@@ -275,7 +275,7 @@ def require_local_server(resolved: ResolvedConfig, target: str, record: Path | N
 
 
 def require_versions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the server's version of a target's runtime cannot run what the builder's version builds."""
+    """Raise SlipwayError if the server's version of a target's runtime cannot run engines of the builder's version."""
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
         if target in resolved.locked_targets():

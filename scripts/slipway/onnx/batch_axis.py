@@ -1,8 +1,8 @@
-"""Make the fixed batch axis of an ONNX graph dynamic, where the graph still answers each sample by itself.
+"""Make the fixed batch axis of an ONNX graph dynamic, if each sample then keeps its answer in a batch.
 
 Exporters often write the batch of their example into a graph: into the shapes of inputs and outputs, and into the
-constants of Reshape and Resize nodes. A rewritten graph is only taken if it was tried: each sample alone must have the
-answer of the file, and in batches of several sizes the same answer beside any others.
+constants of Reshape and Resize nodes. A rewritten graph is only taken after a trial. Each sample alone must have the
+file's answer. It must have the same answer in batches of several sizes, beside any other samples.
 """
 
 import traceback
@@ -105,7 +105,7 @@ def _any_batch(
 def _scales(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return the scales of a Resize node with constant sizes, of which the first is the batch; None of others."""
+    """Return the scales of a Resize node with constant sizes, the first of which is the batch; None for other nodes."""
     before = shapes.get(node.input[0], ())
     if len(node.input) < 4 or node.input[3] not in constants or not all(isinstance(size, int) for size in before):
         return None

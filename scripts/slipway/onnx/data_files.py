@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# The name of the entry that says in which file a tensor's data are.
+# The name of the entry with the file of a tensor's data.
 _LOCATION = b"location"
 
 

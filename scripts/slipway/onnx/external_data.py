@@ -47,9 +47,9 @@ def size_of(model: onnx.ModelProto) -> int:
 
 
 def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
-    """Load a model's tensors from the files in `folder`. The weights of a model above ONNX_LIMIT stay there.
+    """Load a model's tensors from the files in `folder`. Of a model above ONNX_LIMIT, only small weights are loaded.
 
-    Those of fewer bytes than SMALLEST are loaded in any case. Raises ValueError if a file is too short.
+    Small weights have fewer bytes than SMALLEST. Raises ValueError if a file is too short.
     """
     for tensor in filter(uses_external_data, inner_tensors(model)):
         load_external_data_for_tensor(tensor, str(folder))
@@ -65,7 +65,8 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
     """Write a model to `path` and to the data file beside it. The weights are inside unless that exceeds ONNX_LIMIT.
 
-    Weights to which the model only refers are in `folder`. If they are in that data file already, they stay there.
+    `folder` has the weights that the model only refers to. If they are already in that data file, it is not written
+    again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and _data_files(model) == {data.name} and folder == path.parent):

@@ -31,7 +31,7 @@ _KINDS = {
 
 
 def read_onnx(path: str | Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file. Of the weights in files beside it, those of a large model stay there.
+    """Return the model in an ONNX file. Weights in files beside it are loaded, unless the model is large.
 
     Raises SlipwayError with the place of a defect, or of an operator or type that cannot be served.
     """

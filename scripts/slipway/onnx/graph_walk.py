@@ -1,4 +1,4 @@
-"""Walk through all nodes and tensors of an ONNX model, also those of inner graphs and functions."""
+"""Walk through all nodes and tensors of an ONNX model, including inner graphs and functions."""
 
 from collections.abc import Iterator
 

@@ -29,8 +29,8 @@ def module_of(node: onnx.NodeProto) -> str | None:
 def nodes_named(model: onnx.ModelProto, entries: Iterable[str], setting: str) -> list[str]:
     """Return the names of the nodes that the `entries` of a setting name, in the graph's order.
 
-    An entry is a node's name, else a module's name (all nodes inside it) or an operator such as Softmax. Raises
-    SlipwayError for an entry that names nothing, with the nearest names.
+    An entry is the name of a node, of a module (all nodes inside it), or of an operator such as Softmax, tried in this
+    order. Raises SlipwayError for an entry that names nothing, with the nearest names.
     """
     modules = {node.name: module_of(node) or "" for node in model.graph.node}
     chosen: set[str] = set()

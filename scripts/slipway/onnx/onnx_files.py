@@ -20,7 +20,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def described(path: Path) -> dict:
-    """Return an ONNX file's entries for its record: facts and digests. "bytes" are those of its data file, too.
+    """Return an ONNX file's entries for its record: facts and digests. "bytes" includes the data file.
 
     "data_sha256" is None if the weights are inside.
     """

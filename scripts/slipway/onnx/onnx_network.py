@@ -58,7 +58,7 @@ class OnnxNetwork(GraphNetwork):
         return dict(zip(names, map(torch.from_numpy, self._session.run(names, arrays)), strict=True))
 
     def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the names of the inputs from which no operation leads to one of these outputs."""
+        """Return the names of the inputs that none of these outputs depends on."""
         makers = {name: node for node in self.graph.node for name in node.output}
         seen, waiting = set(), list(outputs)
         while waiting:

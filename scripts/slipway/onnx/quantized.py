@@ -19,7 +19,7 @@ _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 
 
 class SampleReader(CalibrationDataReader):
-    """Calibration data for ONNX Runtime and ModelOpt: each sample by itself, so that all may have other sizes."""
+    """Calibration data for ONNX Runtime and ModelOpt: one sample at a time, since samples may differ in size."""
 
     def __init__(self, samples: list[Tensors]) -> None:
         self._samples = samples
@@ -30,7 +30,7 @@ class SampleReader(CalibrationDataReader):
         return next(self._rest, None)
 
     def get_first(self) -> Tensors:
-        """Return the first sample, wherever the reading stands. ModelOpt runs the model on it once."""
+        """Return the first sample, without a change of the position. ModelOpt runs the model on it once."""
         return self._samples[0]
 
     def rewind(self) -> None:
@@ -70,7 +70,7 @@ def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
 def arrays_of(
     model: onnx.ModelProto, folder: Path = Path(), names: Container[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Return {tensor's name: its array} of a graph's initializers and Constant nodes; all, or those with `names`.
+    """Return {tensor's name: its array} of a graph's initializers and Constant nodes. `names` selects some.
 
     `folder` has the model's data file, if it has one.
     """

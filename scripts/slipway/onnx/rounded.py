@@ -19,7 +19,7 @@ _TYPES = ("to", "dtype", "output_dtype")
 
 
 def rounded(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
-    """Return the model with FP32 operators, each of which rounds its result to the type that it has in `model`.
+    """Return the model with FP32 operators. Each result is rounded to its type in `model`.
 
     The names of tensors stay, and the types of the graph's inputs and outputs. Sums inside an operator are in FP32, as
     tensor cores accumulate them. In the branches of an If and the body of a Loop only results are rounded. `folder` has

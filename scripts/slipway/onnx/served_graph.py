@@ -36,7 +36,7 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
 
 
 def _as_taken(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Return an array of a sample in the dtype of the file's input: pixels to be normalised are float32 there."""
+    """Return an array of a sample in the dtype of the file's input: float32 for pixels that the graph normalises."""
     return array.astype(np.float32) if tensor.normalisation else array
 
 
@@ -97,7 +97,7 @@ def _value(tensor: Tensor) -> onnx.ValueInfoProto:
 
 
 def _prune(graph: onnx.GraphProto) -> None:
-    """Remove the nodes and weights from which nothing leads to an output."""
+    """Remove the nodes and weights that no output depends on."""
     needed = {value.name for value in graph.output}
     kept = []
     for node in reversed(graph.node):

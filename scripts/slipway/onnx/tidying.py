@@ -138,7 +138,7 @@ def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:
-    """Give each node a name of its own, by which messages and conversions tell it from others."""
+    """Give each node a unique name, for messages and conversions."""
     taken: set[str] = set()
     for node in nodes_of(graph):
         node.name = _free(node.name or node.op_type, taken)

@@ -18,7 +18,7 @@ _LARGE = 3 << 29
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 
-    Large weights, such as those of an ONNX file with a data file, come into `<path>.data`, which is else empty. An int8
+    `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without any, it is empty. An int8
     file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
     ValueError for another precision or an unreadable file.
     """

@@ -18,7 +18,7 @@ from .runner import Engine
 Work = Callable[[], None]  # enqueues something on a stream
 # The number of batches that the host enqueues before it waits.
 AHEAD = 32
-# How often each of several optimization profiles is timed, and the share by which another one is called faster.
+# The number of timings of each optimization profile. A profile with this much less time (0..1) is called faster.
 TIMED, FASTER = 15, 0.05
 
 
@@ -54,10 +54,10 @@ def measure(
 
 
 def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
-    """Return why a batch size runs in its optimization profile, and how long it takes in each one that accepts it.
+    """Return why a batch size runs in its optimization profile, and its time in each profile that accepts it.
 
-    The entries are "because" (text), "gpu_ms" ({index: median}, as a CUDA graph where there is one) and "faster" (the
-    index of another profile that is clearly faster, else None).
+    The entries are "because" (text), "gpu_ms" ({index: median}; of the CUDA graph, if there is one) and "faster" (the
+    index of a clearly faster profile; None without one).
     """
     chosen, *others = engine.profiles_for(batch)
     nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"

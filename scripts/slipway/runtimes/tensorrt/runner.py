@@ -73,7 +73,7 @@ class Engine:
         return next(iter(shapes.values()))[0] if self._batched else 1
 
     def profile_for(self, batch: int) -> int:
-        """Return the index of the profile for a batch size: the one with the nearest optimum that accepts the size.
+        """Return the index of the profile for a batch size. It accepts the size, and its optimum is nearest to it.
 
         Raises ValueError if no profile accepts the size.
         """

@@ -137,7 +137,7 @@ def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: b
 
 
 def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
-    """Return the contract in a model's parameters, with the dtypes of its metadata; else `served`."""
+    """Return the contract in a model's parameters, with the dtypes of its metadata; `served` if it has none."""
     try:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))
     except (ValueError, KeyError, TypeError, SlipwayError):

@@ -27,7 +27,7 @@ TIMED_REQUESTS = 10
 class Expected:
     """The expected model and answers: the golden answers, names of output values, error limits.
 
-    `served` is the contract with the dtypes of the engine; None if they are those of the golden answers.
+    `served` is the contract with the dtypes of the engine; None if the golden answers have the same dtypes.
     """
 
     name: str
@@ -141,7 +141,7 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return (name of an input, array that a server must refuse): one more along a fixed axis, else one axis more."""
+    """Return (name of an input, array that a server must refuse). A fixed axis is one longer, or an axis is added."""
     for tensor in contract.inputs:
         if fixed := [axis for axis, size in enumerate(served_dims(tensor)) if size >= 0]:
             array = inputs[tensor.name]

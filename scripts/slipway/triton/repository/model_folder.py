@@ -73,7 +73,7 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 def write_labels(path: Path, labels: Path | None, served: Served) -> None:
     """Write the names of the labelled output's values, one a line; without names, write an empty file.
 
-    An output of one value gets the last of its two names, the one for yes.
+    If an output has one value and two names, only the last name, which means yes, is written.
     """
     if labels is None or served.labelled is None:
         path.touch()

@@ -189,7 +189,7 @@ def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) ->
 
 
 def _remove_version(storage: Storage, version: str, ordinal: int) -> bool:
-    """Remove a version, its index first, unless it was published again meanwhile. Say whether it is gone."""
+    """Remove a version, its index first, unless it was published again meanwhile. Return whether it was removed."""
     try:
         if (_document(storage, version) or {}).get("ordinal") != ordinal:
             return False

@@ -40,7 +40,7 @@ def require_public_key(path: Path) -> None:
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of a private key's public half. If the key cannot be read, return that of the signature's key.
+    """Return the SHA-256 of a private key's public half; of the signature's key if the private key cannot be read.
 
     `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
     """

@@ -65,7 +65,7 @@ class Container:
         return self.command(name, folders | files, words)
 
     def _user_namespace(self) -> list[str]:
-        """Return the option by which a user id in the container is the same one on this machine."""
+        """Return the option that makes user ids in the container the same as on this machine."""
         if not self.program.is_podman:
             return ["--userns=host"]
         return ["--userns=keep-id"] if os.getuid() else []

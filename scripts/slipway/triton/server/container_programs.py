@@ -21,13 +21,13 @@ PROGRAMS = ("docker", "podman")
 ANSWER_S, REGISTRY_S, PULL_S = 20, 20, 3 * 3600
 # The label of Slipway's containers; its value is the server's id, which is the container's name, too.
 LABEL = "slipway.server"
-# The file in a folder of servers that names the program with whose containers they ran.
+# The file in a folder of servers that names the program which ran their containers.
 USED = "container-program"
 
 
 @dataclass(frozen=True)
 class ContainerProgram:
-    """A program that runs containers on this machine: its name on PATH, and whether it is Podman (else Docker)."""
+    """A program that runs containers on this machine: its name on PATH, and whether it is Podman or Docker."""
 
     name: str
     is_podman: bool
@@ -45,8 +45,8 @@ class Image:
 def usable_program() -> tuple[ContainerProgram | None, str]:
     """Return (the program that can run a server on this machine, ""), or (None, why there is none, in words).
 
-    A server has to be a process of this machine, on its network. So a service on another machine, in a virtual machine
-    (Docker Desktop) or with a network of its own (rootless Docker) does not do.
+    A server must be a process of this machine, on its network. So these cannot run one: a service on another machine,
+    in a virtual machine (Docker Desktop), or with a separate network (rootless Docker).
     """
     whys = []
     for name in filter(shutil.which, PROGRAMS):
@@ -59,7 +59,7 @@ def usable_program() -> tuple[ContainerProgram | None, str]:
 
 
 def _why_unusable(info: dict) -> str | None:
-    """Return why the service cannot run servers on this machine, from what `info` states; None if it can."""
+    """Return why the service cannot run servers on this machine, from the output of `info`; None if it can."""
     if host := info.get("host"):  # Podman, also under Docker's name
         return "its containers run on another machine" if host.get("serviceIsRemote") else None
     if info.get("Name") != platform.node():

@@ -1,8 +1,8 @@
 """The tritonserver of this machine that serves: its program, its flags, and its working folder.
 
-It is the one on PATH, that of NVIDIA's image in a container, or that of the nvidia-pytriton wheel, which has only the
+There are three kinds: on PATH, in a container of NVIDIA's image, or in the nvidia-pytriton wheel, which has only the
 Python backend. Planning chooses (`server_choice.py`). Without a choice, a `tritonserver` on PATH is used if it has the
-backends of the models, else the wheel's.
+backends of the models, and the wheel's if not.
 """
 
 import os
@@ -47,7 +47,7 @@ METRICS_FLAGS = (
 class Installation:
     """A tritonserver that can be started: its program, its flags, and its working folder.
 
-    `run` is "path", "wheel" or "container", and `container` is the latter's; its program is that of the container.
+    `run` is "path", "wheel" or "container". `container` is set for the last one, whose program is inside the image.
     `stated_release` is the release of the wheel's server as planning knows it.
     """
 
@@ -72,10 +72,10 @@ class Installation:
         return [self.program, *own, *repository_flags, *ports.flags(), *METRICS_FLAGS, *flags]
 
     def for_engines(self, keys: Iterable[dict], shares_memory: bool = False) -> "Installation":
-        """Return this installation with what engines with these keys need.
+        """Return this installation with the flags and devices that engines with these keys need.
 
-        That is the flag for version-compatible engines, which Triton's TensorRT backend refuses without it (the Python
-        backend needs no flag), and the GPUs and shared memory of a container.
+        Triton's TensorRT backend needs a flag for version-compatible engines (the Python backend does not). A container
+        needs GPUs and shared memory.
         """
         keys = list(keys)
         compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
@@ -99,9 +99,9 @@ class Installation:
         return can_guard(self.program)
 
     def facts(self) -> dict:
-        """Return what a record states of the server: {"run", "program", "native_backends", "release"}.
+        """Return the server's facts for a record: {"run", "program", "native_backends", "release"}.
 
-        For a container also the name and the id of its image.
+        Of a container also the name and the id of its image.
         """
         stated = {"run": self.run, "program": Path(self.program).name, "native_backends": self.native_backends}
         image = {"image": self.container.image, "image_id": self.container.found.id} if self.container else {}
@@ -149,7 +149,7 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return variables with which tritonclient's perf_analyzer finds its libraries, linked below `workspace`.
+    """Return the environment for tritonclient's perf_analyzer. Its libraries are linked below `workspace`.
 
     The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
     hash in their names. Without that wheel the result is {}.

@@ -1,4 +1,4 @@
-"""The kinds of tritonserver on a machine, and what the record of a load test states of the one that it measured."""
+"""The kinds of tritonserver on a machine, and sentences about the server in the record of a load test."""
 
 PATH, WHEEL, CONTAINER = "path", "wheel", "container"
 
@@ -13,7 +13,7 @@ def server_in_words(server: dict) -> str:
 
 
 def why_another(server: dict, image: str | None, release: str | None) -> str | None:
-    """Return text if a load test's server is not the one of an image; None if it is, or if no image is named.
+    """Return a sentence if a load test ran on another server than an image's; None if not, or if no image is named.
 
     `image` serves elsewhere than on this machine, `release` is its Triton release, None if it is not stated.
     """

@@ -28,7 +28,7 @@ def owner_variable(owner: str) -> dict[str, str]:
 
 
 def own_processes(owner: str | None = None) -> list[psutil.Process]:
-    """Return the processes below this one, and those in containers that were started for `owner`.
+    """Return the processes below this one, and the processes in containers that were started for `owner`.
 
     A container's processes are children of its service, and have their owner's name in the environment.
     """

@@ -34,7 +34,7 @@ def runs_under(built: str, serving: str, compatibility: str) -> bool:
 
 
 def require_inside(name: str, key: dict, image: str, environment: dict[str, str]) -> None:
-    """Raise SlipwayError if an image states another TensorRT than the one that built an engine with this key."""
+    """Raise SlipwayError if an image has another TensorRT version than the builder of the engine with this key."""
     inside = environment.get(VARIABLE, "")
     if key["runtime"] != "tensorrt" or not numbers(inside):
         return

@@ -131,7 +131,7 @@ def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | 
 
 
 def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: Path | None) -> dict:
-    """Return the content of the server's certificate, after a handshake in which both sides accept each other."""
+    """Shake hands, so that both sides accept each other. Return the content of the server's certificate."""
     try:
         return _shake_hands(*contexts, None)
     except _Refused as refused:

@@ -112,7 +112,7 @@ class Server:
 
     @property
     def container_owner(self) -> str | None:
-        """Return the name by which the processes of the server's container are known; None without a container."""
+        """Return the owner's name in the environment of the container's processes; None without a container."""
         return self.id if self._installation.container else None
 
     def _in_words(self) -> str:
