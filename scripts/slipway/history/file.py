@@ -76,7 +76,7 @@ def append(path: Path, line: dict) -> bool:
     # Without a buffer, whose rest would be written when the file is closed, although its line failed.
     with open(path, "ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if line["key"] in _keys(path):
+        if any(other["key"] == line["key"] for other, problem in _lines(path) if not problem):
             return False
         begin, rest = _end_of_whole_lines(file), f"{text}\n".encode()
         try:
@@ -87,15 +87,6 @@ def append(path: Path, line: dict) -> bool:
             os.ftruncate(file.fileno(), begin)
             raise
     return True
-
-
-def has(path: Path, key: str) -> bool:
-    """Return whether a history has the line with this key."""
-    return key in _keys(path)
-
-
-def _keys(path: Path) -> set[str]:
-    return {line["key"] for line, problem in _lines(path) if not problem}
 
 
 def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:

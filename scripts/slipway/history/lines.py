@@ -21,50 +21,14 @@ DEPLOYED, ROLLED_BACK, UNDEPLOYED = "deployed", "rolled_back", "undeployed"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run that measured a model. `content` is the line."""
+class Line:
+    """A line of a history. `content` is its JSON."""
 
     content: dict
 
     @property
     def key(self) -> str:
-        """Return the run's identity, a SHA-256."""
-        return self.content["key"]
-
-    @property
-    def name(self) -> str:
-        """Return the name by which people refer to the run, such as r0123456789ab."""
-        return f"r{self.key[:12]}"
-
-    @property
-    def when(self) -> str:
-        """Return the time at which it was recorded, in UTC, such as 2026-01-31T12:00:00Z."""
-        return self.content["when"]
-
-    @property
-    def checkpoint(self) -> str:
-        """Return the SHA-256 of the weights."""
-        return self.content["checkpoint"]["sha256"]
-
-    @property
-    def targets(self) -> dict[str, dict]:
-        """Return {target: its hardware, versions, engines and selection}."""
-        return self.content["targets"]
-
-    def served(self, target: str) -> dict:
-        """Return the engine that was chosen on a target."""
-        return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A change of what is live. `content` is the line."""
-
-    content: dict
-
-    @property
-    def key(self) -> str:
-        """Return the identity of the change, a SHA-256."""
+        """Return the identity, a SHA-256."""
         return self.content["key"]
 
     @property
@@ -73,24 +37,50 @@ class Deployment:
         return self.content["when"]
 
     @property
+    def targets(self) -> dict[str, dict]:
+        """Return {target: facts}.
+
+        A run's are its hardware, versions, engines and selection. A deployment's are the "version", "checkpoint" and
+        "selection" that it serves; {} if nothing is served.
+        """
+        return self.content["targets"]
+
+
+class Run(Line):
+    """A run that measured a model."""
+
+    @property
+    def name(self) -> str:
+        """Return the name by which people refer to the run, such as r0123456789ab."""
+        return f"r{self.key[:12]}"
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the SHA-256 of the weights."""
+        return self.content["checkpoint"]["sha256"]
+
+    def served(self, target: str) -> dict:
+        """Return the engine that was chosen on a target."""
+        return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
+
+
+class Deployment(Line):
+    """A change of what is live."""
+
+    @property
     def action(self) -> str:
         """Return "deployed", "rolled_back" (an earlier version is live again) or "undeployed"."""
         return self.content["action"]
 
     @property
     def platform(self) -> str:
-        """Return where, as in `deploy.to`."""
+        """Return the platform, as in `deploy.to`."""
         return self.content["platform"]
 
     @property
     def number(self) -> int | None:
         """Return the version number that clients see."""
         return self.content["number"]
-
-    @property
-    def targets(self) -> dict[str, dict]:
-        """Return {target: {"version", "checkpoint", "selection"}} of what is served; {} if nothing is."""
-        return self.content["targets"]
 
 
 def now() -> str:

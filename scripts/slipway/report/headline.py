@@ -7,10 +7,9 @@ from slipway.benchmark.rounds import DISTURBED, is_no_difference
 from slipway.classification import reporting
 from slipway.load_test.limits import counted_memory_mb, is_disturbed
 from slipway.report.formats import megabytes, milliseconds
-from slipway.report.liveness import liveness
 from slipway.report.measurements import Measurements, Target
 from slipway.report.scales import number
-from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_right
+from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_live, is_it_right
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,7 @@ class Figure:
 
 def verdict(target: Target, evidence: Measurements) -> list[Verdict]:
     """Return the parts of the verdict, each with its state: speed, size, accuracy, liveness."""
-    live = liveness(target, evidence.history)
-    return [speed(target), size(target), accuracy(target, evidence), (live.state, live.words)]
+    return [speed(target), size(target), accuracy(target, evidence), is_it_live(target, evidence.history)]
 
 
 def speed(target: Target) -> Verdict:

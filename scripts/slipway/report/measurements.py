@@ -16,8 +16,8 @@ from slipway.outputs.showing import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
 from slipway.report.formats import counted, moment
 
-# {change of what is live: its words before the time}
-CHANGES = {DEPLOYED: "deployed", ROLLED_BACK: "rolled back to"}
+# {change of what is live: the words before its time}
+CHANGES = {DEPLOYED: "deployed:", ROLLED_BACK: "rolled back to this:"}
 
 
 @dataclass(frozen=True)

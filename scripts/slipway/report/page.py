@@ -10,10 +10,9 @@ from slipway.classification import report_photographs, reporting
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
 from slipway.report.clients import client_lines
-from slipway.report.liveness import LIVE, liveness
 from slipway.report.measurements import Measurements, Target
 from slipway.report.recipe import Recipe
-from slipway.report.verdicts import answers
+from slipway.report.verdicts import YES, answers, is_it_live
 from slipway.report.versions import versions
 
 
@@ -61,7 +60,7 @@ def render(evidence: Measurements, recipe: Recipe) -> str:
 
 def in_order(evidence: Measurements) -> list[Target]:
     """Return the targets: those that are live first, then in the order of the configuration."""
-    return sorted(evidence.targets, key=lambda target: liveness(target, evidence.history).state != LIVE)
+    return sorted(evidence.targets, key=lambda target: is_it_live(target, evidence.history)[0] != YES)
 
 
 def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
@@ -76,7 +75,7 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
         for target in targets
     ]
     names = list(dict.fromkeys(name for column in told for name in column))
-    live: list[str | None] = [liveness(target, evidence.history).words for target in targets]
+    live: list[str | None] = [is_it_live(target, evidence.history)[1] for target in targets]
     return [*((name, [column.get(name) for column in told]) for name in names), ("live", live)]
 
 

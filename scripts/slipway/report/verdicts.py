@@ -1,11 +1,14 @@
-"""Answer three questions about the engine that is served: is it right, is it fast, how busy may it be."""
+"""Answer the questions about what was chosen: is it right, is it fast, how busy may it be, is it live."""
 
 from slipway.benchmark import comparison, metric
 from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import ratio_in_words
 from slipway.benchmark.rounds import DISTURBED, is_no_difference
 from slipway.classification.reporting import proof_in_words
+from slipway.history.file import History
+from slipway.history.lines import ROLLED_BACK, UNDEPLOYED, Deployment
 from slipway.load_test.limits import configuration_in_words, is_disturbed
+from slipway.report.formats import moment
 from slipway.report.measurements import Measurements, Target
 
 # "open": the measurements do not decide it.
@@ -92,3 +95,38 @@ def how_busy_may_it_be(target: Target) -> Verdict:
     if is_disturbed(measured):
         return OPEN, f"{text}; but other work disturbed the load test: test again on a quiet machine"
     return YES, text
+
+
+def is_it_live(target: Target, history: History) -> Verdict:
+    """Return whether the chosen configuration is live, by the last deployments: "open" if another version is.
+
+    A server that died since is not known here: `snakemake status` asks it.
+    """
+    latest = {change.platform: change for change in history.deployments}  # they are in the order of their times
+    own = [platform for platform, last in latest.items() if _serves(last, target)]
+    if own:
+        since = min(_since(history, platform, target) for platform in own)
+        return YES, f"live since {moment(since)} ({' and '.join(map(_place, own))})"
+    others = [last for last in latest.values() if target.name in last.targets]
+    if others:
+        last = max(others, key=lambda change: change.when)
+        how = "rolled back to" if last.action == ROLLED_BACK else "live is"
+        return OPEN, f"not live: {how} another version since {moment(last.when)} ({_place(last.platform)})"
+    ended = [last.when for last in latest.values() if last.action == UNDEPLOYED]
+    return NO, f"not live: taken out of service on {moment(max(ended))}" if ended else "not live"
+
+
+def _place(platform: str) -> str:
+    return "on this machine" if platform == "local" else platform
+
+
+def _serves(deployment: Deployment, target: Target) -> bool:
+    return deployment.targets.get(target.name, {}).get("selection") == target.selection_sha256
+
+
+def _since(history: History, platform: str, target: Target) -> str:
+    """Return the time of the first of the last deployments in a row that serve the chosen configuration."""
+    since = ""
+    for change in (change for change in history.deployments if change.platform == platform):
+        since = (since or change.when) if _serves(change, target) else ""
+    return since

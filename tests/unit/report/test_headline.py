@@ -6,9 +6,9 @@ from helpers.artifacts import reported, runs
 from slipway.history.file import History
 from slipway.history.lines import Deployment, Run
 from slipway.report import headline
-from slipway.report.liveness import liveness
 from slipway.report.measurements import read_evidence
 from slipway.report.page import side_by_side
+from slipway.report.verdicts import is_it_live
 
 SINCE = "2026-11-29T12:03:00Z"
 
@@ -130,8 +130,7 @@ def test_targets_are_side_by_side_with_what_each_has(evidence):
 def test_liveness_is_what_the_last_deployments_say(evidence, changes, state, words):
     target = target_of(evidence, "cpu")
     history = History([], [changed(target, **change) for change in changes], [])
-    found = liveness(target, history)
-    assert (found.state, found.words) == (state, words)
+    assert is_it_live(target, history) == (state, words)
 
 
 def test_a_run_of_the_history_is_told_with_its_deployments(evidence):
@@ -139,4 +138,4 @@ def test_a_run_of_the_history_is_told_with_its_deployments(evidence):
     served = line["targets"]["cpu"]["records"]["selection"]
     deployment = changed(target_of(evidence, "cpu"), selection=served)
     evidence.__dict__["history"] = History([Run(line)], [deployment], [])
-    assert evidence.changes_of(Run(line)) == ["deployed 29 November 2026, 12:03 UTC"]
+    assert evidence.changes_of(Run(line)) == ["deployed: 29 November 2026, 12:03 UTC"]
