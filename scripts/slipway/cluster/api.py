@@ -28,7 +28,7 @@ class Cluster:
 
     @classmethod
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
-        """Return the cluster of the user's kubeconfig, else the cluster of this pod. No request is sent yet.
+        """Return the cluster of the user's kubeconfig, or of this pod without a kubeconfig. No request is sent yet.
 
         Raises SlipwayError if there is no kubeconfig, or the context is not in it.
         """

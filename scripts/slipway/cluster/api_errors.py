@@ -79,7 +79,7 @@ def refusal(error: ApiException, request: Request, context: str) -> Refused:
 
 
 def status_of(error: ApiException) -> dict:
-    """Return the Status object in the API's answer, or else {"message": text of the answer}."""
+    """Return the Status object in the API's answer; {"message": text of the answer} if there is none."""
     body = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
     try:
         status = json.loads(body)

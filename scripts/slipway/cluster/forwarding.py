@@ -120,7 +120,7 @@ def _answered(error: client.ApiException) -> client.ApiException:
 def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> None:
     """Relay bytes until the sender ends; then shut the receiver down as `at_the_end` says (for writing, or both ways).
 
-    Bytes are also read if the receiver takes no more of them: else the library's thread would fail on a closed stream.
+    Bytes are read even if the receiver takes no more: otherwise the library's thread would fail on a closed stream.
     """
     with suppress(OSError):
         while data := sender.recv(CHUNK):

@@ -96,7 +96,7 @@ class HeldLease:
 
     def release(self) -> None:
         """Release the lease, if it is still held."""
-        # Refused if somebody else has it by now. After another error it expires by itself.
+        # The API refuses this if somebody else has the lease by now. After another error, the lease expires.
         with suppress(SlipwayError):
             self._cluster.delete(self._live, unchanged=True)
 

@@ -48,7 +48,7 @@ class PodDiagnosis:
     of_rollout: bool = False
 
     def explained(self, cluster: Cluster) -> str:
-        """Return the diagnosis as text, with the remedy or else the end of the container's log."""
+        """Return the diagnosis as text, with the remedy, or with the end of the container's log if none is known."""
         stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
         message = self.message.rstrip(".") or "the cluster says no more"
         problem = f"{stuck if self.of_rollout else idle} ({self.reason}): {message}"

@@ -111,7 +111,7 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Return the seconds until the next attempt: the API's Retry-After, else a growing time."""
+    """Return the seconds until the next attempt: the API's Retry-After, or a growing time without it."""
     error = state.outcome.exception() if state.outcome else None
     headers = getattr(error, "headers", None) or {}
     with contextlib.suppress(ValueError, KeyError):

@@ -122,7 +122,7 @@ class _Follower(threading.Thread):
                 self._open.shutdown()
 
     def _list(self) -> str:
-        """Store the present objects, and return the resourceVersion from which to follow the changes."""
+        """Store the present objects. Return their resourceVersion, where the watch of changes begins."""
         interest = self._interest
         listed = self._cluster.listed(interest.kind, interest.api_version, everywhere=False, **interest.selectors)
         now = {found["metadata"]["name"]: found for found in listed["items"]}

@@ -24,7 +24,7 @@ ArenaRelease = list[str]
 
 
 class Arena(Kubernetes):
-    """A namespace of a cluster in which Arena makes the objects."""
+    """A namespace of a cluster. Arena makes the objects in it."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the checks' results; raise SlipwayError if an existing release would change: Arena changes none."""
@@ -60,7 +60,7 @@ class Arena(Kubernetes):
         self._delete(each for each in snapshot["releases"] if each not in wanted)
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Delete the new releases, and return a sentence on what serves now. The old releases were never touched."""
+        """Delete the new releases, and name the serving one in a sentence. The old releases were never touched."""
         self.require_lock()
         self._delete(each for each in releases(release) if each not in snapshot["releases"])
         if not snapshot["releases"]:
@@ -76,7 +76,7 @@ class Arena(Kubernetes):
         return _named(self._delete(each for entry in contents for each in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
-        """Delete those of the releases that exist; return the deleted ones."""
+        """Delete the releases, and return the ones that existed."""
         deleted = []
         for name, version in doomed:
             if [name, version] in self._listed(name):

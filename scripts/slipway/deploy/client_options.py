@@ -79,7 +79,7 @@ def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
 
 
 def batch_size(model: str, largest: int | None, requested: int | None, units: str = "samples") -> int:
-    """Return the number of samples in a request: the requested one, else the usual one, or the model's limit.
+    """Return the number of samples in a request: the requested number, or the usual one within the model's limit.
 
     Raises SlipwayError if the model's limit, `largest`, is below the requested number.
     """
@@ -91,7 +91,7 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 
 
 def served_model(arguments: argparse.Namespace) -> ServedModel:
-    """Return the model on the server of --url, else the model on this checkout's live server that --model names.
+    """Return the model that --model names, on the server of --url or on this checkout's live server.
 
     Raises SlipwayError if no server is live, or if the name, in config.yaml or on the server, does not select one.
     """

@@ -18,8 +18,8 @@ def require_program(name: str, advice: str) -> None:
 def output_of(command: list[str], timeout_s: float) -> str:
     """Run a command and return its standard output.
 
-    Raises SlipwayError if the command fails, with the last lines of its errors or else of its output, and if it takes
-    longer than `timeout_s`.
+    Raises SlipwayError if it fails, with the last lines of its errors or output, and if it takes longer than
+    `timeout_s`.
     """
     shown = " ".join(command[:4])
     try:

@@ -21,7 +21,7 @@ TUNNEL_DEADLINE_S = 10.0
 
 
 class ContainerPlatform:
-    """A platform on which a rollout replaces whatever is there, also the remains of a killed deployment.
+    """A platform on which a rollout replaces everything that exists, also the remains of a killed deployment.
 
     A subclass has the other operations of `Platform`.
     """
@@ -36,7 +36,7 @@ class ContainerPlatform:
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing and return False: the next deployment or rollback replaces what is there."""
+        """Do nothing and return False: the next deployment or rollback replaces all of it."""
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
@@ -49,7 +49,7 @@ class ContainerPlatform:
         return serving.record()
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the release: each model has pods of its own."""
+        """Return the release: no two models share a pod."""
         return release
 
     def switch(self, release: Release, snapshot: dict) -> bool:

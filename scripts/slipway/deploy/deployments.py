@@ -25,7 +25,7 @@ class Deployment:
         return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
 
     def live_platform(self) -> Platform | None:
-        """Return the platform of the live release, else of an unfinished one; None if there is neither.
+        """Return the platform of the live release, or of an unfinished one; None if there is neither.
 
         The platform of the local server always exists.
         """
@@ -54,7 +54,7 @@ def add_alone(arguments: argparse.ArgumentParser) -> None:
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
-    """Add the options of the programs that change what is live."""
+    """Add the options of the programs that change the live release."""
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")

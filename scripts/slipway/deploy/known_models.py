@@ -1,4 +1,4 @@
-"""The models that this checkout deployed, also those that config.yaml has no longer. Planning imports it."""
+"""The models that this checkout deployed, even if config.yaml no longer has them. Planning imports this module."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def live_models(state: Path = server_state.FOLDER) -> set[str]:
 
 
 def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
-    """Return the models that are or were live on a platform and of which versions are kept."""
+    """Return the models that are or were live on a platform and still have stored versions."""
     if not PLATFORMS[to].together:
         return sorted(path.parents[2].name for path in state.parent.glob(f"*/deploy/{to}/history.json"))
     return sorted({entry["model"] for entry in ledger(state)["models"].values()} | live_models(state))

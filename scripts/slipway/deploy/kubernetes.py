@@ -20,7 +20,7 @@ from slipway.triton.client.ports import Ports
 
 
 class Kubernetes(ContainerPlatform):
-    """A namespace of a cluster, in which `app` is deployed. A rollout may take `patience_s` seconds."""
+    """A namespace of a cluster, with the deployed `app`. A rollout may take `patience_s` seconds."""
 
     ports = (common.HTTP, common.GRPC, common.METRICS)  # where Triton listens in its pod
 
@@ -85,7 +85,7 @@ class Kubernetes(ContainerPlatform):
             self._held.require()
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Apply the earlier objects, delete the new ones, wait for that rollout; return a sentence on what serves now.
+        """Apply the earlier objects, delete the new ones, and wait. Name the serving version in a sentence.
 
         An outage of the API may be the reason for this rollback, so wait first until the API answers.
         """
@@ -108,7 +108,7 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the objects of these receipts; return the names of those that existed.
+        """Delete the objects of these receipts; return the names of the deleted ones.
 
         Servers go last, so that no Service sends a request to a deleted server.
         """
@@ -175,7 +175,7 @@ class Kubernetes(ContainerPlatform):
 
 
 class KServe(Kubernetes):
-    """A namespace in which KServe makes the pods of an InferenceService."""
+    """A namespace of a cluster. KServe makes the pods of its InferenceService."""
 
     ports = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
 

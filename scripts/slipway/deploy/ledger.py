@@ -59,7 +59,7 @@ _LEDGER = {
     "modified_ns": _NUMBERS,
     "published": _OBJECTS,
 }
-# Earlier versions of Slipway wrote nothing but what was live.
+# Earlier versions of Slipway recorded only the live versions.
 _SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properties": _LEDGER})
 
 
@@ -159,7 +159,7 @@ class Ledger:
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
-        """Return the content of the file if it is a valid record, else None."""
+        """Return the content of the file; None if it is no valid record."""
         found = read_record(self.file, {})
         return found if found is not None and _SOUND.is_valid(found) else None
 

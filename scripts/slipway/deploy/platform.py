@@ -22,7 +22,7 @@ class Platform(Protocol):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Platform":
-        """Return the platform to which a receipt's release was deployed; no request is sent yet.
+        """Return the platform of a receipt's release. No request is sent yet.
 
         The receipt's "place" identifies the platform, for example by the model's name there, the namespace and the
         context of the kubeconfig. `options` are the program's, for the settings that a receipt lacks. `folder` has the
@@ -55,7 +55,7 @@ class Platform(Protocol):
         """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the stored release, with the other live models that its rollout starts anew, too."""
+        """Return the stored release, with the other live models that its rollout restarts."""
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the release, and wait until it is ready on every target; raise SlipwayError if it fails."""

@@ -1,4 +1,4 @@
-"""Publishing a release's model repositories for its platform, or stating where somebody else has to put them."""
+"""Publish a release's model repositories for its platform, or state where somebody else must put them."""
 
 from pathlib import Path
 

@@ -113,7 +113,7 @@ class Release:
 
     @property
     def files(self) -> list[Path]:
-        """Return the manifests of the platform, the one with the objects first."""
+        """Return the manifests of the platform. The first file has the objects."""
         return [self.folder / "deploy" / name for name in PLATFORMS[self.to].files]
 
     @cached_property
@@ -152,9 +152,9 @@ def _part_on_disk(folder: Path, target: str) -> Part:
 
 
 def _targets(record: dict, to: str) -> list[str]:
-    """Return the targets to deploy: all in the `record` of the manifests, for Compose the one target in compose.yaml.
+    """Return the targets to deploy: all in the `record` of the manifests. Compose has one target.
 
-    If that one is not recorded, it is the first.
+    It is the target in compose.yaml; the first target if the record does not name it.
     """
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if not PLATFORMS[to].on_this_machine:

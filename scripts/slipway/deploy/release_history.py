@@ -72,7 +72,7 @@ class ReleaseHistory:
         return any(path.exists() for path in self.receipts)
 
     def damaged(self) -> list[Path]:
-        """Return the paths of the receipts that cannot be read, and of which the ledger has no copy."""
+        """Return the paths of the receipts that cannot be read and have no copy in the ledger."""
         return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
     def release(self, versions: Versions) -> Release:
@@ -113,11 +113,11 @@ class ReleaseHistory:
         return DeploymentState(receipt, live, self.pending().snapshot if attempted else None, attempted)
 
     def before(self, alone: bool = False) -> Release:
-        """Return the release that goes back to what was live before; raise SlipwayError without one.
+        """Return the release of the versions that were live before. Raise SlipwayError if there are none.
 
-        Models that did not change since then are no part of it. With `alone`, only the models of this history go back.
-        After a deployment that was interrupted and not taken back, it goes back to the state before that deployment.
-        Raises SlipwayError, too, if a stored version was changed.
+        It has only models that changed since then. With `alone`, it has only models of this history. After an
+        interrupted deployment, it has the versions before that deployment. Raises SlipwayError, too, if a stored
+        version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(
@@ -164,7 +164,7 @@ class ReleaseHistory:
     def _rolled_back_from(self, part: Part, action: str, is_chosen: bool) -> int | None:
         """Return the version that a rollback replaced by this part; None if the part was deployed."""
         if action == ROLLBACK and is_chosen:
-            # A rollback replaces an interrupted deployment, else the live versions.
+            # A rollback replaces the versions of an interrupted deployment, or the live versions.
             rollout = self.pending()
             replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else self.serving()
             if replaced.get(part.name, part.number) != part.number:

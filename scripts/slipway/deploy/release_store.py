@@ -77,7 +77,7 @@ class ReleaseStore(VersionStore):
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
 
     def readable(self) -> list[Release]:
-        """Return the recorded versions whose files are still there."""
+        """Return the recorded versions whose files still exist."""
         stored = self.ledger.read()["stored"]
         return [
             Release.stored(self.folder / number, self._to)

@@ -1,4 +1,4 @@
-"""Write the pages of models anew after a deployment, so that they show what is live now."""
+"""Update the pages of models after a deployment, so that they show the live versions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ PART_OF_KEYS = False
 
 
 def refresh_pages(results: Sequence[Path]) -> None:
-    """Write each page anew whose history got a line, and then the index of all models.
+    """Write the page of each model with a new line in its history, and then the index of all models.
 
-    `results` are folders of models, results/<model>; the pages of all models beside them are looked at, since one
-    server may have them all. The deployment has succeeded, so nothing is raised: the next run writes such a page.
-    The stamps of the pages are renewed: else the next run of Snakemake would find the pages edited.
+    `results` are folders results/<model>. All models beside them are looked at, since one server may have them all. The
+    deployment has succeeded, so an error is not raised: the next run writes the page. The pages' stamps are renewed, or
+    the next run of Snakemake would find the pages edited.
     """
     from slipway.core.cli import progress
     from slipway.keys.file_hash_cache import FileHashCache

@@ -1,4 +1,4 @@
-"""Show a live model from its receipt: what is live, whether it answers, and the report of its platform."""
+"""Show a live model from its receipt: its version, whether it answers, and the report of its platform."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def _target(receipt: dict, target: str, entry: dict) -> list[str]:
 
 
 def _outputs(entry: dict) -> list[str]:
-    """Return the lines about the outputs of one target: what each means, and its values when it was proven."""
+    """Return the lines about the outputs of one target: their meanings, and their values in the proof."""
     sample, outputs = entry["smoke_test"].get("sample", SAMPLE), outputs_of(entry)
     lines = prefixed({name: in_words(output.get("output"), output, sample) for name, output in outputs.items()})
     return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]

@@ -49,7 +49,7 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
 
 
 def announce(receipts: dict[str, dict], options: str = "") -> None:
-    """Print the live models' answers, where they are live, and the commands to stop and to look at them.
+    """Print the live models' answers, their addresses, and the commands that stop and show them.
 
     `options` are the snakemake options of these commands.
     """

@@ -13,15 +13,15 @@ from slipway.triton.server import releases, restricted_apis
 from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
-# Triton's ports in its container, and the folder of its models there.
+# Triton's ports and model folder in its container.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 MODELS = "/models"
-# The ports on which KServe expects a server, and the folder where it puts the model.
+# The ports that KServe expects a server on, and the folder that it puts the model into.
 KSERVE_HTTP, KSERVE_GRPC = 8080, 9000
 KSERVE_MODELS = "/mnt/models"
 # Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
-# is the pod's UID, which replaces this variable; else the shell makes one when it starts the server. A UID is no secret
-# to users who may read the pods of its namespace.
+# is the pod's UID, which replaces this variable. Elsewhere the shell makes a key when it starts the server. A UID is no
+# secret to users who may read the pods of its namespace.
 POD_UID = "$(POD_UID)"
 DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
 # Seconds for Triton to drain after SIGTERM.

@@ -63,7 +63,7 @@ def annotations(d: dict) -> dict[str, str]:
 
 
 def provenance(d: dict) -> dict[str, str]:
-    """Return {annotation: value}: the SHA-256 of each artifact, what is served, by which release and by how many."""
+    """Return {annotation: value}: the SHA-256 of each artifact, the served version, Triton's release, the replicas."""
     return {
         **({"slipway/replicas": d["sizing"]} if d.get("sizing") else {}),
         "slipway/hardware": d["hardware"],

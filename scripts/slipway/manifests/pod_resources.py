@@ -73,7 +73,7 @@ def _node_labels(evidence: DeploymentFacts, declared: dict) -> Value:
 
 
 def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
-    """Return the requested quantity of a GPU resource: GiB of a shared GPU, else 1."""
+    """Return the requested quantity of a GPU resource: GiB of a shared GPU, or 1 for a whole one."""
     if resource == WHOLE_GPU:
         return evidence.of_hardware(1, "one GPU, as the load test had")
     needed_bytes = evidence.peak("gpu_memory_mb") * 1e6 * margin

@@ -12,7 +12,8 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
 
     `fleet` are all targets, whose pods share one address; `deploy` has {"rate", "headroom", "cluster"}. "sizing" is the
-    arithmetic in words, None where replicas do not come from a rate. "sizing_risk" is what speaks against it, or None.
+    arithmetic in words; None if the replicas do not come from a rate. "sizing_risk" is a risk of this size in words, or
+    None.
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
@@ -34,8 +35,7 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
 def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> int | None:
     """Return the replicas of each target for a rate; None if the capacity of a target is not known.
 
-    The pods of all targets share one address, which spreads requests evenly. So each pod must take what the slowest one
-    can take.
+    The pods of all targets share one address, which spreads requests evenly. So the slowest pod limits all of them.
     """
     capacities = [each.capacity_per_s for each in fleet]
     if not all(capacities):

@@ -37,7 +37,7 @@ def bill(
 ) -> str:
     """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages.
 
-    `packages`: {name: version} of the environment that builds, `serving_packages` of the one that serves.
+    `packages` and `serving_packages`: {name: version} of the building and of the serving environment.
     """
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)
@@ -125,7 +125,7 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 
 
 def _image(image: str) -> Component:
-    """Return a container image. Its package URL has the digest if that is known, else only the tag."""
+    """Return a container image. Its package URL has the digest, or only the tag if the digest is not known."""
     named, _, digest = image.partition("@")
     repository, tag = re.fullmatch(r"(.+?)(?::([^:/]+))?", named).groups()
     qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}

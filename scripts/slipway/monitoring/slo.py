@@ -1,4 +1,4 @@
-"""The service level of a model: figures of its load test, from which its alerts and dashboard take their limits."""
+"""The service level of a model: figures of its load test, and the limits of alerts and dashboard from them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -90,7 +90,7 @@ class ServiceLevel:
         """Return the number of requests that may wait on one server. With several targets: the highest number.
 
         It is the largest of three numbers: the full batches of all instances, the closed loop's requests in flight, and
-        by Little's law those that wait at the capacity.
+        the requests that wait at the capacity by Little's law.
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
@@ -102,7 +102,8 @@ class ServiceLevel:
 def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
     """Return the service level of one target, from selection.json and the index of its model repository.
 
-    Its figures are those of the open loop at the capacity, if the samples carry p99, else those of the closed loop.
+    Its figures are from the open loop at the capacity, if it has enough samples for p99; otherwise from the closed
+    loop.
 
     Raises SlipwayError if the repository was made from another selection.
     """

@@ -1,8 +1,8 @@
-"""Find what nothing refers to any more below results/ and logs/, and remove it.
+"""Find and remove files below results/ and logs/ that nothing refers to any more.
 
-Only what Slipway made is found: artifacts whose job recorded their SHA-256, stored versions in a ledger, timing caches,
-fetched weights, and logs of its rules. What is live, what a rollback needs, what another configuration names, and what
-was edited since is kept.
+Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions in a ledger, timing caches,
+fetched weights, and logs of its rules. Kept are: live versions, versions that a rollback needs, files that another
+configuration names, and edited files.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ RESULTS, LOGS = Path("results"), Path("logs")
 class Leftovers:
     """`removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
 
-    `kept` are sentences on what is left alone, and why, in the order of their keys.
+    `kept` are sentences about files that stay, with the reason, in the order of their keys.
     """
 
     removable: dict[str, list[Path]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Leftovers:
         self.removable.setdefault(owner, []).append(path)
 
     def keep(self, sentence: str) -> None:
-        """Note once what is kept."""
+        """Add a sentence about a file that is kept, unless it is there already."""
         self.kept[sentence] = None
 
 
@@ -131,7 +131,7 @@ class Finder:
                 self._found.add(owner, history)
 
     def _versions_of_server(self) -> None:
-        """Find the versions on the local server to which no rollback goes back."""
+        """Find the versions on the local server that no rollback needs."""
         record = self._store.ledger.read()
         for name in record["stored"] if record["rollout"] is None else []:
             served = self._store.selected(name)

@@ -35,10 +35,10 @@ def what_to_prune(said: object) -> str:
 
 @dataclass(frozen=True)
 class References:
-    """What the configuration refers to. `engines` are model/target/precision, `variants` model/variant.
+    """The artifacts that the configuration refers to. `engines`: model/target/precision. `variants`: model/variant.
 
-    `weights` are the models' settings of this name, of which some are addresses of storage. `programs` are the models
-    that are programs, such as ONNX files, instead of an architecture with weights.
+    `weights` are the models' settings of this name; some are addresses of storage. `programs` are the models without an
+    architecture, such as ONNX files.
     """
 
     models: frozenset[str]
@@ -49,11 +49,11 @@ class References:
     programs: frozenset[str]
 
     def is_lost(self, folder: str) -> bool:
-        """Say whether a folder in a model's results is that of a target that nothing refers to."""
+        """Return whether a folder in a model's results belongs to a target that nothing refers to."""
         return "." not in folder and folder not in OF_MODEL and folder not in self.targets
 
     def unreferenced(self, artifact: str) -> str | None:
-        """Return in words what `artifact` (results/<model>/...) belongs to, if nothing refers to that; else None."""
+        """Return the owner of `artifact` (results/<model>/...) in words if nothing refers to it, or None."""
         if artifact.count("/") < 2:  # of all models, such as results/index.html
             return None
         _, model, *folders, file = artifact.split("/")

@@ -26,19 +26,20 @@ KEY = "weights"
 _RECORD = "fetched.json"
 # `files`: {name: {its fingerprint in the storage, its SHA-256}}; the first one is the file of the address.
 _SHAPE = {"address": str, "fingerprint": str, "time": str, "files": {str: {"fingerprint": str, "sha256": str}}}
-# What kinds of storage say of a file's content, the best first; else its size and the time of its last write.
+# The facts about a file's content that kinds of storage have, the best first. Without them, its size and the time of
+# its last write.
 _CHECKSUMS = ("md5Hash", "Content-MD5", "ETag", "etag", "checksum", "sha256", "blob_id", "crc32c", "generation")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "modify", "updated", "created")
 _PATIENCE_S = 30
 
 
 class Unreachable(SlipwayError):
-    """A storage that does not answer, so that nobody knows whether the file is there."""
+    """A storage that does not answer. So it is not known whether the file exists."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The fingerprint of a file in storage; `notice` says if it is that of the fetched copy, else it is None."""
+    """The fingerprint of a file in storage. `notice` is a sentence if it is the fetched copy's, or None."""
 
     fingerprint: str
     notice: str | None = None
@@ -47,8 +48,8 @@ class Planned:
 def planned(address: str, folder: Path = FOLDER) -> Planned:
     """Return the fingerprint of a file's content in storage, which a job is keyed on.
 
-    If the storage cannot be reached, it is that of the fetched copy. Raises SlipwayError if there is no file, no
-    permission, or neither storage nor copy.
+    If the storage cannot be reached, the fetched copy's fingerprint is returned. Raises SlipwayError if there is no
+    file, no permission, or neither storage nor copy.
     """
     record = _record(address, folder)
     try:
@@ -92,7 +93,7 @@ def _fingerprint_now(address: str, record: dict | None) -> str:
 
 
 class _Remote:
-    """A file in storage: its `address` and what the storage says of it (`info`)."""
+    """A file in storage: its `address`, and its facts from the storage (`info`)."""
 
     def __init__(self, address: str) -> None:
         from slipway.storage import access  # only here, since most configurations have no storage
@@ -140,7 +141,7 @@ class _Remote:
 
 
 def _fingerprint(remote: _Remote) -> str:
-    """Return in words what a storage says of a file's content. Raise SlipwayError if it says nothing."""
+    """Return the storage's facts about a file's content in words. Raise SlipwayError if there are none."""
     size = f"{remote.size} bytes" if remote.size is not None else "unknown size"
     for names, word in ((_CHECKSUMS, "{name} {value}, {size}"), (_TIMES, "{size} of {value}")):
         for name in names:
@@ -174,7 +175,7 @@ def _fetch(address: str, fingerprint: str, folder: Path) -> None:
 
 
 def _names(address: str, folder: Path) -> Iterator[str]:
-    """Yield the name of a file and, after it was fetched, those of its external data if it is an ONNX file."""
+    """Yield the name of a file. After it was fetched, yield the names of its external data if it is an ONNX file."""
     name = file_name(address)
     yield name
     if name.endswith(".onnx"):

@@ -34,7 +34,7 @@ class Host:
 
 
 def host_of(tritonserver: Installation, python: Path | None) -> Host:
-    """Return the process that runs engines in a server; in a container its environment is that of the image."""
+    """Return the process that runs engines in a server. In a container, its environment comes from the image."""
     if tritonserver.container:
         return Host(native_backends=True, environment=tritonserver.container.found.environment)
     return Host(tritonserver.native_backends, python)

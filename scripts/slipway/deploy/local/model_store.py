@@ -1,4 +1,4 @@
-"""The model store: the stored versions of models, of which the local server serves the selected ones.
+"""The model store: the stored versions of models. The local server serves the selected versions.
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
@@ -28,7 +28,7 @@ LABELS, INDEX, GOLDEN = "labels.txt", "index.json", "golden.npz"
 
 
 class ModelStore(VersionStore):
-    """A Triton model repository in which new versions are put beside the old ones."""
+    """A Triton model repository that keeps old versions beside the new ones."""
 
     of_all_models = True
 
@@ -43,7 +43,7 @@ class ModelStore(VersionStore):
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
-        The ledger has those of models without a receipt. Raises SlipwayError if the files of a version differ from its
+        For models without a receipt, the ledger has them. Raises SlipwayError if the files of a version differ from its
         record.
         """
         known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
@@ -80,7 +80,7 @@ class ModelStore(VersionStore):
         return replace(self.published(name, number), model=part.model, target=part.target)
 
     def select(self, name: str, number: int) -> None:
-        """Check a version against its record, and select it: Triton takes it when it next loads the model."""
+        """Check a version against its record, and select it. Triton serves it from the next load of the model."""
         self.require_whole(name, number)
         modified_ns = self._newer_than_loaded(name)
         for file in (*CONFIGURATIONS, LABELS):
@@ -95,10 +95,10 @@ class ModelStore(VersionStore):
                 os.utime(partial, ns=(modified_ns, modified_ns))
 
     def _newer_than_loaded(self, name: str) -> int:
-        """Return a time in ns that is after every time stamp that Triton has seen of this model, and record it.
+        """Return a time (ns) after all time stamps that Triton has seen for this model, and record it.
 
-        Triton loads a model again only if a file in its folder became newer, and remembers the time stamps of what it
-        loaded: a clock that was set back, or files that were touched, must not keep it from loading.
+        Triton remembers the time stamps of the files that it loaded, and loads a model again only if a file became
+        newer. So a clock that was set back, or a touched file, would keep it from loading.
         """
         modified_ns = self.ledger.read()["modified_ns"]
         seen = (path.stat().st_mtime_ns for path in (self.models / name).rglob("*"))

@@ -1,9 +1,9 @@
 """The machine of this checkout as a platform: one Triton server of this checkout, which serves all its live models.
 
-A new release is tried in a server of its own beside the live one, and then loaded by the live one. A running server
-switches without losing a request: while it loads a model, Triton serves the old version until the new one is ready. It
-goes on with the other models as they are. A server is replaced only if it needs other ports or other options, or if it
-does not answer. Then all live models are proven again on the new one.
+A new release is first tried in a second server, and then loaded by the live server. The live server switches without
+losing a request: while Triton loads a model, it serves the old version until the new one is ready. Its other models
+stay as they are. The server is replaced only if it needs other ports or options, or if it does not answer. Then all
+live models are proven again on the new server.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return what is live."""
+        """Finish an interrupted rollout if its versions serve and are proven, or undo it. Return the live release."""
         settling.settle(self, history)
         return DeploymentState(serving=history.serving())
 
@@ -139,7 +139,7 @@ class Local:
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: ports} of the server on trial, or else of the live one; it must be this checkout's."""
+        """Yield {target: ports} of the server on trial, or of the live server, which must be this checkout's."""
         require_own, ports = self._reached()
         require_own()
         yield {part.target: ports for part in release.parts}
@@ -168,7 +168,7 @@ class Local:
         server_state.recover_state(self.state, start=self._start(snapshot))
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Serve the earlier versions again, from the running or a new server; return a sentence on what serves now."""
+        """Serve the earlier versions again, from the running or a new server. Name them in a sentence."""
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
         if snapshot["beside"] and server_state.is_running(running):
@@ -209,7 +209,7 @@ class Local:
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports of the receipt's server, with its present TLS files; without it, those of the options."""
+        """Return the ports of the receipt's server, with its present TLS files; without one, the options' ports."""
         if self._server is None:
             options = self._options
             return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))
@@ -229,7 +229,7 @@ class Local:
 
     @property
     def _choice(self) -> ServerChoice | None:
-        """Return the chosen tritonserver of the options, else the one that the receipt's server had."""
+        """Return the tritonserver that the options choose; without a choice, the tritonserver in the receipt."""
         if choice := choice_of(self._options):
             return choice
         stated = ((self._server or {}).get("identity") or {}).get("server") or {}
@@ -251,7 +251,7 @@ class Local:
         self._started = switching.start_server(self._installation, release.versions, self.ports, self._start(snapshot))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
-        """Return (check that the server is this checkout's, its ports) of the started server, else of the live one."""
+        """Return (check that the server is this checkout's, its ports) of the started or the live server."""
         if self._started:
             return self._started.require_own, self._started.ports
         if (running := server_state.running_server(self.state)) is None:

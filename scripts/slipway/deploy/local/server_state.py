@@ -72,7 +72,7 @@ def running_server(folder: Path = FOLDER) -> dict | None:
 
 
 def recorded_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of a running server that has a record, else None. Other processes are not searched."""
+    """Return the recorded state of a running server; None without one. Processes without a record are not searched."""
     return next(filter(is_running, _known(folder)), None)
 
 
@@ -168,7 +168,7 @@ def _server_in(receipt: Path) -> dict | None:
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Say whether a state belongs to another checkout that still exists, of which this one is a copy."""
+    """Return whether a state belongs to another checkout that still exists, and that this checkout was copied from."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
