@@ -11,6 +11,7 @@ from onnx import numpy_helper
 from onnxruntime.quantization.calibrate import CalibrationDataReader
 
 from slipway.contract.contract import Tensors
+from slipway.core.cli import progress
 from slipway.onnx.onnx_files import opset_of
 from slipway.onnx.onnx_structure import constants_of
 
@@ -26,8 +27,11 @@ class SampleReader(CalibrationDataReader):
         self.rewind()
 
     def get_next(self) -> Tensors | None:
-        """Return the next sample; None after the last one."""
-        return next(self._rest, None)
+        """Return the next sample; None after the last one. Tell every hundredth: hundreds of samples take minutes."""
+        number, sample = next(self._rest, (0, None))
+        if number and number % 100 == 0:
+            progress(f"  {number} of {len(self._samples)} samples")
+        return sample
 
     def get_first(self) -> Tensors:
         """Return the first sample, without a change of the position. ModelOpt runs the model on it once."""
@@ -35,7 +39,7 @@ class SampleReader(CalibrationDataReader):
 
     def rewind(self) -> None:
         """Begin with the first sample again."""
-        self._rest = iter(self._samples)
+        self._rest = iter(enumerate(self._samples))
 
 
 @dataclass(frozen=True)
