@@ -157,7 +157,7 @@ def _of_tensorrt(served: Served) -> dict:
     """Return the entries of Triton's TensorRT backend: optimization profiles, and the options that are taken."""
     # Triton's own default is pinned memory.
     pinned = {"enable": served.options.pinned_memory}
-    optimization = {"input_pinned_memory": pinned, "output_pinned_memory": pinned}
+    optimization: dict[str, dict] = {"input_pinned_memory": pinned, "output_pinned_memory": pinned}
     if served.options.cuda_graphs:
         # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
         graphs = [
