@@ -16,7 +16,7 @@ _WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "fin
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
-    """Compare the answer to one request with PyTorch's. The figures are those of `compare_requests`."""
+    """Compare the answer to one request with PyTorch's. Return the figures of `compare_requests`."""
     return compare_requests([reference], [outputs], contract)
 
 

@@ -95,7 +95,7 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure `infer` on a batch in host memory, converted by `cast` before. The latency is that of the whole call."""
+    """Measure whole calls of `infer` on a batch in host memory, which `cast` converts before."""
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
     latencies = effort.sample(call, share=1)

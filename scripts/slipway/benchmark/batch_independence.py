@@ -39,7 +39,8 @@ IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 def tolerance_of(limits: dict[str, float]) -> Tolerance:
     """Return the tolerance of a precision from its `accuracy.limits`.
 
-    Alone and in a batch, an answer may be `max_relative_error` from PyTorch's, so the two may be twice as far apart.
+    An answer may differ from PyTorch's by `max_relative_error`, alone and in a batch. So the two may differ by twice
+    that.
     """
     allowed = limits["max_relative_error"]
     return Tolerance(by_neighbours=min(MAX_BY_NEIGHBOURS, allowed), by_size=2 * allowed)
@@ -87,7 +88,7 @@ def batch_distances(
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
-    """Return a sentence if the `distances` of `batch_distances` show that answers depend on their batch, else None."""
+    """Return a sentence if the `distances` of `batch_distances` show that answers depend on their batch, or None."""
     if not distances["by_neighbours"] <= tolerance.by_neighbours:
         return (
             f"the answer to a sample depends on its neighbours in the batch: {distances['by_neighbours']:.2g} of its "

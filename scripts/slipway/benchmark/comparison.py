@@ -24,7 +24,7 @@ PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
 
 
 def baseline_of(subjects: Iterable[str]) -> str:
-    """Return the subject to which others are compared: PyTorch, or ONNX Runtime if the model is an ONNX file alone."""
+    """Return the baseline of comparisons: PyTorch, or ONNX Runtime if the model is an ONNX file alone."""
     return PYTORCH if PYTORCH in subjects else ONNX_RUNTIME
 
 
@@ -36,7 +36,7 @@ def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
 def _latencies_compared(result: dict, baseline: dict) -> dict[str, tuple[float, dict | None]]:
     """Return {quantity: (ratio of the p50, its interval or None)} for each quantity that both have.
 
-    The baseline's p50 is that of its CUDA graph, if it has one, even if the subject ran without a graph.
+    The baseline's CUDA graph is taken, if it has one, even if the subject ran without a graph.
     """
     ratios = {}
     for quantity in QUANTITIES:
@@ -48,7 +48,7 @@ def _latencies_compared(result: dict, baseline: dict) -> dict[str, tuple[float, 
 
 
 def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> tuple[float, dict | None]:
-    """Return the ratio of figures, and its interval if they are those of rounds."""
+    """Return the ratio of figures, and its interval if they come from rounds."""
     ratios = [one / other for one, other in zip(own, others, strict=True)]
     if "rounds" not in result:
         return round(ratios[0], 4), None
@@ -71,14 +71,14 @@ def _rates(result: dict) -> list[float]:
 
 
 def waiting_of(result: dict) -> list[float | None]:
-    """Return the share of each round in which the process waited for a CPU."""
+    """Return the share of each round that the process waited for a CPU."""
     return [each["cpu_waiting"] for each in result.get("rounds", [])]
 
 
 def intervals(result: dict) -> dict:
     """Return {"p50_ms": {quantity: interval}, "inferences_per_s": interval, "verdict"} of a result with rounds.
 
-    The verdict is that of the quantity that represents the subject, and of its throughput.
+    The verdict is about the throughput, and the quantity that represents the subject.
     """
     waiting = waiting_of(result)
     latencies = {quantity: interval(_p50s(result, quantity), waiting) for quantity in result["latency"]}
@@ -104,7 +104,7 @@ def ratio_in_words(ratio: float, found: Mapping[str, Any] | None = None) -> str:
 
 
 def best_quantity(latency: dict) -> str:
-    """Return the quantity that represents a subject: "gpu_graph", else "gpu", else "end_to_end" (the whole call)."""
+    """Return the quantity that represents a subject: the first of "gpu_graph", "gpu", "end_to_end" (the whole call)."""
     return next(name for name in BEST_FIRST if name in latency)
 
 
@@ -122,8 +122,8 @@ def highest_throughput(result: dict) -> dict:
 def compare(results: Sequence[dict]) -> dict:
     """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}}.
 
-    The baselines are that of `baseline_of`, and PyTorch in FP16 if it was measured. Results with rounds add
-    "intervals", with the same keys "p50" and "throughput".
+    The baselines are `baseline_of`, and PyTorch in FP16 if it was measured. Results with rounds add "intervals", with
+    the same keys "p50" and "throughput".
     """
     main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
@@ -204,8 +204,8 @@ def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict
 def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
     """Return {"promised", "batch", "measured": {engine: ratios}}, at the smallest measured batch size.
 
-    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is compared with that of `baseline_of`. It is the GPU's,
-    in a CUDA graph if there is one; on a CPU it is the whole call's.
+    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is compared with `baseline_of`. On a GPU it is the GPU's
+    time, in a CUDA graph if there is one; on a CPU it is the time of the whole call.
     """
     batch = min(result["batch"] for result in results)
     ratios = compare([result for result in results if result["batch"] == batch])

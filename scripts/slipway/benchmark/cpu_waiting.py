@@ -26,7 +26,7 @@ class CpuWaiting(contextlib.AbstractContextManager):
 
 
 def _by_thread() -> dict[str, tuple[int, int]]:
-    """Return {thread: (ns on a CPU, ns ready to run but waiting)} of this process; {} where it is not told."""
+    """Return {thread: (ns on a CPU, ns ready to run but waiting)} of this process; {} if it is not reported."""
     times = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
         with contextlib.suppress(OSError, ValueError):  # a thread that has ended

@@ -1,8 +1,8 @@
 """Measure subjects in turns, for several rounds, and summarise the rounds.
 
 A round gives each subject one short turn (A B C A B C ...), so that a drift of the machine meets all of them. A figure
-is the median of its rounds. Its interval is that of the order statistics: the median of the rounds' distribution lies
-between the k-th lowest and the k-th highest round with a known probability, whatever the distribution is.
+is the median of its rounds. Its interval comes from order statistics: for any distribution, its median lies between the
+k-th lowest and the k-th highest round with a known probability.
 """
 
 import math
@@ -96,8 +96,8 @@ def take_turns(
 def merged(rounds: Sequence[dict]) -> dict:
     """Return one subject's measurements of several rounds as one: all samples, medians of the throughputs.
 
-    What was not measured in each round, such as a CUDA graph that could not be captured in one, is None. Other entries
-    are those of the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates": {kind of
+    A quantity that is missing in a round, such as a CUDA graph that could not be captured, is None. Other entries are
+    taken from the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates": {kind of
     throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
     last = rounds[-1]

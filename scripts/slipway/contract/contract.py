@@ -139,7 +139,7 @@ class Contract:
 
     @property
     def optimum(self) -> dict[str, int]:
-        """Return {dynamic axis: the size for which engines are tuned}."""
+        """Return {dynamic axis: the size that engines are tuned for}."""
         return {name: axis.opt for name, axis in self.axes.items()}
 
     def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":

@@ -46,7 +46,7 @@ def inputs_of(
 
 
 def _without_batch(graph: FileNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
-    """Return {input: shape} of the inputs of a graph whose batch axis is fixed, as far as all samples have one size.
+    """Return {input: shape} of the inputs of a graph with a fixed batch axis, if all samples of an input have one size.
 
     With a dynamic batch axis, return {}.
     """

@@ -1,4 +1,4 @@
-"""Convert tensors between the contract's form and the form in which a server takes and returns them.
+"""Convert tensors between the contract's form and the form that a server takes and returns.
 
 An engine may have a narrower dtype than the network: TensorRT below 10 has int32 in place of int64. Triton has no
 tensor with the batch axis alone, so a tensor of shape (batch,) is served as (batch, 1).

@@ -12,7 +12,7 @@ from slipway.networks.graph_network import GraphNetwork
 
 
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
-    """Return the names of the inputs from which no operation leads to an output.
+    """Return the names of the inputs that no output depends on.
 
     An input counts as used if the network's Python code reads a value of it. Returns [] if the operations cannot be
     observed.
@@ -38,7 +38,7 @@ def _unused_in_graph(network: ServedNetwork, graph: GraphNetwork) -> list[str]:
 
 
 class _Sources(TorchDispatchMode):
-    """Track from which inputs each tensor was computed, by its memory. Views share their memory."""
+    """Track the inputs that each tensor was computed from, by its memory. Views share their memory."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Name the layers in which an error begins, and rank them by the error that each adds."""
+"""Name the layers where an error begins, and rank them by the error that each adds."""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from slipway.onnx.onnx_structure import constants_of
 # The largest number of FP16. Tensors above an eighth of it are near enough to overflow with other inputs.
 LARGEST_FP16 = 65504.0
 NEAR = 1 / 8
-# A layer begins an error if its own error is so many times that of its inputs.
+# An error begins in a layer if its outputs' error is so many times its inputs' error.
 JUMP = 2.0
-# Shares of values that became 0, from which an error is called underflow.
+# From this share of values that became 0 on, an error is called underflow.
 VANISHED = 0.01
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """The error of a node's outputs beside that of its inputs, both relative to the FP32 values.
+    """The errors of a node's outputs and of its inputs, both relative to the FP32 values.
 
     `joined` are the nodes before it that the variant joined to it, such as the Conv before a Relu.
     """
@@ -107,7 +107,7 @@ def _of_node(node: onnx.NodeProto, joined: tuple[str, ...], before: float, outpu
 
 
 def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerError]:
-    """Return at most `most` layers in which the error begins, in the graph's order: first those that overflow.
+    """Return at most `most` layers where the error begins, in the graph's order: first the layers that overflow.
 
     Layers that add less than `noise` are named only if there are no others: then the error grows everywhere.
     """

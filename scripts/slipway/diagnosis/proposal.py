@@ -49,8 +49,9 @@ def search(
 ) -> Search:
     """Rebuild with more and more layers left out, until the limits hold; then with fewer of the last step.
 
-    `build` makes the variant without some nodes, and judges it. `samples` returns those to compare tensors on. Where
-    values are too large for FP16, all nodes that touch them are left out at once; else those that add most error.
+    `build` makes the variant without some nodes, and judges it. `samples` returns those to compare tensors on. If
+    values are too large for FP16, all nodes that touch them are left out at once; if not, the nodes that add most
+    error.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())
@@ -79,7 +80,7 @@ def _figures(base: tuple[onnx.ModelProto, Path], variant: Variant, samples: Sequ
 def _next(
     base: onnx.ModelProto, figures: dict[str, Figures], errors: list[LayerError], variant: Variant, step: int
 ) -> list[str]:
-    """Return the next nodes to leave out, those that matter most first: all with large values, or `step` others."""
+    """Return the next nodes to leave out, the most important first: all nodes with large values, or `step` others."""
     left_out = set(variant.left_out)
     if any(math.isinf(error.error_after) for error in errors):
         for limit in (LARGEST_FP16, LARGEST_FP16 * NEAR):

@@ -20,7 +20,7 @@ from slipway.onnx.onnx_files import session_of
 
 @dataclass
 class Figures:
-    """What one tensor's values are in FP32, and how far those of the other form are from them, over all samples."""
+    """The FP32 values of one tensor, and the distance of its values in the other form, over all samples."""
 
     squared_error: float = 0.0
     squared_size: float = 0.0

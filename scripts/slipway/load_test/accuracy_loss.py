@@ -24,9 +24,10 @@ def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str
 def accuracy_loss(record: Mapping[str, Any]) -> dict:
     """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS that the record carries.
 
-    "top1_drop": PyTorch's top-1 accuracy minus the engine's. "metric_loss": the largest share by which a value of the
-    user's metric is worse than PyTorch's; the limits of the metric tell which direction is worse. "relative_error": of
-    the answers to the evaluation data, else to the golden sample. A gain is no loss: 0. Unknown: both None.
+    "top1_drop": PyTorch's top-1 accuracy minus the engine's. "metric_loss": the largest relative loss of a value of the
+    user's metric against PyTorch's; the metric's limits tell the worse direction. "relative_error": the error of the
+    answers to the evaluation data, or to the golden sample without such data. A gain counts as 0. Both are None if
+    unknown.
     """
     figures, metric = record.get("evaluation") or {}, record.get("metric")
     if figures.get("labelled"):
@@ -42,7 +43,7 @@ def accuracy_loss(record: Mapping[str, Any]) -> dict:
 
 
 def _metric_losses(metric: Mapping[str, Any], limits: Mapping[str, Mapping[str, float]]) -> list[float]:
-    """Return by which share of PyTorch's value each limited value of the metric is worse; below 0 if it is better."""
+    """Return the relative loss of each limited value of the metric against PyTorch's; negative for a gain."""
     losses = []
     for name, ends in limits.items():
         own, reference = metric["engine"][name], metric["pytorch"][name]

@@ -10,10 +10,10 @@ Row = Mapping[str, Any]
 
 
 def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sha256: str) -> list[dict]:
-    """Return the rows; those whose configuration was measured in the open loop, with its "capacity" entry.
+    """Return the rows, with a "capacity" entry if their configuration was measured in the open loop.
 
-    Of a configuration, it is the row from which its measurement began. Raises SlipwayError if `record` is of another
-    load test.
+    One row of a configuration has it: the row that its measurement began with. Raises SlipwayError if `record` is of
+    another load test.
     """
     if record["chosen_from"]["load_test_sha256"] != load_test_sha256:
         raise SlipwayError("capacity.json was measured after another load test than the one here; run snakemake again")
@@ -28,7 +28,7 @@ def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
 
 
 def as_limited(rows: Sequence[Row]) -> list[dict]:
-    """Return the rows as limits see them: each with the capacity of its configuration, whichever row began it."""
+    """Return the rows for comparisons with limits: each has the capacity of its configuration."""
     known = {configuration(row): row["capacity"] for row in rows if "capacity" in row}
     return [{"capacity": known[configuration(row)], **row} if configuration(row) in known else {**row} for row in rows]
 

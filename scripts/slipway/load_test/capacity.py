@@ -1,12 +1,11 @@
-"""The capacity of a configuration: the highest rate of requests at which it holds the p99 limit, found by bisection.
+"""The capacity of a configuration: the highest rate of requests that holds the p99 limit, found by bisection.
 
 Without a limit, a rate holds as long as no queue grows.
 
 A point is a measurement at one rate, as `request_rate.read_point` returns it, with its "outcome":
-    holds       p99 is within the limit, and answers keep up with requests
-    breaks      p99 is above the limit, or a queue grows, which breaks any limit in time
-    not sent    it would hold, but perf_analyzer did not send as much as asked, so the server was not asked for it
-The rates of the capacity are those that were sent, not those that were asked for.
+    holds       p99 is within the limit, and answers keep up with requests breaks      p99 is above the limit, or a
+    queue grows, which breaks any limit in time not sent    it would hold, but perf_analyzer did not send as much as
+    asked, so the server was not asked for it A capacity is a rate that was sent, not a rate that was asked for.
 """
 
 import math
@@ -24,7 +23,7 @@ FACTORS = (CLOSE, 1.25, 1.5, 2.0)
 FARTHEST = 20
 # A queue grows if at the end so large a share of the requests waits, and more than a few.
 GROWING, FEW = 0.05, 3
-# perf_analyzer lags if it sent less than this share of what was asked.
+# perf_analyzer lags if it sent less than this share of the rate that was asked for.
 SENT = 0.9
 
 
@@ -54,7 +53,7 @@ def search(
     may_go_on: Callable[[float], bool],
     needed_per_s: float | None = None,
 ) -> tuple[list[dict], str | None]:
-    """Return the points of a bisection that begins with a rate, and what ended it early: TIME, DECISION, or None.
+    """Return the points of a bisection from a rate on, and the reason of an early end: TIME, DECISION, or None.
 
     `measure` returns the judged point of a rate. `may_go_on` says whether there is time for it. A disturbed point is
     measured once more. A configuration that breaks at `needed_per_s`, or below, is measured no further.
@@ -72,7 +71,7 @@ def search(
 def measure_each(
     measure: Callable[[float], dict], rates: Sequence[float], may_go_on: Callable[[float], bool]
 ) -> tuple[list[dict], str | None]:
-    """Return the points of given rates, and TIME if `may_go_on` stopped it before the last one, else None."""
+    """Return the points of given rates, and TIME if `may_go_on` stopped it before the last one, or None."""
     points: list[dict] = []
     for rate in rates:
         if not may_go_on(rate):
@@ -109,7 +108,7 @@ def next_rate(points: Sequence[dict], first: float) -> float | None:
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
-    """Return the points that count: of each rate the last steady measurement, else the last one."""
+    """Return the point that counts of each rate: its last steady measurement, or its last one if none is steady."""
     last: dict[float, dict] = {}
     for point in points:
         before = last.get(point["asked_per_s"])
@@ -121,12 +120,12 @@ def counted(points: Sequence[dict]) -> list[dict]:
 def capacity(points: Sequence[dict], ended_by: str | None = None) -> dict:
     """Return {"capacity_per_s", "holds_at", "breaks_at", "verdict", "why", "limited_by"} of the measured points.
 
-    `ended_by` is what ended their search early (see `search`).
+    `ended_by` is the reason of an early end of their search (see `search`).
 
     "capacity_per_s" is the highest sent rate that held below the lowest one that broke, None without such a rate.
     "holds_at" and "breaks_at" are these two points; None if there is none. "verdict" is "disturbed", and "why" says so,
     if one of them was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
-    "limited_by" is what kept the bounds apart: PERF_ANALYZER, TIME, DECISION, or None.
+    "limited_by" is the reason for bounds that are far apart: PERF_ANALYZER, TIME, DECISION, or None.
     """
     known = counted(points)
     broken = [point for point in known if point["outcome"] == BREAKS]
@@ -159,7 +158,7 @@ def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) ->
 
 
 def rate_of(point: dict) -> float:
-    """Return the rate (requests/s) that the server got; of a point without answers the one that was asked for."""
+    """Return the rate (requests/s) that the server got; for a point without answers, the rate that was asked for."""
     return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
 
 

@@ -1,4 +1,4 @@
-"""Which engines are not worth a load test: those that break a limit already without load, by the benchmark."""
+"""Leave engines out of the load test that break a limit even without load, by the benchmark."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ def left_out(
 ) -> list[dict]:
     """Return {"precision", "limit", "allowed", "figure", "quantity"} of each engine that breaks a limit without load.
 
-    `results` are those of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out if its
-    latency of single requests (p99, or the median without enough samples for it) is above the limit, or if `instances`
-    times its best throughput is below the minimum, where batches up to `largest_batch` were measured. A disturbed
+    `results` are the benchmark's. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out if its latency
+    of single requests (p99, or the median without enough samples for it) is above the limit, or if `instances` times
+    its best throughput is below the minimum, where batches up to `largest_batch` were measured. A disturbed
     measurement, or one of an earlier version without intervals, leaves nothing out.
     """
     entries = []

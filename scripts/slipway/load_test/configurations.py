@@ -30,7 +30,7 @@ UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_thr
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration: its measurements by requests in flight, and the one that stands for it."""
+    """One configuration: its measurements by requests in flight, and the measurement that represents it."""
 
     rows: Sequence[Row]
     best: Row
@@ -44,8 +44,8 @@ class Configuration:
 def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
     """Return the configurations, the best one by the selection's goal first, those that break limits last.
 
-    The chosen measurement stands for its configuration, else the best one within the limits; if there is none, the one
-    with the lowest p99 latency.
+    A configuration is represented by the chosen measurement, or by its best one within the limits. If none is within
+    the limits, it is the measurement with the lowest p99 latency.
     """
     rank = _rank(selection)
     ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
@@ -70,7 +70,7 @@ def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
 
 
 def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
-    """Say whether a measurement is the one that the selection chose."""
+    """Return whether the selection chose this measurement."""
     return all(row[name] == selection["measured"][name] for name in ("variant", "concurrency"))
 
 

@@ -27,7 +27,7 @@ def contenders(rows: Sequence[dict], goal: str) -> list[dict]:
 
 
 def needed_rate(row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]], limits: Limits) -> float | None:
-    """Return the rate (requests/s) that a configuration has to hold, or else it cannot be chosen; None if not known.
+    """Return the rate (requests/s) that a configuration must hold to be chosen; None if it is not known.
 
     `measured` are the capacities so far, the best configuration first. A larger configuration has to hold at least its
     capacity, if that is steady and enough for the limits.

@@ -23,7 +23,7 @@ CLEAR, NOISE, DISTURBED, ALONE = "clear", "within the noise", "disturbed", "alon
 
 @dataclass(frozen=True)
 class Goal:
-    """What is best. Costs are those at `rate` (inferences/s) if it is stated, else at a configuration's throughput.
+    """The goal of the choice. Costs are at `rate` (inferences/s) if it is stated, or at a configuration's throughput.
 
     At a rate, the share `headroom` of each server's throughput stays free.
     """
@@ -86,9 +86,10 @@ def configuration(row: Row) -> tuple:
 
 
 def interval(row: Row) -> tuple[float, float]:
-    """Return the bounds of the throughput to count on (1/s): of the capacity, if it was measured.
+    """Return the bounds (1/s) of the throughput to count on: the capacity's, if it was measured.
 
-    Else those of the slowest and the fastest window; without windows, twice the whole one's.
+    Otherwise they are the slowest and the fastest window. Without windows, both are the
+    throughput of the whole measurement.
     """
     if "capacity" in row:
         lower, breaks = reliable_rate(row), row["capacity"]["breaks_at"]
@@ -111,7 +112,7 @@ def _best(rows: Sequence[Row], goal: Goal) -> list[Row]:
 
 
 def _cheapest(rows: Sequence[Row], goal: Goal) -> list[Row]:
-    """Return the rows that need the fewest servers for the rate; without it, those with equally much throughput."""
+    """Return the rows that need the fewest servers for the rate. Without a rate, return rows of equal throughput."""
     if goal.rate:
         counts = [goal.machines(row) or math.inf for row in rows]
         return [row for row, count in zip(rows, counts, strict=True) if count == min(counts)]

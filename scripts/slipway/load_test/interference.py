@@ -16,7 +16,7 @@ from slipway.triton.server.leftovers import own_processes
 
 @dataclass
 class _Phase:
-    """The first and the last reading of a phase: the time, the CPUs' busy seconds, and those of each own process."""
+    """The first and the last reading of a phase: the time, the CPUs' busy seconds, and each own process's seconds."""
 
     begin: tuple[float, float]
     own_before: dict[int, float]
@@ -77,7 +77,7 @@ class Interference:
 
 
 def _busy_seconds() -> float:
-    """Return the seconds in which the CPUs that this process may use were not idle, since the start of the machine."""
+    """Return the busy seconds, since the machine's start, of the CPUs that this process may use."""
     usable = os.sched_getaffinity(0)
     times = [each for number, each in enumerate(psutil.cpu_times(percpu=True)) if number in usable]
     # The time of guests is in `user` and `nice` already.
@@ -85,7 +85,7 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds(owner: str | None) -> dict[int, float]:
-    """Return {process: its seconds on CPUs} of this process, those below it, and those in the owner's containers."""
+    """Return {process: its seconds on CPUs} of this process, its descendants, and the owner's containers."""
     seconds = {}
     for process in [psutil.Process(), *own_processes(owner)]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,6 +1,6 @@
-"""Model Analyzer with three things for which it has no options: the server's key, a bound in time, kept measurements.
+"""Model Analyzer with three features that it lacks: the server's key, a bound in time, kept measurements.
 
-Its client sends the key with each request. Each point of the sweep has an equal share of the time that is left, and an
+Its client sends the key with each request. Each point of the sweep gets an equal share of the remaining time, and an
 unstable measurement is kept. After each point it prints REPORT and the windows of perf_analyzer as JSON. A point that
 an earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
@@ -205,9 +205,9 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
 
 
 def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read: Callable[[dict], Any]) -> Callable:
-    """Decorate the measurement of a point, so that one of an earlier run is taken. `read` makes it of a dictionary.
+    """Decorate the measurement of a point, so that an earlier run's is taken. `read` makes it from a dictionary.
 
-    A point that comes again in this run, perhaps by another name, is what it was the first time.
+    If a point comes again in this run, perhaps by another name, its first measurement is taken.
     """
     of_this_run: dict[str, object] = {}
 
@@ -235,10 +235,11 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
 
 
 def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Callable:
-    """Decorate the measurement of a point, so that those with fewer requests in flight than instances are left out.
+    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are left out.
 
-    The instances without a request would show nothing. With `most_in_flight`, the most of the sweep, each configuration
-    is measured. An earlier measurement stands for the left out one, since Model Analyzer ends a configuration without.
+    Instances without a request would show nothing. With `most_in_flight` (the sweep's highest number), each
+    configuration is measured. An earlier measurement replaces the missing one, since Model Analyzer ends a
+    configuration without it.
     """
     earlier: list[object] = []
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Share (%) of the CPUs' time that other programs may take during a measurement without being told.
+# Share (%) of the CPUs' time that other programs may take during a measurement without a notice.
 MOST_BY_OTHERS = 10
-# Share (%) of the CPUs' time from which on what others take is missing.
+# From this share (%) of busy CPU time on, the time that other programs take is missing for the measurement.
 CROWDED = 90
 
 
@@ -31,7 +31,7 @@ class Limits:
     def broken(self, row: Mapping[str, Any]) -> list[dict]:
         """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
 
-        A figure that is not known (None) breaks its limit. The throughput is the one to count on.
+        An unknown figure (None) breaks its limit. The throughput is `reliable_rate`.
         """
         allowed = {name: value for name, value in vars(self).items() if value is not None}
         figures = {name: figure_of(row, name) for name in allowed}
@@ -72,10 +72,10 @@ def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
 
 
 def reliable_rate(row: Mapping[str, Any]) -> float:
-    """Return the throughput (inferences/s) to count on: the capacity of an open loop, where it was measured.
+    """Return the throughput (inferences/s) to count on: the capacity of an open loop, if it was measured.
 
-    Else that of the closed loop, and of a disturbed measurement that of its slowest window. So noise wins nothing.
-    Without any window, or if no rate held, it is 0.
+    Otherwise it is the closed loop's throughput. For a disturbed measurement, it is the slowest window's, so that noise
+    wins nothing. Without any window, or if no rate held, it is 0.
     """
     if "capacity" in row:
         return row["capacity"]["capacity_per_s"] or 0.0
@@ -85,7 +85,7 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
 
 
 def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
-    """Return the memory (MB) to limit: the GPU's on a GPU target, else the processes'; None if it was not measured."""
+    """Return the memory (MB) that is limited: the GPU's, or the processes' on a CPU; None if not measured."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 
@@ -109,7 +109,7 @@ def is_disturbed(row: Mapping[str, Any]) -> bool:
 
 
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:
-    """Return a sentence about the points that a load test did not reach or cut short, else None."""
+    """Return a sentence about the points that a load test did not reach or cut short; None if there are none."""
     bound = f"`load_test.minutes` ({minutes:g})" if minutes else "the time that each point has"
     gaps = {
         f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,

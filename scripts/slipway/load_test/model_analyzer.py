@@ -248,7 +248,7 @@ def read_table(path: Path) -> list[dict]:
 
 
 def perf_analyzer() -> str:
-    """Return the path of tritonclient's perf_analyzer in the environment that serves, else of one on PATH."""
+    """Return the path of tritonclient's perf_analyzer in the serving environment, or of one on PATH."""
     own = serving_program("perf_analyzer")
     program = str(own) if own.exists() else shutil.which(own.name)
     if not program:

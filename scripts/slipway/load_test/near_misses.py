@@ -15,9 +15,9 @@ UNITS = {"p99_ms": " ms", "memory_mb": " MB", "min_throughput_per_s": "/s", "max
 
 
 def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
-    """Return in words, for each limit, the value with which one measurement would hold all of them.
+    """Return in words, for each limit, a value that would let one measurement hold all limits.
 
-    If no change of a single limit suffices, it is the change of several that is the smallest in relation to the limits.
+    If no change of a single limit suffices, return the smallest change, relative to the limits, of several.
     """
     broken = {item["limit"] for row in rows for item in limits.broken(row)}
     sentences = [_alone(rows, limits, name) for name in KEYS if name in broken]

@@ -1,8 +1,9 @@
-"""Try what a native backend can do beside running the engine; only what was measured to help gets into config.pbtxt.
+"""Try options of a native backend. Only an option that was measured to help gets into config.pbtxt.
 
-One server has the model once without any option, and once with each one. They take turns for several rounds, as the
-subjects of the benchmark. `model_warmup` is tried by the first request after the model was loaded, the other options by
-the throughput in a closed loop. An option helps if the interval of its ratio is on the better side of 1.
+One server has the model without options, and a second time with each option. These variants take turns for several
+rounds, like the subjects of the benchmark. `model_warmup` is tried by the first request after the model was loaded, the
+other options by the throughput in a closed loop. An option helps if the interval of its ratio is on the better side of
+1.
 """
 
 import time
@@ -30,7 +31,7 @@ from slipway.triton.server.tritonserver import Server
 
 WARMUP, GRAPHS, PINNED = "model_warmup", "cuda_graphs", "pinned_memory"
 FIRST_REQUEST, THROUGHPUT = "first request (ms)", "throughput in the closed loop (1/s)"
-# {option: (what it is tried by, whether more of it is better)}
+# {option: (name of the figure that it is tried by, whether a larger one is better)}
 TRIED_BY = {WARMUP: (FIRST_REQUEST, False), GRAPHS: (THROUGHPUT, True), PINNED: (THROUGHPUT, True)}
 # Seconds for a model to be loaded, and for one measurement in the closed loop.
 LOADED_S, MEASURED_S = 300.0, 1.0
@@ -57,7 +58,7 @@ class Trial:
     ) -> tuple[ServingOptions, list[dict]]:
         """Return the options that help, and the trials: {"option", "tried_by", "ratio", "rounds", "helps"}.
 
-        The ratio {"median", "low", "high"} is that of the figure with the option over the one without.
+        The ratio {"median", "low", "high"} is the figure with the option / the figure without it.
         """
         options = options_of(served, self.server)
         variants = {"": served}
@@ -74,7 +75,7 @@ class Trial:
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
     def _measured(self, variants: Mapping[str, Served], request: Tensors, in_flight: int) -> dict[str, dict]:
-        """Return {option: {what it is tried by: the figure of each round}} of the variants in turns."""
+        """Return {option: {name of a figure: its value in each round}}. The variants take turns."""
         ports, key = replace(Ports.free(), http=None), new_key()
         guards = local_flags(key, ports.host, shared_memory=False) if self.server.can_guard else []
         flags = ["--model-control-mode=explicit", "--load-model=*", *guards]
@@ -96,7 +97,7 @@ class Trial:
     def _turns(
         self, variants: Mapping[str, Served], ports: Ports, header: dict, request: Tensors, in_flight: int
     ) -> list[tuple[str, str, Callable[[], float]]]:
-        """Return what is measured in one round: (option, what it is tried by, function that measures it)."""
+        """Return the measurements of one round: (option, name of the figure, function that measures it)."""
         by_throughput = [option for option in variants if option != WARMUP]
         environment = perf_analyzer_environment(self.folder)
 
@@ -124,7 +125,7 @@ def first_request_ms(ports: Ports, model: str, request: Tensors) -> float:
 
 
 def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
-    """Unload a model and load it anew."""
+    """Unload a model and load it again."""
     end = time.monotonic() + LOADED_S
     with connect(endpoint_of(ports)) as client, errors_as(f"Triton does not load {model} again"):
         client.unload_model(model, headers=header, client_timeout=LOADED_S)

@@ -130,7 +130,7 @@ def read_point(said: str, table: str, rate_per_s: float) -> dict:
 
     {"asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (answered ones), "delayed_percent",
     "windows_per_s", "windows_mean_ms", latencies in ms}. A percentile that the samples do not carry is absent.
-    "tail_ms" is the one nearest to p99, and "tail_percentile" which one the samples carry.
+    "tail_percentile" is the percentile nearest to p99 that the samples carry, and "tail_ms" its value.
     """
     [row] = csv.DictReader(io.StringIO(table))
     passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", said)

@@ -1,4 +1,4 @@
-"""The rows of a load test: what Model Analyzer's table lacks, which points are missing, the table as CSV."""
+"""The rows of a load test: figures that Model Analyzer's table lacks, missing points, the table as CSV."""
 
 import csv
 from pathlib import Path
@@ -26,20 +26,20 @@ def varied_of(row: dict, workspace: Path) -> dict:
 
 
 def point_of(row: dict) -> str:
-    """Return the name of a point, by which its measurements are found."""
+    """Return the name of a point, which its measurements are stored under."""
     return f"{row['variant']}/{row['concurrency']}"
 
 
 def figures_of(
     point: str, narrator: Any, interference: Interference, sweep: model_analyzer.Sweep, on_gpu: bool
 ) -> dict:
-    """Return the figures of a point that Model Analyzer's table lacks: memory, spread, and what disturbed it.
+    """Return the figures of a point that Model Analyzer's table lacks: memory, spread, and disturbances.
 
     `narrator` has the peaks of memory and the windows.
 
-    "spread_percent" is how far the throughputs of its windows are apart. "verdict" is "disturbed" if that is more than
-    `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPUs of which
-    hardly anything was left. "shortened" says that its windows have fewer requests than asked, since they would have
+    "spread_percent" is the difference between the throughputs of its windows. "verdict" is "disturbed" if the spread is
+    more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPU
+    time when hardly any was left. "shortened": its windows have fewer requests than asked for, since they would have
     taken too long. On a GPU target there are the GPU's memory and state, too.
     """
     peak, windows = narrator.memory.peaks.get(point, {}), narrator.windows.get(point, NO_WINDOWS)

@@ -40,7 +40,7 @@ def figures_in_words(row: Row, limits: Limits) -> str:
 
 
 def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> str:
-    """Return the choice in words: configuration, figures, and the goal by which it is the best of the allowed rows."""
+    """Return the choice in words: configuration, figures, and the goal that makes it the best of the allowed rows."""
     return (
         f"{choice['precision']} with {configuration_in_words(choice)}, {choice['concurrency']} in flight: "
         f"{figures_in_words(choice, limits)}; {_by_goal(choice, allowed, goal)}{_cost(choice, goal)}"
@@ -48,9 +48,9 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
 
 
 def alternatives(choice: Row, allowed: Sequence[Row], all_rows: Sequence[Row], limits: Limits, servers: str) -> list:
-    """Return a sentence for each other precision: what its best configuration would need, or which limits it breaks.
+    """Return a sentence for each other precision: the needs of its best configuration, or the limits that it breaks.
 
-    `servers` is the word for what is paid: "GPUs" or "machines".
+    `servers` is the word for servers: "GPUs" or "machines".
     """
     sentences = []
     for precision in dict.fromkeys(row["precision"] for row in all_rows if row["precision"] != choice["precision"]):
@@ -75,7 +75,7 @@ def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
 
 
 def sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
-    """Return a sentence if the choice is not sure, else None."""
+    """Return a sentence if the choice is not sure, or None."""
     noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
     if verdict == DISTURBED:
         return f"but other work disturbed the measurement of {' and of '.join(noisy)}: test again on a quiet machine"
@@ -86,7 +86,7 @@ def sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
 
 
 def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
-    """Return the reason by which a row is the best of the allowed ones."""
+    """Return the reason why a row is the best of the allowed ones."""
     if goal.name == FASTEST:
         return f"the cheapest within {EQUAL:.0%} of the lowest p99 under the limits"
     if goal.name != CHEAPEST:
