@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from importlib.util import resolve_name
 from itertools import chain
@@ -42,10 +42,12 @@ class CodeHashes:
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
         # A plan of hundreds of engines asks for the same code hundreds of times.
+        self.of_program = cache(self._hashes_of_program)
         self._of_files = cache(self._hashes_of_files)
+        self._of_file = cache(partial(self._file_hashes.remember, f"code {_RULES}", answer=_read))
         self._of_users_module = cache(self._hashes_of_users_module)
 
-    def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
+    def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: SHA-256} of scripts/<name>.py.
 
         The result includes every file of `slipway` and every other program that the program imports, directly or
@@ -109,7 +111,7 @@ class CodeHashes:
         while pending:
             path = pending.pop()
             if path not in found:
-                found[path], imported = self._file_hashes.remember(f"code {_RULES}", path, _read)
+                found[path], imported = self._of_file(path)
                 pending.extend(SCRIPTS / name for name in imported)
         return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
 

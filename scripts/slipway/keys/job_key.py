@@ -1,6 +1,7 @@
 """The key of a job: its settings, versions and code as one value. A changed key makes the job stale."""
 
 import shlex
+from functools import cached_property
 
 CODE = "code"
 
@@ -20,6 +21,10 @@ class JobKey(dict):
             self.update(part, **({CODE: code} if code else {}))
 
     def __str__(self) -> str:
+        return self._options
+
+    @cached_property
+    def _options(self) -> str:  # Snakemake asks for it three times a job
         return shlex.join(word for name in sorted(self) if name != CODE for word in _option(name, self[name]))
 
     def __repr__(self) -> str:

@@ -41,24 +41,30 @@ def _undeclared(target: dict, tensorrt: dict) -> list[str]:
 
 
 def on_target(resolved: ResolvedConfig) -> dict:
-    """Return the resources of rules with jobs on a target as {name: number, or function of the wildcards}."""
+    """Return the resources of rules with jobs on a target as {name: value, or function of the wildcards}.
 
-    def declared(key: str) -> Any:
-        return lambda wildcards: resolved.config["targets"][wildcards.target]["cluster"][key]
-
-    def gpus(wildcards: Any) -> int | None:
-        # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.
-        return 1 if resolved.runs_on_gpu(wildcards.target) else None
-
-    resources = {
-        "gpu": gpus,
-        "gpu_model": declared("gpu_model"),
-        # Kubernetes' executor needs the manufacturer.
-        "gpu_manufacturer": lambda wildcards: "nvidia" if gpus(wildcards) else None,
-        "machine_type": declared("machine_type"),
-        "seat": 1,
-    }
-    # Without a declared partition, the partition of the profile remains.
-    if any(target["cluster"]["partition"] for target in resolved.config["targets"].values()):
-        resources["slurm_partition"] = declared("partition")
+    A resource that no target requests is left out. So without a declared partition, the one of the profile remains.
+    """
+    by_target = {target: _requested(resolved, target) for target in resolved.targets}
+    resources: dict[str, Any] = {"seat": 1}
+    for name in _requested(resolved, resolved.targets[0]):
+        values = [requested[name] for requested in by_target.values()]
+        if len(set(values)) > 1:
+            resources[name] = lambda wildcards, name=name: by_target[wildcards.target][name]
+        elif values[0] is not None:  # Snakemake evaluates a value faster than a function
+            resources[name] = values[0]
     return resources
+
+
+def _requested(resolved: ResolvedConfig, target: str) -> dict[str, str | int | None]:
+    """Return {resource: its value} of the jobs of a target; the value is None if the target requests none."""
+    declared, on_gpu = resolved.config["targets"][target]["cluster"], resolved.traits(target).needs_gpu
+    return {
+        # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.
+        "gpu": 1 if on_gpu else None,
+        "gpu_model": declared["gpu_model"],
+        # Kubernetes' executor needs the manufacturer.
+        "gpu_manufacturer": "nvidia" if on_gpu else None,
+        "machine_type": declared["machine_type"],
+        "slurm_partition": declared["partition"],
+    }

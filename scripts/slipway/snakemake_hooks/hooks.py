@@ -24,6 +24,7 @@ from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancie
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
 from slipway.snakemake_hooks.layout import SNAKEMAKE
+from slipway.snakemake_hooks.planning_speed import plan_faster
 from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only, targets_of
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
@@ -60,6 +61,7 @@ class Hooks:
         """Raise WorkflowError if the run cannot keep records, write its folders or read config.yaml."""
         restrict_umask()
         prefer_this_interpreter()
+        plan_faster()
         if not self.plans:
             return
         logger.addFilter(reduce_refusal)

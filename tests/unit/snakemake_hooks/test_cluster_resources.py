@@ -67,8 +67,13 @@ def test_the_tensorrt_of_an_image_is_declared_unless_it_is_one_of_this_machine()
 
 
 def test_a_target_asks_for_what_it_declares_alone():
-    wildcards = SimpleNamespace(target="l4")
-    asked = on_target(ResolvedConfig(config(**DECLARED, cluster={"gpu_model": "l4"})))
-    assert (asked["gpu_model"](wildcards), asked["machine_type"](wildcards)) == ("l4", None)
-    assert (asked["gpu"](wildcards), asked["gpu_manufacturer"](wildcards)) == (1, "nvidia")
-    assert "slurm_partition" not in asked
+    requested = on_target(ResolvedConfig(config(**DECLARED, cluster={"gpu_model": "l4"})))
+    assert requested == {"gpu": 1, "gpu_model": "l4", "gpu_manufacturer": "nvidia", "seat": 1}
+
+
+def test_targets_that_request_different_resources_are_told_apart():
+    targets = {"l4": {**DECLARED, "cluster": {"partition": "gpu"}}, "cpu": {"runtime": "openvino"}}
+    requested = on_target(ResolvedConfig(complete({"models": {"m": {}}, "targets": targets})))
+    assert requested.pop("seat") == 1
+    values = {name: [of(SimpleNamespace(target=target)) for target in targets] for name, of in requested.items()}
+    assert values == {"gpu": [1, None], "gpu_manufacturer": ["nvidia", None], "slurm_partition": ["gpu", None]}

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import snakemake
+import snakemake.api
 from helpers.workplace import REPOSITORY
+from snakemake import common, jobs, rules
 from snakemake.cli import parse_args
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -319,6 +321,15 @@ def test_a_param_that_is_not_tracked_makes_nothing_stale(runs):
 
     assert Rule._is_deriving_function(untracked("here")), changed("which params it compares")
     assert "elsewhere" not in str(runs["second"]["reasons"]["first"]["params"]), changed("which params it compares")
+
+
+@pytest.mark.parametrize("module", [common, jobs, rules])
+def test_snakemake_asks_for_the_parameters_of_functions_where_they_are_remembered(module):
+    assert list(module.get_function_params(lambda wildcards: None)) == ["wildcards"], changed("get_function_params")
+
+
+def test_the_shell_command_of_a_job_is_a_property():
+    assert callable(jobs.Job.shellcmd.fget), changed("Job.shellcmd")
 
 
 @pytest.mark.parametrize("option", [*read_only_commands.PRINTING, "targets"])
