@@ -38,15 +38,15 @@ def main(arguments: argparse.Namespace) -> None:
     folders = arguments.results or sorted(path.parent for path in Path("results").glob(f"*/{COPY}"))
     if not folders:
         raise SlipwayError(f"no results/*/{COPY} is here; `snakemake --cores 1 compare` measures, and compares")
-    compared = [found for folder in folders for found in compared_of(folder, arguments)]
+    compared = [comparison for folder in folders for comparison in compared_of(folder, arguments)]
     if arguments.json:
         print(json.dumps(compared, indent=2), file=sys.__stdout__)
-    refused = [each for each in compared if each["verdict"] in (REGRESSION, UNDECIDED) and not each["accepted"]]
+    refused = [one for one in compared if one["verdict"] in (REGRESSION, UNDECIDED) and not one["accepted"]]
     if refused:
-        worst = " and ".join(f"{each['model']} on {each['target']} ({each['verdict']})" for each in refused)
+        worst = " and ".join(f"{one['model']} on {one['target']} ({one['verdict']})" for one in refused)
         raise SlipwayError(
             f"worse than `regression` in config.yaml allows: {worst}; `regression: {{accept: "
-            f"[{', '.join(sorted({each['run'] for each in refused}))}]}}` accepts it"
+            f"[{', '.join(sorted({one['run'] for one in refused}))}]}}` accepts it"
         )
 
 
@@ -58,15 +58,15 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
     for sentence in history.damaged:
         progress(f"CAUTION: {sentence}")
     limits = {name: getattr(arguments, name) for name in LIMITS}
-    found = []
+    comparisons = []
     for target in now.targets:
         beside = beside_of(history, now, target, arguments)
         changes = compare(beside.run, now, limits, target) if beside.run else []
         others = compare_others(beside.run, now, target) if beside.run else {}
         if not arguments.json:
             show(now, target, beside, changes, others)
-        found.append(as_json(now, target, beside, changes, others) | {"accepted": now.name in arguments.accept})
-    return found
+        comparisons.append(as_json(now, target, beside, changes, others) | {"accepted": now.name in arguments.accept})
+    return comparisons
 
 
 def beside_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> Beside:

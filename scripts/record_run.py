@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def said(recorded: Run) -> str:
     """Return a run in words."""
-    chosen = ", ".join(f"{target} {each['selection']['precision']}" for target, each in recorded.targets.items())
+    chosen = ", ".join(f"{target} {facts['selection']['precision']}" for target, facts in recorded.targets.items())
     return f"run {recorded.name} of {recorded.when} ({chosen})"
 
 

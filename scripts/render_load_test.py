@@ -111,7 +111,7 @@ def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
         CondPageBreak(110),  # the heading and some rows
         paragraph(f"Configurations, {ORDERS[goal_of(tested.selection)]}", "heading"),
         paragraph(BEST, "quiet"),
-        measurements(best, tested, IN_SUMMARY, [each.words for each in tested.configurations]),
+        measurements(best, tested, IN_SUMMARY, [configuration.words for configuration in tested.configurations]),
         *gaps(tested.record),
     ]
 
@@ -180,14 +180,14 @@ def limits_in_words(tested: Tested) -> str:
         "throughput at least {:g}/s": limits.min_throughput_per_s,
         "accuracy loss at most {:g}": limits.max_accuracy_loss,
     }
-    asked = [form.format(limit) for form, limit in words.items() if limit is not None]
-    return f"Limits: {', '.join(asked) or 'none'}."
+    stated = [form.format(limit) for form, limit in words.items() if limit is not None]
+    return f"Limits: {', '.join(stated) or 'none'}."
 
 
 def measurements(
     rows: Sequence[Mapping[str, Any]], tested: Tested, columns: Sequence[str], names: Sequence[str] | None = None
 ) -> Table:
-    """Return a table of measurements, whose first column are `names`, if any. The last one are the remarks."""
+    """Return a table of measurements, with a column of remarks. `names`, if any, are its first column."""
     shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
     cells = [
         [

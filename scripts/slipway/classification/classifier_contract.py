@@ -54,7 +54,7 @@ def contract_of(
 
 
 def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str]:
-    """Return `count` class names: the user's, else those of the architecture or its configuration, else "class i".
+    """Return `count` class names: from the user, else from the architecture or its configuration, else "class i".
 
     `weights` is the record of the weights. torchvision's classifiers have names; the configurations of transformers
     have them as `id2label`. For a single output, the user may give two names, of the negative and of the positive

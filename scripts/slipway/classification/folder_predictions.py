@@ -45,7 +45,7 @@ def require_same_meaning(classifier: Classifier, stated: str | None) -> str | No
     meaning = classifier.meaning
     if meaning and stated not in (None, meaning.kind):
         raise SlipwayError(
-            f"--output-meaning {stated} is not what the server says of {classifier.name}, whose outputs are "
+            f"--output-meaning {stated} contradicts the server: the outputs of {classifier.name} are "
             f"{meaning.in_words}; leave it out"
         )
     return stated

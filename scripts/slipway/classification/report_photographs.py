@@ -51,7 +51,7 @@ def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> lis
     if len(answers) != len(golden.samples) or "preprocess" not in facts or INPUT not in golden.request.inputs:
         return []
     names = NAMES if len(answers) == len(NAMES) else [f"sample {number + 1}" for number in range(len(answers))]
-    found = [
+    samples = [
         Shown(
             name,
             picture_of(sample.inputs[INPUT][0], facts["preprocess"]),
@@ -60,7 +60,7 @@ def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> lis
         )
         for name, sample, answer in zip(names, golden.samples, answers, strict=True)
     ]
-    return found if all(each.before and each.after for each in found) else []
+    return samples if all(sample.before and sample.after for sample in samples) else []
 
 
 def picture_of(pixels: np.ndarray, preprocess: dict) -> str:

@@ -34,16 +34,18 @@ def find_contract(
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
-    asked = Contract(inputs, (), axes)
+    given = Contract(inputs, (), axes)
     for sample in (*samples, *extremes):
-        asked.sizes_of(sample)
+        given.sizes_of(sample)
     meanings: Mapping[str, str | None] = stated.get("outputs") or {}
     network = ServedNetwork(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
-    runs = list(_runs(network, asked, samples))
-    outputs = _outputs(asked, runs)
+    runs = list(_runs(network, given, samples))
+    outputs = _outputs(given, runs)
     _require_other_names(inputs, outputs)
     _require_use(network, samples[0])
-    explained = (replace(each, meaning=_meaning(network, each, meanings.get(each.name), runs)) for each in outputs)
+    explained = (
+        replace(tensor, meaning=_meaning(network, tensor, meanings.get(tensor.name), runs)) for tensor in outputs
+    )
     return Contract(inputs, tuple(explained), axes)
 
 

@@ -113,7 +113,7 @@ def _what_to_state(
         f"axis {axis} of the input {name} has the sizes {listed([*map(str, several)], 4)} in the samples"
         for (name, axis), several in sizes_by_axis.items()
     ]
-    if rows and not any(0 in each for each in open_axes.values()):
+    if rows and not any(0 in indices for indices in open_axes.values()):
         name = next(name for name, of_input in shapes.items() if of_input[0][0] != 1)
         reasons.insert(0, f"axis 0 of the input {name} has the size {shapes[name][0][0]} in every sample")
     without = "; for a model without a batch axis, write a number or another axis in place of `batch`" if rows else ""

@@ -193,10 +193,10 @@ def _split(arrays: Tensors, where: str, targets: Collection[str]) -> Iterator[Te
         return
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
-        told = ", ".join(f"{name} {arrays[name].shape}" for name in counts)
+        shapes = ", ".join(f"{name} {arrays[name].shape}" for name in counts)
         raise SlipwayError(
-            f"{where} has arrays of different lengths along the batch axis ({told}); let the first axis of each be the "
-            "batch, or state shapes without `batch` as `inputs` in config.yaml"
+            f"{where} has arrays of different lengths along the batch axis ({shapes}); let the first axis of each be "
+            "the batch, or state shapes without `batch` as `inputs` in config.yaml"
         )
     for row in range(next(iter(counts.values()))):
         yield {name: array.copy() for name, array in rows(arrays, row, row + 1).items()}

@@ -1,4 +1,4 @@
-"""Which run is compared with which: this run, and the last one that was live, or one that is named."""
+"""Find the run to compare with: the last one that was live, or one with a given name."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,9 @@ def last_live(history: History, now: Run, platform: str, target: str) -> Beside:
     for deployment in reversed(deployments):
         run = history.run_of(deployment, target)
         if run is None:
-            return Beside(None, deployment, f"the history has no run of what was deployed at {deployment.when}")
+            return Beside(
+                None, deployment, f"the history has no run of the version that was deployed at {deployment.when}"
+            )
         if run.key != now.key and target in run.targets:
             return Beside(run, deployment)
     return Beside(
@@ -40,17 +42,17 @@ def named(history: History, name: str) -> Run:
     """
     if name.isdecimal() and 1 <= int(name) <= len(history.runs):
         return history.runs[int(name) - 1]
-    found = [run for run in history.runs if len(name) > 1 and run.name.startswith(name)]
-    if len(found) != 1:
+    runs = [run for run in history.runs if len(name) > 1 and run.name.startswith(name)]
+    if len(runs) != 1:
         known = ", ".join(f"{number}: {run.name} of {run.when}" for number, run in enumerate(history.runs, 1))
         raise SlipwayError(
-            f"compare={name}: {'several runs have' if found else 'no run has'} this name; the history has "
+            f"compare={name}: {'several runs have' if runs else 'no run has'} this name; the history has "
             f"{known or 'no run'}"
         )
-    return found[0]
+    return runs[0]
 
 
 def serves(history: History, platform: str, target: str) -> dict | None:
-    """Return {"version", ...} of what is live now for a target; None if nothing is."""
-    last = next((each for each in reversed(history.deployments) if each.platform == platform), None)
+    """Return {"version", ...} of the repository that is live now for a target; None if none is."""
+    last = next((change for change in reversed(history.deployments) if change.platform == platform), None)
     return last.targets.get(target) if last and last.action != UNDEPLOYED else None

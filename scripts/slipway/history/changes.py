@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.history.file import NAME, append
 from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of, now
 
-# It keeps what is live, and changes nothing of it.
+# It records what other modules deploy, and changes nothing of it.
 PART_OF_KEYS = False
 
 
@@ -19,7 +19,7 @@ def went_live(receipts: dict[str, dict]) -> None:
 
 
 def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
-    """Append that what these receipts describe is not live any more; they are (file, content)."""
+    """Append for each receipt, (file, content), that its release is not live any more."""
     for file, receipt in receipts:
         _append(file, receipt, when=now(), action=UNDEPLOYED, number=None, targets={})
 

@@ -43,9 +43,9 @@ class Change:
 
 
 def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: str) -> list[Change]:
-    """Return the changes of what is served on a target: the chosen engine, and its configuration under load.
+    """Return the changes of the served engine on a target, and of its configuration under load.
 
-    `limits` are those of `regression` in config.yaml.
+    `limits` are from `regression` in config.yaml.
     """
     aims = [aim_of(run, target) for run in (before, now)]
     same_aim = aims[0] == aims[1] is not None
@@ -78,14 +78,14 @@ def _changes(target: str, before: list[Figure], now: list[Figure], limits: Mappi
 
 
 def _change(target: str, name: str, before: Figure | None, now: Figure | None, limits: Mapping) -> Change:
-    found = Change(target, name, before, now)
+    comparison = Change(target, name, before, now)
     disturbed = any(figure.disturbed for figure in (before, now) if figure)
-    found = replace(found, limit=limits.get(found.figure.limit), disturbed=disturbed)
+    comparison = replace(comparison, limit=limits.get(comparison.figure.limit), disturbed=disturbed)
     if before is None or now is None:
-        return replace(found, why_not="it was measured in one of the two runs alone")
+        return replace(comparison, why_not="it was measured in one of the two runs alone")
     if differing := _differing(before.conditions, now.conditions):
-        told = [f"other {condition} ({earlier} -> {later})" for condition, (earlier, later) in differing.items()]
-        return replace(found, why_not="; ".join(told))
+        others = [f"other {condition} ({earlier} -> {later})" for condition, (earlier, later) in differing.items()]
+        return replace(comparison, why_not="; ".join(others))
     change = now.value - before.value
     if not now.is_share:
         # A metric may be negative, such as a log-likelihood: if it falls, so does its change.
@@ -93,8 +93,8 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
     worse = -change if now.more_is_better else change
     noise = _noise(before, now) if now.spreads else None
     context = [f"{one} -> {other} {name}" for name, (one, other) in _differing(before.context, now.context).items()]
-    verdict = verdict_of(worse, found.limit, noise)
-    return replace(found, change=change, worse=worse, noise=noise, verdict=verdict, context=", ".join(context))
+    verdict = verdict_of(worse, comparison.limit, noise)
+    return replace(comparison, change=change, worse=worse, noise=noise, verdict=verdict, context=", ".join(context))
 
 
 def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:

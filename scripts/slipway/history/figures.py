@@ -42,12 +42,12 @@ class Figure:
 def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
     """Return the figures of an engine: speed at each batch size, size, memory, accuracy."""
     machine, engine = hardware_of(run, target), run.targets[target]["engines"][precision]
-    found = [each for size in engine["batches"] for each in _of_batch(size, engine["batches"][size], machine)]
-    found.append(Figure("size", engine["bytes"] / 1e6, "MB", limit="size"))
+    figures = [figure for size, batch in engine["batches"].items() for figure in _of_batch(size, batch, machine)]
+    figures.append(Figure("size", engine["bytes"] / 1e6, "MB", limit="size"))
     if engine["memory_bytes"]:
         memory = engine["memory_bytes"] / 1e6
-        found.append(Figure("memory of the GPU in the benchmark", memory, "MB", limit="memory", conditions=machine))
-    return [*found, *_of_accuracy(engine["accuracy"])]
+        figures.append(Figure("memory of the GPU in the benchmark", memory, "MB", limit="memory", conditions=machine))
+    return [*figures, *_of_accuracy(engine["accuracy"])]
 
 
 def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
@@ -60,13 +60,13 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
     in_flight = {IN_FLIGHT: chosen["in_flight"]}
     noise: dict[str, Any] = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
     rate = Figure("throughput under load", **chosen["throughput_per_s"], **noise, **THROUGHPUT, conditions=machine)
-    found = [
+    figures = [
         replace(rate, context=in_flight) if same_aim else replace(rate, conditions={**machine, **in_flight}),
         Figure("p99 under load", chosen["p99_ms"], "ms", **noise, conditions={**machine, **in_flight}),
     ]
     if chosen["memory_mb"]:
-        found.append(Figure("memory under load", chosen["memory_mb"], "MB", limit="memory", conditions=machine))
-    return found
+        figures.append(Figure("memory under load", chosen["memory_mb"], "MB", limit="memory", conditions=machine))
+    return figures
 
 
 def aim_of(run: Run, target: str) -> dict | None:

@@ -32,21 +32,21 @@ class History:
     damaged: list[str]
 
     def run_of(self, deployment: Deployment, target: str) -> Run | None:
-        """Return the last run until a deployment that chose what it serves for a target; None if none is recorded."""
+        """Return the last run before a deployment that chose the served configuration of a target; None if unknown."""
         selection = deployment.targets.get(target, {}).get("selection")
-        found = [run for run in self.runs if selection and _selection(run, target) == selection]
-        return next((run for run in reversed(found) if run.when <= deployment.when), found[0] if found else None)
+        runs = [run for run in self.runs if selection and _selection(run, target) == selection]
+        return next((run for run in reversed(runs) if run.when <= deployment.when), runs[0] if runs else None)
 
     def live(self, platform: str, target: str) -> list[Deployment]:
         """Return the changes after which a target's repository was live on a platform, the latest last."""
-        return [each for each in self.deployments if each.platform == platform and target in each.targets]
+        return [change for change in self.deployments if change.platform == platform and target in change.targets]
 
     def deployments_of(self, run: Run) -> list[Deployment]:
         """Return the deployments and rollbacks that made live the configuration that a run chose."""
         return [
-            each
-            for each in self.deployments
-            if each.action != UNDEPLOYED and any(self.run_of(each, target) == run for target in each.targets)
+            change
+            for change in self.deployments
+            if change.action != UNDEPLOYED and any(self.run_of(change, target) == run for target in change.targets)
         ]
 
 
@@ -73,7 +73,7 @@ def append(path: Path, line: dict) -> bool:
     """
     text = text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without a buffer, whose rest would be written when the file is closed, although its line failed.
+    # Without a buffer: closing the file would write the rest of a line that failed.
     with open(path, "ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if any(other["key"] == line["key"] for other, problem in _lines(path) if not problem):
@@ -90,37 +90,37 @@ def append(path: Path, line: dict) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
-    """Yield (line, None) of each valid line, and ({}, what is wrong with it) of others."""
+    """Yield (line, None) of each valid line, and (line or {}, its problem) of others."""
     if not path.exists():
         return
     content = path.read_text(encoding="utf-8", errors="replace")
     *whole, last = content.split("\n")
     for number, text in enumerate([*whole, last], start=1):
-        found, torn = _parsed(text)
+        objects, torn = _parsed(text)
         if torn and number <= len(whole):
-            yield {}, f"{path}, line {number}: a part of it is no JSON; what is readable of it counts"
-        for each in found:
-            problem = problem_of(each)
-            yield each, f"{path}, line {number}: {problem}" if problem else None
+            yield {}, f"{path}, line {number}: a part of it is no JSON; only the readable part counts"
+        for line in objects:
+            problem = problem_of(line)
+            yield line, f"{path}, line {number}: {problem}" if problem else None
 
 
 def _parsed(text: str) -> tuple[list[dict], bool]:
-    """Return (what a line has, whether a part of it is no JSON). It has several where files were concatenated.
+    """Return (the objects in a line of text, whether a part of it is no JSON).
 
-    That is if the last line of one of them was torn, or had no line feed.
+    A line has several objects where files were concatenated, if the last line of one was torn or had no line feed.
     """
-    found: list[dict] = []
+    objects: list[dict] = []
     torn, rest = False, text.strip()
     while rest:
         content, end = None, -1
         with suppress(ValueError, RecursionError):
             content, end = json.JSONDecoder().raw_decode(rest)
         if isinstance(content, dict):
-            found.append(content)
+            objects.append(content)
         else:
             torn, end = True, rest.find(_BEGIN, 1)
         rest = rest[end:].strip() if end != -1 else ""
-    return found, torn
+    return objects, torn
 
 
 def _end_of_whole_lines(file: BinaryIO) -> int:

@@ -21,15 +21,15 @@ COPY = "run.json"
 
 def this_run(folder: Path) -> Run | None:
     """Return the run whose records are in results/<model>; None if it was not recorded."""
-    found = read_record(folder / COPY, {"line": {"key": str, "targets": dict}})
-    return Run(found["line"]) if found else None
+    record = read_record(folder / COPY, {"line": {"key": str, "targets": dict}})
+    return Run(record["line"]) if record else None
 
 
 def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
-    """Raise SlipwayError if what is about to be deployed is a regression, unless `accept` names its run.
+    """Raise SlipwayError if the deployment would be a regression, unless `accept` names its run.
 
     `folder` is results/<model>, `versions` are {target: version of its repository}, `regression` is that section of
-    config.yaml as JSON. What is live already is not compared again.
+    config.yaml as JSON. A version that is live already is not compared again.
     """
     settings = json.loads(regression)
     limits = {name: settings.get(name) for name in LIMITS}
@@ -69,7 +69,7 @@ def changes_on(history: History, now: Run, platform: str, target: str, limits: d
 
 
 def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> None:
-    """Print what limits nobody could hold, and raise SlipwayError with the regressions that nobody accepted."""
+    """Print the limits that could not be checked. Raise SlipwayError with the regressions that nobody accepted."""
     for change in changes:
         unproven = change.verdict == NOT_COMPARED or (change.disturbed and change.verdict == PASSED)
         if change.limit is not None and unproven:
@@ -77,15 +77,17 @@ def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> N
     broken = [change for change in changes if change.verdict in (REGRESSION, UNDECIDED)]
     if not broken:
         return
-    told = "; ".join(f"on {change.target}, {sentence_of(change)}" for change in broken)
+    regressions = "; ".join(f"on {change.target}, {sentence_of(change)}" for change in broken)
     if now.name in accepted:
-        progress(f"  CAUTION: {model} is worse than what was live, which `regression.accept` allows: {told}")
+        progress(f"  CAUTION: {model} is worse than what was live, which `regression.accept` allows: {regressions}")
         return
-    raise SlipwayError(f"{model} is not deployed, since it is worse than what was live: {told}. {remedy(now, broken)}")
+    raise SlipwayError(
+        f"{model} is not deployed, since it is worse than what was live: {regressions}. {remedy(now, broken)}"
+    )
 
 
 def remedy(now: Run, broken: list[Change]) -> str:
-    """Return what to do about a refused run."""
+    """Return the remedy for a refused run."""
     again = "measure again on a quiet machine (`snakemake --cores 1 deploy --forcerun benchmark load_test`), or "
     undecided = any(change.verdict == UNDECIDED for change in broken)
     return (

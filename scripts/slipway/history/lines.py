@@ -1,4 +1,4 @@
-"""The lines of a history: runs that measured something, and changes of what is live.
+"""The lines of a history: runs that measured something, and changes of the live version.
 
 schemas/history.schema.yaml describes their content.
 """
@@ -65,7 +65,7 @@ class Run(Line):
 
 
 class Deployment(Line):
-    """A change of what is live."""
+    """A change of the live version: a deployment, a rollback or a withdrawal."""
 
     @property
     def action(self) -> str:

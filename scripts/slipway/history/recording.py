@@ -50,7 +50,7 @@ def identity_of(line: dict) -> dict:
 
 
 def of_target(target: Target, folder: Path) -> dict:
-    """Return what was measured on one target."""
+    """Return the measurements on one target."""
     key = target.chosen.build["key"]
     baseline = comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
     place, tested = folder / target.name, target.load_test
@@ -166,7 +166,7 @@ def data_of(record: dict) -> str | None:
 
 
 def slipway_version() -> dict:
-    """Return {"version", "commit"}; None for what is unknown, such as the commit where git is missing."""
+    """Return {"version", "commit"}. An unknown one is None, such as the commit where git is missing."""
     version = commit = None
     with suppress(OSError, KeyError, tomllib.TOMLDecodeError):
         version = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]

@@ -31,17 +31,17 @@ def limit_in_words(change: Change) -> str:
 
 
 def sentence_of(change: Change) -> str:
-    """Return the change of a limited figure in one sentence, with what is known of its noise."""
+    """Return the change of a limited figure in one sentence, with its noise."""
     figures = f"{change.name} {figure_in_words(change.before)} -> {figure_in_words(change.now)}"
     if change.verdict == NOT_COMPARED:
         return f"{figures}: not compared, {change.why_not}"
-    told = f"{figures}: {change_in_words(change)}, where it {limit_in_words(change)}"
+    words = f"{figures}: {change_in_words(change)}, where it {limit_in_words(change)}"
     if change.verdict == UNDECIDED:
-        return f"{told}; but other work disturbed the measurement, or it was short, so this proves no regression"
+        return f"{words}; but other work disturbed the measurement, or it was short, so this proves no regression"
     if change.verdict == PASSED and change.disturbed:
-        return f"{told}; but other work disturbed the measurement, so it proves nothing"
+        return f"{words}; but other work disturbed the measurement, so it proves nothing"
     notes = ", ".join(filter(None, (change.noise, change.context)))
-    return f"{told} ({notes})" if notes else told
+    return f"{words} ({notes})" if notes else words
 
 
 def notes_of(change: Change) -> str:

@@ -52,12 +52,12 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
     if not any(output.any() for answer in answers for output in answer.values()):
         raise SlipwayError(
             "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
-            "(a Vision Transformer's does), so nothing can be proven of it; give trained weights as `weights` in "
+            "(a Vision Transformer's does), so no engine can be compared with it; give trained weights as `weights` in "
             "config.yaml"
         )
     raise SlipwayError(
         f"the model gives the same answer whatever it is shown (its answers to {len(answers)} samples, noise among "
-        f"them, differ by {max(varies.values()):.0e} of their size), so nothing can be proven of it; look at the "
+        f"them, differ by {max(varies.values()):.0e} of their size), so no engine can be compared with it; look at the "
         "checkpoint and at its samples or `preprocess` in config.yaml"
     )
 

@@ -66,8 +66,8 @@ def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
 
 
 def _described(unit: str, groups: dict[str, list[Bar]]) -> str:
-    told = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
-    return f"Bars in {unit}. {'; '.join(told)}."
+    described = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
+    return f"Bars in {unit}. {'; '.join(described)}."
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
     names = list(dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts))
     per_row, high = 44, 24
     height = per_row * len(rows) + 26 + 20 * ((len(names) + 1) // 2)
-    told = "; ".join(f"{row.label}: {row.text}" for row in rows)
-    drawing = Drawing(title, f"Bars of parts in {unit}. {told}.", WIDTH, height)
+    described = "; ".join(f"{row.label}: {row.text}" for row in rows)
+    drawing = Drawing(title, f"Bars of parts in {unit}. {described}.", WIDTH, height)
     scale = from_zero(max(sum(value for _, value, _ in row.parts) for row in rows), 2, WIDTH - 8)
     bottom = per_row * len(rows)
     for tick in scale.ticks:

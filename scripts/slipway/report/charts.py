@@ -70,7 +70,9 @@ def time_rows(target: Target, evidence: Measurements) -> list[Stack]:
     """Return where the time of one inference goes: in the model itself, in the engine, and through Triton."""
     batch = target.benchmark["tutorial"]["batch"]
     own, theirs = (
-        next(each for each in target.benchmark["results"] if (each["subject"], each["batch"]) == (subject, batch))
+        next(
+            result for result in target.benchmark["results"] if (result["subject"], result["batch"]) == (subject, batch)
+        )
         for subject in (target.chosen.precision, baseline_of(target))
     )
     rows = [_whole(theirs, by_kind(evidence.profile), evidence.contract.baseline), _whole(own, {}, own["subject"])]
@@ -154,7 +156,7 @@ def point_of(index: int, run: Run, figure: dict, unit: str) -> Point:
 
 
 def _events(index: int, run: Run, evidence: Measurements) -> list[Event]:
-    """Return when what a run chose was deployed, or rolled back to."""
+    """Return when the configuration that a run chose was deployed, or rolled back to."""
     return [
         Event(index, change.action, change.action == DEPLOYED, f"{CHANGES[change.action]} {moment(change.when)}")
         for change in evidence.history.deployments_of(run)

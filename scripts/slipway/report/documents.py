@@ -30,7 +30,7 @@ STYLES = {
 }
 HEADING, CELL, PADDING = ("Helvetica-Bold", 7.5), ("Helvetica", 8), 4
 PLAIN, MARKED, REFUSED = "plain", "marked", "refused"
-# {kind of a table's row: what its cells have}
+# {kind of a table's row: style of its cells}
 KINDS = {MARKED: ("BACKGROUND", CHOSEN), REFUSED: ("TEXTCOLOR", LIMIT)}
 
 
@@ -63,7 +63,7 @@ def table(
 ) -> Table:
     """Return a table of figures, as wide as the text. The headings are repeated on each page.
 
-    `kinds` are those of the rows. `texts` are {column of text: its share of the width}; they break lines. The other
+    `kinds` has the kind of each row. `texts` are {column of text: its share of the width}; they break lines. The other
     columns are as wide as their figures.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
@@ -92,7 +92,7 @@ def table(
 
 
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
-    """Return the widths (points) of a table's columns: those of figures as their contents, the rest for `texts`."""
+    """Return the widths (points) of columns. Columns of figures fit their contents; `texts` share the rest."""
     widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
     for row in rows:
         widths = [max(width, stringWidth(cell, *CELL) + 2 * PADDING) for width, cell in zip(widths, row, strict=True)]

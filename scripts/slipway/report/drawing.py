@@ -12,7 +12,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from slipway.report.palette import LIGHT, LOOKS
 
-# {element of SVG: its attributes for the numbers}; those of others are the coordinates of points.
+# {element of SVG: the attributes for its numbers}. The numbers of other elements are coordinates of points.
 ATTRIBUTES = {
     "line": ("x1", "y1", "x2", "y2"),
     "rect": ("x", "y", "width", "height"),
@@ -31,7 +31,7 @@ SHAPES: tuple[tuple[tuple[float, float], ...], ...] = (
     ((-0.4, -1.1), (0.4, -1.1), (0.4, -0.4), (1.1, -0.4), (1.1, 0.4), (0.4, 0.4), (0.4, 1.1), (-0.4, 1.1))
     + ((-0.4, 0.4), (-1.1, 0.4), (-1.1, -0.4), (-0.4, -0.4)),
 )
-UP, DOWN = 3, 5  # those of SHAPES that point up and down
+UP, DOWN = 3, 5  # the triangles in SHAPES
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def largest_error(onnx_record: dict) -> str | None:
     """
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
-    errors = [each["relative_error"] for each in agreements if each and "relative_error" in each]
+    errors = [figures["relative_error"] for figures in agreements if figures and "relative_error" in figures]
     return f"{max(errors):.1e}" if errors else None
 
 

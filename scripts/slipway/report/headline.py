@@ -14,7 +14,7 @@ from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_live, is_it_ri
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the large figures: its value, its name, and what it has to be compared with."""
+    """One of the large figures: its value, its name, and the figure to compare it with."""
 
     value: str
     name: str

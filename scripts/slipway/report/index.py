@@ -1,4 +1,4 @@
-"""Write the index of all models: what is live, and the figures that decide."""
+"""Write the index of all models, with their live versions and the figures that decide."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def render_index(shown: Sequence[Measurements], models: list[str]) -> str:
 
 
 def side_by_side(shown: dict[str, Any]) -> list[str]:
-    """Return a target's cells below COLUMNS after the model: its chosen engine, the five figures, and what is live."""
+    """Return a target's cells below COLUMNS after the model: the chosen engine, its figures, and whether it is live."""
     latency, *under_load, size, accuracy = shown["figures"]
     (_, speed), *_, (_, live) = shown["verdict"]
     figures = [f"{figure.value}{' ~' if figure.disturbed else ''}" for figure in (latency, *under_load, size)]

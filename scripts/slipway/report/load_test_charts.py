@@ -52,13 +52,15 @@ def memory_title(configurations: Sequence[Configuration]) -> str:
 def signs(series: Sequence[Series]) -> str:
     """Return the meaning of the signs that the points have, in one sentence."""
     points = [point for one in series for point in one.points]
-    told = {
+    meanings = {
         "ring: chosen": any(point.chosen for point in points),
         "hollow: disturbed": any(point.disturbed for point in points),
         "pale: shorter windows than asked": any(point.shortened for point in points),
         "bar: slowest to fastest window": any(point.low is not None for point in points),
     }
-    return "; ".join(["Numbers: requests in flight", *(words for words, is_there in told.items() if is_there)]) + "."
+    return (
+        "; ".join(["Numbers: requests in flight", *(words for words, is_there in meanings.items() if is_there)]) + "."
+    )
 
 
 def latency_chart(configuration: Configuration) -> Drawing | None:
@@ -76,7 +78,7 @@ def latency_chart(configuration: Configuration) -> Drawing | None:
 
 
 def _latencies(configuration: Configuration, name: str) -> list[Point]:
-    """Return the points of a percentile; those of p99 have their value beside them."""
+    """Return the points of a percentile. A point of p99 has its value beside it."""
     return [
         Point(
             index,
@@ -111,14 +113,14 @@ def _series(
 def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[str, Any], has_label: bool) -> Point:
     windows = row.get("windows_per_s") if unit == "/s" else None
     disturbed = is_disturbed(row)
-    told = f"{point_in_words(row)}: {value:,.4g}{unit} at p99 {milliseconds(row['p99_ms'])}"
+    words = f"{point_in_words(row)}: {value:,.4g}{unit} at p99 {milliseconds(row['p99_ms'])}"
     return Point(
         row["p99_ms"],
         value,
         low=min(windows) if windows else None,
         high=max(windows) if windows else None,
         label=str(row["concurrency"]) if has_label else "",
-        hover=f"{told}, disturbed" if disturbed else told,
+        hover=f"{words}, disturbed" if disturbed else words,
         disturbed=disturbed,
         shortened=bool(row.get("shortened")),
         chosen=is_chosen(row, selection),

@@ -89,7 +89,8 @@ class Measurements:
     def measured_at(self) -> str | None:
         """Return the time of the latest load test, such as 2026-01-31T12:00:00+00:00; None if no record has it."""
         return max(
-            (each.load_test["measured_at"] for each in self.targets if "measured_at" in each.load_test), default=None
+            (target.load_test["measured_at"] for target in self.targets if "measured_at" in target.load_test),
+            default=None,
         )
 
     @property
@@ -122,7 +123,7 @@ class Measurements:
         return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
 
     def changes_of(self, run: Run) -> list[str]:
-        """Return in words when what a run chose was deployed, or rolled back to."""
+        """Return in words when the configuration that a run chose was deployed, or rolled back to."""
         return [f"{CHANGES[change.action]} {moment(change.when)}" for change in self.history.deployments_of(run)]
 
     @property
@@ -132,13 +133,13 @@ class Measurements:
 
     @property
     def explanations(self) -> list[str]:
-        """Return sentences that say what the outputs mean and how this is known."""
-        told = {
+        """Return sentences about the meaning of the outputs, with the reason why it is known."""
+        meanings = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.because}"]
             for tensor in self.contract.outputs
             if tensor.meaning and tensor.meaning.because and (self.is_classifier or tensor.meaning.has_classes)
         }
-        return prefixed(told)
+        return prefixed(meanings)
 
     @property
     def is_rehearsal(self) -> bool:
@@ -174,7 +175,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
 
 
 def _require_one_checkpoint(evidence: Measurements) -> None:
-    """Raise SlipwayError if answers, ONNX files or engines are those of another checkpoint, as after a failed run."""
+    """Raise SlipwayError if answers, ONNX files or engines are of another checkpoint, as after a failed run."""
     made = {"answers are": evidence.golden}
     made |= {"accuracy in PyTorch is": evidence.accuracy} if evidence.accuracy else {}
     made |= {f"{variant} ONNX file is": record for variant, record in evidence.onnx.items()}

@@ -65,7 +65,7 @@ def in_order(evidence: Measurements) -> list[Target]:
 
 def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
     """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
-    told: list[dict[str, str | None]] = [
+    columns: list[dict[str, str | None]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
             "engine": target.chosen.precision,
@@ -74,9 +74,9 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
         }
         for target in targets
     ]
-    names = list(dict.fromkeys(name for column in told for name in column))
+    names = list(dict.fromkeys(name for column in columns for name in column))
     live: list[str | None] = [is_it_live(target, evidence.history)[1] for target in targets]
-    return [*((name, [column.get(name) for column in told]) for name in names), ("live", live)]
+    return [*((name, [column.get(name) for column in columns]) for name in names), ("live", live)]
 
 
 def _charts(target: Target, evidence: Measurements) -> dict[str, Any]:

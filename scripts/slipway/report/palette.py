@@ -1,7 +1,7 @@
 """The colours and looks of pages, charts and documents. Documents and SVG files have the light colours, on white."""
 
-# Colour-blind readers can tell those of series (c1 to c6) apart; "rest" is that of all further series. Parts of bars
-# have p0 to p8.
+# Series have c1 to c6, which colour-blind readers can tell apart; all further series have "rest". Parts of bars have
+# p0 to p8.
 LIGHT = {
     **{"text": "#1b2026", "quiet": "#59636e", "line": "#d8dde3", "page": "#ffffff", "card": "#f4f6f8"},
     **{"yes": "#18794e", "no": "#c62a2f", "open": "#8f5c00", "marked": "#e2f3e9"},

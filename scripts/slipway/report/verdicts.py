@@ -1,4 +1,4 @@
-"""Answer the questions about what was chosen: is it right, is it fast, how busy may it be, is it live."""
+"""Answer the questions about the chosen configuration: is it right, is it fast, how busy may it be, is it live."""
 
 from slipway.benchmark import comparison, metric
 from slipway.benchmark.agreement import figures_in_words

@@ -19,11 +19,11 @@ _LOAD_TEST = {
 
 
 def versions(target: Target, evidence: Measurements) -> dict[str, str]:
-    """Return {name: version} of what the records of a target state."""
+    """Return {name: version} of the hardware, programs and packages in the records of a target."""
     key, measured = target.chosen.build["key"], target.benchmark["environment"]
     driver = (measured.get("gpu") or {}).get("driver")
     runs = [run.content["slipway"] for run in evidence.history.runs if target.name in run.targets]
-    found = {
+    versions = {
         "hardware": key["hardware"],
         "threads": measured.get("threads"),
         "driver": driver,
@@ -34,4 +34,4 @@ def versions(target: Target, evidence: Measurements) -> dict[str, str]:
         "Slipway": " ".join(filter(None, runs[-1].values())) if runs else None,
         "load test": evidence.measured_at and target.load_test.get("measured_at"),
     }
-    return {name: str(value) for name, value in found.items() if value}
+    return {name: str(value) for name, value in versions.items() if value}

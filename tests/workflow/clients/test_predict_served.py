@@ -103,7 +103,7 @@ def test_what_a_server_does_not_say_is_assumed_aloud_and_may_be_stated(server, p
     }
     assert all("tensor" in picture for picture in found["pictures"])
     refused = predict(to(server, pictures, "--output-meaning", "tensor"))[1]
-    refused.refused("--output-meaning tensor is not what the server says of tiny")
+    refused.refused("--output-meaning tensor contradicts the server: the outputs of tiny are")
 
 
 def test_a_model_that_takes_floats_is_fed_normalised_ones(server, pictures, normalised):
