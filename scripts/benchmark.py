@@ -134,8 +134,8 @@ def measure_all(
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
     """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
 
-    `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network anew in each of
-    their turns, so that its memory holds one of them at a time beside the engines.
+    `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network again in each of
+    their turns. So the memory holds only one of them at a time, beside the engines.
     """
     results: list[dict] = []
     samples: dict[str, list[float]] = {}
@@ -195,7 +195,7 @@ def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
 
 
 def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
-    """Return the result of each subject at one batch size, with intervals and what the budget did not reach."""
+    """Return the result of each subject at one batch size, with intervals, and a note if the budget was too small."""
     results = []
     for name, figures in rounds.items():
         readings = [reading for each in figures for reading in each["gpu_readings"]]

@@ -86,7 +86,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
 
 def require_kernels(exported: dict, runtime: str) -> None:
-    """Raise SlipwayError if an ONNX file has operators of other domains than ONNX's own, which ONNX Runtime alone has.
+    """Raise SlipwayError if an ONNX file has operators of domains that only ONNX Runtime has.
 
     `exported` is the file's record. Older records, and those of other variants, say nothing of them.
     """

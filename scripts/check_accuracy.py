@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def remedy(engine_record: Path, precision: str) -> str:
-    """Return the command that finds the layers in which the error of a precision begins; of FP32 there is none."""
+    """Return the start of a remedy, up to the l of "leave": the command that names inaccurate layers, if any."""
     if precision == "fp32":
         return "L"
     model = engine_record.name.removesuffix(f".{precision}.engine.json")

@@ -1,4 +1,4 @@
-"""Choose the configuration to serve: of those that the load test measured, the best within the limits by the goal."""
+"""Choose the configuration to serve: by the goal, the best of the measured ones within the limits."""
 
 import argparse
 

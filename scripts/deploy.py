@@ -1,6 +1,6 @@
 """Deploy models to a platform: preflight, publish, start, verify, switch, record.
 
-If any step fails, and even after a kill, the live version goes on serving. The next run continues from there.
+If a step fails or the program is killed, the live version goes on serving. The next run continues from there.
 """
 
 import argparse

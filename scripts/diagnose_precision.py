@@ -1,4 +1,4 @@
-"""Find the layers in which the error of a precision begins, and a list of layers without which it is accurate enough.
+"""Find the layers where the error of a precision begins, and the layers to leave out to make it accurate enough.
 
 The precision's ONNX file is made again in memory, and computed on a CPU with the rounding that it states. Its tensors
 are compared with those of the FP32 file on real samples. The proposed list is proven in the same way: the file is made
@@ -96,7 +96,7 @@ def why_not(error: Exception) -> str:
 
 
 class Worst:
-    """The evaluation samples to which a variant's answers differ most from the FP32 file's."""
+    """The evaluation samples with the largest differences between a variant's and the FP32 file's answers."""
 
     def __init__(self, reference: Callable[[Tensors], Tensors], contract: Contract) -> None:
         self._reference, self._contract = reference, contract
@@ -184,7 +184,7 @@ def setting_of(arguments: argparse.Namespace) -> str:
 
 
 def begun(arguments: argparse.Namespace, found: Search) -> list[LayerError]:
-    """Return the layers in which the error begins."""
+    """Return the layers where the error begins."""
     return beginnings(found.errors, NAMED, NOISE * arguments.max_relative_error)
 
 

@@ -248,9 +248,9 @@ def none_in_time(sweep: model_analyzer.Sweep) -> str:
 class Narrator:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
-    It names the phase for the memory monitor, and `windows` is {phase: what keyed_model_analyzer reports of it}. Before
-    and after each measurement, `require_own` checks that the ports belong to the load test's own server. `on_point` is
-    {beginning of a line: what is called with the point and its hash}.
+    It names the phase for the memory monitor. `windows`: {phase: report of keyed_model_analyzer}. Before and after each
+    measurement, `require_own` checks that the ports belong to the load test's own server. `on_point`: {beginning of a
+    line: function to call with the point and its hash}.
     """
 
     memory: PeakMemory

@@ -87,7 +87,7 @@ def require_sensible(arguments: argparse.Namespace) -> None:
 
 
 def photographs(given: list[Path]) -> list[Path]:
-    """Return the files to classify: the given files, the images of given folders, or else the sample photograph."""
+    """Return the files to classify: the given files and images of given folders; the sample photograph without any."""
     if not given:
         return [sample_photograph()]
     return [file for path in given for file in (find_images(path) if path.is_dir() else [path])]

@@ -1,4 +1,4 @@
-"""Show what Slipway made and no configuration refers to any more, with its size; remove it only when told."""
+"""Show files that Slipway made and no configuration refers to, with their size. Remove them only when told."""
 
 import argparse
 from pathlib import Path
@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find everything, show it, and remove it if told."""
+    """Find the files, show them, and remove them if told."""
     names = ("models", "targets", "engines", "variants", "weights", "programs")
     references = References(**{name: frozenset(getattr(arguments, name)) for name in names})
     own = {path.resolve() for path in arguments.configurations}
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def show(found: Leftovers) -> float:
-    """Print what is left over, and what is kept; return the size of the former in MB."""
+    """Print the removable and the kept files. Return the size of the removable ones in MB."""
     sizes = {}
     for owner, paths in found.removable.items():
         of_each = {path: size_mb([path]) for path in paths}

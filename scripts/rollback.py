@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 def roll_back(
     found: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
 ) -> dict[str, dict]:
-    """Deploy an older release again, print what changed for each model, and return their receipts."""
+    """Deploy an older release again, print the change of each model, and return their receipts."""
     before = found.history.serving()
     receipts = deploy(found.live_platform(), release, found.history, lambda _: published, keep, ROLLBACK)
     now = before | {receipt["served_as"]: receipt["number"] for receipt in receipts.values()}

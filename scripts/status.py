@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
-    """Return the deployments to a platform; [] if no model has a receipt of it, so that its clients are not imported.
+    """Return the deployments to a platform. If no model has a receipt, return [], and import no clients.
 
     A platform that serves all models together is always asked.
     """

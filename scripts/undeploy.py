@@ -13,7 +13,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Remove the objects of each model: those in its receipt, and those of a killed deployment."""
+    """Remove the objects of each model: the receipt's objects, and the objects of a killed deployment."""
     removed = [name for found in deployments(arguments) for name in undeploy(found)]
     refresh_pages(arguments.results)
     for name in removed:

@@ -17,7 +17,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Withdraw the models; where each model has objects of its own, remove those."""
+    """Withdraw the models. On a platform with separate objects for each model, remove the objects."""
     unwind_when_terminated()
     remove = withdraw if PLATFORMS[arguments.to].together else undeploy
     removed = [name for found in deployments(arguments) for name in remove(found)]

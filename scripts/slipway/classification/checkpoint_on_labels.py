@@ -121,7 +121,7 @@ def require_floor(record: dict, floor: float | None) -> None:
 
 
 def show(record: dict) -> None:
-    """Print the accuracy, the rules by which the folders were read, and warnings."""
+    """Print the accuracy, the rules that the folders were read by, and warnings."""
     if not record["labelled"]:
         progress(f"  none of the {record['images']} photographs has a known class, or outputs are no class scores")
         return

@@ -1,7 +1,7 @@
 """Find the class of each folder of photographs. The Snakefile calls this while it is parsed.
 
-A folder is read by the name of its class, else as a class index. Only if there are no labels is it read by its place in
-the sorted order, as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
+A folder's name is a class name or a class index. If there are no labels, the folder's place in the sorted order counts,
+as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
 """
 
 import difflib

@@ -87,7 +87,7 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return the meaning to assume if the model states none: `kind` if given, else by the scores (N, classes).
+    """Return the meaning to assume if the model states none: `kind` if given, or a guess from the scores (N, classes).
 
     Probabilities are never negative and sum to 1 in every row; logits never do. A single value says nothing.
     """

@@ -26,7 +26,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
 
 
 def dropped(figures: dict, limit: float) -> list[str]:
-    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`, else []."""
+    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`; [] if not."""
     if not figures["labelled"]:
         return []
     drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]

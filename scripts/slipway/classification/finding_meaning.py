@@ -52,7 +52,7 @@ _REMEMBERED = 256
 def find_meaning(
     stated: str | None, last: str, outputs: np.ndarray, named_by: str | None, key: str = "output"
 ) -> Meaning:
-    """Return the meaning of outputs (N, values): the stated one, else the one that the network shows.
+    """Return the meaning of outputs (N, values), stated or found in the network.
 
     `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are classes; None
     without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network

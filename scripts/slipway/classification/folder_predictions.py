@@ -66,7 +66,7 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
 
 
 def meaning_of(settings: Classification, scores: np.ndarray) -> Meaning:
-    """Return the meaning of scores (N, classes): the server's, else the stated or assumed one.
+    """Return the meaning of scores (N, classes): from the server, or stated or assumed if the server has none.
 
     For a single output with two labels, the first label names the negative class.
     """

@@ -89,7 +89,7 @@ def _of_lines(text: str, path: Path) -> Labels:
 
 
 def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
-    """Return (first number, numbers, texts) of lines numbered from 0 or 1, in any order; else None."""
+    """Return (first number, numbers, texts) of lines numbered from 0 or 1, in any order; None for other lines."""
     for pattern in _NUMBERED:
         matches = list(filter(None, map(pattern.fullmatch, lines)))
         if len(matches) < len(lines):

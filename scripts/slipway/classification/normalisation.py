@@ -28,7 +28,7 @@ def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -
 
 
 def _over(divisor: float, values: Sequence[float]) -> list[float] | None:
-    """Return the values divided by `divisor` if this makes all of them possible for pixels from 0 to 1; else None."""
+    """Return the values divided by `divisor` if all of them are then possible for pixels from 0 to 1; None if not."""
     divided = [round(value / divisor, 4) for value in values]
     turned = all((value > 1 or value == 0) if divisor > 1 else True for value in values)
     return divided if turned and all(0 <= value <= 1 for value in divided) else None

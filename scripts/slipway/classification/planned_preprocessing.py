@@ -1,4 +1,4 @@
-"""The preprocessing of photographs: the source's, where config.yaml does not state it, as far as planning knows it."""
+"""The preprocessing of photographs, as planning knows it: from config.yaml, or published by the network's source."""
 
 from slipway.classification.published import IMAGENET
 from slipway.models.source_interface import PublishedPreprocessing

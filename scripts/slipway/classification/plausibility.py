@@ -143,7 +143,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
-    """Return [text] if an accuracy is significantly below the published one (by LARGE_DROP), else []."""
+    """Return [text] if an accuracy is significantly below the published one (by LARGE_DROP); [] if not."""
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [

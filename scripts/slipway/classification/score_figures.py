@@ -10,7 +10,7 @@ from slipway.outputs.meaning import Meaning
 def agreement_of_decisions(meaning: Meaning, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Return {"top1_agreement": share of equal decisions} for pairs of scores (N, classes).
 
-    For sigmoid outputs, the key is "decision_agreement", and each class of each row is a decision of its own.
+    For sigmoid outputs, the key is "decision_agreement", and each class of each row is one decision.
     """
     name = "decision_agreement" if meaning.kind == "sigmoid" else "top1_agreement"
     equal = [(meaning.decisions(one) == meaning.decisions(other)).ravel() for one, other in pairs]

@@ -98,7 +98,7 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
 
 
 def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
-    """Return the preprocessing. Each setting comes from the options, else the server, else `proven`, else ImageNet.
+    """Return the preprocessing. Each setting comes from the first of: options, server, `proven`, ImageNet.
 
     `proven` has the settings of the model's deployment. If the server states the side of the input, it is the crop.
     Every setting that is guessed from ImageNet's is printed. Raises SlipwayError if the options contradict the server,

@@ -19,10 +19,9 @@ SHARE: dict[str, Any] = {"is_share": True, "more_is_better": True}
 class Figure:
     """One figure. `limit` is the key of `regression` in config.yaml that limits its change; None if none does.
 
-    `is_share`: it is a share of 0..1, so its change is a difference; else its change is relative. `spreads`: repeated
-    measurements differ, so only a change that is more than the noise counts. `low` and `high` are its interval, None
-    if it is not known. `conditions` are {condition that must be equal to compare it: its value}. `context` are those
-    that may differ.
+    `is_share`: it is a share (0..1), so its change is a difference; other changes are relative. `spreads`: repeated
+    measurements differ, so only a change above the noise counts. `low` and `high` are its interval, None if it is not
+    known. `conditions`: {condition that must be equal to compare it: its value}. `context`: conditions that may differ.
     """
 
     name: str
@@ -53,8 +52,8 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
 def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
     """Return the figures of the chosen configuration in the load test.
 
-    They hold for its requests in flight. With the `same_aim` in both runs, the throughputs are compared all the same:
-    each is the one to which the choice came under the same limits.
+    They hold for its number of requests in flight. With the `same_aim` in both runs, throughputs are compared even if
+    this number differs: both were chosen under the same limits.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}

@@ -1,4 +1,4 @@
-"""The lines by which a served model is asked."""
+"""Commands and code that send a request to a served model."""
 
 from slipway.contract.contract import BATCH, Tensor
 from slipway.report.measurements import Measurements

@@ -10,7 +10,7 @@ def megabytes(size: int) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a time in ms as text, with three decimals below 1 ms, two below 100 ms, else none; "-" if unknown."""
+    """Return a time in ms as text, with three decimals below 1 ms, two below 100 ms, none above; "-" if unknown."""
     if value is None:
         return "-"
     return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"

@@ -59,7 +59,7 @@ def render(evidence: Measurements, recipe: Recipe) -> str:
 
 
 def in_order(evidence: Measurements) -> list[Target]:
-    """Return the targets: those that are live first, then in the order of the configuration."""
+    """Return the targets, live ones first, else in the order of the configuration."""
     return sorted(evidence.targets, key=lambda target: is_it_live(target, evidence.history)[0] != YES)
 
 

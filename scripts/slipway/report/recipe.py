@@ -1,7 +1,7 @@
 """The recipe of a page: the options of its program, and the state of the history that it shows.
 
-The page carries its recipe. So a deployment can write the page anew, and planning sees whether the page shows the
-history as it is.
+The page carries its recipe. So a deployment can write the page again, and planning sees whether the page shows the
+present history.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Write the page of a model, and write it anew when its history got a line."""
+"""Write the page of a model, and update it when its history has a new line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
 
 
 def rewrite(page: Path) -> None:
-    """Write an existing page anew, of the same engines."""
+    """Update an existing page, for the same engines."""
     if recipe := recipe_of(page):
         write_page(page.parent, page, recipe)
 

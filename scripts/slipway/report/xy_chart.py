@@ -188,7 +188,7 @@ class Frame:
     def draw_labels(self, points: Sequence[Point]) -> None:
         """Draw the label of each point beside it, the chosen one's first.
 
-        A label for which there is no place is left out, since it would cover another one or a point.
+        A label that would cover another label or a point is left out.
         """
         places = [(point, *self.at(point.x, point.y)) for point in sorted(points, key=lambda point: not point.chosen)]
         taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for _, x, y in places]
@@ -223,7 +223,7 @@ class Entry:
 
 
 def legend_of(series: Sequence[Series], width: float, heading: str) -> list[Entry]:
-    """Return the legend: beside a heading (line 0) if there is room, else in lines from 1 on; [] for one series.
+    """Return the legend, beside a heading (line 0) or, without room, in lines from 1 on; [] for one series.
 
     The names of series are followed by "chosen", with its ring.
     """

@@ -16,7 +16,7 @@ from slipway.snakemake_hooks.layout import FOLDER, TIME_STAMP, incomplete_mark, 
 ARTIFACTS = FOLDER / "artifacts.json"
 
 
-# A stamp: the SHA-256 of an artifact, and the time (s since the epoch) at which its job ended.
+# A stamp: the SHA-256 of an artifact, and the end of its job (s since the epoch).
 STAMP = {"sha256": str, "ended": (*records.NUMBER, type(None))}
 
 

@@ -75,7 +75,7 @@ class ArtifactTracking:
         self.remember([*finished, *forgotten, *self._rewritten_pages()])
 
     def _rewritten_pages(self) -> list[str]:
-        """Return the report pages that a deployment, a rollback or a withdrawal of this run wrote anew."""
+        """Return the report pages that a deployment, rollback or withdrawal of this run updated."""
         pages = [*Path("results").glob("*/report.html"), Path("results/index.html")]
         return [str(page) for page in pages if page.exists() and page.stat().st_mtime >= self._began]
 
@@ -114,7 +114,7 @@ class ArtifactTracking:
         return edited
 
     def _jobs_of_killed_run(self) -> list:
-        # A workflow that takes this one as a module has programs of its own.
+        # A workflow that takes this one as a module also has its own programs.
         folders = (SCRIPTS, Path(self._workflow.basedir) / "scripts")
         return surviving_jobs.programs_of(self._lock.killed_run, folders)
 

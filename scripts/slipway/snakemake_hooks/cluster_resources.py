@@ -1,4 +1,4 @@
-"""The resources of jobs on a cluster: check what they need to be declared, and request them."""
+"""The resources of jobs on a cluster: check the declarations that they need, and request them."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ class FailedJobs:
         return True
 
     def _error(self, record: Any) -> str:
-        """Return the text for a failed job: its own error with the names of its rule and log, or else advice.
+        """Return the text for a failed job: its own error with the names of its rule and log, or advice.
 
         Returns "" for a job without its own error in a failed group or without a log.
         """
@@ -58,7 +58,7 @@ class FailedJobs:
         return f"{record.rule_name} failed without an error of its own; look into {log}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
-        """Log and return advice if logs show that jobs exceeded their requested memory, else return None."""
+        """Log and return advice if logs show that jobs exceeded their requested memory; None if not."""
         if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
             return None
         jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]

@@ -38,7 +38,7 @@ class Hooks:
     """Slipway's hooks in a run of Snakemake's `workflow`, in the order of their calls.
 
     `plans`: this process plans the run. Otherwise it runs a job for another Snakemake, for example on a cluster's node.
-    `builds`: it may build what the configuration says. Otherwise it only operates what is deployed.
+    `builds`: it may build artifacts. Otherwise it only operates a deployment.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -79,7 +79,7 @@ class Hooks:
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
-        """Return the configuration files: the ones given by --configfile, else config.yaml."""
+        """Return the configuration files: from --configfile, or config.yaml without it."""
         return self._workflow.overwrite_configfiles or [CONFIG]
 
     def tell(self, sentence: str) -> None:

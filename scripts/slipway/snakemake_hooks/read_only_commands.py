@@ -1,4 +1,4 @@
-"""Recognise Snakemake commands that only read the workflow, or only operate what is deployed."""
+"""Recognise Snakemake commands that only read the workflow, or only operate a deployment."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from snakemake.cli import parse_args
 
 # Rules that print a state and make no artifact.
 _TELLING = {"status"}
-# Rules that need what is deployed, and no file that the configuration names.
+# Rules that need a deployment, and no file that the configuration names.
 _OPERATING = _TELLING | {"rollback", "undeploy", "prune"}
 # How the names of their rules for one model begin.
 _OPERATING_ONE = ("rollback_", "undeploy_")
@@ -32,7 +32,7 @@ def is_read_only(command: Sequence[str]) -> bool:
 
 
 def builds_nothing(command: Sequence[str]) -> bool:
-    """Return whether `command` (program name first) runs only rules that operate what is deployed."""
+    """Return whether `command` (program name first) runs only rules that operate a deployment."""
     chosen = _parsed(command)
     of_one = {target for target in chosen.targets if target.startswith(_OPERATING_ONE)}
     return _runs_only(_OPERATING | of_one, chosen)

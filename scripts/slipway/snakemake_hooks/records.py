@@ -62,20 +62,20 @@ def _keep(link: Path, kept: Path) -> None:
 class ArtifactRecords:
     """The stamps of all artifacts. They show which artifacts have changed since their job made them.
 
-    A stamp has the SHA-256 and, to identify the job, the time at which Snakemake recorded the job's end.
+    A stamp has the SHA-256 and, to identify the job, the recorded time of the job's end.
     """
 
     def __init__(self, file_hashes: FileHashCache) -> None:
         # The SHA-256 of a file, or of a folder: the names and contents of all its files.
         self.digest = partial(artifact_stamps.digest, file_hashes=file_hashes)
         self._made = read_stamps()
-        # The artifacts that a killed run made anew. `changed` fills in this list.
+        # The artifacts that a killed run made again. `changed` fills in this list.
         self.made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
         """Return {artifact: (SHA-256 when made, SHA-256 now)} of artifacts that were edited or truncated.
 
-        An artifact that a killed run made anew is in `made_anew` instead: only its stamp is outdated.
+        An artifact that a killed run made again is in `made_anew` instead: only its stamp is outdated.
         """
         found = {}
         for name, stamp in self._made.items():
@@ -112,7 +112,7 @@ class ArtifactRecords:
 def mark_incomplete(names: Iterable[str]) -> None:
     """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
 
-    Remove this mark from all other artifacts, which somebody has restored since.
+    Remove this mark from all other artifacts, such as restored ones.
     """
     wanted = {incomplete_mark(Path(name)) for name in names}
     for marker in KEPT_MARKS.rglob("*"):

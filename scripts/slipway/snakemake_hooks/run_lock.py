@@ -36,7 +36,7 @@ class RunLock:
         self.run = uuid.uuid4().hex
         # A warning if the file system has no locks: a killed run's Snakemake lock then remains.
         self.caution: str | None = None
-        # The id of the last run if it was killed on this machine, else None.
+        # The id of the last run if it was killed on this machine; None if not.
         self.killed_run: str | None = None
 
     def take(self, patience_s: float = 0.0) -> bool:
