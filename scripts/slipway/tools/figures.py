@@ -6,10 +6,10 @@ from statistics import median
 
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.core.artifacts import read_json
-from slipway.core.errors import SlipwayError
 
 Row = tuple[str, str]  # (words, or the words that a row begins with; its figures)
 BASELINES = (PYTORCH, PYTORCH_FP16)
+H200 = Path("h200") / "resnet50.int8.json"
 # {model of cpu.json: its name in words}
 NAMES = {"resnet50": "ResNet-50", "efficientnet_lite0": "EfficientNet-Lite0"}
 
@@ -48,20 +48,64 @@ def on_a_gpu(folder: Path) -> list[Row]:
     ]
 
 
-def in_rounds(folder: Path) -> list[Row]:
-    """Return the rows of an H200, whose benchmark has intervals. `folder` has the records.
-
-    Raises SlipwayError if a figure of the table is disturbed.
-    """
-    benchmark = read_json(folder / "h200" / "resnet50.int8.json")["benchmark"]
+def on_an_h200(folder: Path) -> list[Row]:
+    """Return the rows of an H200, whose benchmark has intervals, with all their words. `folder` has the records."""
+    record = read_json(folder / H200)
+    benchmark = record["benchmark"]
     best = [each["inferences_per_s"] for each in benchmark["best_throughput"].values()]
-    ratios = [benchmark["ratios"]["int8"][size][PYTORCH]["intervals"]["throughput"] for size in ("32", "128")]
-    if any(ratio["verdict"] != "steady" for ratio in ratios):
-        raise SlipwayError("the ratios at batch 32 and 128 of h200/resnet50.int8.json are disturbed; measure again")
-    return [
-        ("images/s in rounds", listed(best, ",.0f")),
-        ("INT8 over PyTorch in rounds", ", ".join(map(with_interval, ratios))),
+    ratios = {size: beside[PYTORCH]["intervals"]["throughput"] for size, beside in benchmark["ratios"]["int8"].items()}
+    steady = {size: ratio for size, ratio in ratios.items() if ratio["verdict"] == "steady"}
+    graphs = {each["subject"]: each["latency"].get("gpu_graph") for each in benchmark["results"] if each["batch"] == 1}
+    in_graphs = [graphs[name]["p50_ms"] for name in ("fp16", "int8") if graphs.get(name)]
+    rows = [
+        (
+            "images/s, each at its best batch: PyTorch, PyTorch in FP16 in a CUDA graph, FP16, INT8",
+            listed(best, ",.0f"),
+        ),
+        (
+            f"INT8's images/s over PyTorch's, with the interval: {', '.join(f'batch {size}' for size in steady)}",
+            ", ".join(map(with_interval, steady.values())),
+        ),
+        ("latency at batch 1 in a CUDA graph: FP16, INT8", listed(in_graphs, ".2f", " ms")),
     ]
+    return rows + (served_on_a_gpu(record) if "load_test" in record else [])
+
+
+def served_on_a_gpu(record: dict) -> list[Row]:
+    """Return the rows of the load test of a GPU: the closed loop, and the capacity if there is a choice."""
+    measured = record["load_test"]["measurements"]
+    rows = [
+        max(each, key=lambda row: row["throughput_per_s"])
+        for precision in ("fp16", "int8")
+        if (each := [row for row in measured if row["precision"] == precision])
+    ]
+    in_flight = listed(sorted({row["concurrency"] for row in rows}), "d")
+    names = ", ".join(row["precision"].upper() for row in rows)
+    words = f"requests/s of one image through Triton's Python backend, {in_flight} in flight: {names}"
+    p99 = listed([row["p99_ms"] for row in rows], ".0f", " ms")
+    closed = [(words, listed([row["throughput_per_s"] for row in rows], ",.0f")), ("their p99", p99)]
+    return closed + (open_loop(record["selection"]) if "selection" in record else [])
+
+
+def open_loop(selection: dict) -> list[Row]:
+    """Return the row of the capacity of the chosen configuration; none if it was not measured."""
+    if not selection["capacity"]:
+        return []
+    capacity, limit = selection["capacity"], selection["limits"]["p99_ms"]
+    words = (
+        f"requests/s at random times (open loop) that {selection['precision'].upper()} holds, p99 below {limit:,.0f} ms"
+    )
+    rate = f"{capacity['capacity_per_s']:,.0f}" if capacity["capacity_per_s"] else "none"
+    return [(words, f"{rate} ({capacity['verdict']})")]
+
+
+def h200_in_words(folder: Path) -> str:
+    """Return the GPU and the TensorRT of the H200's record in words."""
+    record = read_json(folder / H200)
+    gpu, versions = record["benchmark"]["environment"]["gpu"]["name"], record["engines"]["int8"]["versions"]
+    steps = ", ".join(record.get("incomplete", [])).replace("_", " ")
+    missing = f"; without {steps}" if steps else ""
+    return f"One {gpu}, TensorRT {versions['tensorrt']}, ResNet-50 with `uint8` input, random weights{missing}"
 
 
 def on_a_cpu(folder: Path) -> list[Row]:
@@ -120,12 +164,9 @@ def served_rows(title: str, figures: dict) -> list[Row]:
     chosen = figures["chosen"]
     words = f"{title}: requests/s through Triton, {in_flight} in flight: {', '.join(rates).upper()}"
     rows = [(words, listed(rates.values(), ",.1f"))]
-    if chosen["open_loop"]:
-        open_loop, precision = chosen["open_loop"], chosen["configuration"]["precision"].upper()
-        words = f"{title}: requests/s at random times (open loop) that {precision} holds"
-        rate = f"{open_loop['capacity_per_s']:,.1f}" if open_loop["capacity_per_s"] else "none"
-        rows.append((f"{words}, p99 below {chosen['p99_limit_ms']:,.0f} ms", f"{rate} ({open_loop['verdict']})"))
-    return rows
+    selection = {"capacity": chosen["open_loop"], "limits": {"p99_ms": chosen["p99_limit_ms"]}}
+    selection |= {"precision": chosen["configuration"]["precision"]}
+    return rows + [(f"{title}: {words}", rate) for words, rate in open_loop(selection)]
 
 
 def machine_in_words(folder: Path) -> str:
@@ -134,10 +175,9 @@ def machine_in_words(folder: Path) -> str:
     return f"{cpu['cores']} cores of an {cpu['name']} ({', '.join(cpu['instruction_sets'])})"
 
 
-def disturbed_in_words(folder: Path) -> str:
-    """Return what other work disturbed in the benchmarks of cpu.json, in a sentence; "" if nothing was."""
-    models = read_json(folder / "cpu.json")["models"].items()
-    words = [f"{NAMES[model]}: {text}" for model, each in models for text in each["benchmark"].get("disturbed", [])]
+def disturbed_in_words(benchmarks: dict[str, dict]) -> str:
+    """Return what other work disturbed in {name: benchmark}, in a sentence; "" if nothing was disturbed."""
+    words = [f"{name} ({', '.join(each['disturbed'])})" for name, each in benchmarks.items() if each.get("disturbed")]
     return f"Disturbed by other work: {'; '.join(words)}." if words else ""
 
 
