@@ -14,9 +14,10 @@ import numpy as np
 
 from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
-from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
-from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
-from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, thin
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.benchmark.results import conclusions, disturbed, line_of, result_of, results_of, series_of
+from slipway.benchmark.rounds import METHOD, ROUNDS, merged, take_turns
+from slipway.benchmark.timing import KEPT_SAMPLES, Effort, thin
 from slipway.contract.batches import batch_of, require_taken_batches
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
@@ -194,36 +195,6 @@ def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
     return not disturbed(results_of(batch, rounds, min_samples=0))
 
 
-def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
-    """Return the result of each subject at one batch size, with intervals, and a note if the budget was too small."""
-    results = []
-    for name, figures in rounds.items():
-        readings = [reading for each in figures for reading in each["gpu_readings"]]
-        result = result_of(name, batch, merged(figures), summarise_readings(readings) if readings else None)
-        fewest = min(latency["count"] for latency in result["latency"].values())
-        counts = {"rounds": (len(figures), ROUNDS), "samples": (fewest, min_samples)}
-        missed = [f"{count} of {asked} {what}" for what, (count, asked) in counts.items() if count < asked]
-        results.append({**result, "intervals": comparison.intervals(result), "not_reached": missed})
-    return results
-
-
-def disturbed(results: list[dict]) -> list[str]:
-    """Return the results and ratios that are disturbed, in words."""
-    figures = [
-        f"{result['subject']} at batch {result['batch']}{', '.join(['', *result['not_reached']])}"
-        for result in results
-        if result["intervals"]["verdict"] == DISTURBED
-    ]
-    ratios = [
-        f"{subject} over {baseline} at batch {batch}"
-        for subject, batches in comparison.compare(results).items()
-        for batch, baselines in batches.items()
-        for baseline, compared in baselines.items()
-        if comparison.is_disturbed(compared)
-    ]
-    return figures + ratios
-
-
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
     """Return results of single requests with all dynamic axes at their smallest, and then at their largest size.
 
@@ -235,70 +206,6 @@ def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tens
         for axes in (ends if contract.axes else [])
         for name, measure in subjects.items()
     ]
-
-
-def series_of(measurement: dict) -> dict[str, list[float]]:
-    """Return {quantity: samples (ms)} of the quantities that were measured."""
-    return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
-
-
-def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
-    """Return one subject at one batch size: {"subject", "batch", "latency": {quantity: distribution}} and other facts.
-
-    `gpu_state`: the GPU's clocks, power and temperature during the measurement; None without a GPU.
-    """
-    return {
-        "subject": name,
-        "batch": batch,
-        "latency": {quantity: distribution(series) for quantity, series in series_of(measurement).items()},
-        **{key: value for key, value in measurement.items() if key not in ("samples_ms", "gpu_readings")},
-        **({"gpu_state": gpu_state} if gpu_state else {}),
-    }
-
-
-def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return the ratios of every subject to the baseline, and of the engines' sizes to the FP32 ONNX file's."""
-    ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})
-    best = comparison.best_throughput(results)
-    sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
-    return {
-        "ratios": ratios,
-        f"p50_ratio_engine_to_{main}": {
-            name: {batch: beside[main]["p50"]["end_to_end"] for batch, beside in ratios[name].items()}
-            for name in engines
-        },
-        "best_throughput": best,
-        "best_throughput_ratios": comparison.best_throughput_ratios(best),
-        "best_throughput_intervals": comparison.best_throughput_intervals(best),
-        "bytes_over_fp32_onnx": sizes,
-        "tutorial": comparison.tutorial(results, sizes),
-    }
-
-
-def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to the baseline's."""
-    words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
-    latency, batch = result["latency"], result["batch"]
-    times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
-    rate = comparison.highest_throughput(result)["inferences_per_s"]
-    line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
-    if result.get("intervals", {}).get("verdict") == DISTURBED:
-        line += " (disturbed)"
-    if (faster := result.get("profile_choice", {}).get("faster")) is not None:
-        line += f" (profile {result['profile']} runs, and profile {faster} is faster; adapt `opt` in tensorrt.profiles)"
-    beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
-    if not beside:
-        return line
-    main = comparison.baseline_of({other["subject"] for other in results})
-    ratios = beside[str(batch)][main]
-    spans = ratios.get("intervals", {"p50": {}, "throughput": None})
-    shares = ", ".join(
-        f"{text} {comparison.ratio_in_words(ratios['p50'][name], spans['p50'].get(name))}"
-        for name, text in words.items()
-        if name in ratios["p50"]
-    )
-    rates = comparison.ratio_in_words(ratios["throughput"], spans["throughput"])
-    return f"{line}; of {comparison.TITLES[main]}'s: {shares}, inferences/s {rates}"
 
 
 def environment(monitor: GpuMonitor | None) -> dict:

@@ -128,6 +128,7 @@ def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> li
             "throughput_interval_per_s": interval(without_capacity(row)),
             "capacity_per_s": row["capacity"]["capacity_per_s"] if "capacity" in row else None,
             "p99_ms": row["p99_ms"],
+            "p99_interval_ms": row.get("p99_interval_ms"),
             "memory_mb": counted_memory_mb(row),
             "accuracy_loss": row["accuracy_loss"],
             "verdict": row.get("verdict"),

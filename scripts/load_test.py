@@ -1,11 +1,8 @@
 """Measure every engine of a target under load: Model Analyzer and perf_analyzer against a real tritonserver."""
 
 import argparse
-import json
-import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,12 +19,22 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.load_test import coarse_filter, model_analyzer
+from slipway.load_test.analyzed_points import MEASURED, REUSED
 from slipway.load_test.candidates import find_server, lay_out_candidate, require_covered_batches
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints, base_of
-from slipway.load_test.keyed_model_analyzer import KEPT, MEASURED, OVER, REPORT, REUSED, SLOW
+from slipway.load_test.keyed_model_analyzer import KEPT, REQUESTS
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
-from slipway.load_test.rows import by_one_name, figures_of, not_measured, point_of, varied_of, write_table
+from slipway.load_test.narrator import Narrator
+from slipway.load_test.rows import (
+    by_one_name,
+    figures_of,
+    not_measured,
+    point_of,
+    varied_of,
+    write_table,
+)
+from slipway.load_test.sweep import BRUTE, SEARCHES, Sweep, budget, window
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model
@@ -57,7 +64,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     delays = "how long (µs) a request may wait for others to form a batch"
     arguments.add_argument("--batching-delays-us", type=int, nargs="+", default=[0], help=delays)
     search = "Model Analyzer's search: all points, or those that it finds better"
-    arguments.add_argument("--search", choices=model_analyzer.SEARCHES, default=model_analyzer.BRUTE, help=search)
+    arguments.add_argument("--search", choices=SEARCHES, default=BRUTE, help=search)
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     stability = "allowed difference of three windows; above it, they are repeated"
     arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
@@ -69,6 +76,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--widened", type=int, help="how often changed limits brought back engines that were left out"
     )
+    planned = "id of the container's image that the job was planned for"
+    arguments.add_argument("--server-image-id", help=planned)
     kept = "folder of measured points, which are not measured again; by default none is kept"
     arguments.add_argument("--kept", type=Path, help=kept)
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
@@ -83,9 +92,9 @@ def main(arguments: argparse.Namespace) -> None:
     contract = Contract.read(arguments.interface)
     if not contract.batched:
         # As Triton states that a model has no batch axis, and so nothing to wait for, and only instances to vary.
-        arguments.max_batch_sizes, arguments.batching_delays_us, arguments.search = [0], [0], model_analyzer.BRUTE
-    varied = {entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
-    sweep = model_analyzer.Sweep(**varied)
+        arguments.max_batch_sizes, arguments.batching_delays_us, arguments.search = [0], [0], BRUTE
+    varied = {entry.name: getattr(arguments, entry.name) for entry in fields(Sweep)}
+    sweep = Sweep(**varied)
     filtered = engines_left_out(arguments)
     records = {
         f"{arguments.model}_{precision}": path
@@ -98,6 +107,7 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
+        require_planned_image(server, arguments.server_image_id)
         reason = f": {arguments.server_why}" if arguments.server_why else ""
         progress(f"  the server is {server_in_words(server.facts())}{reason}")
         samples = read_samples(arguments.samples)
@@ -129,7 +139,7 @@ def main(arguments: argparse.Namespace) -> None:
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {name: sha256(path) for name, path in records.items()},
         "server": server.facts() | {"why": arguments.server_why},
-        "requests_per_window": model_analyzer.window(sweep),
+        "requests_per_window": window(sweep),
         "stability_percent": arguments.stability_percent,
     }
     missing = not_measured(rows, engines, sweep)
@@ -168,6 +178,16 @@ def engines_left_out(arguments: argparse.Namespace) -> list[dict]:
     return entries
 
 
+def require_planned_image(server: Installation, planned: str | None) -> None:
+    """Raise SlipwayError if another image got the name of the container's image after planning."""
+    found = server.facts().get("image_id")
+    if planned and found and planned != found:
+        raise SlipwayError(
+            f"the image {server.facts()['image']} is {found} now, and was {planned} when this job was planned; run "
+            "snakemake again"
+        )
+
+
 def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
     """Return the conditions under which a measured point is kept: another one measures all points again."""
     names = ("hardware", "pytriton_version", "perf_analyzer_version", "model_analyzer_version", "stability_percent")
@@ -184,7 +204,7 @@ def measure(
     engines: dict[str, RecordedEngine],
     server: Installation,
     kept: KeptPoints,
-    sweep: model_analyzer.Sweep,
+    sweep: Sweep,
     on_gpu: bool,
 ) -> list[dict]:
     """Run the sweep and return one row per measurement. Raise SlipwayError if there is none.
@@ -197,7 +217,8 @@ def measure(
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     owner = workspace.name if server.container else None
-    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), partial(require_own_listeners, ports, workspace.name))
+    check = partial(require_own_listeners, ports, workspace.name)
+    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), check, requests=workspace / REQUESTS)
     interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
 
     def keep(point: str, key: str) -> None:
@@ -206,7 +227,7 @@ def measure(
         )
 
     narrator.on_point = {MEASURED: keep, REUSED: kept.reuse}
-    bounds = model_analyzer.budget(list(engines), sweep) | {KEPT: str(kept.description)}
+    bounds = budget(list(engines), sweep) | {KEPT: str(kept.description)}
     with narrator.memory.watching(), interference.watching():
         try:
             model_analyzer.run(settings, workspace, key, bounds, narrator)
@@ -233,7 +254,7 @@ def measure(
     return by_one_name(described)
 
 
-def none_in_time(sweep: model_analyzer.Sweep) -> str:
+def none_in_time(sweep: Sweep) -> str:
     """Return the error of a load test that measured nothing in its time, with settings that give it more."""
     minutes = f"{sweep.minutes:g} minutes of `load_test.minutes`" if sweep.minutes else "time that each point has"
     longer = f"minutes: {4 * sweep.minutes:g}, " if sweep.minutes else ""
@@ -242,44 +263,6 @@ def none_in_time(sweep: model_analyzer.Sweep) -> str:
         f"`load_test: {{{longer}requests: 5, concurrency: [{sweep.concurrency[0]}], "
         f"instances: [{sweep.instances[0]}]}}`, or serve a smaller answer"
     )
-
-
-@dataclass
-class Narrator:
-    """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
-
-    It names the phase for the memory monitor. `windows`: {phase: report of keyed_model_analyzer}. Before and after each
-    measurement, `require_own` checks that the ports belong to the load test's own server. `on_point`: {beginning of a
-    line: function to call with the point and its hash}.
-    """
-
-    memory: PeakMemory
-    require_own: Callable[[], None]
-    windows: dict[str, dict] = field(default_factory=dict)
-    out_of_time: bool = False
-    on_point: dict[str, Callable[[str, str], None]] = field(default_factory=dict)
-
-    def __call__(self, line: str) -> None:
-        """Read one line."""
-        print(line, flush=True)
-        if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
-            self.require_own()
-            self.memory.phase = f"{match[1]}/{match[2]}"
-            progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
-        elif line.startswith(REPORT):
-            self.windows[self.memory.phase] = json.loads(line.removeprefix(REPORT))
-        elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
-            self.memory.phase = ""
-            self.require_own()
-        elif begin := next((begin for begin in self.on_point if line.startswith(begin)), None):
-            named = json.loads(line.removeprefix(begin))
-            self.on_point[begin](named["point"], named["key"])
-            if begin == REUSED:
-                progress(f"  {named['point']} was measured by an earlier run")
-        elif line.startswith((OVER, SLOW)):
-            self.out_of_time = True
-        elif "load failed" in line:
-            progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ def load_tested(folder, concurrency, seed=0):
     command += [word for name, path in outputs.items() for word in (f"--{name}", path)]
     load_test.main(load_test.parse_arguments(command))
     rows = read_json(folder / "record")["measurements"]
+    assert all(row["p99_interval_ms"][0] <= 1.01 * row["p99_ms"] for row in rows), "of perf_analyzer's own requests"
     return {row["concurrency"]: row.get("measured_at") for row in rows}, rows
 
 

@@ -108,7 +108,7 @@ def best_quantity(latency: dict) -> str:
     return next(name for name in BEST_FIRST if name in latency)
 
 
-def highest_throughput(result: dict) -> dict:
+def highest_throughput(result: Mapping[str, Any]) -> dict:
     """Return {"inferences_per_s", "streams", "graph"} of a subject's fastest setup at one batch size."""
     throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
     rates = [

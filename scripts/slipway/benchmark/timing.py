@@ -1,5 +1,6 @@
 """Time a callable, and summarise its samples."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -73,6 +74,29 @@ def distribution(samples_ms: Sequence[float]) -> dict:
             for rank, value in zip(ranks, np.percentile(values, ranks), strict=True)
         },
     }
+
+
+def percentile_interval(
+    samples: Sequence[float], rank: float, confidence: float = 0.9
+) -> tuple[float | None, float | None]:
+    """Return the bounds of a percentile by order statistics, with at least this probability on both sides together.
+
+    Any distribution has this interval. None: the samples are too few to bound the percentile on this side.
+    """
+    ordered, share, outside = sorted(samples), rank / 100, (1 - confidence) / 2
+    count = len(ordered)
+    # below[k] is the probability that fewer than k samples are at the percentile or below it.
+    chances = [math.exp(_log_chance(count, k, share)) for k in range(count + 1)]
+    below = [0.0, *itertools.accumulate(chances)]
+    low = max((k for k in range(1, count + 1) if below[k] <= outside), default=None)
+    high = min((k for k in range(1, count + 1) if 1 - below[k] <= outside), default=None)
+    return (None if low is None else ordered[low - 1]), (None if high is None else ordered[high - 1])
+
+
+def _log_chance(count: int, hits: int, share: float) -> float:
+    """Return the logarithm of the binomial probability of so many hits."""
+    ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
+    return ways + hits * math.log(share) + (count - hits) * math.log1p(-share)
 
 
 def is_carried(rank: float, count: int) -> bool:

@@ -20,7 +20,8 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.load_test.limits import breaks_still
 from slipway.report.recipe import edition
 from slipway.triton.repository.versions import publication_number, served_name
-from slipway.triton.server.kinds import WHEEL
+from slipway.triton.server.container_programs import image_to_run
+from slipway.triton.server.kinds import CONTAINER, WHEEL
 from slipway.triton.server.server_choice import image_that_serves
 
 # Settings of the load test that are about its open loop alone.
@@ -183,6 +184,7 @@ class JobKeys:
             versions("perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
             widened=self._widened(model, target),
+            server_image_id=self._image_id(model, target),
         )
 
     def limits_of_filter(self) -> dict:
@@ -201,6 +203,18 @@ class JobKeys:
         limits = {"p99_ms": settings["p99_limit_ms"], "min_throughput_per_s": settings["min_throughput_per_s"]}
         is_stale = any(not breaks_still(entry, limits) for entry in last.get("left_out", []))
         return (number or 0) + 1 if is_stale else number
+
+    def _image_id(self, model: str, target: str) -> str | None:
+        """Return the id of the image that is load-tested, as far as it is known; None without a container.
+
+        Another image by the same name makes the load test stale. One that the load test's own job pulled does not.
+        """
+        choice = self.resolved.server(target)
+        if choice.run != CONTAINER or (found := image_to_run(choice.image)) is None:
+            return None
+        last = read_record(Path(f"results/{model}/{target}/analysis/analysis.json"), {"key": dict, "server": dict})
+        is_measured = last is not None and last["server"].get("image_id") == found.id
+        return last["key"].get("server_image_id") if is_measured else found.id
 
     def measure_capacity(self, target: str) -> JobKey:
         """Return the key of the capacities. Limits and goal decide which configurations are measured."""

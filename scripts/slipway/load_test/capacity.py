@@ -93,18 +93,18 @@ def _measured(measure: Callable[[float], dict], rate: float, may_go_on: Callable
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:
     """Return the next rate (requests/s) to ask for; None if the bounds are close, or too far from the first rate."""
-    asked = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
+    asked: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
         asked[point["outcome"]].append(point["asked_per_s"])
     high = min(asked[BREAKS] + asked[NOT_SENT], default=None)
     low = max((rate for rate in asked[HOLDS] if high is None or rate < high), default=None)
     if low is None and high is None:
         return first
-    if low is None or high is None:
-        factor = FACTORS[min(len(counted(points)), len(FACTORS)) - 1]
-        farther = low * factor if high is None else high / factor
-        return farther if 1 / FARTHEST <= farther / first <= FARTHEST else None
-    return math.sqrt(low * high) if high / low > CLOSE * (1 + 1e-9) else None
+    if low is not None and high is not None:
+        return math.sqrt(low * high) if high / low > CLOSE * (1 + 1e-9) else None
+    factor = FACTORS[min(len(counted(points)), len(FACTORS)) - 1]
+    farther = low * factor if low is not None else (high or first) / factor
+    return farther if 1 / FARTHEST <= farther / first <= FARTHEST else None
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
@@ -152,7 +152,7 @@ def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) ->
             point["verdict"] == DISTURBED for point in bounds
         ),
         "a higher rate held than one that broke": is_contradicted,
-        "there were too few samples for p99": bool(highest) and highest["tail_percentile"] < 99,
+        "there were too few samples for p99": highest is not None and highest["tail_percentile"] < 99,
     }
     return [doubt for doubt, is_present in doubts.items() if is_present]
 

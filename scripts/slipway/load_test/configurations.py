@@ -84,7 +84,9 @@ def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
     return [
         *(["chosen"] if is_chosen(row, selection) else []),
         *(
-            REMARKS[limit["limit"]] if limit["figure"] is not None else f"{UNKNOWN[limit['limit']]} not measured"
+            REMARKS[limit["limit"]] + (", within the noise" if limit.get("within_noise") else "")
+            if limit["figure"] is not None
+            else f"{UNKNOWN[limit['limit']]} not measured"
             for limit in broken(row, selection)
         ),
         *(words for words, holds in told.items() if holds),

@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from slipway.load_test.limits import Limits, counted_memory_mb, is_disturbed, reliable_rate
 
 Row = Mapping[str, Any]
+R = TypeVar("R", bound=Row)
 CHEAPEST, FASTEST, MOST_ACCURATE = GOALS = ("cheapest", "fastest", "most_accurate")
 # Figures this close to the best count as equal, since repeated measurements differ as much.
 EQUAL = 0.10
@@ -35,16 +36,15 @@ class Goal:
 
     def machines(self, row: Row) -> int | None:
         """Return the number of servers that `rate` takes; None without a rate, or if the throughput is not known."""
-        machines = self.machines_at(reliable_rate(row))
-        return None if machines == math.inf else machines
-
-    def machines_at(self, throughput: float) -> int | float | None:
-        """Return the number of servers of a throughput (1/s) that `rate` takes; None without a rate."""
-        if not self.rate:
+        if not self.rate or (machines := self.machines_at(reliable_rate(row), self.rate)) == math.inf:
             return None
+        return int(machines)
+
+    def machines_at(self, throughput: float, rate: float) -> float:
+        """Return the number of servers of a throughput (1/s) that a rate (1/s) takes; infinite without throughput."""
         used = throughput * (1 - self.headroom)
         # As for the replicas of manifests, a rounding error is no server: 70 % of 90/s are 62.99999999999999/s.
-        return max(1, math.ceil(self.rate / used - 1e-9)) if used else math.inf
+        return max(1, math.ceil(rate / used - 1e-9)) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
         """Return the price of a million inferences; None without a price, or if the throughput is not known."""
@@ -54,7 +54,7 @@ class Goal:
         return machines * self.price_per_hour / 3600 / (self.rate or throughput) * 1e6
 
 
-def choose(rows: Sequence[Row], goal: Goal) -> Row:
+def choose(rows: Sequence[R], goal: Goal) -> R:
     """Return the best row by the goal. Of equal ones, the cheapest; of equally cheap ones, the smallest.
 
     Small means few instances, then small batches, then little memory (the GPU's on a GPU target), then a low p99.
@@ -62,7 +62,7 @@ def choose(rows: Sequence[Row], goal: Goal) -> Row:
     return min(_best(rows, goal), key=_size)
 
 
-def runner_up(rows: Sequence[Row], choice: Row, goal: Goal) -> Row | None:
+def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
     """Return the best row of the other configurations; None if there is none."""
     others = [row for row in rows if configuration(row) != configuration(choice)]
     return choose(others, goal) if others else None
@@ -98,7 +98,7 @@ def interval(row: Row) -> tuple[float, float]:
     return min(windows), max(windows)
 
 
-def _best(rows: Sequence[Row], goal: Goal) -> list[Row]:
+def _best(rows: Sequence[R], goal: Goal) -> list[R]:
     """Return the rows that are equally good by the goal."""
     if goal.name == FASTEST:
         # How far the p99 of the windows are apart is not known, so a disturbed row is the last to be taken.
@@ -111,7 +111,7 @@ def _best(rows: Sequence[Row], goal: Goal) -> list[Row]:
     return _cheapest(rows, goal)
 
 
-def _cheapest(rows: Sequence[Row], goal: Goal) -> list[Row]:
+def _cheapest(rows: Sequence[R], goal: Goal) -> list[R]:
     """Return the rows that need the fewest servers for the rate. Without a rate, return rows of equal throughput."""
     if goal.rate:
         counts = [goal.machines(row) or math.inf for row in rows]
@@ -144,8 +144,8 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
         lower, higher = sorted((choice["p99_ms"], second["p99_ms"]))
         return passed_over or higher <= lower * (1 + EQUAL)
     if goal.rate:
-        fewest = [goal.machines_at(_most(row)) for row in (choice, second)]
-        most = [goal.machines_at(interval(row)[0]) for row in (choice, second)]
+        fewest = [goal.machines_at(_most(row), goal.rate) for row in (choice, second)]
+        most = [goal.machines_at(interval(row)[0], goal.rate) for row in (choice, second)]
         return fewest[1] <= most[0] and fewest[0] <= most[1]
     slower, faster = sorted((choice, second), key=reliable_rate)
     return is_close(slower, faster) or _most(slower) > interval(faster)[0]

@@ -23,8 +23,8 @@ from slipway.load_test.limits import is_disturbed
 FOLDER = Path("results/.measured")
 # The parts of a row that Model Analyzer's measurement does not have.
 OF_ROW = (
-    *("p50_ms", "memory_mb", "gpu_memory_mb", "spread_percent", "verdict", "shortened", "windows_per_s"),
-    *("others_cpu_percent", "cpus_busy_percent", "gpu_state"),
+    *("p50_ms", "p99_interval_ms", "memory_mb", "gpu_memory_mb", "spread_percent", "verdict", "shortened"),
+    *("windows_per_s", "others_cpu_percent", "cpus_busy_percent", "gpu_state"),
 )
 
 

@@ -4,41 +4,35 @@ Its client sends the key with each request. Each point of the sweep gets an equa
 unstable measurement is kept. After each point it prints REPORT and the windows of perf_analyzer as JSON. A point that
 an earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
-A program of its own, started by its path: python keyed_model_analyzer.py profile -f CONFIGURATION. The environment has
+A program of its own, with Model Analyzer's command line (see `model_analyzer.run`). The environment has
 the name and the value of the header with the key, the number of points, the seconds for all of them, the most requests
 in flight of a sweep of all points (0 for a search), and the path of the description of kept measurements.
 """
 
 import contextlib
-import hashlib
 import inspect
 import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tritonclient.grpc as grpc
 from tritonclient.grpc import InferenceServerClientPlugin
+
+from slipway.load_test.analyzed_points import Budget, KeptMeasurements, in_time, unless_idle, unless_kept
 
 NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
 POINTS, SECONDS = "SLIPWAY_LOAD_TEST_POINTS", "SLIPWAY_LOAD_TEST_SECONDS"
 KEPT = "SLIPWAY_LOAD_TEST_KEPT"
 MOST_IN_FLIGHT = "SLIPWAY_LOAD_TEST_MOST_IN_FLIGHT"
-# How the lines of its output begin that scripts/load_test.py reads.
-REPORT, OVER, SLOW = "windows of this point: ", "no time is left", "windows of requests take too long"
-# Then a JSON object {"point", "key"} follows: the point's name, and the hash by which its measurement is kept.
-MEASURED, REUSED = "measured point: ", "point of an earlier run: "
-# A window must contain several rounds of the requests in flight, or it measures only the first ones.
-ROUNDS_IN_A_WINDOW = 4
-# perf_analyzer's options that are part of a measurement's hash.
-LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
-# A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
-LEAST_S = 6.0
+# How the lines of its output begin that scripts/load_test.py reads, besides those of analyzed_points.
+REPORT, SLOW = "windows of this point: ", "windows of requests take too long"
+# The file in the working folder to which perf_analyzer writes the times of each request of a point.
+REQUESTS = "requests.json"
 # perf_analyzer's stability in percent that every three windows have.
 ANY = 1_000_000
 
@@ -46,7 +40,7 @@ ANY = 1_000_000
 class _SendsKey(InferenceServerClientPlugin):
     """A plugin of the client that adds the key to each request."""
 
-    def __call__(self, request: object) -> None:
+    def __call__(self, request: Any) -> None:
         request.headers[os.environ[NAME]] = os.environ[VALUE]
 
 
@@ -58,69 +52,14 @@ class _KeyedClient(grpc.InferenceServerClient):
         self.register_plugin(_SendsKey())
 
 
-class Budget:
-    """The seconds for a number of points. They start with the first point, the start of its server included."""
-
-    def __init__(self, seconds: float, points: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._points, self._clock = seconds, points, clock
-        self._end: float | None = None
-
-    def left_s(self) -> float:
-        """Return the seconds that are left, and start the time with the first call."""
-        if self._end is None:
-            self._end = self._clock() + self._seconds
-        return self._end - self._clock()
-
-    def share_s(self) -> float:
-        """Return the equal share of the next point in the seconds that are left."""
-        share = self.left_s() / max(self._points, 1)
-        self.leave_out_point()
-        return share
-
-    def leave_out_point(self) -> None:
-        """Divide the time among one point less."""
-        self._points -= 1
+if TYPE_CHECKING:
+    # Model Analyzer's class has no types.
+    _PerfAnalyzer: Any
+else:
+    _PerfAnalyzer = object
 
 
-class KeptMeasurements:
-    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load.
-
-    `description` is a JSON file: {"requests": in a window at least, "store": folder of earlier runs' measurements,
-    "fresh": folder for those of this run, "bases": {model: hash of all but its configuration and the load}}.
-    """
-
-    def __init__(self, description: Path) -> None:
-        content = json.loads(description.read_text(encoding="utf-8"))
-        self._requests, self._bases = content["requests"], content["bases"]
-        self._store, self._fresh = Path(content["store"]), Path(content["fresh"])
-
-    def set_window(self, run_config: Any) -> None:
-        """Set the number of requests in a window of a point."""
-        for model in run_config.model_run_configs():
-            rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
-            model.perf_config().update_config({"measurement-request-count": max(self._requests, rounds)})
-
-    def key(self, run_config: Any) -> str:
-        """Return the hash of a point: of the engine, its configuration, and the load."""
-        [model] = run_config.model_run_configs()
-        configuration = model.model_config_variant().model_config.get_config() | {"name": None}
-        load = {name: model.perf_config()[name] for name in LOAD}
-        parts = [self._bases[model.model_name()], configuration, load]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-    def read(self, key: str) -> dict | None:
-        """Return an earlier run's measurement; None if there is none."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return json.loads((self._store / f"{key}.json").read_text(encoding="utf-8"))["measurement"]
-        return None
-
-    def write(self, key: str, measurement: object, encode: Callable) -> None:
-        """Write a measurement of this run."""
-        self._fresh.mkdir(exist_ok=True)
-        (self._fresh / f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
-
-
-class Bounded:
+class Bounded(_PerfAnalyzer):
     """A mixin of Model Analyzer's class PerfAnalyzer, which runs perf_analyzer for one point in its share of the time.
 
     Windows of requests have half of the share. If they take longer, as on a slow server with large answers, windows of
@@ -128,6 +67,7 @@ class Bounded:
     """
 
     budget: Budget
+    _timeout: float
 
     def run(self, metrics: object, env: dict | None = None) -> int:
         """Measure the point. Returns PA_SUCCESS or PA_FAIL, as the overridden method."""
@@ -151,9 +91,12 @@ class Bounded:
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
             report = {"windows_per_s": rates[-3:], "unstable": unstable, "shortened": shortened}
-            report["p50_ms"] = p50_ms(self._output)
             print(REPORT + json.dumps(report), flush=True)
         return status
+
+    def _get_cmd(self) -> list[str]:
+        Path(REQUESTS).unlink(missing_ok=True)  # perf_analyzer overwrites no file
+        return [*super()._get_cmd(), f"--profile-export-file={REQUESTS}"]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
         """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own bound if that is shorter."""
@@ -184,77 +127,6 @@ class Bounded:
         finally:
             for config, first in zip(configs, before, strict=True):
                 config.update_config(first)
-
-
-def p50_ms(output: str) -> float | None:
-    """Return the median latency (ms) of the last measurement in perf_analyzer's output; Model Analyzer has none."""
-    found = re.findall(r"p50 latency: (\d+) usec", output)
-    return int(found[-1]) / 1000 if found else None
-
-
-def in_time(execute: Callable, budget: Budget) -> Callable:
-    """Decorate the measurement of a point (its server included), so that none begins when no time is left."""
-
-    def execute_in_time(self: object, run_config: Any) -> object:
-        if budget.left_s() >= LEAST_S:
-            return execute(self, run_config)
-        print(OVER, flush=True)
-        return None
-
-    return execute_in_time
-
-
-def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read: Callable[[dict], Any]) -> Callable:
-    """Decorate the measurement of a point, so that an earlier run's is taken. `read` makes it from a dictionary.
-
-    If a point comes again in this run, perhaps by another name, its first measurement is taken.
-    """
-    of_this_run: dict[str, object] = {}
-
-    def execute_unless_kept(self: Any, run_config: Any) -> object:
-        kept.set_window(run_config)
-        key, [model] = kept.key(run_config), run_config.model_run_configs()
-        if earlier := key in of_this_run or kept.read(key):
-            budget.leave_out_point()
-        if key in of_this_run:
-            return of_this_run[key]
-        point = f"{model.model_variant_name()}/{model.perf_config()['concurrency-range']}"
-        if earlier:
-            self._create_model_variants(run_config)
-            measurement = read(earlier | {"_model_variants_name": run_config.model_variants_name()})
-            self._result_manager.add_run_config_measurement(run_config, measurement)
-        elif (measurement := execute(self, run_config)) is None:
-            return None
-        else:
-            kept.write(key, measurement, self._state_manager.default_encode)
-        print((REUSED if earlier else MEASURED) + json.dumps({"point": point, "key": key}), flush=True)
-        of_this_run[key] = measurement
-        return measurement
-
-    return execute_unless_kept
-
-
-def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Callable:
-    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are left out.
-
-    Instances without a request would show nothing. With `most_in_flight` (the sweep's highest number), each
-    configuration is measured. An earlier measurement replaces the missing one, since Model Analyzer ends a
-    configuration without it.
-    """
-    earlier: list[object] = []
-
-    def execute_unless_idle(self: object, run_config: Any) -> object:
-        [model] = run_config.model_run_configs()
-        groups = model.model_config_variant().model_config.get_config()["instance_group"]
-        in_flight = model.perf_config()["concurrency-range"]
-        if earlier and in_flight < min(most_in_flight, sum(group["count"] for group in groups)):
-            budget.leave_out_point()
-            return earlier[-1]
-        if measurement := execute(self, run_config):
-            earlier.append(measurement)
-        return measurement
-
-    return execute_unless_idle
 
 
 def with_own_instances(apply: Callable) -> Callable:
@@ -317,7 +189,3 @@ def main() -> None:
     # It starts a server without models to measure DCGM's GPU metrics, which are not used here.
     Analyzer._get_server_only_metrics = lambda *_: None
     entrypoint.main()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

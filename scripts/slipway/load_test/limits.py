@@ -31,15 +31,28 @@ class Limits:
     def broken(self, row: Mapping[str, Any]) -> list[dict]:
         """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
 
-        An unknown figure (None) breaks its limit. The throughput is `reliable_rate`.
+        An unknown figure (None) breaks its limit. The throughput is `reliable_rate`. A p99 whose interval includes the
+        limit adds "within_noise": True.
         """
         allowed = {name: value for name, value in vars(self).items() if value is not None}
         figures = {name: figure_of(row, name) for name in allowed}
         return [
             {"limit": name, "allowed": limit, "figure": figures[name]}
+            | ({"within_noise": True} if name == "p99_ms" and is_near(row, limit) else {})
             for name, limit in allowed.items()
-            if figures[name] is None or beyond(name, figures[name], limit)
+            if (figure := figures[name]) is None or beyond(name, figure, limit)
         ]
+
+
+def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
+    """Say whether the interval of a measurement's p99 includes a limit: measured again, it may be on the other side.
+
+    Samples that do not bound the p99 from above say nothing about limits above it.
+    """
+    if not row.get("p99_interval_ms"):
+        return False
+    low, high = row["p99_interval_ms"]
+    return (low is None or low <= p99_limit_ms) and p99_limit_ms <= (row["p99_ms"] if high is None else high)
 
 
 def beyond(name: str, figure: float, limit: float) -> bool:

@@ -2,15 +2,12 @@
 
 import base64
 import csv
-import itertools
 import json
-import math
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from slipway.contract.served_form import as_served
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
+from slipway.load_test.sweep import BEST_OF_QUICK, BRUTE, OPTUNA, QUICK, Sweep, grid_of, points, variants, window
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.environment import allocation
@@ -35,8 +33,8 @@ from slipway.triton.server.tritonserver import stop_process
 NO_HTTP = 8000
 # The folder of Model Analyzer's variants of the models, in the workspace.
 VARIANTS = "variants"
-# Model Analyzer's own bound of one run of perf_analyzer.
-LONGEST_S = 600
+# Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
+START = "import sys; sys.path.append(sys.argv.pop(1)); from slipway.load_test.keyed_model_analyzer import main; main()"
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
@@ -55,35 +53,6 @@ COLUMNS = {
     "perf_server_queue": ("queue_ms", float),
     "perf_server_compute_infer": ("compute_ms", float),
 }
-# The keys of a row that name the point of the sweep.
-POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
-
-
-# The searches of Model Analyzer. `brute` measures all points. `quick` climbs from the smallest values to the best
-# throughput; `optuna` takes points that are likely better. Both measure config.pbtxt first.
-BRUTE, QUICK, OPTUNA = SEARCHES = ("brute", "quick", "optuna")
-# `quick` then measures the best configurations with fewer and more requests in flight: so many.
-BEST_OF_QUICK = 3
-# The share of all points that a search is expected to measure, for the share of each in the time.
-MEASURED_BY_SEARCH = 1 / 3
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
-
-    `minutes` bounds the time of all points; None leaves each point to perf_analyzer and Model Analyzer.
-    `batching_delays_us` is how long (µs) a request may wait for others to form a batch.
-    """
-
-    concurrency: list[int]
-    instances: list[int]
-    max_batch_sizes: list[int]
-    requests: int
-    stability_percent: float
-    minutes: float | None = None
-    batching_delays_us: list[int] = field(default_factory=lambda: [0])
-    search: str = BRUTE
 
 
 def configuration(
@@ -126,9 +95,9 @@ def configuration(
 
 def _search(models: Sequence[str], sweep: Sweep) -> dict:
     """Return the settings of the search."""
-    mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": _variants(sweep)}
+    mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": variants(sweep)}
     if sweep.search == BRUTE:
-        return mode | {"run_config_search_disable": not _grid(sweep)}  # without a grid it would search by itself
+        return mode | {"run_config_search_disable": not grid_of(sweep)}  # without a grid it would search by itself
     if sweep.search == OPTUNA:
         # Trials that repeat a point cost nothing. It ends after ten that are no better.
         trials = len(points(models[:1], sweep))
@@ -166,40 +135,6 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
     path.write_text(json.dumps({"data": entries}), encoding="utf-8")
 
 
-def window(sweep: Sweep) -> int:
-    """Return the number of requests in a measurement window."""
-    return max(sweep.requests, keyed_model_analyzer.ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
-
-
-def points(models: Sequence[str], sweep: Sweep) -> list[dict]:
-    """Return the points to measure, without repetition, each with the keys of POINT.
-
-    Points with fewer requests in flight than instances are left out (see `keyed_model_analyzer.unless_idle`).
-    """
-    configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
-    swept = itertools.product(models, *configurations, sweep.concurrency)
-    named = [dict(zip(POINT, point, strict=True)) for point in swept]
-    most = _most_in_flight(sweep)
-    return [point for point in named if point["concurrency"] >= min(most, point["instances"])]
-
-
-def _most_in_flight(sweep: Sweep) -> int:
-    return max(sweep.concurrency) if sweep.search == BRUTE else 0
-
-
-def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
-    """Return the variables of the environment that bound the time of Model Analyzer's points."""
-    count = len(models) * _variants(sweep) * len(sweep.concurrency)
-    if sweep.search != BRUTE:
-        count = math.ceil(len(points(models, sweep)) * MEASURED_BY_SEARCH)
-    seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
-    return {
-        keyed_model_analyzer.POINTS: str(count),
-        keyed_model_analyzer.SECONDS: str(seconds),
-        keyed_model_analyzer.MOST_IN_FLIGHT: str(_most_in_flight(sweep)),
-    }
-
-
 def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on_line: Callable[[str], None]) -> None:
     """Run Model Analyzer, and pass each line of its output to `on_line`; raise SlipwayError if it fails."""
     if find_spec("model_analyzer") is None:
@@ -207,13 +142,12 @@ def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     process = subprocess.Popen(
-        # -P: the program's folder is not on sys.path, since its modules would hide packages.
-        [sys.executable, "-P", keyed_model_analyzer.__file__, "profile", "-f", str(path)],
+        [sys.executable, "-P", "-c", START, str(Path(__file__).parents[2]), "profile", "-f", str(path)],
         cwd=workspace,
         # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
         env=without_proxies(os.environ)
         | {"NUMBA_DISABLE_CUDA": "1"}
-        | budget
+        | dict(budget)
         | owner_variable(workspace.name)
         | {keyed_model_analyzer.NAME: GRPC_HEADER, keyed_model_analyzer.VALUE: key},
         stdout=subprocess.PIPE,
@@ -276,7 +210,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
     if sweep.search == QUICK:  # it varies by itself, within bounds
         return swept
     swept["parameters"] = {"concurrency": sweep.concurrency}
-    if grid := _grid(sweep):
+    if grid := grid_of(sweep):
         [group] = config.instance_group
         varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
         unchanged = {"profile": [list(group.profile)]} if group.profile else {}
@@ -285,27 +219,6 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
             parameters["dynamic_batching"] = {"max_queue_delay_microseconds": grid["batching_delays_us"]}
         swept["model_config_parameters"] = parameters
     return swept
-
-
-def _grid(sweep: Sweep) -> dict[str, list[int]]:
-    """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
-
-    Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values, all
-    are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
-    """
-    grid = {name: getattr(sweep, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
-    if sweep.search == OPTUNA:
-        return grid
-    varied = [name for name, values in grid.items() if len(values) > 1]
-    if len(varied) == 1:
-        grid[varied[0]] = grid[varied[0]][1:]
-    return grid if varied else {}
-
-
-def _variants(sweep: Sweep) -> int:
-    """Return the number of configurations of a model that Model Analyzer measures."""
-    grid = _grid(sweep)
-    return 1 + math.prod(map(len, grid.values())) if grid else 1
 
 
 def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:

@@ -37,7 +37,7 @@ def _alone(rows: Sequence[Row], limits: Limits, name: str) -> str:
     row = _nearest(rows, limits, name)
     if row is None:
         return f"`{KEYS[name]}` alone does not suffice, since every configuration breaks another limit, too"
-    figure = figure_of(row, name)
+    figure = figure_of(row, name) or 0.0  # `_nearest` returns only rows whose figure is known
     return (
         f"with `{KEYS[name]}: {settable(name, figure)}` for {getattr(limits, name):g} one holds: "
         f"{point_in_words(row)}, with {figure:.4g}{UNITS[name]}"
@@ -55,7 +55,7 @@ def _together(rows: Sequence[Row], limits: Limits) -> str:
 
 def _excess(row: Row, name: str, limit: float) -> float:
     """Return how far a figure is beyond a limit, as a share of the limit (of the figure, if the limit is 0)."""
-    figure = figure_of(row, name)
+    figure = figure_of(row, name) or 0.0
     return abs(figure - limit) / (limit or figure or 1)
 
 

@@ -9,6 +9,7 @@ other options by the throughput in a closed loop. An option helps if the interva
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from slipway.benchmark.rounds import ROUNDS, median_interval
@@ -63,8 +64,8 @@ class Trial:
         options = options_of(served, self.server)
         variants = {"": served}
         for option in options:
-            own = {"name": f"{served.name}_{option}", "options": ServingOptions(**{option: True})}
-            variants[option] = replace(served, **own)
+            options_alone = ServingOptions(**{option: True})
+            variants[option] = replace(served, name=f"{served.name}_{option}", options=options_alone)
         for each in variants.values():
             lay_out_candidate(self.folder, each, engine, samples, self.server)
         request = as_served(samples[0], served.contract)
@@ -109,12 +110,13 @@ class Trial:
             data = input_data(self.folder, model)
             return Sender(model, ports, data, self.folder, environment).throughput(in_flight, MEASURED_S)
 
-        turns: list[tuple[str, str, Callable[[], float]]] = []
-        for option in ("", WARMUP):
-            turns.append((option, FIRST_REQUEST, lambda model=variants[option].name: first(model)))
-        for option in by_throughput if len(by_throughput) > 1 else []:
-            turns.append((option, THROUGHPUT, lambda model=variants[option].name: throughput(model)))
-        return turns
+        return [
+            *((option, FIRST_REQUEST, partial(first, variants[option].name)) for option in ("", WARMUP)),
+            *(
+                (option, THROUGHPUT, partial(throughput, variants[option].name))
+                for option in (by_throughput if len(by_throughput) > 1 else [])
+            ),
+        ]
 
 
 def first_request_ms(ports: Ports, model: str, request: Tensors) -> float:

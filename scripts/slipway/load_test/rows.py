@@ -6,13 +6,15 @@ from typing import Any
 
 from slipway.core.artifacts import atomic_write
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.load_test import model_analyzer
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import is_crowded
+from slipway.load_test.sweep import BRUTE, POINT, Sweep, points
 from slipway.triton.repository.model_config import read_config
 
 # Of a point whose windows were not reported.
-NO_WINDOWS = {"windows_per_s": [], "unstable": False, "shortened": False, "p50_ms": None}
+NO_WINDOWS: dict = {"windows_per_s": [], "unstable": False, "shortened": False}
+# Figures that are only in the record, since a cell of the table holds one.
+NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
 
 
 def varied_of(row: dict, workspace: Path) -> dict:
@@ -30,9 +32,7 @@ def point_of(row: dict) -> str:
     return f"{row['variant']}/{row['concurrency']}"
 
 
-def figures_of(
-    point: str, narrator: Any, interference: Interference, sweep: model_analyzer.Sweep, on_gpu: bool
-) -> dict:
+def figures_of(point: str, narrator: Any, interference: Interference, sweep: Sweep, on_gpu: bool) -> dict:
     """Return the figures of a point that Model Analyzer's table lacks: memory, spread, and disturbances.
 
     `narrator` has the peaks of memory and the windows.
@@ -47,7 +47,8 @@ def figures_of(
     spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
     disturbed = windows["unstable"] or spread is None or spread > sweep.stability_percent or is_crowded(shares)
     return {
-        "p50_ms": windows["p50_ms"],
+        "p50_ms": windows.get("p50_ms"),
+        "p99_interval_ms": windows.get("p99_interval_ms"),
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
         "spread_percent": spread,
@@ -66,14 +67,14 @@ def by_one_name(rows: list[dict]) -> list[dict]:
     return [row | {"variant": names.setdefault(tuple(row[name] for name in varied), row["variant"])} for row in rows]
 
 
-def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: model_analyzer.Sweep) -> list[dict]:
+def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: Sweep) -> list[dict]:
     """Return the points of the sweep that no row measured; none of a search, which chooses its points itself."""
-    if sweep.search != model_analyzer.BRUTE:
+    if sweep.search != BRUTE:
         return []
-    measured = [{name: row[name] for name in model_analyzer.POINT} for row in rows]
+    measured = [{name: row[name] for name in POINT} for row in rows]
     return [
         {"precision": engines[point["model"]].record["key"]["precision"], **point}
-        for point in model_analyzer.points(list(engines), sweep)
+        for point in points(list(engines), sweep)
         if point not in measured
     ]
 
@@ -81,8 +82,7 @@ def not_measured(rows: list[dict], engines: dict[str, RecordedEngine], sweep: mo
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write the rows as CSV."""
     with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-        # A cell holds one figure, so the figures of each window and the GPU's readings are only in the record.
-        columns = [name for name in rows[0] if name not in ("windows_per_s", "gpu_state")]
+        columns = [name for name in rows[0] if name not in NOT_IN_TABLE]
         writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

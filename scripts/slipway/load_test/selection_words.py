@@ -18,6 +18,7 @@ from slipway.load_test.limits import (
     configuration_in_words,
     counted_memory_mb,
     is_disturbed,
+    is_near,
     point_in_words,
     reliable_rate,
 )
@@ -28,6 +29,9 @@ Row = Mapping[str, Any]
 def figures_in_words(row: Row, limits: Limits) -> str:
     """Return a measurement's figures beside the limits, such as "p99 9.1 ms of 10 allowed, 1,900 of 2,000 MB"."""
     allowed = f" of {limits.p99_ms:g} allowed" if limits.p99_ms is not None else ""
+    if limits.p99_ms is not None and is_near(row, limits.p99_ms):
+        low, high = row["p99_interval_ms"]
+        allowed += f" (within the noise: {low:.3g} to {high:.3g} ms)" if low and high else " (within the noise)"
     words = [f"p99 {row['p99_ms']:.3g} ms{allowed}" if row["p99_ms"] < 100 else f"p99 {row['p99_ms']:.0f} ms{allowed}"]
     if (memory := counted_memory_mb(row)) is not None:
         most = "" if limits.memory_mb is None else f" of {limits.memory_mb:,.0f}"

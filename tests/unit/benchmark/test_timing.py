@@ -1,8 +1,9 @@
 import time
 
+import numpy as np
 import pytest
 
-from slipway.benchmark.timing import Effort, distribution, sample_latency, thin, warm_up
+from slipway.benchmark.timing import Effort, distribution, percentile_interval, sample_latency, thin, warm_up
 
 
 def test_percentiles_of_known_samples():
@@ -78,3 +79,18 @@ def test_few_samples_are_all_kept():
 def test_many_samples_are_thinned_evenly_in_their_order():
     assert thin(range(101), limit=5) == [0, 25, 50, 75, 100]
     assert len(thin(range(2001), limit=2000)) == 2000
+
+
+@pytest.mark.parametrize(("rank", "count"), [(50, 40), (90, 200), (99, 1000)])
+def test_the_interval_of_a_percentile_has_its_probability(rank, count):
+    """Of a skewed distribution, whose percentile is known: -log(1 - share)."""
+    draws, true = np.random.default_rng(0), -np.log(1 - rank / 100)
+    spans = [percentile_interval(draws.exponential(size=count).tolist(), rank) for _ in range(300)]
+    held = sum(low <= true <= high for low, high in spans)
+    assert 0.87 * 300 <= held <= 0.99 * 300
+
+
+def test_few_samples_do_not_bound_a_high_percentile_from_above():
+    low, high = percentile_interval([float(value) for value in range(90)], 99)
+    assert (low, high) == (86.0, None)
+    assert percentile_interval([float(value) for value in range(300)], 99)[1] is not None

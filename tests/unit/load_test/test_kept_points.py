@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from slipway.load_test.analyzed_points import MEASURED, REUSED, Budget, KeptMeasurements, unless_kept
 from slipway.load_test.kept_points import KeptPoints, base_of
-from slipway.load_test.keyed_model_analyzer import MEASURED, REUSED, Budget, KeptMeasurements, unless_kept
 
 CONFIGURATION = {"name": "m_fp32", "max_batch_size": 8, "instance_group": [{"count": 1}]}
 ENGINE = SimpleNamespace(record={"files": {"m.fp32.trt": "ab"}})

@@ -5,18 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.load_test.keyed_model_analyzer import (
-    ANY,
-    LEAST_S,
-    OVER,
-    REPORT,
-    SLOW,
-    Bounded,
-    Budget,
-    in_time,
-    unless_idle,
-    with_own_instances,
-)
+from slipway.load_test.analyzed_points import LEAST_S, OVER, Budget, in_time, unless_idle
+from slipway.load_test.keyed_model_analyzer import ANY, REPORT, REQUESTS, SLOW, Bounded, with_own_instances
 
 UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measurement"
 PASSES = "".join(
@@ -46,6 +36,9 @@ class Runs:
         self.options = Options(BY_REQUESTS)
         self._config = SimpleNamespace(model_run_configs=lambda: [SimpleNamespace(perf_config=lambda: self.options)])
         self.outputs, self.calls, self._timeout = outputs, [], 600
+
+    def _get_cmd(self):
+        return ["perf_analyzer"]
 
     def run(self, metrics, env=None):
         self.calls.append((dict(self.options), self._timeout))
@@ -86,7 +79,7 @@ def test_the_last_three_windows_of_a_point_are_reported(capsys):
     status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES + SUMMARY})
     assert status == runs.PA_SUCCESS
     agreeing = {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False}
-    assert reported == agreeing | {"p50_ms": 8.125}
+    assert reported == agreeing
     assert len(runs.calls) == 1
 
 
@@ -165,3 +158,10 @@ def test_instances_keep_what_config_pbtxt_says_of_them():
     searched = {"instance_group": [{"count": 3, "kind": "KIND_CPU"}], "max_batch_size": 8}
     assert configure(model, searched, []) == {"instance_group": [own | {"count": 3}], "max_batch_size": 8}
     assert configure(model, None, []) == {}
+
+
+def test_perf_analyzer_writes_the_times_of_its_requests_to_a_file_that_was_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / REQUESTS).write_text("of the point before", encoding="utf-8")
+    assert BoundedRuns({})._get_cmd() == ["perf_analyzer", f"--profile-export-file={REQUESTS}"]
+    assert not (tmp_path / REQUESTS).exists()

@@ -6,6 +6,7 @@ from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.front import pareto_front
 from slipway.load_test.limits import Limits
 from slipway.load_test.near_misses import settable, what_has_to_give
+from slipway.load_test.selection_words import figures_in_words
 
 
 def row(throughput=100.0, p99=50.0, memory=200.0, **others) -> dict:
@@ -53,6 +54,22 @@ def test_no_limit_is_broken_by_nothing():
 def test_all_broken_limits_are_told():
     broken = Limits(10, 100, 1000).broken(row())
     assert [item["limit"] for item in broken] == ["p99_ms", "memory_mb", "min_throughput_per_s"]
+
+
+NEAR = {"p99_interval_ms": [45.0, 55.0]}
+
+
+def test_a_p99_whose_interval_has_the_limit_is_within_the_noise():
+    [broken] = Limits(p99_ms=48).broken(row(p99=50, **NEAR))
+    assert broken == {"limit": "p99_ms", "allowed": 48, "figure": 50, "within_noise": True}
+    assert "within_noise" not in Limits(p99_ms=40).broken(row(p99=50, **NEAR))[0]
+    assert "within_noise" not in Limits(p99_ms=48).broken(row(p99=50))[0]
+    assert figures_in_words(row(p99=50, **NEAR), Limits(p99_ms=52)).startswith(
+        "p99 50 ms of 52 allowed (within the noise: 45 to 55 ms)"
+    )
+    assert "noise" not in figures_in_words(row(p99=50, **NEAR), Limits(p99_ms=60))
+    # Too few samples to bound it from above.
+    assert "noise" not in figures_in_words(row(p99=50, p99_interval_ms=[45.0, None]), Limits(p99_ms=60))
 
 
 # What has to give

@@ -7,14 +7,8 @@ from helpers.models.golden_answers import classifier
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_program
 from slipway.load_test import model_analyzer
-from slipway.load_test.model_analyzer import (
-    COLUMNS,
-    Sweep,
-    configuration,
-    perf_analyzer,
-    read_table,
-    window,
-)
+from slipway.load_test.model_analyzer import COLUMNS, configuration, perf_analyzer, read_table
+from slipway.load_test.sweep import Sweep, points, window
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, model_config, write_config
 from slipway.triton.server.environment import ALLOCATION
@@ -114,7 +108,7 @@ def test_delays_are_varied_with_the_rest(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
     varied = settings_for(tmp_path, "python")["profile_models"]["m_fp16"]["model_config_parameters"]
     assert varied["dynamic_batching"] == {"max_queue_delay_microseconds": [100, 500]}
-    delays = [point["queue_delay_us"] for point in model_analyzer.points(["m_fp16"], sweep)]
+    delays = [point["queue_delay_us"] for point in points(["m_fp16"], sweep)]
     assert delays == [0, 100, 500]
 
 

@@ -11,6 +11,7 @@ from helpers.models.random_images import random_batch
 
 import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
+from slipway.benchmark.results import line_of, result_of
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
@@ -256,7 +257,7 @@ def test_what_an_engine_tells_beside_its_samples_is_kept():
         "throughput_per_s": {"1": 4000.0},
         "no_graph_because": "a layer cannot be captured",
     }
-    result = benchmark.result_of("int8", 8, found, {"throttled": False})
+    result = result_of("int8", 8, found, {"throttled": False})
     assert result["latency"]["gpu"]["p50_ms"] == 3
     assert set(result["latency"]) == {"gpu"}
     assert (result["profile"], result["gpu_state"]) == (1, {"throttled": False})
@@ -265,14 +266,12 @@ def test_what_an_engine_tells_beside_its_samples_is_kept():
 
 def test_a_line_for_a_person():
     results = [
-        benchmark.result_of("pytorch", 1, {"samples_ms": {"gpu": [4.0]}, "throughput_per_s": {"1": 100.0}}, None),
-        benchmark.result_of("fp16", 1, {"samples_ms": {"gpu": [1.0]}, "throughput_per_s": {"1": 1250.0}}, None),
+        result_of("pytorch", 1, {"samples_ms": {"gpu": [4.0]}, "throughput_per_s": {"1": 100.0}}, None),
+        result_of("fp16", 1, {"samples_ms": {"gpu": [1.0]}, "throughput_per_s": {"1": 1250.0}}, None),
     ]
-    assert benchmark.line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 inferences/s")
-    assert benchmark.line_of(results[1], results).endswith(
-        "1,250.0 inferences/s; of PyTorch's: GPU 0.25, inferences/s 12.50"
-    )
+    assert line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 inferences/s")
+    assert line_of(results[1], results).endswith("1,250.0 inferences/s; of PyTorch's: GPU 0.25, inferences/s 12.50")
     beaten = results[0] | {"profile": 0, "profile_choice": {"faster": 1}}
-    assert benchmark.line_of(beaten, results).endswith(
+    assert line_of(beaten, results).endswith(
         "(profile 0 runs, and profile 1 is faster; adapt `opt` in tensorrt.profiles)"
     )

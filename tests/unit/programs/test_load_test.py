@@ -12,11 +12,15 @@ import pytest
 from helpers.models.tiny_engine import tiny_engine
 
 import load_test
+from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.load_test.analyzed_points import OVER
 from slipway.load_test.kept_points import KeptPoints
-from slipway.load_test.keyed_model_analyzer import OVER
+from slipway.load_test.keyed_model_analyzer import REPORT
 from slipway.load_test.limits import gaps_in_words
-from slipway.load_test.model_analyzer import Sweep
+from slipway.load_test.narrator import latencies_of
+from slipway.load_test.rows import NOT_IN_TABLE
+from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.server import ownership
 from slipway.triton.server.installation import Installation
@@ -87,7 +91,7 @@ def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(tiny, peaks, seen):
 )
 def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(tiny, windows, spread, verdict):
     told = narrator()
-    told(load_test.REPORT + json.dumps(windows))
+    told(REPORT + json.dumps(windows))
     told.windows[POINT] = told.windows.pop("")
     row = described(tiny, told)
     assert (row["spread_percent"], row["verdict"]) == (spread, verdict)
@@ -124,13 +128,31 @@ def test_instances_and_delay_are_those_of_the_variants_configuration(tmp_path):
     assert load_test.varied_of(MEASURED, tmp_path) == {"instances": 3, "queue_delay_us": 50}
 
 
+def test_the_interval_of_p99_comes_from_the_requests_of_the_last_three_windows(tmp_path, tiny):
+    requests = [
+        {"timestamp": second * 10**9, "response_timestamps": [second * 10**9 + 5_000_000]} for second in range(9)
+    ]
+    requests[7]["response_timestamps"] = [9 * 10**9]  # after the last window
+    requests[8]["response_timestamps"] = []  # not answered
+    boundaries = [0, 2 * 10**9, 4 * 10**9, 6 * 10**9, 8 * 10**9]
+    experiment = {"requests": requests, "window_boundaries": boundaries}
+    write_json(tmp_path / "requests.json", {"experiments": [experiment]})
+    assert latencies_of(tmp_path / "requests.json") == {"p50_ms": 5.0, "p99_interval_ms": [5.0, None]}
+    assert latencies_of(tmp_path / "none.json") == {"p50_ms": None, "p99_interval_ms": None}
+    told = narrator()
+    told.requests = tmp_path / "requests.json"
+    told.memory.phase = POINT
+    told(REPORT + json.dumps(AGREEING))
+    assert described(tiny, told)["p99_interval_ms"] == [5.0, None]
+
+
 def test_the_table_has_a_column_a_figure(tmp_path, tiny):
     row = described(tiny, on_gpu=True)
     load_test.write_table(tmp_path / "t.csv", [row, row])
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
-    cells = {name: value for name, value in row.items() if name not in ("windows_per_s", "gpu_state")}
+    cells = {name: value for name, value in row.items() if name not in NOT_IN_TABLE}
     assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
 
 

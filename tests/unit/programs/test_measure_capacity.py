@@ -11,6 +11,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
 from slipway.load_test import request_rate
+from slipway.load_test.prober import Prober
 from slipway.triton.server.tritonserver import Server
 
 ROW = {
@@ -64,7 +65,7 @@ def test_another_engine_than_the_load_tests_is_refused(tmp_path, tiny):
 
 def prober(seconds, requests=30, **row):
     end = time.monotonic() + seconds
-    return measure_capacity.Prober(None, None, ROW | row, end, None, requests, 1000.0, {}, _step_s=0.0)
+    return Prober(None, None, ROW | row, end, None, requests, 1000.0, {}, _step_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_server_that_ends_under_a_rate_gives_an_upper_bound_and_is_started_aga
 
 def test_perf_analyzer_that_fails_beside_a_live_server_fails_the_job(tmp_path, serving, monkeypatch):
     monkeypatch.setattr(request_rate, "ANY", "no number")
-    monkeypatch.setattr(measure_capacity, "ENDING_S", 0.1)
+    monkeypatch.setattr("slipway.load_test.prober.ENDING_S", 0.1)
     with pytest.raises(SlipwayError, match="perf_analyzer ended with exit code"):
         measure_capacity.main(arguments(tmp_path, serving, "--request-rates", "20", "--capacity-minutes", "1"))
 

@@ -80,6 +80,12 @@ def image_here(program: ContainerProgram, image: str) -> Image | None:
     return Image(found["Id"], dict(variable.partition("=")[::2] for variable in variables))
 
 
+def image_to_run(image: str | None) -> Image | None:
+    """Return an image that is on this machine, if a program can run it here; else None."""
+    program, _ = usable_program()
+    return image_here(program, image) if program and image else None
+
+
 @cache
 def is_pullable(program: ContainerProgram, image: str) -> bool:
     """Say whether the registry of an image gives its description to this user. Nothing is downloaded."""

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.load_test.contenders import contenders, needed_rate
+from slipway.load_test.capacities import contenders, needed_rate
 from slipway.load_test.limits import Limits
 
 

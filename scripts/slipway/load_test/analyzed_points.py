@@ -1,0 +1,151 @@
+"""The points of a run of Model Analyzer: their bound in time, those of earlier runs, and those that show nothing.
+
+Decorators of the method that measures a point. Only keyed_model_analyzer uses them, within Model Analyzer's process.
+"""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# How the lines of the output begin that scripts/load_test.py reads. After the last two, a JSON object {"point", "key"}
+# follows: the point's name, and the hash by which its measurement is kept.
+OVER = "no time is left"
+MEASURED, REUSED = "measured point: ", "point of an earlier run: "
+# A window must contain several rounds of the requests in flight, or it measures only the first ones.
+ROUNDS_IN_A_WINDOW = 4
+# perf_analyzer's options that are part of a measurement's hash.
+LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
+# A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
+LEAST_S = 6.0
+
+
+class Budget:
+    """The seconds for a number of points. They start with the first point, the start of its server included."""
+
+    def __init__(self, seconds: float, points: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._points, self._clock = seconds, points, clock
+        self._end: float | None = None
+
+    def left_s(self) -> float:
+        """Return the seconds that are left, and start the time with the first call."""
+        if self._end is None:
+            self._end = self._clock() + self._seconds
+        return self._end - self._clock()
+
+    def share_s(self) -> float:
+        """Return the equal share of the next point in the seconds that are left."""
+        share = self.left_s() / max(self._points, 1)
+        self.leave_out_point()
+        return share
+
+    def leave_out_point(self) -> None:
+        """Divide the time among one point less."""
+        self._points -= 1
+
+
+class KeptMeasurements:
+    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load.
+
+    `description` is a JSON file: {"requests": in a window at least, "store": folder of earlier runs' measurements,
+    "fresh": folder for those of this run, "bases": {model: hash of all but its configuration and the load}}.
+    """
+
+    def __init__(self, description: Path) -> None:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        self._requests, self._bases = content["requests"], content["bases"]
+        self._store, self._fresh = Path(content["store"]), Path(content["fresh"])
+
+    def set_window(self, run_config: Any) -> None:
+        """Set the number of requests in a window of a point."""
+        for model in run_config.model_run_configs():
+            rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
+            model.perf_config().update_config({"measurement-request-count": max(self._requests, rounds)})
+
+    def key(self, run_config: Any) -> str:
+        """Return the hash of a point: of the engine, its configuration, and the load."""
+        [model] = run_config.model_run_configs()
+        configuration = model.model_config_variant().model_config.get_config() | {"name": None}
+        load = {name: model.perf_config()[name] for name in LOAD}
+        parts = [self._bases[model.model_name()], configuration, load]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def read(self, key: str) -> dict | None:
+        """Return an earlier run's measurement; None if there is none."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return json.loads((self._store / f"{key}.json").read_text(encoding="utf-8"))["measurement"]
+        return None
+
+    def write(self, key: str, measurement: object, encode: Callable) -> None:
+        """Write a measurement of this run."""
+        self._fresh.mkdir(exist_ok=True)
+        (self._fresh / f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
+
+
+def in_time(execute: Callable, budget: Budget) -> Callable:
+    """Decorate the measurement of a point (its server included), so that none begins when no time is left."""
+
+    def execute_in_time(self: object, run_config: Any) -> object:
+        if budget.left_s() >= LEAST_S:
+            return execute(self, run_config)
+        print(OVER, flush=True)
+        return None
+
+    return execute_in_time
+
+
+def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read: Callable[[dict], Any]) -> Callable:
+    """Decorate the measurement of a point, so that an earlier run's is taken. `read` makes it from a dictionary.
+
+    If a point comes again in this run, perhaps by another name, its first measurement is taken.
+    """
+    of_this_run: dict[str, object] = {}
+
+    def execute_unless_kept(self: Any, run_config: Any) -> object:
+        kept.set_window(run_config)
+        key, [model] = kept.key(run_config), run_config.model_run_configs()
+        earlier = kept.read(key)
+        if earlier or key in of_this_run:
+            budget.leave_out_point()
+        if key in of_this_run:
+            return of_this_run[key]
+        point = f"{model.model_variant_name()}/{model.perf_config()['concurrency-range']}"
+        if earlier:
+            self._create_model_variants(run_config)
+            measurement = read(earlier | {"_model_variants_name": run_config.model_variants_name()})
+            self._result_manager.add_run_config_measurement(run_config, measurement)
+        elif (measurement := execute(self, run_config)) is None:
+            return None
+        else:
+            kept.write(key, measurement, self._state_manager.default_encode)
+        print((REUSED if earlier else MEASURED) + json.dumps({"point": point, "key": key}), flush=True)
+        of_this_run[key] = measurement
+        return measurement
+
+    return execute_unless_kept
+
+
+def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Callable:
+    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are left out.
+
+    Instances without a request would show nothing. With `most_in_flight` (the sweep's highest number), each
+    configuration is measured. An earlier measurement replaces the missing one, since Model Analyzer ends a
+    configuration without it.
+    """
+    earlier: list[object] = []
+
+    def execute_unless_idle(self: object, run_config: Any) -> object:
+        [model] = run_config.model_run_configs()
+        groups = model.model_config_variant().model_config.get_config()["instance_group"]
+        in_flight = model.perf_config()["concurrency-range"]
+        if earlier and in_flight < min(most_in_flight, sum(group["count"] for group in groups)):
+            budget.leave_out_point()
+            return earlier[-1]
+        if measurement := execute(self, run_config):
+            earlier.append(measurement)
+        return measurement
+
+    return execute_unless_idle

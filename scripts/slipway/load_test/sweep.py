@@ -1,0 +1,95 @@
+"""The sweep of a load test: its parameters, its points, and its bound in time."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from slipway.load_test.analyzed_points import ROUNDS_IN_A_WINDOW
+from slipway.load_test.keyed_model_analyzer import MOST_IN_FLIGHT, POINTS, SECONDS
+
+# Model Analyzer's own bound of one run of perf_analyzer.
+LONGEST_S = 600
+# The keys of a row that name the point of the sweep.
+POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
+# The searches of Model Analyzer. `brute` measures all points. `quick` climbs from the smallest values to the best
+# throughput; `optuna` takes points that are likely better. Both measure config.pbtxt first.
+BRUTE, QUICK, OPTUNA = SEARCHES = ("brute", "quick", "optuna")
+# `quick` then measures the best configurations with fewer and more requests in flight: so many.
+BEST_OF_QUICK = 3
+# The share of all points that a search is expected to measure, for the share of each in the time.
+MEASURED_BY_SEARCH = 1 / 3
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
+
+    `minutes` bounds the time of all points; None leaves each point to perf_analyzer and Model Analyzer.
+    `batching_delays_us` is how long (µs) a request may wait for others to form a batch.
+    """
+
+    concurrency: list[int]
+    instances: list[int]
+    max_batch_sizes: list[int]
+    requests: int
+    stability_percent: float
+    minutes: float | None = None
+    batching_delays_us: list[int] = field(default_factory=lambda: [0])
+    search: str = BRUTE
+
+
+def window(sweep: Sweep) -> int:
+    """Return the number of requests in a measurement window."""
+    return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
+
+
+def points(models: Sequence[str], sweep: Sweep) -> list[dict[str, Any]]:
+    """Return the points to measure, without repetition, each with the keys of POINT.
+
+    Points with fewer requests in flight than instances are left out (see `analyzed_points.unless_idle`).
+    """
+    configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
+    swept: Iterable[tuple[Any, ...]] = itertools.product(models, *configurations, sweep.concurrency)
+    named = [dict(zip(POINT, point, strict=True)) for point in swept]
+    most = _most_in_flight(sweep)
+    return [point for point in named if point["concurrency"] >= min(most, point["instances"])]
+
+
+def _most_in_flight(sweep: Sweep) -> int:
+    return max(sweep.concurrency) if sweep.search == BRUTE else 0
+
+
+def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
+    """Return the variables of the environment that bound the time of Model Analyzer's points."""
+    count = len(models) * variants(sweep) * len(sweep.concurrency)
+    if sweep.search != BRUTE:
+        count = math.ceil(len(points(models, sweep)) * MEASURED_BY_SEARCH)
+    seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
+    return {
+        POINTS: str(count),
+        SECONDS: str(seconds),
+        MOST_IN_FLIGHT: str(_most_in_flight(sweep)),
+    }
+
+
+def grid_of(sweep: Sweep) -> dict[str, list[int]]:
+    """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
+
+    Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values, all
+    are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
+    """
+    grid = {name: getattr(sweep, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
+    if sweep.search == OPTUNA:
+        return grid
+    varied = [name for name, values in grid.items() if len(values) > 1]
+    if len(varied) == 1:
+        grid[varied[0]] = grid[varied[0]][1:]
+    return grid if varied else {}
+
+
+def variants(sweep: Sweep) -> int:
+    """Return the number of configurations of a model that Model Analyzer measures."""
+    grid = grid_of(sweep)
+    return 1 + math.prod(map(len, grid.values())) if grid else 1
