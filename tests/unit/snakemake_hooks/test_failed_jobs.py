@@ -3,6 +3,8 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from snakemake.logging import logger
+from snakemake.persistence import FileBackupMixin
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
@@ -93,3 +95,19 @@ def test_a_job_that_was_killed_for_its_memory_is_told_from_others(run, tmp_path,
         "benchmark ran out of its memory of 8000 MB; raise `mem_mb` of it under `set-resources` in the profile"
     )
     assert others == [f"load_test failed ({run.logs[2]}):", "error: the accuracy is below its limit"]
+
+
+def test_an_output_that_did_not_exist_is_not_missed(run, tmp_path, caplog):
+    """Snakemake would say that it cannot restore it, which sounds like a loss."""
+    store = FileBackupMixin()
+    store._get_backup_path = lambda path: tmp_path / "no backup"
+    logger.addFilter(run.failed_jobs)
+    try:
+        with caplog.at_level(logging.WARNING, logger.name):
+            assert not store.restore_output(tmp_path / "new.json")
+            assert caplog.messages == []
+            logger.removeFilter(run.failed_jobs)
+            assert not store.restore_output(tmp_path / "new.json")
+            assert caplog.messages == [f"Cannot restore {tmp_path}/new.json: no backup found."]
+    finally:
+        logger.removeFilter(run.failed_jobs)
