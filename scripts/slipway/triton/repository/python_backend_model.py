@@ -61,14 +61,11 @@ class TritonPythonModel:
     def execute(self, requests: list) -> list:
         """Return one response for each request; the requests that the dynamic batcher gathered run as one batch.
 
-        Inputs are in Triton's shared memory, and outputs are views of the engine's result; neither is copied here. The
-        backend copies the outputs after this returns and before the next call, so an engine may use one buffer for all
+        The backend has already copied the inputs from its shared memory. Outputs are views of the engine's result. The
+        backend copies them after this returns and before the next call, so an engine may use one buffer for all
         batches.
         """
-        given = [
-            {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
-            for request in requests
-        ]
+        given = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         return self._responses(self._engine.infer_all, given) if self._batched else self._each_alone(given)
 
     def _each_alone(self, given: list) -> list:
