@@ -21,7 +21,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining figures artifacts configuration code-in-keys pictures lock version clean help
+.PHONY: deploy demo evidence manifests preflight status undeploy cluster test test-long examples examples-packages faults families format measure measure-planning measure-gpu measure-retraining figures artifacts configuration code-in-keys pictures page-picture lock version clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -106,6 +106,11 @@ code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each
 pictures: $(VENV)/installed ## Draw the pictures of README and docs/results.md from the workflow and the records of docs/measurements
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/tools/draw_rulegraph.py --output docs/rulegraph.png
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/draw_pictures.py --benchmark docs/measurements/h100/resnet50.json --load-test docs/measurements/h100/resnet50.tensorrt-8.5.json --folder docs
+
+# Options: MODEL=resnet50
+page-picture: $(VENV)/installed ## Photograph the page in results/$MODEL with Chromium for docs/results.md
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1208 --screenshot=docs/page.png "file://$$PWD/results/$(MODEL)/report.html"
+	$(BIN)/python -c "from PIL import Image; Image.open('docs/page.png').quantize(128, method=1).save('docs/page.png', optimize=True)"
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze --all --exclude pip; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt

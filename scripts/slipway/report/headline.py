@@ -134,7 +134,5 @@ def _p50(result: dict) -> float:
 
 def _times(ratio: float, interval: dict | None) -> str:
     """Return a ratio of latencies as a factor of speed, such as "3.9 times (3.5 to 4.3)"."""
-    if not interval or interval["low"] == interval["high"]:
-        return f"{number(1 / ratio, 2)} times"
-    low, high = (number(1 / interval[end], 2) for end in ("high", "low"))
-    return f"{number(1 / ratio, 2)} times ({low} to {high})"
+    low, high = (number(1 / interval[end], 2) for end in ("high", "low")) if interval else ("", "")
+    return f"{number(1 / ratio, 2)} times" + (f" ({low} to {high})" if low != high else "")

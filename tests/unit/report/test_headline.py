@@ -42,6 +42,7 @@ def test_the_verdict_has_speed_size_accuracy_and_liveness(evidence):
     ("ratio", "interval", "expected"),
     [
         (0.25, {"low": 0.2, "high": 0.4, "verdict": "steady"}, ("yes", "4 times (2.5 to 5) as fast as PyTorch")),
+        (0.356, {"low": 0.354, "high": 0.359, "verdict": "steady"}, ("yes", "2.8 times as fast as PyTorch")),
         (1.0, {"low": 0.9, "high": 1.1, "verdict": "steady"}, ("open", "as fast as PyTorch, within the noise")),
         (1.5, {"low": 1.4, "high": 1.6, "verdict": "steady"}, ("no", "slower than PyTorch: 1.50 times its latency")),
         (
