@@ -4,6 +4,7 @@ import datetime
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
+from slipway.core.version import slipway_version
 from slipway.deploy.platform import Platform
 from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release import Part, Release
@@ -83,6 +84,7 @@ def _receipt(release: Release, part: Part) -> dict:
         "number": part.number,
         "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "identity": release.of_model(part.model).identity,
+        "slipway": slipway_version(),
         "targets": {},
     }
 

@@ -1,18 +1,15 @@
 """Make a run's line of the history from the records of a model."""
 
-import subprocess
-import tomllib
-from contextlib import suppress
 from pathlib import Path
 
 from slipway.benchmark import comparison
 from slipway.core.artifacts import sha256
+from slipway.core.version import slipway_version
 from slipway.history.lines import RUN, key_of
 from slipway.load_test.configurations import goal_of
 from slipway.load_test.limits import counted_memory_mb
 from slipway.report.measurements import Engine, Measurements, Target
 
-_ROOT = Path(__file__).resolve().parents[3]
 # Shares of equal decisions in an accuracy record; a model has the one that fits its outputs.
 AGREEMENTS = ("top1_agreement", "decision_agreement", "equal_values")
 # The settings in the key of an accuracy record that identify evaluation data in files.
@@ -163,16 +160,3 @@ def data_of(record: dict) -> str | None:
         return record.get("samples_sha256") or key_of({"function": name})
     key = {name: record["key"][name] for name in DATA if record["key"].get(name)}
     return key_of(key) if key else None
-
-
-def slipway_version() -> dict:
-    """Return {"version", "commit"}. An unknown one is None, such as the commit where git is missing."""
-    version = commit = None
-    with suppress(OSError, KeyError, tomllib.TOMLDecodeError):
-        version = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    with suppress(OSError, subprocess.SubprocessError):
-        # Only of Slipway's own checkout: a copy in the repository of a user has that one's commits.
-        command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
-        if (_ROOT / ".git").exists():
-            commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-    return {"version": version, "commit": commit or None}

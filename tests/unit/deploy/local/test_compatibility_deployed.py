@@ -12,6 +12,7 @@ from helpers.models.ready_client import ReadyClient
 import deploy
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
+from slipway.core.version import slipway_version
 from slipway.deploy import verification
 from slipway.deploy.local import compatibility, installation, switching
 from slipway.deploy.local.model_store import ModelStore
@@ -106,5 +107,6 @@ def test_the_receipt_says_what_was_not_verified(answering, server, capsys):
     assert target["verified"] == compatibility.require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
     assert target["verified"]["runtime"] is False
     assert target["smoke_test"]["server_version"] == "9.9.9"
+    assert receipts["m"]["slipway"] == slipway_version()
     verification.announce(receipts)
     assert "not verified: the version that runs the engine" in capsys.readouterr().err
