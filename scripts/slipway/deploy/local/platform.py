@@ -20,8 +20,8 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.ledger import Versions
 from slipway.deploy.local import server_state, settling, switching
 from slipway.deploy.local.compatibility import require_fit
+from slipway.deploy.local.health_check import is_silent, why_no_answer
 from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, local_installation, lock, stop_all
-from slipway.deploy.local.liveness import is_silent, why_no_answer
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.reporting import describe
 from slipway.deploy.release import Part, Release

@@ -11,7 +11,7 @@ def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
     """Return {live model that does not answer: the reason}, and call `tell` with each, once a run."""
     if server_state.recorded_server() is None:
         return {}
-    from slipway.deploy.local.liveness import why_silent  # it takes half a second to import
+    from slipway.deploy.local.health_check import why_silent  # it takes half a second to import
 
     silent = why_silent()
     for name, why in silent.items():

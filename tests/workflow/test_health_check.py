@@ -15,7 +15,7 @@ from helpers.workplace import Workplace
 
 from slipway.core.artifacts import read_json
 from slipway.deploy.local import server_state
-from slipway.deploy.local.liveness import why_silent
+from slipway.deploy.local.health_check import why_silent
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 
