@@ -42,6 +42,12 @@ Rules without artifacts:
 | rule | program | test |
 | --- | --- | --- |
 """
+PROGRAMS = """
+Programs that no rule runs are for users, but `tensorrt_worker`, which other programs start:
+
+| program | what it does | test |
+| --- | --- | --- |
+"""
 PACKAGES = """
 Packages of the shared code, below `scripts/slipway/`:
 
@@ -63,6 +69,8 @@ CONFIG: dict[str, Any] = {
 }
 # Code that is added to the Snakefile; it writes a list of the workflow's rules.
 TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules(resolved.models)))\n'
+# {program: name of its test, if it is the test of the module that starts the program}
+TESTED_AS = {"tensorrt_worker": "subprocess_engine"}
 # The methods of JobKeys that make the key of a rule, by name.
 KEY_METHODS = {
     name: method
@@ -83,7 +91,7 @@ class Rule:
     @property
     def test(self) -> Path | None:
         """Return the test with the name of the program or of the rule; None without one."""
-        names = {f"test_{self.program}.py", f"test_{self.name}.py"}
+        names = {f"test_{TESTED_AS.get(name, name)}.py" for name in (self.program, self.name)}
         found = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if path.name in names)
         return found[0].relative_to(REPOSITORY) if found else None
 
@@ -139,16 +147,28 @@ def page(found: list[Rule]) -> str:
     names = key_names()
     rows = [_row(rule, names) for rule in found if rule.outputs]
     commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in found if not rule.outputs]
+    others = [Rule("", (), name, None) for name in programs_without_rule(found)]
+    programs = [f"| {_program(rule)} | {_first_line(_path(rule))} | {_test(rule)} |\n" for rule in others]
     packages = [f"| `{name}` | {line} |\n" for name, line in _packages()]
-    return "".join([HEAD, *rows, COMMANDS, *commands, PACKAGES, *packages])
+    return "".join([HEAD, *rows, COMMANDS, *commands, PROGRAMS, *programs, PACKAGES, *packages])
+
+
+def programs_without_rule(found: list[Rule]) -> list[str]:
+    """Return the programs in scripts/ that no rule runs, sorted."""
+    return sorted({path.stem for path in (REPOSITORY / "scripts").glob("*.py")} - {rule.program for rule in found})
 
 
 def _packages() -> Iterator[tuple[str, str]]:
     """Yield (name, first line of its docstring) of each package with code."""
     root = REPOSITORY / "scripts" / "slipway"
     for path in sorted(root.glob("*/**/__init__.py")):
-        if docstring := ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))):
-            yield path.parent.relative_to(root).as_posix(), docstring.splitlines()[0]
+        if line := _first_line(path):
+            yield path.parent.relative_to(root).as_posix(), line
+
+
+def _first_line(path: Path) -> str:
+    """Return the first line of a module's docstring; "" without one."""
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
 def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
@@ -163,6 +183,10 @@ def _shown(output: str) -> str:
     """Return the path of an output below results/, with <model> for the model, and <name> for any other wildcard."""
     path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
     return re.sub(f"^{MODEL}/", "<model>/", path)
+
+
+def _path(rule: Rule) -> Path:
+    return REPOSITORY / "scripts" / f"{rule.program}.py"
 
 
 def _program(rule: Rule) -> str:

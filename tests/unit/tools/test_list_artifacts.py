@@ -4,7 +4,6 @@ import pytest
 from helpers.workplace import REPOSITORY
 
 import list_artifacts
-from slipway.keys.code_hash import SCRIPTS
 
 
 def expected_program(rule):
@@ -32,14 +31,14 @@ def test_rule_program_and_key_have_one_name(rules):
         assert rule.key_method == (key if rule.outputs else None), rule
 
 
-def test_each_rule_has_a_test_of_its_name(rules):
+def test_each_rule_and_each_other_program_has_a_test_of_its_name(rules):
     assert [rule.name for rule in rules if rule.test is None] == []
+    others = list_artifacts.programs_without_rule(rules)
+    assert [name for name in others if list_artifacts.Rule("", (), name, None).test is None] == []
 
 
-def test_each_program_beside_the_tools_is_run_by_a_rule_or_by_another_program(rules):
-    """`predict`, `infer` and `new_model` are for users; the worker runs engines for other programs."""
-    others = {"predict", "infer", "new_model", "tensorrt_worker"}
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == {rule.program for rule in rules} | others
+def test_the_programs_that_no_rule_runs_are_these(rules):
+    assert list_artifacts.programs_without_rule(rules) == ["infer", "new_model", "predict", "tensorrt_worker"]
 
 
 def test_each_key_has_a_rule(rules):

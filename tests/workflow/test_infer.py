@@ -1,4 +1,4 @@
-"""Models of several inputs, dynamic axes, or no batch axis behind a real tritonserver: the smoke test and infer.py."""
+"""infer.py, and the smoke test, for models of several inputs, dynamic axes or no batch axis in a real tritonserver."""
 
 import numpy as np
 import pytest
