@@ -237,5 +237,6 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
         variants = workspace / VARIANTS
         command = server.container.command(workspace.name, {variants: str(variants)}, ["tritonserver", *flags])
         before = [[server.program, "rm", "--force", workspace.name]]  # of the variant before, if it was killed
-    write_launcher(launcher, command, {name: os.environ.get(name) for name in names} | allocation(), before)
+    changes = {**{name: os.environ.get(name) for name in names}, **allocation()}
+    write_launcher(launcher, command, changes, before)
     return launcher
