@@ -60,7 +60,7 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
             lines += _answer(receipt, target, entry)
             ends |= dict.fromkeys(_address(receipt, entry["smoke_test"]["server_version"]))
     stop, look = (f"snakemake --cores 1 {target} {options}".rstrip() for target in ("undeploy", "status"))
-    lines += [*ends, f"stop it with: {stop}        look at it with: {look}"]
+    lines += [*ends, f"look at it with: {look}", f"stop it with: {stop}"]
     progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
 
 

@@ -57,6 +57,8 @@ class References:
         if artifact.count("/") < 2:  # of all models, such as results/index.html
             return None
         _, model, *folders, file = artifact.split("/")
+        if model.startswith("."):  # of the server, or of all models
+            return None
         if model not in self.models:
             return f"the model {model}"
         target = folders[0] if folders and folders[0] not in OF_MODEL else None

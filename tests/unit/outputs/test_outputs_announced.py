@@ -32,12 +32,12 @@ def test_a_regression_is_announced_as_a_number_with_the_line_to_add(capsys):
 
 
 def test_the_commands_at_the_end_are_about_the_same_configuration(capsys):
-    assert "snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status\n" in announced(
-        UNKNOWN, [1.0], capsys
-    )
+    said = announced(UNKNOWN, [1.0], capsys)
+    assert "look at it with: snakemake --cores 1 status\n" in said
+    assert "stop it with: snakemake --cores 1 undeploy\n" in said
     said = announced(UNKNOWN, [1.0], capsys, options="--configfile mine.yaml")
-    assert "snakemake --cores 1 undeploy --configfile mine.yaml        look at it with: " in said
-    assert "snakemake --cores 1 status --configfile mine.yaml\n" in said
+    assert "look at it with: snakemake --cores 1 status --configfile mine.yaml\n" in said
+    assert "stop it with: snakemake --cores 1 undeploy --configfile mine.yaml\n" in said
 
 
 def test_a_proof_that_shows_little_says_so(capsys):

@@ -18,7 +18,14 @@ from slipway.snakemake_hooks.layout import snakemake_record
 from slipway.snakemake_hooks.records import ArtifactRecords, restore_record
 
 # What is made of the model `a`, of which everything but the target `gone` and fp16 is configured, and of `old`.
-REFERRED = ["a/weights.safetensors", "a/a.onnx", "a/profile/profile.json", "a/cpu/a.fp32.trt", "a/cpu/a.benchmark.json"]
+REFERRED = [
+    ".server/withdrawn",
+    "a/weights.safetensors",
+    "a/a.onnx",
+    "a/profile/profile.json",
+    "a/cpu/a.fp32.trt",
+    "a/cpu/a.benchmark.json",
+]
 LEFT_OVER = [
     "a/a.fp16.onnx",
     "a/cpu/a.fp16.trt",
@@ -71,6 +78,7 @@ def test_it_shows_with_sizes_and_removes_nothing_unless_told(results, capsys):
     for owner in ("the fp16 ONNX file of a", "the fp16 engine of a on cpu", "the target gone of a", "the model old"):
         assert f"MB  {owner} (" in said
     assert "kept     measurements of the model old; `--config prune=all` removes them, too" in said
+    assert ".server" not in said, "it belongs to no model"
     assert "nothing was removed; `snakemake --cores 1 prune --config prune=yes` removes these" in said
 
 
