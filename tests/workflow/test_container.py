@@ -18,6 +18,7 @@ from helpers.workplace import ODD, Workplace, random_checkpoint
 
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import read_json, write_json
+from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
@@ -25,6 +26,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
 from slipway.triton.server.installation import find_installation
 from slipway.triton.server.server_options import ServerChoice
+from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +185,36 @@ def test_podman_serves_where_docker_does_not_answer(place, trainings, tmp_path, 
     assert serving(place, trainings) == 0
     place.program_here("undeploy", "--results", RESULTS).succeeded()
     assert not containers(tmp_path / "programs" / "podman-state")
+    fake_container.change(place.state, answers=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", ["docker", "podman"])
+def test_a_server_for_engines_of_a_gpu_starts_with_gpus_and_the_machines_shared_memory(
+    place, program, tmp_path, monkeypatch
+):
+    if program == "podman":
+        for name, value in fake_container.install(tmp_path / "programs", program).items():
+            monkeypatch.setenv(name, value)
+        fake_container.change(place.state, answers=False)
+    state = tmp_path / "programs" / f"{program}-state"
+    (tmp_path / "repository").mkdir()
+    server = find_installation(tmp_path, {"openvino"}, None, ServerChoice("container", IMAGE, RELEASE))
+    server = server.for_engines([{"hardware": "NVIDIA L4 (compute capability 8.9)"}], shares_memory=True)
+    ports = Ports.free()
+    flags = ["--model-control-mode=explicit"]
+    with (
+        pytest.raises(SlipwayError, match="ended with exit code 125"),
+        Server(server, [tmp_path / "repository"], ports, tmp_path / "log", *flags, server_id="gpu-0"),
+    ):
+        pass  # this machine has no driver for it
+    fake_container.change(state, gives_gpus=True)
+    with Server(server, [tmp_path / "repository"], ports, tmp_path / "log", *flags, server_id="gpu-1") as started:
+        started.wait_until_ready(60)
+        given = containers(state)["gpu-1"]["options"]
+    assert given["ipc"] == ["host"]
+    assert given["gpus" if program == "docker" else "device"]
+    assert not containers(state)
     fake_container.change(place.state, answers=True)
 
 

@@ -45,7 +45,7 @@ class Prober:
     _ended: str | None = None
 
     def points(self, rates: list[str], needed_per_s: float | None) -> tuple[list[dict], str | None]:
-        """Return the points of the given rates, or of a bisection, and what ended it early (see `capacity.search`).
+        """Return the points of the given rates, or of a bisection, and the reason of an early end.
 
         The bisection begins at the throughput of the closed loop, or at the rate that is needed.
         """
@@ -59,7 +59,7 @@ class Prober:
         return time.monotonic() + max(self._step_s, FEWEST / rate_per_s) < self.end
 
     def point(self, rate_per_s: float) -> dict:
-        """Return the judged point of one rate, with what other programs took meanwhile."""
+        """Return the judged point of one rate, with the CPU time that other programs took meanwhile."""
         start = time.monotonic()
         interference = Interference(lambda: "point", self.gpu, owner=self.server.container_owner)
         self.restart_if_ended()
@@ -104,7 +104,7 @@ class Prober:
         self.server.require_own()
 
     def seconds(self, rate_per_s: float) -> float:
-        """Return the seconds of a point: enough requests for p99 and for its windows, as far as there is time."""
+        """Return the seconds of a point, within the time that is left: enough requests for p99 and for its windows."""
         requests = max(LEAST_REQUESTS, WINDOWS * self.requests)
         wanted = max(LEAST_S, requests / rate_per_s, LATENCIES * self.row["mean_ms"] / 1e3)
         return min(wanted, max(LEAST_S, FEWEST / rate_per_s, (self.end - time.monotonic()) / POINTS))

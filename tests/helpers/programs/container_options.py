@@ -63,8 +63,8 @@ def options(program, words):
     return parser.parse_args(words)
 
 
-def require_sensible(program, asked):
-    """End if an option has a value that the real program refuses."""
+def require_sensible(program, asked, gives_gpus):
+    """End if an option has a value that the real program refuses, or with which the server could not read its files."""
     for name, pattern in (VALUES["both"] | VALUES[program]).items():
         for value in getattr(asked, name.replace("-", "_")):
             if not re.fullmatch(pattern, value):
@@ -72,8 +72,13 @@ def require_sensible(program, asked):
                 sys.exit(125)
     if asked.ipc == ["host"] and asked.shm_size:
         fail("conflicting options: --shm-size and --ipc=host")
-    if getattr(asked, "gpus", None) or getattr(asked, "device", None):
+    if getattr(asked, "gpus", None) and not gives_gpus:
         fail('could not select device driver "" with capabilities: [[gpu]]')
+    if getattr(asked, "device", None) and not gives_gpus:
+        fail("setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all")
+    if program == "podman" and not asked.user[0].startswith("0:") and asked.userns != ["keep-id"]:
+        # Without it, the id in the container is another one on this machine.
+        fail("tritonserver: cannot open the model repository: Permission denied")
 
 
 def fail(message):

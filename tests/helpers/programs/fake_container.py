@@ -39,7 +39,10 @@ def environment(release=RELEASE, tensorrt=TENSORRT):
 
 
 def change(state, **settings):
-    """Change what a stand-in has: `images`, `pullable` ones, `environment` of them, whether its service `answers`."""
+    """Change what a stand-in has: `images`, `pullable` ones, `environment` of them, whether its service `answers`.
+
+    `gives_gpus` says whether it passes on GPUs; by default it has no driver for them.
+    """
     path = state / "settings.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     path.write_text(json.dumps(before | settings), encoding="utf-8")
@@ -101,7 +104,7 @@ class Service:
 
     def run(self, asked):
         """Start a container, pass on SIGTERM as the clients do, write its output, and end as it ends."""
-        require_sensible(self.program, asked)
+        require_sensible(self.program, asked, self.settings.get("gives_gpus", False))
         [name] = asked.name
         path = self.state / "containers" / f"{name}.json"
         if path.exists():
