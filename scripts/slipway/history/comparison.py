@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from slipway.history.figures import Figure, aim_of, figures_of_engine, figures_under_load
+from slipway.history.figures import Figure, aim_of, figures_of_engine, served_figures
 from slipway.history.lines import Run
 
 # Verdicts on a figure. "undecided": beyond its limit, but in a measurement that other work disturbed.
@@ -49,13 +49,7 @@ def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: s
     """
     aims = [aim_of(run, target) for run in (before, now)]
     same_aim = aims[0] == aims[1] is not None
-    earlier, later = (
-        [
-            *figures_of_engine(run, target, run.targets[target]["selection"]["precision"]),
-            *figures_under_load(run, target, same_aim),
-        ]
-        for run in (before, now)
-    )
+    earlier, later = (served_figures(run, target, same_aim) for run in (before, now))
     return _changes(target, earlier, later, limits)
 
 

@@ -38,6 +38,12 @@ class Figure:
     context: dict = field(default_factory=dict)
 
 
+def served_figures(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
+    """Return the figures of the served engine, and of its configuration under load (see `figures_under_load`)."""
+    precision = run.targets[target]["selection"]["precision"]
+    return [*figures_of_engine(run, target, precision), *figures_under_load(run, target, same_aim)]
+
+
 def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
     """Return the figures of an engine: speed at each batch size, size, memory, accuracy."""
     machine, engine = hardware_of(run, target), run.targets[target]["engines"][precision]

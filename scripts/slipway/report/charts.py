@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
 from slipway.benchmark.rounds import DISTURBED
+from slipway.history.figures import Figure, served_figures
 from slipway.history.lines import DEPLOYED, Run
 from slipway.report import formats
 from slipway.report.bar_charts import Bar, Stack, bars, stacks
@@ -17,6 +18,9 @@ from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
 # {quantity of `best_quantity`: its words}. On a GPU, latencies with and without a CUDA graph share one chart.
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
+
+# The figures of a run that are shown first, beside the latency of the smallest batch.
+MAIN_FIGURES = ("throughput under load", "p99 under load", "size", "memory under load", "top-1 accuracy")
 
 
 def latency_chart(target: Target, evidence: Measurements) -> Drawing:
@@ -119,78 +123,43 @@ def time_chart(target: Target, evidence: Measurements) -> Drawing:
 
 
 def trends(target: Target, evidence: Measurements) -> dict[str, Drawing]:
-    """Return {title: the course of a figure over the runs} for each figure that at least two runs have."""
+    """Return {name: the course of a figure over the runs} of the engine that each run chose, main figures first.
+
+    A figure that only one run has is left out.
+    """
     runs = [run for run in evidence.history.runs if target.name in run.targets]
-    charts = {}
-    for title, (unit, figure) in _TRENDS.items():
-        chart = trend(f"{target.name}: {title}", unit, runs, [figure(run, target.name) for run in runs], evidence)
-        if chart:
-            charts[title] = chart
-    return charts
+    figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]
+    names = list(dict.fromkeys(name for of_run in figures for name in of_run))
+    main = {*names[:1], *MAIN_FIGURES}
+    names.sort(key=lambda name: name not in main)
+    charts = {
+        name: trend(f"{target.name}: {name}", runs, [of_run.get(name) for of_run in figures], evidence)
+        for name in names
+    }
+    return {name: chart for name, chart in charts.items() if chart}
 
 
-def trend(
-    title: str, unit: str, runs: Sequence[Run], figures: Sequence[dict], evidence: Measurements
-) -> Drawing | None:
+def trend(title: str, runs: Sequence[Run], figures: Sequence[Figure | None], evidence: Measurements) -> Drawing | None:
     """Return the course of a figure over runs; None if fewer than two runs have it.
 
     Below the time of a run, a triangle up is a deployment, a triangle down a rollback.
     """
-    known = [(index, figure) for index, figure in enumerate(figures) if figure["value"] is not None]
-    series = Series("", [point_of(index, runs[index], figure, unit) for index, figure in known])
+    known = [(index, figure) for index, figure in enumerate(figures) if figure]
+    series = Series("", [point_of(index, runs[index], figure) for index, figure in known])
     days = Axis("", names=formats.days([run.when for run in runs]))
-    events = [event for index, run in enumerate(runs) for event in _events(index, run, evidence)]
-    return xy_chart(title, days, Axis(unit, close_up=unit == "%"), [series], height=110, events=events)
-
-
-def point_of(index: int, run: Run, figure: dict, unit: str) -> Point:
-    """Return a run's figure, {"value", "low", "high", "verdict"}, as a point of a trend."""
-    return Point(
-        index,
-        figure["value"],
-        figure["low"],
-        figure["high"],
-        hover=f"{run.name}, {moment(run.when)}: {figure['value']:,.4g} {unit}",
-        disturbed=figure["verdict"] == DISTURBED,
-    )
-
-
-def _events(index: int, run: Run, evidence: Measurements) -> list[Event]:
-    """Return when the configuration that a run chose was deployed, or rolled back to."""
-    return [
+    events = [
         Event(index, change.action, change.action == DEPLOYED, f"{CHANGES[change.action]} {moment(change.when)}")
+        for index, run in enumerate(runs)
         for change in evidence.history.deployments_of(run)
     ]
+    (_, figure) = known[0]
+    y = Axis("%", close_up=True) if figure.is_share else Axis(figure.unit)
+    return xy_chart(title, days, y, [series], height=110, events=events)
 
 
-def _smallest_batch(run: Run, target: str) -> dict:
-    batches = run.served(target)["batches"]
-    return batches[min(batches, key=int)]
-
-
-def _selected(run: Run, target: str) -> dict:
-    return run.targets[target]["selection"]
-
-
-def _plain(value: float | None, scale: float = 1.0, verdict: str = "steady") -> dict:
-    return {"value": None if value is None else value * scale, "low": None, "high": None, "verdict": verdict}
-
-
-# {title: (unit, function that returns {"value", "low", "high", "verdict"} of a run's served engine)}
-_TRENDS = {
-    "median latency, smallest batch": (
-        "ms",
-        lambda run, name: _smallest_batch(run, name)["latency_ms"] | {"verdict": _smallest_batch(run, name)["verdict"]},
-    ),
-    "answers per second under load": (
-        "/s",
-        lambda run, name: _selected(run, name)["throughput_per_s"] | {"verdict": _selected(run, name)["verdict"]},
-    ),
-    "p99 latency under load": (
-        "ms",
-        lambda run, name: _plain(_selected(run, name)["p99_ms"], verdict=_selected(run, name)["verdict"]),
-    ),
-    "size of the engine": ("MB", lambda run, name: _plain(run.served(name)["bytes"], 1e-6)),
-    "memory under load": ("MB", lambda run, name: _plain(_selected(run, name)["memory_mb"])),
-    "top-1 accuracy": ("%", lambda run, name: _plain(run.served(name)["accuracy"]["top1"], 100)),
-}
+def point_of(index: int, run: Run, figure: Figure) -> Point:
+    """Return a run's figure as a point of a trend; a share in percent."""
+    scale, unit = (100, "%") if figure.is_share else (1, figure.unit)
+    value, low, high = (None if value is None else scale * value for value in (figure.value, figure.low, figure.high))
+    words = f"{run.name}, {moment(run.when)}: {value:,.4g} {unit}"
+    return Point(index, scale * figure.value, low, high, hover=words, disturbed=figure.disturbed)

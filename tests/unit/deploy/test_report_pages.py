@@ -155,11 +155,16 @@ def test_the_trend_has_each_run_with_its_deployments(page):
     write_page(page.parent, page, RECIPE)
     text = page.read_text(encoding="utf-8")
     for shown in (
-        "Median latency, smallest batch",
+        "Latency at batch 1",
         f"r{weeks[0]['key'][:12]}, 8 November 2026, 09:00 UTC: 12 ms",
         f"r{weeks[1]['key'][:12]}, 15 November 2026, 09:00 UTC: 11 ms",
         "deployed: 8 November 2026, 10:00 UTC",
         "rolled back to this: 16 November 2026, 10:00 UTC",
     ):
         assert shown in text
-    assert text.count('class="event deployed"') == text.count('class="event rolled_back"') == 6  # each figure
+    # Of each figure: latency and throughput, size, top-1 and agreement, and three under load.
+    assert text.count('class="event deployed"') == text.count('class="event rolled_back"') == 8
+    names = ("Latency at batch 1", "Size", "Top-1 accuracy", "Throughput under load", "P99 under load")
+    names += ("Memory under load", "Throughput at batch 1", "Agreement with the model")
+    places = [text.index(f"<h4>{name}</h4>") for name in names]
+    assert places == sorted(places)
