@@ -16,7 +16,7 @@ from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.results import conclusions, disturbed, line_of, result_of, results_of, series_of
-from slipway.benchmark.rounds import METHOD, ROUNDS, merged, take_turns
+from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, thin
 from slipway.contract.batches import batch_of, require_taken_batches
 from slipway.contract.contract import Contract, Tensors
@@ -111,7 +111,9 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.output, record)
     if record["disturbed"]:
         more = " or with more `benchmark.budget_seconds`" if any(each["not_reached"] for each in results) else ""
-        progress(f"  disturbed, measure again on a quiet machine{more}: {'; '.join(record['disturbed'])}")
+        everything = all(each["intervals"]["verdict"] == DISTURBED for each in results)
+        named = "all figures" if everything else "; ".join(record["disturbed"])
+        progress(f"  disturbed, measure again on a quiet machine{more}: {named}")
 
 
 def subjects_of(

@@ -90,7 +90,7 @@ def test_a_measurement_that_other_work_disturbed_is_told(artifacts, monkeypatch,
     }
     told = capsys.readouterr().err
     assert "disturbed, measure again on a quiet machine" in told
-    assert ": pytorch at batch 1" in told
+    assert ": all figures\n" in told
     assert told.count("inferences/s (disturbed)") == 2
 
 
