@@ -18,7 +18,7 @@ from slipway.report.writing import write_page
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--enable-logging=stderr", "--v=0", "--dump-dom"),
+    *("--enable-logging=stderr", "--v=0", "--dump-dom", "--hide-scrollbars", "--allow-file-access-from-files"),
 )
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 # Attributes that make a browser fetch something, and elements that do.
@@ -105,13 +105,26 @@ def test_the_sample_is_shown_with_its_classes_before_and_after(page):
     assert all(abs(value - 128) < 4 for value in middle.getpixel((4, 4)))
 
 
-def test_the_page_opens_without_an_error(page):
+def opened(file):
+    """Open a file in a browser; return its elements as text, once no error was reported."""
     if BROWSER is None:
         pytest.skip("no Chromium is installed: Debian's package is `chromium`")
-    for file in (page, page.parents[1] / "index.html"):
-        profile = f"--user-data-dir={page.parents[1] / 'profile'}"
-        opened = subprocess.run(
-            [BROWSER, *OPTIONS, profile, file.as_uri()], capture_output=True, text=True, timeout=240
-        )
-        assert "Slipway" in opened.stdout or "measurements" in opened.stdout
-        assert "CONSOLE" not in opened.stderr
+    command = [BROWSER, *OPTIONS, f"--user-data-dir={file.parent / 'profile'}", file.as_uri()]
+    browser = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert "CONSOLE" not in browser.stderr
+    return browser.stdout
+
+
+def test_the_page_opens_without_an_error(page):
+    assert "measurements" in opened(page)
+    assert "Slipway" in opened(page.parents[1] / "index.html")
+
+
+def test_no_part_of_a_page_is_wider_than_a_phone_or_a_window(page):
+    frames = page.parents[1] / "frames.html"
+    shown = [(name, width) for name in ("resnet50/report.html", "index.html") for width in (390, 1100)]
+    elements = [f'<iframe src="{name}" style="width: {width}px; border: 0"></iframe>' for name, width in shown]
+    measuring = "frame => frame.dataset.wide = frame.contentDocument.documentElement.scrollWidth"
+    script = f"onload = () => document.querySelectorAll('iframe').forEach({measuring})"
+    frames.write_text(f"<body>{''.join(elements)}<script>{script}</script></body>", encoding="utf-8")
+    assert re.findall(r'data-wide="(\d+)"', opened(frames)) == ["390", "1100"] * 2
