@@ -1,5 +1,6 @@
 """A clone of this repository in which a tiny model was made for this CPU and for a GPU that is not here."""
 
+import re
 import shutil
 
 import numpy as np
@@ -18,6 +19,18 @@ MADE = [
     "results/tiny/cpu/repository.json",
     *(f"results/tiny/l4/tiny.{precision}.engine.json" for precision in PRECISIONS),
 ]
+# {rule: number of its jobs} that follow from a change.
+RTX_ENGINES = {"build_tensorrt_rtx": 4}
+AFTER_CPU_ENGINE = {
+    **dict.fromkeys(("benchmark", "check_accuracy", "load_test", "render_load_test", "measure_capacity"), 1),
+    **dict.fromkeys(("choose_configuration", "write_repository"), 1),
+}
+AFTER_ONNX = {"build_openvino": 1, **AFTER_CPU_ENGINE, "cast_onnx": 2, "quantize_onnx": 1, **RTX_ENGINES}
+AFTER_WEIGHTS = {"make_contract": 1, "reference_outputs": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
+# The reports of the load test show the choice.
+AFTER_CHOICE = {"choose_configuration": 1, "render_load_test": 1, "write_repository": 1}
+AFTER_GOLDEN = {"reference_outputs": 1, "check_accuracy": 1, **AFTER_CHOICE}
+NOTHING = {}
 
 
 def make(clone):
@@ -52,3 +65,12 @@ def draw(path, seed):
     """Write a picture of smooth colour."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC).save(path)
+
+
+def planned(place):
+    """Return {rule: number of jobs} that a dry run plans, and everything that it said."""
+    said = place.snakemake("-n", *MADE).succeeded().said
+    if "Nothing to be done" in said:
+        return NOTHING, said
+    table = said.partition("Job stats:")[2].partition("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}, said
