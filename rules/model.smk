@@ -30,7 +30,7 @@ rule fetch_weights:
         model=one_of(model for model in resolved.models if not resolved.is_program(model)),
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
-        options=options(checkpoint=local_checkpoint, samples_from=samples_from),
+        options=options(checkpoint=local_checkpoint, samples_from=samples_from, no_rehearsal=no_rehearsal),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:

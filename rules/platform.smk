@@ -49,6 +49,12 @@ DEPLOYED = dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)])
 UNCONFIGURED = sorted(live_models() - set(resolved.models)) if PLATFORM.together else []
 
 
+def no_rehearsal(wildcards):
+    """Return why random weights are of no use in this run; None unless it deploys or publishes the model elsewhere."""
+    makes = {"deploy", f"deploy_{wildcards.model}", "publish"} & set(hooks.targets) if PLATFORM.files else ()
+    return f"random weights are not deployed to {PLATFORM.name} or published" if makes else None
+
+
 def withdrawal(wildcards):
     """Return what `deploy` makes to take models out of service that config.yaml has no longer."""
     return rules.withdraw.output if UNCONFIGURED else []

@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = deployment_parser(__doc__)
     add_rollout(arguments)
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="what is deployed, as it was made")
+    arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="files and folders to deploy")
     arguments.add_argument("--regression", default="{}", help="`regression` of config.yaml, as JSON")
     cluster = arguments.add_argument_group("in a cluster")
     cluster.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
@@ -53,15 +53,18 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     publishing = {"to": arguments.publish_to, "keep": arguments.keep_published}
     publishing |= {"signed": arguments.signed, "public_key": arguments.public_key}
-    releases = [(found, Release.read(found.results, found.to, arguments.target)) for found in deployments(arguments)]
-    for found, release in releases:
-        for folder in found.results:
+    releases = [
+        (deployment, Release.read(deployment.results, deployment.to, arguments.target))
+        for deployment in deployments(arguments)
+    ]
+    for deployment, release in releases:
+        for folder in deployment.results:
             versions = {part.target: part.version for part in release.of_model(folder.name).parts}
-            require_no_regression(folder, found.to, versions, arguments.regression)
-    for found, release in releases:
-        platform = found.platform({"place": release.place})
-        published = partial(publish, results=found.results[0], **publishing)
-        receipts = deploy(platform, release, found.history, published, arguments.keep_versions)
+            require_no_regression(folder, deployment.to, versions, arguments.regression)
+    for deployment, release in releases:
+        platform = deployment.platform({"place": release.place})
+        published = partial(publish, results=deployment.results[0], **publishing)
+        receipts = deploy(platform, release, deployment.history, published, arguments.keep_versions)
         announce(receipts, arguments.snakemake_options)
     refresh_pages(arguments.results)
 

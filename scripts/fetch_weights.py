@@ -34,15 +34,17 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     place.add_argument("--weights", help="a name of the source's weights, `default` for the best, or `random`")
     arguments.add_argument("--architecture", required=True, help="network, as `architecture` in config.yaml names it")
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
+    arguments.add_argument("--no-rehearsal", help="why random weights cannot stand for ones that are not available")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
+    denied = vars(arguments).pop("no_rehearsal")  # it changes no weights, so the record does not have it
     if arguments.address:
         arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
-    origin, content, published = obtain(arguments)
+    origin, content, published = obtain(arguments, denied)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
     sample = samples_of(arguments.samples)[0]
@@ -83,11 +85,12 @@ def count_in_words(count: int) -> str:
     return str(count)
 
 
-def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:
+def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[str, Content | None, object | None]:
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
     The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has no content, since its weights
-    are random. Raises SlipwayError if the download fails for weights other than `default`.
+    are random. Raises SlipwayError if the download fails for weights other than `default`, and with the reason `denied`
+    instead of a rehearsal.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:
@@ -97,7 +100,7 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object |
     published = source.named_weights(arguments.architecture, "default" if rehearses else arguments.weights)
     if rehearses or published is None:
         reason = "`weights` is random" if rehearses else f"nobody publishes weights of {arguments.architecture}"
-        return "rehearsal", None, rehearsed(published, reason, "to a checkpoint")
+        return "rehearsal", None, rehearsed(published, reason, "to a checkpoint", denied)
     try:
         return source.title, content_of(source.download(published)), published
     except OSError as error:  # including urllib's URLError, which has no errno
@@ -118,11 +121,19 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object |
             "!! A model whose pretrained weights are in a Python package: make demo"
         )
         reason = f"the pretrained weights could not be downloaded ({error})"
-        return "rehearsal", None, rehearsed(published, reason, remedy)
+        return "rehearsal", None, rehearsed(published, reason, remedy, denied)
 
 
-def rehearsed(published: object, reason: str, remedy: str) -> object:
-    """Return the published weights that random ones stand for, after a prominent warning. Seeds the random numbers."""
+def rehearsed(published: object, reason: str, remedy: str, denied: str | None) -> object:
+    """Return the published weights that random ones stand for, after a prominent warning. Seeds the random numbers.
+
+    Raises SlipwayError if random weights are `denied`.
+    """
+    if denied:
+        raise SlipwayError(
+            f"{reason}, and {denied}: set `weights` in config.yaml to a local checkpoint, run this where published "
+            "weights can be downloaded, or rehearse with `snakemake --cores 1 evidence`"
+        )
     rule = "!" * 100
     progress(
         f"{rule}\n!! REHEARSAL: {reason}.\n"

@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def show(found: Leftovers) -> float:
-    """Print the removable and the kept files. Return the size of the removable ones in MB."""
+    """Print the leftovers with their sizes, and the sentences on what stays; return the whole size in MB."""
     sizes = {}
     for owner, paths in found.removable.items():
         of_each = {path: size_mb([path]) for path in paths}

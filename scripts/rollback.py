@@ -50,11 +50,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def roll_back(
-    found: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
+    deployment: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
 ) -> dict[str, dict]:
-    """Deploy an older release again, print the change of each model, and return their receipts."""
-    before = found.history.serving()
-    receipts = deploy(found.live_platform(), release, found.history, lambda _: published, keep, ROLLBACK)
+    """Deploy an older release again, print what changed for each model, and return their receipts."""
+    before, platform = deployment.history.serving(), deployment.live_platform()
+    assert platform, "nothing is live"
+    receipts = deploy(platform, release, deployment.history, lambda _: published, keep, ROLLBACK)
     now = before | {receipt["served_as"]: receipt["number"] for receipt in receipts.values()}
     for name, number in now.items():
         if name in release.withdrawn:
@@ -63,7 +64,7 @@ def roll_back(
             progress(f"  {name}: version {number}, which was taken out of service since, is live again")
         else:
             progress(f"  {name}: version {before[name]} " + ("as before" if number == before[name] else f"-> {number}"))
-    after = "takes it out of service again" if PLATFORMS[found.to].together else "leaves it as it is"
+    after = "takes it out of service again" if PLATFORMS[deployment.to].together else "leaves it as it is"
     for model in receipts.keys() - {folder.name for folder in configured}:
         progress(f"  {model} is not in this configuration, whose next deployment {after}")
     return receipts

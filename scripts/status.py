@@ -19,7 +19,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Settle an interrupted rollout, then print one block for each live model, whether it is configured or not."""
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
-    live = {path for to in PLATFORMS for found in live_on(arguments, to) for path in show(found, arguments.results)}
+    found = [deployment for to in PLATFORMS for deployment in live_on(arguments, to)]
+    live = {path for deployment in found for path in show(deployment, arguments.results)}
     for folder in arguments.results:
         if folder not in live:
             progress(f"{folder.name}: not deployed (snakemake --cores 1 deploy)")
@@ -37,17 +38,17 @@ def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
     return deployments(arguments, to, [path.parents[1] for path in receipts]) if receipts else []
 
 
-def show(found: Deployment, configured: list[Path]) -> list[Path]:
+def show(deployment: Deployment, configured: list[Path]) -> list[Path]:
     """Print the blocks of a deployment; return the folders of its models."""
-    if platform := found.live_platform():
-        platform.refresh(found.history)
-    history = found.history.with_unconfigured()
+    if platform := deployment.live_platform():
+        platform.refresh(deployment.history)
+    history = deployment.history.with_unconfigured()
     folders = {path: path.parents[1] for path in history.receipts if path.exists()}
     for path in history.damaged():
         progress(f"{folders[path].name}: its receipt {path} is damaged; `snakemake --cores 1 deploy` writes it again")
     for model, receipt in history.live().items():
         results = next(folder for folder in folders.values() if folder.name == model)
-        lines = describe(found.platform(receipt), history, receipt, results, is_configured=results in configured)
+        lines = describe(deployment.platform(receipt), history, receipt, results, is_configured=results in configured)
         progress("\n".join(lines))
     return list(folders.values())
 

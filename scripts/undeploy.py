@@ -13,8 +13,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Remove the objects of each model: the receipt's objects, and the objects of a killed deployment."""
-    removed = [name for found in deployments(arguments) for name in undeploy(found)]
+    """Remove the objects of each model, in its receipt or from a killed deployment."""
+    removed = [name for deployment in deployments(arguments) for name in undeploy(deployment)]
     refresh_pages(arguments.results)
     for name in removed:
         progress(f"removed {name}")
@@ -22,15 +22,15 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"nothing is deployed to {arguments.to} from this checkout")
 
 
-def undeploy(found: Deployment) -> list[str]:
+def undeploy(deployment: Deployment) -> list[str]:
     """Remove all objects of one release; return the names of the objects that existed."""
-    platform, attempted = found.live_platform(), found.history.attempted()
+    platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:
         return []
     with platform.lock():
-        contents = [receipt["contents"] for receipt in found.history.live().values()]
+        contents = [receipt["contents"] for receipt in deployment.history.live().values()]
         removed = platform.remove([*contents, *([platform.contents(attempted)] if attempted else [])])
-        found.history.undeployed()
+        deployment.history.undeployed()
     return removed
 
 

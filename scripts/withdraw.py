@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Withdraw the models. On a platform with separate objects for each model, remove the objects."""
     unwind_when_terminated()
     remove = withdraw if PLATFORMS[arguments.to].together else undeploy
-    removed = [name for found in deployments(arguments) for name in remove(found)]
+    removed = [name for deployment in deployments(arguments) for name in remove(deployment)]
     refresh_pages(arguments.results)
     for name in removed:
         progress(f"removed {name}")
@@ -29,15 +29,15 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"nothing of {names} is deployed to {arguments.to} from this checkout")
 
 
-def withdraw(found: Deployment) -> list[str]:
-    """Withdraw models from the server, and return the names of those that were live. The last ones stop it."""
-    release, live = found.history.without(), found.history.serving()
+def withdraw(deployment: Deployment) -> list[str]:
+    """Withdraw models from the server; return the names of the live ones. Without a model left, the server stops."""
+    release, live, platform = deployment.history.without(), deployment.history.serving(), deployment.live_platform()
     others = {name: number for name, number in live.items() if name not in release.withdrawn}
-    if not release.withdrawn:
+    if platform is None or not release.withdrawn:
         return []
     if not others:
-        return [*release.withdrawn, *undeploy(found)]
-    deploy(found.live_platform(), release, found.history, lambda _: {}, keep=1)
+        return [*release.withdrawn, *undeploy(deployment)]
+    deploy(platform, release, deployment.history, lambda _: {}, keep=1)
     progress(f"  {in_words(others)}: live as before")
     return list(release.withdrawn)
 

@@ -12,6 +12,7 @@ from helpers.artifacts.deployable import served
 from helpers.artifacts.published import key_pair
 from helpers.kubernetes_api.server import ApiServer
 from helpers.programs.prometheus import programs_or_skip
+from helpers.workplace import CLOSED_PROXIES
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from slipway.core.artifacts import read_json, sha256
@@ -107,13 +108,21 @@ def test_a_cpu_needs_no_release(made):
     assert "Writing the manifests of tiny" in said
 
 
-def test_random_weights_are_refused_elsewhere_while_planning_and_may_have_manifests(made):
+def test_random_weights_are_refused_elsewhere_before_anything_is_measured_and_may_have_manifests(made, tmp_path):
     weights = made.config["models"]["tiny"]["weights"]
     made.configure("models.tiny.weights", "random")
     try:
         for target, denied in (("deploy", "not deployed to kubernetes"), ("publish", "not published")):
             made.snakemake("-n", target).refused("config: `models.tiny.weights` is random", denied)
         made.snakemake("-n", "manifests").succeeded()
+        # Only the job learns that there are no weights; it runs before anything is measured.
+        made.configure("models.tiny.weights", "default")
+        away = CLOSED_PROXIES | {"TORCH_HOME": str(tmp_path)}
+        refused = (
+            "could not be downloaded",
+            "random weights are not deployed to kubernetes or published: set",
+        )
+        made.snakemake("deploy", **away).refused(*refused)
     finally:
         made.configure("models.tiny.weights", weights)
 

@@ -107,15 +107,11 @@ class Cluster:
         said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
         return Request(path, verb, resource, self.namespace if kind.namespaced else None, said)
 
-    def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
-        """Return the list of a kind with these selectors. Its metadata has the resourceVersion for a watch.
+    def list(self, kind: str, api_version: str = "v1", everywhere: bool = False, **selectors: str) -> "list[dict]":
+        """Return the objects of a kind in this namespace, or in all of them with `everywhere`.
 
-        It covers this namespace, or all with `everywhere`. `selectors` are labelSelector and fieldSelector.
+        `selectors` are the API's labelSelector, such as "app=a,tier=b", and fieldSelector.
         """
-        place = {"namespace": None} if everywhere else {}
-        request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": place})
-        return self.transport.send(request, query={name: value for name, value in selectors.items() if value})
-
-    def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
-        """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""
-        return self.listed(kind, api_version, labelSelector=label_selector)["items"]
+        metadata = {"namespace": None} if everywhere else {}
+        request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": metadata})
+        return self.transport.send(request, query=selectors)["items"]

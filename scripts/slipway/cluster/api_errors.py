@@ -39,11 +39,7 @@ class Conflict(Refused):
     """The object exists already, was changed, or has a field that another manager owns (409)."""
 
 
-class Gone(Refused):
-    """The resourceVersion has expired (410)."""
-
-
-_CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
+_CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
 
 
 # The HTTP methods of the API's verbs; the others read.

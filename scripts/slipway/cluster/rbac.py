@@ -9,11 +9,11 @@ REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessRev
 AT_ONCE = 8
 
 
-# The rights to watch a rollout, to reach the pods, and to hold the lease: {resource: verbs}.
+# The rights to follow a rollout, to reach the pods, and to hold the lease: {resource: verbs}.
 ALWAYS = {
-    "deployments.apps": ("list", "watch"),
-    "replicasets.apps": ("list", "watch"),
-    "pods": ("list", "watch"),
+    "deployments.apps": ("get", "list"),
+    "replicasets.apps": ("list",),
+    "pods": ("list",),
     "pods/log": ("get",),
     # Until Kubernetes 1.35 a WebSocket to a pod's port is "get", and from then on "create".
     "pods/portforward": ("get", "create"),
@@ -32,8 +32,7 @@ def needed(cluster: Cluster, objects: list[dict]) -> list[str]:
     rights = {(resource, verb) for resource, verbs in ALWAYS.items() for verb in verbs}
     for found in objects:
         kind = cluster.kind(found["kind"], found["apiVersion"])
-        verbs = (*OF_OBJECT, "list", "watch") if kind.name == "InferenceService" else OF_OBJECT
-        rights |= {(kind.resource, verb) for verb in verbs}
+        rights |= {(kind.resource, verb) for verb in OF_OBJECT}
     return [f"{verb} {resource}" for resource, verb in sorted(rights)]
 
 

@@ -1,21 +1,38 @@
-"""Waiting for a rollout: until the applied objects are ready, or until it is clear that they will not be."""
+"""Waiting for a rollout: until the applied objects are ready, or until it is clear that they will not be.
+
+The objects are read once a second, as Helm reads them. So a rollout needs no right to watch them.
+"""
 
 import contextlib
 import time
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import condition, is_ready, key, labels_of, provenance, selector, servers
+from slipway.cluster.api_errors import Refused, Unauthorized, Unreachable
+from slipway.cluster.api_resources import (
+    SERVERS,
+    condition,
+    is_ready,
+    key,
+    labels_of,
+    named,
+    provenance,
+    selector,
+    servers,
+)
 from slipway.cluster.pod_diagnostics import TRANSIENT_FOR_S, PodDiagnosis, diagnosis_of, rollout_diagnosis, state_of
-from slipway.cluster.watch import Followed, Interest, following
+from slipway.cluster.transport import OUTAGE_S
 from slipway.core.errors import SlipwayError
 
 REVISION = "deployment.kubernetes.io/revision"
 # The suffix of an InferenceService's Deployment.
 KSERVE_SUFFIX = "-predictor"
-# The interval of checks on problems that may pass, while no event arrives.
-LOOK_S = 1.0
+# The interval at which the objects are read.
+INTERVAL_S = 1.0
 # The status of the cluster autoscaler, a ConfigMap.
 AUTOSCALER = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
+
+# The live objects of a rollout: {kind: {name: object}}.
+Live = dict[str, dict[str, dict]]
 
 
 def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
@@ -24,20 +41,27 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     A problem that may pass gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason if a
     rollout fails, and with the missing parts at the timeout.
     """
-    goals = servers(objects)
-    end = time.monotonic() + timeout_s
-    since: dict[str, float] = {}
-    warnings = Interest("Event", "v1", {"fieldSelector": "type=Warning"}, required=False)
-    with following(cluster, [*(each for goal in goals for each in _interests(goal)), warnings]) as followed:
-        while True:
-            missing = [reason for goal in goals if (reason := _missing(goal, followed))]
+    goals, end = servers(objects), time.monotonic() + timeout_s
+    live, read_at = None, time.monotonic()
+    since: dict[tuple[str, str], float] = {}
+    while True:
+        try:
+            now = _read(cluster, goals)
+            _require_there(goals, live or {}, now)
+            live, read_at = now, time.monotonic()
+        except (Refused, Unreachable) as error:
+            # While the API starts, it does not know the roles yet, and forbids everything.
+            may_pass = isinstance(error, Unreachable) or (live is not None and not isinstance(error, Unauthorized))
+            if not may_pass or time.monotonic() - read_at > OUTAGE_S:
+                raise
+        if live is not None:
+            missing = [reason for goal in goals if (reason := _missing(goal, live))]
             if not missing:
                 return
             if time.monotonic() > end:
-                raise SlipwayError(f"not ready within {timeout_s:g} s: {'; '.join(missing)}. {_states(followed)}")
-            _require_there(goals, followed)
-            _require_no_trouble(cluster, followed, since, timeout_s / 4)
-            followed.await_change(min(LOOK_S, end - time.monotonic()))
+                raise SlipwayError(f"not ready within {timeout_s:g} s: {'; '.join(missing)}. {_states(live)}")
+            _require_no_trouble(cluster, live, since, timeout_s / 4)
+        time.sleep(max(0.0, min(INTERVAL_S, end - time.monotonic())))
 
 
 def adds_nodes(cluster: Cluster) -> bool:
@@ -47,15 +71,21 @@ def adds_nodes(cluster: Cluster) -> bool:
     return False
 
 
-def _interests(goal: dict) -> list[Interest]:
-    """Return the watches for an object: itself, its Deployment, and the ReplicaSets and pods."""
-    of_target = {"labelSelector": selector(labels_of(goal))}
-    names = {(goal["kind"], goal["apiVersion"]): goal["metadata"]["name"], ("Deployment", "apps/v1"): _deployment(goal)}
-    return [
-        *(Interest(*kind, {"fieldSelector": f"metadata.name={name}"}) for kind, name in names.items()),
-        Interest("Pod", "v1", of_target),
-        Interest("ReplicaSet", "apps/v1", of_target),
-    ]
+def _read(cluster: Cluster, goals: list[dict]) -> Live:
+    """Return the live objects, their Deployments, ReplicaSets and pods, and the warnings of the namespace."""
+    live: Live = {kind: {} for kind in (*SERVERS, "ReplicaSet", "Pod", "Event")}
+    for goal in goals:
+        deployment = named("Deployment", _deployment(goal), "apps/v1")
+        for wanted in {key(each): each for each in (goal, deployment)}.values():
+            if found := cluster.get(wanted):
+                live[wanted["kind"]][wanted["metadata"]["name"]] = found
+        for kind, api_version in (("ReplicaSet", "apps/v1"), ("Pod", "v1")):
+            for found in cluster.list(kind, api_version, labelSelector=selector(labels_of(goal))):
+                live[kind][found["metadata"]["name"]] = found
+    with contextlib.suppress(Refused):
+        events = cluster.list("Event", fieldSelector="type=Warning")
+        live["Event"] = {event["metadata"]["name"]: event for event in events}
+    return live
 
 
 def _deployment(goal: dict) -> str:
@@ -63,13 +93,13 @@ def _deployment(goal: dict) -> str:
     return name if goal["kind"] == "Deployment" else f"{name}{KSERVE_SUFFIX}"
 
 
-def _missing(goal: dict, followed: Followed) -> str:
+def _missing(goal: dict, live: Live) -> str:
     """Return why an object is not ready yet; "" if it is."""
     name = key(goal)
-    made = followed.objects.get(("Deployment", _deployment(goal)))
+    made = live["Deployment"].get(_deployment(goal))
     if goal["kind"] == "Deployment":
         return f"{name} {_behind(made)}" if made is None or _behind(made) else ""
-    service = followed.objects.get(("InferenceService", goal["metadata"]["name"]))
+    service = live["InferenceService"].get(goal["metadata"]["name"])
     if service is None or not _is_seen(service):
         return f"{name} was not taken up by KServe"
     if made is not None and (_is_other(goal, made) or _behind(made)):
@@ -107,17 +137,18 @@ def _is_other(service: dict, made: dict) -> bool:
     return any(there.get(name, value) != value for name, value in provenance(service).items())
 
 
-def _require_there(goals: list[dict], followed: Followed) -> None:
+def _require_there(goals: list[dict], before: Live, now: Live) -> None:
+    """Raise SlipwayError if an object is being deleted, or is gone though it was there before."""
     for goal in goals:
-        place = (goal["kind"], goal["metadata"]["name"])
-        live = followed.objects.get(place, goal)
-        if place in followed.gone or "deletionTimestamp" in live["metadata"]:
+        kind, name = goal["kind"], goal["metadata"]["name"]
+        is_gone = name in before.get(kind, {}) and name not in now[kind]
+        if is_gone or "deletionTimestamp" in now[kind].get(name, goal)["metadata"]:
             raise SlipwayError(f"{key(goal)} was deleted by somebody else while it was rolled out")
 
 
-def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
+def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:
     """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start time}, and is updated."""
-    troubles = _problems(followed)
+    troubles = _problems(live)
     for ended in set(since) - set(troubles):
         del since[ended]
     for name, trouble in troubles.items():
@@ -125,29 +156,29 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         if time.monotonic() - began < min(TRANSIENT_FOR_S.get(trouble.reason, 0), patience_s):
             continue
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
-            about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
+            about_pods = f". {_states(live)}" if trouble.of_rollout else ""
             raise SlipwayError(f"{trouble.explained(cluster)}{about_pods}")
         # The cluster may add a node until the timeout.
         since[name] = time.monotonic()
 
 
-def _problems(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
+def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
     """Return {(name, reason): problem} of new pods and of Deployments. Problems of replaced pods do not count."""
-    events = followed.of("Event")
-    found = [diagnosis_of(pod, events) for pod in _new_pods(followed)]
-    found += [rollout_diagnosis(made) for made in followed.of("Deployment") if _is_seen(made)]
+    events = list(live["Event"].values())
+    found = [diagnosis_of(pod, events) for pod in _new_pods(live)]
+    found += [rollout_diagnosis(made) for made in live["Deployment"].values() if _is_seen(made)]
     return {(trouble.pod, trouble.reason): trouble for trouble in found if trouble}
 
 
-def _new_pods(followed: Followed) -> list[dict]:
+def _new_pods(live: Live) -> list[dict]:
     """Return the pods of each Deployment's newest ReplicaSet, after its controller has seen the change."""
     newest = {
         owned["metadata"]["uid"]
-        for made in filter(_is_seen, followed.of("Deployment"))
-        for owned in followed.of("ReplicaSet")
+        for made in filter(_is_seen, live["Deployment"].values())
+        for owned in live["ReplicaSet"].values()
         if made["metadata"]["uid"] in _owners(owned) and _revision(owned) == _revision(made)
     }
-    pods = [pod for pod in followed.of("Pod") if "deletionTimestamp" not in pod["metadata"]]
+    pods = [pod for pod in live["Pod"].values() if "deletionTimestamp" not in pod["metadata"]]
     return [pod for pod in pods if newest & _owners(pod)]
 
 
@@ -159,7 +190,7 @@ def _owners(found: dict) -> set[str]:
     return {owner["uid"] for owner in found["metadata"].get("ownerReferences") or []}
 
 
-def _states(followed: Followed) -> str:
-    events = followed.of("Event")
-    states = [state_of(pod, events) for pod in followed.of("Pod")]
+def _states(live: Live) -> str:
+    events = list(live["Event"].values())
+    states = [state_of(pod, events) for pod in live["Pod"].values()]
     return f"Pods: {'; '.join(states)}" if states else "There are no pods"

@@ -40,7 +40,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     The room of pods that the rollout replaces counts as free.
     """
     try:
-        listed = cluster.listed("Node", "v1")["items"]
+        listed = cluster.list("Node")
     except Forbidden:
         return [], ["whether a node has room: listing nodes is forbidden"]
     others, replaced, unsure = _running_pods(cluster, objects)
@@ -65,7 +65,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
 def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
     """Return (running pods that stay, running pods that the rollout replaces, facts that stayed unknown)."""
     try:
-        pods = cluster.listed("Pod", "v1", everywhere=True)["items"]
+        pods = cluster.list("Pod", everywhere=True)
     except Forbidden:
         return [], [], ["the requests of other pods on the nodes: listing the pods of all namespaces is forbidden"]
     selectors = [labels_of(server) for server in servers(objects)]

@@ -50,13 +50,12 @@ class Transport:
             raise Refused(f"{self.context} answers to {request} with no JSON: is it a Kubernetes API?") from None
 
     def opened(
-        self, request: Request, query: dict | None = None, body: Any = None, accept: str = JSON, wait_s: float = 0
+        self, request: Request, query: dict | None = None, body: Any = None, accept: str = JSON
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
-        `accept` is the content type to ask for. `wait_s` replaces the usual time limit of an answer, for a watch. After
-        a transient failure the request is sent again, so it must be safe to send twice. Raises Refused or Unreachable
-        with the reason.
+        `accept` is the content type to ask for. After a transient failure the request is sent again, so it must be safe
+        to send twice. Raises Refused or Unreachable with the reason.
         """
         retry, stop = tenacity.retry_if_exception(_is_transient), tenacity.stop_after_attempt(ATTEMPTS)
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)
@@ -72,7 +71,7 @@ class Transport:
                 _return_http_data_only=True,
                 _preload_content=False,
                 # The client ignores a timeout that is a single float.
-                _request_timeout=(self.timeout_s, wait_s or self.timeout_s),
+                _request_timeout=(self.timeout_s, self.timeout_s),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self.explained(error, request) from None

@@ -76,7 +76,7 @@ class Arena(Kubernetes):
         return _named(self._delete(each for entry in contents for each in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
-        """Delete the releases, and return the ones that existed."""
+        """Delete the releases that exist; return them."""
         deleted = []
         for name, version in doomed:
             if [name, version] in self._listed(name):
@@ -93,7 +93,8 @@ class Arena(Kubernetes):
 
     def _listed(self, name: str) -> list[ArenaRelease]:
         """Return the releases of one name in the cluster, in every version."""
-        found = self.cluster.list("Deployment", "apps/v1", f"servingName={name},servingType=triton-serving")
+        wanted = f"servingName={name},servingType=triton-serving"
+        found = self.cluster.list("Deployment", "apps/v1", labelSelector=wanted)
         return sorted(map(_release_of, found))
 
     def _require_current_context(self) -> None:

@@ -1,6 +1,8 @@
 """The common operations of platforms that run Triton's container image as the manifests say: clusters, Compose."""
 
 import argparse
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
@@ -13,6 +15,7 @@ from slipway.keys.version_lock import served_tensorrt
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
 from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
 
 # Triton's own backends in a server whose environment is not visible from this machine.
 ELSEWHERE = Host(native_backends=True, environment={})
@@ -26,6 +29,8 @@ class ContainerPlatform:
     A subclass has the other operations of `Platform`.
     """
 
+    reach: Callable[[Release], AbstractContextManager[dict[str, Ports]]]
+
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
         """Return the releases that are stored beside the results."""
@@ -36,7 +41,7 @@ class ContainerPlatform:
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing and return False: the next deployment or rollback replaces all of it."""
+        """Do nothing and return False: the next deployment or rollback replaces everything there."""
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:

@@ -29,10 +29,11 @@ class Deployment:
 
         The platform of the local server always exists.
         """
-        attempted, nowhere = self.history.attempted(), {"place": {}} if PLATFORMS[self.to].together else None
-        begun = {"place": attempted.place} if attempted else nowhere
-        receipt = next(iter(self.history.with_unconfigured().live().values()), begun)
-        return self.platform(receipt) if receipt else None
+        if receipt := next(iter(self.history.with_unconfigured().live().values()), None):
+            return self.platform(receipt)
+        if attempted := self.history.attempted():
+            return self.platform({"place": attempted.place})
+        return self.platform({"place": {}}) if PLATFORMS[self.to].together else None
 
 
 def deployment_parser(description: str, platform: bool = True) -> argparse.ArgumentParser:
@@ -54,7 +55,7 @@ def add_alone(arguments: argparse.ArgumentParser) -> None:
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
-    """Add the options of the programs that change the live release."""
+    """Add the options of the programs that change the live versions."""
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")

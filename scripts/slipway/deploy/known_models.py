@@ -1,4 +1,4 @@
-"""The models that this checkout deployed, even if config.yaml no longer has them. Planning imports this module."""
+"""The models that this checkout deployed, also models that config.yaml no longer has. Planning imports it."""
 
 from pathlib import Path
 

@@ -68,7 +68,8 @@ class Kubernetes(ContainerPlatform):
             reached = {}
             for part, server in zip(release.parts, servers(release.objects), strict=True):
                 local = tunnels.enter_context(forwarded(self.cluster, labels_of(server), self.ports))
-                reached[part.target] = Ports(*(local[port] for port in self.ports))
+                http, grpc, metrics = (local[port] for port in self.ports)
+                reached[part.target] = Ports(http, grpc, metrics)
             yield reached
 
     def finish(self, release: Release, snapshot: dict) -> None:
@@ -108,7 +109,7 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the objects of these receipts; return the names of the deleted ones.
+        """Delete the objects of these receipts; return the names of the objects that existed.
 
         Servers go last, so that no Service sends a request to a deleted server.
         """
@@ -194,5 +195,7 @@ def _objects_of(state: DeploymentState) -> list[dict]:
 
 def _as_applied(release: Release | None, live: dict | None) -> dict | None:
     """Return the release's object with the key and provenance of the `live` one; None if there is none."""
-    objects = release.objects if release and live else []
-    return next((each for each in objects if key(each) == key(live) and provenance(each) == provenance(live)), None)
+    if release is None or live is None:
+        return None
+    same = (each for each in release.objects if key(each) == key(live) and provenance(each) == provenance(live))
+    return next(same, None)

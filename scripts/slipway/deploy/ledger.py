@@ -18,49 +18,34 @@ It lies outside the versions' folders. So a version whose files and index were b
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from jsonschema import Draft202012Validator
+from types import NoneType
 
 from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
-from slipway.core.records import read_record
+from slipway.core.records import has_shape, read_record
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]
 DEPLOYMENT, ROLLBACK = "deployment", "rollback"
-_EMPTY = {"live": [], "run": None, "rollout": None, "stored": {}, "last": {}, "receipts": {}, "models": {}}
-_EMPTY |= {"modified_ns": {}, "published": {}}
+_EMPTY: dict = {"live": [], "run": None, "rollout": None}
+_EMPTY |= {name: {} for name in ("stored", "last", "receipts", "models", "modified_ns", "published")}
 # The environment variable with the id of a run of Snakemake: surviving_jobs.VARIABLE, without its imports.
 RUN = "SLIPWAY_RUN"
 
 
-def _object_of(values: dict, **more: object) -> dict:
-    """Return the JSON schema of an object with any property names; all its values have the schema `values`."""
-    return {"type": "object", "additionalProperties": values, **more}
-
-
-_NUMBERS = _object_of({"type": "integer", "minimum": 1})
-_FILES, _OBJECTS = _object_of({"type": "string"}), _object_of({"type": "object"})
-_ROLLOUT = {
-    "action": {"enum": [DEPLOYMENT, ROLLBACK]},
-    "versions": _NUMBERS,
-    "before": _NUMBERS,
-    "receipts": _OBJECTS,
-    "withdrawn": {"type": "array", "items": {"type": "string"}},
-}
-_LEDGER = {
-    "live": {"type": "array", "items": _NUMBERS},
-    "stored": _object_of(_object_of(_FILES, propertyNames={"pattern": "^[0-9]+$"})),
+_NUMBERS: dict = {str: int}
+_ROLLOUT = {"action": str, "versions": _NUMBERS, "before": _NUMBERS, "receipts": {str: dict}, "withdrawn": [str]}
+_SHAPE = {
+    "live": [_NUMBERS],
+    "run": (str, NoneType),
+    "rollout": (_ROLLOUT, NoneType),
+    "stored": {str: {str: {str: str}}},
     "last": _NUMBERS,
-    "rollout": {"type": ["object", "null"], "required": list(_ROLLOUT), "properties": _ROLLOUT},
-    "run": {"type": ["string", "null"]},
-    "receipts": _OBJECTS,
-    "models": _object_of({"type": "object", "required": ["model", "targets"]}),
+    "receipts": {str: dict},
+    "models": {str: {"model": str, "targets": list}},
     "modified_ns": _NUMBERS,
-    "published": _OBJECTS,
+    "published": {str: dict},
 }
-# Earlier versions of Slipway recorded only the live versions.
-_SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properties": _LEDGER})
 
 
 @dataclass(frozen=True)
@@ -159,9 +144,12 @@ class Ledger:
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
-        """Return the content of the file; None if it is no valid record."""
-        found = read_record(self.file, {})
-        return found if found is not None and _SOUND.is_valid(found) else None
+        """Return the content of the file if it is a valid record, else None.
+
+        Earlier versions of Slipway wrote only the live versions.
+        """
+        content = read_record(self.file, {"live": list})
+        return content if content and has_shape(_EMPTY | content, _SHAPE) else None
 
 
 def _has(live: Versions, versions: set[tuple[str, int]]) -> bool:

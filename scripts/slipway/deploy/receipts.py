@@ -38,7 +38,7 @@ def local_receipts(results: Path) -> list[dict]:
 
 def sound(receipt: dict | None) -> dict | None:
     """Return a receipt in today's form; None if it is damaged."""
-    receipt = _renewed(receipt) if has_shape(receipt, EARLIER) else receipt
+    receipt = _renewed(receipt) if receipt and has_shape(receipt, EARLIER) else receipt
     return receipt if has_shape(receipt, RECEIPT) else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
 from slipway.core.records import require_record
 from slipway.deploy.platforms import PLATFORMS
 from slipway.triton.client.smoke_test import Expected
@@ -23,7 +24,7 @@ RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
 
 @dataclass(frozen=True)
 class Part:
-    """A release's part: one model for one target. `number` is its stored version, None if it is not stored yet.
+    """A release's part: one model for one target. `number` is its stored version, 0 if it is not stored yet.
 
     `repository` is the model's folder in Triton's layout; in a stored version it may have only labels.txt. `values` are
     the part's values in the manifests.
@@ -35,7 +36,7 @@ class Part:
     index: Path
     golden: Path
     values: dict = field(default_factory=dict)
-    number: int | None = None
+    number: int = 0
 
     @property
     def name(self) -> str:
@@ -79,7 +80,7 @@ class Release:
 
     to: str
     parts: tuple[Part, ...]
-    folder: Path | None = None
+    folder: Path = Path()
     record: dict = field(default_factory=dict)
     withdrawn: tuple[str, ...] = ()
 
@@ -90,6 +91,8 @@ class Release:
         Raises SlipwayError if a record is absent or broken.
         """
         if not PLATFORMS[to].files:
+            if target is None:
+                raise SlipwayError("--target is missing: name the target whose repositories this machine serves")
             return cls(to, tuple(_part_on_disk(folder, target) for folder in results))
         (folder,) = results
         record = read_json(folder / RECORD)

@@ -33,13 +33,14 @@ class DeploymentState:
     """The state of a platform, as this checkout recorded it.
 
     `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
-    `baseline`: the snapshot before an interrupted rollout (rollback target). `attempted`: its unverified release.
+    `baseline`: the snapshot before an interrupted rollout (rollback target), {} without one. `attempted`: its
+    unverified release.
     `serving`: the live versions of all models, where one server has them.
     """
 
     receipt: dict | None = None
     live: Release | None = None
-    baseline: dict | None = None
+    baseline: dict = field(default_factory=dict)
     attempted: Release | None = None
     serving: Versions = field(default_factory=dict)
 
@@ -52,8 +53,8 @@ class ReleaseHistory:
 
     def live(self) -> dict[str, dict]:
         """Return {model: receipt} of the live models; the ledger's copy replaces a damaged receipt."""
-        found = [self._receipt(path) for path in self.receipts if path.exists()]
-        return {receipt["model"]: receipt for receipt in found if receipt}
+        existing = (path for path in self.receipts if path.exists())
+        return {receipt["model"]: receipt for _, receipt in self._of_files(existing)}
 
     def with_unconfigured(self) -> "ReleaseHistory":
         """Return a history that also has the live models outside the configuration."""
@@ -87,8 +88,10 @@ class ReleaseHistory:
 
     def find(self, receipt: dict) -> Release | None:
         """Return the stored release of a receipt; None if it was changed or is not stored."""
-        with contextlib.suppress(SlipwayError):
+        try:
             return self.release({receipt["served_as"]: receipt["number"]})
+        except SlipwayError:
+            return None
 
     def pending(self) -> Rollout | None:
         """Return the rollout that was begun and has not ended; None if there is none."""
@@ -97,23 +100,26 @@ class ReleaseHistory:
 
     def attempted(self) -> Release | None:
         """Return the release of a deployment that did not end; None if there is none, or if it was changed."""
-        rollout = self.pending()
-        with contextlib.suppress(SlipwayError):
-            return self.release(rollout.versions) if rollout else None
+        try:
+            return self.release(rollout.versions) if (rollout := self.pending()) else None
+        except SlipwayError:
+            return None
 
     def state(self) -> DeploymentState:
         """Return the recorded state: live and attempted releases. Print a message if a deployment was killed."""
-        receipt, attempted, live = next(iter(self.live().values()), None), self.attempted(), None
-        if attempted:
-            progress(f"  {self.pending()} was killed midway; going on from what it left")
+        receipt, live, baseline = next(iter(self.live().values()), None), None, {}
+        attempted, rollout = self.attempted(), self.pending()
+        if attempted and rollout:
+            progress(f"  {rollout} was killed midway; going on from what it left")
+            baseline = rollout.snapshot
         try:
             live = self.release({receipt["served_as"]: receipt["number"]}) if receipt else None
         except SlipwayError as error:
             progress(f"  WARNING: {error}; its state is read from the platform itself")
-        return DeploymentState(receipt, live, self.pending().snapshot if attempted else None, attempted)
+        return DeploymentState(receipt, live, baseline, attempted)
 
     def before(self, alone: bool = False) -> Release:
-        """Return the release of the versions that were live before. Raise SlipwayError if there are none.
+        """Return the release that was live before, to go back to; raise SlipwayError without one.
 
         It has only models that changed since then. With `alone`, it has only models of this history. After an
         interrupted deployment, it has the versions before that deployment. Raises SlipwayError, too, if a stored
@@ -124,16 +130,16 @@ class ReleaseHistory:
                 f"{path} is missing or damaged; `snakemake --cores 1 deploy` writes it again. Nothing was changed"
             )
         now, rollout = self.serving(), self.pending()
-        interrupted = rollout and rollout.action == DEPLOYMENT and rollout.versions != now
-        earlier = self._before(now) if alone else self.store.ledger.before(now)
-        versions = rollout.before if interrupted else earlier
+        serving, versions = now, self._before(now) if alone else self.store.ledger.before(now)
+        interrupted = rollout is not None and rollout.action == DEPLOYMENT and rollout.versions != now
+        if rollout and interrupted:
+            serving, versions = rollout.versions, rollout.before
         if not versions:
             these = {name: number for name, number in now.items() if not alone or name in self._names()}
             raise SlipwayError(
                 f"nothing is kept that was live before {in_words(these)}; `deploy.keep_versions` in config.yaml says "
                 "how many versions are. Nothing was changed"
             )
-        serving = rollout.versions if interrupted else now
         changed = {name: number for name, number in versions.items() if interrupted or serving.get(name) != number}
         with amended(after=f". {INSTEAD}"):
             release = self.release(changed)
@@ -149,7 +155,8 @@ class ReleaseHistory:
         `chosen` are the models that the user deploys or rolls back, by the names that clients use; None means all of
         the release. The others only get a new server.
         """
-        before, receipts = self.serving(), {}
+        before = self.serving()
+        receipts: dict[str, dict] = {}
         for part in release.parts:
             back_from = self._rolled_back_from(part, action, chosen is None or part.name in chosen)
             more = {"rolled_back_from": back_from} if back_from else {}
@@ -186,6 +193,7 @@ class ReleaseHistory:
     def record(self, receipts: dict[str, dict]) -> None:
         """Record a proven release as live: first its receipts, then history and the rollout's end together."""
         rollout = self.pending()
+        assert rollout, "nothing was begun"
         written = {file: receipts[entry["model"]] | entry["more"] for file, entry in rollout.receipts.items()}
         recorded = self.store.ledger.read()
         published, models = dict(recorded["published"]), dict(recorded["models"])
@@ -258,8 +266,9 @@ class ReleaseHistory:
 
     def _before(self, now: Versions) -> Versions | None:
         """Return the live versions with the versions before of the models of this history; None if one has none."""
-        earlier = {name: self.store.ledger.before_of(name, now.get(name)) for name in self._names()}
-        return now | earlier if earlier and all(earlier.values()) else None
+        names, ledger = self._names(), self.store.ledger
+        earlier = {name: number for name in names if (number := ledger.before_of(name, now.get(name)))}
+        return now | earlier if names and len(earlier) == len(names) else None
 
     def _path_of(self, model: str) -> Path:
         """Return the path of a model's receipt on this platform."""

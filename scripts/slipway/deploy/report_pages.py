@@ -1,4 +1,4 @@
-"""Update the pages of models after a deployment, so that they show the live versions."""
+"""Write the pages of models anew after a deployment, so that they show the live versions."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -42,7 +42,7 @@ def prove(platform: Platform, release: Release, reached: dict[str, Ports], under
 def receipts_of(platform: Platform, release: Release, proofs: list[dict], **facts: object) -> dict[str, dict]:
     """Return {model: receipt} of a live release: the chain from weights to platform, the proofs, `facts`."""
     facts |= {"place": platform.place(), "contents": platform.contents(release)}
-    receipts = {}
+    receipts: dict[str, dict] = {}
     for part, proof in zip(release.parts, proofs, strict=True):
         receipt = receipts.setdefault(part.model, _receipt(release, part) | facts)
         receipt["targets"][part.target] = _of_target(part) | proof
@@ -54,7 +54,8 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
 
     `options` are the snakemake options of these commands.
     """
-    lines, ends = [], {}
+    lines: list[str] = []
+    ends: dict[str, None] = {}  # without duplicates
     for receipt in receipts.values():
         for target, entry in receipt["targets"].items():
             lines += _answer(receipt, target, entry)

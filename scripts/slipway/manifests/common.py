@@ -164,8 +164,10 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 def _of_config(chosen: dict) -> dict[str, Value]:
     """Return config.yaml's settings for manifests: of the cluster, of listening addresses, and of Compose."""
-    cluster = ("namespace", "claim", "image_pull_secrets", "service_type", "client_namespaces")
-    cluster += ("claim_path", "monitoring_namespace", "prometheus_operator", "prometheus_operator_labels")
+    cluster = [
+        *("namespace", "claim", "image_pull_secrets", "service_type", "client_namespaces", "claim_path"),
+        *("monitoring_namespace", "prometheus_operator", "prometheus_operator_labels"),
+    ]
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
         **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},

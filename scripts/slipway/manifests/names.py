@@ -63,7 +63,7 @@ def annotations(d: dict) -> dict[str, str]:
 
 
 def provenance(d: dict) -> dict[str, str]:
-    """Return {annotation: value}: the SHA-256 of each artifact, the served version, Triton's release, the replicas."""
+    """Return {annotation: value}: the artifacts' SHA-256, the engine, the release, the replicas' reason."""
     return {
         **({"slipway/replicas": d["sizing"]} if d.get("sizing") else {}),
         "slipway/hardware": d["hardware"],

@@ -64,7 +64,7 @@ def _cpus(evidence: DeploymentFacts, declared: int | None) -> Value:
 
 
 def _node_labels(evidence: DeploymentFacts, declared: dict) -> Value:
-    """Return the labels that a node must have: those in config.yaml, or for a GPU its product name."""
+    """Return the labels that a node must have: from config.yaml, or for a GPU its product name."""
     if evidence.target in declared:
         return Value(declared[evidence.target], CONFIG, f"deploy.cluster.node_labels.{evidence.target}")
     hardware = evidence.key["hardware"]
@@ -79,7 +79,7 @@ def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
     needed_bytes = evidence.peak("gpu_memory_mb") * 1e6 * margin
     if resource == SHARED_GPU:
         return evidence.of_peak(math.ceil(needed_bytes / 2**30), "gpu_memory_mb", "in GiB")
-    if needed_bytes > int(re.search(r"\.(\d+)gb", resource)[1]) * 1e9:
+    if needed_bytes > int(re.findall(r"\.(\d+)gb", resource)[0]) * 1e9:
         raise SlipwayError(
             f"config: `deploy.cluster.gpu_resources.{evidence.target}` is {resource}, but with its margin the engine "
             f"takes {needed_bytes / 1e9:.1f} GB of GPU memory; ask for a larger part of the GPU, or lower "

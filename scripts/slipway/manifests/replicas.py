@@ -12,8 +12,8 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
 
     `fleet` are all targets, whose pods share one address; `deploy` has {"rate", "headroom", "cluster"}. "sizing" is the
-    arithmetic in words; None if the replicas do not come from a rate. "sizing_risk" is a risk of this size in words, or
-    None.
+    arithmetic in words, None if the replicas do not come from a rate. "sizing_risk" is a reason against this number of
+    replicas, or None.
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
@@ -35,16 +35,17 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
 def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> int | None:
     """Return the replicas of each target for a rate; None if the capacity of a target is not known.
 
-    The pods of all targets share one address, which spreads requests evenly. So the slowest pod limits all of them.
+    The pods of all targets share one address, which spreads requests evenly. So each pod must take as many
+    requests as the slowest one can take.
     """
-    capacities = [each.capacity_per_s for each in fleet]
-    if not all(capacities):
+    capacities = list(filter(None, (each.capacity_per_s for each in fleet)))
+    if len(capacities) < len(fleet):
         return None
     return math.ceil(rate / (min(capacities) * (1 - headroom)) / len(fleet) - 1e-9)
 
 
 def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -> str:
-    slowest = min(fleet, key=lambda each: each.capacity_per_s)
+    slowest = min(fleet, key=lambda each: each.capacity_per_s or 0)
     targets = f" on each of {len(fleet)} targets" if len(fleet) > 1 else ""
     return (
         f"{deploy['rate']:g} requests/s (deploy.rate) over {slowest.capacity_per_s:.4g}/s that one server of "

@@ -8,6 +8,7 @@ import re
 import uuid
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom, BomMetaData
@@ -42,7 +43,7 @@ def bill(
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)
     bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=deployed))
-    bom.metadata.timestamp = None
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # the library writes no time then
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
     told = _told(weights, "origin", "program", "architecture", "arguments", "weights", "parameters")
@@ -92,7 +93,7 @@ def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
 
 
 def _component(
-    kind: ComponentType, name: str, ref: str, told: dict | None = None, digest: str = "", **more: object
+    kind: ComponentType, name: str, ref: str, told: dict | None = None, digest: str = "", **more: Any
 ) -> Component:
     """Return a component with a SHA-256 and facts. CycloneDX's named properties are text."""
     properties = [
@@ -127,7 +128,8 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 def _image(image: str) -> Component:
     """Return a container image. Its package URL has the digest, or only the tag if the digest is not known."""
     named, _, digest = image.partition("@")
-    repository, tag = re.fullmatch(r"(.+?)(?::([^:/]+))?", named).groups()
+    path, colon, tag = named.rpartition(":")
+    repository, tag = (path, tag) if colon and "/" not in tag else (named, "")
     qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}
     url = PackageURL("oci", name=PurePosixPath(repository).name.lower(), version=digest or None, qualifiers=qualifiers)
     sha256 = digest.removeprefix("sha256:") if re.fullmatch("sha256:[0-9a-f]{64}", digest) else ""

@@ -90,7 +90,7 @@ class ServiceLevel:
         """Return the number of requests that may wait on one server. With several targets: the highest number.
 
         It is the largest of three numbers: the full batches of all instances, the closed loop's requests in flight, and
-        the requests that wait at the capacity by Little's law.
+        by Little's law the requests that wait at the capacity.
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
@@ -102,10 +102,8 @@ class ServiceLevel:
 def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
     """Return the service level of one target, from selection.json and the index of its model repository.
 
-    Its figures are from the open loop at the capacity, if it has enough samples for p99; otherwise from the closed
-    loop.
-
-    Raises SlipwayError if the repository was made from another selection.
+    The figures come from the open loop at the capacity if its samples carry p99, else from the closed loop. Raises
+    SlipwayError if the repository was made from another selection.
     """
     selection_artifact, repository = Artifact.read(selection_path), Artifact.read(index_path)
     selection, index = selection_artifact.content, repository.content

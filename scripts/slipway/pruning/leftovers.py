@@ -1,11 +1,10 @@
-"""Find and remove files below results/ and logs/ that nothing refers to any more.
+"""Find artifacts below results/ and logs/ to which nothing refers any more, and remove them.
 
 Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions in a ledger, timing caches,
 fetched weights, and logs of its rules. Kept are: live versions, versions that a rollback needs, files that another
 configuration names, and edited files.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ RESULTS, LOGS = Path("results"), Path("logs")
 class Leftovers:
     """`removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
 
-    `kept` are sentences about files that stay, with the reason, in the order of their keys.
+    `kept` are sentences, in order: what stays, and why.
     """
 
     removable: dict[str, list[Path]] = field(default_factory=dict)
@@ -45,7 +44,7 @@ class Leftovers:
         self.removable.setdefault(owner, []).append(path)
 
     def keep(self, sentence: str) -> None:
-        """Add a sentence about a file that is kept, unless it is there already."""
+        """Note a sentence once."""
         self.kept[sentence] = None
 
 
@@ -77,10 +76,15 @@ class Finder:
                 continue
             if digest(path, hashes) != stamp["sha256"]:
                 self._found.keep(f"{name} was edited since it was made")
-            elif is_measurement(name) and not self._measurements:
-                self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
             else:
-                self._found.add(owner, path)
+                self._add(owner, path, is_measurement(name))
+
+    def _add(self, owner: str, path: Path, is_measured: bool) -> None:
+        """Note a path as removable; a measurement only if measurements are to be removed, too."""
+        if is_measured and not self._measurements:
+            self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
+        else:
+            self._found.add(owner, path)
 
     def _is_kept(self, owner: str, path: Path) -> bool:
         """Say whether a path is kept because it is live, or for another configuration or a rollback; note the reason.
@@ -162,10 +166,7 @@ class Finder:
             if owner is None and kept_points.engine_is_gone(path, files):
                 self._found.add("kept measurements of engines that are gone", path)
             elif owner and not self._is_kept(owner, files / "analysis"):
-                if self._measurements:
-                    self._found.add(owner, path)
-                else:
-                    self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
+                self._add(owner, path, is_measured=True)
 
     def _logs(self) -> None:
         programs = {path.stem for path in SCRIPTS.glob("*.py")} | {"deploy_release"}
@@ -187,13 +188,14 @@ class Finder:
             and path.name != TIME_STAMP
             and made.isdisjoint([path, *path.parents])
         ]
-        histories = [path for path in strange if path.name == history_file.NAME]
-        for path in histories:
-            self._found.keep(f"{path}: the history of {path.parts[1]}, which no command removes")
-        strange = [path for path in strange if path not in histories]
-        for model, number in Counter(path.parts[1] for path in strange).items():
-            first = next(path for path in strange if path.parts[1] == model)
-            self._found.keep(f"{first}{f' and {number - 1} others' if number > 1 else ''}: no job recorded making it")
+        by_model: dict[str, list[Path]] = {}
+        for path in strange:
+            if path.name == history_file.NAME:
+                self._found.keep(f"{path}: the history of {path.parts[1]}, which no command removes")
+            else:
+                by_model.setdefault(path.parts[1], []).append(path)
+        for first, *others in by_model.values():
+            self._found.keep(f"{first}{f' and {len(others)} others' if others else ''}: no job recorded making it")
 
 
 def folders_of(versions: dict[str, list[int]]) -> Iterator[Path]:

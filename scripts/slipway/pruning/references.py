@@ -1,4 +1,4 @@
-"""Which model, target, precision or ONNX variant an artifact belongs to, and whether a configuration refers to it."""
+"""The owner of an artifact (a model, target, precision or ONNX variant), and whether a configuration refers to it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,11 +49,11 @@ class References:
     programs: frozenset[str]
 
     def is_lost(self, folder: str) -> bool:
-        """Return whether a folder in a model's results belongs to a target that nothing refers to."""
+        """Say whether a folder in a model's results belongs to a target that the configuration does not have."""
         return "." not in folder and folder not in OF_MODEL and folder not in self.targets
 
     def unreferenced(self, artifact: str) -> str | None:
-        """Return the owner of `artifact` (results/<model>/...) in words if nothing refers to it, or None."""
+        """Return the owner of an artifact (results/<model>/...) in words if the configuration has none; else None."""
         if artifact.count("/") < 2:  # of all models, such as results/index.html
             return None
         _, model, *folders, file = artifact.split("/")

@@ -50,6 +50,8 @@ class Hooks:
         self.builds = not builds_nothing(sys.argv)
         # Whether another workflow has taken this one as a module.
         self._is_module = not workflow.modifier.is_main_snakefile()
+        # The targets that the command names; none if another workflow or a job of this one runs it.
+        self.targets = targets_of(sys.argv) if self.plans and not self._is_module else []
         # The hashes of files when they were last read. This cache only saves time.
         self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.
@@ -124,7 +126,7 @@ class Hooks:
         """Raise WorkflowError with the nearest rules if a target of the command is neither a rule nor a path."""
         names = {rule.name: not rule.has_wildcards() for rule in self._workflow.rules}
         # The rules of a workflow that takes this one as a module may still follow.
-        for target in targets_of(sys.argv) if self.plans and not self._is_module else []:
+        for target in self.targets:
             if "/" in target or target in names or Path(target).exists():
                 continue
             nearest = difflib.get_close_matches(target, [name for name, is_target in names.items() if is_target])

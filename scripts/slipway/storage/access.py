@@ -68,7 +68,7 @@ def reason(error: Exception, key: str) -> str:
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return why storage failed, by the error and its causes: fsspec calls a web server's every refusal absence."""
+    """Return why storage failed, by the error and its causes: fsspec reports every refusal of the web as absence."""
     chain = causes(error)
     status = next(filter(None, map(_status, chain)), None)
     if any(getattr(one, "errno", None) in _FULL for one in chain):

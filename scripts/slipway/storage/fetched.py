@@ -26,8 +26,7 @@ KEY = "weights"
 _RECORD = "fetched.json"
 # `files`: {name: {its fingerprint in the storage, its SHA-256}}; the first one is the file of the address.
 _SHAPE = {"address": str, "fingerprint": str, "time": str, "files": {str: {"fingerprint": str, "sha256": str}}}
-# The facts about a file's content that kinds of storage have, the best first. Without them, its size and the time of
-# its last write.
+# The names of checksums in the answers of storage, the best first. Without one, size and time of last write count.
 _CHECKSUMS = ("md5Hash", "Content-MD5", "ETag", "etag", "checksum", "sha256", "blob_id", "crc32c", "generation")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "modify", "updated", "created")
 _PATIENCE_S = 30
@@ -39,7 +38,7 @@ class Unreachable(SlipwayError):
 
 @dataclass(frozen=True)
 class Planned:
-    """The fingerprint of a file in storage. `notice` is a sentence if it is the fetched copy's, or None."""
+    """The fingerprint of a file in storage. If it is from the fetched copy, `notice` says so; else that is None."""
 
     fingerprint: str
     notice: str | None = None
@@ -79,7 +78,7 @@ def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
 
 
 def _fingerprint_now(address: str, record: dict | None) -> str:
-    """Return the fingerprint of a file, and of its fetched external data if they changed though the file did not."""
+    """Return the fingerprint of a file. If only its fetched external data changed, it has their fingerprints, too."""
     own = _fingerprint(_Remote(address))
     if record is None:
         return own
@@ -93,7 +92,7 @@ def _fingerprint_now(address: str, record: dict | None) -> str:
 
 
 class _Remote:
-    """A file in storage: its `address`, and its facts from the storage (`info`)."""
+    """A file in storage: its `address`, and the storage's facts about it (`info`)."""
 
     def __init__(self, address: str) -> None:
         from slipway.storage import access  # only here, since most configurations have no storage
@@ -141,7 +140,7 @@ class _Remote:
 
 
 def _fingerprint(remote: _Remote) -> str:
-    """Return the storage's facts about a file's content in words. Raise SlipwayError if there are none."""
+    """Return a storage's checksum of a file in words, else its size and time. Raise SlipwayError without either."""
     size = f"{remote.size} bytes" if remote.size is not None else "unknown size"
     for names, word in ((_CHECKSUMS, "{name} {value}, {size}"), (_TIMES, "{size} of {value}")):
         for name in names:
@@ -175,7 +174,7 @@ def _fetch(address: str, fingerprint: str, folder: Path) -> None:
 
 
 def _names(address: str, folder: Path) -> Iterator[str]:
-    """Yield the name of a file. After it was fetched, yield the names of its external data if it is an ONNX file."""
+    """Yield a file's name. For an ONNX file, yield the names of its external data after it was fetched."""
     name = file_name(address)
     yield name
     if name.endswith(".onnx"):

@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         return getattr(self, f"_{self.command.lower()}")(found["version"], body)
 
     def _require_right(self):
-        verb = VERBS.get(self.command) or ("get" if self.target[2] else "watch" if "watch" in self.query else "list")
+        verb = VERBS.get(self.command) or ("get" if self.target[2] else "list")
         _, namespace, name = self.target
         everywhere = (verb, self.resource, "everywhere") in self.api.denied and not namespace
         if (verb, self.resource) not in self.api.denied and not everywhere:
@@ -117,9 +117,7 @@ class Handler(BaseHTTPRequestHandler):
         kind, namespace, name = self.target
         if name:
             return self._send(self._shown(self.api.store.get(kind, namespace, name)))
-        if self.query.get("watch", "").lower() in ("true", "1"):
-            return self._watch(kind, namespace)
-        with self.api.store.changed:
+        with self.api.store.lock:
             items = [public(each) for each in self.api.store.list(kind, namespace) if _selected(each, self.query)]
             listed = {
                 "kind": f"{kind}List",
@@ -137,10 +135,10 @@ class Handler(BaseHTTPRequestHandler):
     def _patch(self, _, body):
         if self.headers["Content-Type"] != "application/apply-patch+yaml":
             raise ApiError(415, "UnsupportedMediaType", "only server-side apply is spoken here")
-        with self.api.store.changed:
+        with self.api.store.lock:
             self._require_namespace(is_new=self.target not in self.api.store.objects)
         dry_run, force = self.query.get("dryRun") == "All", self.query.get("force") == "true"
-        with self.api.store.changed:
+        with self.api.store.lock:
             before = self.api.store.objects.get(self.target)
             applied = self.api.store.apply(body, self.query["fieldManager"], dry_run, force)
             changed = before is None or before["metadata"]["generation"] != applied["metadata"]["generation"]
@@ -155,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
                 {**body, "status": {"allowed": self._is_allowed(body["spec"]["resourceAttributes"])}}, 201
             )
         self._require_namespace()
-        with self.api.store.changed:
+        with self.api.store.lock:
             name = body["metadata"]["name"]
             if (self.kind, self.target[1], name) in self.api.store.objects:
                 raise ApiError(409, "AlreadyExists", f'{self.resource} "{name}" already exists')
@@ -163,13 +161,13 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(self.api.store.put(body), 201)
 
     def _put(self, _, body):
-        with self.api.store.changed:
+        with self.api.store.lock:
             live = self.api.store.get(*self.target)
             self._require_version(live, body["metadata"].get("resourceVersion"))
             return self._send(self.api.store.put(body))
 
     def _delete(self, _, body):
-        with self.api.store.changed:
+        with self.api.store.lock:
             live = self.api.store.get(*self.target)
             self._require_version(live, ((body or {}).get("preconditions") or {}).get("resourceVersion"))
             self.api.store.remove(*self.target)
@@ -195,31 +193,6 @@ class Handler(BaseHTTPRequestHandler):
         resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
         return (asked["verb"], resource) not in self.api.denied
 
-    def _watch(self, kind, namespace):
-        """Send what changed since the client's version, and then what changes, until its time is over."""
-        seen = int(self.query["resourceVersion"])
-        if seen <= self.api.too_old:
-            gone = ApiError(410, "Expired", f"too old resource version: {seen} ({self.api.store.version})")
-            return self._stream([{"type": "ERROR", "object": gone.status}])
-        return self._stream(self.api.events(kind, namespace, self.query, seen, _selected))
-
-    def _stream(self, events):
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.api.watching.add(self)
-        try:
-            for event in events:
-                line = json.dumps(event).encode() + b"\n"
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-                self.api.told.add(event["object"]["metadata"].get("resourceVersion"))
-            self.wfile.write(b"0\r\n\r\n")
-        except OSError:
-            self.close_connection = True
-        finally:
-            self.api.watching.discard(self)
-
     def _forward(self):
         if self.headers.get("Upgrade", "").lower() != "websocket":
             raise ApiError(400, "BadRequest", "Upgrade request required")
@@ -229,10 +202,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
-        self.api.watching.add(self)
+        self.api.streams.add(self)
         ports = [int(port) for port in self.query["ports"].split(",")]
         Forward(self.connection, ports, self.api.forwards).serve()
-        self.api.watching.discard(self)
+        self.api.streams.discard(self)
 
     def hang_up(self):
         """Break the connection."""
@@ -255,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def _resources(version):
     """Return the discovery document of a version of a group, with what is only a part of an object as well."""
-    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    verbs = ["create", "delete", "get", "list", "patch", "update"]
     whole = [
         {"name": plural, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs}
         for kind, (plural, namespaced) in KINDS[version].items()

@@ -9,7 +9,7 @@
         server.deny_everywhere("list", "pods")          # the same, but only over all namespaces at once
         server.fail(429, times=2, match="/services")    # answer so; 0 hangs until the test ends
         server.forward_to({8001: port})                 # where the ports of every pod really are
-        server.drop_watches(); server.expire_watches()  # the connection breaks; the version is too old (410)
+        server.drop_streams()                           # the connections of port-forwards break
         server.objects, server.one("Deployment", "resnet50-h100"), server.requests
 
 It knows the namespace "serving"; `namespace=` says another. Applied objects are checked against Kubernetes' published
@@ -68,10 +68,7 @@ class ApiServer:
         self.logs = "the engine cannot be deserialized\n"
         self.stopping = threading.Event()
         self.connections = set()
-        # The versions that watches were told of.
-        self.told = set()
-        self.watching = set()
-        self.too_old = 0
+        self.streams = set()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": self}))
         self._http.daemon_threads = True
         if tls:
@@ -86,8 +83,6 @@ class ApiServer:
 
     def __exit__(self, *_):
         self.stopping.set()
-        with self.store.changed:
-            self.store.changed.notify_all()
         for connection in list(self.connections):
             connection.hang_up()
         self._http.shutdown()
@@ -102,31 +97,12 @@ class ApiServer:
 
     def next_failure(self, path):
         """Return the failure that the next request of a path meets, or None."""
-        with self.store.changed:
+        with self.store.lock:
             for failure in self.failures:
                 if failure.match in path and failure.times > 0:
                     failure.times -= 1
                     return failure
         return None
-
-    def events(self, kind, namespace, query, seen, is_selected):
-        """Yield the events of a watch, until its time is over or this server ends."""
-        end = time.monotonic() + float(query.get("timeoutSeconds", 300))
-        while not self.stopping.is_set():
-            with self.store.changed:
-                if not any(version > seen for version, _, _ in self.store.changes):
-                    self.store.changed.wait(min(0.2, max(0.0, end - time.monotonic())))
-                new = [change for change in self.store.changes if change[0] > seen]
-                expired = seen <= self.too_old
-            if expired:
-                return
-            for version, event, found in new:
-                seen = version
-                same = found["kind"] == kind and namespace in (None, found["metadata"].get("namespace"))
-                if same and is_selected(found, query):
-                    yield {"type": event, "object": public(found)}
-            if time.monotonic() > end:
-                return
 
     def kubeconfig(self, path, **cluster):
         """Write the file with which a client gets here, and return its path."""
@@ -144,7 +120,7 @@ class ApiServer:
     @property
     def objects(self):
         """Return every object, as the API shows it."""
-        with self.store.changed:
+        with self.store.lock:
             return [public(found) for found in self.store.objects.values()]
 
     def one(self, kind, name):
@@ -205,17 +181,10 @@ class ApiServer:
         """Say where the ports of pods are: {pod's port: port on 127.0.0.1}."""
         self.forwards = dict(ports)
 
-    def drop_watches(self):
-        """Break the connection of every watch that is open."""
-        for connection in list(self.watching):
+    def drop_streams(self):
+        """Break the connection of every port-forward that is open."""
+        for connection in list(self.streams):
             connection.hang_up()
-
-    def expire_watches(self):
-        """Forget what was before now: a watch from there is told so, with code 410."""
-        with self.store.changed:
-            self.too_old = self.store.version
-            self.store.version += 1
-            self.store.changed.notify_all()
 
     def until(self, condition, seconds=20):
         """Wait until a condition on this server holds; fail the test when it never does."""

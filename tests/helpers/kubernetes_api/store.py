@@ -1,4 +1,4 @@
-"""What a stand-in of a Kubernetes API server holds: objects, who set which field, and what changed since when."""
+"""What a stand-in of a Kubernetes API server holds: objects, and who set which field."""
 
 import copy
 import json
@@ -66,13 +66,12 @@ class Store:
     """Objects by kind, namespace and name, and every change of them in its order."""
 
     objects: dict = field(default_factory=dict)
-    changes: list = field(default_factory=list)
     version: int = 100
-    changed: threading.Condition = field(default_factory=lambda: threading.Condition(threading.RLock()))
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get(self, kind, namespace, name):
         """Return a copy of an object; raise the API's 404 where there is none."""
-        with self.changed:
+        with self.lock:
             if (kind, namespace, name) not in self.objects:
                 plural = plural_of(kind)
                 raise ApiError(404, "NotFound", f'{plural} "{name}" not found')
@@ -80,13 +79,13 @@ class Store:
 
     def list(self, kind, namespace=None):
         """Return copies of all objects of a kind, in one namespace or in all."""
-        with self.changed:
+        with self.lock:
             found = [each for (of, where, _), each in self.objects.items() if of == kind and namespace in (None, where)]
             return copy.deepcopy(found)
 
     def put(self, found):
-        """Store an object as it is, and tell those who watch; return it with its metadata."""
-        with self.changed:
+        """Store an object as it is; return it with its metadata."""
+        with self.lock:
             found = copy.deepcopy(found)
             meta = found["metadata"]
             key = (found["kind"], meta.get("namespace"), meta["name"])
@@ -95,31 +94,29 @@ class Store:
             meta.setdefault("creationTimestamp", before["metadata"]["creationTimestamp"] if before else now())
             meta["generation"] = _generation(before, found)
             self.objects[key] = found
-            self._tell("MODIFIED" if before else "ADDED", found)
+            self._number(found)
             return copy.deepcopy(found)
 
     def remove(self, kind, namespace, name):
         """Remove an object and all that it owns."""
-        with self.changed:
+        with self.lock:
             gone = self.get(kind, namespace, name)
             del self.objects[kind, namespace, name]
-            self._tell("DELETED", gone)
             for other in list(self.objects.values()):
                 owners = [owner["uid"] for owner in other["metadata"].get("ownerReferences", [])]
                 meta = other["metadata"]
                 if gone["metadata"]["uid"] in owners:
                     self.remove(other["kind"], meta.get("namespace"), meta["name"])
 
-    def _tell(self, event, found):
+    def _number(self, found):
+        """Give an object the next resourceVersion."""
         self.version += 1
         found["metadata"]["resourceVersion"] = str(self.version)
-        self.changes.append((self.version, event, copy.deepcopy(found)))
-        self.changed.notify_all()
 
     def apply(self, sent, manager, dry_run, force=False):
         """Apply an object as server-side apply does: validated, merged, each field owned by who set it."""
         require_valid(sent)
-        with self.changed:
+        with self.lock:
             meta = sent["metadata"]
             before = self.objects.get((sent["kind"], meta.get("namespace"), meta["name"]))
             merged = copy.deepcopy(before) if before else {"metadata": {}}

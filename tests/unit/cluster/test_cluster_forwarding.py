@@ -130,7 +130,7 @@ def test_a_connection_that_breaks_is_closed_here(server, echo):
     ):
         client.settimeout(20)
         assert client.recv(1024), "a gRPC server speaks first"
-        server.drop_watches()
+        server.drop_streams()
         while client.recv(1024):
             pass
 

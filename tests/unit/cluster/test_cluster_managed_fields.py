@@ -66,7 +66,7 @@ def test_replicas_that_an_autoscaler_counts_from_now_on_stay_as_many(server):
     before = platform.snapshot(counted, DeploymentState())
     by_autoscaler = server.store.get("Deployment", "serving", "resnet50-h100")
     by_autoscaler["spec"]["replicas"] = 5
-    with server.store.changed:
+    with server.store.lock:
         server.controller.reconcile(server.store.put(by_autoscaler))
     platform.start(scaled, {})
     assert replicas(server) == 5

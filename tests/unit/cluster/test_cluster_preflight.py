@@ -81,7 +81,7 @@ def test_every_right_that_a_rollout_takes_is_asked_for(server, node):
     assert {
         ("patch", "apps", "deployments", None),
         ("create", "monitoring.coreos.com", "podmonitors", None),
-        ("watch", "", "pods", None),
+        ("list", "", "pods", None),
         ("get", "", "pods", "log"),
         ("create", "", "pods", "portforward"),
         ("update", "coordination.k8s.io", "leases", None),

@@ -15,8 +15,7 @@ SHORT_S = 0.5
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setattr("slipway.cluster.watch.PAUSE_S", 0.02)
-    monkeypatch.setattr("slipway.cluster.rollout.LOOK_S", 0.05)
+    monkeypatch.setattr("slipway.cluster.rollout.INTERVAL_S", 0.02)
     with stand_in(tmp_path, monkeypatch) as server:
         yield server
 
@@ -57,17 +56,19 @@ class Waiting(threading.Thread):
         return self.error
 
 
-def watches(server, plural):
-    return [each for each in server.asked("GET", f"/{plural}") if "watch" in each.query]
+def until_read(server, times=2):
+    """Wait until the objects of the rollout were read some more times."""
+    before = len(server.asked("GET", "/events"))
+    server.until(lambda: len(server.asked("GET", "/events")) >= before + times)
 
 
 @pytest.fixture
 def waiting(server):
-    """Wait for a rollout that has begun, and return the thread that waits, once it watches."""
+    """Wait for a rollout that has begun, and return the thread that waits, once it has read the objects."""
     found = applied(server, "Waiting")
     thread = Waiting(found)
     thread.start()
-    server.until(lambda: all(watches(server, kind) for kind in ("deployments", "pods", "replicasets", "events")))
+    until_read(server)
     yield thread
     server.finish()
     thread.ended()
@@ -80,48 +81,38 @@ def test_a_deployment_that_is_ready_is_not_waited_for(server):
     wait(connect(), applied(server, replicas=2), LONG_S)
 
 
-def test_a_rollout_is_waited_for_by_watching(server, waiting):
-    lists = len(server.asked("GET", "/deployments")) - len(watches(server, "deployments"))
+def test_a_rollout_is_waited_for_until_it_is_ready(server, waiting):
+    until_read(server)
+    assert waiting.is_alive()
     server.finish()
     assert waiting.ended() is None
-    assert len(server.asked("GET", "/deployments")) - len(watches(server, "deployments")) == lists == 1
-    version = watches(server, "deployments")[0].query["resourceVersion"]
-    assert int(version) > 100
 
 
-def test_a_watch_that_breaks_goes_on_where_it_was(server, waiting):
-    version = server.store.put(server.one("Deployment", "resnet50-h100"))["metadata"]["resourceVersion"]
-    server.until(lambda: version in server.told)
-    server.drop_watches()
-    server.until(lambda: watches(server, "deployments")[-1].query["resourceVersion"] == version)
+@pytest.mark.parametrize(("code", "times"), [(503, 8), (500, 8), (404, 2)])
+def test_an_api_that_is_away_for_moments_fails_no_rollout(server, waiting, code, times):
+    server.fail(code, times, "/replicasets")
+    server.until(lambda: not [each for each in server.failures if each.times > 0])
     server.finish()
     assert waiting.ended() is None
-    lists = [each for each in server.asked("GET", "/deployments") if "watch" not in each.query]
-    assert len(lists) == 1
 
 
-def test_a_version_that_is_too_old_is_listed_anew(server, waiting):
-    server.expire_watches()
-    server.until(lambda: len(server.asked("GET", "/deployments")) - len(watches(server, "deployments")) == 2)
-    server.finish()
-    assert waiting.ended() is None
+def test_an_api_that_stays_away_is_said(server, waiting, monkeypatch):
+    monkeypatch.setattr("slipway.cluster.rollout.OUTAGE_S", 0.2)
+    server.fail(503, 10_000, "/replicasets")
+    assert "failed to list replicasets.apps (503" in str(waiting.ended())
 
 
 def test_an_api_server_that_starts_again_may_forbid_for_moments_what_it_allowed(server, waiting):
     server.deny("list", "pods")
-    server.deny("watch", "pods")
     before = len(server.asked("GET", "/pods"))
-    server.drop_watches()
     server.until(lambda: len(server.asked("GET", "/pods")) > before + 2)
     server.denied.clear()
     server.finish()
     assert waiting.ended() is None
 
 
-def test_credentials_that_are_withdrawn_meanwhile_are_said(server, waiting, monkeypatch):
-    monkeypatch.setattr("slipway.cluster.watch.REFUSED_S", 0.05)
+def test_credentials_that_are_withdrawn_meanwhile_are_said(server, waiting):
     server.token = "another"
-    server.drop_watches()
     assert "does not accept your credentials (401)" in str(waiting.ended())
 
 
@@ -178,7 +169,7 @@ def test_a_trouble_that_does_not_pass_is_said_before_the_time_is_over(server, mo
 def test_a_trouble_is_given_time_to_pass(server, behaviour):
     thread = Waiting(applied(server, behaviour))
     thread.start()
-    server.until(lambda: all(watches(server, kind) for kind in ("deployments", "pods", "replicasets", "events")))
+    until_read(server)
     server.finish()
     assert thread.ended() is None
 
@@ -240,12 +231,12 @@ def test_troubles_of_pods_that_are_replaced_do_not_count(server):
     assert "does not start" not in said
 
 
-def test_what_may_not_be_watched_is_said(server):
+def test_what_may_not_be_read_is_said_at_once(server):
     found = applied(server, "Waiting")
-    server.deny("watch", "deployments")
-    failed(found, LONG_S, "cannot watch", "`kubectl auth can-i watch deployments.apps --namespace serving`")
+    server.deny("list", "pods")
+    failed(found, LONG_S, "cannot list", "`kubectl auth can-i list pods --namespace serving`")
 
 
-def test_no_thread_is_left(server):
+def test_no_right_to_watch_is_needed(server):
     wait(connect(), applied(server), LONG_S)
-    server.until(lambda: not [each for each in threading.enumerate() if each.name.startswith("watch of")])
+    assert not [each for each in server.requests if "watch" in each.query]

@@ -177,6 +177,8 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
 
     for error in (urllib.error.URLError("no route"), TimeoutError("slow"), ConnectionResetError(104, "reset")):
         assert failing(error) == ("rehearsal", None)
+    with pytest.raises(SlipwayError, match=r"^the pretrained weights could not be .*, and they stay here: set"):
+        obtain(given, "they stay here")
     for reason in (errno.ENOSPC, errno.EROFS):
         with pytest.raises(SlipwayError, match=r"cannot be stored.* as TORCH_HOME"):
             failing(OSError(reason, os.strerror(reason)))

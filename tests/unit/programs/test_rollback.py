@@ -97,7 +97,7 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     assert more == {"gone": {}, "b": {"rolled_back_from": 2}}
     assert begun.withdrawn == [history.receipts[2].as_posix()]
     assert str(begun) == "the rollback of b version 1, gone version 1"
-    found = SimpleNamespace(to="local", history=history, live_platform=lambda: None)
+    found = SimpleNamespace(to="local", history=history, live_platform=object)
     receipts = {name: {"served_as": name, "number": 1} for name in ("gone", "b")}
     monkeypatch.setattr(rollback, "deploy", lambda *_: receipts)
     rollback.roll_back(found, release, {}, 3, [path.parents[1] for path in history.receipts])

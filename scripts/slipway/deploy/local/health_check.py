@@ -44,8 +44,8 @@ def is_silent(folder: Path) -> bool:
 def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
     """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
 
-    `replacing` says that a silent server will be replaced. Then it gets more time, and it is no reason that another
-    version answers, or that the golden request is damaged here.
+    `replacing` says that a silent server will be replaced. Then the model gets more time, and two reasons do not count:
+    that another version answers, and that the golden request is damaged here.
     """
     deadline = Deadline(REPLACEMENT_DEADLINE_S if replacing else ANSWER_DEADLINE_S)
     if (running := server_state.running_server(folder)) is None:

@@ -1,7 +1,7 @@
 """The model store: the stored versions of models. The local server serves the selected versions.
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
-<store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
+<store>/models/<name>/config.pbtxt    and configs/, labels.txt: files of the selected version
 <store>/published/<name>/<version>/   the same files of that version, its index, its golden answers, its signature
 <store>/published/live.json           the record: every file of each version, and which were live together
 
@@ -43,8 +43,7 @@ class ModelStore(VersionStore):
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
-        For models without a receipt, the ledger has them. Raises SlipwayError if the files of a version differ from its
-        record.
+        For a model without a receipt, the ledger has them. Raises SlipwayError if a version differs from its record.
         """
         known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
         earlier = self.ledger.read()["models"]
@@ -58,8 +57,9 @@ class ModelStore(VersionStore):
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
         """Return {target: {"published": False, "why"}}. With a key, raise SlipwayError if a version is not signed."""
-        for part in release.parts if public_key else ():
-            self.require_signed(part.name, part.number, public_key)
+        for part in release.parts:
+            if public_key:
+                self.require_signed(part.name, part.number, public_key)
         return {part.target: {"published": False, "why": HERE} for part in release.parts}
 
     def publish(self, part: Part) -> Part:
@@ -68,7 +68,7 @@ class ModelStore(VersionStore):
         A version that is stored already is not copied again; if it was changed since then, it is repaired. The served
         versions do not change. Raises SlipwayError if a copied file does not match the index.
         """
-        if part.number is not None:
+        if part.number:
             return part
         name, index = part.name, part.index_content
         files = index["files"] | {INDEX: part.index_sha256, GOLDEN: sha256(part.golden)}
@@ -97,8 +97,8 @@ class ModelStore(VersionStore):
     def _newer_than_loaded(self, name: str) -> int:
         """Return a time (ns) after all time stamps that Triton has seen for this model, and record it.
 
-        Triton remembers the time stamps of the files that it loaded, and loads a model again only if a file became
-        newer. So a clock that was set back, or a touched file, would keep it from loading.
+        Triton remembers the time stamps of the loaded files. It loads a model again only if a file in its folder became
+        newer. A clock that was set back, or a touched file, must not keep it from loading.
         """
         modified_ns = self.ledger.read()["modified_ns"]
         seen = (path.stat().st_mtime_ns for path in (self.models / name).rglob("*"))
@@ -147,7 +147,7 @@ class ModelStore(VersionStore):
 
     def lay_out(self, name: str, number: int, folder: Path) -> None:
         """Lay out a version in `folder` as a separate model repository, with links to the stored files."""
-        for file in self.record(name, number):
+        for file in self.record(name, number) or ():
             if file not in (INDEX, GOLDEN):
                 _link(self.path(name, number, file), folder / name / file)
 

@@ -41,7 +41,7 @@ class Local:
         self.state: Path = options.state
         self._server = receipt.get("contents", {}).get("server")
         self._options = options
-        self._installation: LocalInstallation | None = None
+        self._installation: LocalInstallation  # since `use_installation_for`
         self._started: Server | None = None  # the server on trial, or the live one that was started anew
         self._switching = False
 
@@ -60,7 +60,7 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven, or undo it. Return the live release."""
+        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return the state."""
         settling.settle(self, history)
         return DeploymentState(serving=history.serving())
 
@@ -113,7 +113,7 @@ class Local:
         }
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the release, with all other live models if the server is replaced; without those that were changed."""
+        """Return the release. If the server is replaced, add all other live models whose files are unchanged."""
         if snapshot["beside"] and switching.takes_versions(snapshot["server"], self._installation, self.ports):
             return release
         others = self._others(release, snapshot["before"])
@@ -129,13 +129,14 @@ class Local:
             return
         if snapshot["beside"]:
             progress("  a server of this checkout is live; trying the new repository beside it first")
-            self._started = switching.start_trial(self._installation, release, self.ports.tls)
+            self._wait(switching.start_trial(self._installation, release, self.ports.tls))
         else:
             self._replace_server(release, snapshot)
-        self._wait()
 
-    def _wait(self) -> None:
-        progress(f"  ready after {self._started.wait_until_ready(self._options.ready_timeout_s):.1f} s")
+    def _wait(self, server: Server) -> None:
+        """Use a started server from now on, and wait until it is ready."""
+        self._started = server
+        progress(f"  ready after {server.wait_until_ready(self._options.ready_timeout_s):.1f} s")
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
@@ -160,7 +161,6 @@ class Local:
             switching.load(self._installation, release.versions, self.ports, self._others(release, snapshot["before"]))
         else:
             self._replace_server(release, snapshot)
-            self._wait()
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
@@ -209,7 +209,7 @@ class Local:
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports of the receipt's server, with its present TLS files; without one, the options' ports."""
+        """Return the ports of the receipt's server, with its present TLS files; without it, the options' ports."""
         if self._server is None:
             options = self._options
             return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))
@@ -248,7 +248,8 @@ class Local:
             reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
-        self._started = switching.start_server(self._installation, release.versions, self.ports, self._start(snapshot))
+        start = self._start(snapshot)
+        self._wait(switching.start_server(self._installation, release.versions, self.ports, start))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
         """Return (check that the server is this checkout's, its ports) of the started or the live server."""

@@ -45,10 +45,11 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
     Without `may_load` the server does not change: a rollout that would have to be taken back is only reported.
     """
     history.store.ledger.set_aside_if_damaged()
-    rollout = history.pending()
-    taken_back = bool(rollout) and not _finish(platform, history, rollout) and _take_back(platform, history, may_load)
+    taken_back = False
+    if (rollout := history.pending()) and not _finish(platform, history, rollout):
+        taken_back = _take_back(platform, history, rollout, may_load) and rollout.action == DEPLOYMENT
     history.restore_receipts()
-    return taken_back and rollout.action == DEPLOYMENT
+    return taken_back
 
 
 def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
@@ -106,9 +107,8 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
     return True
 
 
-def _take_back(platform: LocalServer, history: ReleaseHistory, may_load: bool) -> bool:
+def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, may_load: bool) -> bool:
     """Load the versions that were live before, and forget the rollout; say whether the server serves them."""
-    rollout = history.pending()
     now, running = served(platform, rollout), server_state.running_server(platform.state)
     if running and now != rollout.before:
         try:

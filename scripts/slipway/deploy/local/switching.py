@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from slipway.triton.server.tritonserver import Server
 
 # The repository of a trial server, below its state.
 REPOSITORY = "models"
+# The versions that a server is to serve, {model: version}; None if the model is not served.
+Wanted = Mapping[str, int | None]
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
@@ -72,9 +74,7 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
     return True
 
 
-def load(
-    installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
-) -> None:
+def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve exactly these versions of models; None means no version.
 
     Models in `untouched` stay as the server has them: they are not loaded again.
@@ -91,16 +91,14 @@ def load(
                 client.unload_model(name, **options)
 
 
-def load_again(
-    installation: LocalInstallation, before: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
-) -> None:
+def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve the versions that were live, except those changed in the store since then.
 
     Models in `untouched` stay as the server has them. A changed version serves on if the server still has its proven
     files in memory. Other changed models are unloaded, and a SlipwayError names them.
     """
     changed = changed_since(installation, before)
-    loaded = {name for name in changed if has_loaded(ports, name, before[name])}
+    loaded = {name for name in changed if (number := before[name]) and has_loaded(ports, name, number)}
     whole = {name: number for name, number in before.items() if name not in changed}
     load(installation, whole, ports, {*loaded, *untouched})
     for name in loaded:
@@ -116,7 +114,7 @@ def has_loaded(ports: Ports, name: str, number: int) -> bool:
     return False
 
 
-def changed_since(installation: LocalInstallation, before: dict[str, int | None]) -> dict[str, str]:
+def changed_since(installation: LocalInstallation, before: Wanted) -> dict[str, str]:
     """Return {model: the change, as text} for each version that was changed in the store since it was proven."""
     changed = {}
     for name, number in before.items():
@@ -128,7 +126,7 @@ def changed_since(installation: LocalInstallation, before: dict[str, int | None]
     return changed
 
 
-def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
+def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, start: int) -> Server:
     """Start a server, and return it without waiting until it is ready.
 
     `wanted` is {model: version; None if it is not served}. `start` counts the servers of this installation.
@@ -144,7 +142,7 @@ def start_server(installation: LocalInstallation, wanted: dict[str, int | None],
     return start_recorded(server, state, start, installation.identity)
 
 
-def start_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:
+def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, start: int) -> None:
     """Start the server with the versions that were live, except those changed in the store since then.
 
     Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.

@@ -71,7 +71,7 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
 def server(monkeypatch, tmp_path):
     """Return this machine with Triton's own backends."""
     found = Local({}, Namespace(state=tmp_path))
-    monkeypatch.setattr(found, "_installation", SimpleNamespace(host=NATIVE))
+    found._installation = SimpleNamespace(host=NATIVE)
     return found
 
 
