@@ -191,8 +191,8 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
         progress(f"  nothing proves that it computes in {precision}: the runtime names no layer that does{text}")
         return
     # A layer of unknown precision proves nothing, and the precision of most layers must be known.
-    strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
-    if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
+    unexpected = set(layers) - {precision, "unknown"} - TOLERATED[precision]
+    if unexpected or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(
             f"the engine was asked for in {precision}, but its compute layers run in {layers}: on this hardware "
             "the runtime has no kernels of that precision for them, or cannot fuse their Q/DQ nodes; "

@@ -5,6 +5,7 @@ constants of Reshape and Resize nodes. A rewritten graph is only taken after a t
 file's answer. It must have the same answer in batches of several sizes, beside any other samples.
 """
 
+import copy
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,8 +63,7 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
     inside = {name: each for name, each in constants_of(model.graph).items() if not uses_external_data(each)}
     constants = {name: numpy_helper.to_array(tensor) for name, tensor in inside.items()}
     shapes = _shapes(model)
-    freed = onnx.ModelProto()
-    freed.CopyFrom(model)
+    freed = copy.deepcopy(model)
     for value in (*freed.graph.input, *freed.graph.output):
         for first in value.type.tensor_type.shape.dim[:1]:
             first.dim_param = BATCH

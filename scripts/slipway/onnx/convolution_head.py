@@ -4,6 +4,7 @@ Engine builders have INT8 kernels for convolutions of any batch. For a matrix pr
 ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
 """
 
+import copy
 from pathlib import Path
 
 import onnx
@@ -18,8 +19,7 @@ def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx
     is returned unchanged. The weights (values, C) become (values, C, 1, 1). `folder` has the model's data file, if it
     has one.
     """
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
+    changed = copy.deepcopy(model)
     shapes = _shapes(onnx.shape_inference.infer_shapes(model))
     makers = {output: node for node in model.graph.node for output in node.output}
     readers = [name for node in model.graph.node for name in node.input]

@@ -1,5 +1,6 @@
 """Common operations on ONNX files: their facts, checks of their tensors, and running them in ONNX Runtime."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,18 @@ from slipway.onnx.onnx_structure import digests
 
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the model's opset: the version of ONNX's own operators."""
-    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return _own_operators(model).version
+
+
+def renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Return a copy of the model with another number of the opset. Its operators must have the same form there."""
+    changed = copy.deepcopy(model)
+    _own_operators(changed).version = opset
+    return changed
+
+
+def _own_operators(model: onnx.ModelProto) -> onnx.OperatorSetIdProto:
+    return next(entry for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def described(path: Path) -> dict:

@@ -9,7 +9,7 @@ from onnx import version_converter
 from slipway.benchmark.batch_independence import apart
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
-from slipway.onnx.onnx_files import opset_of, session_of
+from slipway.onnx.onnx_files import opset_of, renumbered, session_of
 from slipway.onnx.tidying import ir_version_of
 
 # The conversions to other precisions, and TensorRT, read this opset and newer ones.
@@ -27,8 +27,8 @@ def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path)
     if OLDEST_OPSET <= own <= newest:
         return model, ""
     for opset in dict.fromkeys((newest, *(known for known in (17, OLDEST_OPSET) if own < known < newest))):
-        for convert in (version_converter.convert_version, _renumbered):
-            if own < opset and convert is _renumbered:
+        for convert in (version_converter.convert_version, _checked):
+            if own < opset and convert is _checked:
                 continue  # operators changed their form meanwhile
             try:
                 converted = convert(model, opset)
@@ -45,13 +45,10 @@ def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path)
     )
 
 
-def _renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return the model with another number of the opset. Its operators must have the same form there."""
-    renumbered = onnx.ModelProto()
-    renumbered.CopyFrom(model)
-    next(entry for entry in renumbered.opset_import if entry.domain in ("", "ai.onnx")).version = opset
-    onnx.checker.check_model(renumbered, full_check=True)
-    return renumbered
+def _checked(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    changed = renumbered(model, opset)
+    onnx.checker.check_model(changed, full_check=True)
+    return changed
 
 
 def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors, folder: Path) -> bool:

@@ -12,7 +12,7 @@ from onnxruntime.quantization.calibrate import CalibrationDataReader
 
 from slipway.contract.contract import Tensors
 from slipway.core.cli import progress
-from slipway.onnx.onnx_files import opset_of
+from slipway.onnx.onnx_files import opset_of, renumbered
 from slipway.onnx.onnx_structure import constants_of
 
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -91,10 +91,8 @@ def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -
     """
     if opset_of(model) <= opset:
         return model
-    older = onnx.ModelProto()
-    older.CopyFrom(model)
+    older = renumbered(model, opset)
     _axes_as_attributes(older)
-    next(entry for entry in older.opset_import if entry.domain in ("", "ai.onnx")).version = opset
     older.ir_version = ir_version
     path = folder / "lowered.onnx"
     onnx.save(older, path)

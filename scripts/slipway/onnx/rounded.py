@@ -5,6 +5,7 @@ the FP32 values on to the next such node. So a value above 65504 stays finite, a
 QuantizeLinear (1.24) truncates where ONNX rounds to nearest.
 """
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,7 @@ def rounded(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
     halves = half_tensors(model)
     if not halves:
         return model
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
+    wide = copy.deepcopy(model)
     del wide.graph.value_info[:]
     _widen(wide.graph, folder)
     declared = {value.name: value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
@@ -42,7 +42,7 @@ def rounded(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
         nodes.append(node)
         for name, kind in made.items():
             nodes += _rounding(name, kind, is_output=name in declared)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    copies = copy.deepcopy(nodes)
     del wide.graph.node[:]
     wide.graph.node.extend(copies)
     return wide
@@ -52,8 +52,7 @@ def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
     """Return {tensor that a node of the graph makes: its ONNX type} of all tensors in FP16 or BF16."""
     from modelopt.onnx.utils import infer_types
 
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
+    bare = copy.deepcopy(model)
     del bare.graph.value_info[:]
     graph = infer_types(bare).graph
     made = {name for node in graph.node for name in node.output}

@@ -1,5 +1,6 @@
 """Rewrite a foreign ONNX graph in the form that the later steps take: no functions, one name for each thing."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 
@@ -36,9 +37,7 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
                 "functions"
             ) from None
     else:
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        model = copy
+        model = copy.deepcopy(model)
     if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):  # a tree alone, of ai.onnx.ml
         model.opset_import.append(onnx.helper.make_opsetid("", _OLDER_OPSET))
     if (stored := _drop_stored_inputs(model.graph)) and model.ir_version > _LAST_WITH_STORED_INPUTS:
