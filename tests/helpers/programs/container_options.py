@@ -46,7 +46,7 @@ def options(program, words):
 
     command("info", format=["{{json .}}"])
     command("pull", "image")
-    command("inspect", "image", under=group("image"), format=["{{json .}}", "{{json .Config.Env}}"])
+    command("inspect", "image", under=group("image"), format=["{{json .}}"])
     command("inspect", "image", under=group("manifest"))
     command("inspect", "container", under=group("container"), format=["{{.State.Pid}}"])
     listing = command("ps", format=["{{.Names}}"])

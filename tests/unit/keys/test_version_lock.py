@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from slipway.core import packages
@@ -9,6 +11,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.validation import resolve
 from slipway.keys.version_lock import runs_under
 from slipway.triton.server import releases
+from slipway.triton.server.container_programs import image_here
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 L4 = "NVIDIA L4 (compute capability 8.9)"
@@ -22,9 +25,9 @@ def without_container_programs(tmp_path, monkeypatch):
     """Run in an empty folder, with nothing on PATH."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    releases.tensorrt_of_image.cache_clear()
+    image_here.cache_clear()
     yield
-    releases.tensorrt_of_image.cache_clear()
+    image_here.cache_clear()
 
 
 @pytest.fixture
@@ -32,10 +35,9 @@ def image(tmp_path):
     """Return a function that makes this machine have one image, with a TensorRT inside."""
 
     def have(name: str, tensorrt: str) -> None:
+        described = json.dumps({"Id": "sha256:1", "Config": {"Env": [f"TRT_VERSION={tensorrt}"]}})
         docker = tmp_path / "docker"
-        docker.write_text(
-            f'#!/bin/sh\n[ "$5" = "{name}" ] || exit 1\necho \'["TRT_VERSION={tensorrt}"]\'\n', encoding="utf-8"
-        )
+        docker.write_text(f'#!/bin/sh\n[ "$5" = "{name}" ] || exit 1\necho \'{described}\'\n', encoding="utf-8")
         docker.chmod(0o755)
 
     return have

@@ -19,6 +19,8 @@ from slipway.core.errors import SlipwayError
 PROGRAMS = ("docker", "podman")
 # Timeouts for a question to the container service, to a registry, and for a download of 10 GB and more.
 ANSWER_S, REGISTRY_S, PULL_S = 20, 20, 3 * 3600
+# Timeout for the description of an image: a hanging service must not block the parsing of the Snakefile.
+INSPECTION_S = 5
 # The label of Slipway's containers; its value is the server's id, which is the container's name, too.
 LABEL = "slipway.server"
 # The file in a folder of servers that names the program which ran their containers.
@@ -71,13 +73,14 @@ def _why_unusable(info: dict) -> str | None:
 
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
-    """Return an image that is on this machine; None if it is not."""
-    told = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], ANSWER_S)
-    if told is None:
+    """Return an image that is on this machine; None if it is not, or if the program does not describe it."""
+    told = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], INSPECTION_S)
+    try:
+        found = json.loads(told or "")
+        variables = (found["Config"] or {}).get("Env") or []
+        return Image(found["Id"], dict(variable.partition("=")[::2] for variable in variables))
+    except (ValueError, KeyError, TypeError):
         return None
-    found = json.loads(told)
-    variables = (found.get("Config") or {}).get("Env") or []
-    return Image(found["Id"], dict(variable.partition("=")[::2] for variable in variables))
 
 
 def image_to_run(image: str | None) -> Image | None:

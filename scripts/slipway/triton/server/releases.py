@@ -3,10 +3,7 @@
 Nothing here imports a framework, because the Snakefile imports it while it is parsed.
 """
 
-import contextlib
-import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.triton.server.container_programs import PROGRAMS, ContainerProgram, image_here
 from slipway.triton.server.tensorrt_versions import VARIABLE, numbers, same_tensorrt
 
 TABLE = Path(__file__).with_name("releases.yaml")
@@ -21,9 +19,6 @@ TABLE = Path(__file__).with_name("releases.yaml")
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
 # Releases before this one have known vulnerabilities.
 FLOOR = "26.07"
-CONTAINER_PROGRAMS = ("docker", "podman")
-# Timeout: a hanging container service must not block the parsing of the Snakefile.
-INSPECTION_S = 5
 
 
 @dataclass(frozen=True)
@@ -113,20 +108,13 @@ def _table_at(path: Path) -> dict:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-@cache
 def tensorrt_of_image(image: str) -> str | None:
     """Return the TensorRT version in an image that docker or podman already has here; nothing is pulled.
 
     None if there is no such program, it does not answer, it does not have the image, or the image does not state it.
     """
-    for program in filter(shutil.which, CONTAINER_PROGRAMS):
-        command = [program, "image", "inspect", "--format", "{{json .Config.Env}}", image]
-        with contextlib.suppress(OSError, subprocess.SubprocessError, json.JSONDecodeError):
-            stated = subprocess.run(
-                command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=INSPECTION_S
-            ).stdout
-            variables = json.loads(stated) or []
-            version = dict(variable.partition("=")[::2] for variable in variables).get(VARIABLE, "")
-            if numbers(version):
-                return ".".join(map(str, numbers(version)))
+    for name in filter(shutil.which, PROGRAMS):
+        found = image_here(ContainerProgram(name, is_podman=False), image)
+        if found and (version := numbers(found.environment.get(VARIABLE, ""))):
+            return ".".join(map(str, version))
     return None

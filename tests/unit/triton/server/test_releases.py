@@ -1,19 +1,20 @@
+import json
 import re
 import time
 
 import pytest
 from helpers.fresh_interpreter import printed
 
-from slipway.triton.server import releases
+from slipway.triton.server import container_programs, releases
 
 VERSION = re.compile(r"\d+(\.\d+){1,3}")
 
 
 @pytest.fixture
-def container_programs(tmp_path, monkeypatch):
+def programs_on_path(tmp_path, monkeypatch):
     """Return a function that puts a program on a PATH that has no other; nothing is remembered of earlier images."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    releases.tensorrt_of_image.cache_clear()
+    container_programs.image_here.cache_clear()
 
     def put(name: str, *lines: str) -> None:
         program = tmp_path / name
@@ -21,13 +22,13 @@ def container_programs(tmp_path, monkeypatch):
         program.chmod(0o755)
 
     yield put
-    releases.tensorrt_of_image.cache_clear()
+    container_programs.image_here.cache_clear()
 
 
 def says(*variables: str) -> str:
     """Return the line of a program that prints an image's environment, when it is asked as it should be."""
-    listed = ", ".join(f'"{variable}"' for variable in variables)
-    return f"""[ "$*" = "image inspect --format {{{{json .Config.Env}}}} my/image:1" ] && echo '[{listed}]'"""
+    described = json.dumps({"Id": "sha256:1", "Config": {"Env": variables}})
+    return f"""[ "$*" = "image inspect --format {{{{json .}}}} my/image:1" ] && echo '{described}'"""
 
 
 # The table
@@ -105,23 +106,23 @@ def test_the_same_tensorrt_as_far_as_both_are_told(a, b, same):
 
 
 @pytest.mark.parametrize("program", ["docker", "podman"])
-def test_an_image_is_asked(container_programs, program):
-    container_programs(program, says("PATH=/usr/bin", "TRT_VERSION=10.13.3.9", "NVIDIA_TRITON_SERVER_VERSION=25.09"))
+def test_an_image_is_asked(programs_on_path, program):
+    programs_on_path(program, says("PATH=/usr/bin", "TRT_VERSION=10.13.3.9", "NVIDIA_TRITON_SERVER_VERSION=25.09"))
     assert releases.tensorrt_of_image("my/image:1") == "10.13.3.9"
 
 
-def test_a_suffix_is_left_out(container_programs):
-    container_programs("docker", says("TRT_VERSION=8.6.1.6+cuda12.0.1.011"))
+def test_a_suffix_is_left_out(programs_on_path):
+    programs_on_path("docker", says("TRT_VERSION=8.6.1.6+cuda12.0.1.011"))
     assert releases.tensorrt_of_image("my/image:1") == "8.6.1.6"
 
 
-def test_podman_is_asked_where_docker_does_not_know(container_programs):
-    container_programs("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    container_programs("podman", says("TRT_VERSION=10.9.0.34"))
+def test_podman_is_asked_where_docker_does_not_know(programs_on_path):
+    programs_on_path("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    programs_on_path("podman", says("TRT_VERSION=10.9.0.34"))
     assert releases.tensorrt_of_image("my/image:1") == "10.9.0.34"
 
 
-def test_without_a_container_program_nobody_knows(container_programs):
+def test_without_a_container_program_nobody_knows(programs_on_path):
     assert releases.tensorrt_of_image("my/image:1") is None
 
 
@@ -129,22 +130,24 @@ def test_without_a_container_program_nobody_knows(container_programs):
     "line",
     [
         "echo 'No such image' >&2; exit 1",
-        "echo '[\"TRT_VERSION=10.9.0.34\"]'; exit 1",
-        "echo '[\"PATH=/usr/bin\"]'",
-        "echo '[\"TRT_VERSION=\"]'",
+        says("TRT_VERSION=10.9.0.34") + "; exit 1",
+        says("PATH=/usr/bin"),
+        says("TRT_VERSION="),
+        """echo '{"Id": "sha256:1", "Config": null}'""",
+        """echo '{"Config": {"Env": ["TRT_VERSION=10.9.0.34"]}}'""",
         "echo null",
         "echo no JSON",
         "exit 0",
     ],
 )
-def test_an_image_that_does_not_tell(container_programs, line):
-    container_programs("docker", line)
+def test_an_image_that_does_not_tell(programs_on_path, line):
+    programs_on_path("docker", line)
     assert releases.tensorrt_of_image("my/image:1") is None
 
 
-def test_a_service_that_hangs_is_not_waited_for(container_programs, monkeypatch):
-    container_programs("docker", "exec /bin/sleep 60")
-    monkeypatch.setattr(releases, "INSPECTION_S", 0.2)
+def test_a_service_that_hangs_is_not_waited_for(programs_on_path, monkeypatch):
+    programs_on_path("docker", "exec /bin/sleep 60")
+    monkeypatch.setattr(container_programs, "INSPECTION_S", 0.2)
     start = time.monotonic()
     assert releases.tensorrt_of_image("my/image:1") is None
     assert time.monotonic() - start < 10
