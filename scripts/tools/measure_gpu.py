@@ -11,6 +11,7 @@ import copy
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -173,7 +174,7 @@ def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
     model, target, precisions = subject_of(name, config)
     folder = workplace / "results" / model / target
     missing = [step for step in records_of(name, config) if step not in done]
-    record = {"incomplete": missing} if missing else {}
+    record: dict[str, Any] = {"incomplete": missing} if missing else {}
     record |= now() | {
         "configuration": config,
         "origin": read_json(workplace / "results" / model / "weights.json")["origin"],

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -62,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 def measure(workplace: Path, ports: Ports) -> dict:
     """Return the seconds of each deploy, the load of the served model, and serving against the engine alone."""
     progress("first deploy, everything is built and measured")
-    seconds = {"first_deploy": seconds_of(workplace, "deploy")}
+    seconds: dict[str, Any] = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
     seconds["deploy_with_nothing_to_do"] = [seconds_of(workplace, "deploy") for _ in range(ROUNDS)]
     receipt = read_json(workplace / f"results/{MODEL}/deploy/receipt.json")
@@ -101,7 +102,7 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     crop = read_json(results / f"{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]
     image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
     warm_up(lambda: engine.infer({INPUT: image}), 2)
-    rounds = []
+    rounds: list[dict[str, Any]] = []
     for _ in range(ROUNDS):
         latencies = sample_latency(lambda: engine.infer({INPUT: image}), SECONDS, minimum=20)
         alone = round(1e3 / statistics.mean(latencies), 2)

@@ -4,7 +4,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snake
     return Outcome(seconds, done.stdout or "")
 
 
-def alternate(runs: dict[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
+def alternate(runs: Mapping[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
     """Call every run once per round, in order; return {name of a run: its outcomes}.
 
     A first extra round is not counted: it only brings the files into the machine's page cache.
