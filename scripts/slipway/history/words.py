@@ -10,8 +10,8 @@ def figure_in_words(figure: Figure | None) -> str:
         return "-"
     if figure.is_share:
         return f"{figure.value:.2%}"
-    interval = "" if figure.low is None else f" ({figure.low:.4g} to {figure.high:.4g})"
-    return f"{figure.value:.4g} {figure.unit}".strip() + interval
+    interval = "" if figure.low is None or figure.high is None else f" ({_plain(figure.low)} to {_plain(figure.high)})"
+    return f"{_plain(figure.value)} {figure.unit}".strip() + interval
 
 
 def change_in_words(change: Change) -> str:
@@ -51,3 +51,8 @@ def notes_of(change: Change) -> str:
     disturbed = "disturbed" if change.disturbed and change.noise == UNKNOWN else ""
     refused = f"{change.verdict.upper()}: {limit_in_words(change)}" if change.verdict != PASSED else ""
     return ", ".join(filter(None, (change.noise, disturbed, change.context, refused)))
+
+
+def _plain(value: float) -> str:
+    """Return a number with four significant digits, or all of a whole part that has more, such as "11,430"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

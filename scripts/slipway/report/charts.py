@@ -65,7 +65,7 @@ def _throughput_bar(result: dict, look: str) -> Bar:
 def _bar(result: dict, look: str, value: float, text: str, spans: dict) -> Bar:
     low, high = spans.get("low"), spans.get("high")
     disturbed = result.get("intervals", {}).get("verdict") == DISTURBED
-    between = f" ({low:,.4g} to {high:,.4g})" if low and high and low != high else ""
+    between = f" ({number(low, 4)} to {number(high, 4)})" if low and high and low != high else ""
     hover = f"{result['subject']}: {text}{between}{', disturbed' if disturbed else ''}"
     return Bar(result["subject"].replace("_", " "), value, text, low, high, look, disturbed, hover)
 
@@ -160,6 +160,6 @@ def trend(title: str, runs: Sequence[Run], figures: Sequence[Figure | None], evi
 def point_of(index: int, run: Run, figure: Figure) -> Point:
     """Return a run's figure as a point of a trend; a share in percent."""
     scale, unit = (100, "%") if figure.is_share else (1, figure.unit)
-    value, low, high = (None if value is None else scale * value for value in (figure.value, figure.low, figure.high))
-    words = f"{run.name}, {moment(run.when)}: {value:,.4g} {unit}"
+    low, high = (None if end is None else scale * end for end in (figure.low, figure.high))
+    words = f"{run.name}, {moment(run.when)}: {number(scale * figure.value, 4)} {unit}"
     return Point(index, scale * figure.value, low, high, hover=words, disturbed=figure.disturbed)

@@ -47,7 +47,7 @@ class Element:
 
 @dataclass
 class Drawing:
-    """A drawing of `width` x `height` units, y downwards, with a title and a description for who does not see it."""
+    """A drawing of `width` x `height` units, y downwards. Title and description are for people who do not see it."""
 
     title: str
     description: str

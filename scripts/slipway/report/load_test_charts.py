@@ -7,6 +7,7 @@ from slipway.load_test.configurations import Configuration, is_chosen, limits_of
 from slipway.load_test.limits import counted_memory_mb, is_disturbed, point_in_words
 from slipway.report.drawing import Drawing
 from slipway.report.formats import milliseconds
+from slipway.report.scales import number
 from slipway.report.xy_chart import Axis, Point, Series, xy_chart
 
 PERCENTILES = {"p99_ms": "p99", "p95_ms": "p95", "p90_ms": "p90", "p50_ms": "p50"}
@@ -69,8 +70,7 @@ def latency_chart(configuration: Configuration) -> Drawing | None:
         return None
     measured = {name: words for name, words in PERCENTILES.items() if configuration.best.get(name) is not None}
     series = [
-        Series(words, _latencies(configuration, name), number)
-        for number, (name, words) in enumerate(measured.items(), 1)
+        Series(words, _latencies(configuration, name), order) for order, (name, words) in enumerate(measured.items(), 1)
     ]
     in_flight = Axis("", names=[str(row["concurrency"]) for row in configuration.rows])
     title = "Latency in ms by requests in flight"
@@ -102,18 +102,18 @@ def _series(
     known = {one.words: [row for row in one.rows if figure(row) is not None] for one in configurations}
     known = {words: rows for words, rows in known.items() if rows}
     others, series = len(known) - COLOURS, []
-    for number, (words, rows) in enumerate(known.items(), 1):
-        has_colour = number <= COLOURS
+    for order, (words, rows) in enumerate(known.items(), 1):
+        has_colour = order <= COLOURS
         points = [_point(row, figure(row) or 0, unit, selection, has_colour) for row in rows]
-        name = words if has_colour else f"{others} others" if number == COLOURS + 1 else ""
-        series.append(Series(name, points, number if has_colour else 0))
+        name = words if has_colour else f"{others} others" if order == COLOURS + 1 else ""
+        series.append(Series(name, points, order if has_colour else 0))
     return series
 
 
 def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[str, Any], has_label: bool) -> Point:
     windows = row.get("windows_per_s") if unit == "/s" else None
     disturbed = is_disturbed(row)
-    words = f"{point_in_words(row)}: {value:,.4g}{unit} at p99 {milliseconds(row['p99_ms'])}"
+    words = f"{point_in_words(row)}: {number(value, 4)}{unit} at p99 {milliseconds(row['p99_ms'])}"
     return Point(
         row["p99_ms"],
         value,

@@ -91,8 +91,7 @@ def xy_chart(
 ) -> Drawing | None:
     """Return points in a frame of some height; None if there is only one, which a table shows better.
 
-    The chart has its title in words for who does not see it; `heading` is drawn. The legend is beside the heading, or
-    below, and the note below it.
+    `title` is for people who do not see the chart; `heading` is drawn. The legend is beside the heading, or below.
     """
     points = [point for one in series for point in one.points]
     if len(points) < 2:
@@ -110,14 +109,9 @@ def xy_chart(
     for one in series:
         frame.draw_series(one)
     frame.draw_labels(points)
-    for index, event in enumerate(events):
-        place = sum(other.index == event.index for other in events[:index])
-        shape, at = UP if event.is_up else DOWN, across(event.index) + 11 * place
-        drawing.mark(at, top + height + 13, f"event {event.look}", shape, hover=event.words)
+    frame.draw_events(events)
     for entry in legend:
-        middle = below + LINE * (entry.line - 0.5) if entry.line else 8
-        drawing.mark(entry.x, middle, entry.look, entry.shape, entry.size)
-        drawing.text(entry.x + 12, middle + 4, entry.name)
+        entry.draw(drawing, below + LINE * (entry.line - 0.5) if entry.line else 8)
     drawing.text(LEFT, drawing.height - 6, note, "tick")
     return drawing
 
@@ -147,18 +141,29 @@ class Frame:
         for tick in self.up.ticks:
             self.drawing.line(left, self.up(tick), right, self.up(tick), "grid")
             self.drawing.text(left - 6, self.up(tick) + 4, self.up.words(tick), "tick", "end")
-        free_until = math.inf
-        for tick in reversed(self.across.ticks):
-            if not x.names:
-                self.drawing.line(self.across(tick), top, self.across(tick), bottom, "grid")
-            half = text_width(self.across.words(tick), "tick") / 2
-            if self.across(tick) + half < free_until:
-                text = self.across.words(tick)
-                self.drawing.text(self.across(tick), bottom + 16 + events, text, "tick", "middle")
-                free_until = self.across(tick) - half - 6
+        for tick in [] if x.names else self.across.ticks:
+            self.drawing.line(self.across(tick), top, self.across(tick), bottom, "grid")
+        self._draw_numbers_across(bottom + 16 + events)
         self.drawing.text(right, bottom + 32 + events, x.title, "tick", "end")
         self.drawing.text(0, top - 12, y.title, "tick")
         self._draw_limits(x, y)
+
+    def _draw_numbers_across(self, y: float) -> None:
+        """Draw the words of the ticks of the x axis, from the last one on, as far as they do not touch each other."""
+        free_until = math.inf
+        for tick in reversed(self.across.ticks):
+            words, place = self.across.words(tick), self.across(tick)
+            half = text_width(words, "tick") / 2
+            if place + half < free_until:
+                self.drawing.text(place, y, words, "tick", "middle")
+                free_until = place - half - 6
+
+    def draw_events(self, events: Sequence[Event]) -> None:
+        """Draw the marks of events between the frame and the names of the x axis; of one index side by side."""
+        for number_before, event in enumerate(events):
+            beside = sum(other.index == event.index for other in events[:number_before])
+            x, shape = self.across(event.index) + 11 * beside, UP if event.is_up else DOWN
+            self.drawing.mark(x, self.up.start + 13, f"event {event.look}", shape, hover=event.words)
 
     def _draw_limits(self, x: Axis, y: Axis) -> None:
         (left, right), (bottom, top) = ((scale.start, scale.end) for scale in (self.across, self.up))
@@ -220,6 +225,11 @@ class Entry:
     def width(self) -> float:
         """Return the width with the distance to the next entry, for fonts that are wider than Helvetica, too."""
         return 24 + 1.2 * text_width(self.name)
+
+    def draw(self, drawing: Drawing, y: float) -> None:
+        """Draw the mark and the name."""
+        drawing.mark(self.x, y, self.look, self.shape, self.size)
+        drawing.text(self.x + 12, y + 4, self.name)
 
 
 def legend_of(series: Sequence[Series], width: float, heading: str) -> list[Entry]:

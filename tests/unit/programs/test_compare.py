@@ -9,7 +9,9 @@ import compare
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.history import changes
+from slipway.history.figures import Figure
 from slipway.history.file import append, read
+from slipway.history.words import figure_in_words
 
 FIRST = runs.run(1)
 LIMITS = ("--latency", "0.1", "--throughput", "0.1", "--size", "0.1", "--memory", "0.1", "--top1", "0.01")
@@ -122,6 +124,12 @@ def test_throughput_with_other_requests_in_flight_is_compared_if_both_choices_so
     said = compared(place, line, *LIMITS, *beside, capfd=capfd)[1]
     row = next(text for text in said.splitlines() if "throughput under load" in text)
     assert "4 -> 8" in row
+
+
+@pytest.mark.parametrize(("value", "text"), [(11430.4, "11,430 /s"), (999.96, "1000 /s"), (0.01234, "0.01234 /s")])
+def test_figures_are_plain_numbers(value, text):
+    assert figure_in_words(Figure("throughput under load", value, "/s")) == text
+    assert figure_in_words(Figure("throughput under load", value, "/s", 8.0, 12000.0)) == f"{text} (8 to 12,000)"
 
 
 def test_without_limits_nothing_is_a_regression(place, capfd):
