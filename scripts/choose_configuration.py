@@ -19,7 +19,7 @@ from slipway.load_test.goals import (
     limits_of,
     runner_up,
 )
-from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, left_out_in_words
+from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, gaps_in_words, left_out_in_words
 from slipway.load_test.near_misses import what_has_to_give
 from slipway.load_test.selection_words import alternatives, reason, sureness
 from slipway.triton.server.kinds import why_another
@@ -56,7 +56,9 @@ def main(arguments: argparse.Namespace) -> None:
     filtered, found = tested.get("left_out", []), of_choice(choice, rows)
     another = why_another(tested["server"], arguments.serving_image, arguments.serving_release)
     sentences = [in_words(choice, second, verdict, allowed, rows, limits, goal), *map(left_out_in_words, filtered)]
-    words = "; ".join([*sentences, *([found["words"]] if found else []), *filter(None, [another])])
+    missing = tested.get("not_measured", [])
+    gap = gaps_in_words(missing, [], tested.get("minutes"))
+    words = "; ".join([*sentences, *([found["words"]] if found else []), *filter(None, [gap, another])])
     precision = choice["precision"]
     record = {
         "origin": tested["origin"],
@@ -76,6 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
         "certainty": {"verdict": verdict, "runner_up": None if second is None else rows.index(second)},
         "candidates": candidates(rows, choice, limits, goal),
         "left_out": filtered,
+        "not_measured": missing,
         "chosen_from": {
             "measurements": len(rows),
             "load_test_sha256": sha256(arguments.load_test),

@@ -1,4 +1,5 @@
 import pytest
+from helpers.artifacts.measured_rows import row
 
 from slipway.load_test.goals import (
     ALONE,
@@ -14,19 +15,6 @@ from slipway.load_test.goals import (
 )
 from slipway.load_test.limits import Limits, reliable_rate
 from slipway.load_test.selection_words import reason
-
-
-def row(throughput=100.0, p99=50.0, memory=200.0, instances=1, batch=8, **others) -> dict:
-    return {
-        "precision": "fp32",
-        "instances": instances,
-        "max_batch_size": batch,
-        "concurrency": 4,
-        "throughput_per_s": throughput,
-        "p99_ms": p99,
-        "memory_mb": memory,
-        **others,
-    }
 
 
 def windowed(windows, verdict="steady", **others):

@@ -1,25 +1,13 @@
 import math
 
 import pytest
+from helpers.artifacts.measured_rows import row
 
 from slipway.load_test.accuracy_loss import accuracy_loss
 from slipway.load_test.front import pareto_front
 from slipway.load_test.limits import Limits
 from slipway.load_test.near_misses import settable, what_has_to_give
 from slipway.load_test.selection_words import figures_in_words
-
-
-def row(throughput=100.0, p99=50.0, memory=200.0, **others) -> dict:
-    return {
-        "precision": "fp32",
-        "instances": 1,
-        "max_batch_size": 8,
-        "concurrency": 4,
-        "throughput_per_s": throughput,
-        "p99_ms": p99,
-        "memory_mb": memory,
-        **others,
-    }
 
 
 @pytest.mark.parametrize(

@@ -108,16 +108,20 @@ def busy_processes(count):
 
 @pytest.mark.long
 def test_beside_busy_processes_a_ratio_is_near_the_quiet_one_or_called_disturbed(artifacts):
-    def ratio():
+    def ratios():
+        """Return the ratio of the medians, that of the fastest calls, and the verdict."""
         effort = ["--seconds", "2", "--warmup-seconds", "0.5", "--min-samples", "20", "--budget-seconds", "10"]
-        compared = measured(artifacts, "--batch-sizes", "1", *effort)["ratios"]["fp32"]["1"]["pytorch"]
-        return compared["p50"]["end_to_end"], compared["intervals"]["p50"]["end_to_end"]["verdict"]
+        record = measured(artifacts, "--batch-sizes", "1", *effort)
+        compared = record["ratios"]["fp32"]["1"]["pytorch"]
+        pytorch, engine = (result["latency"]["end_to_end"]["min_ms"] for result in record["results"])
+        return compared["p50"]["end_to_end"], engine / pytorch, compared["intervals"]["p50"]["end_to_end"]["verdict"]
 
-    quiet, verdict = ratio()
+    quiet, of_the_fastest, verdict = ratios()
     if verdict == "disturbed":
-        pytest.skip("this machine is busy with other work already")
+        quiet = of_the_fastest  # on a machine that is busy already, the fastest calls had the CPUs
     with busy_processes(2):
-        busy, verdict = ratio()
+        busy, _, verdict = ratios()
+    print(f"quiet {quiet:.3f}, busy {busy:.3f} ({verdict})")
     assert verdict == "disturbed" or busy == pytest.approx(quiet, rel=0.15)
 
 

@@ -1,25 +1,12 @@
 import json
 
 import pytest
+from helpers.artifacts.measured_rows import row
 
 from choose_configuration import main, parse_arguments, within
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.load_test.limits import Limits
-
-
-def row(throughput=100.0, p99=50.0, memory=200.0, instances=1, batch=8, **others) -> dict:
-    return {
-        "precision": "fp32",
-        "variant": "m_fp32_config_0",
-        "instances": instances,
-        "max_batch_size": batch,
-        "concurrency": 4,
-        "throughput_per_s": throughput,
-        "p99_ms": p99,
-        "memory_mb": memory,
-        **others,
-    }
 
 
 def test_none_within_the_limits_is_told_with_figures():
@@ -62,8 +49,8 @@ SERVER = {"run": "wheel", "native_backends": False, "release": "24.10"}
 def chosen(tmp_path):
     """Return a function that chooses among rows, for engines of some precisions, and returns the record."""
 
-    def run(rows: list[dict], precisions: dict[str, float], *options: str, capacities=()) -> dict:
-        tested = {"origin": "rehearsal", "measurements": rows, "server": SERVER}
+    def run(rows: list[dict], precisions: dict[str, float], *options: str, capacities=(), **of_load_test) -> dict:
+        tested = {"origin": "rehearsal", "measurements": rows, "server": SERVER, **of_load_test}
         load_test = write(tmp_path, "load_test.json", tested)
         accuracy = [write(tmp_path, f"{name}.json", proven(name, error)) for name, error in precisions.items()]
         output = tmp_path / "selection.json"
@@ -110,6 +97,17 @@ def test_the_record_says_what_is_served_and_why(chosen):
         "bf16 with 2 instances, batches up to 8, 4 in flight: p99 50 ms of 1000 allowed, 200 of 900 MB, 200.0/s; "
     )
     assert "; fp32 would need 2 times the machines" in found["reason"]
+
+
+def test_points_that_the_load_test_did_not_reach_are_named(chosen):
+    point = {"model": "m_int8", "precision": "int8", "instances": 2, "max_batch_size": 8, "concurrency": 4}
+    found = chosen([FP32], {"fp32": 0.0}, not_measured=[point], minutes=5.0)
+    assert found["not_measured"] == [point]
+    assert (
+        "not measured, since `load_test.minutes` (5) did not suffice or perf_analyzer had no figures: (int8, 2"
+        in (found["reason"])
+    )
+    assert "not measured" not in chosen([FP32], {"fp32": 0.0})["reason"]
 
 
 def test_every_candidate_has_its_figures_and_the_limits_that_it_breaks(chosen):
