@@ -92,8 +92,8 @@ class Rule:
     def test(self) -> Path | None:
         """Return the test with the name of the program or of the rule; None without one."""
         names = {f"test_{TESTED_AS.get(name, name)}.py" for name in (self.program, self.name)}
-        found = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if path.name in names)
-        return found[0].relative_to(REPOSITORY) if found else None
+        tests = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if path.name in names)
+        return tests[0].relative_to(REPOSITORY) if tests else None
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -119,10 +119,10 @@ def rules() -> list[Rule]:
         with (folder / "Snakefile").open("a", encoding="utf-8") as snakefile:
             snakefile.write(TELL_RULES)
         snakemake(folder, "--list", snakefile=folder / "Snakefile")
-        told = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
+        described = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
     return [
         Rule(rule["name"], tuple(rule["outputs"]), rule["program"], next(filter(KEY_METHODS.get, rule["uses"]), None))
-        for rule in told
+        for rule in described
         if rule["program"]
     ]
 
@@ -142,20 +142,20 @@ def key_names() -> dict[str, dict[str, list[str]]]:
         }
 
 
-def page(found: list[Rule]) -> str:
+def page(rules: list[Rule]) -> str:
     """Return the page in Markdown."""
     names = key_names()
-    rows = [_row(rule, names) for rule in found if rule.outputs]
-    commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in found if not rule.outputs]
-    others = [Rule("", (), name, None) for name in programs_without_rule(found)]
+    rows = [_row(rule, names) for rule in rules if rule.outputs]
+    commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in rules if not rule.outputs]
+    others = [Rule("", (), name, None) for name in programs_without_rule(rules)]
     programs = [f"| {_program(rule)} | {_first_line(_path(rule))} | {_test(rule)} |\n" for rule in others]
     packages = [f"| `{name}` | {line} |\n" for name, line in _packages()]
     return "".join([HEAD, *rows, COMMANDS, *commands, PROGRAMS, *programs, PACKAGES, *packages])
 
 
-def programs_without_rule(found: list[Rule]) -> list[str]:
+def programs_without_rule(rules: list[Rule]) -> list[str]:
     """Return the programs in scripts/ that no rule runs, sorted."""
-    return sorted({path.stem for path in (REPOSITORY / "scripts").glob("*.py")} - {rule.program for rule in found})
+    return sorted({path.stem for path in (REPOSITORY / "scripts").glob("*.py")} - {rule.program for rule in rules})
 
 
 def _packages() -> Iterator[tuple[str, str]]:

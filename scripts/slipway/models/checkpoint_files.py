@@ -73,10 +73,10 @@ def _noted_name(saved: Mapping) -> str | None:
     """Return the name of the network beside the weights, as `arch` or in the training program's options."""
     options = saved.get("args") or saved.get("hyper_parameters")
     options = vars(options) if isinstance(options, argparse.Namespace) else options
-    found = [saved.get("arch")]
+    candidates = [saved.get("arch")]
     if isinstance(options, Mapping):
-        found += [options.get(name) for name in ("model", "arch", "model_name")]
-    return next((name for name in found if isinstance(name, str)), None)
+        candidates += [options.get(name) for name in ("model", "arch", "model_name")]
+    return next((name for name in candidates if isinstance(name, str)), None)
 
 
 def dotted(*parts: str) -> str:

@@ -14,13 +14,14 @@ def require_eval_mode(operators: Iterable[tuple[str, Mapping[str, object], str]]
 
     `operators` are (name, {argument: value}, module). `saved_by` is the call to make after `eval()`, in words.
     """
-    found = [
+    in_train_mode = [
         f"{name.removesuffix('.default')} in {module or 'the network'}"
         for name, arguments, module in operators
         if any(arguments.get(mode) is True for mode in _MODES) and all(arguments.get(share) != 0 for share in _SHARES)
     ]
-    if found:
+    if in_train_mode:
+        named = listed(list(dict.fromkeys(in_train_mode)), 3)
         raise SlipwayError(
-            f"the program was saved in train mode: {listed(list(dict.fromkeys(found)), 3)} computes as in training, so "
-            f"its answers would be random or depend on the rest of the batch; call model.eval() before {saved_by}"
+            f"the program was saved in train mode: {named} computes as in training, so its answers would be random or "
+            f"depend on the rest of the batch; call model.eval() before {saved_by}"
         )

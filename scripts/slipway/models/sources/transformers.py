@@ -111,8 +111,8 @@ class Transformers(Source):
         folders = [Path(weights).parent] if Path(weights).suffix else []
         folders += [configuration if configuration.is_dir() else configuration.parent] if configuration else []
         for folder in folders:
-            if found := read_image_processor(folder):
-                return found
+            if preprocessing := read_image_processor(folder):
+                return preprocessing
         side = self.planned_arguments(arguments).get("image_size")
         return PublishedPreprocessing(
             {"resize": side, "crop": side} if isinstance(side, int) else {},
