@@ -19,7 +19,7 @@ ENTRIES = ("scripts/new_model.py", *(f"{PACKAGE}models/{name}.py" for name in ("
 # Where an image is one of containers.
 CONTAINERS = (
     *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "triton/server/", "snakemake_hooks/")),
-    *(f"{PACKAGE}core/job_preconditions.py", "scripts/write_manifests.py"),
+    *(f"{PACKAGE}core/job_preconditions.py", "scripts/load_test.py", "scripts/write_manifests.py"),
 )
 # Where a label is one of Kubernetes, Prometheus or a chart, or in Triton's file of them, labels.txt.
 LABELS = (
