@@ -9,6 +9,7 @@ from slipway.core.artifacts import read_json
 
 Row = tuple[str, str]  # (words, or the words that a row begins with; its figures)
 BASELINES = (PYTORCH, PYTORCH_FP16)
+PRECISIONS = ("fp32", "bf16", "int8")
 H200 = Path("h200") / "resnet50.int8.json"
 # {model of cpu.json: its name in words}
 NAMES = {"resnet50": "ResNet-50", "efficientnet_lite0": "EfficientNet-Lite0"}
@@ -159,7 +160,10 @@ def of_a_model(title: str, figures: dict) -> list[Row]:
 
 def served_rows(title: str, figures: dict) -> list[Row]:
     """Return the rows of one model behind Triton: each precision in a closed loop, the chosen one in an open loop."""
-    rates = {row["precision"]: row["throughput_per_s"] for row in figures["closed_loop"]}
+    rates: dict[str, float] = {}
+    for row in figures["closed_loop"]:
+        rates[row["precision"]] = max(rates.get(row["precision"], 0), row["throughput_per_s"])
+    rates = {name: rates[name] for name in PRECISIONS if name in rates}
     in_flight = listed(sorted({row["concurrency"] for row in figures["closed_loop"]}), "d")
     chosen = figures["chosen"]
     words = f"{title}: requests/s through Triton, {in_flight} in flight: {', '.join(rates).upper()}"
