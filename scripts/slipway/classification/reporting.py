@@ -28,7 +28,7 @@ def proof_in_words(figures: dict) -> str:
 
 
 def is_kept(figures: dict) -> bool:
-    """Return whether the engine is as often right as the model itself, as far as the noise lets it be known."""
+    """Return whether the engine is right as often as the model itself, within the noise of the measurement."""
     gained, noise = paired_accuracy.difference(figures)
     return gained >= 0 or noise == paired_accuracy.WITHIN
 

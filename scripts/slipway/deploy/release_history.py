@@ -1,7 +1,7 @@
 """The release history of one platform: the live receipts, the rollout under way, and the release to go back to.
 
 The intent of a rollout is recorded before anything starts. It stays until the receipts and the history have the proven
-versions, so the next command knows what an interrupted rollout was about.
+versions, so the next command knows the intent of an interrupted rollout.
 """
 
 import contextlib

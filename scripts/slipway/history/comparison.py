@@ -17,8 +17,8 @@ class Change:
 
     `limit` is the allowed change for the worse, None without one. `change` is relative, such as 0.1 for 10 % more; of a
     share, it is the difference. `worse` is the change for the worse, which is limited; negative is better. Both are
-    None if `why_not` says why the figure cannot be compared. `noise` is None of an exact figure. `context` says in
-    words in which other conditions the measurements differ.
+    None if `why_not` says why the figure cannot be compared. `noise` is None of an exact figure. `context` names other
+    conditions that differ.
     """
 
     target: str

@@ -51,7 +51,7 @@ class Run(Line):
 
     @property
     def name(self) -> str:
-        """Return the name by which people refer to the run, such as r0123456789ab."""
+        """Return the run's name for people, such as r0123456789ab."""
         return f"r{self.key[:12]}"
 
     @property

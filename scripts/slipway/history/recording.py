@@ -10,7 +10,7 @@ from slipway.load_test.configurations import goal_of
 from slipway.load_test.limits import counted_memory_mb
 from slipway.report.measurements import Engine, Measurements, Target
 
-# Shares of equal decisions in an accuracy record; a model has the one that fits its outputs.
+# Shares of equal decisions in an accuracy record; a record has the share that fits the model's outputs.
 AGREEMENTS = ("top1_agreement", "decision_agreement", "equal_values")
 # The settings in the key of an accuracy record that identify evaluation data in files.
 DATA = ("labelled_sha256", "files_sha256", "max_samples")
@@ -70,7 +70,7 @@ def of_target(target: Target, folder: Path) -> dict:
 
 
 def native(load_test: dict) -> bool:
-    """Return whether the load test's server was an installed Triton, and not the one of the wheel."""
+    """Return whether the load test's server was an installed Triton, not the wheel's."""
     return load_test.get("server", {}).get("native_backends", False)
 
 
@@ -126,7 +126,7 @@ def of_selection(selection: dict) -> dict:
 
 
 def accuracy_of(record: dict) -> dict:
-    """Return the accuracy of an engine from its record: on the evaluation data if there are any, else on the sample."""
+    """Return the accuracy of an engine from its record: on the evaluation data, or on the sample without them."""
     evaluation = record["evaluation"] or {}
     figures = evaluation or record["sample"]
     return {

@@ -28,7 +28,7 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
 
 
 def variant(runtime: str, version: str, precision: str) -> str:
-    """Return the ONNX variant from which an engine is built, such as "fp16" or "int8-fp16".
+    """Return the ONNX variant that an engine is built from, such as "fp16" or "int8-fp16".
 
     A strongly typed builder takes the precision of all layers from the file. So its INT8 file has FP16 in the layers
     that are not quantized. ONNX Runtime fuses other placements of Q/DQ nodes than TensorRT and OpenVINO.

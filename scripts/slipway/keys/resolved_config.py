@@ -114,7 +114,7 @@ class ResolvedConfig:
         return list(dict.fromkeys(precision for _, precision in self.engines()))
 
     def variant(self, target: str, precision: str) -> str:
-        """Return the ONNX variant from which an engine is built."""
+        """Return the ONNX variant that an engine is built from."""
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 

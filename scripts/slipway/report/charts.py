@@ -84,7 +84,7 @@ def time_rows(target: Target, evidence: Measurements) -> list[Stack]:
 
 
 def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
-    """Return the whole call in parts: transfers where there are some, and the shares of the profile."""
+    """Return the whole call in parts: transfers, if there are any, and the shares of the profile."""
     latency = result["latency"]
     whole = latency["end_to_end"]["p50_ms"]
     copies = sum(latency[name]["p50_ms"] for name in ("h2d", "d2h") if name in latency)

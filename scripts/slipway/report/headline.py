@@ -50,7 +50,7 @@ def size(target: Target) -> Verdict:
 
 
 def accuracy(target: Target, evidence: Measurements) -> Verdict:
-    """Return whether the accuracy is kept, as far as it was measured."""
+    """Return whether the accuracy is kept, by the measurements that there are."""
     if evidence.is_rehearsal:
         return OPEN, "accuracy unknown (rehearsal: random weights)"
     state, _ = is_it_right(target, evidence)
@@ -119,7 +119,7 @@ def _accuracy(target: Target, evidence: Measurements) -> Figure:
 
 
 def baseline_of(target: Target) -> str:
-    """Return the subject to which engines are compared: PyTorch or ONNX Runtime."""
+    """Return the baseline of the engines: PyTorch or ONNX Runtime."""
     return comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
 
 

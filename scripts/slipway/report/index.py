@@ -64,6 +64,6 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
 
 
 def rewrite_index(index: Path) -> None:
-    """Write an existing index anew, of the same models."""
+    """Update an existing index, for the same models."""
     if models := pages_of_index(index):
         write_index(index, [index.with_name(model) / "report.html" for model in models])

@@ -1,4 +1,4 @@
-"""The versions and the machine with which a target was measured."""
+"""The versions and the machine of a target's measurements."""
 
 from slipway.report.measurements import Measurements, Target
 

@@ -1,4 +1,4 @@
-"""Let Snakemake plan many jobs in less time, without a change of what it plans."""
+"""Let Snakemake plan many jobs in less time. The plan stays the same."""
 
 import gc
 from functools import lru_cache
@@ -12,7 +12,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def plan_faster() -> None:
-    """Remember what Snakemake computes several times for each job, and collect garbage less often, in this process.
+    """Cache values that Snakemake computes several times for each job, and collect garbage less often.
 
     These are the parameters of each input, params and resources function, and the text of the shell command, which
     Snakemake formats three times before it shows it or not.

@@ -96,7 +96,7 @@ class ArtifactRecords:
             write_json(ARTIFACTS, self._made)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return the complete artifacts for which a killed run had not yet stored a stamp."""
+        """Return the complete artifacts whose stamp a killed run had not yet stored."""
         unknown = {str(name): Path(name) for name in names if str(name) not in self._made}
         return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 

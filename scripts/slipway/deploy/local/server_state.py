@@ -139,7 +139,7 @@ def next_start(folder: Path = FOLDER) -> int:
 
 
 def who_listens(port: int) -> str:
-    """Return the process that listens on a port, as text, as far as this user may see it."""
+    """Return the process that listens on a port, as text. This user may not be allowed to see it."""
     with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
         listening = (each for each in psutil.net_connections(kind="inet") if each.status == psutil.CONN_LISTEN)
         pid = next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)

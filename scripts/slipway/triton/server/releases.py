@@ -111,7 +111,7 @@ def _table_at(path: Path) -> dict:
 def tensorrt_of_image(image: str) -> str | None:
     """Return the TensorRT version in an image that docker or podman already has here; nothing is pulled.
 
-    None if there is no such program, it does not answer, it does not have the image, or the image does not state it.
+    None without docker and podman, without their answer, without the image, or without a version in the image.
     """
     for name in filter(shutil.which, PROGRAMS):
         found = image_here(ContainerProgram(name, is_podman=False), image)
