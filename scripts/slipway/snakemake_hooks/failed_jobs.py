@@ -13,14 +13,18 @@ from snakemake_interface_logger_plugins.common import LogEvent
 # The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
 _OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
 _END_OF_LOG = 100_000
-# Snakemake's message about an output that did not exist before the run: nothing was lost.
-_NOTHING_TO_RESTORE = re.compile(r"Cannot restore .*: no backup found\.", re.DOTALL)
+# Snakemake's messages about an output that did not exist before the run, so that nothing was lost, and in a dry run
+# beside another run, of which `run_lock` tells.
+_MISLEADING = re.compile(
+    r"Cannot restore .*: no backup found\.|Error: Directory cannot be locked\. Another Snakemake instance is running\.",
+    re.DOTALL,
+)
 
 
 class FailedJobs:
     """A filter of Snakemake's log that adds the errors of failed jobs to the last message.
 
-    It drops the messages that an output which did not exist cannot be restored.
+    It drops messages that sound like errors, but are none.
 
     `workflow` is Snakemake's workflow. After `run_ended` is set, the next error is the last message.
     """
@@ -46,7 +50,7 @@ class FailedJobs:
             self._errors.pop(record.job_id, None)  # another attempt succeeded
         elif event is LogEvent.ERROR and self.run_ended:
             record.msg = "\n".join(filter(None, [str(record.msg), *self._errors.values()]))
-        return not _NOTHING_TO_RESTORE.fullmatch(str(record.msg))
+        return not _MISLEADING.fullmatch(str(record.msg))
 
     def _error(self, record: Any) -> str:
         """Return the text for a failed job: its own error with the names of its rule and log, or advice.

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake.logging import logger
-from snakemake.persistence import FileBackupMixin
+from snakemake.persistence import FileBackupMixin, PersistenceBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
@@ -109,5 +109,18 @@ def test_an_output_that_did_not_exist_is_not_missed(run, tmp_path, caplog):
             logger.removeFilter(run.failed_jobs)
             assert not store.restore_output(tmp_path / "new.json")
             assert caplog.messages == [f"Cannot restore {tmp_path}/new.json: no backup found."]
+    finally:
+        logger.removeFilter(run.failed_jobs)
+
+
+def test_a_dry_run_beside_another_run_is_no_error(run, caplog):
+    beside = SimpleNamespace(locked=True)
+    logger.addFilter(run.failed_jobs)
+    try:
+        with caplog.at_level(logging.INFO, logger.name), PersistenceBase.lock_warn_only(beside):
+            assert caplog.messages == []
+            logger.removeFilter(run.failed_jobs)
+        with caplog.at_level(logging.INFO, logger.name), PersistenceBase.lock_warn_only(beside):
+            assert caplog.messages == ["Error: Directory cannot be locked. Another Snakemake instance is running."]
     finally:
         logger.removeFilter(run.failed_jobs)
