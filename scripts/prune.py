@@ -32,11 +32,11 @@ def main(arguments: argparse.Namespace) -> None:
     own = {path.resolve() for path in arguments.configurations}
     others = list(other_configurations(Path(), own))
     with lock(RESULTS / ".server"):
-        found = Finder(references, others, arguments.remove == "all").find()
-        whole_mb = show(found)
+        leftovers = Finder(references, others, arguments.remove == "all").find()
+        whole_mb = show(leftovers)
         if arguments.remove != "no":
-            remove_all(found)
-    if not whole_mb and not found.removable:
+            remove_all(leftovers)
+    if not whole_mb and not leftovers.removable:
         progress("nothing is left over")
     elif arguments.remove == "no":
         progress(f"nothing was removed; `snakemake --cores 1 prune --config prune=yes` removes these {whole_mb:.1f} MB")
@@ -44,20 +44,20 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"removed {whole_mb:.1f} MB")
 
 
-def show(found: Leftovers) -> float:
+def show(leftovers: Leftovers) -> float:
     """Print the leftovers with their sizes, and the sentences on what stays; return the whole size in MB."""
     sizes = {}
-    for owner, paths in found.removable.items():
+    for owner, paths in leftovers.removable.items():
         of_each = {path: size_mb([path]) for path in paths}
         sizes[owner] = sum(of_each.values())
         largest = max(of_each, key=lambda path: of_each[path])
         progress(f"{sizes[owner]:9.1f} MB  {owner} ({len(paths)}, such as {largest})")
-    for name, numbers in found.versions.items():
+    for name, numbers in leftovers.versions.items():
         sizes[name] = size_mb(folders_of({name: numbers}))
         progress(
             f"{sizes[name]:9.1f} MB  {name} version {', '.join(map(str, numbers))}, to which no rollback goes back"
         )
-    for sentence in found.kept:
+    for sentence in leftovers.kept:
         progress(f"     kept     {sentence}")
     return sum(sizes.values())
 

@@ -28,15 +28,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Find and verify every model's earlier release before any of them changes, then deploy them."""
     unwind_when_terminated()
-    found = deployments(arguments)
-    platforms = [(each.live_platform(), each.history) for each in found]
+    chosen = deployments(arguments)
+    platforms = [(each.live_platform(), each.history) for each in chosen]
     # An interrupted rollout is settled first. Only one that was a deployment counts as taken back.
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
         refresh_pages(arguments.results)
         progress("  So this is what was live before; once more, and `rollback` goes back one further")
         return
-    live = [deployment for deployment in found if deployment.history.with_unconfigured().is_live()]
+    live = [deployment for deployment in chosen if deployment.history.with_unconfigured().is_live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here; run `snakemake --cores 1 deploy` first")
     earlier = [(each, each.history.before(arguments.alone)) for each in live]

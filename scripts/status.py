@@ -19,8 +19,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Settle an interrupted rollout, then print one block for each live model, whether it is configured or not."""
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
-    found = [deployment for to in PLATFORMS for deployment in live_on(arguments, to)]
-    live = {path for deployment in found for path in show(deployment, arguments.results)}
+    platforms = [deployment for to in PLATFORMS for deployment in live_on(arguments, to)]
+    live = {path for deployment in platforms for path in show(deployment, arguments.results)}
     for folder in arguments.results:
         if folder not in live:
             progress(f"{folder.name}: not deployed (snakemake --cores 1 deploy)")

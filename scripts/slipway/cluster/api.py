@@ -50,32 +50,32 @@ class Cluster:
                 raise
         return applied
 
-    def get(self, found: dict, accept: str = JSON) -> dict | None:
-        """Return the live object with the kind and name of `found`; None if the object or its kind does not exist."""
+    def get(self, obj: dict, accept: str = JSON) -> dict | None:
+        """Return the live object with the kind and name of `obj`; None if the object or its kind does not exist."""
         with suppress(NotFound):
-            return self.transport.send(self.request("get", found), accept=accept)
+            return self.transport.send(self.request("get", obj), accept=accept)
         return None
 
-    def delete(self, found: dict, unchanged: bool = False) -> bool:
-        """Delete the object with the kind and name of `found`, then its dependents. Return whether the object existed.
+    def delete(self, obj: dict, unchanged: bool = False) -> bool:
+        """Delete the object with the kind and name of `obj`, then its dependents. Return whether the object existed.
 
-        With `unchanged`, delete only the very resourceVersion of `found`, and raise Conflict if it was changed.
+        With `unchanged`, delete only the very resourceVersion of `obj`, and raise Conflict if it was changed.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if unchanged:
-            options["preconditions"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
+            options["preconditions"] = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         with suppress(NotFound):
-            self.transport.send(self.request("delete", found), body=options)
+            self.transport.send(self.request("delete", obj), body=options)
             return True
         return False
 
-    def create(self, found: dict) -> dict:
+    def create(self, obj: dict) -> dict:
         """Create an object and return it. Raise Conflict if it exists already."""
-        return self.transport.send(self.request("create", found), body=found)
+        return self.transport.send(self.request("create", obj), body=obj)
 
-    def replace(self, found: dict) -> dict:
-        """Replace the live object if it still has `found`'s resourceVersion, and return it; else raise Conflict."""
-        return self.transport.send(self.request("update", found), body=found)
+    def replace(self, obj: dict) -> dict:
+        """Replace the live object if it still has `obj`'s resourceVersion, and return it; else raise Conflict."""
+        return self.transport.send(self.request("update", obj), body=obj)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
         """Return the last lines of a container's log, or with `previous` of the log before its restart."""
@@ -95,12 +95,12 @@ class Cluster:
             raise NotFound(f"{self.context} has no {kind} of {api_version}: {advice}")
         return known[kind]
 
-    def request(self, verb: str, found: dict, part: str = "") -> Request:
+    def request(self, verb: str, obj: dict, part: str = "") -> Request:
         """Return a request for an object or a subresource such as "log"; without a name, for all objects of the kind.
 
         The namespace is the cluster's if the object names none; None means all namespaces.
         """
-        kind, metadata = self.kind(found["kind"], found["apiVersion"]), found["metadata"]
+        kind, metadata = self.kind(obj["kind"], obj["apiVersion"]), obj["metadata"]
         name = metadata.get("name", "")
         path = kind.path(metadata.get("namespace", self.namespace), "" if verb == "create" and not part else name, part)
         resource = f"{kind.resource}/{part}" if part else kind.resource

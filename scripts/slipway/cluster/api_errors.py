@@ -145,10 +145,10 @@ def _conflict(status: dict, message: str) -> str:
     )
 
 
-def _invalid(status: dict, told: str) -> str:
+def _invalid(status: dict, message: str) -> str:
     places = [f"{cause['field']}: {cause.get('message', 'invalid')}" for cause in _causes(status) if cause.get("field")]
-    older = ", or upgrade a cluster that is too old to know it" if told.startswith(MALFORMED) else ""
-    return f"{'; '.join(places) or told}. Correct `deploy` in config.yaml{older}"
+    older = ", or upgrade a cluster that is too old to know it" if message.startswith(MALFORMED) else ""
+    return f"{'; '.join(places) or message}. Correct `deploy` in config.yaml{older}"
 
 
 def _causes(status: dict) -> list[dict]:

@@ -42,9 +42,9 @@ class Kind:
         return "/".join(filter(None, (root(self.api_version), place, self.plural, name, part)))
 
 
-def key(found: dict) -> str:
+def key(obj: dict) -> str:
     """Return an object's kind and name, unique in its namespace, such as "Deployment resnet50-h100"."""
-    return f"{found['kind']} {found['metadata']['name']}"
+    return f"{obj['kind']} {obj['metadata']['name']}"
 
 
 def named(kind: str, name: str, api_version: str = "v1") -> dict:
@@ -52,9 +52,9 @@ def named(kind: str, name: str, api_version: str = "v1") -> dict:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
-def provenance(found: dict) -> dict[str, str]:
+def provenance(obj: dict) -> dict[str, str]:
     """Return the annotations that state an object's provenance, such as the SHA-256 of its repository's index."""
-    annotations = found["metadata"].get("annotations") or {}
+    annotations = obj["metadata"].get("annotations") or {}
     return {name: value for name, value in annotations.items() if name.startswith(MARK)}
 
 
@@ -75,15 +75,15 @@ def selector(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
-def condition(found: dict, kind: str) -> dict:
+def condition(obj: dict, kind: str) -> dict:
     """Return the condition of a kind, such as "Ready", in an object's status; {} if it has none."""
-    conditions = (found.get("status") or {}).get("conditions") or []
+    conditions = (obj.get("status") or {}).get("conditions") or []
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def is_ready(found: dict) -> bool:
+def is_ready(obj: dict) -> bool:
     """Say whether a pod, a node or an InferenceService states that it is ready."""
-    return condition(found, "Ready").get("status") == "True"
+    return condition(obj, "Ready").get("status") == "True"
 
 
 def root(api_version: str) -> str:
@@ -102,4 +102,4 @@ def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
 
 def in_order(objects: list[dict]) -> list[dict]:
     """Return objects in an order that a cluster accepts; the order within a kind stays the same."""
-    return sorted(objects, key=lambda found: ORDER.index(found["kind"]) if found["kind"] in ORDER else len(ORDER))
+    return sorted(objects, key=lambda obj: ORDER.index(obj["kind"]) if obj["kind"] in ORDER else len(ORDER))

@@ -46,7 +46,7 @@ def _chosen(value: Any, fields: dict) -> Any:
 
 def _is_named(item: Any, part: str) -> bool:
     """Say whether a field's key or value selects this item of a list."""
-    kind, _, told = part.partition(":")
+    kind, _, value = part.partition(":")
     if kind == "k":
-        return isinstance(item, dict) and json.loads(told).items() <= item.items()
-    return kind == "v" and json.loads(told) == item
+        return isinstance(item, dict) and json.loads(value).items() <= item.items()
+    return kind == "v" and json.loads(value) == item

@@ -30,8 +30,8 @@ def needed(cluster: Cluster, objects: list[dict]) -> list[str]:
     A right is written as for `kubectl auth can-i`, such as "patch deployments.apps" or "get pods/log".
     """
     rights = {(resource, verb) for resource, verbs in ALWAYS.items() for verb in verbs}
-    for found in objects:
-        kind = cluster.kind(found["kind"], found["apiVersion"])
+    for obj in objects:
+        kind = cluster.kind(obj["kind"], obj["apiVersion"])
         rights |= {(kind.resource, verb) for verb in OF_OBJECT}
     return [f"{verb} {resource}" for resource, verb in sorted(rights)]
 

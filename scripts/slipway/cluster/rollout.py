@@ -77,11 +77,11 @@ def _read(cluster: Cluster, goals: list[dict]) -> Live:
     for goal in goals:
         deployment = named("Deployment", _deployment(goal), "apps/v1")
         for wanted in {key(each): each for each in (goal, deployment)}.values():
-            if found := cluster.get(wanted):
-                live[wanted["kind"]][wanted["metadata"]["name"]] = found
+            if obj := cluster.get(wanted):
+                live[wanted["kind"]][wanted["metadata"]["name"]] = obj
         for kind, api_version in (("ReplicaSet", "apps/v1"), ("Pod", "v1")):
-            for found in cluster.list(kind, api_version, labelSelector=selector(labels_of(goal))):
-                live[kind][found["metadata"]["name"]] = found
+            for obj in cluster.list(kind, api_version, labelSelector=selector(labels_of(goal))):
+                live[kind][obj["metadata"]["name"]] = obj
     with contextlib.suppress(Refused):
         events = cluster.list("Event", fieldSelector="type=Warning")
         live["Event"] = {event["metadata"]["name"]: event for event in events}
@@ -124,10 +124,10 @@ def _behind(made: dict | None) -> str:
     return ""
 
 
-def _is_seen(found: dict) -> bool:
+def _is_seen(obj: dict) -> bool:
     """Say whether the status belongs to the present generation; without an observedGeneration it counts as present."""
-    generation = found["metadata"].get("generation", 0)
-    status = found.get("status") or {}
+    generation = obj["metadata"].get("generation", 0)
+    status = obj.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation
 
 
@@ -148,16 +148,16 @@ def _require_there(goals: list[dict], before: Live, now: Live) -> None:
 
 def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:
     """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start time}, and is updated."""
-    troubles = _problems(live)
-    for ended in set(since) - set(troubles):
+    problems = _problems(live)
+    for ended in set(since) - set(problems):
         del since[ended]
-    for name, trouble in troubles.items():
+    for name, diagnosis in problems.items():
         began = since.setdefault(name, time.monotonic())
-        if time.monotonic() - began < min(TRANSIENT_FOR_S.get(trouble.reason, 0), patience_s):
+        if time.monotonic() - began < min(TRANSIENT_FOR_S.get(diagnosis.reason, 0), patience_s):
             continue
-        if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
-            about_pods = f". {_states(live)}" if trouble.of_rollout else ""
-            raise SlipwayError(f"{trouble.explained(cluster)}{about_pods}")
+        if diagnosis.reason != "Unschedulable" or not adds_nodes(cluster):
+            about_pods = f". {_states(live)}" if diagnosis.of_rollout else ""
+            raise SlipwayError(f"{diagnosis.explained(cluster)}{about_pods}")
         # The cluster may add a node until the timeout.
         since[name] = time.monotonic()
 
@@ -165,9 +165,9 @@ def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: f
 def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
     """Return {(name, reason): problem} of new pods and of Deployments. Problems of replaced pods do not count."""
     events = list(live["Event"].values())
-    found = [diagnosis_of(pod, events) for pod in _new_pods(live)]
-    found += [rollout_diagnosis(made) for made in live["Deployment"].values() if _is_seen(made)]
-    return {(trouble.pod, trouble.reason): trouble for trouble in found if trouble}
+    diagnoses = [diagnosis_of(pod, events) for pod in _new_pods(live)]
+    diagnoses += [rollout_diagnosis(made) for made in live["Deployment"].values() if _is_seen(made)]
+    return {(diagnosis.pod, diagnosis.reason): diagnosis for diagnosis in diagnoses if diagnosis}
 
 
 def _new_pods(live: Live) -> list[dict]:
@@ -182,12 +182,12 @@ def _new_pods(live: Live) -> list[dict]:
     return [pod for pod in pods if newest & _owners(pod)]
 
 
-def _revision(found: dict) -> str | None:
-    return (found["metadata"].get("annotations") or {}).get(REVISION)
+def _revision(obj: dict) -> str | None:
+    return (obj["metadata"].get("annotations") or {}).get(REVISION)
 
 
-def _owners(found: dict) -> set[str]:
-    return {owner["uid"] for owner in found["metadata"].get("ownerReferences") or []}
+def _owners(obj: dict) -> set[str]:
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or []}
 
 
 def _states(live: Live) -> str:

@@ -89,8 +89,8 @@ def _requests(spec: dict) -> Counter:
     return total
 
 
-def _quantities(told: dict) -> Counter:
-    return Counter({name: parse_quantity(quantity) for name, quantity in told.items()})
+def _quantities(listed: dict) -> Counter:
+    return Counter({name: parse_quantity(quantity) for name, quantity in listed.items()})
 
 
 def _node(node: dict, pods: list[dict]) -> Node:

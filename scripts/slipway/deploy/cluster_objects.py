@@ -11,15 +11,15 @@ ADDED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", 
 ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
 
 
-def reference(found: dict) -> dict:
+def reference(obj: dict) -> dict:
     """Return an object's kind, name and namespace, as needed to get and to delete it."""
-    metadata = {name: value for name, value in found["metadata"].items() if name in ("name", "namespace")}
-    return {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": metadata}
+    metadata = {name: value for name, value in obj["metadata"].items() if name in ("name", "namespace")}
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
 
 
-def digest(found: dict) -> str:
+def digest(obj: dict) -> str:
     """Return the SHA-256 of an object as JSON with sorted keys."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(obj, sort_keys=True).encode()).hexdigest()
 
 
 def applicable(live: dict) -> dict:

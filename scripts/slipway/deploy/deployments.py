@@ -69,9 +69,9 @@ def deployments(
     `to` is the platform and `results` has the models' folders; both come from the options by default.
     """
     traits, folders = PLATFORMS[to or options.to], results or options.results
-    found = []
+    groups = []
     for group in [folders] if traits.together else [[folder] for folder in folders]:
         store = kind_of(traits.name).store(traits.name, group[0], options)
         history = ReleaseHistory(store, [folder / "deploy" / traits.receipt for folder in group])
-        found.append(Deployment(traits.name, group, history, options))
-    return found
+        groups.append(Deployment(traits.name, group, history, options))
+    return groups

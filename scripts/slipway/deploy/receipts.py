@@ -32,8 +32,8 @@ def read_receipt(path: Path) -> dict | None:
 
 def local_receipts(results: Path) -> list[dict]:
     """Return the receipts of the models that are live on this machine."""
-    found = map(read_receipt, sorted(results.glob("*/deploy/receipt.json")))
-    return [receipt for receipt in found if receipt]
+    receipts = map(read_receipt, sorted(results.glob("*/deploy/receipt.json")))
+    return [receipt for receipt in receipts if receipt]
 
 
 def sound(receipt: dict | None) -> dict | None:

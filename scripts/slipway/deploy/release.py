@@ -101,8 +101,8 @@ class Release:
     @classmethod
     def stored(cls, folder: Path, to: str) -> "Release":
         """Return the release in a stored version's folder, which has the version's number as its name."""
-        found = cls.read([folder], to)
-        return replace(found, parts=tuple(replace(part, number=int(folder.name)) for part in found.parts))
+        release = cls.read([folder], to)
+        return replace(release, parts=tuple(replace(part, number=int(folder.name)) for part in release.parts))
 
     @property
     def model(self) -> str:

@@ -280,7 +280,7 @@ class ReleaseHistory:
         if not self.store.of_all_models:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}
-        found = sorted(first.parents[2].glob(f"*/{first.parent.name}/{first.name}"))
-        others = [path for path in found if path.absolute() not in configured]
+        existing = sorted(first.parents[2].glob(f"*/{first.parent.name}/{first.name}"))
+        others = [path for path in existing if path.absolute() not in configured]
         known = {path: read_record(path, {"served_as": str}) or self._receipt(path) for path in others}
         return [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]

@@ -70,12 +70,12 @@ class VersionStore(ABC):
 
         Compiled bytecode is removed first: Python would run it in place of the files that are compared.
         """
-        found: Files = {}
+        files: Files = {}
         for prefix, root in self.roots(name).items():
             remove_bytecode(root / str(number))
-            found |= {f"{prefix}{file}": digest for file, digest in contents(root / str(number)).items()}
-        found.pop(SIGNATURE, None)
-        return found
+            files |= {f"{prefix}{file}": digest for file, digest in contents(root / str(number)).items()}
+        files.pop(SIGNATURE, None)
+        return files
 
     def versions(self, name: str) -> list[int]:
         """Return the versions of a model that are recorded, ascending."""

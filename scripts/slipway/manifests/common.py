@@ -84,8 +84,8 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
         another or "": another is not None,
         f"measured on a whole {product}, deployed on a part of one ({resource})": partial,
     }
-    found = [risk for risk, is_present in risks.items() if is_present]
-    return [*found, *filter(None, [d["sizing_risk"]])]
+    present = [risk for risk, is_present in risks.items() if is_present]
+    return [*present, *filter(None, [d["sizing_risk"]])]
 
 
 def _can_guard(d: dict) -> bool:

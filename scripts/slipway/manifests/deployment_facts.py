@@ -36,10 +36,10 @@ class Artifact:
 
     def value(self, *keys: str) -> Value:
         """Return the artifact's value under nested `keys`."""
-        found = self.content
+        value = self.content
         for key in keys:
-            found = found[key]
-        return Value(found, self.path, ".".join(keys))
+            value = value[key]
+        return Value(value, self.path, ".".join(keys))
 
     def digest(self) -> Value:
         """Return the artifact's SHA-256 as a Value."""
@@ -148,6 +148,6 @@ def plain(values: dict[str, Value]) -> dict:
 def trace(values: dict[str, Value]) -> dict[str, dict]:
     """Return {name: {"value", "source", "key", "how"}} of the values, sorted by name, without empty entries."""
     return {
-        name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
+        name: {word: content for word, content in asdict(values[name]).items() if word == "value" or content}
         for name in sorted(values)
     }

@@ -54,9 +54,9 @@ def header(deployments: list[dict], command: str) -> str:
         for d in deployments
     ]
     needed = [] if command.startswith("docker") else ["It needs:", *places]
-    told = dict.fromkeys(f"WARNING: {warning}" for d in deployments for warning in d["warnings"])
+    warnings = dict.fromkeys(f"WARNING: {warning}" for d in deployments for warning in d["warnings"])
     origin = f"Slipway wrote this for {deployed}. manifests.json says where each value came from."
-    sentences = [origin, f"Apply it with: {command}", *needed, *told]
+    sentences = [origin, f"Apply it with: {command}", *needed, *warnings]
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 117, break_on_hyphens=False)]
     return "".join(f"# {line}\n" for line in lines)
 

@@ -46,9 +46,9 @@ def bill(
     bom.metadata.timestamp = None  # type: ignore[assignment]  # the library writes no time then
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
-    told = _told(weights, "origin", "program", "architecture", "arguments", "weights", "parameters")
+    facts = _chosen(weights, "origin", "program", "architecture", "arguments", "weights", "parameters")
     kind = ComponentType.MACHINE_LEARNING_MODEL
-    learned = _component(kind, model, f"model:{model}", told, weights["sha256"], version=version)
+    learned = _component(kind, model, f"model:{model}", facts, weights["sha256"], version=version)
     file = _file("program" if weights.get("program") else "weights.safetensors", weights["sha256"], "weights")
     served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
     _need(bom, workflow, [*made.values(), *served_by])
@@ -65,18 +65,18 @@ def _of_target(
 ) -> list[Component]:
     """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
-    contract, told = Contract.of(index["contract"]), _told(served.onnx, "variant", "opset")
+    contract, facts = Contract.of(index["contract"]), _chosen(served.onnx, "variant", "opset")
     for side in ("inputs", "outputs"):
-        told[side] = [tensor.in_words() for tensor in getattr(contract, side)]
-    onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", **told)
+        facts[side] = [tensor.in_words() for tensor in getattr(contract, side)]
+    onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", **facts)
     image = _image(served.image)
     _need(bom, image, [])
     _need(bom, runtime, [])
     _need(bom, onnx, [weights, workflow])
     engines = {}
     for name, digest in chain["engine_files"].items():
-        told = _told(key, "precision", "hardware")
-        engines[digest] = _file(f"{served.target}/{name}", digest, "engine", target=served.target, **told)
+        facts = _chosen(key, "precision", "hardware")
+        engines[digest] = _file(f"{served.target}/{name}", digest, "engine", target=served.target, **facts)
         _need(bom, engines[digest], [onnx, runtime, workflow])
     files = []
     for name, digest in index["files"].items():
@@ -93,19 +93,19 @@ def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
 
 
 def _component(
-    kind: ComponentType, name: str, ref: str, told: dict | None = None, digest: str = "", **more: Any
+    kind: ComponentType, name: str, ref: str, facts: dict | None = None, digest: str = "", **more: Any
 ) -> Component:
     """Return a component with a SHA-256 and facts. CycloneDX's named properties are text."""
     properties = [
         Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-        for name, value in sorted((told or {}).items())
+        for name, value in sorted((facts or {}).items())
     ]
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
     return Component(type=kind, name=name, bom_ref=ref, properties=properties, hashes=hashes, **more)
 
 
-def _file(name: str, digest: str, kind: str, **told: object) -> Component:
-    return _component(ComponentType.FILE, name, f"{kind}:{name}@{digest[:12]}", {"kind": kind, **told}, digest)
+def _file(name: str, digest: str, kind: str, **facts: object) -> Component:
+    return _component(ComponentType.FILE, name, f"{kind}:{name}@{digest[:12]}", {"kind": kind, **facts}, digest)
 
 
 def _package(name: str, version: str) -> Component:
@@ -121,8 +121,8 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
     if package and package.version == version:
         return package
     url = PackageURL("pypi", name=RUNTIMES[name].package, version=version)
-    ref, told = f"runtime:{name}@{version}", _told(key, "cuda")
-    return _component(ComponentType.FRAMEWORK, name, ref, told, version=version, purl=url)
+    ref, facts = f"runtime:{name}@{version}", _chosen(key, "cuda")
+    return _component(ComponentType.FRAMEWORK, name, ref, facts, version=version, purl=url)
 
 
 def _image(image: str) -> Component:
@@ -137,7 +137,7 @@ def _image(image: str) -> Component:
     return _component(kind, repository, f"image:{image}", digest=sha256, version=version, purl=url)
 
 
-def _told(record: dict, *names: str) -> dict:
+def _chosen(record: dict, *names: str) -> dict:
     return {name: record[name] for name in names if record.get(name) not in (None, {}, "")}
 
 

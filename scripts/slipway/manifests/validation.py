@@ -21,10 +21,10 @@ SCHEMAS = Path(__file__).with_name("schemas")
 
 def require_valid(objects: list[dict]) -> None:
     """Raise SlipwayError with object, place and reason unless Kubernetes accepts every object unchanged."""
-    for found in objects:
-        name = f"{found['kind']} {found['metadata']['name']}"
+    for obj in objects:
+        name = f"{obj['kind']} {obj['metadata']['name']}"
         for version in (OLDEST, kubernetes_validate.latest_version()):
-            _require(validate, found, version, name=name, judge=f"Kubernetes {version}")
+            _require(validate, obj, version, name=name, judge=f"Kubernetes {version}")
 
 
 def require_valid_composition(composition: dict) -> None:
@@ -33,13 +33,13 @@ def require_valid_composition(composition: dict) -> None:
     _require(validator.validate, composition, name="compose.yaml", judge="Compose")
 
 
-def validate(found: dict, version: str) -> None:
+def validate(obj: dict, version: str) -> None:
     """Raise jsonschema.ValidationError unless an object is valid in this Kubernetes version, without unknown fields."""
-    if (SCHEMAS / f"{found['kind']}.yaml").is_file():
-        schema = _schema(found["kind"])
-        jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(found)
+    if (SCHEMAS / f"{obj['kind']}.yaml").is_file():
+        schema = _schema(obj["kind"])
+        jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(obj)
     else:
-        kubernetes_validate.validate(found, version, strict=True)
+        kubernetes_validate.validate(obj, version, strict=True)
 
 
 def _require(check: Callable[..., None], *checked: object, name: str, judge: str) -> None:

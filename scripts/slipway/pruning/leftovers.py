@@ -211,16 +211,16 @@ def size_mb(paths: Iterable[Path]) -> float:
     return sum(file.lstat().st_size for file in files if file.is_file()) / 1e6
 
 
-def remove_all(found: Leftovers) -> None:
+def remove_all(leftovers: Leftovers) -> None:
     """Remove leftovers, the records of their jobs, and the folders that are empty then."""
-    paths, stamps = [path for paths in found.removable.values() for path in paths], read_stamps()
+    paths, stamps = [path for paths in leftovers.removable.values() for path in paths], read_stamps()
     for path in paths:
         remove(path)
         for record in (snakemake_record(path), incomplete_mark(path)):
             remove(record)
     if {path.as_posix() for path in paths} & stamps.keys():
         write_json(ARTIFACTS, {name: stamp for name, stamp in stamps.items() if Path(name) not in set(paths)})
-    for name in found.versions:
+    for name in leftovers.versions:
         ModelStore(RESULTS / ".server").prune(name)
     emptied = {parent for path in paths for parent in path.parents if len(parent.parts) > 1}
     for folder in sorted(emptied, key=lambda folder: -len(folder.parts)):

@@ -82,10 +82,10 @@ def local_installation(
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> Server:
     """Start a server and return it. Its record is written before and after the start, so no interruption loses it."""
-    told = start, asdict(server.ports), identity, server.id
-    server_state.write_state(state, None, *told)
+    facts = start, asdict(server.ports), identity, server.id
+    server_state.write_state(state, None, *facts)
     server.start()
-    server_state.write_state(state, server.pid, *told)
+    server_state.write_state(state, server.pid, *facts)
     return server
 
 

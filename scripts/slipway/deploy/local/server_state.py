@@ -60,8 +60,8 @@ def write_state(
     `created` is the creation time of the process, in seconds after boot.
     """
     process = {"pid": pid, "created": _created(psutil.Process(pid))} if pid else {}
-    told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
-    state = process | told | {"folder": str(folder.resolve())}
+    facts = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    state = process | facts | {"folder": str(folder.resolve())}
     write_json(state_file(folder), state)
     return state
 
