@@ -3,8 +3,8 @@
 import argparse
 
 from slipway.core.cli import parser, progress, run
+from slipway.report.page import write_page
 from slipway.report.recipe import Recipe
-from slipway.report.writing import write_page
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -17,8 +17,8 @@ def refresh_pages(results: Sequence[Path]) -> None:
     from slipway.core.cli import progress
     from slipway.keys.file_hash_cache import FileHashCache
     from slipway.report.index import rewrite_index
+    from slipway.report.page import rewrite
     from slipway.report.recipe import is_current
-    from slipway.report.writing import rewrite
     from slipway.snakemake_hooks.artifact_stamps import read_stamps
     from slipway.snakemake_hooks.records import ArtifactRecords
 

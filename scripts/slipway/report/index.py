@@ -8,9 +8,8 @@ from slipway.core.artifacts import write_text
 from slipway.core.errors import SlipwayError
 from slipway.report import headline
 from slipway.report.measurements import Measurements
-from slipway.report.page import environment, in_order
+from slipway.report.page import environment, evidence_of, in_order
 from slipway.report.recipe import element, pages_of_index, recipe_of
-from slipway.report.writing import evidence_of
 
 COLUMNS = [
     *("model", "target", "engine", "median latency", "answers/s", "p99 under load", "size", "accuracy"),

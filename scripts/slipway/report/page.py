@@ -1,5 +1,6 @@
-"""Fill in the report page from the measurements of a model."""
+"""Write the report page of a model from its measurements, and write it anew when its history got a line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,47 @@ import jinja2
 
 from slipway.benchmark import comparison
 from slipway.classification import report_photographs, reporting
+from slipway.core.artifacts import write_text
+from slipway.history import file as history_file
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
 from slipway.report.clients import client_lines
-from slipway.report.measurements import Measurements, Target
-from slipway.report.recipe import Recipe
+from slipway.report.measurements import Measurements, Target, read_evidence
+from slipway.report.recipe import Recipe, recipe_of, state_of
 from slipway.report.verdicts import YES, answers, is_it_live
-from slipway.report.versions import versions
+
+# {entry of the benchmark's environment: its name}
+_ENVIRONMENT = {
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "cuda": "CUDA",
+    "python": "Python",
+    "platform": "platform",
+}
+# {entry of the load test's key: its name}
+_LOAD_TEST = {
+    "pytriton_version": "nvidia-pytriton (its Triton)",
+    "perf_analyzer_version": "perf_analyzer",
+    "model_analyzer_version": "Model Analyzer",
+}
+
+
+def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
+    """Write the page of results/<model>. If a deployment appends to the history meanwhile, write it again."""
+    history, state = folder / history_file.NAME, None
+    while state != (state := state_of(history)):
+        write_text(output, render(evidence_of(folder, recipe), replace(recipe, history=state)))
+
+
+def rewrite(page: Path) -> None:
+    """Update an existing page, for the same engines."""
+    if recipe := recipe_of(page):
+        write_page(page.parent, page, recipe)
+
+
+def evidence_of(folder: Path, recipe: Recipe) -> Measurements:
+    """Return the measurements that a page shows."""
+    return read_evidence(folder, recipe.engines, recipe.variants, recipe.evaluated)
 
 
 def environment() -> jinja2.Environment:
@@ -98,3 +133,22 @@ def _samples(target: Target, evidence: Measurements) -> list[report_photographs.
         return []
     facts = {**evidence.golden, **evidence.contract.facts}
     return report_photographs.shown(evidence.samples, target.chosen.accuracy, evidence.value_names, facts)
+
+
+def versions(target: Target, evidence: Measurements) -> dict[str, str]:
+    """Return {name: version} of the hardware, programs and packages in the records of a target."""
+    key, measured = target.chosen.build["key"], target.benchmark["environment"]
+    driver = (measured.get("gpu") or {}).get("driver")
+    runs = [run.content["slipway"] for run in evidence.history.runs if target.name in run.targets]
+    versions = {
+        "hardware": key["hardware"],
+        "threads": measured.get("threads"),
+        "driver": driver,
+        key["runtime"]: key["runtime_version"],
+        **{name: measured.get(entry) for entry, name in _ENVIRONMENT.items()},
+        **({} if evidence.contract.baseline == "PyTorch" else {"PyTorch": None}),
+        **{name: target.load_test.get("key", {}).get(entry) for entry, name in _LOAD_TEST.items()},
+        "Slipway": " ".join(filter(None, runs[-1].values())) if runs else None,
+        "load test": evidence.measured_at and target.load_test.get("measured_at"),
+    }
+    return {name: str(value) for name, value in versions.items() if value}

@@ -8,8 +8,8 @@ from helpers.artifacts import reported, sampled
 from slipway.classification.report_photographs import Shown
 from slipway.core.artifacts import read_json, write_json
 from slipway.outputs.meaning import STATED, Meaning
+from slipway.report.page import write_page
 from slipway.report.recipe import Recipe
-from slipway.report.writing import write_page
 
 
 @pytest.mark.parametrize(

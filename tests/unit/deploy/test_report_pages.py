@@ -11,8 +11,8 @@ from slipway.history.changes import ended, went_live
 from slipway.history.file import append
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.report.index import write_index
+from slipway.report.page import write_page
 from slipway.report.recipe import Recipe, edition, is_current, recipe_of
-from slipway.report.writing import write_page
 from slipway.snakemake_hooks.records import ArtifactRecords
 
 RECIPE = Recipe(reported.ENGINES, reported.VARIANTS, True)
@@ -128,9 +128,9 @@ def test_a_page_shows_no_new_checkpoint_beside_figures_of_the_one_before(page, c
 
 
 def test_a_line_that_is_appended_while_the_page_is_written_is_shown(page, monkeypatch):
-    from slipway.report import writing
+    from slipway.report import page as page_module
 
-    write_text, lines = writing.write_text, []
+    write_text, lines = page_module.write_text, []
 
     def append_once(*arguments):
         write_text(*arguments)
@@ -138,7 +138,7 @@ def test_a_line_that_is_appended_while_the_page_is_written_is_shown(page, monkey
             lines.append(runs.run(2))
             append(page.with_name("history.jsonl"), lines[0])
 
-    monkeypatch.setattr(writing, "write_text", append_once)
+    monkeypatch.setattr(page_module, "write_text", append_once)
     write_page(page.parent, page, RECIPE)
     assert is_current(page)
     assert f"r{lines[0]['key'][:12]}" in page.read_text(encoding="utf-8")

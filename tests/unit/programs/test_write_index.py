@@ -4,8 +4,8 @@ import pytest
 from helpers.artifacts import reported
 
 from slipway.core.errors import SlipwayError
+from slipway.report.page import write_page
 from slipway.report.recipe import Recipe, pages_of_index
-from slipway.report.writing import write_page
 from write_index import main, parse_arguments
 
 

@@ -12,8 +12,8 @@ from helpers.artifacts import reported, sampled
 from PIL import Image
 
 from slipway.report.index import write_index
+from slipway.report.page import write_page
 from slipway.report.recipe import Recipe
-from slipway.report.writing import write_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
