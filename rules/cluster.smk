@@ -24,7 +24,7 @@ localrules:
     write_repository,
 
 
-# One job of a group at a time is on what they share: they measure, each the whole of it.
+# Jobs of a group share the machine one at a time, since each measures all of it.
 resource_scopes:
     seat="local",
 

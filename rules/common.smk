@@ -51,11 +51,11 @@ evaluation_data = lambda wildcards: resolved.file_of_evaluation(wildcards.model)
 local_checkpoint = lambda wildcards: resolved.checkpoint(wildcards.model)
 samples_from = lambda wildcards: resolved.samples(wildcards.model)
 labels_from = lambda wildcards: config["models"][wildcards.model]["labels"]
-# For messages: what computes the model itself, whose answers every engine must repeat.
+# For messages: the runtime of the model itself. Every engine must repeat its answers.
 baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
 
 
-# With `--sdm apptainer` jobs run in it, but for those of deploy.smk.
+# With `--sdm apptainer` jobs run in it, except the jobs of deploy.smk.
 container: config["container"]
 
 

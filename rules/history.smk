@@ -1,4 +1,4 @@
-# What was measured and deployed over time. Needs all measurements; appends a line to results/<model>/history.jsonl, which is no
+# The measurements and deployments over time. Needs all measurements; appends a line to results/<model>/history.jsonl, which is no
 # rule's output, so that Snakemake never removes it, and makes its copy, results/<model>/run.json.
 
 

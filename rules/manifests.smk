@@ -1,6 +1,5 @@
-# From what was measured to deployment manifests, and to what watches a deployed model. Needs the repository's index, the
-# selection and the load test of every target that serves it, and for the bill of materials the records of what they were
-# made from; makes results/<model>/deploy/*. Nothing is deployed.
+# From the measurements to deployment manifests, monitoring and the bill of materials. Needs the index, selection, load test
+# and build records of every target that serves the model; makes results/<model>/deploy/*. Nothing is deployed.
 
 
 rule write_monitoring:

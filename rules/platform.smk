@@ -1,4 +1,4 @@
-# The platform that models are deployed to, and what is deployed there together.
+# The platform that models are deployed to, and the models that are deployed together.
 from slipway.deploy.known_models import deployed_models, live_models
 from slipway.deploy.local.planned_health_check import silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files

@@ -1,4 +1,4 @@
-# From the FP32 ONNX file to those of other precisions. Needs results/<model>/<model>.onnx; makes
+# From the FP32 ONNX file to ONNX files of other precisions. Needs results/<model>/<model>.onnx; makes
 # results/<model>/<model>.<variant>.onnx and its record. `preflight` tries them all without a GPU.
 
 

@@ -1,4 +1,4 @@
-# What no configuration refers to any more: shown, and removed with `--config prune=yes`.
+# Files that no configuration refers to any more: shown, and removed with `--config prune=yes`.
 
 
 rule prune:

@@ -1,5 +1,5 @@
 # What a person asks for: `evidence`, `deploy` and `diagnose` of all models, or of one alone, such as deploy_<model>. The other
-# models stay as they are then. The first rule is what `snakemake` makes if it is asked for nothing.
+# models stay as they are then. `snakemake` without a target makes the first rule.
 
 
 for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in resolved.models}}.items():
