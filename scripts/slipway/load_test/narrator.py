@@ -64,7 +64,8 @@ def latencies_of(requests: Path) -> dict:
     Those of the last three windows count, as in its own figures. The interval has the bounds of the p99 (see
     `percentile_interval`). Without such a file, or without requests in it, both are None.
     """
-    content = read_record(requests, {"experiments": [{"requests": list}]})
+    each_request = {"timestamp": int, "response_timestamps": list}
+    content = read_record(requests, {"experiments": [{"requests": [each_request]}]})
     latencies = [latency for each in (content or {"experiments": []})["experiments"] for latency in _of_windows(each)]
     if not latencies:
         return {"p50_ms": None, "p99_interval_ms": None}

@@ -138,6 +138,8 @@ def test_the_interval_of_p99_comes_from_the_requests_of_the_last_three_windows(t
     experiment = {"requests": requests, "window_boundaries": boundaries}
     write_json(tmp_path / "requests.json", {"experiments": [experiment]})
     assert latencies_of(tmp_path / "requests.json") == {"p50_ms": 5.0, "p99_interval_ms": [5.0, None]}
+    write_json(tmp_path / "other.json", {"experiments": [{"requests": [{"begin": 1}]}]})
+    assert latencies_of(tmp_path / "other.json") == latencies_of(tmp_path / "none.json")
     assert latencies_of(tmp_path / "none.json") == {"p50_ms": None, "p99_interval_ms": None}
     told = narrator()
     told.requests = tmp_path / "requests.json"
