@@ -126,7 +126,10 @@ onerror: note(True)
 rule first:
     output: update("results/first.txt")
     params: settings=config["text"], path=lambda wildcards, input: config["path"]
-    shell: "find .snakemake | sort > during.txt; echo {params.settings} > {output}"
+    # The job may begin before Snakemake marks its output.
+    shell:
+        "timeout 60 sh -c 'until ls .snakemake/incomplete/* > during.txt; do sleep 0.1; done'; "
+        "find .snakemake | sort > during.txt; echo {params.settings} > {output}"
 rule folder:
     output: update(directory("results/folder"))
     shell: "mkdir -p {output}; test " + config["fails"] + " = no"

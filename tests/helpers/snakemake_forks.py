@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import os
+import runpy
 import select
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).with_name("snakemake")
+START = Path(__file__).resolve().parents[2] / "scripts/slipway/snakemake_hooks/forked_start.py"
 
 
 def starts_alike(environment):
@@ -70,13 +72,13 @@ def _end(server):
 def serve():
     """Fork once for each request; write the exit code of each fork."""
     import snakemake.cli
-    from snakemake.workflow import Workflow
 
+    take_working_folder = runpy.run_path(str(START))["take_working_folder"]
     for line in sys.stdin:
         fork = os.fork()
         if not fork:
             become(**json.loads(line))
-            Workflow._rundir = str(Path.cwd())  # all that Snakemake finds out when it is imported
+            take_working_folder()
             sys.exit(snakemake.cli.main())
         print(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]), flush=True)
 

@@ -44,8 +44,8 @@ def query(nvml: ModuleType, function: str, *arguments: object) -> Any:
 
 def compute_capability(nvml: ModuleType, device: Any) -> str | None:
     """Return the compute capability of a device, such as "9.0"; None if NVML does not report it."""
-    found = query(nvml, "nvmlDeviceGetCudaComputeCapability", device)
-    return None if found is None else f"{found[0]}.{found[1]}"
+    capability = query(nvml, "nvmlDeviceGetCudaComputeCapability", device)
+    return None if capability is None else f"{capability[0]}.{capability[1]}"
 
 
 def visible_device(visible: str | None) -> int | str:

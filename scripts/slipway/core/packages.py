@@ -21,8 +21,8 @@ SERVING = ("serving.txt", "triton.txt")
 _ASK = """
 import json, sys
 from importlib import metadata
-found = {name: [one.version for one in metadata.distributions(name=name)] for name in sys.argv[1:]}
-print(json.dumps({name: versions[0] for name, versions in found.items() if versions}))
+versions = {name: [one.version for one in metadata.distributions(name=name)] for name in sys.argv[1:]}
+print(json.dumps({name: several[0] for name, several in versions.items() if several}))
 """
 
 

@@ -50,8 +50,8 @@ def serving_version(package: str) -> str:
     if not is_separate():
         return package_version(package)
     folders = [PROGRAMS, *sorted(FOLDER.glob("lib/python3.*/site-packages"))]
-    found = metadata.distributions(name=package, path=list(map(str, folders)))
-    return next((distribution.version for distribution in found), ABSENT)
+    distributions = metadata.distributions(name=package, path=list(map(str, folders)))
+    return next((distribution.version for distribution in distributions), ABSENT)
 
 
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:

@@ -105,15 +105,15 @@ class CodeHashes:
         }
 
     def _hashes_of_files(self, *files: Path) -> dict[str, str]:
-        found = {}
+        codes: dict[Path, str | None] = {}
         # Modules have the path by which Snakemake was started, such as ../slipway/Snakefile.
         pending = [path.resolve() for path in files]
         while pending:
             path = pending.pop()
-            if path not in found:
-                found[path], imported = self._of_file(path)
+            if path not in codes:
+                codes[path], imported = self._of_file(path)
                 pending.extend(SCRIPTS / name for name in imported)
-        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
+        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(codes.items()) if code}
 
 
 def program_file(name: str) -> str:

@@ -53,7 +53,7 @@ def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[y
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
-        items = [found["items"] for found in _alternatives(schemas) if "items" in found]
+        items = [owner["items"] for owner in _alternatives(schemas) if "items" in owner]
         for item in node.value:
             yield from _scalars(item, key, items)
     elif isinstance(node, yaml.MappingNode):
@@ -69,17 +69,17 @@ def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[y
 
 def _property(schemas: list[dict], name: str) -> list[dict]:
     owners = _alternatives(schemas)
-    found = [owner.get("properties", {}).get(name, owner.get("additionalProperties")) for owner in owners]
-    return [value for value in found if isinstance(value, dict)]
+    values = [owner.get("properties", {}).get(name, owner.get("additionalProperties")) for owner in owners]
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
     """Yield each schema, the schema that it refers to, and its alternatives (anyOf, oneOf), recursively."""
-    for each in schemas:
-        yield each
-        if "$ref" in each:
-            yield from _alternatives([schema()["$defs"][each["$ref"].rpartition("/")[2]]])
-        yield from _alternatives([*each.get("anyOf", []), *each.get("oneOf", [])])
+    for allowed in schemas:
+        yield allowed
+        if "$ref" in allowed:
+            yield from _alternatives([schema()["$defs"][allowed["$ref"].rpartition("/")[2]]])
+        yield from _alternatives([*allowed.get("anyOf", []), *allowed.get("oneOf", [])])
 
 
 def _kinds(schemas: list[dict]) -> set[str]:

@@ -32,10 +32,10 @@ def fill_in(config: dict) -> None:
 @cache
 def schema() -> dict:
     """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
-    found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
-    found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
-    found["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
-    return found
+    content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+    content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
+    content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
+    return content
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:

@@ -47,8 +47,8 @@ class JobKeys:
             targets = self.resolved.metric_targets(model) or None
             return JobKey(program, self._parts.samples(source), batched=self.resolved.batched(model), targets=targets)
         image_sha256 = self._parts.content(self.resolved.image(model))
-        found = self._parts.unplanned_preprocessing(model)
-        return JobKey(program, self._parts.input(model), found, image_sha256=image_sha256)
+        preprocessing = self._parts.unplanned_preprocessing(model)
+        return JobKey(program, self._parts.input(model), preprocessing, image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
         """Return the key of the canonical checkpoint, the model's weights as a safetensors file."""

@@ -79,8 +79,8 @@ class KeyParts:
         if source := calibration["samples"]:
             return {**self.samples(source), "batched": self.resolved.batched(model)}
         images = self._images(calibration["images"], calibration["max_samples"])
-        found = {CODE: self.unplanned_preprocessing(model).get(CODE, {})}
-        return {**self.input(model), **found, "images_sha256": images}
+        code = {CODE: self.unplanned_preprocessing(model).get(CODE, {})}
+        return {**self.input(model), **code, "images_sha256": images}
 
     def samples(self, source: str) -> dict:
         """Return the part for a source of samples: {"function", "code"} of a function, or {"files_sha256"} of files."""

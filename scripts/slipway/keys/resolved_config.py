@@ -213,7 +213,7 @@ class ResolvedConfig:
         built, served = self.runtime_version("tensorrt", target), version_lock.served_tensorrt(triton)
         if served.version is not None and built != ABSENT:
             lock["verified"] = version_lock.runs_under(built, served.version, self.tensorrt(target)["compatibility"])
-        return {**lock, "tensorrt_of_release": served.version, "source": served.told_by}
+        return {**lock, "tensorrt_of_release": served.version, "source": served.source}
 
     def default_release(self) -> str | None:
         """Return the newest known Triton release, the default; None if the user named a release or image, or has to.

@@ -15,14 +15,14 @@ from slipway.triton.server.tensorrt_versions import runs_under
 
 @dataclass(frozen=True)
 class RuntimeVersion:
-    """The version of the runtime that will run an engine, or None if unknown. `told_by` is its source in words."""
+    """The version of the runtime that will run an engine, None if unknown, and its source in words."""
 
     version: str | None
-    told_by: str
+    source: str
 
     def record(self) -> dict:
         """Return {"runtime": whether the version is known, "runtime_version", "told_by"}, for a receipt."""
-        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.told_by}
+        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.source}
 
 
 def served_tensorrt(triton: dict) -> RuntimeVersion:
@@ -41,8 +41,8 @@ def served_tensorrt(triton: dict) -> RuntimeVersion:
         return RuntimeVersion(row.tensorrt, row.source)
     image = image or releases.IMAGE.format(release=release)
     inside = releases.tensorrt_of_image(image)
-    told_by = f"{releases.VARIABLE} of the image {image}" if inside else f"no image {image} here tells it"
-    return RuntimeVersion(inside, told_by)
+    source = f"{releases.VARIABLE} of the image {image}" if inside else f"no image {image} here tells it"
+    return RuntimeVersion(inside, source)
 
 
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:
@@ -61,7 +61,7 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
         others = f"a Triton release that has {built}, as `triton.release`: {' or '.join(names)}"
     raise SlipwayError(
         f"config: `targets.{target}` builds with TensorRT {built}, but {server} serves with TensorRT "
-        f"{served.version} ({served.told_by}), which does not load its engines. Either build with "
+        f"{served.version} ({served.source}), which does not load its engines. Either build with "
         f"{served.version}: `pip install tensorrt=={pin}` into the interpreter named as "
         f"`tensorrt.python`{container}; or serve with {others}"
     )

@@ -39,13 +39,13 @@ def require_sound(path: str, kind: str, where: str) -> None:
     """Raise SlipwayError if a file is not of the kind that its suffix says. `where` begins the message."""
     if kind not in _REMEDIES or is_address(path) or _kind_by_content(entries := _entries(path)) == kind:
         return
-    found = "is truncated or damaged"
+    state = "is truncated or damaged"
     if other := _kind_by_content(entries):
-        found = f"is {PROGRAMS[other]}"
+        state = f"is {PROGRAMS[other]}"
     elif "data.pkl" in entries:
-        found = "holds the values of torch.save, such as a state dict"
+        state = "holds the values of torch.save, such as a state dict"
     raise SlipwayError(
-        f"{where} is {path!r}, by its name {PROGRAMS[kind]}, but the file {found}; copy it again, give it its own "
+        f"{where} is {path!r}, by its name {PROGRAMS[kind]}, but the file {state}; copy it again, give it its own "
         f"suffix, or {_REMEDIES[kind]}"
     )
 

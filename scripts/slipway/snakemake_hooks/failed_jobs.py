@@ -71,8 +71,8 @@ class FailedJobs:
             return None
         jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]
         rules = ", ".join(sorted({job.rule.name for job in jobs}))
-        asked_mb = max((mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)), default=None)
-        had = f" of {asked_mb} MB" if asked_mb else ""
+        requested_mb = max((mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)), default=None)
+        had = f" of {requested_mb} MB" if requested_mb else ""
         advice = f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
         logger.error(advice)
         return advice
@@ -85,8 +85,8 @@ def _own_error(log: Path, since: float) -> str | None:
     """
     if not log.is_file() or log.stat().st_mtime < since:
         return None
-    _, found, error = f"\n{_end(log)}".rpartition("\nerror: ")
-    return f"error: {error.rstrip()}" if found else None
+    _, marker, error = f"\n{_end(log)}".rpartition("\nerror: ")
+    return f"error: {error.rstrip()}" if marker else None
 
 
 def _end(log: Path) -> str:

@@ -77,15 +77,15 @@ class ArtifactRecords:
 
         An artifact that a killed run made again is in `made_anew` instead: only its stamp is outdated.
         """
-        found = {}
+        edited = {}
         for name, stamp in self._made.items():
             path = Path(name)
             if path.exists() and (now := self.digest(path)) != stamp["sha256"]:
                 if self._made_by_a_killed_run(path):
                     self.made_anew.append(name)
                 else:
-                    found[name] = (stamp["sha256"], now)
-        return found
+                    edited[name] = (stamp["sha256"], now)
+        return edited
 
     def remember(self, names: Iterable[str]) -> None:
         """Store the stamps of artifacts that were just made."""

@@ -32,6 +32,6 @@ def reduce_refusal(record: logging.LogRecord) -> bool:
     """Reduce the message of a refusal in Snakemake's log to its sentence. Always return True."""
     if getattr(record, "event", None) is LogEvent.ERROR:
         message = str(record.msg)
-        if found := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):
-            record.msg = _CODE_LINE.sub("", found["sentence"]).strip()
+        if refusal := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):
+            record.msg = _CODE_LINE.sub("", refusal["sentence"]).strip()
     return True

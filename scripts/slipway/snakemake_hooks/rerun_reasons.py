@@ -46,8 +46,8 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
     if len(olds) == len(news) == 1:
         return _changes(olds[0], news[0])
     lists = _literals(gone, list), _literals(new, list)
-    told = _exchanged(*lists) if list(map(len, lists)) == [len(gone), len(new)] else []
-    return told or [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
+    exchanged = _exchanged(*lists) if list(map(len, lists)) == [len(gone), len(new)] else []
+    return exchanged or [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
@@ -58,8 +58,8 @@ def of_content(name: str, before: str | None, now: str | None) -> str:
 def of_rollback(receipts: Iterable[str]) -> list[str]:
     """Return one sentence for each model whose receipt records a rollback since its deployment."""
     shape = {"served_as": str, "rolled_back_from": (str, int)}
-    found = [read_record(path, shape) for path in receipts if path.endswith(".json")]
-    return [f"{said['served_as']} was rolled back from version {said['rolled_back_from']}" for said in found if said]
+    read = (read_record(path, shape) for path in receipts if path.endswith(".json"))
+    return [f"{one['served_as']} was rolled back from version {one['rolled_back_from']}" for one in read if one]
 
 
 def short(value: object) -> str:

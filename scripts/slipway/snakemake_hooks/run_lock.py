@@ -69,9 +69,9 @@ class RunLock:
 
     def work(self) -> None:
         """Record this run in the lock's file, for runs that start meanwhile, and for the next run after a kill."""
-        said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
-        json.dump(said, self._held)
+        json.dump(holder, self._held)
         self._held.flush()
 
     def end(self) -> None:
@@ -86,5 +86,5 @@ class RunLock:
 
     def holder(self) -> str:
         """Return in words the run that holds the lock."""
-        said = read_record(self._file, HOLDER)
-        return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
+        holder = read_record(self._file, HOLDER)
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}" if holder else "another process"

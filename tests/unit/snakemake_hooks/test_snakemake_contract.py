@@ -170,6 +170,12 @@ def test_snakemake_asks_for_the_parameters_of_functions_where_they_are_remembere
     assert list(module.get_function_params(lambda wildcards: None)) == ["wildcards"], changed("get_function_params")
 
 
+def test_the_folder_in_which_snakemake_works_is_found_out_when_it_is_imported():
+    from snakemake.workflow import Workflow
+
+    assert Workflow._rundir == str(Path.cwd()), changed("Workflow._rundir")
+
+
 def test_the_shell_command_of_a_job_is_a_property():
     assert callable(jobs.Job.shellcmd.fget), changed("Job.shellcmd")
 

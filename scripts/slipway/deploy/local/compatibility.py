@@ -71,7 +71,7 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
     if serving.version is None or _runs(key, serving.version):
         return
     built = f"{name} was built by {key['runtime']} {key['runtime_version']}"
-    problem = f"but {serving.version} would run it, according to {serving.told_by}"
+    problem = f"but {serving.version} would run it, according to {serving.source}"
     if serving.version == ABSENT:
         problem = f"which {_interpreter(host)} does not have"
     raise SlipwayError(f"{built}, {problem}; {_way_out(key, host)}")

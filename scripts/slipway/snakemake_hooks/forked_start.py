@@ -1,0 +1,14 @@
+"""Start Snakemake in a fork of a process that imported it in another folder, as the tests do.
+
+It is run by its path, before the fork imports Slipway from the folder of its own Snakefile.
+"""
+
+from pathlib import Path
+
+import snakemake.api  # noqa: F401, snakemake.workflow cannot be imported before it
+from snakemake.workflow import Workflow
+
+
+def take_working_folder() -> None:
+    """Let Snakemake work in the present folder, which it otherwise finds out when it is imported."""
+    Workflow._rundir = str(Path.cwd())
