@@ -143,8 +143,8 @@ def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
     except (ValueError, KeyError, TypeError, SlipwayError):
         return served
     known, stated = (
-        [{tensor.name: served_dims(tensor) for tensor in side} for side in (each.inputs, each.outputs)]
-        for each in (contract, served)
+        [{tensor.name: served_dims(tensor) for tensor in side} for side in (side_of.inputs, side_of.outputs)]
+        for side_of in (contract, served)
     )
     return contract.of_engine(served.interface()) if known == stated else served
 

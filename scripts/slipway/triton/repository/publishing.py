@@ -96,7 +96,7 @@ def _put_version(
     """Publish a version and make it the newest; return its name, and whether anything was copied."""
     version, listed = version_of(digest), storage.entries()
     documents = _documents(storage, listed)
-    newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
+    newest = max((document["ordinal"] for name, document in documents.items() if name != version), default=0)
     document = {"version": version, "ordinal": newest + 1, "index_sha256": digest, "index": content}
     published, files = documents.get(version), _files(version, content)
     copied = not _is_same(published, document) or _present(storage, version) != files

@@ -98,9 +98,9 @@ def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
 
 def remove_bytecode(folder: Path) -> None:
     """Remove compiled bytecode: Python would run it in place of the compared files."""
-    for found in list(folder.rglob("__pycache__")):
-        if found.is_dir() and not found.is_symlink():
-            shutil.rmtree(found)
+    for cache in list(folder.rglob("__pycache__")):
+        if cache.is_dir() and not cache.is_symlink():
+            shutil.rmtree(cache)
 
 
 def _digest(path: Path) -> str:

@@ -59,7 +59,7 @@ class Container:
         folders = {path.resolve(): f"{MODELS}/{number}" for number, path in enumerate(repositories)}
         files = _pem_files(ports)
         if ports.tls:
-            inside = {each: f"{TLS}/{each}" for each in _PEM_FILES if getattr(ports.tls, each)}
+            inside = {name: f"{TLS}/{name}" for name in _PEM_FILES if getattr(ports.tls, name)}
             ports = replace(ports, tls=replace(ports.tls, **inside))
         words = ["tritonserver", *(f"--model-repository={path}" for path in folders.values()), *ports.flags(), *flags]
         return self.command(name, folders | files, words)
@@ -88,8 +88,8 @@ class Container:
 
 def _pem_files(ports: Ports) -> dict[Path, str]:
     """Return {PEM file of the server's TLS: its path in the container}."""
-    files = {each: getattr(ports.tls, each) for each in _PEM_FILES} if ports.tls else {}
-    return {Path(file).resolve(): f"{TLS}/{each}" for each, file in files.items() if file}
+    files = {name: getattr(ports.tls, name) for name in _PEM_FILES} if ports.tls else {}
+    return {Path(file).resolve(): f"{TLS}/{name}" for name, file in files.items() if file}
 
 
 def _mount(source: Path, target: str) -> str:

@@ -50,14 +50,14 @@ def usable_program() -> tuple[ContainerProgram | None, str]:
     A server must be a process of this machine, on its network. So these cannot run one: a service on another machine,
     in a virtual machine (Docker Desktop), or with a separate network (rootless Docker).
     """
-    whys = []
+    reasons = []
     for name in filter(shutil.which, PROGRAMS):
-        told = _run([name, "info", "--format", "{{json .}}"], ANSWER_S)
-        why = "its service does not answer" if told is None else _why_unusable(json.loads(told))
-        if told is not None and why is None:
-            return ContainerProgram(name, is_podman="host" in json.loads(told)), ""
-        whys.append(f"`{name}` is here, but {why}")
-    return None, "; ".join(whys) or "neither `docker` nor `podman` is on PATH"
+        description = _run([name, "info", "--format", "{{json .}}"], ANSWER_S)
+        why = "its service does not answer" if description is None else _why_unusable(json.loads(description))
+        if description is not None and why is None:
+            return ContainerProgram(name, is_podman="host" in json.loads(description)), ""
+        reasons.append(f"`{name}` is here, but {why}")
+    return None, "; ".join(reasons) or "neither `docker` nor `podman` is on PATH"
 
 
 def _why_unusable(info: dict) -> str | None:
@@ -74,11 +74,11 @@ def _why_unusable(info: dict) -> str | None:
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
     """Return an image that is on this machine; None if it is not, or if the program does not describe it."""
-    told = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], INSPECTION_S)
+    output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], INSPECTION_S)
     try:
-        found = json.loads(told or "")
-        variables = (found["Config"] or {}).get("Env") or []
-        return Image(found["Id"], dict(variable.partition("=")[::2] for variable in variables))
+        described = json.loads(output or "")
+        variables = (described["Config"] or {}).get("Env") or []
+        return Image(described["Id"], dict(variable.partition("=")[::2] for variable in variables))
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -117,8 +117,8 @@ def fetched_image(program: ContainerProgram, image: str) -> Image:
 
 def pid_of_container(program: ContainerProgram, name: str) -> int | None:
     """Return the id of a running container's first process, as this machine counts it; None if it does not run."""
-    told = _run([program.name, "container", "inspect", "--format", "{{.State.Pid}}", name], ANSWER_S)
-    return int(told) or None if told else None
+    output = _run([program.name, "container", "inspect", "--format", "{{.State.Pid}}", name], ANSWER_S)
+    return int(output) or None if output else None
 
 
 def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen, timeout_s: float) -> int | None:
@@ -144,11 +144,11 @@ def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         name = (folder / USED).read_text(encoding="ascii")
-        told = _run([name, "ps", "--all", "--filter", f"label={LABEL}", "--format", "{{.Names}}"], ANSWER_S)
-        if told is None:
+        names = _run([name, "ps", "--all", "--filter", f"label={LABEL}", "--format", "{{.Names}}"], ANSWER_S)
+        if names is None:
             progress(f"  WARNING: `{name}` does not answer, so containers of killed servers may be left there")
             return
-        for container in told.split():
+        for container in names.split():
             if container.startswith(begins) and container not in but_of:
                 _run([name, "rm", "--force", container], ANSWER_S)
                 progress(f"  removed the container {container}, left by a server that was killed")

@@ -139,12 +139,12 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
     if program is None or choice.image is None:
         reason = why or "no image is named"
         raise SlipwayError(f"no container can run here: {reason}; set `triton.run` to auto or wheel")
-    found = fetched_image(program, choice.image)
-    if other := why_other_release(choice.image, found.environment, choice.release):
+    fetched = fetched_image(program, choice.image)
+    if other := why_other_release(choice.image, fetched.environment, choice.release):
         raise SlipwayError(f"{other}; correct one of them")
     note_program(program, folder)
-    release = found.environment.get(RELEASE_VARIABLE) or choice.release
-    container = Container(program, choice.image, found, release)
+    release = fetched.environment.get(RELEASE_VARIABLE) or choice.release
+    container = Container(program, choice.image, fetched, release)
     return Installation(program.name, native_backends=True, folder=folder, run=CONTAINER, container=container)
 
 

@@ -10,8 +10,8 @@ CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 
 def on_path_with(backends: Collection[str]) -> str | None:
     """Return the tritonserver on PATH with all of these backends; None if there is none."""
-    found = shutil.which("tritonserver")
-    return found if found and set(backends) <= native_backends(found) else None
+    program = shutil.which("tritonserver")
+    return program if program and set(backends) <= native_backends(program) else None
 
 
 def native_backends(program: str) -> set[str]:

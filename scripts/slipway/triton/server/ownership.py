@@ -100,4 +100,8 @@ def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
         connections = process.net_connections(kind="inet")
     except psutil.Error:  # a child that has ended meanwhile
         return []
-    return [(each.laddr, getattr(each, "pid", None)) for each in connections if each.status == psutil.CONN_LISTEN]
+    return [
+        (connection.laddr, getattr(connection, "pid", None))
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN
+    ]

@@ -41,9 +41,9 @@ class TritonRelease:
 
 def image_of(name: str) -> str:
     """Return NVIDIA's image of a release, with its digest if that is known."""
-    found = release_with("triton", name)
+    known = release_with("triton", name)
     image = IMAGE.format(release=name)
-    return f"{image}@{found.digest}" if found and found.digest else image
+    return f"{image}@{known.digest}" if known and known.digest else image
 
 
 def newest() -> str:
@@ -67,15 +67,15 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
 
 def release_with(field: str, value: str | None) -> TritonRelease | None:
     """Return the release with this value of "triton", "server" or "wheel"; None if the table does not have it."""
-    return next((found for found in releases() if value and getattr(found, field) == value), None)
+    return next((release for release in releases() if value and getattr(release, field) == value), None)
 
 
 def vulnerability(release: str) -> str | None:
     """Return text: since when a release's vulnerabilities are known, or the release that mended them; None if none."""
     if release >= FLOOR:
         return None
-    known = next((told for told in _table_at(TABLE)["advisories"] if release < told["fixed"]), None)
-    return f"known since {known['known_since']} ({known['names']})" if known else f"mended by {FLOOR}"
+    advisory = next((entry for entry in _table_at(TABLE)["advisories"] if release < entry["fixed"]), None)
+    return f"known since {advisory['known_since']} ({advisory['names']})" if advisory else f"mended by {FLOOR}"
 
 
 def cautions(server_version: str | None) -> list[str]:
@@ -84,16 +84,16 @@ def cautions(server_version: str | None) -> list[str]:
     A version that is not in the table counts as the newest release in the table that is older.
     """
     version = numbers(server_version or "")
-    known = [found for found in releases() if found.server and numbers(found.server) <= version]
-    if not known or not (since := vulnerability(known[-1].triton)):
+    older = [release for release in releases() if release.server and numbers(release.server) <= version]
+    if not older or not (since := vulnerability(older[-1].triton)):
         return []
-    name = known[-1].triton if known[-1].server == server_version else f"server {server_version}"
+    name = older[-1].triton if older[-1].server == server_version else f"server {server_version}"
     return [f"VULNERABLE Triton {name}, {since}"]
 
 
 def releases_with(tensorrt: str) -> list[str]:
     """Return the names of the releases with this TensorRT, oldest first."""
-    return [found.triton for found in releases() if same_tensorrt(found.tensorrt, tensorrt)]
+    return [release.triton for release in releases() if same_tensorrt(release.tensorrt, tensorrt)]
 
 
 @cache
@@ -114,7 +114,7 @@ def tensorrt_of_image(image: str) -> str | None:
     None without docker and podman, without their answer, without the image, or without a version in the image.
     """
     for name in filter(shutil.which, PROGRAMS):
-        found = image_here(ContainerProgram(name, is_podman=False), image)
-        if found and (version := numbers(found.environment.get(VARIABLE, ""))):
+        local_image = image_here(ContainerProgram(name, is_podman=False), image)
+        if local_image and (version := numbers(local_image.environment.get(VARIABLE, ""))):
             return ".".join(map(str, version))
     return None

@@ -53,10 +53,10 @@ def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
     program, why = usable_program()
     if program is None:
         return why
-    found = image_here(program, image)
-    if found is None:
+    local_image = image_here(program, image)
+    if local_image is None:
         return None if is_pullable(program, image) else f"{program.name} neither has the image {image} nor can pull it"
-    return why_other_release(image, found.environment, triton["release"])
+    return why_other_release(image, local_image.environment, triton["release"])
 
 
 def image_that_serves(triton: dict) -> str | None:

@@ -12,8 +12,8 @@ FIRST_COMPATIBLE = (8, 6)
 
 def numbers(version: str) -> tuple[int, ...]:
     """Return the leading dotted numbers of a version: (10, 13, 3, 9) for "10.13.3.9-1+cuda13.0"."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(number) for number in match[0].split(".")) if match else ()
 
 
 def same_tensorrt(a: str, b: str) -> bool:

@@ -132,8 +132,8 @@ def log_end(path: Path, lines: int = 15) -> str:
     """Return the log's lines about models that could not be loaded, else the end of the log."""
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
-    if whys := [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]:
-        return "\n".join([*dict.fromkeys(whys), f"The whole log is {path}"])
+    if reasons := [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]:
+        return "\n".join([*dict.fromkeys(reasons), f"The whole log is {path}"])
     return "\n".join(log[-lines:])
 
 

@@ -16,7 +16,7 @@ def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
     interpreter = ask_interpreter(python)
     stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
-        stubs = sorted(found.name for found in stub.parents[1].iterdir())
+        stubs = sorted(folder.name for folder in stub.parents[1].iterdir())
         raise SlipwayError(
             f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
             f"{', '.join(stubs)}"
