@@ -109,7 +109,7 @@ def in_words(
 ) -> str:
     """Return the choice in words: the reason, the other precisions, and how sure it is.
 
-    What the others would need is said of their closed loops, which all of them have.
+    The servers that other precisions would need follow from their closed loops, which all of them have.
     """
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
     closed, limited = without_capacity(choice), as_limited(rows)

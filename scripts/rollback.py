@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 def roll_back(
     deployment: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
 ) -> dict[str, dict]:
-    """Deploy an older release again, print what changed for each model, and return their receipts."""
+    """Deploy an older release again, print the change of each model, and return their receipts."""
     before, platform = deployment.history.serving(), deployment.live_platform()
     assert platform, "nothing is live"
     receipts = deploy(platform, release, deployment.history, lambda _: published, keep, ROLLBACK)

@@ -1,5 +1,6 @@
 """Lint, format and types are tests like any other."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -36,6 +37,22 @@ def test_the_snakefile_and_the_rules_stay_short():
     lines = {path: path.read_text(encoding="utf-8").splitlines() for path in (REPOSITORY / "rules").glob("*.smk")}
     assert not {path.name for path in lines if len(lines[path]) > 160}
     assert sum(map(len, lines.values())) <= 1180
+
+
+def docstrings():
+    """Return every docstring of the programs and packages."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "scripts").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [text for node in nodes if (text := ast.get_docstring(node))]
+
+
+def test_hardly_any_docstring_hangs_on_a_what_clause():
+    """A reader whose first language is not English reads "what is served" twice, and "the served version" once."""
+    texts = docstrings()
+    hanging = [text for text in texts if re.search(r"\bwhat(ever)?\b", text, re.IGNORECASE)]
+    assert len(texts) > 2500
+    assert len(hanging) <= len(texts) / 100, hanging
 
 
 def test_make_test_runs_every_test():

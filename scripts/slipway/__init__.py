@@ -1,1 +1,1 @@
-"""What several of Slipway's programs share. Nothing here imports PyTorch or a runtime until it is needed."""
+"""The code that Slipway's programs share. Nothing here imports PyTorch or a runtime until it is needed."""

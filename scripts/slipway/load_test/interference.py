@@ -1,4 +1,4 @@
-"""What disturbed the measurements of a load test: other programs on the CPUs, and reduced clocks of the GPU."""
+"""Disturbances of a load test's measurements: other programs on the CPUs, and reduced clocks of the GPU."""
 
 import contextlib
 import os

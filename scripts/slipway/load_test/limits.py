@@ -21,7 +21,7 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a configuration must hold; None is no limit. `memory_mb` is the GPU's memory on a GPU target."""
+    """The limits that a configuration must hold; None is no limit. `memory_mb` is the GPU's memory on a GPU target."""
 
     p99_ms: float | None = None
     memory_mb: float | None = None

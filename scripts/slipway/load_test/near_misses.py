@@ -1,4 +1,4 @@
-"""What has to give if no measurement of a load test holds all limits: how near the best one came to each limit."""
+"""The limits to change if no measurement of a load test holds all of them: how near the best one came to each limit."""
 
 import math
 from collections.abc import Mapping, Sequence

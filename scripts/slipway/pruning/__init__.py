@@ -1,1 +1,1 @@
-"""What Slipway made and no configuration refers to any more: found, shown and removed."""
+"""Files that Slipway made and no configuration refers to any more: found, shown and removed."""

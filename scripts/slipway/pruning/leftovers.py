@@ -32,7 +32,7 @@ RESULTS, LOGS = Path("results"), Path("logs")
 class Leftovers:
     """`removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
 
-    `kept` are sentences, in order: what stays, and why.
+    `kept` are sentences about files that stay, with the reason, in order.
     """
 
     removable: dict[str, list[Path]] = field(default_factory=dict)

@@ -180,7 +180,7 @@ def machine_in_words(folder: Path) -> str:
 
 
 def disturbed_in_words(benchmarks: dict[str, dict]) -> str:
-    """Return what other work disturbed in {name: benchmark}, in a sentence; "" if nothing was disturbed."""
+    """Return a sentence about the disturbed measurements of {name: benchmark}; "" if nothing was disturbed."""
     words = [f"{name} ({', '.join(each['disturbed'])})" for name, each in benchmarks.items() if each.get("disturbed")]
     return f"Disturbed by other work: {'; '.join(words)}." if words else ""
 

@@ -27,7 +27,7 @@ CHANNELS_AND_SIZES = 3
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """What a native backend does beside running the engine, in config.pbtxt only if it was measured to help.
+    """Options of a native backend. They are in config.pbtxt only if they were measured to help.
 
     `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` are of
     TensorRT's backend.
