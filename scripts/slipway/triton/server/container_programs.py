@@ -17,10 +17,9 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
 PROGRAMS = ("docker", "podman")
-# Timeouts for a question to the container service, to a registry, and for a download of 10 GB and more.
+# Timeouts for a question to the container service, to a registry, and for a download of 10 GB and more. A service that
+# hangs must not block planning, and a busy machine must not make an image look absent.
 ANSWER_S, REGISTRY_S, PULL_S = 20, 20, 3 * 3600
-# Timeout for the description of an image: a hanging service must not block the parsing of the Snakefile.
-INSPECTION_S = 5
 # The label of Slipway's containers; its value is the server's id, which is the container's name, too.
 LABEL = "slipway.server"
 # The file in a folder of servers that names the program which ran their containers.
@@ -74,7 +73,7 @@ def _why_unusable(info: dict) -> str | None:
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
     """Return an image that is on this machine; None if it is not, or if the program does not describe it."""
-    output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], INSPECTION_S)
+    output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], ANSWER_S)
     try:
         described = json.loads(output or "")
         variables = (described["Config"] or {}).get("Env") or []

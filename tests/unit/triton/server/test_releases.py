@@ -147,7 +147,7 @@ def test_an_image_that_does_not_tell(programs_on_path, line):
 
 def test_a_service_that_hangs_is_not_waited_for(programs_on_path, monkeypatch):
     programs_on_path("docker", "exec /bin/sleep 60")
-    monkeypatch.setattr(container_programs, "INSPECTION_S", 0.2)
+    monkeypatch.setattr(container_programs, "ANSWER_S", 0.2)
     start = time.monotonic()
     assert releases.tensorrt_of_image("my/image:1") is None
     assert time.monotonic() - start < 10
