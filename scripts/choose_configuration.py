@@ -8,7 +8,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.load_test.accuracy_loss import accuracy_loss, proven_rows, read_accuracy
 from slipway.load_test.capacities import as_limited, comparable, of_choice, with_capacities, without_capacity
-from slipway.load_test.front import pareto_front
 from slipway.load_test.goals import (
     CONFIGURATION,
     Goal,
@@ -17,6 +16,7 @@ from slipway.load_test.goals import (
     choose,
     interval,
     limits_of,
+    pareto_front,
     runner_up,
 )
 from slipway.load_test.limits import KEYS, Limits, counted_memory_mb, gaps_in_words, left_out_in_words

@@ -168,6 +168,27 @@ def _size(row: Row) -> tuple:
     return row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"]
 
 
+def pareto_front(rows: Sequence[Row]) -> list[int]:
+    """Return the indices of the measurements that no other one dominates, in their order."""
+    return [index for index, row in enumerate(rows) if not any(dominates(other, row) for other in rows)]
+
+
+def dominates(other: Row, row: Row) -> bool:
+    """Say whether another measurement is nowhere worse and somewhere better. A disturbed one never beats a steady one.
+
+    Of a disturbed measurement, the slowest window counts. Memory that is not known is the largest.
+    """
+    if is_disturbed(other) and not is_disturbed(row):
+        return False
+    theirs, own = _badness(other), _badness(row)
+    return theirs != own and all(one <= two for one, two in zip(theirs, own, strict=True))
+
+
+def _badness(row: Row) -> tuple[float, float, float]:
+    memory = counted_memory_mb(row)
+    return -reliable_rate(row), row["p99_ms"], math.inf if memory is None else memory
+
+
 def add_choice(arguments: argparse.ArgumentParser) -> None:
     """Add the options that say which of the measured configurations is best: accuracy records, limits, goal."""
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")

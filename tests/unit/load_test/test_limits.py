@@ -4,7 +4,7 @@ import pytest
 from helpers.artifacts.measured_rows import row
 
 from slipway.load_test.accuracy_loss import accuracy_loss
-from slipway.load_test.front import pareto_front
+from slipway.load_test.goals import pareto_front
 from slipway.load_test.limits import Limits
 from slipway.load_test.near_misses import settable, what_has_to_give
 from slipway.load_test.selection_words import figures_in_words
