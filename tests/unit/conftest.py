@@ -108,8 +108,10 @@ def week(tmp_path, monkeypatch, with_bindings):
     week = Week(tmp_path, with_bindings("cuda-bindings"))
     versions = {"tensorrt": "8.5.3.1"}
     monkeypatch.setattr(packages, "runtime_version", lambda name: versions.get(name) or runtime_version(name))
-    for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
-        monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
+    short = {"comparing.ROUNDS": 2, "comparing.WARM_UP_SECONDS": 0.001}
+    short |= {"measuring.TURN_SECONDS": 0.001, "measuring.TURN_SAMPLES": 5}
+    for name, value in short.items():
+        monkeypatch.setattr(f"slipway.runtimes.tensorrt.{name}", value)
     for module in (build_engine, build_strategy):
         monkeypatch.setattr(module, "progress", week.said.append)
     week.train(1)

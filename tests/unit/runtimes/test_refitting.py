@@ -165,7 +165,7 @@ def test_a_release_without_refit_is_told(gpu, files, monkeypatch):
 
 
 def test_both_engines_run_in_turn(gpu, tmp_path, monkeypatch):
-    monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.SECONDS", 0.01)
+    monkeypatch.setattr("slipway.runtimes.tensorrt.measuring.TURN_SECONDS", 0.01)
     slow, fast = (
         write_engine(tmp_path / f"{ms}.trt", milliseconds=ms, profiles=TWO_PROFILES, refittable=True) for ms in (4, 1)
     )
@@ -181,7 +181,7 @@ def test_both_engines_run_in_turn(gpu, tmp_path, monkeypatch):
 
 
 def test_without_graphs_they_run_as_they_are(gpu, tmp_path, monkeypatch):
-    monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.SECONDS", 0.001)
+    monkeypatch.setattr("slipway.runtimes.tensorrt.measuring.TURN_SECONDS", 0.001)
     plain = write_engine(tmp_path / "plain.trt", profiles=[{"min": 2, "opt": 4, "max": 8}])
     waits = write_engine(tmp_path / "waits.trt", vice="waits", profiles=[{"min": 2, "opt": 4, "max": 8}])
     (found,) = trial(plain, waits, None)["speed"]

@@ -125,7 +125,7 @@ def test_it_is_measured_at_the_optimal_size_or_on_the_inputs_that_are_given(grap
 
 
 def test_a_new_engine_answers_samples_of_several_lengths_beside_the_one_it_would_replace(gpu, tmp_path, monkeypatch):
-    monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.SECONDS", 0.001)
+    monkeypatch.setattr("slipway.runtimes.tensorrt.measuring.TURN_SECONDS", 0.001)
     monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.WARM_UP_SECONDS", 0.001)
     paths = [write_text_engine(tmp_path / f"{index}.trt", profiles=TWO_PROFILES) for index in range(2)]
     samples = [texts(1, length, seed=length) for length in (3, 9, 1)]

@@ -1,19 +1,15 @@
 """Compare a new engine with the engine that it would replace: its outputs, and both speeds in one process."""
 
-import statistics
 from collections.abc import Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from .device import open_device
 from .joining import Tensors
-from .measuring import on_gpu, record, repeat, warmed
+from .measuring import times_in_turns, warmed
 from .runner import Engine
 
-# Both engines run in turn, so that a warming or shared GPU slows both equally.
-ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
-WARM_UP_SECONDS = 0.1
+ROUNDS, WARM_UP_SECONDS = 6, 0.1
 
 
 def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | None) -> dict:
@@ -41,22 +37,11 @@ def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
     """Return the entry of "speed" for a batch size. Both engines are measured in turn."""
-    stream_contexts = [warmed(engine, batch, WARM_UP_SECONDS) for engine in engines]
-    graphs = [record(stream_context)[0] for stream_context in stream_contexts]
-    recorded = all(graphs)
-    work = [
-        graph["run"] if recorded else context.enqueue for graph, context in zip(graphs, stream_contexts, strict=True)
-    ]
-    calls = [partial(on_gpu, context, run) for context, run in zip(stream_contexts, work, strict=True)]
-    series: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for samples, call in zip(series, calls, strict=True):
-            samples += repeat(call, SECONDS, MINIMUM)
-    previous, new = map(statistics.median, series)
+    (previous, new), recorded = times_in_turns([warmed(each, batch, WARM_UP_SECONDS) for each in engines], ROUNDS)
     return {
         "batch": batch,
-        "previous_ms": round(previous, 5),
-        "new_ms": round(new, 5),
+        "previous_ms": previous,
+        "new_ms": new,
         "ratio": round(new / previous, 4),
         "graph": recorded,
     }

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,8 @@ from .runner import Engine
 Work = Callable[[], None]  # enqueues something on a stream
 # The number of batches that the host enqueues before it waits.
 AHEAD = 32
-# The number of timings of each optimization profile. A profile with this much less time (0..1) is called faster.
-TIMED, FASTER = 15, 0.05
+# The least seconds and samples of a turn. A profile with this much less time (0..1) is called faster.
+TURN_SECONDS, TURN_SAMPLES, FASTER = 0.04, 10, 0.05
 
 
 def measure(
@@ -74,14 +74,27 @@ def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) ->
 
 def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors | None) -> dict[int, float]:
     """Return {profile: median time (ms) on the GPU} of a batch size, timed in turns."""
-    work = {}
-    for index in profiles:
-        stream_context = engine.stream_context(index)
+    stream_contexts = [engine.stream_context(index) for index in profiles]
+    for stream_context in stream_contexts:
         fill(engine, stream_context, batch, inputs)
         whole(stream_context, stream_context.transfer_and_run)
-        work[index] = (stream_context, record(stream_context)[0].get("run", stream_context.enqueue))
-    samples = [{index: on_gpu(*run) for index, run in work.items()} for _ in range(TIMED)]
-    return {index: round(statistics.median(each[index] for each in samples), 6) for index in profiles}
+    return dict(zip(profiles, times_in_turns(stream_contexts, rounds=2)[0], strict=True))
+
+
+def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tuple[list[float], bool]:
+    """Return (median time (ms) on the GPU of each stream context, whether they ran as CUDA graphs).
+
+    They have run before. They take turns, so that a warming or shared GPU slows all of them equally.
+    """
+    graphs = [record(stream_context)[0] for stream_context in stream_contexts]
+    recorded = all(graphs)
+    runs = [graph["run"] if recorded else each.enqueue for graph, each in zip(graphs, stream_contexts, strict=True)]
+    calls = [partial(on_gpu, *pair) for pair in zip(stream_contexts, runs, strict=True)]
+    series: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
+        for samples, call in zip(series, calls, strict=True):
+            samples += repeat(call, TURN_SECONDS, TURN_SAMPLES)
+    return [round(statistics.median(samples), 5) for samples in series], recorded
 
 
 def _samples(
