@@ -63,11 +63,21 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}
+    low, high = chosen.get("p99_interval_ms") or (None, None)
     noise: dict[str, Any] = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
     rate = Figure("throughput under load", **chosen["throughput_per_s"], **noise, **THROUGHPUT, conditions=machine)
     figures = [
         replace(rate, context=in_flight) if same_aim else replace(rate, conditions={**machine, **in_flight}),
-        Figure("p99 under load", chosen["p99_ms"], "ms", **noise, conditions={**machine, **in_flight}),
+        Figure(
+            "p99 under load",
+            chosen["p99_ms"],
+            "ms",
+            low,
+            high,
+            limit="p99",
+            **noise,
+            conditions={**machine, **in_flight},
+        ),
     ]
     if chosen["memory_mb"]:
         figures.append(Figure("memory under load", chosen["memory_mb"], "MB", limit="memory", conditions=machine))

@@ -15,7 +15,7 @@ from slipway.history.words import sentence_of
 # It refuses a deployment, and changes nothing of one.
 PART_OF_KEYS = False
 
-LIMITS = ("latency", "throughput", "size", "memory", "top1", "agreement")
+LIMITS = ("latency", "p99", "throughput", "size", "memory", "top1", "agreement")
 COPY = "run.json"
 
 

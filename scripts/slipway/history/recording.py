@@ -120,6 +120,7 @@ def of_selection(selection: dict) -> dict:
         "in_flight": row.get("concurrency"),
         "throughput_per_s": {"value": row["throughput_per_s"], "low": min(windows), "high": max(windows)},
         "p99_ms": row["p99_ms"],
+        "p99_interval_ms": row.get("p99_interval_ms"),
         "memory_mb": counted_memory_mb(row),
         "verdict": row.get("verdict", "steady"),
     }

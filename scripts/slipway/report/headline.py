@@ -88,9 +88,11 @@ def _under_load(target: Target) -> list[Figure]:
     used = f"; {memory:,.0f} MB of memory" if memory is not None else ""
     in_flight = f"{row['concurrency']} in flight" if row.get("concurrency") else "at a rate"
     limit = "no limit" if limits["p99_ms"] is None else f"limit {limits['p99_ms']:g} ms"
+    low, high = row.get("p99_interval_ms") or (None, None)
+    between = f"{milliseconds(low)} to {milliseconds(high)}; " if low is not None and high is not None else ""
     return [
         Figure(rate, "answers under load", f"{in_flight}{used}", is_disturbed(row)),
-        Figure(milliseconds(row["p99_ms"]), "p99 under load", limit, is_disturbed(row)),
+        Figure(milliseconds(row["p99_ms"]), "p99 under load", f"{between}{limit}", is_disturbed(row)),
     ]
 
 

@@ -57,7 +57,8 @@ def signs(series: Sequence[Series]) -> str:
         "ring: chosen": any(point.chosen for point in points),
         "hollow: disturbed": any(point.disturbed for point in points),
         "pale: shorter windows than asked": any(point.shortened for point in points),
-        "bar: slowest to fastest window": any(point.low is not None for point in points),
+        "upright bar: slowest to fastest window": any(point.low is not None for point in points),
+        "level bar: interval of p99": any(point.right is not None for point in points),
     }
     return (
         "; ".join(["Numbers: requests in flight", *(words for words, is_there in meanings.items() if is_there)]) + "."
@@ -112,6 +113,7 @@ def _series(
 
 def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[str, Any], has_label: bool) -> Point:
     windows = row.get("windows_per_s") if unit == "/s" else None
+    left, right = row.get("p99_interval_ms") or (None, None)
     disturbed = is_disturbed(row)
     words = f"{point_in_words(row)}: {number(value, 4)}{unit} at p99 {milliseconds(row['p99_ms'])}"
     return Point(
@@ -119,6 +121,8 @@ def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[s
         value,
         low=min(windows) if windows else None,
         high=max(windows) if windows else None,
+        left=left,
+        right=right,
         label=str(row["concurrency"]) if has_label else "",
         hover=f"{words}, disturbed" if disturbed else words,
         disturbed=disturbed,

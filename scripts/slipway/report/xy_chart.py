@@ -15,12 +15,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """One point. `low` and `high` are the interval of y, None if unknown; `label` stands beside it."""
+    """One point. `low` and `high` are the interval of y, `left` and `right` of x, None if unknown.
+
+    `label` stands beside it.
+    """
 
     x: float
     y: float
     low: float | None = None
     high: float | None = None
+    left: float | None = None
+    right: float | None = None
     label: str = ""
     hover: str = ""
     disturbed: bool = False
@@ -103,7 +108,8 @@ def xy_chart(
     drawing = Drawing(title, _described(x, y, points), width, below + LINE * lines + 4)
     drawing.text(0, 12, heading, "strong")
     values = [value for point in points for value in (point.low, point.y, point.high) if value is not None]
-    across = x.scale([point.x for point in points], LEFT, width - RIGHT)
+    places = [value for point in points for value in (point.left, point.x, point.right) if value is not None]
+    across = x.scale(places, LEFT, width - RIGHT)
     frame = Frame(drawing, across, y.scale(values, top + height, top))
     frame.draw_axes(x, y, 20 * bool(events))
     for one in series:
@@ -185,6 +191,8 @@ class Frame:
         for point, (x, y) in zip(series.points, places, strict=True):
             if point.low is not None and point.high is not None and point.high > point.low:
                 self.drawing.line(x, self.up(point.low), x, self.up(point.high), f"span {series.look}")
+            if point.left is not None and point.right is not None and point.right > point.left:
+                self.drawing.line(self.across(point.left), y, self.across(point.right), y, f"span {series.look}")
             if point.chosen:
                 self.drawing.mark(x, y, "ring", size=10)
             look = f"mark {series.look}" + " disturbed" * point.disturbed + " shortened" * point.shortened

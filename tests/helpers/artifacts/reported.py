@@ -240,6 +240,7 @@ def load_rows(precisions, on_gpu):
     }
     slow = {**base, "precision": precisions[0], "instances": 2, "throughput_per_s": 2500.0, "p99_ms": 1500.0}
     fast = {**base, "precision": precisions[-1], "instances": 1, "throughput_per_s": 1234.5, "p99_ms": 9.25}
+    fast["p99_interval_ms"] = [9.0, 9.75]
     return [slow | {"variant": "resnet50_config_2", "verdict": "disturbed"}, fast | {"verdict": "steady"}]
 
 

@@ -37,6 +37,7 @@ def run(number, when="2026-01-05T09:00:00Z", latency_ms=10.0, verdict="steady", 
     }
     selection = {
         **{"precision": "fp32", "max_batch_size": 8, "instances": 1, "in_flight": 4, "p99_ms": 2 * latency_ms},
+        "p99_interval_ms": [1.9 * latency_ms, 2.1 * latency_ms],
         **{"throughput_per_s": around(1000 / latency_ms), "memory_mb": 200.0, "verdict": verdict},
     }
     line = {

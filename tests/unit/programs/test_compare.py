@@ -14,7 +14,22 @@ from slipway.history.file import append, read
 from slipway.history.words import figure_in_words
 
 FIRST = runs.run(1)
-LIMITS = ("--latency", "0.1", "--throughput", "0.1", "--size", "0.1", "--memory", "0.1", "--top1", "0.01")
+LIMITS = (
+    "--latency",
+    "0.1",
+    "--p99",
+    "0.1",
+    "--throughput",
+    "0.1",
+    "--size",
+    "0.1",
+    "--memory",
+    "0.1",
+    "--top1",
+    "0.01",
+)
+
+P99 = {"targets__cpu__selection__p99_ms": 25.0}
 
 
 @pytest.fixture
@@ -77,6 +92,10 @@ def test_a_steady_change_beyond_its_limit_is_a_regression(place, capfd):
         ({"targets__cpu__hardware": "another CPU", "latency_ms": 51.0}, "latency at batch 1", "not compared"),
         ({"targets__cpu__threads": 8, "latency_ms": 51.0}, "throughput at batch 1", "not compared"),
         ({"targets__cpu__selection__in_flight": 8}, "throughput under load", "not compared"),
+        ({**P99, "targets__cpu__selection__p99_interval_ms": [24.0, 26.0]}, "p99 under load", "regression"),
+        ({**P99, "targets__cpu__selection__p99_interval_ms": [18.0, 30.0]}, "p99 under load", "passed"),
+        ({**P99, "targets__cpu__selection__p99_interval_ms": [24.0, None]}, "p99 under load", "undecided"),
+        ({**P99, "targets__cpu__selection__p99_interval_ms": None}, "p99 under load", "undecided"),
         ({"targets__cpu__engines__fp32__accuracy__data": "e" * 64}, "top-1 accuracy", "not compared"),
     ],
 )

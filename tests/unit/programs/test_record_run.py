@@ -38,6 +38,7 @@ def test_the_line_has_the_figures_of_the_records(folder):
     assert gpu["selection"]["precision"] == "int8"
     assert gpu["selection"]["throughput_per_s"] == {"value": 1234.5, "low": None, "high": None}
     assert gpu["selection"]["memory_mb"] == 2100.0
+    assert gpu["selection"]["p99_interval_ms"] == [9.0, 9.75]
     assert gpu["selection"]["goal"] == "cheapest"
     assert gpu["selection"]["limits"] == {"p99_ms": 1000.0, "memory_mb": None}
     engine = run.served("l4")
