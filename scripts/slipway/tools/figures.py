@@ -6,10 +6,10 @@ from statistics import median
 
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.core.artifacts import read_json
+from slipway.tools.cpu_precisions import PRECISIONS
 
 Row = tuple[str, str]  # (words, or the words that a row begins with; its figures)
 BASELINES = (PYTORCH, PYTORCH_FP16)
-PRECISIONS = ("fp32", "bf16", "int8")
 H200 = Path("h200") / "resnet50.int8.json"
 # {model of cpu.json: its name in words}
 NAMES = {"resnet50": "ResNet-50", "efficientnet_lite0": "EfficientNet-Lite0"}
