@@ -223,10 +223,11 @@ def require_batches(resolved: ResolvedConfig) -> None:
                 )
 
 
-def require_servers(resolved: ResolvedConfig) -> None:
+def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> None:
     """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
-    Problems that only show after a build, such as weights that cannot be downloaded, are refused by a job.
+    Elsewhere than on this machine, `models` with random weights are an error, too. Problems that only show after a
+    build, such as weights that cannot be downloaded, are refused by a job.
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
@@ -238,6 +239,7 @@ def require_servers(resolved: ResolvedConfig) -> None:
             require_accepted(host, {resolved.runtime(target)}, triton["oldest"], resolved.server(target))
         require_local_server(resolved, resolved.deployed_target)
         return
+    require_real_weights(resolved, models, f"not deployed to {platform}")
     unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
     if unservable:
         titles = " or ".join(sorted({resolved.traits(name).title for name in unservable}))
