@@ -6,37 +6,26 @@ package metadata, hardware from the operating system.
 
 from functools import cache
 
-from slipway.classification.planned_preprocessing import planned_preprocessing
-from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
-from slipway.core.errors import SlipwayError, amended
+from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.keys import precisions, version_lock
 from slipway.keys.optimization_profiles import sizes_of
-from slipway.keys.weights_files import WEIGHTS_SUFFIXES, program_kind
-from slipway.models.sources import source_of
+from slipway.keys.resolved_models import ResolvedModels
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
-from slipway.storage import fetched
-from slipway.storage.addresses import is_address, local_path
 from slipway.triton.server import releases, server_choice
 from slipway.triton.server.server_options import ServerChoice
 
-# The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
-BATCH = "batch"
 
-
-class ResolvedConfig:
+class ResolvedConfig(ResolvedModels):
     """A completed configuration, resolved on this machine: runtimes, versions, precisions, profiles."""
 
     def __init__(self, config: dict) -> None:
-        self.config = config
-        self.models = list(config["models"])
+        super().__init__(config)
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
-        # Each file in storage is asked for once.
-        self.planned_file = cache(fetched.planned)
         # {target: the tritonserver that is load-tested and serves its engines on this machine}, asked for once.
         self.server = cache(self._choose_server)
 
@@ -72,25 +61,6 @@ class ResolvedConfig:
     def tensorrt(self, target: str) -> dict:
         """Return the `tensorrt` settings of a target: the common settings, overridden by the target's own."""
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
-
-    def metric(self, model: str) -> dict | None:
-        """Return a model's metric as {"function": name, "limits": {figure: {"min", "max"}}}; None without a metric.
-
-        Limits that are not set are left out.
-        """
-        metric = self.config["models"][model]["metric"]
-        if metric is None:
-            return None
-        limits = {
-            name: {end: value for end, value in ends.items() if value is not None}
-            for name, ends in metric["limits"].items()
-        }
-        return {"function": metric["function"], "limits": limits}
-
-    def metric_targets(self, model: str) -> list[str]:
-        """Return the names of the arrays in a model's samples that only its metric reads."""
-        metric = self.config["models"][model]["metric"]
-        return metric["targets"] if metric else []
 
     def interpreter(self, target: str) -> str:
         """Return the Python interpreter that builds a target's engines."""
@@ -133,11 +103,6 @@ class ResolvedConfig:
         variants = [name if variant == "fp32" else variant for variant, name in engines]
         return [name for name in dict.fromkeys(variants) if name != "fp32"]
 
-    def excepted(self, model: str, variant: str) -> list[str] | None:
-        """Return the layers that a model's variant leaves in a higher precision, by `precisions`; None without any."""
-        settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
-        return next(iter(settings.values()), None) or None
-
     def preflight_variants(self, model: str) -> list[str]:
         """Return a model's ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets'."""
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
@@ -162,39 +127,6 @@ class ResolvedConfig:
     def runs_on_gpu(self, target: str) -> bool:
         """Return whether a target's jobs need a GPU."""
         return hardware.is_gpu(self.hardware(target))
-
-    def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint or program; None if its source or a storage provides it."""
-        weights = self.config["models"][model]["weights"]
-        return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
-
-    def address(self, model: str) -> str | None:
-        """Return the address of a checkpoint or program in storage, such as s3://bucket/best.pth; None without one."""
-        weights = self.config["models"][model]["weights"]
-        return weights if is_address(weights) else None
-
-    def is_program(self, model: str) -> bool:
-        """Return whether the file of a model's weights is a program, which has its network inside."""
-        return self.config["models"][model]["architecture"] is None
-
-    def is_onnx_file(self, model: str) -> bool:
-        """Return whether a model is an ONNX file alone, which ONNX Runtime computes and PyTorch cannot."""
-        return self.program_kind(model) == "onnx_file"
-
-    def baseline(self, model: str) -> str:
-        """Return the name of the runtime that computes the model itself."""
-        return "ONNX Runtime" if self.is_onnx_file(model) else "PyTorch"
-
-    def program_kind(self, model: str) -> str | None:
-        """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
-
-        A file in storage whose name does not tell is taken for TorchScript, until the job has its content.
-        """
-        path = self.address(model) or self.checkpoint(model)
-        if path is None or not self.is_program(model):
-            return None
-        unknown = "torchscript" if is_address(path) and not path.endswith(".safetensors") else None
-        return program_kind(path) or unknown
 
     def _choose_server(self, target: str) -> ServerChoice:
         return server_choice.choose(self.config["triton"], self.traits(target))
@@ -232,80 +164,6 @@ class ResolvedConfig:
         """
         return self.targets_of("tensorrt")
 
-    def samples(self, model: str) -> str | None:
-        """Return the source of a model's samples; None if it takes photographs."""
-        return self.config["models"][model]["samples"]
-
-    def preprocess(self, model: str) -> dict:
-        """Return the preprocessing of a model's photographs. A value that only a job can know is None."""
-        return planned_preprocessing(self.config["models"][model])
-
-    def arguments(self, model: str) -> dict:
-        """Return the arguments of a model's architecture, with the files that they name read."""
-        settings = self.config["models"][model]
-        architecture, arguments = settings["architecture"], settings["arguments"]
-        with amended(f"config: `models.{model}.arguments`: "):
-            return source_of(architecture).planned_arguments(arguments) if architecture else arguments
-
-    def image(self, model: str) -> str | None:
-        """Return the path of a model's sample photograph; None for Matplotlib's photograph."""
-        return self.config["models"][model]["image"] or self.config["image"]
-
-    def file_of_samples(self, model: str) -> dict[str, str | None]:
-        """Return {"files": path of a model's samples}, or {"image": path} of a model of photographs, as an option.
-
-        The path is None if a function yields the samples, or if the sample photograph is Matplotlib's.
-        """
-        return _file_of(self.samples(model)) or {"image": self.image(model)}
-
-    def accuracy(self, model: str) -> dict:
-        """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
-
-        A model with samples has no labelled photographs.
-        """
-        common, own = self.config["accuracy"], self.config["models"][model]["accuracy"]
-        of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
-        limits = {name: limits | own.get("limits", {}).get(name, {}) for name, limits in common["limits"].items()}
-        return {**common, **of_photographs, **own, "limits": limits}
-
-    def file_of_evaluation(self, model: str) -> dict[str, str | None]:
-        """Return {"files" or "labelled": path of the evaluation data}, as an option.
-
-        The path is None without data, or if a function yields them.
-        """
-        return _file_of(self.samples(model)) or {"labelled": self.accuracy(model)["labelled"]}
-
-    def has_evaluation(self, model: str) -> bool:
-        """Return whether a model has evaluation data: samples, or labelled photographs."""
-        return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
-
-    def calibration(self, model: str) -> dict:
-        """Return the `calibration` settings of a model: the common settings, overridden by the model's own.
-
-        A model with samples takes no common photographs.
-        """
-        of_photographs = {"images": None} if self.samples(model) else {}
-        common = {**self.config["calibration"], **of_photographs, "samples": None}
-        return common | self.config["models"][model]["calibration"]
-
-    def file_of_calibration(self, model: str) -> dict[str, str | None]:
-        """Return {"files" or "images": path of the calibration data}, as an option.
-
-        The path is None without data, or if a function yields them.
-        """
-        calibration = self.calibration(model)
-        return _file_of(calibration["samples"]) or {"images": calibration["images"]}
-
-    def is_calibrated(self, model: str) -> bool:
-        """Say whether a model has calibration data, which int8 and fp8 need."""
-        return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
-
-    def batched(self, model: str) -> bool | None:
-        """Say whether the shapes in a model's `inputs` begin with the batch axis. Return None if no shape is stated."""
-        inputs = self.config["models"][model]["inputs"] or {}
-        shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
-        return all(shape[0] == BATCH for shape in shapes) if shapes else None
-
     def timing_cache(self, target: str) -> str | None:
         """Return the file of a target's TensorRT timing cache; None without a cache. It is no part of any key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
@@ -332,8 +190,3 @@ class ResolvedConfig:
         """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
-
-
-def _file_of(source: str | None) -> dict[str, str | None]:
-    """Return {"files": path of a source of samples; None for a function}. Return {} without a source."""
-    return {"files": None if is_function(source) else source} if source else {}

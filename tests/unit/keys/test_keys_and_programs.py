@@ -1,6 +1,7 @@
 """Each program reads its key. What a rule gives beside the settings stands here as in rules/."""
 
 import importlib
+import inspect
 import json
 import shlex
 from pathlib import Path
@@ -107,8 +108,8 @@ OPTIONS_OF = {
 def test_every_rule_of_the_plan_has_a_program_here():
     own = {
         name
-        for name, kind in vars(JobKeys).items()
-        if callable(kind) and kind.__annotations__.get("return") == JobKey and not name.startswith("_")
+        for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
+        if method.__annotations__.get("return") == JobKey and not name.startswith("_")
     }
     assert own == set(OPTIONS_OF)
 

@@ -1,0 +1,160 @@
+"""The settings of each model: those of all models, overridden by its own, and the facts that follow from them."""
+
+from functools import cache
+
+from slipway.classification.planned_preprocessing import planned_preprocessing
+from slipway.contract.sample_sources import is_function
+from slipway.core.errors import amended
+from slipway.keys.weights_files import WEIGHTS_SUFFIXES, program_kind
+from slipway.models.sources import source_of
+from slipway.storage import fetched
+from slipway.storage.addresses import is_address, local_path
+
+# The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
+BATCH = "batch"
+
+
+class ResolvedModels:
+    """The models of a completed configuration. It asks for no hardware and no versions."""
+
+    def __init__(self, config: dict) -> None:
+        self.config = config
+        self.models = list(config["models"])
+        # Each file in storage is asked for once.
+        self.planned_file = cache(fetched.planned)
+
+    def metric(self, model: str) -> dict | None:
+        """Return a model's metric as {"function": name, "limits": {figure: {"min", "max"}}}; None without a metric.
+
+        Limits that are not set are left out.
+        """
+        metric = self.config["models"][model]["metric"]
+        if metric is None:
+            return None
+        limits = {
+            name: {end: value for end, value in ends.items() if value is not None}
+            for name, ends in metric["limits"].items()
+        }
+        return {"function": metric["function"], "limits": limits}
+
+    def metric_targets(self, model: str) -> list[str]:
+        """Return the names of the arrays in a model's samples that only its metric reads."""
+        metric = self.config["models"][model]["metric"]
+        return metric["targets"] if metric else []
+
+    def excepted(self, model: str, variant: str) -> list[str] | None:
+        """Return the layers that a model's variant leaves in a higher precision, by `precisions`; None without any."""
+        settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
+        return next(iter(settings.values()), None) or None
+
+    def checkpoint(self, model: str) -> str | None:
+        """Return the path of a model's local checkpoint or program; None if its source or a storage provides it."""
+        weights = self.config["models"][model]["weights"]
+        return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
+
+    def address(self, model: str) -> str | None:
+        """Return the address of a checkpoint or program in storage, such as s3://bucket/best.pth; None without one."""
+        weights = self.config["models"][model]["weights"]
+        return weights if is_address(weights) else None
+
+    def is_program(self, model: str) -> bool:
+        """Return whether the file of a model's weights is a program, which has its network inside."""
+        return self.config["models"][model]["architecture"] is None
+
+    def is_onnx_file(self, model: str) -> bool:
+        """Return whether a model is an ONNX file alone, which ONNX Runtime computes and PyTorch cannot."""
+        return self.program_kind(model) == "onnx_file"
+
+    def baseline(self, model: str) -> str:
+        """Return the name of the runtime that computes the model itself."""
+        return "ONNX Runtime" if self.is_onnx_file(model) else "PyTorch"
+
+    def program_kind(self, model: str) -> str | None:
+        """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
+
+        A file in storage whose name does not tell is taken for TorchScript, until the job has its content.
+        """
+        path = self.address(model) or self.checkpoint(model)
+        if path is None or not self.is_program(model):
+            return None
+        unknown = "torchscript" if is_address(path) and not path.endswith(".safetensors") else None
+        return program_kind(path) or unknown
+
+    def samples(self, model: str) -> str | None:
+        """Return the source of a model's samples; None if it takes photographs."""
+        return self.config["models"][model]["samples"]
+
+    def preprocess(self, model: str) -> dict:
+        """Return the preprocessing of a model's photographs. A value that only a job can know is None."""
+        return planned_preprocessing(self.config["models"][model])
+
+    def arguments(self, model: str) -> dict:
+        """Return the arguments of a model's architecture, with the files that they name read."""
+        settings = self.config["models"][model]
+        architecture, arguments = settings["architecture"], settings["arguments"]
+        with amended(f"config: `models.{model}.arguments`: "):
+            return source_of(architecture).planned_arguments(arguments) if architecture else arguments
+
+    def image(self, model: str) -> str | None:
+        """Return the path of a model's sample photograph; None for Matplotlib's photograph."""
+        return self.config["models"][model]["image"] or self.config["image"]
+
+    def file_of_samples(self, model: str) -> dict[str, str | None]:
+        """Return {"files": path of a model's samples}, or {"image": path} of a model of photographs, as an option.
+
+        The path is None if a function yields the samples, or if the sample photograph is Matplotlib's.
+        """
+        return _file_of(self.samples(model)) or {"image": self.image(model)}
+
+    def accuracy(self, model: str) -> dict:
+        """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
+
+        A model with samples has no labelled photographs.
+        """
+        common, own = self.config["accuracy"], self.config["models"][model]["accuracy"]
+        of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
+        limits = {name: limits | own.get("limits", {}).get(name, {}) for name, limits in common["limits"].items()}
+        return {**common, **of_photographs, **own, "limits": limits}
+
+    def file_of_evaluation(self, model: str) -> dict[str, str | None]:
+        """Return {"files" or "labelled": path of the evaluation data}, as an option.
+
+        The path is None without data, or if a function yields them.
+        """
+        return _file_of(self.samples(model)) or {"labelled": self.accuracy(model)["labelled"]}
+
+    def has_evaluation(self, model: str) -> bool:
+        """Return whether a model has evaluation data: samples, or labelled photographs."""
+        return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
+
+    def calibration(self, model: str) -> dict:
+        """Return the `calibration` settings of a model: the common settings, overridden by the model's own.
+
+        A model with samples takes no common photographs.
+        """
+        of_photographs = {"images": None} if self.samples(model) else {}
+        common = {**self.config["calibration"], **of_photographs, "samples": None}
+        return common | self.config["models"][model]["calibration"]
+
+    def file_of_calibration(self, model: str) -> dict[str, str | None]:
+        """Return {"files" or "images": path of the calibration data}, as an option.
+
+        The path is None without data, or if a function yields them.
+        """
+        calibration = self.calibration(model)
+        return _file_of(calibration["samples"]) or {"images": calibration["images"]}
+
+    def is_calibrated(self, model: str) -> bool:
+        """Say whether a model has calibration data, which int8 and fp8 need."""
+        return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
+
+    def batched(self, model: str) -> bool | None:
+        """Say whether the shapes in a model's `inputs` begin with the batch axis. Return None if no shape is stated."""
+        inputs = self.config["models"][model]["inputs"] or {}
+        shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
+        return all(shape[0] == BATCH for shape in shapes) if shapes else None
+
+
+def _file_of(source: str | None) -> dict[str, str | None]:
+    """Return {"files": path of a source of samples; None for a function}. Return {} without a source."""
+    return {"files": None if is_function(source) else source} if source else {}
