@@ -304,6 +304,7 @@ def test_the_whole_chain_measures_and_serves_in_containers_and_a_service_that_is
     assert read_json(place.path("results/tiny/cpu/analysis/analysis.json"))["server"]["image"] == IMAGE
     assert "was not measured" not in read_json(place.path("results/tiny/cpu/selection.json"))["reason"]
     assert len(containers(place.state)) == 1
+    assert "Load-testing" not in place.snakemake("-n", "deploy").succeeded().said
     place.configure("triton.run", "wheel")
     planned = place.snakemake("-n", "deploy").succeeded().said
     assert "Load-testing tiny on cpu" in planned
