@@ -1,4 +1,4 @@
-"""Leave engines out of the load test that break a limit even without load, by the benchmark."""
+"""Leave engines out of the load test if the benchmark shows that they break a limit even without load."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -3,8 +3,9 @@
 Requests are sent at their times, whether or not earlier ones were answered. So a server that is too slow gets a queue,
 as in production; a closed loop would send less. perf_analyzer's requests have one sample each.
 
-The times are drawn here. perf_analyzer's own `--request-distribution poisson` has the same first times in each run. So
-2.51 sends a fifth less than asked in the first hundred requests, and says so only if requests were delayed.
+The times are drawn here. perf_analyzer's own `--request-distribution poisson` has the same first times in each run.
+With them, release 2.51 sends the first hundred requests at a rate that is a fifth too low, and reports only delayed
+requests.
 """
 
 import csv

@@ -95,7 +95,7 @@ class OtherConfiguration:
     weights: set[str]
 
     def names_target(self, target: str) -> bool:
-        """Say whether it may have a target of this name."""
+        """Return whether the configuration may have a target of this name."""
         return self.targets is None or target in self.targets
 
 

@@ -1,6 +1,6 @@
-"""A GPU's memory, streams and events, through PyCUDA if it is installed, else through cuda-bindings; CUDA graphs.
+"""A GPU's memory, streams, events and CUDA graphs, through PyCUDA or cuda-bindings.
 
-PyCUDA has no CUDA graphs: they need cuda-bindings, also beside PyCUDA.
+PyCUDA is taken if both are installed. It has no CUDA graphs, so these need cuda-bindings in any case.
 """
 
 import importlib
