@@ -29,11 +29,9 @@ with refused_by_snakemake():
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
     if hooks.plans and hooks.builds:
         require_users_packages(resolved)
-keys = JobKeys(resolved, hooks.file_hashes)
-
-with refused_by_snakemake():
     for notice in notices(resolved, hooks.builds) if hooks.plans else []:
         hooks.tell(notice)
+keys = JobKeys(resolved, hooks.file_hashes)
 
 
 def one_of(names):
