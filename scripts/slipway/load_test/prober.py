@@ -13,6 +13,7 @@ from slipway.load_test.limits import is_crowded
 from slipway.load_test.request_rate import WINDOWS, Sender
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
+from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.tritonserver import Server
 
 AUTO = "auto"
@@ -92,6 +93,7 @@ class Prober:
             self.server.require_own()
             return figures or unanswered
         progress(f"    {self._ended} at {rate_per_s:.4g} requests/s")
+        remove_leftovers(f"{self.server.id}-", but_of=set())  # its backends' processes may outlive it
         return unanswered | {"ended": self._ended}
 
     def restart_if_ended(self) -> None:

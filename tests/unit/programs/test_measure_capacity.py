@@ -12,6 +12,7 @@ from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
 from slipway.load_test import request_rate
 from slipway.load_test.prober import Prober
+from slipway.triton.server.leftovers import own_processes
 from slipway.triton.server.tritonserver import Server
 
 ROW = {
@@ -123,6 +124,7 @@ def test_a_server_that_ends_under_a_rate_gives_an_upper_bound_and_is_started_aga
     assert set(above) == {ended}
     assert found["breaks_at"]["asked_per_s"] == 60
     assert len(servers) == len(above), "it is started again for each next rate"
+    assert not own_processes(servers[-1].id), "no process of a backend outlives its server"
     assert f"60/s are too many ({ended})" in found["words"] or f"not even 60 requests/s hold: {ended}" in found["words"]
 
 
