@@ -23,7 +23,7 @@ from slipway.load_test.analyzed_points import MEASURED, REUSED
 from slipway.load_test.candidates import find_server, lay_out_candidate, require_covered_batches
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints, base_of
-from slipway.load_test.keyed_model_analyzer import KEPT, REQUESTS
+from slipway.load_test.keyed_model_analyzer import KEPT, REQUESTS, TIMES_OF_REQUESTS
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.narrator import Narrator
 from slipway.load_test.rows import (
@@ -121,7 +121,8 @@ def main(arguments: argparse.Namespace) -> None:
             for name in engines
         }
         kept.describe(bases, sweep.requests)
-        rows = measure(engines, server, kept, sweep, on_gpu=is_gpu(arguments.hardware))
+        logs_requests = model_analyzer.can_log_requests(samples, contract)
+        rows = measure(engines, server, kept, sweep, is_gpu(arguments.hardware), logs_requests)
         with atomic_write(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with atomic_write(arguments.plots) as partial:
@@ -206,10 +207,12 @@ def measure(
     kept: KeptPoints,
     sweep: Sweep,
     on_gpu: bool,
+    logs_requests: bool = False,
 ) -> list[dict]:
     """Run the sweep and return one row per measurement. Raise SlipwayError if there is none.
 
-    Points of earlier runs are taken as they are, and new ones kept.
+    Points of earlier runs are taken as they are, and new ones kept. `logs_requests`: perf_analyzer writes the times of
+    each request, from which the interval of the p99 follows.
     """
     workspace, ports, key = kept.workspace, replace(Ports.free(), http=None), new_key()
     settings = model_analyzer.configuration(list(engines), sweep, ports, server, workspace, key)
@@ -218,7 +221,8 @@ def measure(
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     owner = workspace.name if server.container else None
     check = partial(require_own_listeners, ports, workspace.name)
-    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), check, requests=workspace / REQUESTS)
+    times = workspace / REQUESTS if logs_requests else None
+    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), check, requests=times)
     interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
 
     def keep(point: str, key: str) -> None:
@@ -227,10 +231,12 @@ def measure(
         )
 
     narrator.on_point = {MEASURED: keep, REUSED: kept.reuse}
-    bounds = budget(list(engines), sweep) | {KEPT: str(kept.description)}
+    variables = budget(list(engines), sweep) | {KEPT: str(kept.description)}
+    if logs_requests:
+        variables[TIMES_OF_REQUESTS] = "yes"
     with narrator.memory.watching(), interference.watching():
         try:
-            model_analyzer.run(settings, workspace, key, bounds, narrator)
+            model_analyzer.run(settings, workspace, key, variables, narrator)
         except SlipwayError as error:
             # It gives up if its first two points have no figures.
             raise SlipwayError(none_in_time(sweep)) if narrator.out_of_time else error from None

@@ -6,7 +6,8 @@ an earlier run measured, by the hash of engine, configuration and load, is not m
 
 A program of its own, with Model Analyzer's command line (see `model_analyzer.run`). The environment has
 the name and the value of the header with the key, the number of points, the seconds for all of them, the most requests
-in flight of a sweep of all points (0 for a search), and the path of the description of kept measurements.
+in flight of a sweep of all points (0 for a search), and the path of the description of kept measurements. With
+TIMES_OF_REQUESTS, perf_analyzer also writes the times of each request.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
 POINTS, SECONDS = "SLIPWAY_LOAD_TEST_POINTS", "SLIPWAY_LOAD_TEST_SECONDS"
 KEPT = "SLIPWAY_LOAD_TEST_KEPT"
 MOST_IN_FLIGHT = "SLIPWAY_LOAD_TEST_MOST_IN_FLIGHT"
+TIMES_OF_REQUESTS = "SLIPWAY_LOAD_TEST_TIMES_OF_REQUESTS"
 # How the lines of its output begin that scripts/load_test.py reads, besides those of analyzed_points.
 REPORT, SLOW = "windows of this point: ", "windows of requests take too long"
 # The file in the working folder to which perf_analyzer writes the times of each request of a point.
@@ -91,12 +93,16 @@ class Bounded(_PerfAnalyzer):
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
             report = {"windows_per_s": rates[-3:], "unstable": unstable, "shortened": shortened}
+            report["p50_ms"] = p50_ms(self._output)
             print(REPORT + json.dumps(report), flush=True)
         return status
 
     def _get_cmd(self) -> list[str]:
+        command: list[str] = super()._get_cmd()
+        if TIMES_OF_REQUESTS not in os.environ:
+            return command
         Path(REQUESTS).unlink(missing_ok=True)  # perf_analyzer overwrites no file
-        return [*super()._get_cmd(), f"--profile-export-file={REQUESTS}"]
+        return [*command, f"--profile-export-file={REQUESTS}"]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
         """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own bound if that is shorter."""
@@ -127,6 +133,12 @@ class Bounded(_PerfAnalyzer):
         finally:
             for config, first in zip(configs, before, strict=True):
                 config.update_config(first)
+
+
+def p50_ms(output: str) -> float | None:
+    """Return the median latency (ms) of the last measurement in perf_analyzer's output; Model Analyzer has none."""
+    medians = re.findall(r"p50 latency: (\d+) usec", output)
+    return int(medians[-1]) / 1000 if medians else None
 
 
 def with_own_instances(apply: Callable) -> Callable:

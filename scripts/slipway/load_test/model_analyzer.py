@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import yaml
 from tritonclient.grpc import model_config_pb2 as pb
 
@@ -35,6 +37,8 @@ NO_HTTP = 8000
 VARIANTS = "variants"
 # Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
 START = "import sys; sys.path.append(sys.argv.pop(1)); from slipway.load_test.keyed_model_analyzer import main; main()"
+# With each image of 150 kB as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
+LARGEST_LOGGED_BYTES = 4096
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
@@ -133,6 +137,19 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
         for sample in samples
     ]
     path.write_text(json.dumps({"data": entries}), encoding="utf-8")
+
+
+def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
+    """Return whether perf_analyzer can write the times of each request without slowing the measurement.
+
+    Its file has the values of each request and answer, too. So these need a known size, and together at most
+    LARGEST_LOGGED_BYTES.
+    """
+    answers = [(np.dtype(output.dtype).itemsize, output.dims(contract.batched)) for output in contract.outputs]
+    if any(-1 in dims for _, dims in answers):
+        return False
+    sent = max(sum(array.nbytes for array in as_served(sample, contract).values()) for sample in samples)
+    return sent + sum(size * math.prod(dims) for size, dims in answers) <= LARGEST_LOGGED_BYTES
 
 
 def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on_line: Callable[[str], None]) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from slipway.benchmark.timing import percentile_interval
 from slipway.core.cli import progress
 from slipway.core.records import read_record
@@ -24,7 +22,7 @@ class Narrator:
     It names the phase for the memory monitor. `windows`: {phase: report of keyed_model_analyzer}. Before and after each
     measurement, `require_own` checks that the ports belong to the load test's own server. `on_point`: {beginning of a
     line: function to call with the point and its hash}. `requests` is perf_analyzer's file with the times
-    of each request.
+    of each request; None if it writes none.
     """
 
     memory: PeakMemory
@@ -42,8 +40,9 @@ class Narrator:
             self.memory.phase = f"{match[1]}/{match[2]}"
             progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
         elif line.startswith(REPORT):
-            measured = latencies_of(self.requests) if self.requests else {}
-            self.windows[self.memory.phase] = json.loads(line.removeprefix(REPORT)) | measured
+            interval = p99_interval_ms(self.requests) if self.requests else None
+            report = json.loads(line.removeprefix(REPORT))
+            self.windows[self.memory.phase] = report | {"p99_interval_ms": interval}
         elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
             self.memory.phase = ""
             self.require_own()
@@ -58,22 +57,18 @@ class Narrator:
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
-def latencies_of(requests: Path) -> dict:
-    """Return {"p50_ms", "p99_interval_ms"} of perf_analyzer's file with the times of each request.
+def p99_interval_ms(requests: Path) -> list[float | None] | None:
+    """Return the bounds of the p99 (ms; see `percentile_interval`) from perf_analyzer's file of the requests' times.
 
-    Those of the last three windows count, as in its own figures. The interval has the bounds of the p99 (see
-    `percentile_interval`). Without such a file, or without requests in it, both are None.
+    The requests of the last three windows count, as in its own figures. Without such a file, or without requests in it,
+    the result is None.
     """
     each_request = {"timestamp": int, "response_timestamps": list}
     content = read_record(requests, {"experiments": [{"requests": [each_request]}]})
     latencies = [latency for each in (content or {"experiments": []})["experiments"] for latency in _of_windows(each)]
     if not latencies:
-        return {"p50_ms": None, "p99_interval_ms": None}
-    bounds = percentile_interval(latencies, 99)
-    return {
-        "p50_ms": round(float(np.median(latencies)), 3),
-        "p99_interval_ms": [None if bound is None else round(bound, 3) for bound in bounds],
-    }
+        return None
+    return [None if bound is None else round(bound, 3) for bound in percentile_interval(latencies, 99)]
 
 
 def _of_windows(experiment: dict) -> list[float]:

@@ -12,7 +12,7 @@ from slipway.load_test.sweep import BRUTE, POINT, Sweep, points
 from slipway.triton.repository.model_config import read_config
 
 # Of a point whose windows were not reported.
-NO_WINDOWS: dict = {"windows_per_s": [], "unstable": False, "shortened": False}
+NO_WINDOWS: dict = {"windows_per_s": [], "unstable": False, "shortened": False, "p50_ms": None}
 # Figures that are only in the record, since a cell of the table holds one.
 NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
 
@@ -47,7 +47,7 @@ def figures_of(point: str, narrator: Any, interference: Interference, sweep: Swe
     spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
     disturbed = windows["unstable"] or spread is None or spread > sweep.stability_percent or is_crowded(shares)
     return {
-        "p50_ms": windows.get("p50_ms"),
+        "p50_ms": windows["p50_ms"],
         "p99_interval_ms": windows.get("p99_interval_ms"),
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),

@@ -5,9 +5,11 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
+from helpers.models.golden_answers import classifier
 from helpers.models.text_engine import TEXT, WHOLE, text_of
 
-from slipway.load_test.model_analyzer import write_input_data
+from slipway.load_test.model_analyzer import can_log_requests, write_input_data
 
 
 def sent(path, samples, contract):
@@ -31,3 +33,16 @@ def test_a_request_without_a_batch_axis_is_sent_whole(tmp_path):
     sample = {"signal": np.zeros((2, 3), np.float32), "gain": np.float32([2])}
     (whole,) = sent(tmp_path, [sample], WHOLE)
     assert whole == {"signal": (bytes(24), [2, 3]), "gain": (np.float32([2]).tobytes(), [1])}
+
+
+@pytest.mark.parametrize(("crop", "classes", "is_small"), [(16, 5, True), (16, 1000, False), (224, 5, False)])
+def test_the_times_of_requests_are_logged_only_where_requests_and_answers_are_small(crop, classes, is_small):
+    sample = {"input": np.zeros((1, 3, crop, crop), np.uint8)}
+    assert can_log_requests([sample], classifier("uint8", crop, classes)) is is_small
+
+
+def test_answers_of_unknown_size_are_not_logged():
+    sample = {"signal": np.zeros((2, 3), np.float32), "gain": np.float32([2])}
+    answer = dataclasses.replace(WHOLE.outputs[0], shape=(2, 3))
+    assert can_log_requests([sample], dataclasses.replace(WHOLE, outputs=(answer,)))
+    assert not can_log_requests([sample], WHOLE)

@@ -6,7 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.load_test.analyzed_points import LEAST_S, OVER, Budget, in_time, unless_idle
-from slipway.load_test.keyed_model_analyzer import ANY, REPORT, REQUESTS, SLOW, Bounded, with_own_instances
+from slipway.load_test.keyed_model_analyzer import (
+    ANY,
+    REPORT,
+    REQUESTS,
+    SLOW,
+    TIMES_OF_REQUESTS,
+    Bounded,
+    with_own_instances,
+)
 
 UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measurement"
 PASSES = "".join(
@@ -78,7 +86,7 @@ def measured(capsys, outputs, seconds=2.0):
 def test_the_last_three_windows_of_a_point_are_reported(capsys):
     status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES + SUMMARY})
     assert status == runs.PA_SUCCESS
-    agreeing = {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False}
+    agreeing = {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False, "p50_ms": 8.125}
     assert reported == agreeing
     assert len(runs.calls) == 1
 
@@ -160,8 +168,10 @@ def test_instances_keep_what_config_pbtxt_says_of_them():
     assert configure(model, None, []) == {}
 
 
-def test_perf_analyzer_writes_the_times_of_its_requests_to_a_file_that_was_not_there(tmp_path, monkeypatch):
+def test_perf_analyzer_writes_the_times_of_its_requests_if_asked_to_and_to_a_new_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / REQUESTS).write_text("of the point before", encoding="utf-8")
+    assert BoundedRuns({})._get_cmd() == ["perf_analyzer"]
+    monkeypatch.setenv(TIMES_OF_REQUESTS, "yes")
     assert BoundedRuns({})._get_cmd() == ["perf_analyzer", f"--profile-export-file={REQUESTS}"]
     assert not (tmp_path / REQUESTS).exists()
