@@ -226,10 +226,10 @@ def measure(
     interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
 
     def keep(point: str, key: str) -> None:
-        kept.keep(
-            key, figures_of(point, narrator, interference, sweep, on_gpu), engines[point.rpartition("_config_")[0]]
-        )
+        figures[point] = figures_of(point, narrator, interference, sweep, on_gpu)
+        kept.keep(key, figures[point], engines[point.rpartition("_config_")[0]])
 
+    figures: dict[str, dict] = {}
     narrator.on_point = {MEASURED: keep, REUSED: kept.reuse}
     variables = budget(list(engines), sweep) | {KEPT: str(kept.description)}
     if logs_requests:
@@ -247,13 +247,14 @@ def measure(
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
+    of_points = kept.reused | figures
     described = [
         {
             "model": row["model"],
             "precision": engines[row["model"]].record["key"]["precision"],
             **row,
             **varied_of(row, workspace),
-            **(kept.reused.get(point := point_of(row)) or figures_of(point, narrator, interference, sweep, on_gpu)),
+            **(of_points.get(point := point_of(row)) or figures_of(point, narrator, interference, sweep, on_gpu)),
         }
         for row in rows
     ]

@@ -40,6 +40,7 @@ class Narrator:
             self.memory.phase = f"{match[1]}/{match[2]}"
             progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
         elif line.startswith(REPORT):
+            self.memory.measure()
             interval = p99_interval_ms(self.requests) if self.requests else None
             report = json.loads(line.removeprefix(REPORT))
             self.windows[self.memory.phase] = report | {"p99_interval_ms": interval}

@@ -29,9 +29,10 @@ class PeakMemory:
 
     def watching(self) -> AbstractContextManager[None]:
         """Measure repeatedly while a block runs."""
-        return repeating(self._measure, self._interval_s, "peak-memory")
+        return repeating(self.measure, self._interval_s, "peak-memory")
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """Measure the phase once, for one that may be shorter than the interval."""
         phase, used = self.phase, _servers_mb(self._owner)
         if not used:
             return
