@@ -37,7 +37,7 @@ NO_HTTP = 8000
 VARIANTS = "variants"
 # Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
 START = "import sys; sys.path.append(sys.argv.pop(1)); from slipway.load_test.keyed_model_analyzer import main; main()"
-# With each image of 150 kB as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
+# With the 150 kB of each request as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
 LARGEST_LOGGED_BYTES = 4096
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
