@@ -14,8 +14,6 @@ from slipway.core.artifacts import sha256
 
 pytestmark = pytest.mark.slow
 
-ENGINE = "results/tiny/cpu/tiny.fp32.openvino.bin"
-
 
 @pytest.fixture
 def place(made, tmp_path):

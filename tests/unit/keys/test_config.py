@@ -3,22 +3,10 @@ import datetime
 import math
 
 import pytest
+from helpers.minimal_config import minimal, model, target
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-
-
-def minimal(**sections):
-    """Return the least configuration there is, with some sections set; those of models and targets by dotted path."""
-    return {"models": {"m": {}}, "targets": {"cpu": {}}} | sections
-
-
-def model(**settings):
-    return minimal(models={"m": settings})
-
-
-def target(**settings):
-    return minimal(targets={"cpu": settings})
 
 
 def refusal(config: dict) -> str:

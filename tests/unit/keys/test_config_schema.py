@@ -7,6 +7,7 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
+from helpers.minimal_config import minimal, model
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
@@ -22,19 +23,6 @@ def schema():
 
 def shipped():
     return yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-
-
-def minimal(**sections):
-    """Return the least configuration there is, with some sections set; those of models and targets by dotted path."""
-    return {"models": {"m": {}}, "targets": {"cpu": {}}} | sections
-
-
-def model(**settings):
-    return minimal(models={"m": settings})
-
-
-def target(**settings):
-    return minimal(targets={"cpu": settings})
 
 
 def resolved(part: dict) -> dict:
