@@ -11,6 +11,7 @@ from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.names import GATE, provenance
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
+from slipway.triton.server.environment import ALLOCATION
 
 COMMANDS, OBJECTS = Path(__file__).with_name("arena.sh.j2"), Path(__file__).with_name("arena.yaml.j2")
 # Arena keeps Kubernetes' grace period of 30 seconds, so Triton must drain within it.
@@ -20,7 +21,7 @@ DRAIN_S = 25
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
     functions = {"node_labels": _node_labels, "annotations_of": provenance}
-    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S, "GATE": GATE}
+    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S, "GATE": GATE, "ALLOCATION": ALLOCATION}
     values = {"fleet": fleet.deployments, **constants, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {

@@ -10,6 +10,7 @@ from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
+from slipway.triton.server.environment import ALLOCATION
 from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
@@ -118,8 +119,11 @@ def triton_command(
 
 
 def environment(d: dict) -> dict[str, str]:
-    """Return the server's environment. NVIDIA's image uses every GPU of the node that is not hidden from it."""
-    return {"HOME": "/tmp"} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
+    """Return the server's environment. glibc allocates memory as in the load test.
+
+    NVIDIA's image uses every GPU of the node that is not hidden from it.
+    """
+    return {"HOME": "/tmp", **ALLOCATION} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 
 
 def pull_policy(d: dict) -> str:

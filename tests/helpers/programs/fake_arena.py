@@ -29,7 +29,7 @@ VALUES = (
     "gpumemory",
 )
 VALUES += ("model-repository", "http-port", "grpc-port", "metrics-port", "allow-metrics", "shell", "extend-command")
-REPEATED = ("image-pull-secret", "selector", "annotation", "data")
+REPEATED = ("image-pull-secret", "selector", "annotation", "env", "data")
 LABELS = ("servingName", "servingVersion")
 
 

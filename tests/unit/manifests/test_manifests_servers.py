@@ -4,6 +4,8 @@ import pytest
 import yaml
 from helpers.artifacts.measured import DIGEST, L4, gpu_target
 
+from slipway.triton.server.environment import ALLOCATION, allocation
+
 
 def pod(found, target="h100"):
     return found.one("kubernetes.yaml", "Deployment", target)["spec"]["template"]["spec"]
@@ -121,3 +123,17 @@ def test_every_server_serves_alike(measured):
     assert alike[0] == alike[1] == alike[2]
     assert {"--disable-auto-complete-config", "--strict-readiness=true", "--allow-metrics=true"} <= set(alike[0])
     assert not any("python" in flag for flag in alike[0]), "the native backend"
+
+
+def test_every_server_allocates_memory_as_the_measured_server_did(measured, monkeypatch):
+    for name in ALLOCATION:
+        monkeypatch.delenv(name, raising=False)
+    found = measured().written()
+    [runtime] = found.one("kserve.yaml", "ServingRuntime")["spec"]["containers"]
+    [arena] = found.one("arena.yaml", "Deployment")["spec"]["template"]["spec"]["containers"]
+    environments = [
+        {each["name"]: each.get("value") for each in served["env"]} for served in (container(found), runtime, arena)
+    ]
+    environments.append(found.objects("compose.yaml")[0]["services"]["triton"]["environment"])
+    for environment in environments:
+        assert {name: environment.get(name) for name in ALLOCATION} == allocation()
