@@ -129,7 +129,7 @@ def show(record: dict) -> None:
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items()) or "none"
     strategy, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
     progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
-    never = record.get("not_refittable_because")
+    never = record.get("not_refittable_reason")
     if never and record["key"].get("builder", {}).get("refit"):
         progress(f"  it will not take new weights: {never}")
 

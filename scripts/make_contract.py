@@ -55,8 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  takes {taken}; gives {given}")
     for tensor in contract.outputs:
         meaning = tensor.meaning or TENSOR
-        if meaning.because and (meaning.has_classes or not meaning.is_stated):
-            progress(f"  {tensor.name} has {meaning.in_words}: {meaning.because}")
+        if meaning.reason and (meaning.has_classes or not meaning.is_stated):
+            progress(f"  {tensor.name} has {meaning.in_words}: {meaning.reason}")
 
 
 def of_samples(

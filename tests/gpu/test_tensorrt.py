@@ -222,7 +222,7 @@ def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
     place = Retrained(tmp_path, precision)
     place.train(1)
     cold = place.bring_up_to_date()
-    assert (cold["way"], cold["not_refittable_because"]) == ("cold", None)
+    assert (cold["way"], cold["not_refittable_reason"]) == ("cold", None)
     place.assert_answers_as_trained()
 
     place.train(2)
@@ -234,7 +234,7 @@ def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
     refitted = place.bring_up_to_date()
     assert refitted["way"] == "refit", refitted["attempts"]
     assert refitted["layers"] == cold["layers"]
-    assert refitted["not_refittable_because"] is None
+    assert refitted["not_refittable_reason"] is None
     assert refitted["attempts"][0]["accuracy"]["samples"] == 9
     assert [found["batch"] for found in refitted["attempts"][0]["speed"]] == [1, 4]
     place.assert_answers_as_trained()
@@ -250,7 +250,7 @@ def test_a_refit_of_two_profiles_is_done_or_refused_by_itself(tmp_path):
     place.train(2)
     second = place.bring_up_to_date(builder=two)
     # 8.5 has no refitter for two profiles; 8.6 has one, and may fail in it: "did not take the new weights".
-    refused = first["not_refittable_because"] or second["attempts"][0].get("refused")
+    refused = first["not_refittable_reason"] or second["attempts"][0].get("refused")
     assert (second["way"] == "refit") == (refused is None), refused
     place.assert_answers_as_trained()
 

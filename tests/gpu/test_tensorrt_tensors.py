@@ -139,7 +139,7 @@ def test_a_retrained_one_is_compared_on_samples_of_several_lengths(tmp_path, ref
     assert set(final["accuracy"]["outputs"]) == {"scores", "tokens", "best"}
     assert final["accuracy"]["relative_error"] < LIMITS["max_relative_error"]
     assert [speed["batch"] for speed in final["speed"]] == [1, 4]
-    print(record["way"], first["not_refittable_because"], [attempt["refused"] for attempt in record["attempts"]])
+    print(record["way"], first["not_refittable_reason"], [attempt["refused"] for attempt in record["attempts"]])
     with place.loaded() as engine:
         assert_same(engine.infer(texts(3, 9)), place.answer(texts(3, 9)), 1e-3)
 

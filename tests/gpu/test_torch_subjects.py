@@ -63,7 +63,7 @@ def test_eager_is_measured_and_gives_its_memory_back(model, input_dtype):
 def test_fp16_is_measured_in_a_graph_too(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
     found = measure_fp16(model, contract_of(input_dtype), {"input": images}, EFFORT, [1, 2])
-    assert found["no_graph_because"] is None
+    assert found["no_graph_reason"] is None
     assert set(found["samples_ms"]) == PLAIN | GRAPH | {"h2d", "d2h"}
     assert set(found["throughput_graph_per_s"]) == {"1", "2"}
     assert torch.backends.cudnn.benchmark is False
@@ -94,9 +94,9 @@ def decides_on_the_host(images):
 
 images = np.ones((2, 3, 8, 8), np.float32)
 found = measure_forward(decides_on_the_host, [images], 2, Effort(0.1, 0.01, 3, 5), graph=True)
-assert found["no_graph_because"] and found["throughput_graph_per_s"] is None, found
+assert found["no_graph_reason"] and found["throughput_graph_per_s"] is None, found
 assert "gpu_graph" not in found["samples_ms"]
-print(found["no_graph_because"])
+print(found["no_graph_reason"])
 """
 
 

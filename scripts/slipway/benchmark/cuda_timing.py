@@ -90,7 +90,7 @@ def measure_forward(
     """Return times (ms), inferences/s by number of streams, and peak memory of a forward pass on a batch of inputs.
 
     The result has the same keys as an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
-    device_memory_bytes (the peak of PyTorch's tensors), no_graph_because. With `graph`, a CUDA graph is measured, too.
+    device_memory_bytes (the peak of PyTorch's tensors), no_graph_reason. With `graph`, a CUDA graph is measured, too.
     """
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
@@ -119,7 +119,7 @@ def measure_forward(
         "throughput_per_s": throughput[""],
         "throughput_graph_per_s": throughput.get("_graph"),
         "device_memory_bytes": torch.cuda.max_memory_allocated(),
-        "no_graph_because": no_graph,
+        "no_graph_reason": no_graph,
     }
 
 

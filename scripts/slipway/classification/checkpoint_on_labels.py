@@ -48,7 +48,7 @@ def labelling_of(
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     if not (meaning.has_classes or meaning.is_stated):
         raise SlipwayError(
-            f"`accuracy.labelled` names photographs by class ({arguments.labelled}), but {meaning.because}"
+            f"`accuracy.labelled` names photographs by class ({arguments.labelled}), but {meaning.reason}"
         )
     if meaning.kind == "sigmoid" and len(labels.names) == 1:
         raise SlipwayError(

@@ -42,7 +42,7 @@ def contract_of(
     named_by = "`labels` names a class for each" if labels_from else _named_by(model, weights, answers.shape[1])
     meaning = find_meaning(stated, last, answers, named_by)
     if labels_from and not (meaning.has_classes or meaning.is_stated):
-        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
+        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.reason}")
     if meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2:
         meaning = replace(meaning, negative=labels[0])  # the first label is the name of the no
     contract = Contract(

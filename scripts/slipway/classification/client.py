@@ -14,7 +14,7 @@ from slipway.triton.client.shared_memory import SharedBatch
 
 # Tolerance of a sum of probabilities in half precision.
 HALF_PRECISION = 1e-2
-# The reason (`because`) for a meaning that the user stated.
+# The reason of a meaning that the user stated.
 OPTION = "--output-meaning says so"
 # Triton's error for an unregistered shared memory region.
 FORGOTTEN = "Unable to find shared memory region"
@@ -93,15 +93,15 @@ def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
     """
     if kind == "sigmoid":
         within = (scores >= 0).all() and (scores <= 1).all()
-        return Meaning(kind, None if within else "sigmoid", because=OPTION)
+        return Meaning(kind, None if within else "sigmoid", reason=OPTION)
     if kind:
-        return Meaning(kind, LOGITS.activation if kind == "logits" else None, because=OPTION)
+        return Meaning(kind, LOGITS.activation if kind == "logits" else None, reason=OPTION)
     if scores.shape[1] == 1:
-        return Meaning("tensor", because="the server does not state the meaning of its single output")
+        return Meaning("tensor", reason="the server does not state the meaning of its single output")
     sums = scores.astype(np.float64).sum(axis=1)
     if (scores >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=HALF_PRECISION):
-        return Meaning("probabilities", because="the server does not say, but they sum to one")
-    return Meaning("logits", LOGITS.activation, because="the server does not say, and this is usual")
+        return Meaning("probabilities", reason="the server does not say, but they sum to one")
+    return Meaning("logits", LOGITS.activation, reason="the server does not say, and this is usual")
 
 
 def _infer(

@@ -66,7 +66,7 @@ def find_meaning(
             f"network leave it out, and say `{key}: sigmoid` in config.yaml for a yes or no"
         )
     if stated == "tensor":
-        return Meaning("tensor", because=STATED)
+        return Meaning("tensor", reason=STATED)
     if no_scores := _why_no_scores(last, values):
         problem, remedy = no_scores
         raise SlipwayError(f"{problem}; let the network {remedy}, or say `{key}: tensor` in config.yaml")
@@ -74,18 +74,18 @@ def find_meaning(
     if stated:
         _require_no_contradiction(stated, proven, values, key)
         if proven:
-            return replace(proven, because=f"{STATED}, and {proven.because}")
+            return replace(proven, reason=f"{STATED}, and {proven.reason}")
         if stated == "logits":
-            return replace(LOGITS, because=STATED)
-        return Meaning("sigmoid", None if _may_be_sigmoid(last, values) else "sigmoid", because=STATED)
+            return replace(LOGITS, reason=STATED)
+        return Meaning("sigmoid", None if _may_be_sigmoid(last, values) else "sigmoid", reason=STATED)
     if proven:
         return proven
     if count == 1:
-        return Meaning("tensor", because=_UNKNOWN_NUMBER)
+        return Meaning("tensor", reason=_UNKNOWN_NUMBER)
     # A vector of length 1 is an embedding.
     if _may_be_sigmoid(last, values) and not _all_one(np.linalg.norm(values, axis=1)):
-        return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
-    return replace(LOGITS, because=named_by) if named_by else Meaning("tensor", because=_UNKNOWN.format(count=count))
+        return Meaning("sigmoid", reason="they are between 0 and 1 and do not sum to one")
+    return replace(LOGITS, reason=named_by) if named_by else Meaning("tensor", reason=_UNKNOWN.format(count=count))
 
 
 def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
@@ -165,13 +165,13 @@ def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
 def _proven_meaning(last: str, values: np.ndarray) -> Meaning | None:
     """Return the meaning that the last operation and the values prove; None if they prove nothing."""
     if last == "softmax":
-        return Meaning("probabilities", because="the network ends in a softmax")
+        return Meaning("probabilities", reason="the network ends in a softmax")
     if last == "log_softmax":
-        return replace(LOGITS, because="the network ends in a log_softmax, which softmax undoes")
+        return replace(LOGITS, reason="the network ends in a log_softmax, which softmax undoes")
     if last == "sigmoid":
-        return Meaning("sigmoid", because="the network ends in a sigmoid")
+        return Meaning("sigmoid", reason="the network ends in a sigmoid")
     if values.shape[1] > 1 and _sum_to_one(values):
-        return Meaning("probabilities", because="they are never negative and sum to one in every answer")
+        return Meaning("probabilities", reason="they are never negative and sum to one in every answer")
     return None
 
 
@@ -191,7 +191,7 @@ def _require_no_contradiction(stated: str, proven: Meaning | None, values: np.nd
         )
     if proven and proven.kind != stated:
         raise SlipwayError(
-            f"{says} the outputs are {proven.in_words}: {proven.because}; say `{key}: {proven.kind}`, or leave it out"
+            f"{says} the outputs are {proven.in_words}: {proven.reason}; say `{key}: {proven.kind}`, or leave it out"
         )
 
 

@@ -83,8 +83,8 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
     if summary["requests"]:
         latency = "latency p50 {p50:.1f} ms, p99 {p99:.1f} ms".format(**summary["request_ms"])
         lines.append(f"requests: {summary['requests']}, of up to {who['batch']} pictures each; {latency}")
-    if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.because not in ("", STATED_BY_SERVER)):
-        lines.append(f"outputs: {meaning.in_words}; {meaning.because}")
+    if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.reason not in ("", STATED_BY_SERVER)):
+        lines.append(f"outputs: {meaning.in_words}; {meaning.reason}")
     if who["rehearsal"]:
         lines.append("REHEARSAL: random weights, so these predictions mean nothing")
     return lines

@@ -154,7 +154,7 @@ def _require_use(network: ServedNetwork, sample: Tensors) -> None:
 def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: Sequence[_Run]) -> Meaning:
     """Return the meaning of an output. Raise SlipwayError if the network contradicts the stated one."""
     if stated in (None, "tensor"):
-        return Meaning("tensor", because=STATED if stated else "")
+        return Meaning("tensor", reason=STATED if stated else "")
     from slipway.classification.finding_meaning import find_meaning, last_operation
 
     two_axes = len(output.shape) == 2 and isinstance(output.shape[1], int) and output.shape[0] == BATCH

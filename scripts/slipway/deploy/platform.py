@@ -42,7 +42,7 @@ class Platform(Protocol):
         """
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return {"runtime", "runtime_version", "told_by": its source} of the runtime that will run a part's engine.
+        """Return {"runtime", "runtime_version", "source"} of the runtime that will run a part's engine.
 
         "runtime" is False if the version is not known. `server_version` is the version that the running server states.
         Raises SlipwayError if that runtime cannot run the engine.

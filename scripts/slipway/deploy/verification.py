@@ -112,7 +112,7 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")
     if not verified["runtime"]:
-        lines.append(f"not verified: the version that runs the engine ({verified['told_by']})")
+        lines.append(f"not verified: the version that runs the engine ({verified['source']})")
     if receipt["origin"] == "rehearsal":
         lines.append("REHEARSAL: random weights, so these predictions mean nothing")
         lines.append("a model whose pretrained weights are in a Python package: make demo")
@@ -125,5 +125,5 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
 def _output(output: dict) -> list[str]:
     """Return the lines about one output's values; if no meaning was found for it, a line says why."""
     meaning = Meaning.of(output["output"])
-    unclear = meaning.because and not (meaning.has_classes or meaning.is_stated)
-    return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.because}"] if unclear else [])]
+    unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
+    return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

@@ -110,8 +110,8 @@ def refit(job: Job, path: Path) -> Attempt:
         return Attempt(REFIT, {}, seconds_since(start), Findings(refused=str(error)))
     seconds = seconds_since(start)
     findings = job.judge(path)
-    if findings.not_judged_because and not findings.refused:
-        findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
+    if findings.not_judged_reason and not findings.refused:
+        findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_reason})")
     unchanged = {name: job.existing.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
     return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **facts, **unchanged}, seconds, findings)
 
@@ -133,7 +133,7 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
         raise SlipwayError(str(error)) from None
     seconds = seconds_since(start)
     require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
-    findings = Findings(not_judged_because=job.why_no_gates) if job.why_no_gates else job.judge(path)
+    findings = Findings(not_judged_reason=job.why_no_gates) if job.why_no_gates else job.judge(path)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
     return Attempt(strategy_of(facts.get("timing_cache")), {**timed, **facts}, seconds, findings)
 
@@ -164,7 +164,7 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
         "attempts": [
             {"way": attempt.strategy, "seconds": attempt.seconds, **asdict(attempt.findings)} for attempt in attempts
         ],
-        "not_refitted_because": job.why_no_refit,
+        "not_refitted_reason": job.why_no_refit,
         "first_build": first,
         "spent_seconds": round(spent, 3),
         "saved_seconds": round(first["seconds"] - spent, 3) if first else None,
@@ -234,7 +234,7 @@ def why_not_to_refit(record: dict, head: dict) -> str | None:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"
     if record.get("code_sha256") != head["code_sha256"]:
         return "the code that builds engines changed"
-    return record.get("not_refittable_because", "its record does not say whether it takes new weights")
+    return record.get("not_refittable_reason", "its record does not say whether it takes new weights")
 
 
 def _settings(key: dict, but_for_refit: bool) -> dict:

@@ -23,7 +23,7 @@ class Findings:
     accuracy: dict | None = None
     speed: list[dict] | None = None
     speed_ratio: float | None = None  # new engine's time / existing engine's time, at the batch with the largest ratio
-    not_judged_because: str | None = None
+    not_judged_reason: str | None = None
     refused: str | None = None
     gate_seconds: float = 0.0
 
@@ -49,7 +49,7 @@ def judge(
     except Exception as error:  # the GPU libraries have no common class for their errors
         traceback.print_exc()
         progress(f"  it could not be compared with the engine that it would replace: {error}")
-        return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
+        return Findings(not_judged_reason=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
     problems = [
         *(violations(accuracy, limits) if accuracy and limits else []),
         *(_slow(speed, slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + slowdown),
@@ -58,7 +58,7 @@ def judge(
         accuracy=only_finite(accuracy),
         speed=tried["speed"],
         speed_ratio=max(speed["ratio"] for speed in tried["speed"]),
-        not_judged_because=unproven,
+        not_judged_reason=unproven,
         refused="; ".join(problems) or None,
         gate_seconds=seconds_since(start),
     )

@@ -21,8 +21,8 @@ class RuntimeVersion:
     source: str
 
     def record(self) -> dict:
-        """Return {"runtime": whether the version is known, "runtime_version", "told_by"}, for a receipt."""
-        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.source}
+        """Return {"runtime": whether the version is known, "runtime_version", "source"}, for a receipt."""
+        return {"runtime": self.version is not None, "runtime_version": self.version, "source": self.source}
 
 
 def served_tensorrt(triton: dict) -> RuntimeVersion:

@@ -111,7 +111,7 @@ def write_variant(
         **described(arguments.output),
         "agreement": agreement,
         "batch_independence": distances,
-        "not_compared_because": why_not,
+        "not_compared_reason": why_not,
         **facts,
         "versions": {**base["versions"], PACKAGE: modelopt_version(), "onnx": onnx.__version__},
     }
@@ -122,7 +122,7 @@ def write_variant(
 def in_words(record: dict) -> str:
     """Return the comparison with the FP32 file in words."""
     agreement = record["agreement"]
-    return f"against FP32: {figures_in_words(agreement)}" if agreement else record["not_compared_because"]
+    return f"against FP32: {figures_in_words(agreement)}" if agreement else record["not_compared_reason"]
 
 
 def agreement_with_base(

@@ -15,8 +15,8 @@ KINDS = ("logits", "probabilities", "sigmoid", "tensor")
 THRESHOLD = 0.5
 
 _TEXT = (str, type(None))
-_SHAPE = {"kind": str, "activation": _TEXT, "negative": _TEXT, "because": str}
-# The `because` of a meaning that a user or a server states.
+_SHAPE = {"kind": str, "activation": _TEXT, "negative": _TEXT, "reason": str}
+# The `reason` of a meaning that a user or a server states.
 STATED = "config.yaml says so"
 STATED_BY_SERVER = "the server says so"
 
@@ -36,13 +36,13 @@ class Meaning:
 
     `activation` is the function that turns the values into probabilities: "softmax" or "sigmoid". It is None if the
     values are probabilities already, or no class scores. `negative` is the label of the negative class of a single
-    sigmoid. `because` says how the meaning is known.
+    sigmoid. `reason` says how the meaning is known.
     """
 
     kind: str
     activation: str | None = None
     negative: str | None = None
-    because: str = ""
+    reason: str = ""
 
     @classmethod
     def of(cls, record: Any) -> "Meaning":
@@ -63,7 +63,7 @@ class Meaning:
         if kind not in KINDS:
             return None
         activation = parameters.get(_ACTIVATION) or None
-        return cls(kind, activation, parameters.get(_NEGATIVE), because=STATED_BY_SERVER)
+        return cls(kind, activation, parameters.get(_NEGATIVE), reason=STATED_BY_SERVER)
 
     @property
     def has_classes(self) -> bool:
@@ -73,7 +73,7 @@ class Meaning:
     @property
     def is_stated(self) -> bool:
         """Return whether config.yaml states the meaning."""
-        return self.because.startswith(STATED)
+        return self.reason.startswith(STATED)
 
     @property
     def in_words(self) -> str:

@@ -75,7 +75,7 @@ def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
     """
     try:
         meaning = Meaning.of(record)
-        stated = [meaning.in_words] if meaning.has_classes or meaning.because else []
+        stated = [meaning.in_words] if meaning.has_classes or meaning.reason else []
     except SlipwayError:
         stated = [UNKNOWN]
     known = has_shape(answer, (classification.SHAPE, _TENSOR))

@@ -135,9 +135,9 @@ class Measurements:
     def explanations(self) -> list[str]:
         """Return sentences about the meaning of the outputs, with the reason why it is known."""
         meanings = {
-            tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.because}"]
+            tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.reason}"]
             for tensor in self.contract.outputs
-            if tensor.meaning and tensor.meaning.because and (self.is_classifier or tensor.meaning.has_classes)
+            if tensor.meaning and tensor.meaning.reason and (self.is_classifier or tensor.meaning.has_classes)
         }
         return prefixed(meanings)
 

@@ -40,7 +40,7 @@ def write_records_of_tensors(results, model="text"):
         for side in names
     }
     for output in tensors["outputs"]:
-        output["meaning"] = asdict(Meaning("tensor", because=STATED))
+        output["meaning"] = asdict(Meaning("tensor", reason=STATED))
     axes = {"sequence": {"min": 1, "opt": 64, "max": 128}}
     write_json(folder / "contract.json", {**tensors, "axes": axes, "samples": "data:samples"})
     shown = {
@@ -90,7 +90,7 @@ def weights(origin):
 
 def contract():
     """Return the contract of a classifier, in the form of contract.json."""
-    logits = {"kind": "logits", "activation": "softmax", "negative": None, "because": "it is a classifier"}
+    logits = {"kind": "logits", "activation": "softmax", "negative": None, "reason": "it is a classifier"}
     return {
         "inputs": [{"name": "input", "dtype": "float32", "shape": ["batch", 3, 224, 224]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 1000], "meaning": logits}],

@@ -103,7 +103,7 @@ def test_a_ratio_in_words():
 
 
 def test_the_rounds_of_a_subject_are_merged():
-    one, other = turn_of(10), {**turn_of(20), "no_graph_because": None}
+    one, other = turn_of(10), {**turn_of(20), "no_graph_reason": None}
     found = merged([one, other, turn_of(40)])
     assert len(found["samples_ms"]["end_to_end"]) == 75
     assert found["throughput_per_s"] == {"1": 50.0}

@@ -102,11 +102,11 @@ def test_a_single_yes_or_no_has_two_scores():
     )
 
 
-@pytest.mark.parametrize("record", [7, {}, {"kind": "poetry", "activation": None, "negative": None, "because": ""}])
+@pytest.mark.parametrize("record", [7, {}, {"kind": "poetry", "activation": None, "negative": None, "reason": ""}])
 def test_a_damaged_record_is_told_and_status_still_shows_the_rest(record):
     with pytest.raises(SlipwayError, match=r"is damaged \(.*; run snakemake again"):
         Meaning.of(record)
     assert in_words(record, {"top": [{"label": 1}]}) == ["not known", "for the first sample: not known"]
-    known = Meaning("tensor", because="it has one output")
+    known = Meaning("tensor", reason="it has one output")
     shown = in_words(known.record(), answer_of(np.array([37.25]), known, []))
     assert shown == [known.in_words, "for the first sample: 1 value: 37.25"]

@@ -29,7 +29,7 @@ def test_the_answer_is_the_same_if_its_class_or_its_only_decision_is(before, aft
 def test_the_page_of_a_model_of_photographs_without_classes_shows_no_classes(tmp_path, kind):
     folder = reported.write_records(tmp_path)
     contract = read_json(folder / "contract.json")
-    contract["outputs"][0]["meaning"] |= asdict(Meaning("tensor", because=STATED)) if kind == "tensor" else {}
+    contract["outputs"][0]["meaning"] |= asdict(Meaning("tensor", reason=STATED)) if kind == "tensor" else {}
     write_json(folder / "contract.json", contract)
     sampled.write_samples(folder)
     write_page(folder, folder / "report.html", Recipe(reported.ENGINES, reported.VARIANTS, True))

@@ -71,7 +71,7 @@ def test_the_meaning_of_one_output_of_several_is_proven():
     model = functional(lambda x: {"first": x.softmax(1), "second": x * 2})
     samples = [{"x": RANDOM.standard_normal((1, 5), np.float32)} for _ in range(3)]
     contract = find_contract(model, samples, {"outputs": {"second": "tensor", "first": "probabilities"}})
-    assert meaning(contract, "first").because.endswith("the network ends in a softmax")
+    assert meaning(contract, "first").reason.endswith("the network ends in a softmax")
     assert "say `outputs.first: probabilities`" in refusal(model, samples, outputs={"first": "sigmoid"})
     assert "`outputs.second: tensor` for numbers" in refusal(model, samples, outputs={"second": "probabilities"})
     lone = functional(lambda x: x[:, :1].softmax(1))

@@ -48,7 +48,7 @@ def test_the_contract_of_a_file_has_its_names_dtypes_and_a_batch(tmp_path):
         "x float32 (batch, 2, 4)",
         "scores float32 (batch, 3)",
     ]
-    assert contract.outputs[0].meaning.because.endswith("the network ends in a softmax")
+    assert contract.outputs[0].meaning.reason.endswith("the network ends in a softmax")
     graph = served(tmp_path, taken, contract, ANY)
     assert [size.dim_param for size in graph.graph.output[0].type.tensor_type.shape.dim] == ["batch", ""]
 

@@ -10,7 +10,7 @@ from slipway.outputs.showing import answer_of
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
 
-UNKNOWN = Meaning("tensor", because="the meaning of its single output is not known; say `output: sigmoid`")
+UNKNOWN = Meaning("tensor", reason="the meaning of its single output is not known; say `output: sigmoid`")
 
 
 def announced(meaning, values, capsys, weak=None, options="", **findings):
@@ -56,7 +56,7 @@ def test_the_page_calls_a_regressions_output_no_class(tmp_path):
     evidence = read_evidence(folder, [], [])
     assert evidence.answer_in_words == "1 value: 37.25"
     assert evidence.tensors_in_words == "one output"
-    assert evidence.explanations == [f"Its outputs are {UNKNOWN.in_words}: {UNKNOWN.because}"]
+    assert evidence.explanations == [f"Its outputs are {UNKNOWN.in_words}: {UNKNOWN.reason}"]
 
 
 def test_each_output_of_several_is_announced_by_its_name(capsys):

@@ -259,13 +259,13 @@ def test_what_an_engine_tells_beside_its_samples_is_kept():
         "profile": 1,
         "samples_ms": {"gpu": [2.0, 4.0], "gpu_graph": None},
         "throughput_per_s": {"1": 4000.0},
-        "no_graph_because": "a layer cannot be captured",
+        "no_graph_reason": "a layer cannot be captured",
     }
     result = result_of("int8", 8, found, {"throttled": False})
     assert result["latency"]["gpu"]["p50_ms"] == 3
     assert set(result["latency"]) == {"gpu"}
     assert (result["profile"], result["gpu_state"]) == (1, {"throttled": False})
-    assert result["no_graph_because"] == "a layer cannot be captured"
+    assert result["no_graph_reason"] == "a layer cannot be captured"
 
 
 def test_a_line_for_a_person():

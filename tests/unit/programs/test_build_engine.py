@@ -18,7 +18,7 @@ from slipway.core.hardware import cpu_identity
 def test_the_first_build_is_cold_and_compared_with_nothing(week):
     record = week.build()
     assert ways(record) == [("cold", False)]
-    assert record["attempts"][0]["not_judged_because"] == "no whole engine was there before"
+    assert record["attempts"][0]["not_judged_reason"] == "no whole engine was there before"
     assert record["first_build"] == {"way": "cold", "seconds": record["spent_seconds"]}
     assert record["attempts"][0]["seconds"] == record["spent_seconds"]
     assert (record["saved_seconds"], record["share_of_first_build"]) == (0, 1)
@@ -45,7 +45,7 @@ def test_a_kept_engine_is_recorded_with_where_its_inputs_come_from_now(week):
 def test_other_settings_are_another_engine(week, change):
     week.build()
     (attempt,) = week.build(**change)["attempts"]
-    assert "built with other settings" in attempt["not_judged_because"]
+    assert "built with other settings" in attempt["not_judged_reason"]
 
 
 def test_other_code_builds_it_anew(week, monkeypatch):
@@ -53,7 +53,7 @@ def test_other_code_builds_it_anew(week, monkeypatch):
     monkeypatch.setattr(build_engine, "digest", lambda code: "other code")
     record = week.build(refit=True)
     assert ways(record) == [("timing cache", False)]
-    assert record["not_refitted_because"] == "the code that builds engines changed"
+    assert record["not_refitted_reason"] == "the code that builds engines changed"
     assert record["code_sha256"] == "other code"
 
 
@@ -68,7 +68,7 @@ def test_what_is_not_whole_is_no_previous_engine(week, damage):
     week.train(2)
     record = week.build(refit=True)
     assert ways(record) == [("timing cache", False)]
-    assert record["not_refitted_because"] == "no whole engine was there before"
+    assert record["not_refitted_reason"] == "no whole engine was there before"
     assert record["first_build"] is None
     assert week.answers_as_trained()
 
@@ -113,7 +113,7 @@ def test_openvino_keeps_what_is_current_and_builds_the_rest(week, tmp_path):
     week.record = cpu["record"]
     record = week.build(**cpu)
     assert ways(record) == [("cold", False)]
-    assert "only TensorRT's engines" in record["attempts"][0]["not_judged_because"]
+    assert "only TensorRT's engines" in record["attempts"][0]["not_judged_reason"]
     assert list(record["files"]) == ["m.fp32.openvino.xml", "m.fp32.openvino.bin"]
     assert record["tensors"] == {
         "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, 3, CROP, CROP]}],

@@ -12,7 +12,7 @@ from slipway.core.artifacts import sha256
 
 def test_only_weights_changed_so_the_engine_is_refitted(week):
     first = week.build(refit=True)
-    assert first["not_refittable_because"] is None
+    assert first["not_refittable_reason"] is None
     week.train(2)
     record = week.build(refit=True, builds=["no build"])
     assert ways(record) == [("refit", False)]
@@ -81,7 +81,7 @@ def test_a_refit_that_cannot_be_compared_is_not_taken(week, monkeypatch):
     record = week.build(refit=True)
     assert ways(record) == [("refit", True), ("timing cache", False)]
     assert "could not be proven" in record["attempts"][0]["refused"]
-    assert "illegal memory access" in record["attempts"][1]["not_judged_because"]
+    assert "illegal memory access" in record["attempts"][1]["not_judged_reason"]
 
 
 def test_a_refit_that_tensorrt_refuses_is_followed_by_a_build(week, monkeypatch):
@@ -114,8 +114,8 @@ def test_another_network_is_built_and_compared_with_nothing(week, change, reason
     week.gpu.builds = []
     record = week.build(refit=True, builds=[])
     assert len(record["attempts"]) == 1
-    assert reason in record["not_refitted_because"]
-    assert reason in record["attempts"][0]["not_judged_because"]
+    assert reason in record["not_refitted_reason"]
+    assert reason in record["attempts"][0]["not_judged_reason"]
 
 
 def test_int8_with_other_scales_is_built_with_the_timing_cache_and_compared(week):
@@ -125,7 +125,7 @@ def test_int8_with_other_scales_is_built_with_the_timing_cache_and_compared(week
     week.train(2, scale=0.25)
     record = week.build(**int8)
     assert ways(record) == [("timing cache", False)]
-    assert "such as the scales of INT8" in record["not_refitted_because"]
+    assert "such as the scales of INT8" in record["not_refitted_reason"]
     assert record["attempts"][0]["speed_ratio"]
 
 
@@ -135,7 +135,7 @@ def test_without_proof_nothing_is_refitted(week, missing):
     week.train(2)
     record = week.build(refit=True, **{missing: None})
     assert ways(record) == [("timing cache", False)]
-    assert "to judge by" in record["not_refitted_because"]
+    assert "to judge by" in record["not_refitted_reason"]
 
 
 def test_an_engine_that_takes_no_new_weights_is_not_refitted(week):
@@ -147,4 +147,4 @@ def test_an_engine_that_takes_no_new_weights_is_not_refitted(week):
     week.train(2)
     record = week.build(builder=profiles)
     assert ways(record) == [("timing cache", False)]
-    assert "8.5 refits engines of one" in record["not_refitted_because"]
+    assert "8.5 refits engines of one" in record["not_refitted_reason"]

@@ -21,7 +21,7 @@ def test_new_weights_are_built_with_the_timing_cache_and_compared(week):
     assert record["first_build"] == first
     assert record["spent_seconds"] == pytest.approx(attempt["seconds"] + attempt["gate_seconds"], abs=2e-3)
     assert record["saved_seconds"] == pytest.approx(first["seconds"] - record["spent_seconds"], abs=2e-3)
-    assert record["not_refitted_because"] == "`tensorrt.refit` is off"
+    assert record["not_refitted_reason"] == "`tensorrt.refit` is off"
     assert week.answers_as_trained()
 
 
@@ -70,7 +70,7 @@ def test_without_golden_logits_speed_alone_is_judged(week):
     week.train(2)
     (attempt,) = week.build(golden=None)["attempts"]
     assert attempt["accuracy"] is None
-    assert "no golden answers" in attempt["not_judged_because"]
+    assert "no golden answers" in attempt["not_judged_reason"]
     assert attempt["speed_ratio"]
 
 
@@ -86,7 +86,7 @@ def test_an_engine_that_cannot_be_compared_is_built_and_it_says_why(week):
     week.build(builds=[{"vice": "refuses"}])
     week.train(2)
     (attempt,) = week.build()["attempts"]
-    assert "could not enqueue" in attempt["not_judged_because"]
+    assert "could not enqueue" in attempt["not_judged_reason"]
     assert attempt["refused"] is None
 
 

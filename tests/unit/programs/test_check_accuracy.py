@@ -208,7 +208,7 @@ def classes_of_photographs(folder, meaning, names):
 
 @pytest.mark.parametrize("stated", [True, False])
 def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(tmp_path, stated):
-    meaning = Meaning("tensor", because=STATED if stated else "the meaning of its 3 outputs is not known")
+    meaning = Meaning("tensor", reason=STATED if stated else "the meaning of its 3 outputs is not known")
     if stated:
         assert classes_of_photographs(tmp_path, meaning, ["defect", "fine"]) == [-1, -1]
     else:

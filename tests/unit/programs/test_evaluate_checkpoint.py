@@ -148,7 +148,7 @@ def test_random_weights_are_not_asked_for_a_better_preprocessing(tmp_path, photo
 
 def test_numbers_that_are_no_class_scores_have_no_accuracy(tmp_path, photographs):
     write_checkpoint(tmp_path, trained(*HALF))
-    stated, unknown = (Meaning("tensor", because=why) for why in (STATED, "the meaning of its 3 outputs is not known"))
+    stated, unknown = (Meaning("tensor", reason=why) for why in (STATED, "the meaning of its 3 outputs is not known"))
     assert evaluated(tmp_path, photographs, *HALF, meaning=stated)["labelled"] == 0
     with pytest.raises(SlipwayError, match="but the meaning of its 3 outputs is not known"):
         evaluated(tmp_path, photographs, *HALF, meaning=unknown)

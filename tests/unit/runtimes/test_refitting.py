@@ -53,7 +53,7 @@ def test_the_new_engine_answers_with_the_new_weights_and_the_old_one_stays(eithe
     np.testing.assert_allclose(logits(Engine(new, "fp16"), pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
     assert found["layers"] == {"fp16": 1}
     assert found["refitted_weights"] == 3
-    assert found["not_refittable_because"] is None
+    assert found["not_refittable_reason"] is None
     assert found["timing_cache"] is None
 
 
@@ -73,7 +73,7 @@ def test_a_refitted_engine_is_refitted_again(either, files):
 def test_an_engine_that_was_not_built_for_it_is_refused(gpu, files):
     old_onnx, new_onnx, old, new, _ = files
     found = build(old_onnx, old, "fp16", OPTIONS | {"refit": False})
-    assert found["not_refittable_because"] == "it was built without `tensorrt.refit`"
+    assert found["not_refittable_reason"] == "it was built without `tensorrt.refit`"
     assert "REFIT" not in found["builder"]["flags"]
     with pytest.raises(ValueError, match="takes no new weights: it was built without"):
         refit(new_onnx, old, new)
@@ -84,7 +84,7 @@ def test_tensorrt_8_5_has_no_refitter_for_several_profiles(gpu, files):
     old_onnx, new_onnx, old, new, _ = files
     found = build(old_onnx, old, "fp16", OPTIONS | {"profiles": TWO_PROFILES})
     assert "REFIT" in found["builder"]["flags"]
-    assert "8.5 refits engines of one" in found["not_refittable_because"]
+    assert "8.5 refits engines of one" in found["not_refittable_reason"]
     with pytest.raises(ValueError, match=r"has no refitter for it .*duplicate layer names"):
         refit(new_onnx, old, new)
 

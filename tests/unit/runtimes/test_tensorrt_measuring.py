@@ -20,7 +20,7 @@ def test_measuring_with_graphs(graphs, tmp_path, dtype, batch):
     path = write_engine(tmp_path / "m.trt", dtype=dtype, profiles=TWO_PROFILES)
     found = measured(path, batch)
     assert (found["profile"], found["binding"]) == (int(batch > 1), "cuda-bindings")
-    assert found["no_graph_because"] is None
+    assert found["no_graph_reason"] is None
     assert list(found["samples_ms"]) == SAMPLES
     assert all(len(series) >= 3 and min(series) >= 0 for series in found["samples_ms"].values())
     for key in ("throughput_per_s", "throughput_graph_per_s", "throughput_with_transfers_per_s"):
@@ -36,11 +36,11 @@ def test_a_record_says_which_profile_runs_and_why(graphs, tmp_path):
     single = engine.profiles[0]
     assert single["max"] < 4
     alone = profile_choice(engine, 4)
-    assert alone == {"because": "no other profile accepts batch 4", "gpu_ms": {}, "faster": None}
+    assert alone == {"reason": "no other profile accepts batch 4", "gpu_ms": {}, "faster": None}
     both = profile_choice(engine, 1)
-    assert both["because"] == f"its optimum, batch {single['opt']}, is the nearest to 1"
+    assert both["reason"] == f"its optimum, batch {single['opt']}, is the nearest to 1"
     assert list(both["gpu_ms"]) == ["0", "1"]
-    assert measured(tmp_path / "m.trt", 1)["profile_choice"]["because"] == both["because"]
+    assert measured(tmp_path / "m.trt", 1)["profile_choice"]["reason"] == both["reason"]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_profiles_that_cannot_be_timed_lose_no_measurement(graphs, tmp_path, mon
         raise ValueError("the GPU has too little free memory")
 
     monkeypatch.setattr(measuring, "_gpu_times", too_little)
-    assert profile_choice(engine, 1)["because"].endswith("were not timed: the GPU has too little free memory")
+    assert profile_choice(engine, 1)["reason"].endswith("were not timed: the GPU has too little free memory")
 
 
 def test_the_samples_of_a_slow_engine_have_a_bound_in_time(graphs, tmp_path):
@@ -83,7 +83,7 @@ def test_a_record_says_what_each_figure_is(graphs, tmp_path):
 def test_measuring_without_graphs(with_bindings, tmp_path, bindings, vice, reason):
     with_bindings(*BINDINGS[bindings])
     found = measured(write_engine(tmp_path / "m.trt", vice=vice), 2)
-    assert reason in found["no_graph_because"]
+    assert reason in found["no_graph_reason"]
     missing = [name for name, series in found["samples_ms"].items() if series is None]
     assert missing == ["gpu_graph", "enqueue_graph", "end_to_end_graph"]
     assert found["throughput_graph_per_s"] is None

@@ -99,7 +99,7 @@ def test_what_a_server_does_not_say_is_assumed_aloud_and_may_be_stated(server, p
         "kind": "tensor",
         "activation": None,
         "negative": None,
-        "because": found["output"]["because"],
+        "reason": found["output"]["reason"],
     }
     assert all("tensor" in picture for picture in found["pictures"])
     refused = predict(to(server, pictures, "--output-meaning", "tensor"))[1]

@@ -41,10 +41,10 @@ def host_of(tritonserver: Installation, python: Path | None) -> Host:
 
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:
-    """Return the verified parts of an engine's key: {"hardware", "runtime", "runtime_version", "told_by"}.
+    """Return the verified parts of an engine's key: {"hardware", "runtime", "runtime_version", "source"}.
 
     `name` is the model's name, `server_version` the version that the running server states. `runtime` is False if
-    `runtime_version`, the version that will run the engine, is unknown. `told_by` is the source of that version. Raises
+    `runtime_version`, the version that will run the engine, is unknown. `source` is the source of that version. Raises
     SlipwayError, with both versions and the remedy, if hardware or runtime do not match the engine.
     """
     require_hardware(key["hardware"])

@@ -94,7 +94,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
         server_id = flags.get("id", "")
         own = server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid()
         own = own and "label" not in flags  # that is `docker run`, which only starts the container of a server
-        if own and (state := intents.get(server_id) or _told_by(flags)):
+        if own and (state := intents.get(server_id) or _state_of_flags(flags)):
             yield state | {"pid": process.pid, "created": _created(process)}
 
 
@@ -174,7 +174,7 @@ def _is_anothers(state: dict, folder: Path) -> bool:
     return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
 
 
-def _told_by(flags: dict[str, str]) -> dict | None:
+def _state_of_flags(flags: dict[str, str]) -> dict | None:
     """Return the state in a server's command line, with "identity" None; None if its flags are incomplete."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}

@@ -38,7 +38,7 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU, and return its facts for the build record.
 
     They are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
-    layers}), "unread_layers" (the inspector's text on each), "gpu", "not_refittable_because" (None if it can be) and
+    layers}), "unread_layers" (the inspector's text on each), "gpu", "not_refittable_reason" (None if it can be) and
     "layers_read_from". Raises ValueError if it cannot be loaded.
     """
     log = logger(trt)
@@ -49,7 +49,7 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
         "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
         "layers": count_by_precision(layers),
         "unread_layers": [layer[UNREAD] for layer in layers if UNREAD in layer],
-        "not_refittable_because": why_not_refittable(trt, engine, log),
+        "not_refittable_reason": why_not_refittable(trt, engine, log),
         "layers_read_from": "the engine",
         "gpu": describe_gpu(),
     }

@@ -36,7 +36,7 @@ def measure(
 
     Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
     quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "profile_choice"
-    (why it runs), "binding" (to CUDA), "samples_ms" (of `_samples`), "no_graph_because" (text or None),
+    (why it runs), "binding" (to CUDA), "samples_ms" (of `_samples`), "no_graph_reason" (text or None),
     "device_memory_bytes", and the entries of `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
@@ -47,7 +47,7 @@ def measure(
         "profile_choice": profile_choice(engine, batch, inputs),
         "binding": engine.device.binding,
         "samples_ms": _samples(stream_context, graphs, min_samples, seconds / 2, budget_seconds or math.inf),
-        "no_graph_because": reason,
+        "no_graph_reason": reason,
         "device_memory_bytes": memory,
         **_throughputs(engine, batch, inputs, streams, bool(graphs), seconds / 2),
     }
@@ -56,20 +56,20 @@ def measure(
 def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
     """Return why a batch size runs in its optimization profile, and its time in each profile that accepts it.
 
-    The entries are "because" (text), "gpu_ms" ({index: median}; of the CUDA graph, if there is one) and "faster" (the
+    The entries are "reason" (text), "gpu_ms" ({index: median}; of the CUDA graph, if there is one) and "faster" (the
     index of a clearly faster profile; None without one).
     """
     chosen, *others = engine.profiles_for(batch)
     nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"
     if not others:
-        return {"because": f"no other profile accepts batch {batch}", "gpu_ms": {}, "faster": None}
+        return {"reason": f"no other profile accepts batch {batch}", "gpu_ms": {}, "faster": None}
     try:
         times = _gpu_times(engine, [chosen, *others], batch, inputs)
     except ValueError as error:  # such as too little memory for one more execution context
-        return {"because": f"{nearest}; the others were not timed: {error}", "gpu_ms": {}, "faster": None}
+        return {"reason": f"{nearest}; the others were not timed: {error}", "gpu_ms": {}, "faster": None}
     best = min(times, key=lambda index: times[index])
     faster = best if times[best] < (1 - FASTER) * times[chosen] else None
-    return {"because": nearest, "gpu_ms": {str(index): times[index] for index in times}, "faster": faster}
+    return {"reason": nearest, "gpu_ms": {str(index): times[index] for index in times}, "faster": faster}
 
 
 def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors | None) -> dict[int, float]:

@@ -66,7 +66,7 @@ def test_the_interpreter_that_was_named_is_asked(interpreter):
         "hardware": True,
         "runtime": True,
         "runtime_version": "10.13.3.9",
-        "told_by": f"the packages of {python}",
+        "source": f"the packages of {python}",
     }
 
 
@@ -123,7 +123,7 @@ def test_onnxruntime_is_asked_by_its_packages_name():
 def test_nvidias_container_says_which_tensorrt_it_has():
     found = require_fit("m_trt", TENSORRT, container(TRT_VERSION="10.13.3.9-1+cuda13.0"))
     assert found["runtime"]
-    assert found["told_by"] == "TRT_VERSION in the server's container"
+    assert found["source"] == "TRT_VERSION in the server's container"
 
 
 def test_a_container_with_another_tensorrt_is_refused():
@@ -141,14 +141,14 @@ def test_a_tensorrt_of_no_known_release_is_said_so():
 
 def test_a_container_that_tells_its_release_alone_is_looked_up():
     host = container(NVIDIA_TRITON_SERVER_VERSION="25.09")
-    assert require_fit("m_trt", TENSORRT, host)["told_by"] == "the table of releases, for Triton 25.09"
+    assert require_fit("m_trt", TENSORRT, host)["source"] == "the table of releases, for Triton 25.09"
     assert "10.9.0.34 would run it" in refusal(TENSORRT, container(NVIDIA_TRITON_SERVER_VERSION="25.04"))
 
 
 def test_before_the_start_a_server_without_a_word_is_not_verified():
     found = require_fit("m_trt", TENSORRT, NATIVE)
     assert (found["runtime"], found["runtime_version"]) == (False, None)
-    assert "version is not known yet" in found["told_by"]
+    assert "version is not known yet" in found["source"]
 
 
 def test_a_running_server_states_its_version_which_is_looked_up():
@@ -159,7 +159,7 @@ def test_a_running_server_states_its_version_which_is_looked_up():
 def test_a_running_server_that_nobody_knows_is_not_verified():
     found = require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
     assert not found["runtime"]
-    assert "Triton 9.9.9" in found["told_by"]
+    assert "Triton 9.9.9" in found["source"]
 
 
 def test_a_server_does_not_tell_its_openvino():
