@@ -10,9 +10,9 @@ from slipway.report import formats
 from slipway.report.bar_charts import Bar, Stack, bars, stacks
 from slipway.report.drawing import Drawing
 from slipway.report.formats import milliseconds, moment
-from slipway.report.headline import baseline_of
+from slipway.report.headline import baseline_of, results
 from slipway.report.measurements import CHANGES, Measurements, Target
-from slipway.report.operators import by_kind
+from slipway.report.operators import KINDS, OTHER, by_kind
 from slipway.report.scales import number
 from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
@@ -21,6 +21,8 @@ LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the G
 
 # The figures of a run that are shown first, beside the latency of the smallest batch.
 MAIN_FIGURES = ("throughput under load", "p99 under load", "size", "memory under load", "top-1 accuracy")
+# The parts of the bars of time, in the order of their colours.
+KINDS_OF_PARTS = [*KINDS, OTHER, "engine", "queue", "batching, transport", "copies to and from the GPU"]
 
 
 def latency_chart(target: Target, evidence: Measurements) -> Drawing:
@@ -72,15 +74,13 @@ def _bar(result: dict, look: str, value: float, text: str, spans: dict) -> Bar:
 
 def time_rows(target: Target, evidence: Measurements) -> list[Stack]:
     """Return where the time of one inference goes: in the model itself, in the engine, and through Triton."""
-    batch = target.benchmark["tutorial"]["batch"]
-    own, theirs = (
-        next(
-            result for result in target.benchmark["results"] if (result["subject"], result["batch"]) == (subject, batch)
-        )
-        for subject in (target.chosen.precision, baseline_of(target))
-    )
-    rows = [_whole(theirs, by_kind(evidence.profile), evidence.contract.baseline), _whole(own, {}, own["subject"])]
-    return [*rows, *_served(target)]
+    own, theirs = results(target)
+    shares = by_kind(evidence.profile) or {"engine": 1.0}
+    return [
+        _whole(theirs, shares, evidence.contract.baseline),
+        _whole(own, {"engine": 1.0}, own["subject"]),
+        *_served(target),
+    ]
 
 
 def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
@@ -89,17 +89,13 @@ def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
     whole = latency["end_to_end"]["p50_ms"]
     copies = sum(latency[name]["p50_ms"] for name in ("h2d", "d2h") if name in latency)
     rest = max(whole - copies, 0.0)
-    parts = [(name, rest * share, KINDS_OF_PARTS.index(name)) for name, share in shares.items()]
-    parts = parts or [("engine", rest, KINDS_OF_PARTS.index("engine"))]
-    parts += [("copies to and from the GPU", copies, KINDS_OF_PARTS.index("copies"))] if copies else []
-    return Stack(f"{title}, in process", parts, milliseconds(whole))
+    parts = {name: rest * share for name, share in shares.items()}
+    parts |= {"copies to and from the GPU": copies} if copies else {}
+    return Stack(f"{title}, in process", _coloured(parts), milliseconds(whole))
 
 
-# The parts of the bars, in the order of their colours.
-KINDS_OF_PARTS = [
-    *("convolutions", "matrix products", "normalisations", "activations", "other operators", "engine"),
-    *("queue", "batching, transport", "copies"),
-]
+def _coloured(parts: dict[str, float]) -> list[tuple[str, float, int]]:
+    return [(name, value, KINDS_OF_PARTS.index(name)) for name, value in parts.items()]
 
 
 def _served(target: Target) -> list[Stack]:
@@ -107,14 +103,10 @@ def _served(target: Target) -> list[Stack]:
     if row.get("queue_ms") is None or not row.get("compute_ms"):
         return []
     rest = max(row["mean_ms"] - row["queue_ms"] - row["compute_ms"], 0.0)
-    parts = [
-        (name, value, KINDS_OF_PARTS.index(name))
-        for name, value in (("engine", row["compute_ms"]), ("queue", row["queue_ms"]), ("batching, transport", rest))
-    ]
+    parts = _coloured({"engine": row["compute_ms"], "queue": row["queue_ms"], "batching, transport": rest})
     in_flight = f", {row['concurrency']} in flight" if row.get("concurrency") else ""
-    return [
-        Stack(f"{row['precision']}, through Triton{in_flight}", parts, f"{milliseconds(row['mean_ms'])} on average")
-    ]
+    average = f"{milliseconds(row['mean_ms'])} on average"
+    return [Stack(f"{row['precision']}, through Triton{in_flight}", parts, average)]
 
 
 def time_chart(target: Target, evidence: Measurements) -> Drawing:
@@ -131,10 +123,9 @@ def trends(target: Target, evidence: Measurements) -> dict[str, Drawing]:
     figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]
     names = list(dict.fromkeys(name for of_run in figures for name in of_run))
     main = {*names[:1], *MAIN_FIGURES}
-    names.sort(key=lambda name: name not in main)
     charts = {
         name: trend(f"{target.name}: {name}", runs, [of_run.get(name) for of_run in figures], evidence)
-        for name in names
+        for name in sorted(names, key=lambda name: name not in main)
     }
     return {name: chart for name, chart in charts.items() if chart}
 
@@ -152,7 +143,7 @@ def trend(title: str, runs: Sequence[Run], figures: Sequence[Figure | None], evi
         for index, run in enumerate(runs)
         for change in evidence.history.deployments_of(run)
     ]
-    (_, figure) = known[0]
+    figure = known[0][1]
     y = Axis("%", close_up=True) if figure.is_share else Axis(figure.unit)
     return xy_chart(title, days, y, [series], height=110, events=events)
 

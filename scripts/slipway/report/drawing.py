@@ -6,7 +6,9 @@ In a page and in a file, text stays text. Elements have a <title>, which browser
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import jinja2
 from markupsafe import Markup
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
@@ -44,6 +46,15 @@ class Element:
     text: str = ""
     anchor: str = ""
 
+    @property
+    def attributes(self) -> dict[str, str | None]:
+        """Return the attributes of SVG that have the numbers, and the anchor of a text."""
+        numbers = list(map(short, self.numbers))
+        points = " ".join(map(",".join, zip(numbers[::2], numbers[1::2], strict=False)))
+        names = ATTRIBUTES.get(self.tag)
+        placed = dict(zip(names, numbers, strict=True)) if names else {"points": points}
+        return {**placed, "text-anchor": self.anchor or None}
+
 
 @dataclass
 class Drawing:
@@ -80,27 +91,22 @@ class Drawing:
 
     def markup(self) -> Markup:
         """Return the <svg> element for a page that has the `rules` of colours as variables."""
-        return self._element(0, Markup(""))
+        return Markup(self._svg(0, ()))
 
     def file(self) -> str:
         """Return an SVG file with a margin, on white, so that it can be read on a dark page, too."""
         ground = Element("rect", "ground", (-MARGIN, -MARGIN, self.width + 2 * MARGIN, self.height + 2 * MARGIN))
-        styles = Markup("<style>svg { font-family: Helvetica, Arial, sans-serif; }\n{}</style>").replace(
-            "{}", Markup(rules(LIGHT.__getitem__))
-        )
-        return str(self._element(MARGIN, styles + _markup(ground))) + "\n"
+        return self._svg(MARGIN, [ground], rules(LIGHT.__getitem__)) + "\n"
 
-    def _element(self, margin: float, before: Markup) -> Markup:
-        width, height = self.width + 2 * margin, self.height + 2 * margin
+    def _svg(self, margin: float, before: Sequence[Element], rules: str = "") -> str:
         content = repr((self.title, self.description, self.elements))
-        name = "d" + hashlib.sha256(content.encode()).hexdigest()[:10]
-        head = Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" class="drawing" viewBox="{0} {0} {1} {2}"{3} role="img" '
-            'aria-labelledby="{4}-title {4}-text"><title id="{4}-title">{5}</title><desc id="{4}-text">{6}</desc>'
+        return _TEMPLATE.render(
+            drawing=self,
+            elements=[*before, *self.elements],
+            frame=(-margin, -margin, self.width + 2 * margin, self.height + 2 * margin),
+            name="d" + hashlib.sha256(content.encode()).hexdigest()[:10],
+            rules=rules,
         )
-        size = Markup(' width="{}" height="{}"').format(short(width), short(height)) if margin else ""
-        head = head.format(short(-margin), short(width), short(height), size, name, self.title, self.description)
-        return head + before + Markup("").join(map(_markup, self.elements)) + Markup("</svg>")
 
 
 def sentence(text: str) -> Drawing:
@@ -113,13 +119,12 @@ def sentence(text: str) -> Drawing:
 def rules(colour: Callable[[str], str]) -> str:
     """Return LOOKS as rules of CSS. `colour` returns the value of a colour's name."""
 
-    def rule(key: str, given: str | float) -> str:
-        name = f"{given}px" if key in ("font-size", "rx") else str(given)
-        return f"{key}: {'currentColor' if name == 'own' else colour(name) if name in LIGHT else name};"
+    def rule(key: str, value: str | float) -> str:
+        text = f"{value}px" if key in ("font-size", "rx") else str(value)
+        return f"{key}: {'currentColor' if text == 'own' else colour(text) if text in LIGHT else text};"
 
-    return "\n".join(
-        f"svg.drawing .{name} {{ {' '.join(rule(*given) for given in look.items())} }}" for name, look in LOOKS.items()
-    )
+    rules = {name: " ".join(rule(*entry) for entry in look.items()) for name, look in LOOKS.items()}
+    return "\n".join(f"svg.drawing .{name} {{ {rule} }}" for name, rule in rules.items())
 
 
 def style_of(look: str) -> dict[str, str | float]:
@@ -141,14 +146,6 @@ def short(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _markup(element: Element) -> Markup:
-    numbers = list(map(short, element.numbers))
-    if names := ATTRIBUTES.get(element.tag):
-        placed = Markup(" ").join(map(Markup('{}="{}"').format, names, numbers))
-    else:
-        placed = Markup('points="{}"').format(" ".join(map(",".join, zip(numbers[::2], numbers[1::2], strict=True))))
-    anchor = Markup(' text-anchor="{}"').format(element.anchor) if element.anchor else ""
-    content = element.text if element.tag == "text" else Markup("<title>{}</title>").format(element.text)
-    return Markup('<{0} class="{1}" {2}{3}>{4}</{0}>').format(
-        Markup(element.tag), element.look, placed, anchor, content if element.text else ""
-    )
+_ENVIRONMENT = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+_ENVIRONMENT.filters["short"] = short
+_TEMPLATE = _ENVIRONMENT.from_string(Path(__file__).with_name("drawing.svg.j2").read_text(encoding="utf-8"))

@@ -69,16 +69,14 @@ def figures(target: Target, evidence: Measurements) -> list[Figure]:
 
 
 def _latency(target: Target, evidence: Measurements) -> Figure:
-    batch, engine = target.benchmark["tutorial"]["batch"], target.chosen.precision
-    own, theirs = (_result(target, subject, batch) for subject in (engine, baseline_of(target)))
-    at = f", batch {batch}" if evidence.contract.batched else ""
-    title = comparison.TITLES[baseline_of(target)]
-    return Figure(
-        milliseconds(_p50(own)),
-        f"median latency{at}",
-        f"{title}: {milliseconds(_p50(theirs))}",
-        own.get("intervals", {}).get("verdict") == DISTURBED,
+    own, theirs = results(target)
+    p50, baseline_p50 = (
+        milliseconds(result["latency"][comparison.best_quantity(result["latency"])]["p50_ms"])
+        for result in (own, theirs)
     )
+    name = f"median latency, batch {own['batch']}" if evidence.contract.batched else "median latency"
+    is_disturbed = own.get("intervals", {}).get("verdict") == DISTURBED
+    return Figure(p50, name, f"{comparison.TITLES[baseline_of(target)]}: {baseline_p50}", is_disturbed)
 
 
 def _under_load(target: Target) -> list[Figure]:
@@ -88,8 +86,8 @@ def _under_load(target: Target) -> list[Figure]:
     used = f"; {memory:,.0f} MB of memory" if memory is not None else ""
     in_flight = f"{row['concurrency']} in flight" if row.get("concurrency") else "at a rate"
     limit = "no limit" if limits["p99_ms"] is None else f"limit {limits['p99_ms']:g} ms"
-    low, high = row.get("p99_interval_ms") or (None, None)
-    between = f"{milliseconds(low)} to {milliseconds(high)}; " if low is not None and high is not None else ""
+    interval = row.get("p99_interval_ms") or []
+    between = f"{' to '.join(map(milliseconds, interval))}; " if interval and None not in interval else ""
     return [
         Figure(rate, "answers under load", f"{in_flight}{used}", is_disturbed(row)),
         Figure(milliseconds(row["p99_ms"]), "p99 under load", f"{between}{limit}", is_disturbed(row)),
@@ -97,12 +95,8 @@ def _under_load(target: Target) -> list[Figure]:
 
 
 def _size(target: Target) -> Figure:
-    build = target.chosen.build
-    return Figure(
-        megabytes(build["bytes"]),
-        "size of the engine",
-        f"{build['bytes'] / build['onnx_bytes']:.0%} of the FP32 ONNX file",
-    )
+    size, onnx_size = target.chosen.build["bytes"], target.chosen.build["onnx_bytes"]
+    return Figure(megabytes(size), "size of the engine", f"{size / onnx_size:.0%} of the FP32 ONNX file")
 
 
 def _accuracy(target: Target, evidence: Measurements) -> Figure:
@@ -125,13 +119,14 @@ def baseline_of(target: Target) -> str:
     return comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
 
 
-def _result(target: Target, subject: str, batch: int) -> dict:
-    every = target.benchmark["results"]
-    return next(result for result in every if (result["subject"], result["batch"]) == (subject, batch))
-
-
-def _p50(result: dict) -> float:
-    return result["latency"][comparison.best_quantity(result["latency"])]["p50_ms"]
+def results(target: Target) -> tuple[dict, dict]:
+    """Return the results of the chosen engine and of the baseline at the batch size of the tutorial."""
+    by_subject = {
+        result["subject"]: result
+        for result in target.benchmark["results"]
+        if result["batch"] == target.benchmark["tutorial"]["batch"]
+    }
+    return by_subject[target.chosen.precision], by_subject[baseline_of(target)]
 
 
 def _times(ratio: float, interval: dict | None) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from slipway.core.artifacts import write_text
 from slipway.core.errors import SlipwayError
 from slipway.report import headline
-from slipway.report.measurements import Measurements
+from slipway.report.measurements import Measurements, Target
 from slipway.report.page import environment, evidence_of, in_order
 from slipway.report.recipe import element, pages_of_index, recipe_of
 
@@ -17,37 +16,20 @@ COLUMNS = [
 ]
 
 
-def render_index(shown: Sequence[Measurements], models: list[str]) -> str:
-    """Return the page as self-contained HTML; `models` are the names of the folders with the pages."""
-    entries: list[dict[str, Any]] = [
-        {
-            "evidence": evidence,
-            "folder": folder,
-            "targets": [
-                {
-                    "target": target,
-                    "verdict": headline.verdict(target, evidence),
-                    "figures": headline.figures(target, evidence),
-                }
-                for target in in_order(evidence)
-            ],
-        }
-        for evidence, folder in zip(shown, models, strict=True)
+def render_index(models: dict[str, Measurements]) -> str:
+    """Return the page as self-contained HTML, for {name of the folder with a model's page: its measurements}."""
+    rows = [
+        (folder, cells_of(target, evidence)) for folder, evidence in models.items() for target in in_order(evidence)
     ]
-    rows = [(entry["folder"], side_by_side(shown)) for entry in entries for shown in entry["targets"]]
-    return (
-        environment()
-        .get_template("index.html.j2")
-        .render(entries=entries, rows=rows, columns=COLUMNS, recipe=element({"models": models}))
-    )
+    template = environment().get_template("index.html.j2")
+    return template.render(models=models, rows=rows, columns=COLUMNS, recipe=element({"models": list(models)}))
 
 
-def side_by_side(shown: dict[str, Any]) -> list[str]:
+def cells_of(target: Target, evidence: Measurements) -> list[str]:
     """Return a target's cells below COLUMNS after the model: the chosen engine, its figures, and whether it is live."""
-    latency, *under_load, size, accuracy = shown["figures"]
-    (_, speed), *_, (_, live) = shown["verdict"]
-    figures = [f"{figure.value}{' ~' if figure.disturbed else ''}" for figure in (latency, *under_load, size)]
-    target = shown["target"]
+    *others, accuracy = headline.figures(target, evidence)
+    (_, speed), *_, (_, live) = headline.verdict(target, evidence)
+    figures = [f"{figure.value}{' ~' if figure.disturbed else ''}" for figure in others]
     return [target.name, target.chosen.precision, *figures, f"{accuracy.value} {accuracy.name}", speed, live]
 
 
@@ -58,8 +40,8 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
         raise SlipwayError(
             f"{', '.join(unknown)} is missing or of an earlier version of Slipway; run snakemake evidence"
         )
-    shown = [evidence_of(page.parent, recipe) for page, recipe in recipes.items()]
-    write_text(output, render_index(shown, [page.parent.name for page in pages]))
+    models = {page.parent.name: evidence_of(page.parent, recipe) for page, recipe in recipes.items()}
+    write_text(output, render_index(models))
 
 
 def rewrite_index(index: Path) -> None:

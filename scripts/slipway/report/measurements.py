@@ -88,10 +88,7 @@ class Measurements:
     @property
     def measured_at(self) -> str | None:
         """Return the time of the latest load test, such as 2026-01-31T12:00:00+00:00; None if no record has it."""
-        return max(
-            (target.load_test["measured_at"] for target in self.targets if "measured_at" in target.load_test),
-            default=None,
-        )
+        return max(filter(None, (target.load_test.get("measured_at") for target in self.targets)), default=None)
 
     @property
     def warnings(self) -> list[str]:
@@ -153,20 +150,19 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
     `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is missing, or belongs
     to another checkpoint, engine or load test than the records beside it.
     """
-    model = folder.name
     precisions: dict[str, list[str]] = {}
     for target, _, precision in (engine.partition("/") for engine in engines):
         precisions.setdefault(target, []).append(precision)
-    suffixes = {variant: "" if variant == "fp32" else f".{variant}" for variant in variants}
-    weights, profile = read_json(folder / "weights.json"), folder / "profile" / "profile.json"
+    names = {variant: folder.name if variant == "fp32" else f"{folder.name}.{variant}" for variant in variants}
+    weights = read_json(folder / "weights.json")
     evidence = Measurements(
-        model=model,
+        model=folder.name,
         weights=weights,
         contract=Contract.read(folder / "contract.json"),
         golden=read_json(folder / "golden.json"),
-        profile=read_json(profile) if weights.get("program") != "onnx_file" else None,
-        onnx={variant: read_json(folder / f"{model}{suffix}.onnx.json") for variant, suffix in suffixes.items()},
-        targets=[_read_target(folder / target, model, names) for target, names in precisions.items()],
+        profile=None if weights.get("program") == "onnx_file" else read_json(folder / "profile" / "profile.json"),
+        onnx={variant: read_json(folder / f"{name}.onnx.json") for variant, name in names.items()},
+        targets=[_read_target(folder / target, folder.name, of_target) for target, of_target in precisions.items()],
         accuracy=read_json(folder / "accuracy.json") if evaluated else None,
         folder=folder,
     )
@@ -181,11 +177,9 @@ def _require_one_checkpoint(evidence: Measurements) -> None:
     made |= {f"{variant} ONNX file is": record for variant, record in evidence.onnx.items()}
     for target in evidence.targets:
         made |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
-    own = evidence.weights["sha256"]
     for name, record in made.items():
-        # Records of earlier versions do not state it.
-        same = record.get("weights_sha256", own) == own
-        _require(same, evidence.folder, f"the {name} of another checkpoint")
+        is_same = record.get("weights_sha256") in (None, evidence.weights["sha256"])
+        _require(is_same, evidence.folder, f"the {name} of another checkpoint")
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:

@@ -1,35 +1,11 @@
 """The operators of a profile by kind, for the bar that shows where the time goes."""
 
-# {kind: beginnings of the names of its operators, after "aten::"}. The first kind that fits counts.
-KINDS = {
-    "convolutions": (
-        "conv",
-        "_conv",
-        "convolution",
-        "mkldnn_conv",
-        "thnn_conv",
-        "cudnn_conv",
-        "slow_conv",
-        "miopen_conv",
-    ),
-    "matrix products": (
-        *("mm", "addmm", "bmm", "baddbmm", "matmul", "linear", "addbmm", "einsum", "scaled_dot", "_scaled_dot"),
-        *("_flash_attention", "_efficient_attention", "mkldnn_linear"),
-    ),
-    "normalisations": (
-        "batch_norm",
-        "native_batch_norm",
-        "cudnn_batch",
-        "layer_norm",
-        "native_layer",
-        "group_norm",
-        "native_group",
-    ),
-    "activations": (
-        *("relu", "silu", "gelu", "hardtanh", "clamp", "sigmoid", "hardswish", "hardsigmoid", "tanh", "leaky", "elu"),
-        *("softmax", "_softmax", "mish", "threshold"),
-    ),
-}
+from pathlib import Path
+
+from slipway.core.templates import data_of
+
+# {kind: beginnings of the names of its operators}
+KINDS: dict[str, list[str]] = data_of(Path(__file__).with_name("operators.yaml"))
 OTHER = "other operators"
 
 
@@ -51,4 +27,4 @@ def by_kind(profile: dict | None) -> dict[str, float]:
 def kind_of(operator: str) -> str:
     """Return the kind of an operator, such as "aten::mkldnn_convolution"."""
     name = operator.removeprefix("aten::").removesuffix("_")
-    return next((kind for kind, begins in KINDS.items() if name.startswith(begins)), OTHER)
+    return next((kind for kind, begins in KINDS.items() if name.startswith(tuple(begins))), OTHER)

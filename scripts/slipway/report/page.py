@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark import comparison
 from slipway.classification import report_photographs, reporting
@@ -12,10 +14,10 @@ from slipway.core.artifacts import write_text
 from slipway.history import file as history_file
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
-from slipway.report.clients import client_lines
 from slipway.report.measurements import Measurements, Target, read_evidence
 from slipway.report.recipe import Recipe, recipe_of, state_of
 from slipway.report.verdicts import YES, answers, is_it_live
+from slipway.triton.repository.versions import served_name
 
 # {entry of the benchmark's environment: its name}
 _ENVIRONMENT = {
@@ -59,37 +61,34 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     made.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    made.filters["triton_dtype"] = lambda name: np_to_triton_dtype(np.dtype(name))
     made.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
+    made.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2", "headline": headline, "in_order": in_order}
     return made
 
 
 def render(evidence: Measurements, recipe: Recipe) -> str:
     """Return the page as self-contained HTML."""
     targets = in_order(evidence)
-    return (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            evidence=evidence,
-            recipe=recipe.markup(),
-            targets=targets,
-            tables="tables.html.j2",
-            part_of_task=reporting.TEMPLATE,
-            samples_of_task=reporting.SAMPLES,
-            side_by_side=side_by_side(targets, evidence),
-            verdicts={target.name: headline.verdict(target, evidence) for target in targets},
-            figures={target.name: headline.figures(target, evidence) for target in targets},
-            answers={target.name: answers(target, evidence) for target in targets},
-            charts={target.name: _charts(target, evidence) for target in targets},
-            trends={target.name: charts.trends(target, evidence) for target in targets},
-            samples={target.name: _samples(target, evidence) for target in targets},
-            versions={target.name: versions(target, evidence) for target in targets},
-            noise_in_words=reporting.noise_in_words,
-            client=client_lines(evidence),
-            comparison=comparison,
-            load_test=limits,
-            breaks_limits=configurations.broken,
-        )
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        evidence=evidence,
+        recipe=recipe.markup(),
+        targets=targets,
+        part_of_task=reporting.TEMPLATE,
+        samples_of_task=reporting.SAMPLES,
+        side_by_side=side_by_side(targets, evidence),
+        charts={target.name: _charts(target, evidence) for target in targets},
+        trends={target.name: charts.trends(target, evidence) for target in targets},
+        samples={target.name: _samples(target, evidence) for target in targets},
+        answers=answers,
+        versions=versions,
+        time_rows=charts.time_rows,
+        noise_in_words=reporting.noise_in_words,
+        served=served_name(evidence.model),
+        comparison=comparison,
+        load_test=limits,
+        breaks_limits=configurations.broken,
     )
 
 
@@ -100,7 +99,7 @@ def in_order(evidence: Measurements) -> list[Target]:
 
 def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
     """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
-    columns: list[dict[str, str | None]] = [
+    columns: list[dict[str, str]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
             "engine": target.chosen.precision,
@@ -109,7 +108,7 @@ def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[st
         }
         for target in targets
     ]
-    names = list(dict.fromkeys(name for column in columns for name in column))
+    names = dict.fromkeys(name for column in columns for name in column)
     live: list[str | None] = [is_it_live(target, evidence.history)[1] for target in targets]
     return [*((name, [column.get(name) for column in columns]) for name in names), ("live", live)]
 
@@ -124,12 +123,11 @@ def _charts(target: Target, evidence: Measurements) -> dict[str, Any]:
         "memory": load_test_charts.memory_chart(*tested),
         "signs": load_test_charts.signs(load_test_charts.throughput_series(*tested)),
         "time": charts.time_chart(target, evidence),
-        "time_rows": charts.time_rows(target, evidence),
     }
 
 
 def _samples(target: Target, evidence: Measurements) -> list[report_photographs.Shown]:
-    if not evidence.is_classifier or evidence.samples is None:
+    if evidence.samples is None or not evidence.is_classifier:
         return []
     facts = {**evidence.golden, **evidence.contract.facts}
     return report_photographs.shown(evidence.samples, target.chosen.accuracy, evidence.value_names, facts)
@@ -138,12 +136,11 @@ def _samples(target: Target, evidence: Measurements) -> list[report_photographs.
 def versions(target: Target, evidence: Measurements) -> dict[str, str]:
     """Return {name: version} of the hardware, programs and packages in the records of a target."""
     key, measured = target.chosen.build["key"], target.benchmark["environment"]
-    driver = (measured.get("gpu") or {}).get("driver")
     runs = [run.content["slipway"] for run in evidence.history.runs if target.name in run.targets]
     versions = {
         "hardware": key["hardware"],
         "threads": measured.get("threads"),
-        "driver": driver,
+        "driver": (measured.get("gpu") or {}).get("driver"),
         key["runtime"]: key["runtime_version"],
         **{name: measured.get(entry) for entry, name in _ENVIRONMENT.items()},
         **({} if evidence.contract.baseline == "PyTorch" else {"PyTorch": None}),

@@ -21,13 +21,12 @@ def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
     """Return an element whose y is upwards, from the bottom of a drawing of some height (points)."""
     across = [scale * value for value in element.numbers[::2]]
     up = [height - scale * value for value in element.numbers[1::2]]
-    points, style = [value for point in zip(across, up, strict=False) for value in point], style_of(element.look)
+    points = [value for point in zip(across, up, strict=False) for value in point]
+    style: dict[str, Any] = style_of(element.look)
     if element.tag == "text":
         font = "Helvetica-Bold" if "font-weight" in style else "Helvetica"
-        size, colour = scale * float(style["font-size"]), HexColor(style["fill"])
-        return shapes.String(
-            *points, element.text, fontName=font, fontSize=size, fillColor=colour, textAnchor=element.anchor
-        )
+        text = {"fontName": font, "fontSize": scale * style["font-size"], "fillColor": HexColor(style["fill"])}
+        return shapes.String(*points, element.text, textAnchor=element.anchor, **text)
     stroke, fill = _stroke(style, scale), _fill(style)
     if element.tag == "line":
         return shapes.Line(*points, **stroke)
@@ -43,19 +42,15 @@ def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
 
 def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
     """Return the line of an element as reportlab names its properties."""
-    if "stroke" not in style:
-        return {"strokeColor": None}
-    dashes = [scale * float(dash) for dash in style.get("stroke-dasharray", "").split()] or None
     return {
-        "strokeColor": HexColor(style["stroke"]),
-        "strokeWidth": scale * style["stroke-width"],
+        "strokeColor": HexColor(style["stroke"]) if "stroke" in style else None,
+        "strokeWidth": scale * style.get("stroke-width", 1),
         "strokeOpacity": style.get("stroke-opacity", 1),
-        "strokeDashArray": dashes,
+        "strokeDashArray": [scale * float(dash) for dash in style.get("stroke-dasharray", "").split()] or None,
     }
 
 
 def _fill(style: dict[str, Any]) -> dict[str, Any]:
     """Return the area of an element as reportlab names its properties."""
-    if style.get("fill", "none") == "none":
-        return {"fillColor": None}
-    return {"fillColor": HexColor(style["fill"]), "fillOpacity": style.get("fill-opacity", 1)}
+    colour = style.get("fill", "none")
+    return {"fillColor": None if colour == "none" else HexColor(colour), "fillOpacity": style.get("fill-opacity", 1)}

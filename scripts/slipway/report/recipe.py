@@ -4,10 +4,12 @@ The page carries its recipe. So a deployment can write the page again, and plann
 present history.
 """
 
+import contextlib
 import hashlib
+import html
 import json
+import re
 from dataclasses import asdict, dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from markupsafe import Markup
 from slipway.core.records import has_shape
 from slipway.history import file as history_file
 
-NAME = "slipway-recipe"
+_ELEMENT = re.compile('<meta name="slipway-recipe" content="([^"]*)">')
 _SHAPE = {"engines": [str], "variants": [str], "evaluated": bool, "edition": int, "history": str}
 
 
@@ -37,7 +39,7 @@ class Recipe:
 
 def element(content: object) -> Markup:
     """Return JSON content as an element for a page's head."""
-    return Markup('<meta name="{}" content="{}">').format(NAME, json.dumps(content))
+    return Markup('<meta name="slipway-recipe" content="{}">').format(json.dumps(content))
 
 
 def state_of(history: Path) -> str:
@@ -79,19 +81,8 @@ def _content(page: Path) -> Any:
     """Return the content of a page's element of this name; None if there is none."""
     if not page.is_file():
         return None
-    finder = _Finder()
     with page.open(encoding="utf-8", errors="replace") as file:
-        finder.feed(file.read(50_000))
-    try:
-        return json.loads(finder.found)
-    except ValueError:
-        return None
-
-
-class _Finder(HTMLParser):
-    found = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "meta" and attributes.get("name") == NAME:
-            self.found = attributes.get("content") or ""
+        written = _ELEMENT.search(file.read(50_000))
+    with contextlib.suppress(ValueError):
+        return json.loads(html.unescape(written[1])) if written else None
+    return None

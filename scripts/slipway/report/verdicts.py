@@ -43,12 +43,11 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
             return OPEN, f"{text}; but {'; '.join(evidence.warnings)}"
         proven = accuracy["proven_on_labels"] or accuracy["key"].get("metric_limits")
         return YES if proven and not evidence.is_rehearsal else OPEN, text
-    weak = accuracy.get("variation", {}).get("weakness")
     text = (
         f"it repeats {evidence.contract.baseline}'s answer to {evidence.words.first} "
         f"({figures_in_words(accuracy['sample'])}); without {evidence.words.proof} nothing more is proven"
     )
-    return OPEN, f"{text}; {weak}" if weak else text
+    return OPEN, "; ".join(filter(None, (text, accuracy.get("variation", {}).get("weakness"))))
 
 
 def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
@@ -57,24 +56,21 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
     It is "yes" if the latency is lower than the baseline's, and "no" if it is higher. It is "open" if the measurement
     was disturbed, or shows no difference.
     """
-    batched = evidence.contract.batched
-    engine = target.chosen.precision
-    measured = target.benchmark["tutorial"]["measured"][engine]
-    rates = target.benchmark["best_throughput_ratios"][engine]
+    engine, tutorial = target.chosen.precision, target.benchmark["tutorial"]
+    measured, rates = tutorial["measured"][engine], target.benchmark["best_throughput_ratios"][engine]
     baseline = comparison.baseline_of(rates)
-    latency, latency_interval = measured[f"latency_over_{baseline}"], measured.get("interval")
+    latency, interval = measured[f"latency_over_{baseline}"], measured.get("interval")
     rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(baseline)
-    smallest, best = (
-        (f" at batch {target.benchmark['tutorial']['batch']}", " at the best batch") if batched else ("", "")
-    )
+    is_batched = evidence.contract.batched
+    smallest, best = (f" at batch {tutorial['batch']}", " at the best batch") if is_batched else ("", "")
     text = (
-        f"{ratio_in_words(latency, latency_interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
+        f"{ratio_in_words(latency, interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
         f"{ratio_in_words(rates[baseline], rate_interval)} times its inferences/s{best}; "
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
-    if latency_interval and latency_interval["verdict"] == DISTURBED:
+    if interval and interval["verdict"] == DISTURBED:
         return OPEN, f"{text}; but its rounds differ or are few: measure again on a quiet machine"
-    if latency_interval and is_no_difference(latency_interval):
+    if interval and is_no_difference(interval):
         return OPEN, text
     return YES if latency < 1 else NO, text
 
