@@ -11,9 +11,9 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import metadata
+from math import prod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -30,22 +30,9 @@ NOTHING = "Nothing to be done"
 PRECISIONS = ("fp32", "fp16", "bf16")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The numbers of models, targets and precisions of a synthetic configuration; all are combined with each other."""
-
-    models: int
-    targets: int
-    precisions: int
-
-    @property
-    def combinations(self) -> int:
-        """Return the number of engines of the configuration."""
-        return self.models * self.targets * self.precisions
-
-
-# From 10 combinations on only the models grow, so that the number of jobs per combination is the same at each point.
-SHAPES = (Shape(1, 1, 1), Shape(1, 5, 2), Shape(10, 5, 2), Shape(30, 5, 2))
+# (models, targets, precisions) of synthetic configurations; all are combined with each other. From 10 combinations on
+# only the models grow, so that the number of jobs per combination is the same at each point.
+SHAPES = ((1, 1, 1), (1, 5, 2), (10, 5, 2), (30, 5, 2))
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -111,17 +98,12 @@ def tiny_config() -> dict:
     """Return a configuration that is quick to build, measure and serve, on free ports."""
     ports = Ports.free()
     tiny = {"architecture": ARCHITECTURE, "weights": "random.pth", "preprocess": {"resize": CROP, "crop": CROP}}
+    short = {"seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2, "budget_seconds": 1}
     return {
         "models": {"tiny": tiny},
         "targets": {"cpu": {"runtime": "openvino", "precisions": ["fp32"]}},
         "profile": {"steps": 1},
-        "benchmark": {
-            "batch_sizes": [1],
-            "seconds": 0.1,
-            "warmup_seconds": 0.05,
-            "min_samples": 2,
-            "budget_seconds": 1,
-        },
+        "benchmark": {"batch_sizes": [1], **short},
         "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "requests": 10},
         "deploy": {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics},
     }
@@ -138,13 +120,11 @@ def runs_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str,
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
     """Raise SlipwayError if a run found something to do, although everything should have been up to date."""
-    for name, several in outcomes.items():
-        for outcome in several:
-            if NOTHING not in outcome.output:
-                raise SlipwayError(
-                    f"the run '{name}' found something to do, so it measured more than planning; it said:\n"
-                    f"{outcome.output}"
-                )
+    for name, outcome in ((name, outcome) for name, several in outcomes.items() for outcome in several):
+        if NOTHING not in outcome.output:
+            raise SlipwayError(
+                f"the run '{name}' found something to do, so it measured more than planning; it said:\n{outcome.output}"
+            )
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
@@ -159,41 +139,33 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return {"points": times of dry runs of growing configurations, "by_combinations", "by_jobs": fitted lines}."""
-    folders = {shape: folder / f"combinations-{shape.combinations}" for shape in SHAPES}
-    for shape, place in folders.items():
-        write_config(place, synthetic_config(shape))
-    runs = {shape: partial(snakemake, place, "-n", "evidence") for shape, place in folders.items()}
-    progress(f"dry runs of {' to '.join(str(shape.combinations) for shape in SHAPES)} combinations; rounds: {rounds}")
-    points = [point(shape, outcomes) for shape, outcomes in alternate(runs, rounds).items()]
-    seconds = [measured["median_seconds"] for measured in points]
-    return {
-        "points": points,
-        "by_combinations": fit([measured["combinations"] for measured in points], seconds),
-        "by_jobs": fit([measured["jobs"] for measured in points], seconds),
-    }
+    """Return {"points": sizes and times of dry runs of growing configurations}."""
+    runs = {}
+    for shape in SHAPES:
+        place = folder / f"combinations-{prod(shape)}"
+        write_config(place, synthetic_config(*shape))
+        runs[shape] = partial(snakemake, place, "-n", "evidence")
+    progress(f"dry runs of {' to '.join(str(prod(shape)) for shape in SHAPES)} combinations; rounds: {rounds}")
+    return {"points": [point(shape, outcomes) for shape, outcomes in alternate(runs, rounds).items()]}
 
 
-def synthetic_config(shape: Shape) -> dict:
-    """Return a synthetic configuration of a shape. It declares hardware and TensorRT, so that nothing is detected."""
-    target = {
-        "runtime": "tensorrt",
-        "hardware": "NVIDIA L4 (compute capability 8.9)",
-        "precisions": list(PRECISIONS[: shape.precisions]),
-    }
+def synthetic_config(models: int, targets: int, precisions: int) -> dict:
+    """Return a synthetic configuration. It declares hardware and TensorRT, so that nothing is detected."""
+    hardware = "NVIDIA L4 (compute capability 8.9)"
+    target = {"runtime": "tensorrt", "hardware": hardware, "precisions": list(PRECISIONS[:precisions])}
     return {
-        "models": {f"model{number}": {"architecture": "resnet50"} for number in range(shape.models)},
-        "targets": {f"gpu{number}": {**target} for number in range(shape.targets)},
+        "models": {f"model{number}": {"architecture": "resnet50"} for number in range(models)},
+        "targets": {f"gpu{number}": {**target} for number in range(targets)},
         "tensorrt": {"version": "10.13.3.9", "cuda": "cu12"},
     }
 
 
-def point(shape: Shape, outcomes: list[Outcome]) -> dict:
+def point(shape: tuple[int, int, int], outcomes: list[Outcome]) -> dict:
     """Return the sizes of one shape, its number of jobs, and its times in seconds: all, and their median."""
     seconds = [outcome.seconds for outcome in outcomes]
     return {
-        **asdict(shape),
-        "combinations": shape.combinations,
+        **dict(zip(("models", "targets", "precisions"), shape, strict=True)),
+        "combinations": prod(shape),
         "jobs": planned_jobs(outcomes[0].output),
         "seconds": seconds,
         "median_seconds": statistics.median(seconds),
@@ -208,32 +180,16 @@ def planned_jobs(output: str) -> int:
     return int(match[1])
 
 
-def fit(counts: list[int], seconds: list[float]) -> dict:
-    """Return the least-squares line of seconds over count, and the largest relative deviation of a point from it."""
-    slope, intercept = statistics.linear_regression(counts, seconds)
-    deviations = [abs(intercept + slope * count - time) / time for count, time in zip(counts, seconds, strict=True)]
-    return {
-        "seconds_at_zero": round(intercept, 3),
-        "seconds_each": round(slope, 5),
-        "largest_relative_deviation": round(max(deviations), 3),
-    }
-
-
 def table(record: dict) -> str:
     """Return the record as a few lines of text."""
-    compared, growth = record["against_an_empty_workflow"], record["growth"]
+    compared = record["against_an_empty_workflow"]
     lines = [
         f"{name.replace('_', ' '):<26}{median:6.2f} s  {compared['ratio_to_empty'][name]:5.2f} x empty"
         for name, median in compared["median_seconds"].items()
     ]
     lines += [
         f"combinations {point['combinations']:4}  jobs {point['jobs']:5}  {point['median_seconds']:6.2f} s"
-        for point in growth["points"]
-    ]
-    lines += [
-        f"{line['seconds_at_zero']:.2f} s + {line['seconds_each'] * 1000:.1f} ms for each of the {name}; "
-        f"no point is further than {line['largest_relative_deviation']:.0%} from that"
-        for name, line in (("combinations", growth["by_combinations"]), ("jobs", growth["by_jobs"]))
+        for point in record["growth"]["points"]
     ]
     return "\n".join(lines)
 

@@ -1,25 +1,28 @@
 """Write the figures of the records in docs/measurements into the tables of its README.md, and of the first page.
 
-The rows of the H100 keep their words, which are written by hand. The other tables are written anew.
+measurement_figures.md.j2 has the tables. The first page repeats some of their rows.
 """
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
+
+import jinja2
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, run
 from slipway.core.errors import SlipwayError
-from slipway.tools import figures
-from slipway.tools.figures import Row
 from slipway.tools.snakemake_runs import REPOSITORY
 
 MEASUREMENTS = REPOSITORY / "docs" / "measurements"
-# The marks around a table that is written anew, with the name of its hardware.
-BEGIN, END = "<!-- begin {}: `make figures` writes this from the records -->", "<!-- end {} -->"
+# The marks around the tables that are written anew.
+BEGIN, END = "<!-- begin figures: `make figures` writes this from the records -->", "<!-- end figures -->"
+# {model of cpu.json: its name in words}
+NAMES = {"resnet50": "ResNet-50", "efficientnet_lite0": "EfficientNet-Lite0"}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,59 +32,62 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write both pages."""
-    rows = figures.on_a_gpu(MEASUREMENTS)
-    for path, tables in ((MEASUREMENTS / "README.md", tables_of(MEASUREMENTS)), (REPOSITORY / "README.md", {})):
+    tables = tables_of(records())
+    for path, written in ((MEASUREMENTS / "README.md", between_marks), (REPOSITORY / "README.md", with_rows)):
         with atomic_write(path) as partial:
-            partial.write_text(page(path.read_text(encoding="utf-8"), rows, tables), encoding="utf-8")
+            partial.write_text(written(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
-def page(text: str, rows: Sequence[Row], tables: Mapping[str, str]) -> str:
-    """Return a page with current figures in the rows that begin with the words of `rows`.
-
-    `tables` is {name of the marks: the text between them}. Raises SlipwayError if marks are missing.
-    """
-    for name, table in tables.items():
-        marks = BEGIN.format(name), END.format(name)
-        before, begin, rest = text.partition(marks[0])
-        _, end, after = rest.partition(marks[1])
-        if not (begin and end):
-            raise SlipwayError(f"docs/measurements/README.md has no lines {' and '.join(marks)}; put them back")
-        text = f"{before}{begin}\n{table}\n{end}{after}"
-    return "\n".join(updated(line, rows) for line in text.split("\n"))
-
-
-def updated(line: str, rows: Sequence[Row]) -> str:
-    """Return a line of a page, with its current figures if it is one of the rows."""
-    for words, values in rows:
-        if line.startswith(f"| {words}"):
-            return f"{line.rsplit('|', 2)[0]}| {values} |"
-    return line
-
-
-def tables_of(folder: Path) -> dict[str, str]:
-    """Return {name of the marks: text} of the tables that are written anew, from the records in `folder`."""
-    gpu = read_json(folder / figures.H200)["benchmark"]
-    models = read_json(folder / "cpu.json")["models"]
-    record = "([`resnet50.int8.json`](h200/resnet50.int8.json), written by `make measure-gpu`):"
-    on_h200 = [f"{figures.h200_in_words(folder)} {record}", *table(figures.on_an_h200(folder))]
-    on_cpu = [f"{figures.machine_in_words(folder)} ([`cpu.json`](cpu.json), written by `make measure`):"]
-    on_cpu += table(figures.on_a_cpu(folder))
-    of_models = {figures.NAMES[name]: each["benchmark"] for name, each in models.items()}
-    return {
-        "H200": "\n".join([*on_h200, *disturbed({"ResNet-50": gpu})]),
-        "CPU": "\n".join([*on_cpu, *disturbed(of_models)]),
+def records() -> dict:
+    """Return the records: those of a GPU as {folder: {name: record}}, those of a CPU as {name: record}."""
+    gpus = {
+        gpu: {path.stem: read_json(path) for path in (MEASUREMENTS / gpu).glob("*.json")} for gpu in ("h100", "h200")
     }
+    return gpus | {name: read_json(MEASUREMENTS / f"{name}.json") for name in ("cpu", "planning")}
 
 
-def table(rows: Sequence[Row]) -> list[str]:
-    """Return the lines of a table, with an empty line before it."""
-    return ["", "| | |", "| --- | --- |", *(f"| {words} | {values} |" for words, values in rows)]
+def tables_of(records: dict) -> str:
+    """Return the tables in Markdown, each after its conditions and before its disturbed measurements."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
+    template = Path(__file__).with_name("measurement_figures.md.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(records, names=NAMES).strip()
 
 
-def disturbed(benchmarks: dict[str, dict]) -> list[str]:
-    """Return the lines about disturbed figures after a table; none without any."""
-    words = figures.disturbed_in_words(benchmarks)
-    return ["", words] if words else []
+def between_marks(page: str, tables: str) -> str:
+    """Return a page with the tables between its marks. Raise SlipwayError if it lacks them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SlipwayError(f"docs/measurements/README.md has no lines {BEGIN} and {END}; put them back")
+    return f"{before}{begin}\n{tables}\n{end}{after}"
+
+
+def with_rows(page: str, tables: str) -> str:
+    """Return a page whose rows have the figures of the tables' rows of the same words."""
+    rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
+    return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))
+
+
+def listed(values: Iterable[float], form: str, unit: str = "") -> str:
+    """Return figures beside each other, as the tables have them."""
+    return ", ".join(f"{value:{form}}{unit}" for value in values)
+
+
+def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
+    """Return one figure of each named record. `figure` is its dotted path; "" for the records themselves."""
+    values = [records[name] for name in names]
+    for part in filter(None, figure.split(".")):
+        values = [value[part] for value in values]
+    return values
+
+
+def fastest(rows: Iterable[dict], precisions: Sequence[str]) -> list[dict]:
+    """Return the load test's row with the highest throughput of each precision that has one."""
+    best: dict[str, dict] = {}
+    for row in sorted(rows, key=lambda row: row["throughput_per_s"]):
+        best[row["precision"]] = row
+    return [best[name] for name in precisions if name in best]
 
 
 if __name__ == "__main__":

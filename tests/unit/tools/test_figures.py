@@ -1,19 +1,21 @@
 """The figures of README and of docs/measurements/README.md are those of the records that they name."""
 
+from copy import deepcopy
 from statistics import median
 
 import pytest
 from helpers.workplace import REPOSITORY
+from jinja2 import UndefinedError
 
 import write_figures
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.tools import figures
 
 FIRST, MEASUREMENTS = (
     (REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/measurements/README.md")
 )
-ROWS = figures.on_a_gpu(write_figures.MEASUREMENTS)
+RECORDS = write_figures.records()
+TABLES = write_figures.tables_of(RECORDS)
 CLOSED = [
     {"precision": name, "concurrency": 4, "throughput_per_s": rate}
     for name, rate in (("int8", 99.96), ("fp32", 20.04), ("int8", 70.0))
@@ -21,30 +23,39 @@ CLOSED = [
 OPEN = {"capacity_per_s": 80.0, "verdict": "steady"}
 
 
+@pytest.fixture
+def records():
+    """Return a copy of the records, for a test to change."""
+    return deepcopy(RECORDS)
+
+
+def new_lines(records):
+    """Return the lines of the tables that those of the real records do not have."""
+    return [line for line in write_figures.tables_of(records).splitlines() if line not in TABLES.splitlines()]
+
+
 def test_both_pages_have_the_figures_of_the_records():
-    tables = write_figures.tables_of(write_figures.MEASUREMENTS)
-    assert write_figures.page(MEASUREMENTS, ROWS, tables) == MEASUREMENTS, "run `make figures`"
-    assert write_figures.page(FIRST, ROWS, {}) == FIRST, "run `make figures`"
+    assert write_figures.between_marks(MEASUREMENTS, TABLES) == MEASUREMENTS, "run `make figures`"
+    assert write_figures.with_rows(FIRST, TABLES) == FIRST, "run `make figures`"
 
 
-@pytest.mark.parametrize("words", [words for words, _ in ROWS])
-def test_the_table_has_each_row_of_a_gpu_once(words):
-    assert len([line for line in MEASUREMENTS.splitlines() if line.startswith(f"| {words}")]) == 1
+def test_a_row_of_the_first_page_gets_the_figures_of_the_row_with_its_words():
+    tables = "| | |\n| --- | --- |\n| images/s (FP16): a, b | 3, 4 |"
+    page = "| images/s (FP16): a, b | 1, 2 |\n| images/s | 1 |\n| --- | --- |\ntext"
+    assert write_figures.with_rows(page, tables) == page.replace("1, 2", "3, 4")
 
 
-def test_a_row_of_a_gpu_keeps_its_words_and_gets_the_figures():
-    assert write_figures.updated("| images/s (FP16): a, b | 1, 2 |", [("images/s", "3, 4")]) == (
-        "| images/s (FP16): a, b | 3, 4 |"
-    )
-    assert write_figures.updated("| other | 1 |", [("images/s", "3, 4")]) == "| other | 1 |"
-
-
-def test_a_table_is_written_between_its_marks():
-    begin, end = write_figures.BEGIN.format("CPU"), write_figures.END.format("CPU")
-    text, written = (f"before\n{begin}\n{each}\n{end}\nafter" for each in ("old", "new"))
-    assert write_figures.page(text, [], {"CPU": "new"}) == written
+def test_the_tables_are_written_between_their_marks():
+    text, written = (f"before\n{write_figures.BEGIN}\n{each}\n{write_figures.END}\nafter" for each in ("old", "new"))
+    assert write_figures.between_marks(text, "new") == written
     with pytest.raises(SlipwayError, match="has no lines"):
-        write_figures.page("before\nafter", [], {"CPU": "new"})
+        write_figures.between_marks("before\nafter", "new")
+
+
+def test_a_figure_that_a_record_lacks_is_an_error(records):
+    del records["cpu"]["seconds"]["first_deploy"]
+    with pytest.raises((UndefinedError, TypeError)):
+        write_figures.tables_of(records)
 
 
 LOADS = [
@@ -53,34 +64,37 @@ LOADS = [
 ]
 
 
-def test_a_served_gpu_has_its_best_closed_loop_and_its_open_loop():
-    record = {"load_test": {"measurements": LOADS}}
-    closed = figures.served_on_a_gpu(record)
-    assert closed == [
-        ("requests/s of one image through Triton's Python backend, 64 in flight: FP16, INT8", "7,000, 9,000"),
-        ("their p99", "12 ms, 12 ms"),
+def test_a_served_gpu_has_its_best_closed_loop_and_its_open_loop(records):
+    records["h200"]["resnet50.int8"]["load_test"] = {"measurements": LOADS}
+    closed = [
+        "| requests/s of one image through Triton's Python backend, 64 in flight: FP16, INT8 | 7,000, 9,000 |",
+        "| their p99 | 12 ms, 12 ms |",
     ]
+    assert new_lines(records) == closed
     selection = {"precision": "int8", "capacity": OPEN | {"capacity_per_s": 8500}, "limits": {"p99_ms": 50}}
-    assert figures.served_on_a_gpu(record | {"selection": selection})[2:] == [
-        ("requests/s at random times (open loop) that INT8 holds, p99 below 50 ms", "8,500 (steady)")
-    ]
+    records["h200"]["resnet50.int8"]["selection"] = selection
+    row = "| requests/s at random times (open loop) that INT8 holds, p99 below 50 ms | 8,500 (steady) |"
+    assert new_lines(records) == [*closed, row]
 
 
 @pytest.mark.parametrize(
     ("open_loop", "held"),
     [(OPEN, "80 (steady)"), (OPEN | {"capacity_per_s": None}, "none (steady)"), (None, None)],
 )
-def test_a_served_model_has_its_closed_and_its_open_loop(open_loop, held):
-    chosen = {"open_loop": open_loop, "configuration": {"precision": "int8"}, "p99_limit_ms": 1000}
-    rows = dict(figures.served_rows("a network", {"closed_loop": CLOSED, "chosen": chosen}))
-    assert rows.pop("a network: requests/s through Triton, 4 in flight: FP32, INT8") == "20.0, 100.0"
-    words = "a network: requests/s at random times (open loop) that INT8 holds, p99 below 1,000 ms"
-    assert rows == ({words: held} if held else {})
+def test_a_served_model_has_its_closed_and_its_open_loop(records, open_loop, held):
+    chosen = {"open_loop": open_loop, "configuration": {"precision": "int8"}, "p99_limit_ms": 2000}
+    records["cpu"]["models"]["resnet50"] |= {"closed_loop": CLOSED, "chosen": chosen}
+    closed, *opened = new_lines(records)
+    title = "ResNet-50, random weights"
+    assert closed == f"| {title}: requests/s through Triton, 4 in flight: FP32, INT8 | 20.0, 100.0 |"
+    words = f"{title}: requests/s at random times (open loop) that INT8 holds, p99 below 2,000 ms"
+    assert opened == ([f"| {words} | {held} |"] if held else [])
 
 
 @pytest.mark.parametrize(("origin", "title"), [("rehearsal", "random"), ("checkpoint", "pretrained")])
-def test_the_title_of_a_model_has_the_kind_of_its_weights(origin, title):
-    assert figures.title_of("resnet50", {"origin": origin}) == f"ResNet-50, {title} weights"
+def test_the_title_of_a_model_has_the_kind_of_its_weights(records, origin, title):
+    records["cpu"]["models"]["resnet50"]["origin"] = origin
+    assert f"| ResNet-50, {title} weights: images/s" in write_figures.tables_of(records)
 
 
 def test_readme_has_rows_of_that_table_as_they_are():
@@ -95,10 +109,15 @@ def test_the_first_page_stays_short():
     assert len(FIRST.splitlines()) <= 200
 
 
-def test_what_other_work_disturbed_is_named_after_its_table():
-    benchmarks = {"ResNet-50": {"disturbed": ["int8 at batch 8"]}, "EfficientNet-Lite0": {}}
-    assert write_figures.disturbed(benchmarks) == ["", "Disturbed by other work: ResNet-50 (int8 at batch 8)."]
-    assert write_figures.disturbed({"ResNet-50": {"disturbed": []}}) == []
+def test_the_measurements_that_other_work_disturbed_are_named_after_their_table(records):
+    benchmarks = [model["benchmark"] for model in records["cpu"]["models"].values()]
+    benchmarks[0]["disturbed"], benchmarks[1]["disturbed"] = ["int8 at batch 8"], []
+    assert new_lines(records) == ["Disturbed by other work: ResNet-50 (int8 at batch 8)."]
+    benchmarks[1]["disturbed"] = ["fp32", "bf16"]
+    both = "Disturbed by other work: ResNet-50 (int8 at batch 8); EfficientNet-Lite0 (fp32, bf16)."
+    assert new_lines(records) == [both]
+    records["h200"]["resnet50.int8"]["benchmark"]["disturbed"] = []
+    assert write_figures.tables_of(records).count("Disturbed") == 1
 
 
 @pytest.mark.parametrize("name", ["resnet50", "efficientnet_lite0", "text"])
