@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
-import jinja2
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.load_test.configurations import ranked
 from slipway.report.load_test_charts import memory_chart, throughput_chart
+from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import snakemake, write_config
 
 ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"
@@ -34,16 +33,6 @@ SUBJECTS = {
 LONGEST_BAR = 240
 # The size of the terminal: lines, and letters in a line.
 LINES, LETTERS = 13, 63
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar: its name, its number, its width in pixels and its look."""
-
-    name: str
-    number: str
-    width: float
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -84,38 +73,34 @@ def charts(record: dict) -> dict[str, str]:
 
 def picture(record: dict, lines: Sequence[Line]) -> str:
     """Return the picture as SVG."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(Path(__file__).with_name("readme_picture.svg.j2").read_text(encoding="utf-8"))
     gpu = record["benchmark"]["environment"]["gpu"]["name"]
     (version,) = {engine["key"]["runtime_version"] for engine in record["engines"].values()}
-    return template.render(
-        alt=alternative(record, lines),
-        heading=f"ResNet-50 on one {gpu.removeprefix('NVIDIA ').split()[0]}: images per second",
-        conditions=f"each at its best batch size; TensorRT {version}; measured {record['measured_at'][:10]}",
-        bars=bars(record),
-        lines=lines,
-    )
+    drawn = bars(record)
+    numbers = "; ".join(f"{bar['name']} {bar['number']}" for bar in drawn)
+    values = {
+        # The picture in words, for a reader who cannot see it.
+        "alt": f"Images per second on an H100: {numbers}. A terminal: {' '.join(line.text.strip() for line in lines)}",
+        "heading": f"ResNet-50 on one {gpu.removeprefix('NVIDIA ').split()[0]}: images per second",
+        "conditions": f"each at its best batch size; TensorRT {version}; measured {record['measured_at'][:10]}",
+        "bars": drawn,
+        "lines": lines,
+    }
+    return document(Path(__file__).with_name("readme_picture.svg.j2"), values)
 
 
-def bars(record: dict) -> list[Bar]:
-    """Return a bar for each subject: its highest throughput, and of an engine the ratio to PyTorch's."""
+def bars(record: dict) -> list[dict]:
+    """Return {"name", "number", "width" (pixels), "kind" (its look)} of each subject's highest throughput.
+
+    The number of an engine has the ratio to PyTorch's.
+    """
     best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
     rates = {subject: best[subject]["inferences_per_s"] for subject in SUBJECTS}
-    return [
-        Bar(
-            name,
-            f"{rates[subject]:,.0f}" + (f" ({ratios[subject]['pytorch']:.1f} times)" if kind != "base" else ""),
-            LONGEST_BAR * rates[subject] / max(rates.values()),
-            kind,
-        )
-        for subject, (name, kind) in SUBJECTS.items()
-    ]
-
-
-def alternative(record: dict, lines: Sequence[Line]) -> str:
-    """Return the picture in words, for a reader who cannot see it."""
-    numbers = "; ".join(f"{bar.name} {bar.number}" for bar in bars(record))
-    return f"Images per second on an H100: {numbers}. A terminal: {' '.join(line.text.strip() for line in lines)}"
+    drawn = []
+    for subject, (name, kind) in SUBJECTS.items():
+        times = f" ({ratios[subject]['pytorch']:.1f} times)" if kind != "base" else ""
+        width = LONGEST_BAR * rates[subject] / max(rates.values())
+        drawn.append({"name": name, "number": f"{rates[subject]:,.0f}{times}", "width": width, "kind": kind})
+    return drawn
 
 
 def dry_run(folder: Path) -> str:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
@@ -23,37 +23,9 @@ from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import REPOSITORY, snakemake, write_config
 
-HEAD = """# Artifacts
-
-Each artifact has a rule, a program of the same name in `scripts/`, a key (`keys.<rule>(...)` in
-[`job_keys.py`](../scripts/slipway/keys/job_keys.py)) and a test. The rules `build_<runtime>` share `build_engine`, and
-`deploy_release` runs `deploy`: its receipt from another platform than this machine is `receipt.<to>.json`. Besides the
-names here, each key has the contents of the input files and the code of the program: [staleness](staleness.md). `make
-artifacts` writes this page from the workflow, and a test compares them.
-
-| artifact | rule | program | keyed on | test |
-| --- | --- | --- | --- | --- |
-"""
-COMMANDS = """
-Rules without artifacts:
-
-| rule | program | test |
-| --- | --- | --- |
-"""
-PROGRAMS = """
-Programs that no rule runs are for users, but `tensorrt_worker`, which other programs start:
-
-| program | what it does | test |
-| --- | --- | --- |
-"""
-PACKAGES = """
-Packages of the shared code, below `scripts/slipway/`:
-
-| package | what it has |
-| --- | --- |
-"""
 # Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.
 MODEL, PRECISION = "model", "fp16"
 GPU = {"hardware": "NVIDIA L4 (compute capability 8.9)", "tensorrt": {"version": "10.13.3.9", "cuda": "12.9"}}
@@ -144,13 +116,15 @@ def key_names() -> dict[str, dict[str, list[str]]]:
 
 def page(rules: list[Rule]) -> str:
     """Return the page in Markdown."""
-    names = key_names()
-    rows = [_row(rule, names) for rule in rules if rule.outputs]
-    commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in rules if not rule.outputs]
-    others = [Rule("", (), name, None) for name in programs_without_rule(rules)]
-    programs = [f"| {_program(rule)} | {_first_line(_path(rule))} | {_test(rule)} |\n" for rule in others]
-    packages = [f"| `{name}` | {line} |\n" for name, line in _packages()]
-    return "".join([HEAD, *rows, COMMANDS, *commands, PROGRAMS, *programs, PACKAGES, *packages])
+    package_folder = REPOSITORY / "scripts" / "slipway"
+    values = {
+        "rules": rules,
+        "programs": [Rule("", (), name, None) for name in programs_without_rule(rules)],
+        "folder": package_folder,
+        "packages": [path for path in sorted(package_folder.glob("*/**/__init__.py")) if first_line(path)],
+    }
+    template = Path(__file__).with_name("artifacts.md.j2")
+    return document(template, values, shown=shown, names_in_key=names_in_key, first_line=first_line)
 
 
 def programs_without_rule(rules: list[Rule]) -> list[str]:
@@ -158,43 +132,23 @@ def programs_without_rule(rules: list[Rule]) -> list[str]:
     return sorted({path.stem for path in (REPOSITORY / "scripts").glob("*.py")} - {rule.program for rule in rules})
 
 
-def _packages() -> Iterator[tuple[str, str]]:
-    """Yield (name, first line of its docstring) of each package with code."""
-    root = REPOSITORY / "scripts" / "slipway"
-    for path in sorted(root.glob("*/**/__init__.py")):
-        if line := _first_line(path):
-            yield path.parent.relative_to(root).as_posix(), line
-
-
-def _first_line(path: Path) -> str:
+def first_line(path: Path | str) -> str:
     """Return the first line of a module's docstring; "" without one."""
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+    code = (REPOSITORY / path).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0]
 
 
-def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
-    paths = "<br>".join(f"`{_shown(output)}`" for output in rule.outputs)
-    by_target = names[rule.key_method or ""]
+def names_in_key(rule: Rule) -> list[str]:
+    """Return the names in the keys of a rule. Those of a runtime's rule are of the target of its name."""
+    by_target = key_names()[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
-    keyed_on = by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
-    return f"| {paths} | `{rule.name}` | {_program(rule)} | {', '.join(keyed_on) or 'its inputs'} | {_test(rule)} |\n"
+    return by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
 
 
-def _shown(output: str) -> str:
+def shown(output: str) -> str:
     """Return the path of an output below results/, with <model> for the model, and <name> for any other wildcard."""
     path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
     return re.sub(f"^{MODEL}/", "<model>/", path)
-
-
-def _path(rule: Rule) -> Path:
-    return REPOSITORY / "scripts" / f"{rule.program}.py"
-
-
-def _program(rule: Rule) -> str:
-    return f"[`{rule.program}`](../scripts/{rule.program}.py)"
-
-
-def _test(rule: Rule) -> str:
-    return f"[`{rule.test.stem}`](../{rule.test})" if rule.test else "none"
 
 
 def _key_for(method: Callable[..., JobKey], keys: JobKeys, target: str) -> JobKey:

@@ -12,17 +12,10 @@ import yaml
 
 from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, run
+from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 SCHEMA = REPOSITORY / "schemas" / "config.schema.yaml"
-HEAD = """# Configuration
-
-Every key of [`config.yaml`](../config.yaml), which has longer comments and an example of most. `<name>` stands for a
-name of yours. A key that is left out has its default. `snakemake --cores 1 deploy --configfile mine.yaml` reads your
-own file, which replaces config.yaml completely. Editors that know YAML schemas complete keys and mark mistakes, by the
-first line of config.yaml. `make configuration` writes this page from
-[`config.schema.yaml`](../schemas/config.schema.yaml), and a test compares them.
-"""
 # The longest list of choices that is shown; a longer one is in the schema.
 MOST_CHOICES = 8
 
@@ -43,18 +36,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def page(schema: dict) -> str:
     """Return the page in Markdown, with a table for each key at the top of the configuration."""
-    return HEAD + "".join(_section(name, part, schema["$defs"]) for name, part in schema["properties"].items())
-
-
-def _section(name: str, schema: dict, definitions: dict) -> str:
-    rows = [
-        f"| `{key}` | {_default(part)} | {_meaning(part)} |\n"
-        for key, part in _keys(name, schema, definitions)
-        if key != name
-    ]
-    table = f"\n| key | default | meaning |\n| --- | --- | --- |\n{''.join(rows)}" if rows else ""
-    alone = "" if rows else f" Default: {_default(schema)}."
-    return f"\n## {name}\n\n{_meaning(schema)}{alone}\n{table}"
+    sections = {name: dict(_keys(name, part, schema["$defs"])) for name, part in schema["properties"].items()}
+    template = Path(__file__).with_name("configuration.md.j2")
+    return document(template, {"sections": sections}, default_of=_default, meaning=_meaning)
 
 
 def _keys(key: str, schema: dict, definitions: dict) -> Iterator[tuple[str, dict]]:

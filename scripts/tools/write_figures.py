@@ -9,13 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
-import jinja2
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, run
 from slipway.core.errors import SlipwayError
+from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 MEASUREMENTS = REPOSITORY / "docs" / "measurements"
@@ -48,10 +47,9 @@ def records() -> dict:
 
 def tables_of(records: dict) -> str:
     """Return the tables in Markdown, each after its conditions and before its disturbed measurements."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
-    template = Path(__file__).with_name("measurement_figures.md.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(records, names=NAMES).strip()
+    filters = {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
+    template = Path(__file__).with_name("measurement_figures.md.j2")
+    return document(template, records | {"names": NAMES}, **filters).strip()
 
 
 def between_marks(page: str, tables: str) -> str:
