@@ -42,7 +42,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--shared-memory", action=argparse.BooleanOptionalAction, default=False, help="let clients here share memory"
     )
     local.add_argument("--oldest", default=releases.FLOOR, help="oldest Triton release that others may reach")
-    local.add_argument("--start", type=int, default=1, help="which start of the server this is")
+    local.add_argument("--server-generation", type=int, default=1, help="servers started so far, with this one")
     add_tls(arguments)
     add_server_choice(arguments)
     return arguments.parse_args(argv)

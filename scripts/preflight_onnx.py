@@ -19,7 +19,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options. The lists have one entry per ONNX file, in the same order."""
     arguments = parser(__doc__, "onnx_records", "output")
     arguments.add_argument("--onnx", type=Path, nargs="+", required=True, help="ONNX files to try")
-    arguments.add_argument("--compute-capability", default="8.9", help="GPU generation to build for")
+    arguments.add_argument("--compute-capability", default="8.9", help="compute capability to build for")
     arguments.add_argument("--profiles", default='[{"min": 1, "opt": 8, "max": 32}]', help="batch sizes as JSON")
     arguments.add_argument("--tensorrt-rtx-version", help="required version of TensorRT for RTX")
     return arguments.parse_args(argv)

@@ -65,12 +65,12 @@ def live(trainings, tmp_path_factory):
 
 def deploy(place, training):
     """Deploy as the workflow would: it counts the start anew where what is live does not answer."""
-    return place.program_here("deploy", *options(place, training), "--start", planned_start(place))
+    return place.program_here("deploy", *options(place, training), "--server-generation", planned_generation(place))
 
 
-def planned_start(place):
+def planned_generation(place):
     with contextlib.chdir(place.folder):
-        return job_keys().deploy_release(why_silent())["start"]
+        return job_keys().deploy_release(why_silent())["server_generation"]
 
 
 def status(place):
@@ -107,14 +107,14 @@ SLOW = {psutil.Process.suspend: [pytest.mark.long]}
 @pytest.mark.parametrize("death", [pytest.param(each, marks=SLOW.get(each, []), id=each.__name__) for each in DEATHS])
 def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, trainings, death):
     assert status(live).startswith("tiny: answers; live on local since ")
-    before, receipt = planned_start(live), read_json(live.path(RECEIPT))
+    before, receipt = planned_generation(live), read_json(live.path(RECEIPT))
     death(server_of(live))
     time.sleep(0.3)
     assert "does not answer, because" in status(live)
     assert DEATHS[death] in status(live)
-    assert planned_start(live) == before + 1
+    assert planned_generation(live) == before + 1
     deploy(live, trainings[1]).succeeded()
-    assert planned_start(live) == before + 1, "the receipt is fresh"
+    assert planned_generation(live) == before + 1, "the receipt is fresh"
     assert status(live).startswith("tiny: answers; live on local since ")
     assert read_json(live.path(RECEIPT))["number"] == receipt["number"]
     with ModelClient(live.served_at, "tiny") as client:
@@ -127,12 +127,12 @@ def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorde
     live.path(f"{STATE}/state.json").write_text("null")
     live.path(f"{STATE}/control.key").write_text("noise")
     assert status(live).startswith("tiny: answers")
-    before, start = read_json(live.path(RECEIPT)), planned_start(live)
+    before, generation = read_json(live.path(RECEIPT)), planned_generation(live)
     live.path(RECEIPT).write_text("{}")
     assert status(live).startswith("tiny: answers")
     assert read_json(live.path(RECEIPT)) == before
     live.path(f"{STATE}/published/live.json").write_text("null")
-    assert planned_start(live) == start + 1, "what is live cannot be compared any more"
+    assert planned_generation(live) == generation + 1, "what is live cannot be compared any more"
     deploy(live, trainings[1]).succeeded()
     assert server_of(live).pid == server
     assert read_json(live.path(f"{STATE}/state.json"))["pid"] == server

@@ -111,7 +111,7 @@ class DeploymentKeys:
         )
 
     def _local_server(self, silent: dict[str, str] | None) -> dict:
-        """Return the settings of the local server: target, addresses, ports, TLS; "start" is its generation number."""
+        """Return the settings of the local server: target, addresses, ports, TLS and generation number."""
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
@@ -120,10 +120,10 @@ class DeploymentKeys:
             from slipway.triton.server.tls import planned_tls  # only here: without TLS the Snakefile parses faster
 
             tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
-        start = server_state.next_start() if silent else server_state.start_number()
+        generation = server_state.next_generation() if silent else server_state.current_generation()
         target = self.resolved.deployed_target
         server = self.resolved.server(target).settings()
-        return {"target": target, "start": start, **listening, **http, **tls, **server}
+        return {"target": target, "server_generation": generation, **listening, **http, **tls, **server}
 
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""

@@ -29,7 +29,7 @@ _NAMES = {
     "meaning": "what the outputs mean",
     "signed_by": "signing key",
     "publication": "what was published is gone or damaged: publication",
-    "start": "the server has ended or does not answer: start",
+    "server_generation": "the server has ended or does not answer: start",
     **task.SETTINGS,
 }
 

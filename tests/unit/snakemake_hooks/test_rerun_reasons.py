@@ -30,7 +30,7 @@ def words(before, now):
         ({"builder": '{"tf32": false}'}, {"builder": '{"tf32": true}'}, "tf32 false -> true"),
         ({"hardware": "L4"}, {"hardware": "H100"}, "hardware L4 -> H100"),
         ({"seconds": 4}, {}, "seconds 4 -> none"),
-        ({"start": 1}, {"start": 2}, "the server has ended or does not answer: start 1 -> 2"),
+        ({"server_generation": 1}, {"server_generation": 2}, "the server has ended or does not answer: start 1 -> 2"),
         ({"publication": 1}, {"publication": 2}, "what was published is gone or damaged: publication 1 -> 2"),
         ({"signed_by": ONE}, {"signed_by": TWO}, "signing key 3f2a3f2a.. -> 9c419c41.."),
     ],

@@ -80,9 +80,9 @@ def local_installation(
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
-def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> Server:
+def start_recorded(server: Server, state: Path, generation: int, identity: dict | None) -> Server:
     """Start a server and return it. Its record is written before and after the start, so no interruption loses it."""
-    facts = start, asdict(server.ports), identity, server.id
+    facts = generation, asdict(server.ports), identity, server.id
     server_state.write_state(state, None, *facts)
     server.start()
     server_state.write_state(state, server.pid, *facts)

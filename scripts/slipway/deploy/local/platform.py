@@ -165,7 +165,7 @@ class Local:
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Give the live server the generation number of this deployment: its versions were proven once more."""
-        server_state.recover_state(self.state, start=self._start(snapshot))
+        server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def rollback(self, release: Release, snapshot: dict) -> str:
         """Serve the earlier versions again, from the running or a new server. Name them in a sentence."""
@@ -180,7 +180,7 @@ class Local:
         stop_all(self.state, UNSERVED_S)
         if not running:
             return "Nothing was live before, and nothing is served now."
-        switching.start_again(installation, before, Ports.of(running["listening"]), self._start(snapshot))
+        switching.start_again(installation, before, Ports.of(running["listening"]), self._generation(snapshot))
         return "The versions that were live are served again."
 
     def place(self) -> dict:
@@ -235,11 +235,11 @@ class Local:
         stated = ((self._server or {}).get("identity") or {}).get("server") or {}
         return ServerChoice(stated["run"], stated.get("image"), stated["release"]) if stated else None
 
-    def _start(self, snapshot: dict) -> int:
+    def _generation(self, snapshot: dict) -> int:
         """Return the generation number of a server that is started now."""
-        if getattr(self._options, "start", None) is not None:
-            return self._options.start
-        number = server_state.start_number if snapshot["beside"] else server_state.next_start
+        if getattr(self._options, "server_generation", None) is not None:
+            return self._options.server_generation
+        number = server_state.current_generation if snapshot["beside"] else server_state.next_generation
         return number(self.state)
 
     def _replace_server(self, release: Release, snapshot: dict) -> None:
@@ -248,8 +248,8 @@ class Local:
             reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
-        start = self._start(snapshot)
-        self._wait(switching.start_server(self._installation, release.versions, self.ports, start))
+        generation = self._generation(snapshot)
+        self._wait(switching.start_server(self._installation, release.versions, self.ports, generation))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
         """Return (check that the server is this checkout's, its ports) of the started or the live server."""

@@ -18,7 +18,7 @@ from slipway.core.records import NUMBER, has_shape, read_record
 # Where the server's state and log lie, beside the models' results.
 FOLDER = Path("results/.server")
 # The entries of a server's record before its start, and those after it.
-INTENT = {"start": int, "listening": {"grpc": int, "metrics": int, "host": str}}
+INTENT = {"generation": int, "listening": {"grpc": int, "metrics": int, "host": str}}
 STATE = {"pid": int, "created": NUMBER, **INTENT}
 # Triton's default id: an earlier Slipway gave its server none.
 NO_ID = "triton"
@@ -39,12 +39,12 @@ def log_file(folder: Path = FOLDER) -> Path:
     return folder / "server.log"
 
 
-def new_id(folder: Path = FOLDER, start: int = 0) -> str:
+def new_id(folder: Path = FOLDER, generation: int = 0) -> str:
     """Return the id of a server that is about to be started. Its command line and its metadata state it.
 
-    It has the checkout's prefix, to recognise a server without a record, and the number of the start.
+    It has the checkout's prefix, to recognise a server without a record, and its generation number.
     """
-    return f"{ids_of(folder)}{start}-{secrets.token_hex(6)}"
+    return f"{ids_of(folder)}{generation}-{secrets.token_hex(6)}"
 
 
 def read_state(folder: Path = FOLDER) -> dict | None:
@@ -53,14 +53,19 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 
 
 def write_state(
-    folder: Path, pid: int | None, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
+    folder: Path,
+    pid: int | None,
+    generation: int,
+    listening: dict,
+    identity: dict | None = None,
+    server_id: str = NO_ID,
 ) -> dict:
-    """Record a server, and return the record. `pid` is None before its start; `start` is its generation number.
+    """Record a server, and return the record. `pid` is None before its start.
 
     `created` is the creation time of the process, in seconds after boot.
     """
     process = {"pid": pid, "created": _created(psutil.Process(pid))} if pid else {}
-    facts = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    facts = {"id": server_id, "generation": generation, "listening": listening, "identity": identity}
     state = process | facts | {"folder": str(folder.resolve())}
     write_json(state_file(folder), state)
     return state
@@ -123,19 +128,19 @@ def is_running(state: dict | None) -> bool:
         return False
 
 
-def start_number(folder: Path = FOLDER) -> int:
+def current_generation(folder: Path = FOLDER) -> int:
     """Return the server's generation number for a deployment that is made now.
 
     It stays the same while the server runs. Once the server has died, it is the next number, so the receipt of the dead
     server is stale and Snakemake makes a new one.
     """
     running = running_server(folder)
-    return running["start"] if running else next_start(folder)
+    return running["generation"] if running else next_generation(folder)
 
 
-def next_start(folder: Path = FOLDER) -> int:
+def next_generation(folder: Path = FOLDER) -> int:
     """Return a generation number that no recorded start of the server had."""
-    return max((state["start"] for state in _known(folder)), default=0) + 1
+    return max((state["generation"] for state in _known(folder)), default=0) + 1
 
 
 def who_listens(port: int) -> str:
@@ -178,11 +183,11 @@ def _state_of_flags(flags: dict[str, str]) -> dict | None:
     """Return the state in a server's command line, with "identity" None; None if its flags are incomplete."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
-        start = int(flags["id"].split("-")[2])
+        generation = int(flags["id"].split("-")[2])
     except (KeyError, ValueError, IndexError):
         return None
     listening = {**ports, "http": ports["http"] or None, "host": flags.get("grpc-address", "127.0.0.1"), "tls": None}
-    return {"id": flags["id"], "start": start, "listening": listening, "identity": None}
+    return {"id": flags["id"], "generation": generation, "listening": listening, "identity": None}
 
 
 def ids_of(folder: Path) -> str:

@@ -126,10 +126,11 @@ def changed_since(installation: LocalInstallation, before: Wanted) -> dict[str, 
     return changed
 
 
-def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, start: int) -> Server:
+def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, generation: int) -> Server:
     """Start a server, and return it without waiting until it is ready.
 
-    `wanted` is {model: version; None if it is not served}. `start` counts the servers of this installation.
+    `wanted` is {model: version; None if it is not served}. `generation` is the number of servers that were started here
+    so far, with this one.
     """
     state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
@@ -137,12 +138,12 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
         store.select(name, number)
     key = new_key()
     keep_key(state, key)
-    log, server_id = server_state.log_file().name, server_state.new_id(state, start)
+    log, server_id = server_state.log_file().name, server_state.new_id(state, generation)
     server = installation.server(store.models, list(served), ports, log, key, server_id)
-    return start_recorded(server, state, start, installation.identity)
+    return start_recorded(server, state, generation, installation.identity)
 
 
-def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, start: int) -> None:
+def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, generation: int) -> None:
     """Start the server with the versions that were live, except those changed in the store since then.
 
     Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.
@@ -151,7 +152,7 @@ def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, s
     whole = {name: number for name, number in before.items() if name not in changed}
     try:
         if any(whole.values()):
-            start_server(installation, whole, ports, start).wait_until_ready(installation.ready_timeout_s)
+            start_server(installation, whole, ports, generation).wait_until_ready(installation.ready_timeout_s)
     except BaseException:
         stop_all(installation.state, UNSERVED_S)
         raise

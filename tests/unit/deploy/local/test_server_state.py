@@ -11,13 +11,13 @@ from helpers.artifacts.damages import DAMAGES, damage
 
 from slipway.core.artifacts import write_json
 from slipway.deploy.local.server_state import (
+    current_generation,
     forget_state,
     is_running,
     new_id,
     read_state,
     recover_state,
     running_server,
-    start_number,
     state_file,
     who_listens,
     write_state,
@@ -38,13 +38,13 @@ def process():
 def test_there_is_no_state_at_first(tmp_path):
     assert read_state(tmp_path) is None
     assert is_running(None) is False
-    assert start_number(tmp_path) == 1
+    assert current_generation(tmp_path) == 1
 
 
 def test_the_state_reads_back(tmp_path, process):
     written = write_state(tmp_path / "below", process.pid, 4, LISTENING)
     assert read_state(tmp_path / "below") == written
-    assert (written["pid"], written["start"], written["listening"]) == (process.pid, 4, LISTENING)
+    assert (written["pid"], written["generation"], written["listening"]) == (process.pid, 4, LISTENING)
 
 
 def test_a_live_process_runs(tmp_path, process):
@@ -81,21 +81,21 @@ def test_another_process_with_the_same_id_is_not_it(tmp_path, process):
 
 def test_the_start_number_stays_while_the_server_runs(tmp_path, process):
     write_state(tmp_path, process.pid, 3, LISTENING)
-    assert start_number(tmp_path) == 3
-    assert start_number(tmp_path) == 3
+    assert current_generation(tmp_path) == 3
+    assert current_generation(tmp_path) == 3
 
 
 def test_the_start_number_is_the_next_once_the_server_died(tmp_path, process):
     write_state(tmp_path, process.pid, 3, LISTENING)
     process.kill()
     process.communicate()
-    assert start_number(tmp_path) == 4
+    assert current_generation(tmp_path) == 4
 
 
 def test_the_start_number_is_the_next_when_the_id_was_reused(tmp_path, process):
     state = write_state(tmp_path, process.pid, 3, LISTENING)
     write_json(state_file(tmp_path), state | {"created": state["created"] - 60})
-    assert start_number(tmp_path) == 4
+    assert current_generation(tmp_path) == 4
 
 
 def test_forgetting_is_for_good_and_may_be_repeated(tmp_path, process):
@@ -116,20 +116,26 @@ def own(tmp_path):
     started.communicate()
 
 
-@pytest.mark.parametrize("content", [*DAMAGES, '{"pid": -1, "created": 1.0}'])
-def test_a_server_whose_record_is_damaged_is_known_by_its_command_line_and_recorded_again(tmp_path, own, content):
+# An earlier Slipway named the generation "start".
+EARLIER = '{"pid": 1, "created": 1.0, "start": 6, "listening": {"grpc": 2, "metrics": 3, "host": "127.0.0.1"}}'
+
+
+@pytest.mark.parametrize("content", [*DAMAGES, '{"pid": -1, "created": 1.0}', EARLIER])
+def test_a_server_whose_record_is_damaged_or_earlier_is_known_by_its_command_line_and_recorded_again(
+    tmp_path, own, content
+):
     damage(state_file(tmp_path), content)
     found = recover_state(tmp_path)
-    assert (found["pid"], found["start"], found["listening"]) == (own.pid, 6, LISTENING | {"tls": None})
+    assert (found["pid"], found["generation"], found["listening"]) == (own.pid, 6, LISTENING | {"tls": None})
     assert read_state(tmp_path) == found
-    assert start_number(tmp_path) == 6
+    assert current_generation(tmp_path) == 6
 
 
 @pytest.mark.parametrize("content", [*DAMAGES, '{"pid": -1, "created": 1.0}'])
 def test_a_damaged_record_without_a_server_is_in_nobodys_way(tmp_path, content):
     damage(state_file(tmp_path), content)
     assert running_server(tmp_path) is None
-    assert start_number(tmp_path) == 1
+    assert current_generation(tmp_path) == 1
     forget_state(tmp_path)
     assert not state_file(tmp_path).exists()
 
@@ -145,7 +151,7 @@ def test_a_server_that_was_started_and_not_recorded_is_the_one_that_was_intended
 def test_an_intent_without_a_server_is_of_none(tmp_path):
     write_state(tmp_path, None, 6, LISTENING, server_id=new_id(tmp_path, 6))
     assert running_server(tmp_path) is None
-    assert start_number(tmp_path) == 7
+    assert current_generation(tmp_path) == 7
 
 
 def test_the_server_of_another_checkout_is_none_of_ours(tmp_path, own):
@@ -169,7 +175,7 @@ def test_a_lost_record_is_found_in_the_receipt_with_all_that_the_server_was_star
     assert running_server(tmp_path / "results/.server") == state
     process.kill()
     process.communicate()
-    assert start_number(tmp_path / "results/.server") == 4
+    assert current_generation(tmp_path / "results/.server") == 4
 
 
 def test_who_listens_names_the_process():

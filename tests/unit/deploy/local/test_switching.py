@@ -105,7 +105,7 @@ def refuse(_):
 
 def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
     """Replace the live server, which does not answer; `prove` stands in for the proof at the new one's ports."""
-    server = Local({}, Namespace(state=place.state, start=2, ready_timeout_s=1))
+    server = Local({}, Namespace(state=place.state, server_generation=2, ready_timeout_s=1))
     vars(server).update(_installation=place, ports=ports)
     snapshot = {"server": server_state.running_server(place.state), "before": before, "beside": False}
     history = Namespace(restored=lambda: None)
@@ -192,7 +192,7 @@ def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
     )
     assert replaced(place, ports=OLD) == ["proof"]
     assert stopped[0] == UNSERVED_S
-    assert server_state.running_server(place.state)["start"] == 2
+    assert server_state.running_server(place.state)["generation"] == 2
 
 
 def test_a_first_server_that_does_not_hold_is_stopped(place):
