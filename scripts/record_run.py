@@ -8,23 +8,17 @@ from pathlib import Path
 
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
+from slipway.core.clock import utc_now
 from slipway.history.file import append, read
-from slipway.history.lines import Run, now
 from slipway.history.recording import line_of
-from slipway.report.measurements import read_evidence
+from slipway.report.measurements import add_evidence, read_evidence
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, folder="results/<model>, which has the records", output="copy of the line (.json)")
+    arguments = parser(__doc__, output="copy of the line (.json)")
     arguments.add_argument("--history", type=Path, required=True, help="the model's history (.jsonl)")
-    arguments.add_argument("--engines", nargs="+", required=True, help="measured engines, as TARGET/PRECISION")
-    arguments.add_argument(
-        "--evaluated",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="whether the checkpoint was evaluated (accuracy.json)",
-    )
+    add_evidence(arguments)
     arguments.add_argument("--recording", type=int, default=1, help="another number records a lost line again")
     return arguments.parse_args(argv)
 
@@ -32,18 +26,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Append the run's line, unless the history has it, and write its copy."""
     evidence = read_evidence(arguments.folder, arguments.engines, [], arguments.evaluated)
-    line = line_of(evidence, arguments.folder, now())
-    is_new = append(arguments.history, line)
+    line = line_of(evidence, arguments.folder, utc_now().replace("+00:00", "Z"))
+    how = "recorded" if append(arguments.history, line) else "recorded before"
     recorded = next(run for run in read(arguments.history).runs if run.key == line["key"])
     origin = evidence.weights["origin"]
     write_json(arguments.output, {"origin": origin, "recording": arguments.recording, "line": recorded.content})
-    progress(f"  {said(recorded)}: {'recorded' if is_new else 'recorded before'} in {arguments.history}")
-
-
-def said(recorded: Run) -> str:
-    """Return a run in words."""
     chosen = ", ".join(f"{target} {facts['selection']['precision']}" for target, facts in recorded.targets.items())
-    return f"run {recorded.name} of {recorded.when} ({chosen})"
+    progress(f"  run {recorded.name} of {recorded.when} ({chosen}): {how} in {arguments.history}")
 
 
 if __name__ == "__main__":

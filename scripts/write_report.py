@@ -3,24 +3,17 @@
 import argparse
 
 from slipway.core.cli import parser, progress, run
+from slipway.report.measurements import add_evidence
 from slipway.report.page import write_page
 from slipway.report.recipe import Recipe
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, folder="results/<model>, which has the records", output="page to write (.html)")
-    arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
+    arguments = parser(__doc__, output="page to write (.html)")
+    add_evidence(arguments)
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
-    arguments.add_argument(
-        "--evaluated",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="whether the checkpoint was evaluated (accuracy.json)",
-    )
-    arguments.add_argument(
-        "--edition", type=int, default=1, help="number of the page, the next one for another history"
-    )
+    arguments.add_argument("--edition", type=int, default=1, help="number of the page, the next one of a new history")
     return arguments.parse_args(argv)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from slipway.core.errors import SlipwayError
 from slipway.history.file import History
-from slipway.history.lines import UNDEPLOYED, Deployment, Run
+from slipway.history.lines import Deployment, Run
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,11 @@ def last_live(history: History, now: Run, platform: str, target: str) -> Beside:
     for deployment in reversed(deployments):
         run = history.run_of(deployment, target)
         if run is None:
-            return Beside(
-                None, deployment, f"the history has no run of the version that was deployed at {deployment.when}"
-            )
+            why_not = f"the history has no run of the version that was deployed at {deployment.when}"
+            return Beside(None, deployment, why_not)
         if run.key != now.key and target in run.targets:
             return Beside(run, deployment)
-    return Beside(
-        None, why_not=f"no other run was live on {platform}" if deployments else f"none was live on {platform}"
-    )
+    return Beside(None, why_not=f"{'no other run' if deployments else 'none'} was live on {platform}")
 
 
 def named(history: History, name: str) -> Run:
@@ -52,7 +49,7 @@ def named(history: History, name: str) -> Run:
     return runs[0]
 
 
-def serves(history: History, platform: str, target: str) -> dict | None:
-    """Return {"version", ...} of the repository that is live now for a target; None if none is."""
-    last = next((change for change in reversed(history.deployments) if change.platform == platform), None)
-    return last.targets.get(target) if last and last.action != UNDEPLOYED else None
+def live_version(history: History, platform: str, target: str) -> str | None:
+    """Return the version of the repository that is live now for a target; None if none is."""
+    last = [change for change in history.deployments if change.platform == platform][-1:]
+    return next((change.targets[target]["version"] for change in last if target in change.targets), None)

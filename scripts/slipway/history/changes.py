@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from slipway.core.clock import utc_now
 from slipway.history.file import NAME, append
-from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of, now
+from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of
 
 # It records what other modules deploy, and changes nothing of it.
 PART_OF_KEYS = False
@@ -14,14 +15,13 @@ def went_live(receipts: dict[str, dict]) -> None:
     """Append the deployment or rollback of each receipt, {its file: its content}, of a release that is live now."""
     for file, receipt in receipts.items():
         action = ROLLED_BACK if "rolled_back_from" in receipt else DEPLOYED
-        when = receipt["deployed_at"].replace("+00:00", "Z")
-        _append(Path(file), receipt, when=when, action=action, number=receipt["number"], targets=targets_of(receipt))
+        _append(Path(file), receipt, receipt["deployed_at"], action, receipt["number"], targets_of(receipt))
 
 
 def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
     """Append for each receipt, (file, content), that its release is not live any more."""
     for file, receipt in receipts:
-        _append(file, receipt, when=now(), action=UNDEPLOYED, number=None, targets={})
+        _append(file, receipt, utc_now(), UNDEPLOYED, None, {})
 
 
 def targets_of(receipt: dict) -> dict[str, dict]:
@@ -37,7 +37,8 @@ def targets_of(receipt: dict) -> dict[str, dict]:
     }
 
 
-def _append(file: Path, receipt: dict, **change: object) -> None:
+def _append(file: Path, receipt: dict, when: str, action: str, number: int | None, targets: dict[str, dict]) -> None:
     """Append a change to the history beside the folder of a receipt, results/<model>/deploy/receipt.json."""
-    change |= {"model": receipt["model"], "platform": receipt["to"]}
+    about = {"model": receipt["model"], "platform": receipt["to"], "when": when.replace("+00:00", "Z")}
+    change = {**about, "action": action, "number": number, "targets": targets}
     append(file.parents[1] / NAME, {"kind": DEPLOYMENT, "key": key_of(change), **change})

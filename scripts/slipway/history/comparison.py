@@ -66,9 +66,7 @@ def compare_others(before: Run, now: Run, target: str) -> dict[str, list[Change]
 
 def _changes(target: str, before: list[Figure], now: list[Figure], limits: Mapping) -> list[Change]:
     earlier, later = ({figure.name: figure for figure in figures} for figures in (before, now))
-    return [
-        _change(target, name, earlier.get(name), later.get(name), limits) for name in dict.fromkeys([*later, *earlier])
-    ]
+    return [_change(target, name, earlier.get(name), later.get(name), limits) for name in later | earlier]
 
 
 def _change(target: str, name: str, before: Figure | None, now: Figure | None, limits: Mapping) -> Change:
@@ -98,10 +96,9 @@ def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:
 
 def _noise(before: Figure, now: Figure) -> str:
     """Say whether a change is more than the noise: the intervals have no common value."""
-    low, high, now_low, now_high = before.low, before.high, now.low, now.high
-    if before.disturbed or now.disturbed or low is None or high is None or now_low is None or now_high is None:
+    if before.interval is None or now.interval is None or before.disturbed or now.disturbed:
         return UNKNOWN
-    return WITHIN if low <= now_high and now_low <= high else MORE
+    return WITHIN if before.interval[0] <= now.interval[1] and now.interval[0] <= before.interval[1] else MORE
 
 
 def verdict_of(worse: float, limit: float | None, noise: str | None) -> str:

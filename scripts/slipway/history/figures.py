@@ -1,7 +1,7 @@
 """The figures of a run, one by one, with the conditions under which two runs can be compared in them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.history.lines import Run
@@ -37,6 +37,11 @@ class Figure:
     conditions: dict = field(default_factory=dict)
     context: dict = field(default_factory=dict)
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Return the interval; None if it is not known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def served_figures(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
     """Return the figures of the served engine, and of its configuration under load (see `figures_under_load`)."""
@@ -49,9 +54,9 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
     machine, engine = hardware_of(run, target), run.targets[target]["engines"][precision]
     figures = [figure for size, batch in engine["batches"].items() for figure in _of_batch(size, batch, machine)]
     figures.append(Figure("size", engine["bytes"] / 1e6, "MB", limit="size"))
-    if engine["memory_bytes"]:
-        memory = engine["memory_bytes"] / 1e6
-        figures.append(Figure("memory of the GPU in the benchmark", memory, "MB", limit="memory", conditions=machine))
+    if memory := engine["memory_bytes"]:
+        name = "memory of the GPU in the benchmark"
+        figures.append(Figure(name, memory / 1e6, "MB", limit="memory", conditions=machine))
     return [*figures, *_of_accuracy(engine["accuracy"])]
 
 
@@ -63,21 +68,13 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}
+    both: dict[str, Any] = {"conditions": machine | in_flight}
     low, high = chosen.get("p99_interval_ms") or (None, None)
     noise: dict[str, Any] = {"spreads": True, "disturbed": chosen["verdict"] == DISTURBED}
-    rate = Figure("throughput under load", **chosen["throughput_per_s"], **noise, **THROUGHPUT, conditions=machine)
+    of_rate: dict[str, Any] = {"conditions": machine, "context": in_flight} if same_aim else both
     figures = [
-        replace(rate, context=in_flight) if same_aim else replace(rate, conditions={**machine, **in_flight}),
-        Figure(
-            "p99 under load",
-            chosen["p99_ms"],
-            "ms",
-            low,
-            high,
-            limit="p99",
-            **noise,
-            conditions={**machine, **in_flight},
-        ),
+        Figure("throughput under load", **chosen["throughput_per_s"], **noise, **THROUGHPUT, **of_rate),
+        Figure("p99 under load", chosen["p99_ms"], "ms", low, high, limit="p99", **noise, **both),
     ]
     if chosen["memory_mb"]:
         figures.append(Figure("memory under load", chosen["memory_mb"], "MB", limit="memory", conditions=machine))

@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
-from slipway.history.beside import last_live, serves
+from slipway.history.beside import last_live, live_version
 from slipway.history.comparison import NOT_COMPARED, PASSED, REGRESSION, UNDECIDED, Change, compare
 from slipway.history.file import NAME, History, read
 from slipway.history.lines import Run
@@ -36,10 +36,8 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     if all(limit is None for limit in limits.values()):
         return
     history, now = readable(folder)
-    changes = []
-    for target, version in versions.items():
-        if (serves(history, platform, target) or {}).get("version") != version:
-            changes += changes_on(history, now, platform, target, limits)
+    others = [target for target, version in versions.items() if live_version(history, platform, target) != version]
+    changes = [change for target in others for change in changes_on(history, now, platform, target, limits)]
     judge(folder.name, now, changes, settings.get("accept", []))
 
 
@@ -81,17 +79,10 @@ def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> N
     if now.name in accepted:
         progress(f"  CAUTION: {model} is worse than what was live, which `regression.accept` allows: {regressions}")
         return
-    raise SlipwayError(
-        f"{model} is not deployed, since it is worse than what was live: {regressions}. {remedy(now, broken)}"
-    )
-
-
-def remedy(now: Run, broken: list[Change]) -> str:
-    """Return the remedy for a refused run."""
     again = "measure again on a quiet machine (`snakemake --cores 1 deploy --forcerun benchmark load_test`), or "
-    undecided = any(change.verdict == UNDECIDED for change in broken)
-    return (
-        f"Nothing was changed. `snakemake --cores 1 compare` shows all figures. To deploy it all the same, "
-        f"{again if undecided else ''}write `regression: {{accept: [{now.name}]}}` into config.yaml: that accepts this "
-        "run, and no later one"
+    is_undecided = any(change.verdict == UNDECIDED for change in broken)
+    raise SlipwayError(
+        f"{model} is not deployed, since it is worse than what was live: {regressions}. Nothing was changed. "
+        f"`snakemake --cores 1 compare` shows all figures. To deploy it all the same, {again if is_undecided else ''}"
+        f"write `regression: {{accept: [{now.name}]}}` into config.yaml: that accepts this run, and no later one"
     )

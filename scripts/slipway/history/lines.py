@@ -3,7 +3,6 @@
 schemas/history.schema.yaml describes their content.
 """
 
-import datetime
 import hashlib
 import json
 from dataclasses import dataclass
@@ -81,11 +80,6 @@ class Deployment(Line):
     def number(self) -> int | None:
         """Return the version number that clients see."""
         return self.content["number"]
-
-
-def now() -> str:
-    """Return the time in UTC, such as 2026-01-31T12:00:00Z."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def key_of(content: object) -> str:

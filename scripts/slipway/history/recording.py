@@ -8,10 +8,9 @@ from slipway.core.version import slipway_version
 from slipway.history.lines import RUN, key_of
 from slipway.load_test.configurations import goal_of
 from slipway.load_test.limits import counted_memory_mb
+from slipway.report.formats import AGREEMENTS
 from slipway.report.measurements import Engine, Measurements, Target
 
-# Shares of equal decisions in an accuracy record; a record has the share that fits the model's outputs.
-AGREEMENTS = ("top1_agreement", "decision_agreement", "equal_values")
 # The settings in the key of an accuracy record that identify evaluation data in files.
 DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
@@ -21,15 +20,13 @@ def line_of(evidence: Measurements, folder: Path, when: str) -> dict:
 
     Its key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
     """
-    checkpoint = {"sha256": evidence.weights["sha256"], "origin": evidence.weights["origin"]}
-    targets = {target.name: of_target(target, folder) for target in evidence.targets}
     line = {
         "model": evidence.model,
-        "checkpoint": checkpoint,
+        "checkpoint": {name: evidence.weights[name] for name in ("sha256", "origin")},
         "slipway": slipway_version(),
         "torch": evidence.targets[0].benchmark["environment"].get("torch"),
         "accuracy": of_checkpoint(evidence.accuracy),
-        "targets": targets,
+        "targets": {target.name: of_target(target, folder) for target in evidence.targets},
     }
     return {"kind": RUN, "key": key_of(identity_of(line)), "when": when, **line}
 
@@ -48,41 +45,34 @@ def identity_of(line: dict) -> dict:
 
 def of_target(target: Target, folder: Path) -> dict:
     """Return the measurements on one target."""
-    key = target.chosen.build["key"]
-    baseline = comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
-    place, tested = folder / target.name, target.load_test
-    records = {
-        "benchmark": place / f"{folder.name}.benchmark.json",
-        "load_test": place / "analysis" / "analysis.json",
-        "selection": place / "selection.json",
+    key, benchmark, tested = target.chosen.build["key"], target.benchmark, target.load_test
+    baseline = comparison.baseline_of({result["subject"] for result in benchmark["results"]})
+    files = {
+        "benchmark": f"{folder.name}.benchmark.json",
+        "load_test": "analysis/analysis.json",
+        "selection": "selection.json",
     }
-    wheel = tested["key"].get("pytriton_version")
+    wheel = None if tested.get("server", {}).get("native_backends") else tested["key"].get("pytriton_version")
     return {
         "hardware": key["hardware"],
-        "threads": target.benchmark["environment"].get("threads"),
+        "threads": benchmark["environment"].get("threads"),
         "runtime": {"name": key["runtime"], "version": key["runtime_version"]},
-        "server": {"name": "nvidia-pytriton", "version": wheel} if wheel and not native(tested) else None,
-        "engines": {engine.precision: of_engine(engine, target.benchmark) for engine in target.engines},
-        "baseline": {"subject": baseline, "batches": batches_of(baseline, target.benchmark)},
+        "server": {"name": "nvidia-pytriton", "version": wheel} if wheel else None,
+        "engines": {engine.precision: of_engine(engine, benchmark) for engine in target.engines},
+        "baseline": {"subject": baseline, "batches": batches_of(baseline, benchmark)},
         "selection": of_selection(target.selection),
-        "records": {kind: sha256(path) for kind, path in records.items()},
+        "records": {kind: sha256(folder / target.name / file) for kind, file in files.items()},
     }
-
-
-def native(load_test: dict) -> bool:
-    """Return whether the load test's server was an installed Triton, not the wheel's."""
-    return load_test.get("server", {}).get("native_backends", False)
 
 
 def of_engine(engine: Engine, benchmark: dict) -> dict:
     """Return the build, size, memory, speed and accuracy of an engine."""
-    build, batches = engine.build, batches_of(engine.precision, benchmark)
-    of_it = [result for result in benchmark["results"] if result["subject"] == engine.precision]
+    build, results = engine.build, [row for row in benchmark["results"] if row["subject"] == engine.precision]
     return {
         "build": {"way": build["way"], "seconds": build.get("spent_seconds")},
         "bytes": build["bytes"],
-        "memory_bytes": max((result.get("device_memory_bytes") or 0 for result in of_it), default=0) or None,
-        "batches": batches,
+        "memory_bytes": max((result.get("device_memory_bytes") or 0 for result in results), default=0) or None,
+        "batches": batches_of(engine.precision, benchmark),
         "accuracy": accuracy_of(engine.accuracy),
     }
 
@@ -105,8 +95,8 @@ def of_batch(result: dict) -> dict:
 
 def figure(interval: dict) -> dict:
     """Return an interval of `benchmark.rounds` as a figure of the history. One round alone has no interval."""
-    low, high = interval["low"], interval["high"]
-    return {"value": interval["median"], **({"low": low, "high": high} if low < high else {"low": None, "high": None})}
+    is_known = interval["low"] < interval["high"]
+    return {"value": interval["median"], **{end: interval[end] if is_known else None for end in ("low", "high")}}
 
 
 def of_selection(selection: dict) -> dict:
@@ -155,9 +145,9 @@ def of_checkpoint(record: dict | None) -> dict | None:
 def data_of(record: dict) -> str | None:
     """Return the identity of a record's evaluation data: equal data have equal identities.
 
-    Data of a function are known by their values. Records of earlier versions have only the function's name.
+    Data of a function are known by their values.
     """
-    if name := record["key"].get("function"):
-        return record.get("samples_sha256") or key_of({"function": name})
+    if record["key"].get("function"):
+        return record["samples_sha256"]
     key = {name: record["key"][name] for name in DATA if record["key"].get(name)}
     return key_of(key) if key else None

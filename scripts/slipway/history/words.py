@@ -10,7 +10,7 @@ def figure_in_words(figure: Figure | None) -> str:
         return "-"
     if figure.is_share:
         return f"{figure.value:.2%}"
-    interval = "" if figure.low is None or figure.high is None else f" ({_plain(figure.low)} to {_plain(figure.high)})"
+    interval = f" ({' to '.join(map(_plain, figure.interval))})" if figure.interval else ""
     return f"{_plain(figure.value)} {figure.unit}".strip() + interval
 
 
@@ -25,8 +25,7 @@ def change_in_words(change: Change) -> str:
 
 def limit_in_words(change: Change) -> str:
     """Return the limit of a change, such as "may rise by 10 %"."""
-    unit = "points" if change.figure.is_share else "%"
-    verb = "fall" if change.figure.more_is_better else "rise"
+    verb, unit = "fall" if change.figure.more_is_better else "rise", "points" if change.figure.is_share else "%"
     return f"may {verb} by {100 * (change.limit or 0):g} {unit}"
 
 

@@ -3,6 +3,9 @@
 import datetime
 from collections.abc import Sequence
 
+# {share of equal decisions or values: words after it}. An accuracy record has the share that fits the outputs.
+AGREEMENTS = {"top1_agreement": "", "decision_agreement": "", "equal_values": " of values"}
+
 
 def megabytes(size: int) -> str:
     """Return a number of bytes as text in MB (10^6 bytes), such as "102.5 MB"."""
@@ -28,10 +31,8 @@ def layers(counts: dict[str, int]) -> str:
 
 def agreement(figures: dict, limit: float) -> str | None:
     """Return the share of an output's decisions or integers that equal PyTorch's, and its limit; None for others."""
-    for name, words in (("top1_agreement", ""), ("decision_agreement", ""), ("equal_values", " of values")):
-        if name in figures:
-            return f"{figures[name]:.1%}{words} (at least {limit:.0%})"
-    return None
+    shares = (f"{figures[name]:.1%}{words}" for name, words in AGREEMENTS.items() if name in figures)
+    return next((f"{share} (at least {limit:.0%})" for share in shares), None)
 
 
 def largest_error(onnx_record: dict) -> str | None:
@@ -57,10 +58,9 @@ def moment(time: str | None) -> str | None:
 
 def days(times: Sequence[str]) -> list[str]:
     """Return the day of each time, such as "29 Nov"; with the hour, such as "29 Nov 12:03", if two share a day."""
-    short = [f"{_parsed(time):%-d %b}" for time in times]
-    return [
-        f"{day} {_parsed(time):%H:%M}" if short.count(day) > 1 else day for day, time in zip(short, times, strict=True)
-    ]
+    moments = list(map(_parsed, times))
+    days = [f"{time:%-d %b}" for time in moments]
+    return [f"{time:%-d %b %H:%M}" if days.count(day) > 1 else day for day, time in zip(days, moments, strict=True)]
 
 
 def _parsed(time: str) -> datetime.datetime:

@@ -6,7 +6,7 @@ from slipway.benchmark import comparison
 from slipway.benchmark.rounds import DISTURBED, is_no_difference
 from slipway.classification import reporting
 from slipway.load_test.limits import counted_memory_mb, is_disturbed
-from slipway.report.formats import megabytes, milliseconds
+from slipway.report.formats import AGREEMENTS, megabytes, milliseconds
 from slipway.report.measurements import Measurements, Target
 from slipway.report.scales import number
 from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_live, is_it_right
@@ -108,9 +108,8 @@ def _accuracy(target: Target, evidence: Measurements) -> Figure:
         return Figure(f"{value:.4g}", name, f"{evidence.contract.baseline}: {record['metric']['pytorch'][name]:.4g}")
     compared = record.get("evaluation") or record["sample"]
     several = evidence.words.several if record.get("evaluation") else evidence.words.first
-    for agreed in ("top1_agreement", "decision_agreement", "equal_values"):
-        if agreed in compared:
-            return Figure(f"{compared[agreed]:.1%}", "equal answers", f"to {several}; accuracy not measured")
+    if shares := [compared[name] for name in AGREEMENTS if name in compared]:
+        return Figure(f"{shares[0]:.1%}", "equal answers", f"to {several}; accuracy not measured")
     return Figure(f"{compared['relative_error']:.1e}", "relative error", f"to {evidence.contract.baseline}, {several}")
 
 

@@ -1,5 +1,6 @@
 """Read the measurements of one model from its records, whose hashes must match."""
 
+import argparse
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +143,14 @@ class Measurements:
     def is_rehearsal(self) -> bool:
         """Return whether the model's weights are random."""
         return self.weights["origin"] == "rehearsal"
+
+
+def add_evidence(arguments: argparse.ArgumentParser) -> None:
+    """Add --folder, --engines and --evaluated, which name the records of a model."""
+    arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
+    arguments.add_argument("--engines", nargs="+", required=True, help="measured engines, as TARGET/PRECISION")
+    content, optional = "whether the checkpoint was evaluated (accuracy.json)", argparse.BooleanOptionalAction
+    arguments.add_argument("--evaluated", action=optional, default=False, help=content)
 
 
 def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
