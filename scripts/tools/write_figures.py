@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -47,7 +48,7 @@ def records() -> dict:
 
 def tables_of(records: dict) -> str:
     """Return the tables in Markdown, each after its conditions and before its disturbed measurements."""
-    filters = {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
+    filters: dict[str, Any] = {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
     template = Path(__file__).with_name("measurement_figures.md.j2")
     return document(template, records | {"names": NAMES}, **filters).strip()
 
