@@ -10,7 +10,7 @@ from slipway.core.cli import parser, printable, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.weights_files import WEIGHTS_SUFFIXES
-from slipway.models.describing import entry_of
+from slipway.models.describing import described
 from slipway.storage.addresses import is_address, local_path, require_no_secret
 from slipway.storage.fetched import fetched, planned
 
@@ -42,10 +42,9 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"{arguments.config} has a model {name}; give the new one another --name")
     if output and output.exists():
         raise SlipwayError(f"{output} exists, and is not overwritten; name a new file as --output")
-    entry = entry_of(checkpoint, weights)
-    text = entry.text(name)
+    text, findings = described(checkpoint, weights, name)
     complete({"models": yaml.safe_load(text)["models"]})  # a name that no model may have, for example
-    for finding in entry.findings:
+    for finding in findings:
         progress(finding)
     if output is None:
         print(printable(text), end="")

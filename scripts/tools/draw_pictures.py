@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
+from slipway.core.templates import document
 from slipway.load_test.configurations import ranked
 from slipway.report.load_test_charts import memory_chart, throughput_chart
-from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import snakemake, write_config
 
 ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"

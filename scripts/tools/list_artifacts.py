@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, run
+from slipway.core.templates import document
 from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.tools.documents import document
 from slipway.tools.snakemake_runs import REPOSITORY, snakemake, write_config
 
 # Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.

@@ -12,7 +12,7 @@ import yaml
 
 from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, run
-from slipway.tools.documents import document
+from slipway.core.templates import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 SCHEMA = REPOSITORY / "schemas" / "config.schema.yaml"

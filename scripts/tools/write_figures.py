@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, run
 from slipway.core.errors import SlipwayError
-from slipway.tools.documents import document
+from slipway.core.templates import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 MEASUREMENTS = REPOSITORY / "docs" / "measurements"

@@ -12,10 +12,13 @@ PACKAGE = "scripts/slipway/"
 NAMES = re.compile(r"""(["'`])[\w.\-<>{}/]*\1|--[\w-]+|\b\w+(?:\.\w+)+|\b\w+=(?=[^=\s])|data:image""")
 MEANINGS = f"{PACKAGE}outputs/meaning.py"  # class scores are one of the meanings that an output may have
 KEYS = f"{PACKAGE}keys/"  # config.yaml has the settings of the task: photographs, preprocessing, labels
-TOOLS = ("scripts/tools/measure_", f"{PACKAGE}tools/")  # they measure examples, which are classifiers
+TOOLS = ("scripts/tools/measure", f"{PACKAGE}tools/")  # they measure examples, which are classifiers
 PICTURES = "scripts/tools/draw_pictures.py"  # it draws README's, whose example is a classifier
 # They write such settings for a checkpoint.
-ENTRIES = ("scripts/new_model.py", *(f"{PACKAGE}models/{name}.py" for name in ("describing", "entry", "recognition")))
+ENTRIES = (
+    "scripts/new_model.py",
+    *(f"{PACKAGE}models/{name}" for name in ("describing.py", "recognition.py", "entry.yaml.j2", "findings.txt.j2")),
+)
 # Where an image is one of containers.
 CONTAINERS = (
     *(f"{PACKAGE}{name}" for name in ("manifests/", "deploy/", "cluster/", "triton/server/", "snakemake_hooks/")),

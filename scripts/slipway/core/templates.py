@@ -1,4 +1,7 @@
-"""Fill in Jinja templates that lie beside the code. Inserted values are quoted, so they cannot change the structure."""
+"""Fill in Jinja templates that lie beside the code.
+
+Values in what a machine reads are quoted, so they cannot change its structure.
+"""
 
 import json
 import re
@@ -29,6 +32,19 @@ def shell_script(template: Path, **values: Any) -> str:
 def data_of(template: Path, **values: Any) -> Any:
     """Return the content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
     return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=_LOADER)
+
+
+def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str:
+    """Return a text for a reader. Only in SVG (.svg.j2), values are escaped. A missing value is an error."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=template.name.endswith(".svg.j2"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= filters
+    return environment.from_string(template.read_text(encoding="utf-8")).render(values)
 
 
 def _as_json(value: object) -> str:

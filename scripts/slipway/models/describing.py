@@ -1,171 +1,100 @@
-"""Describe a model's file as a first entry of config.yaml: its facts, and lines for the user to complete."""
+"""Describe a model's file as a first entry of config.yaml: its facts, and lines for the user to complete.
+
+entry.yaml.j2 has the entry, and findings.txt.j2 the sentences about what was found.
+"""
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from slipway.classification.published import as_written, published
 from slipway.core.errors import SlipwayError
+from slipway.core.templates import document
 from slipway.keys.weights_files import PROGRAMS, program_kind
 from slipway.models.checkpoint_files import Content, read_checkpoint
-from slipway.models.entry import FILL_IN, Entry
 from slipway.models.loading import few
 from slipway.models.readings import TOP
 from slipway.models.recognition import Match, recognise, recognise_timm
 from slipway.models.sources import SOURCES, source_named, source_of
 
-_SAMPLES = (
-    '"your_package.data:samples"',
-    f'{FILL_IN}: real inputs: "package.module:function" that yields {{input: array}}, a .npz, or a folder of them, or '
-    "nothing if the network takes photographs and gives one score a class",
-)
 
+def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]]:
+    """Return (the entry of the model `name` as a configuration that stands alone, findings), by a file's content.
 
-def entry_of(checkpoint: Path, weights: str) -> Entry:
-    """Return the entry for a file, by its content. `weights` is the file's path or address in the entry.
-
-    Raises SlipwayError if the file holds no named tensors.
+    `weights` is the file's path or address in the entry. Raises SlipwayError if the file holds no named tensors.
     """
-    entry = Entry(weights)
+    unknown = dict.fromkeys(("program", "source", "architecture", "to_choose", "published", "is_copy"))
+    facts = {**unknown, "arguments": {}, "weights_keys": [], **_facts(checkpoint), "weights": weights, "name": name}
+    filters: dict[str, Any] = {
+        "json": json.dumps,
+        "as_written": as_written,
+        "few": few,
+        "place": _place,
+        "comment": _comment,
+    }
+    templates = (Path(__file__).with_name(f"{text}.j2") for text in ("entry.yaml", "findings.txt"))
+    entry, findings = (document(template, facts, **filters) for template in templates)
+    return entry, findings.splitlines()
+
+
+def _facts(checkpoint: Path) -> dict:
+    """Return the facts about a file that the templates name."""
     if kind := program_kind(str(checkpoint)):
-        _describe_program(entry, checkpoint, kind)
-        return entry
+        return {"program": PROGRAMS[kind], "tensors": list(_tensors_of(checkpoint)) if kind == "onnx_file" else []}
     content = read_checkpoint(checkpoint)
     matches = recognise(content)
     if matches and matches[0].is_exact:
-        _describe_known(entry, checkpoint, matches)
-    elif match := recognise_timm(content):
-        _describe_timm(entry, match)
-    elif not _describe_by_configuration(entry, checkpoint):
-        _describe_unknown(entry, content, matches)
-    return entry
+        return _of_torchvision(checkpoint, matches)
+    if match := recognise_timm(content):
+        return {"source": "timm", **_of_match(match)}
+    configuration = checkpoint.with_name("config.json")
+    if named := _class_in(configuration):
+        arguments = {"config": json.dumps(str(configuration))}
+        return {"source": "transformers", "architecture": f"transformers:{named}", "arguments": arguments}
+    return _of_unknown(content, matches)
 
 
-def _describe_known(entry: Entry, checkpoint: Path, matches: list[Match]) -> None:
-    """Describe a network of torchvision whose names and shapes all fit."""
+def _of_match(match: Match) -> dict:
+    return {"architecture": match.architecture, "arguments": match.arguments, "weights_keys": match.weights_keys}
+
+
+def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
+    """Return the facts about a network of torchvision whose names and shapes all fit."""
     match = matches[0]
     others = ", ".join(other.architecture for other in matches[1:])
-    entry.findings.append(
-        f"found: {match.architecture} of torchvision, whose names and shapes all fit; another package may have a "
-        "network with the same ones"
-    )
-    if others:
-        entry.findings.append(f"not found out: {others} would fit as well; take the one that was trained")
-    entry.add("architecture", match.architecture, f"{FILL_IN}: {others} would fit as well" if others else "")
-    _add_arguments(entry, match)
-    entry.add("weights", json.dumps(entry.weights))
-    _add_weights_key(entry, match.weights_keys)
-    copied = source_of(match.architecture).recognised(match.architecture, checkpoint)
-    weights = published(match.architecture)
-    if not weights:  # a network for segmentation
-        entry.add("samples", *_SAMPLES)
-        return
-    described = next(row for row in weights if (row.name == copied.name if copied else row.is_default))
-    if copied:
-        entry.findings.append(f"found: the file is a copy of {described}")
-    comment = f"As {described} were published"
-    preprocess = dict(described.preprocess)
+    facts = {"source": "torchvision", **_of_match(match), "to_choose": others and f"{others} would fit as well"}
+    rows = published(match.architecture)
+    if not rows:  # a network for segmentation
+        return facts
+    source = source_of(match.architecture)
+    copied = source.recognised(match.architecture, checkpoint)
+    row = next(row for row in rows if (row.name == copied.name if copied else row.is_default))
     size = match.arguments.get("image_size")
-    if size:
-        preprocess |= {"resize": size, "crop": size}
-        comment += f", but for the size, which is that of the network's table of positions: {size}"
-    entry.add(
-        "preprocess", as_written(preprocess), comment if copied else f"{comment}. {FILL_IN}: as your training did"
-    )
-    if not copied:
-        entry.findings.append("not found: the preprocessing of the training, and the names of the classes")
-        _add_outputs(entry, match)
-    for note in source_of(match.architecture).notes(match.architecture, match.arguments, copied):
-        entry.findings.append(f"note: {note}")
+    return facts | {
+        "published": str(row),
+        "preprocess": row.preprocess | ({"resize": size, "crop": size} if size else {}),
+        "is_copy": copied is not None,
+        "notes": source.notes(match.architecture, match.arguments, copied),
+    }
 
 
-def _describe_timm(entry: Entry, match: Match) -> None:
-    """Describe a network of timm that the training program named. timm knows its preprocessing."""
-    entry.findings.append(f"found: {match.architecture}, as the file says, whose names and shapes all fit")
-    entry.add("architecture", match.architecture)
-    _add_arguments(entry, match)
-    entry.add("weights", json.dumps(entry.weights))
-    _add_weights_key(entry, match.weights_keys)
-    _add_outputs(entry, match)
-
-
-def _add_arguments(entry: Entry, match: Match) -> None:
-    if match.arguments:
-        entry.add("arguments", as_written(match.arguments))
-    count = match.arguments.get("num_classes")
-    entry.findings.append(f"found: {count if count is not None else 'the published number of'} outputs of the head")
-
-
-def _add_outputs(entry: Entry, match: Match) -> None:
-    """Add the meaning of a single output, or the file with the names of several classes, for the user to state."""
-    if match.arguments.get("num_classes") == 1:
-        entry.add(
-            "# output", "tensor", f"{FILL_IN}: tensor for a quantity; sigmoid for a yes or no; left out, it is found"
-        )
-    else:
-        entry.add(
-            "# labels", "classes.txt", f"{FILL_IN}: the names of the classes, one a line, in the order of the outputs"
-        )
-
-
-def _add_weights_key(entry: Entry, keys: list[str]) -> None:
-    """Add the place of the weights in the file, if there are several sets."""
-    if len(keys) < 2:
-        return
-    words = ", ".join(map(_place, keys))
-    entry.findings.append(f"found: {len(keys)} different sets of weights that fit: {words}")
-    entry.add(
-        "weights_key", json.dumps(keys[0]), f"{FILL_IN}: one of {words}; an average such as an EMA is often served"
-    )
-
-
-def _place(key: str) -> str:
-    return f"the top of the file ({TOP})" if key == TOP else key
-
-
-def _describe_by_configuration(entry: Entry, checkpoint: Path) -> bool:
-    """Describe a network of transformers by the config.json beside its weights. Return whether there is one."""
-    path = checkpoint.with_name("config.json")
-    try:
-        named = json.loads(path.read_text(encoding="utf-8")).get("architectures")
-    except (OSError, ValueError, AttributeError):
-        return False
-    if not named:
-        return False
-    entry.findings.append(
-        f"found: {named[0]} of transformers, as {path} says; whether the weights fit is seen by a run"
-    )
-    entry.add("architecture", f"transformers:{named[0]}")
-    entry.add("arguments", f"{{config: {json.dumps(str(path))}}}")
-    entry.add("weights", json.dumps(entry.weights))
-    entry.add("samples", *_SAMPLES)
-    return True
-
-
-def _describe_unknown(entry: Entry, content: Content, near: list[Match]) -> None:
-    """Describe a network that was not recognised. Add hints about its package, if the file has any."""
-    parameters = sum(tensor.numel() for tensor in content.tensors.values())
-    entry.findings.append(
-        f"not found: an architecture; the file's tensors, {few(list(content.tensors))}, have {parameters:,} numbers"
-    )
-    architecture, comment = '"your_package.networks:factory"', "a function of yours that makes the network"
-    for match in near:
-        entry.findings.append(
-            f"found: at {_place(match.weights_keys[0])}, all of torchvision's {match.architecture} but for its head, "
-            f"`{match.head}`; the factory makes that network and puts your head in its place"
-        )
-    if content.noted:
-        entry.findings.append(f"found: the training program noted the name {content.noted!r}")
-    if (hint := _hint(content)) and not near:
-        written, networks = hint
-        entry.findings.append(
-            f"found: names as in {networks}; if the network is from there, write `architecture: {written}`"
-        )
-        comment += f", or {written} with the name of {networks}"
-    entry.add("architecture", architecture, f"{FILL_IN}: {comment}")
-    entry.add("weights", json.dumps(entry.weights))
-    entry.add("samples", *_SAMPLES)
+def _of_unknown(content: Content, near: list[Match]) -> dict:
+    """Return the facts about a network that was not recognised, with hints about its package, if the file has any."""
+    hint = None if near else _hint(content)
+    advice = "a function of yours that makes the network"
+    if hint:
+        advice += f", or {hint[0]} with the name of {hint[1]}"
+    return {
+        "architecture": '"your_package.networks:factory"',
+        "to_choose": advice,
+        "content": content,
+        "count": sum(tensor.numel() for tensor in content.tensors.values()),
+        "near": near,
+        "hint": hint,
+    }
 
 
 def _hint(content: Content) -> tuple[str, str] | None:
@@ -177,14 +106,21 @@ def _hint(content: Content) -> tuple[str, str] | None:
     return None
 
 
-def _describe_program(entry: Entry, checkpoint: Path, kind: str) -> None:
-    """Describe a program, which has its network inside."""
-    entry.findings.append(f"found: {PROGRAMS[kind]}, which needs no `architecture`")
-    entry.add("weights", json.dumps(entry.weights))
-    tensors = list(_tensors_of(checkpoint)) if kind == "onnx_file" else []
-    for line in tensors:
-        entry.findings.append(f"found: {line}")
-    entry.add("samples", *_SAMPLES)
+def _class_in(configuration: Path) -> str | None:
+    """Return the class of transformers in the config.json beside the weights; None if there is none."""
+    try:
+        return json.loads(configuration.read_text(encoding="utf-8"))["architectures"][0]
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+def _place(key: str) -> str:
+    return f"the top of the file ({TOP})" if key == TOP else key
+
+
+def _comment(text: str) -> str:
+    """Return a text as comments of an entry's line."""
+    return textwrap.indent(textwrap.fill(text, 110, break_long_words=False), "    # ")
 
 
 def _tensors_of(checkpoint: Path) -> Iterator[str]:
