@@ -104,12 +104,9 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
         )
     results = arguments.state.parent
     receipt = _receipt_of(results, state["pid"], arguments.model)
-    golden = require_record(
-        results / receipt["model"] / "golden.json", {"weights_sha256": str, "key": dict}, "run snakemake again"
-    )
+    golden = require_record(results / receipt["model"] / "golden.json", {"weights_sha256": str}, "run snakemake again")
     (served,) = receipt["targets"].values()
-    earlier = golden["key"] if "resize" in golden["key"] else {}  # earlier versions had it in the key
-    preprocess = golden.get("preprocess") or earlier
+    preprocess = golden.get("preprocess", {})
     if preprocess and golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; inputs are preprocessed as for those")
     own, rehearsal = endpoint_of(Ports.of(state["listening"])), receipt["origin"] == "rehearsal"

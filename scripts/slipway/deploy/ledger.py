@@ -22,7 +22,7 @@ from types import NoneType
 
 from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
-from slipway.core.records import has_shape, read_record
+from slipway.core.records import read_record
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]
@@ -89,7 +89,7 @@ class Ledger:
 
     def read(self) -> dict:
         """Return the ledger's content; if the file is missing or damaged, all parts are empty."""
-        return _EMPTY | (self._sound() or {})
+        return self._sound() or dict(_EMPTY)
 
     def write(self, **changes: object) -> None:
         """Replace the parts of the ledger that `changes` names."""
@@ -144,12 +144,8 @@ class Ledger:
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
-        """Return the content of the file if it is a valid record, else None.
-
-        Earlier versions of Slipway wrote only the live versions.
-        """
-        content = read_record(self.file, {"live": list})
-        return content if content and has_shape(_EMPTY | content, _SHAPE) else None
+        """Return the content of the file if it is a valid record, else None."""
+        return read_record(self.file, _SHAPE)
 
 
 def _has(live: Versions, versions: set[tuple[str, int]]) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
-from slipway.core.records import read_record
+from slipway.core.records import has_shape, read_record
 from slipway.deploy.ledger import DEPLOYMENT, ROLLBACK, Rollout, Versions, in_words
-from slipway.deploy.receipts import read_receipt, sound
+from slipway.deploy.receipts import RECEIPT, read_receipt
 from slipway.deploy.release import Part, Release
 from slipway.deploy.version_store import VersionStore
 from slipway.history import changes as history_file
@@ -249,7 +249,8 @@ class ReleaseHistory:
                 progress(f"  {file} was not the receipt of what is live; it was written anew")
 
     def _receipt(self, path: Path) -> dict | None:
-        return read_receipt(path) or sound(self.store.ledger.read()["receipts"].get(path.as_posix()))
+        recorded = self.store.ledger.read()["receipts"].get(path.as_posix())
+        return read_receipt(path) or (recorded if has_shape(recorded, RECEIPT) else None)
 
     def _of_files(self, paths: Iterable[Path]) -> list[tuple[Path, dict]]:
         """Return (path, receipt) of each of these receipts that can be read."""

@@ -4,17 +4,16 @@
 <model>/deploy/<to>/history.json   the record: every file of each version, which were live, the rollout under way
 """
 
-import contextlib
 from pathlib import Path
 
 import yaml
 
-from slipway.core.artifacts import remove, sha256
+from slipway.core.artifacts import sha256
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import GOLDEN, RECORD, Release
-from slipway.deploy.version_store import Files, VersionStore
+from slipway.deploy.version_store import VersionStore
 from slipway.triton.repository.publishing import require_published
 
 # The part of a receipt that says which repository is served.
@@ -28,7 +27,6 @@ class ReleaseStore(VersionStore):
         folder = results / "deploy" / to
         super().__init__(folder, folder / "history.json")
         self._to, self._receipt = to, results / "deploy" / PLATFORMS[to].receipt
-        self._take_over_earlier_record()
 
     def keep(self, release: Release) -> Release:
         """Store a release beside the older ones, unless it is stored already; repair a stored one that was changed."""
@@ -85,33 +83,6 @@ class ReleaseStore(VersionStore):
             for number, files in versions.items()
             if all((self.folder / number / file).is_file() for file in files)
         ]
-
-    def _take_over_earlier_record(self) -> None:
-        """Turn the record of an earlier Slipway, `versions.json`, into the ledger, and remove it."""
-        earlier = self.folder / "versions.json"
-        stored = read_record(earlier, {str: {str: str}})
-        if stored and not self.ledger.file.exists():
-            self.ledger.write(**self._record_of(stored))
-        if self.ledger.file.exists():
-            with contextlib.suppress(OSError):  # in a folder that is read-only it stays, and is not read
-                remove(earlier)
-
-    def _record_of(self, stored: dict[str, Files]) -> dict:
-        """Return the ledger's parts for `stored`, from the receipts in the versions' folders."""
-        shape = {"number": int, "served_as": str, "published": dict}
-        receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
-        receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
-        rolled_back = {receipt.get("rolled_back_from") for receipt in receipts}
-        record: dict = {"stored": {}, "last": {}, "published": {}, "live": []}
-        now = self.selected("")
-        for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
-            name, number = receipt["served_as"], receipt["number"]
-            record["stored"].setdefault(name, {})[str(number)] = stored[str(number)]
-            record["published"].setdefault(name, {})[str(number)] = receipt["published"]
-            record["last"][name] = max(number, record["last"].get(name, 0))
-            if number not in rolled_back:
-                record["live"].append({name: number})
-        return record
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:

@@ -7,7 +7,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
 from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.outputs.showing import SAMPLE, in_words, prefixed
 
@@ -58,8 +57,9 @@ def _target(receipt: dict, target: str, entry: dict) -> list[str]:
 
 def _outputs(entry: dict) -> list[str]:
     """Return the lines about the outputs of one target: their meanings, and their values in the proof."""
-    sample, outputs = entry["smoke_test"].get("sample", SAMPLE), outputs_of(entry)
-    lines = prefixed({name: in_words(output.get("output"), output, sample) for name, output in outputs.items()})
+    tested = entry["smoke_test"]
+    sample = tested.get("sample", SAMPLE)
+    lines = prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
     return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
 
 

@@ -6,7 +6,6 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.version import slipway_version
 from slipway.deploy.platform import Platform
-from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
 from slipway.outputs.meaning import Meaning
@@ -108,7 +107,7 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     """Return the lines about one target's answer to the sample, and the cautions for its user."""
     tested, verified = entry["smoke_test"], entry["verified"]
     load = f", p99 {entry['canary']['p99_ms']:.0f} ms, measured from this machine" if "canary" in entry else ""
-    lines = prefixed({name: _output(output) for name, output in outputs_of(entry).items()})
+    lines = prefixed({name: _output(output) for name, output in tested["outputs"].items()})
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")
     if not verified["runtime"]:

@@ -23,7 +23,7 @@ from slipway.pruning.references import OtherConfiguration, References, is_measur
 from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
 from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
 from slipway.storage import fetched
-from slipway.triton.repository.versions import model_served_as
+from slipway.triton.repository.versions import served_name
 
 RESULTS, LOGS = Path("results"), Path("logs")
 
@@ -136,14 +136,13 @@ class Finder:
 
     def _versions_of_server(self) -> None:
         """Find the versions on the local server that no rollback needs."""
-        record = self._store.ledger.read()
+        record, known = self._store.ledger.read(), set(map(served_name, {*self._references.models, *self._live}))
         for name in record["stored"] if record["rollout"] is None else []:
             served = self._store.selected(name)
             kept = {*self._store.ledger.last_of(name), *([] if served is None else [served])}
             if removable := [number for number in self._store.versions(name) if number not in kept]:
                 self._found.versions[name] = removable
-            model = record["models"].get(name, {"model": model_served_as(name)})["model"]
-            if kept and model not in {*self._references.models, *self._live}:
+            if kept and name not in known:
                 self._found.keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
 
     def _caches(self) -> None:

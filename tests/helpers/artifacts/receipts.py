@@ -1,7 +1,7 @@
 """Receipts of live models, as a deployment writes them."""
 
 INDEX = "b" * 64
-SERVER = {"pid": 1, "listening": {"host": "127.0.0.1", "http": None, "grpc": 8001, "metrics": 8002}}
+SERVER = {"pid": 1, "id": "slipway-1", "listening": {"host": "127.0.0.1", "http": None, "grpc": 8001, "metrics": 8002}}
 
 
 def local_receipt(model="m", number=1, server=SERVER, target="cpu", **more):
@@ -10,7 +10,7 @@ def local_receipt(model="m", number=1, server=SERVER, target="cpu", **more):
         "version": f"v{INDEX[:12]}",
         "chain": {"weights_sha256": "a" * 64, "engine_files": {}},
         "engine_key": {"runtime": "openvino", "runtime_version": "1", "precision": "fp32", "hardware": "cpu"},
-        "smoke_test": {"instances": 1, "max_batch_size": 4},
+        "smoke_test": {"instances": 1, "max_batch_size": 4, "outputs": {}},
     }
     receipt = {
         "origin": "checkpoint",
@@ -25,18 +25,3 @@ def local_receipt(model="m", number=1, server=SERVER, target="cpu", **more):
         "contents": {"server": server},
     }
     return receipt | more
-
-
-def earlier_receipt(model="m", version=1, server=SERVER):
-    """Return the receipt of a local server as an earlier Slipway wrote it."""
-    entry = local_receipt(model)["targets"]["cpu"]
-    return {
-        **{name: entry[name] for name in ("engine_key", "smoke_test")},
-        "chain": entry["chain"] | {"repository_index_sha256": INDEX},
-        "origin": "checkpoint",
-        "model": model,
-        "served_as": f"{model}_trt",
-        "version": version,
-        "deployed_at": "2026-11-23T03:02:11+00:00",
-        "server": server,
-    }

@@ -1,6 +1,5 @@
 """What is looked at before anything elsewhere is changed, which versions are kept, and what is known after a kill."""
 
-import shutil
 from argparse import Namespace
 
 import pytest
@@ -16,7 +15,6 @@ from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
 from slipway.deploy.transaction import preflight
-from slipway.triton.repository.versions import contents
 from slipway.triton.server.releases import release_with
 
 
@@ -234,23 +232,3 @@ def test_the_live_version_stays_although_the_record_was_lost(trained, history, c
     changed("cpu/repository.json", turn=1)
     assert history.store.keep(candidate_of(trained)).folder.name == "2"
     assert (history.store.folder / "1" / "deploy" / "kubernetes.yaml").is_file()
-
-
-def test_versions_that_an_earlier_slipway_stored_are_taken_over(trained, history):
-    """It wrote a receipt into the folder of each version, and a record of their files beside them."""
-    keep(history, candidate_of(trained))
-    for number in (3, 2, 1):
-        folder = history.store.folder / str(number)
-        if number > 1:
-            shutil.copytree(history.store.folder / "1", folder)
-        back = {"rolled_back_from": 3} if number == 2 else {}
-        published = {"cpu": {"published": False, "why": str(number)}}
-        write_json(folder / "receipt.json", {"number": number, "served_as": NAME, "published": published, **back})
-    stored = {number: contents(history.store.folder / number) for number in ("1", "2", "3")}
-    history.store.ledger.file.unlink()
-    write_json(history.store.folder / "versions.json", stored)
-    write_json(history.receipts[0], local_receipt("tiny", 2, to="kubernetes"))
-    found = ReleaseHistory(ReleaseStore(history.store.folder.parents[1], "kubernetes"), history.receipts)
-    assert found.before().versions == {NAME: 1}
-    assert found.store.require_proven(found.before(), None)["cpu"]["why"] == "1"
-    assert not (history.store.folder / "versions.json").exists()

@@ -16,8 +16,9 @@ UNKNOWN = Meaning("tensor", reason="the meaning of its single output is not know
 def announced(meaning, values, capsys, weak=None, options="", **findings):
     """Return what is said of a model that was deployed."""
     tested = {"latency_ms": 1.0, "server_version": "2.51.0", "weakness": weak}
-    tested |= answer_of(np.float32(values), meaning, ["class 0"]) | findings
-    entry = {"version": "v1", "output": meaning.record(), "smoke_test": tested, "verified": {"runtime": True}}
+    answer = {"output": meaning.record(), **answer_of(np.float32(values), meaning, ["class 0"])}
+    tested |= {"outputs": {"logits": answer}} | findings
+    entry = {"version": "v1", "smoke_test": tested, "verified": {"runtime": True}}
     receipt = {"number": 1, "served_as": "m_trt", "to": "local", "origin": "checkpoint", "place": {}, "contents": {}}
     announce({"m": receipt | {"targets": {"cpu": entry}}}, options)
     return capsys.readouterr().err

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from helpers.artifacts.damages import DAMAGES, damage
-from helpers.artifacts.receipts import earlier_receipt, local_receipt
+from helpers.artifacts.receipts import local_receipt
 from helpers.models.ready_client import ReadyClient
 
 import status
@@ -15,6 +15,7 @@ from slipway.deploy.deployments import deployments
 from slipway.deploy.local import reporting
 from slipway.deploy.local.model_store import ModelStore
 from slipway.monitoring.traffic import Traffic
+from slipway.outputs.meaning import LOGITS
 
 CHAIN = {
     "weights_sha256": "17a0c26ae0942a47" + "0" * 48,
@@ -33,7 +34,12 @@ TARGET = {
         "instances": 2,
         "max_batch_size": 8,
         "server_version": "2.51.0",
-        "top": [{"index": 713, "label": "photocopier", "confidence": 0.711}],
+        "outputs": {
+            "logits": {
+                "output": LOGITS.record(),
+                "top": [{"index": 713, "label": "photocopier", "confidence": 0.711}],
+            }
+        },
     },
 }
 SERVER = {"pid": os.getpid(), "listening": {"host": "127.0.0.1", "http": 8000, "grpc": 8001, "metrics": 8002}}
@@ -205,9 +211,3 @@ def test_on_a_gpu_its_memory_is_told_or_that_nobody_tells(server, results, monke
     assert "GPU 2100 of 24000 MB, by every program on it" in "\n".join(described(results, on_gpu))
     monkeypatch.setattr(reporting.GpuMonitor, "used_memory_mb", lambda _: None)
     assert "NVML does not tell the GPU's" in "\n".join(described(results, on_gpu))
-
-
-def test_a_receipt_of_an_earlier_slipway_is_shown_too(server, results, capsys):
-    write_json(results / "deploy" / "receipt.json", earlier_receipt("resnet50", 3, SERVER))
-    status.main(status.parse_arguments(["--results", str(results), "--state", str(results / "none")]))
-    assert "resnet50_trt: answers; live on local since" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False)
         if server.status() == psutil.STATUS_STOPPED:
             return f"its server (process {server.pid}) is stopped by a signal"
         ports = Ports.of(running["listening"])
-        require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline.left_s())
+        require_own(server.pid, running["id"], ports, deadline.left_s())
         with ModelClient(ports, name, deadline) as client:
             client.require_ready()
             return _why_dead(client, server) or _why_wrong(client, folder, number, replacing)

@@ -102,7 +102,7 @@ def stop_all(state: Path, patience_s: float) -> None:
 def remove_server_leftovers(state: Path) -> None:
     """Remove the shared memory and containers that killed servers of this checkout left behind, live or trial ones."""
     for folder in (state, state / TRIAL):
-        running = {server["id"] for server in server_state.running_servers(folder) if "id" in server}
+        running = {server["id"] for server in server_state.running_servers(folder)}
         remove_leftovers(server_state.ids_of(folder), but_of=running)
         remove_containers(state, server_state.ids_of(folder), but_of=running)
 

@@ -20,7 +20,6 @@ from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.version_store import SIGNATURE, VersionStore
 from slipway.triton.repository.model_config import read_config, write_config
 from slipway.triton.repository.model_folder import VERSION
-from slipway.triton.repository.versions import model_served_as
 from slipway.triton.server.installation import PYTHON_CONFIGURATION
 
 CONFIGURATIONS = ("config.pbtxt", f"configs/{PYTHON_CONFIGURATION}.pbtxt")
@@ -49,9 +48,8 @@ class ModelStore(VersionStore):
         earlier = self.ledger.read()["models"]
         parts = []
         for name, number in versions.items():
-            # Before 2026-12 the ledger had no models.
-            entry = known.get(name) or earlier.get(name) or {"model": model_served_as(name), "targets": ["local"]}
             stored = self.published(name, number)
+            entry = known.get(name) or earlier[name]
             parts += [replace(stored, model=entry["model"], target=target) for target in entry["targets"]]
         return Release("local", tuple(parts))
 

@@ -258,7 +258,7 @@ class Local:
         if (running := server_state.running_server(self.state)) is None:
             raise SlipwayError("its server has ended")
         ports = Ports.of(running["listening"])
-        return partial(require_own, running["pid"], running.get("id", server_state.NO_ID), ports), ports
+        return partial(require_own, running["pid"], running["id"], ports), ports
 
     def _stop_trial(self) -> None:
         self._started = None

@@ -13,15 +13,13 @@ from pathlib import Path
 import psutil
 
 from slipway.core.artifacts import remove, write_json
-from slipway.core.records import NUMBER, has_shape, read_record
+from slipway.core.records import NUMBER, read_record
 
 # Where the server's state and log lie, beside the models' results.
 FOLDER = Path("results/.server")
 # The entries of a server's record before its start, and those after it.
-INTENT = {"generation": int, "listening": {"grpc": int, "metrics": int, "host": str}}
+INTENT = {"id": str, "generation": int, "listening": {"grpc": int, "metrics": int, "host": str}}
 STATE = {"pid": int, "created": NUMBER, **INTENT}
-# Triton's default id: an earlier Slipway gave its server none.
-NO_ID = "triton"
 
 
 def state_file(folder: Path = FOLDER) -> Path:
@@ -53,12 +51,7 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 
 
 def write_state(
-    folder: Path,
-    pid: int | None,
-    generation: int,
-    listening: dict,
-    identity: dict | None = None,
-    server_id: str = NO_ID,
+    folder: Path, pid: int | None, generation: int, listening: dict, identity: dict | None, server_id: str
 ) -> dict:
     """Record a server, and return the record. `pid` is None before its start.
 
@@ -92,7 +85,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
 
     A kill interrupted its start, or its record was lost or damaged since then.
     """
-    intents = {state.get("id"): state for state in _known(folder)}
+    intents = {state["id"]: state for state in _known(folder)}
     for process in psutil.process_iter(["cmdline", "uids"]):
         words = process.info["cmdline"] or []
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
@@ -166,17 +159,16 @@ def _known(folder: Path) -> list[dict]:
 
 
 def _server_in(receipt: Path) -> dict | None:
-    """Return the state in a receipt; an earlier Slipway wrote it beside the receipt's other entries."""
-    content = read_record(receipt, dict) or {}
-    contents = content.get("contents", content)
-    return contents["server"] if has_shape(contents, {"server": STATE}) else None
+    """Return the state in a receipt."""
+    content = read_record(receipt, {"contents": {"server": STATE}})
+    return content["contents"]["server"] if content else None
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
     """Return whether a state belongs to another checkout that still exists, and that this checkout was copied from."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
-    return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
+    return origin != folder.resolve() and there is not None and there["id"] == state["id"]
 
 
 def _state_of_flags(flags: dict[str, str]) -> dict | None:

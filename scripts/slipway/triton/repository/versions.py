@@ -27,11 +27,6 @@ def served_name(model: str) -> str:
     return f"{model}_trt"
 
 
-def model_served_as(name: str) -> str:
-    """Return the model of config.yaml that Triton serves under a name."""
-    return name.removesuffix("_trt")
-
-
 def version_of(index_sha256: str) -> str:
     """Return the name of the version whose index has this SHA-256."""
     return f"v{index_sha256[:12]}"

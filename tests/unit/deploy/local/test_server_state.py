@@ -26,6 +26,10 @@ from slipway.deploy.local.server_state import (
 LISTENING = {"host": "127.0.0.1", "http": 1, "grpc": 2, "metrics": 3}
 
 
+def recorded(folder, pid, start, identity=None, server_id="slipway-1"):
+    return write_state(folder, pid, start, LISTENING, identity, server_id)
+
+
 @pytest.fixture
 def process():
     """Return a process that waits until its input is closed."""
@@ -42,17 +46,17 @@ def test_there_is_no_state_at_first(tmp_path):
 
 
 def test_the_state_reads_back(tmp_path, process):
-    written = write_state(tmp_path / "below", process.pid, 4, LISTENING)
+    written = recorded(tmp_path / "below", process.pid, 4)
     assert read_state(tmp_path / "below") == written
     assert (written["pid"], written["generation"], written["listening"]) == (process.pid, 4, LISTENING)
 
 
 def test_a_live_process_runs(tmp_path, process):
-    assert is_running(write_state(tmp_path, process.pid, 1, LISTENING))
+    assert is_running(recorded(tmp_path, process.pid, 1))
 
 
 def test_a_process_is_known_again_after_the_clock_was_set(tmp_path, process, monkeypatch):
-    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    state = recorded(tmp_path, process.pid, 1)
     started = psutil.boot_time()
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: started + 7)  # how psutil sees a clock that was set
     assert psutil.boot_time() == started + 7
@@ -60,14 +64,14 @@ def test_a_process_is_known_again_after_the_clock_was_set(tmp_path, process, mon
 
 
 def test_a_dead_process_does_not(tmp_path, process):
-    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    state = recorded(tmp_path, process.pid, 1)
     process.kill()
     process.communicate()
     assert not is_running(state)
 
 
 def test_a_dead_process_that_nobody_collected_does_not(tmp_path, process):
-    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    state = recorded(tmp_path, process.pid, 1)
     process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
@@ -75,31 +79,31 @@ def test_a_dead_process_that_nobody_collected_does_not(tmp_path, process):
 
 
 def test_another_process_with_the_same_id_is_not_it(tmp_path, process):
-    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    state = recorded(tmp_path, process.pid, 1)
     assert not is_running(state | {"created": state["created"] - 60})
 
 
 def test_the_start_number_stays_while_the_server_runs(tmp_path, process):
-    write_state(tmp_path, process.pid, 3, LISTENING)
+    recorded(tmp_path, process.pid, 3)
     assert current_generation(tmp_path) == 3
     assert current_generation(tmp_path) == 3
 
 
 def test_the_start_number_is_the_next_once_the_server_died(tmp_path, process):
-    write_state(tmp_path, process.pid, 3, LISTENING)
+    recorded(tmp_path, process.pid, 3)
     process.kill()
     process.communicate()
     assert current_generation(tmp_path) == 4
 
 
 def test_the_start_number_is_the_next_when_the_id_was_reused(tmp_path, process):
-    state = write_state(tmp_path, process.pid, 3, LISTENING)
+    state = recorded(tmp_path, process.pid, 3)
     write_json(state_file(tmp_path), state | {"created": state["created"] - 60})
     assert current_generation(tmp_path) == 4
 
 
 def test_forgetting_is_for_good_and_may_be_repeated(tmp_path, process):
-    write_state(tmp_path, process.pid, 3, LISTENING)
+    recorded(tmp_path, process.pid, 3)
     forget_state(tmp_path)
     forget_state(tmp_path)
     assert read_state(tmp_path) is None
@@ -142,14 +146,14 @@ def test_a_damaged_record_without_a_server_is_in_nobodys_way(tmp_path, content):
 
 def test_a_server_that_was_started_and_not_recorded_is_the_one_that_was_intended(tmp_path, own):
     server_id = psutil.Process(own.pid).cmdline()[-1].removeprefix("--id=")
-    write_state(tmp_path, None, 6, LISTENING, {"program": "tritonserver"}, server_id)
+    recorded(tmp_path, None, 6, {"program": "tritonserver"}, server_id)
     found = running_server(tmp_path)
     assert (found["pid"], found["identity"]) == (own.pid, {"program": "tritonserver"})
     assert is_running(found)
 
 
 def test_an_intent_without_a_server_is_of_none(tmp_path):
-    write_state(tmp_path, None, 6, LISTENING, server_id=new_id(tmp_path, 6))
+    recorded(tmp_path, None, 6, server_id=new_id(tmp_path, 6))
     assert running_server(tmp_path) is None
     assert current_generation(tmp_path) == 7
 
@@ -160,7 +164,7 @@ def test_the_server_of_another_checkout_is_none_of_ours(tmp_path, own):
 
 def test_a_copied_checkout_leaves_the_server_of_the_original_alone_and_a_moved_one_keeps_it(tmp_path, process):
     first = tmp_path / "first/results/.server"
-    state = write_state(first, process.pid, 3, LISTENING, server_id=new_id(first, 3))
+    state = recorded(first, process.pid, 3, server_id=new_id(first, 3))
     shutil.copytree(tmp_path / "first", tmp_path / "copy")
     assert running_server(tmp_path / "copy/results/.server") is None
     assert running_server(first) == state
@@ -169,8 +173,8 @@ def test_a_copied_checkout_leaves_the_server_of_the_original_alone_and_a_moved_o
 
 
 def test_a_lost_record_is_found_in_the_receipt_with_all_that_the_server_was_started_with(tmp_path, process):
-    state = write_state(tmp_path / "results/.server", process.pid, 3, LISTENING, {"program": "tritonserver"})
-    write_json(tmp_path / "results/m/deploy/receipt.json", {"server": state})
+    state = recorded(tmp_path / "results/.server", process.pid, 3, {"program": "tritonserver"})
+    write_json(tmp_path / "results/m/deploy/receipt.json", {"contents": {"server": state}})
     state_file(tmp_path / "results/.server").unlink()
     assert running_server(tmp_path / "results/.server") == state
     process.kill()

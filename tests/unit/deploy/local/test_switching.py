@@ -92,7 +92,7 @@ def place(tmp_path):
     """Return a place where a server is live at OLD; what runs there is ended."""
     made = WaitingPlace(tmp_path / "state")
     process = WaitingServer().start()
-    server_state.write_state(made.state, process.pid, 1, asdict(OLD))
+    server_state.write_state(made.state, process.pid, 1, asdict(OLD), None, "stand-in")
     yield made
     for child in psutil.Process().children():
         child.kill()
@@ -204,7 +204,7 @@ def test_a_first_server_that_does_not_hold_is_stopped(place):
 
 def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left_on_trial(place, tmp_path, capsys):
     trial = WaitingServer().start()
-    server_state.write_state(place.state / TRIAL, trial.pid, 0, asdict(NEW))
+    server_state.write_state(place.state / TRIAL, trial.pid, 0, asdict(NEW), None, "stand-in")
     receipt = tmp_path / "m" / "deploy" / "receipt.json"
     receipt.mkdir(parents=True)
     options = undeploy.parse_arguments(["--results", str(tmp_path / "m"), "--state", str(place.state)])
@@ -231,4 +231,4 @@ def test_a_file_in_place_of_the_trials_folder_is_no_obstacle(tmp_path, in_the_wa
     else:
         trial.symlink_to("nowhere")
     stop_trial(tmp_path)
-    server_state.write_state(trial, None, 0, asdict(NEW), server_id="stand-in")
+    server_state.write_state(trial, None, 0, asdict(NEW), None, "stand-in")
