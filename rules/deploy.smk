@@ -74,7 +74,7 @@ rule deploy_release:
 
 rule withdraw:
     input:
-        program=program("withdraw"),
+        program=program("undeploy"),
         # After what takes their place.
         receipts=live(*resolved.models),
     output:
@@ -84,7 +84,7 @@ rule withdraw:
     message:
         f"Taking {' and '.join(UNCONFIGURED)} out of service: the configuration does not name it"
     shell:
-        f"python {{input.program:q}} --to {PLATFORM.name} --results {{params.results:q}} --log {{log:q}}"
+        f"python {{input.program:q}} --to {PLATFORM.name} --alone --results {{params.results:q}} --log {{log:q}}"
 
 
 rule status:
@@ -125,11 +125,12 @@ for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in
         name:
             f"undeploy{ending}"
         input:
-            program=program("withdraw" if ending else "undeploy"),
+            program=program("undeploy"),
         localrule: True
         params:
             results=expand("results/{model}", model=models),
+            alone="--alone" if ending else "",
         message:
             f"Stopping {', '.join(models)}"
         shell:
-            f"python {{input.program:q}} --to {PLATFORM.name} --results {{params.results:q}} --log {{log:q}}"
+            f"python {{input.program:q}} --to {PLATFORM.name} {{params.alone}} --results {{params.results:q}} --log {{log:q}}"

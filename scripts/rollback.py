@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
-from slipway.deploy.deployments import Deployment, add_alone, add_rollout, deployment_parser, deployments
+from slipway.deploy.deployments import Deployment, add_rollout, deployment_parser, deployments
 from slipway.deploy.ledger import ROLLBACK
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Release
@@ -18,9 +18,8 @@ from slipway.triton.repository.versions import DEPLOYED_AGAIN
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = deployment_parser(__doc__)
+    arguments = deployment_parser(__doc__, alone=True)
     add_rollout(arguments)
-    add_alone(arguments)
     arguments.add_argument("--configured", type=Path, nargs="*", help="results of all models of the configuration")
     return arguments.parse_args(argv)
 

@@ -1,29 +1,35 @@
-"""Remove the live models from a platform, and their receipts."""
+"""Take models out of service, and remove their receipts."""
 
 import argparse
 
-from slipway.core.cli import progress, run
+from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.deploy.deployments import Deployment, deployment_parser, deployments
+from slipway.deploy.ledger import in_words
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.report_pages import refresh_pages
+from slipway.deploy.transaction import deploy
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    return deployment_parser(__doc__).parse_args(argv)
+    return deployment_parser(__doc__, alone=True).parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Remove the objects of each model, in its receipt or from a killed deployment."""
-    removed = [name for deployment in deployments(arguments) for name in undeploy(deployment)]
+    """Undeploy the models. On a platform with separate objects for each model, other models always stay."""
+    unwind_when_terminated()
+    remove = withdraw if arguments.alone and PLATFORMS[arguments.to].together else undeploy
+    removed = [name for deployment in deployments(arguments) for name in remove(deployment)]
     refresh_pages(arguments.results)
     for name in removed:
         progress(f"removed {name}")
     if not removed:
-        progress(f"nothing is deployed to {arguments.to} from this checkout")
+        models = f" of {', '.join(folder.name for folder in arguments.results)}" if arguments.alone else ""
+        progress(f"nothing{models} is deployed to {arguments.to} from this checkout")
 
 
 def undeploy(deployment: Deployment) -> list[str]:
-    """Remove all objects of one release; return the names of the objects that existed."""
+    """Remove all objects of one release, live or of a killed deployment; return the names of those that existed."""
     platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:
         return []
@@ -32,6 +38,19 @@ def undeploy(deployment: Deployment) -> list[str]:
         removed = platform.remove([*contents, *([platform.contents(attempted)] if attempted else [])])
         deployment.history.undeployed()
     return removed
+
+
+def withdraw(deployment: Deployment) -> list[str]:
+    """Withdraw models from the server; return the names of the live ones. Without a model left, the server stops."""
+    release, live, platform = deployment.history.without(), deployment.history.serving(), deployment.live_platform()
+    others = {name: number for name, number in live.items() if name not in release.withdrawn}
+    if platform is None or not release.withdrawn:
+        return []
+    if not others:
+        return [*release.withdrawn, *undeploy(deployment)]
+    deploy(platform, release, deployment.history, lambda _: {}, keep=1)
+    progress(f"  {in_words(others)}: live as before")
+    return list(release.withdrawn)
 
 
 if __name__ == "__main__":

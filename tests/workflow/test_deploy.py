@@ -59,7 +59,7 @@ def test_a_model_is_deployed_rolled_back_and_withdrawn_alone_while_the_others_se
         assert "other answers" not in said
         place.program_here("rollback", *one, "--alone", "--configured", *one[1:], "results/other").succeeded()
         assert receipt(place)["number"] == 1
-        said = place.program_here("withdraw", *one).succeeded().said
+        said = place.program_here("undeploy", "--alone", *one).succeeded().said
         assert "other version 1: live as before" in said
         assert not place.path(RECEIPT).exists()
         with pytest.raises(SlipwayError):

@@ -36,22 +36,22 @@ class Deployment:
         return self.platform({"place": {}}) if PLATFORMS[self.to].together else None
 
 
-def deployment_parser(description: str, platform: bool = True) -> argparse.ArgumentParser:
-    """Return a parser with the options that say which models a command is about, and on which platform."""
+def deployment_parser(description: str, platform: bool = True, alone: bool = False) -> argparse.ArgumentParser:
+    """Return a parser with the options that say which models a command is about, and on which platform.
+
+    With `alone`, an option leaves the other models of the same server as they are.
+    """
     arguments = cli.parser(description)
     if platform:
         arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform of the deployment")
+    if alone:
+        arguments.add_argument("--alone", action="store_true", help="leave all other live models as they are")
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
     arguments.add_argument("--context", help="context of the kubeconfig; its current one if left out")
     arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the local server's state")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     return arguments
-
-
-def add_alone(arguments: argparse.ArgumentParser) -> None:
-    """Add the option that leaves the other models of the same server as they are."""
-    arguments.add_argument("--alone", action="store_true", help="leave all other live models as they are")
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
