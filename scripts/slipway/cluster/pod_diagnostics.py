@@ -1,37 +1,17 @@
 """Diagnosis of pods that do not become ready, from their status, their events and their log."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import condition
 from slipway.core.errors import SlipwayError
 
 LOG_LINES = 12
-# Seconds within which each reason may pass by itself: a slow registry, a GPU that an old pod still holds, a volume that
-# another node still has. Reasons that are not listed do not pass.
-TRANSIENT_FOR_S = {
-    "Unschedulable": 180,
-    "ImagePullBackOff": 30,
-    "ErrImagePull": 30,
-    "CreateContainerConfigError": 30,
-    "CreateContainerError": 30,
-    "FailedMount": 120,
-    "FailedAttachVolume": 120,
-    # From a quota, while the replaced pods still count.
-    "FailedCreate": 120,
-    # A condition of the failed rollout, until the rollback has progressed.
-    "ProgressDeadlineExceeded": 30,
-}
-FINAL = ("CrashLoopBackOff", "InvalidImageName", "RunContainerError")
-ADVICE = {
-    "Unschedulable": "free or add a node, or ask for less in `deploy.cluster`",
-    "ImagePullBackOff": "correct `triton.image` or `deploy.cluster.image_pull_secrets`",
-    "ErrImagePull": "correct `triton.image` or `deploy.cluster.image_pull_secrets`",
-    "InvalidImageName": "correct `triton.image`",
-    "FailedMount": "see whether the claim has this repository, and whether its node can reach the volume",
-    "FailedAttachVolume": "see whether another node holds the volume",
-    "FailedCreate": "have the quota raised, ask for less in `deploy.cluster`, or ask those who run the cluster",
-}
+# {reason: {"passes_within_s", "advice"}}
+PROBLEMS: dict[str, dict] = yaml.safe_load(Path(__file__).with_name("pod_problems.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +32,7 @@ class PodDiagnosis:
         stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
         message = self.message.rstrip(".") or "the cluster says no more"
         problem = f"{stuck if self.of_rollout else idle} ({self.reason}): {message}"
-        if advice := ADVICE.get(self.reason):
+        if advice := PROBLEMS.get(self.reason, {}).get("advice"):
             return f"{problem}; {advice}"
         return problem if self.of_rollout else f"{problem}{_last_words(cluster, self)}"
 
@@ -65,7 +45,7 @@ def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
         return PodDiagnosis(name, "Unschedulable", scheduled.get("message", ""))
     for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in (*TRANSIENT_FOR_S, *FINAL):
+        if waiting.get("reason") in PROBLEMS:
             return PodDiagnosis(name, waiting["reason"], _message(waiting, container), container["name"])
     if status.get("phase") == "Pending":
         for event in events:
@@ -77,11 +57,11 @@ def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
     """Return why a Deployment does not get its pods, as its controller states it; None if it states no problem."""
-    for each in deployment.get("status", {}).get("conditions", []):
-        refused = each["type"] == "ReplicaFailure" and each["status"] == "True"
-        if refused or each.get("reason") == "ProgressDeadlineExceeded":
+    for stated in deployment.get("status", {}).get("conditions", []):
+        refused = stated["type"] == "ReplicaFailure" and stated["status"] == "True"
+        if refused or stated.get("reason") == "ProgressDeadlineExceeded":
             name = deployment["metadata"]["name"]
-            return PodDiagnosis(name, each["reason"], each.get("message", ""), of_rollout=True)
+            return PodDiagnosis(name, stated["reason"], stated.get("message", ""), of_rollout=True)
     return None
 
 
@@ -89,11 +69,12 @@ def state_of(pod: dict, events: list[dict]) -> str:
     """Return a pod's state in a few words."""
     if "deletionTimestamp" in pod["metadata"]:
         return f"{pod['metadata']['name']}: ends"
-    if trouble := diagnosis_of(pod, events):
-        return f"{trouble.pod}: {trouble.reason}" + (f" ({trouble.message})" if trouble.message else "")
+    if problem := diagnosis_of(pod, events):
+        return f"{problem.pod}: {problem.reason}" + (f" ({problem.message})" if problem.message else "")
     containers = pod.get("status", {}).get("containerStatuses", [])
-    reasons = [reason for each in containers if (reason := (each["state"].get("waiting") or {}).get("reason"))]
-    ready = containers and all(each["ready"] for each in containers)
+    waiting = [container["state"].get("waiting") or {} for container in containers]
+    reasons = [state["reason"] for state in waiting if state.get("reason")]
+    ready = containers and all(container["ready"] for container in containers)
     states = reasons or ["ready" if ready else f"{pod.get('status', {}).get('phase', 'Unknown')}, not ready"]
     return f"{pod['metadata']['name']}: {', '.join(states)}"
 
@@ -104,11 +85,11 @@ def _message(waiting: dict, container: dict) -> str:
     return "; ".join(filter(None, (how, waiting.get("message", ""))))
 
 
-def _last_words(cluster: Cluster, trouble: PodDiagnosis) -> str:
+def _last_words(cluster: Cluster, problem: PodDiagnosis) -> str:
     """Return the end of a container's log, from its previous start if there was one."""
     for previous in (True, False):
         try:
-            text = cluster.log(trouble.pod, trouble.container, LOG_LINES, previous)
+            text = cluster.log(problem.pod, problem.container, LOG_LINES, previous)
         except SlipwayError:
             continue
         if lines := text.strip().splitlines():

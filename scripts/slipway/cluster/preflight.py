@@ -1,17 +1,34 @@
 """Preflight checks of a cluster before a deployment changes anything."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Forbidden
 from slipway.cluster.api_resources import key, named
-from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import room
 from slipway.cluster.transport import METADATA_ONLY, VERSION
 from slipway.core.errors import SlipwayError
 from slipway.manifests.validation import OLDEST
+
+REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+# Number of simultaneous requests: there is one for each verb and kind.
+AT_ONCE = 8
+# The rights to follow a rollout, to reach the pods, and to hold the lease: {resource: verbs}.
+ALWAYS = {
+    "deployments.apps": ("get", "list"),
+    "replicasets.apps": ("list",),
+    "pods": ("list",),
+    "pods/log": ("get",),
+    # Until Kubernetes 1.35 a WebSocket to a pod's port is "get", and from then on "create".
+    "pods/portforward": ("get", "create"),
+    "persistentvolumeclaims": ("get",),
+    "leases.coordination.k8s.io": ("get", "create", "update", "delete"),
+}
+# Server-side apply creates an object the first time, and patches it later.
+OF_OBJECT = ("get", "create", "patch", "delete")
 
 
 def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
@@ -79,14 +96,43 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
 
 def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
     """Check all rights; return (verified facts, []). Raise SlipwayError with all missing rights at once."""
-    rights = needed(cluster, objects)
-    if lacking := missing(cluster, rights):
+    rights = _needed_rights(cluster, objects)
+    if lacking := _missing_rights(cluster, rights):
         raise SlipwayError(
             f"{cluster.context} does not allow you in the namespace {cluster.namespace} to "
             f"{'; '.join(lacking)}. Ask those who run it for these rights; `kubectl auth can-i {lacking[0]} "
             f"--namespace {cluster.namespace}` says when you have one"
         )
     return [f"all {len(rights)} rights that are needed are there, and the cluster has every kind of object"], []
+
+
+def _needed_rights(cluster: Cluster, objects: list[dict]) -> list[str]:
+    """Return every right that a deployment of these objects needs in its namespace.
+
+    A right is written as for `kubectl auth can-i`, such as "patch deployments.apps" or "get pods/log".
+    """
+    rights = {(resource, verb) for resource, verbs in ALWAYS.items() for verb in verbs}
+    for obj in objects:
+        kind = cluster.kind(obj["kind"], obj["apiVersion"])
+        rights |= {(kind.resource, verb) for verb in OF_OBJECT}
+    return [f"{verb} {resource}" for resource, verb in sorted(rights)]
+
+
+def _missing_rights(cluster: Cluster, rights: list[str]) -> list[str]:
+    """Return the rights that the user does not have."""
+    with ThreadPoolExecutor(AT_ONCE) as reviews:
+        allowed = list(reviews.map(lambda right: _is_allowed(cluster, right), rights))
+    return [right for right, has in zip(rights, allowed, strict=True) if not has]
+
+
+def _is_allowed(cluster: Cluster, right: str) -> bool:
+    verb, _, name = right.partition(" ")
+    name, _, part = name.partition("/")
+    resource, _, group = name.partition(".")
+    attributes = {"namespace": cluster.namespace, "verb": verb, "group": group, "resource": resource}
+    attributes |= {"subresource": part} if part else {}
+    review = cluster.create({**REVIEW, "metadata": {}, "spec": {"resourceAttributes": attributes}})
+    return review["status"].get("allowed", False)
 
 
 def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:

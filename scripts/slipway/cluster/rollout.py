@@ -19,7 +19,7 @@ from slipway.cluster.api_resources import (
     selector,
     servers,
 )
-from slipway.cluster.pod_diagnostics import TRANSIENT_FOR_S, PodDiagnosis, diagnosis_of, rollout_diagnosis, state_of
+from slipway.cluster.pod_diagnostics import PROBLEMS, PodDiagnosis, diagnosis_of, rollout_diagnosis, state_of
 from slipway.cluster.transport import OUTAGE_S
 from slipway.core.errors import SlipwayError
 
@@ -153,7 +153,8 @@ def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: f
         del since[ended]
     for name, diagnosis in problems.items():
         began = since.setdefault(name, time.monotonic())
-        if time.monotonic() - began < min(TRANSIENT_FOR_S.get(diagnosis.reason, 0), patience_s):
+        passes_within_s = PROBLEMS.get(diagnosis.reason, {}).get("passes_within_s", 0)
+        if time.monotonic() - began < min(passes_within_s, patience_s):
             continue
         if diagnosis.reason != "Unschedulable" or not adds_nodes(cluster):
             about_pods = f". {_states(live)}" if diagnosis.of_rollout else ""

@@ -5,7 +5,7 @@ import threading
 import pytest
 from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 
-from slipway.cluster.pod_diagnostics import TRANSIENT_FOR_S
+from slipway.cluster.pod_diagnostics import PROBLEMS
 from slipway.cluster.rollout import wait
 from slipway.core.errors import SlipwayError
 
@@ -160,7 +160,7 @@ def test_an_inference_service_whose_deployment_is_that_of_before_is_not_ready(se
     ],
 )
 def test_a_trouble_that_does_not_pass_is_said_before_the_time_is_over(server, monkeypatch, behaviour, phrases):
-    monkeypatch.setitem(TRANSIENT_FOR_S, behaviour, 0.05)
+    monkeypatch.setitem(PROBLEMS[behaviour], "passes_within_s", 0.05)
     said = failed(applied(server, behaviour), LONG_S, f"({behaviour})", " resnet50-h100", *phrases)
     assert "not ready within" not in said
 
@@ -179,7 +179,7 @@ def test_a_short_time_to_wait_leaves_little_for_troubles(server):
 
 
 def test_a_pod_without_room_is_waited_for_where_nodes_are_added(server, monkeypatch):
-    monkeypatch.setitem(TRANSIENT_FOR_S, "Unschedulable", 0.05)
+    monkeypatch.setitem(PROBLEMS["Unschedulable"], "passes_within_s", 0.05)
     meta = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
     server.add({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
     thread = Waiting(applied(server, "Unschedulable"))
