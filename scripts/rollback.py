@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Find and verify every model's earlier release before any of them changes, then deploy them."""
     unwind_when_terminated()
     chosen = deployments(arguments)
-    platforms = [(each.live_platform(), each.history) for each in chosen]
+    platforms = [(deployment.live_platform(), deployment.history) for deployment in chosen]
     # An interrupted rollout is settled first. Only one that was a deployment counts as taken back.
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
@@ -38,11 +38,14 @@ def main(arguments: argparse.Namespace) -> None:
     live = [deployment for deployment in chosen if deployment.history.with_unconfigured().is_live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here; run `snakemake --cores 1 deploy` first")
-    earlier = [(each, each.history.before(arguments.alone)) for each in live]
+    earlier = [(deployment, deployment.history.before(arguments.alone)) for deployment in live]
     with amended(after=f". {INSTEAD}"):
-        proven = [(*each, each[0].history.store.require_proven(each[1], arguments.public_key)) for each in earlier]
-    for each in proven:
-        receipts = roll_back(*each, arguments.keep_versions, arguments.configured or arguments.results)
+        published = [
+            deployment.history.store.require_proven(release, arguments.public_key) for deployment, release in earlier
+        ]
+    for (deployment, release), record in zip(earlier, published, strict=True):
+        configured = arguments.configured or arguments.results
+        receipts = roll_back(deployment, release, record, arguments.keep_versions, configured)
         announce(receipts, arguments.snakemake_options)
     refresh_pages(arguments.results)
     progress(f"  {DEPLOYED_AGAIN}")

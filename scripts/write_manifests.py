@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_shippable(evidence)
     chosen = {name: vars(arguments)[name] for name in CHOSEN}
     chosen |= {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
-    fleet = {each.target: deployment(arguments.model, each, chosen, evidence) for each in evidence}
+    fleet = {facts.target: deployment(arguments.model, facts, chosen, evidence) for facts in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
         write_text(path, text)
@@ -62,7 +62,7 @@ def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
     """Return the index, selection and load test of each target."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
-    return [DeploymentFacts(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
+    return [DeploymentFacts(*facts) for facts in zip(arguments.targets, *artifacts, strict=True)]
 
 
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:

@@ -158,10 +158,10 @@ def _causes(status: dict) -> list[dict]:
 def why_unreachable(error: Exception, request: Request, timeout_s: float) -> str:
     """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
     chain = causes(error)
-    message = " ".join(str(each) for each in chain)
+    message = " ".join(str(link) for link in chain)
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(each, kinds) for each in chain)
+        return any(isinstance(link, kinds) for link in chain)
 
     if has(http.SSLError, ssl.SSLError) or "SSLError" in message:
         return f"cannot be trusted over TLS: {_tls(message)}"

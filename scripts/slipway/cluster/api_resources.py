@@ -60,7 +60,7 @@ def provenance(obj: dict) -> dict[str, str]:
 
 def servers(objects: list[dict]) -> list[dict]:
     """Return the objects that run servers, one for each target, in the order of the fleet."""
-    return [each for each in objects if each["kind"] in SERVERS]
+    return [obj for obj in objects if obj["kind"] in SERVERS]
 
 
 def labels_of(server: dict) -> dict[str, str]:
@@ -78,7 +78,7 @@ def selector(labels: dict[str, str]) -> str:
 def condition(obj: dict, kind: str) -> dict:
     """Return the condition of a kind, such as "Ready", in an object's status; {} if it has none."""
     conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind), {})
+    return next((stated for stated in conditions if stated["type"] == kind), {})
 
 
 def is_ready(obj: dict) -> bool:
@@ -94,9 +94,9 @@ def root(api_version: str) -> str:
 def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
     """Return {name: Kind} of an APIResourceList, without subresources such as the status."""
     return {
-        each["kind"]: Kind(each["kind"], api_version, each["name"], each["namespaced"])
-        for each in listed["resources"]
-        if "/" not in each["name"]
+        resource["kind"]: Kind(resource["kind"], api_version, resource["name"], resource["namespaced"])
+        for resource in listed["resources"]
+        if "/" not in resource["name"]
     }
 
 

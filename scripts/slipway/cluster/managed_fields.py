@@ -16,8 +16,8 @@ def set_fields(live: dict) -> dict:
     The apiVersion, kind, name and namespace are always part of it. An object without managed fields is returned
     unchanged.
     """
-    entries = [each for each in live["metadata"].get("managedFields") or [] if not each.get("subresource")]
-    ours = [each for each in entries if each["manager"] == FIELD_MANAGER and each["operation"] == "Apply"]
+    entries = [entry for entry in live["metadata"].get("managedFields") or [] if not entry.get("subresource")]
+    ours = [entry for entry in entries if entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply"]
     fields: dict = {}
     for entry in ours or entries:
         _merge(fields, entry.get("fieldsV1") or {})
@@ -41,7 +41,7 @@ def _chosen(value: Any, fields: dict) -> Any:
     if isinstance(value, dict):
         named = {part.removeprefix("f:"): inner for part, inner in fields.items() if part.startswith("f:")}
         return {name: _chosen(inner, named[name]) for name, inner in value.items() if name in named}
-    return [_chosen(each, inner) for each in value or [] for part, inner in fields.items() if _is_named(each, part)]
+    return [_chosen(item, inner) for item in value or [] for part, inner in fields.items() if _is_named(item, part)]
 
 
 def _is_named(item: Any, part: str) -> bool:

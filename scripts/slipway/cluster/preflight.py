@@ -50,8 +50,8 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
         "context": cluster.context,
         "namespace": cluster.namespace,
         "kubernetes": kubernetes,
-        "verified": [each for verified, _ in findings for each in verified],
-        "not_verified": [each for _, unsure in findings for each in unsure],
+        "verified": [sentence for verified, _ in findings for sentence in verified],
+        "not_verified": [sentence for _, unsure in findings for sentence in unsure],
     }
 
 
@@ -169,13 +169,13 @@ def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _dry_run(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    for each in cluster.apply(objects, dry_run=True):
-        name = f"{key(each)} in {cluster.context}"
-        if since := each["metadata"].get("deletionTimestamp"):
+    for obj in cluster.apply(objects, dry_run=True):
+        name = f"{key(obj)} in {cluster.context}"
+        if since := obj["metadata"].get("deletionTimestamp"):
             raise SlipwayError(f"{name} is being deleted since {since}: wait until it is gone. Nothing was changed")
-        if each["kind"] == "Deployment" and each["spec"].get("paused"):
+        if obj["kind"] == "Deployment" and obj["spec"].get("paused"):
             raise SlipwayError(
                 f"{name} is paused, so nothing would be rolled out: resume it with `kubectl rollout resume "
-                f"deployment/{each['metadata']['name']} --namespace {cluster.namespace}`. Nothing was changed"
+                f"deployment/{obj['metadata']['name']} --namespace {cluster.namespace}`. Nothing was changed"
             )
     return [f"the cluster takes all {len(objects)} objects (dry run)"], []

@@ -76,7 +76,7 @@ def _read(cluster: Cluster, goals: list[dict]) -> Live:
     live: Live = {kind: {} for kind in (*SERVERS, "ReplicaSet", "Pod", "Event")}
     for goal in goals:
         deployment = named("Deployment", _deployment(goal), "apps/v1")
-        for wanted in {key(each): each for each in (goal, deployment)}.values():
+        for wanted in {key(obj): obj for obj in (goal, deployment)}.values():
             if obj := cluster.get(wanted):
                 live[wanted["kind"]][wanted["metadata"]["name"]] = obj
         for kind, api_version in (("ReplicaSet", "apps/v1"), ("Pod", "v1")):

@@ -44,9 +44,9 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     except Forbidden:
         return [], ["whether a node has room: listing nodes is forbidden"]
     others, replaced, unsure = _running_pods(cluster, objects)
-    usable = [each for each in listed if is_ready(each) and not each.get("spec", {}).get("unschedulable")]
-    nodes = [_node(each, others) for each in usable]
-    crowded = [_node(each, others + replaced) for each in usable]
+    usable = [node for node in listed if is_ready(node) and not node.get("spec", {}).get("unschedulable")]
+    nodes = [_node(node, others) for node in usable]
+    crowded = [_node(node, others + replaced) for node in usable]
     verified = []
     for d in fleet:
         shortage = _lacking(nodes, d)

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.cluster import rollout
-from slipway.cluster.api_resources import servers
+from slipway.cluster.api_resources import provenance, servers
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import provenance
 from slipway.deploy.commands import output_of, require_program
 from slipway.deploy.kubernetes import Kubernetes
 from slipway.deploy.release import Release
@@ -38,13 +37,13 @@ class Arena(Kubernetes):
         existing = self._releases(release, state)
         proven = state.baseline["releases"] if state.baseline else existing
         begun = releases(state.attempted) if state.attempted else []
-        unproven = [each for each in existing if each in begun and each not in proven]
-        return {"releases": [each for each in existing if each not in unproven], "unproven": unproven}
+        unproven = [name_version for name_version in existing if name_version in begun and name_version not in proven]
+        return {"releases": _without(existing, unproven), "unproven": unproven}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Delete releases that a killed deployment left, start the missing ones, and wait for their rollout."""
         wanted = releases(release)
-        self._delete(each for each in snapshot["unproven"] if each not in wanted)
+        self._delete(_without(snapshot["unproven"], wanted))
         for arena_release, server, command in _of_each_target(release):
             unproven = arena_release in snapshot["unproven"]
             if unproven:
@@ -56,13 +55,12 @@ class Arena(Kubernetes):
     def finish(self, release: Release, snapshot: dict) -> None:
         """Delete the earlier releases that are no part of this version."""
         self.require_lock()
-        wanted = releases(release)
-        self._delete(each for each in snapshot["releases"] if each not in wanted)
+        self._delete(_without(snapshot["releases"], releases(release)))
 
     def rollback(self, release: Release, snapshot: dict) -> str:
         """Delete the new releases, and name the serving one in a sentence. The old releases were never touched."""
         self.require_lock()
-        self._delete(each for each in releases(release) if each not in snapshot["releases"])
+        self._delete(_without(releases(release), snapshot["releases"]))
         if not snapshot["releases"]:
             return "Nothing of it was live before. What was started was removed."
         return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
@@ -73,7 +71,7 @@ class Arena(Kubernetes):
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Delete the Arena releases of these receipts; return "name version" of each release that existed."""
-        return _named(self._delete(each for entry in contents for each in entry["releases"]))
+        return _named(self._delete(name_version for entry in contents for name_version in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
         """Delete the releases that exist; return them."""
@@ -87,9 +85,9 @@ class Arena(Kubernetes):
 
     def _releases(self, release: Release, state: DeploymentState) -> list[ArenaRelease]:
         """Return the existing releases of all known targets, in every version."""
-        versions = [each for each in (state.live, state.attempted, release) if each]
-        names = {name for each in versions for name, _ in releases(each)}
-        return [release for name in sorted(names) for release in self._listed(name)]
+        known = filter(None, (state.live, state.attempted, release))
+        names = {name for version in known for name, _ in releases(version)}
+        return [existing for name in sorted(names) for existing in self._listed(name)]
 
     def _listed(self, name: str) -> list[ArenaRelease]:
         """Return the releases of one name in the cluster, in every version."""
@@ -109,10 +107,10 @@ class Arena(Kubernetes):
 
     def _require_same_where_there(self, release: Release, state: DeploymentState) -> None:
         """Raise SlipwayError if a live release of this version was started with another command or from other files."""
-        live = [(each, command) for each, _, command in _of_each_target(state.live)] if state.live else []
+        live = {tuple(name_version): command for name_version, _, command in _of_each_target(state.live)}
         for arena_release, server, command in _of_each_target(release):
             live_server = self.cluster.get(server)
-            same_command = all(earlier == command for each, earlier in live if each == arena_release)
+            same_command = live.get(tuple(arena_release), command) == command
             if live_server and not (same_command and provenance(live_server) == provenance(server)):
                 raise SlipwayError(
                     f"{' '.join(arena_release)} is live, but was started otherwise than {release.files[1].name} says "
@@ -138,10 +136,16 @@ def _release_of(deployment: dict) -> ArenaRelease:
     return [labels["servingName"], labels["servingVersion"]]
 
 
-def _of_each_target(release: Release) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
+def _of_each_target(release: Release | None) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
     """Return one tuple per target: its Arena release, its Deployment, the words of the command that starts it."""
+    if release is None:
+        return ()
     return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)
 
 
+def _without(arena_releases: list[ArenaRelease], others: list[ArenaRelease]) -> list[ArenaRelease]:
+    return [name_version for name_version in arena_releases if name_version not in others]
+
+
 def _named(arena_releases: Iterable[ArenaRelease]) -> list[str]:
-    return [" ".join(each) for each in arena_releases]
+    return list(map(" ".join, arena_releases))

@@ -115,9 +115,9 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
     """Return the receipt of the model `name` (None: the only one) on the server with this process id."""
-    live = [each for each in local_receipts(results) if each["contents"].get("server", {}).get("pid") == pid]
-    matching = [each for each in live if name in (None, each["model"], each["served_as"])]
+    live = [receipt for receipt in local_receipts(results) if receipt["contents"].get("server", {}).get("pid") == pid]
+    matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
     if len(matching) != 1:
-        deployed = ", ".join(each["served_as"] for each in live) or "none yet"
+        deployed = ", ".join(receipt["served_as"] for receipt in live) or "none yet"
         raise SlipwayError(f"name with --model one of the models that are deployed here: {deployed}")
     return matching[0]

@@ -115,10 +115,10 @@ class Compose(ContainerPlatform):
         as_deployed = Path(running) == Path(contents["file"]).resolve()
         lines = [] if as_deployed else [f"  OTHER      it was started from {running}"]
         command = ["docker", "compose", "--project-name", contents["project"], "ps", "--format", "json"]
-        return lines + [
-            f"  service    {each['Service']}: {each['State']}{', ' + each['Health'] if each.get('Health') else ''}"
-            for each in objects_in(output_of(command, COMMAND_S))
-        ]
+        for service in objects_in(output_of(command, COMMAND_S)):
+            health = f", {service['Health']}" if service.get("Health") else ""
+            lines.append(f"  service    {service['Service']}: {service['State']}{health}")
+        return lines
 
     def _up(self, file: Path) -> None:
         waiting = ["--wait", "--wait-timeout", f"{self._patience_s:.0f}"]
@@ -136,7 +136,7 @@ def project_of(file: Path) -> str:
 def running_file(project: str) -> str | None:
     """Return the Compose file of a running project; None if it does not run."""
     listed = objects_in(output_of(["docker", "compose", "ls", "--format", "json"], COMMAND_S))
-    return next((each["ConfigFiles"].split(",")[0] for each in listed if each["Name"] == project), None)
+    return next((running["ConfigFiles"].split(",")[0] for running in listed if running["Name"] == project), None)
 
 
 def objects_in(output: str) -> list[dict]:

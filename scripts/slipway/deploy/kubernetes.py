@@ -1,22 +1,27 @@
 """Deploying to Kubernetes, plain or KServe: apply the objects, watch the rollout, prove the release by port-forward."""
 
 import argparse
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import SERVERS, labels_of, servers
+from slipway.cluster.api_resources import MARK, SERVERS, is_ready, key, labels_of, provenance, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import applicable, digest, key, provenance, readiness, reference, summary
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
 from slipway.manifests import common
 from slipway.triton.client.ports import Ports
+
+# Fields that the cluster adds to an object. Nobody may apply them.
+ADDED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
 
 
 class Kubernetes(ContainerPlatform):
@@ -51,10 +56,10 @@ class Kubernetes(ContainerPlatform):
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"objects": objects that a rollback restores, "absent": references to objects that it deletes}."""
-        affected = {key(each): each for each in [*_objects_of(state), *release.objects]}
-        earlier = {name: self._rollback_target(each, state) for name, each in affected.items()}
-        absent = [reference(each) for name, each in affected.items() if earlier[name] is None]
-        return {"objects": [each for each in earlier.values() if each], "absent": absent}
+        affected = {key(obj): obj for obj in [*_objects_of(state), *release.objects]}
+        earlier = {name: self._rollback_target(obj, state) for name, obj in affected.items()}
+        absent = [reference(obj) for name, obj in affected.items() if earlier[name] is None]
+        return {"objects": [obj for obj in earlier.values() if obj], "absent": absent}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Apply every object, and wait for the rollout on every target."""
@@ -75,10 +80,10 @@ class Kubernetes(ContainerPlatform):
     def finish(self, release: Release, snapshot: dict) -> None:
         """Delete the objects of the previous version that this one does not have."""
         self.require_lock()
-        wanted = {key(each) for each in release.objects}
-        for each in snapshot["objects"]:
-            if key(each) not in wanted:
-                self.cluster.delete(reference(each))
+        wanted = {key(obj) for obj in release.objects}
+        for obj in snapshot["objects"]:
+            if key(obj) not in wanted:
+                self.cluster.delete(reference(obj))
 
     def require_lock(self) -> None:
         """Raise SlipwayError if the lock was lost: somebody else may be deploying by now."""
@@ -93,8 +98,8 @@ class Kubernetes(ContainerPlatform):
         self.cluster.transport.await_answer()
         self.require_lock()
         self._apply(snapshot["objects"])
-        for each in snapshot["absent"]:
-            self.cluster.delete(each)
+        for obj in snapshot["absent"]:
+            self.cluster.delete(obj)
         if not (serving := servers(snapshot["objects"])):
             return "Nothing of it was live before. What was created was removed."
         rollout.wait(self.cluster, snapshot["objects"], self._patience_s)
@@ -106,24 +111,24 @@ class Kubernetes(ContainerPlatform):
 
     def contents(self, release: Release) -> dict:
         """Return {"objects": a reference to each object, with the "sha256" of the applied object}."""
-        return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
+        return {"objects": [{**reference(obj), "sha256": digest(obj)} for obj in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Delete the objects of these receipts; return the names of the objects that existed.
 
         Servers go last, so that no Service sends a request to a deleted server.
         """
-        objects = [each for entry in contents for each in entry["objects"]]
-        last = sorted(objects, key=lambda each: each["kind"] in SERVERS)
-        return [key(each) for each in last if self.cluster.delete(reference(each))]
+        objects = [obj for entry in contents for obj in entry["objects"]]
+        last = sorted(objects, key=lambda obj: obj["kind"] in SERVERS)
+        return [key(obj) for obj in last if self.cluster.delete(reference(obj))]
 
     def describe(self, receipt: dict) -> list[str]:
         """Return lines: the readiness of each Deployment or InferenceService, and each object that is gone."""
         lines = []
-        for each in receipt["contents"]["objects"]:
-            if (live := self.cluster.get(reference(each))) is None:
-                lines.append(f"  GONE       {key(each)} is not there any more; deploy again")
-            elif each["kind"] in SERVERS:
+        for obj in receipt["contents"]["objects"]:
+            if (live := self.cluster.get(reference(obj))) is None:
+                lines.append(f"  GONE       {key(obj)} is not there any more; deploy again")
+            elif obj["kind"] in SERVERS:
                 lines.append(f"  serves     {summary(live)}, {readiness(live)}")
         return lines
 
@@ -148,10 +153,10 @@ class Kubernetes(ContainerPlatform):
     def _serves(self, version: Release | None) -> bool:
         """Say whether a version is live in this cluster, even if the cluster has a new name in the kubeconfig."""
         wanted = servers(version.objects) if version else []
-        return bool(wanted) and all(_as_applied(version, self.cluster.get(reference(each))) for each in wanted)
+        return bool(wanted) and all(_as_applied(version, self.cluster.get(reference(obj))) for obj in wanted)
 
     def _apply(self, objects: list[dict]) -> None:
-        self.cluster.apply([self._counted(each) for each in objects])
+        self.cluster.apply([self._counted(obj) for obj in objects])
 
     def _counted(self, wanted: dict) -> dict:
         """Return the object to apply. An autoscaled Deployment keeps its live number of replicas if Slipway had set it.
@@ -171,7 +176,7 @@ class Kubernetes(ContainerPlatform):
         if proven := _as_applied(state.live, live):
             return proven
         if _as_applied(state.attempted, live):
-            return next((each for each in state.baseline["objects"] if key(each) == key(wanted)), None)
+            return next((obj for obj in state.baseline["objects"] if key(obj) == key(wanted)), None)
         return applicable(live) if live else None
 
 
@@ -179,6 +184,41 @@ class KServe(Kubernetes):
     """A namespace of a cluster. KServe makes the pods of its InferenceService."""
 
     ports = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
+
+
+def reference(obj: dict) -> dict:
+    """Return an object's kind, name and namespace, as needed to get and to delete it."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name in ("name", "namespace")}
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
+
+
+def digest(obj: dict) -> str:
+    """Return the SHA-256 of an object as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(obj, sort_keys=True).encode()).hexdigest()
+
+
+def applicable(live: dict) -> dict:
+    """Return a live object in a form to apply again: with the fields that were set, without those the cluster added."""
+    live = set_fields(live)
+    metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
+    notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}
+    spec = {name: value for name, value in live.items() if name != "status"}
+    return spec | {"metadata": metadata | ({"annotations": notes} if notes else {})}
+
+
+def summary(server: dict) -> str:
+    """Return text: the name of a Deployment or InferenceService, and the SHA-256 of its repository's index."""
+    index = provenance(server).get(f"{MARK}repository-index", "sha256:unknown").partition(":")[2]
+    return f"{key(server)} (repository {index[:12]})"
+
+
+def readiness(live: dict) -> str:
+    """Return text: the number of a Deployment's ready pods, or whether an InferenceService is ready."""
+    status = live.get("status") or {}
+    if live["kind"] == "InferenceService":
+        return "ready" if is_ready(live) else "NOT READY"
+    wanted = (live.get("spec") or {}).get("replicas", 1)
+    return f"{status.get('readyReplicas', 0)} of {wanted} pods ready"
 
 
 def _named(place: dict) -> str:
@@ -189,7 +229,7 @@ def _named(place: dict) -> str:
 def _objects_of(state: DeploymentState) -> list[dict]:
     """Return every object that an earlier deployment may have left."""
     baseline = [*state.baseline["objects"], *state.baseline["absent"]] if state.baseline else []
-    stored = [each for version in (state.live, state.attempted) if version for each in version.objects]
+    stored = [obj for version in (state.live, state.attempted) if version for obj in version.objects]
     return [*(state.receipt["contents"]["objects"] if state.receipt else []), *baseline, *stored]
 
 
@@ -197,5 +237,5 @@ def _as_applied(release: Release | None, live: dict | None) -> dict | None:
     """Return the release's object with the key and provenance of the `live` one; None if there is none."""
     if release is None or live is None:
         return None
-    same = (each for each in release.objects if key(each) == key(live) and provenance(each) == provenance(live))
+    same = (obj for obj in release.objects if key(obj) == key(live) and provenance(obj) == provenance(live))
     return next(same, None)

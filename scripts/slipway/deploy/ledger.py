@@ -119,7 +119,7 @@ class Ledger:
         """
         record, run = self.read(), os.environ.get(RUN)
         steps = record["live"][:-1] if run and run == record["run"] else record["live"]
-        self.write(live=[*(each for each in steps if each != versions), versions], run=run, **changes)
+        self.write(live=[*(step for step in steps if step != versions), versions], run=run, **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
         """Record a rollback away from `versions`: later rollbacks do not go back to them until they are deployed again.
@@ -127,27 +127,23 @@ class Ledger:
         `live` are the versions that the rollback made live. `changes` are other changes of the record.
         """
         refused = versions.items() - (live or {}).items()
-        history = [each for each in self.read()["live"] if each not in (versions, live) and not _has(each, refused)]
+        others = [step for step in self.read()["live"] if step not in (versions, live)]
+        history = [step for step in others if not refused or not refused <= step.items()]
         self.write(live=[*history, live] if live else history, run=None, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
         """Return the versions that were live together before `versions`; None if that is unknown."""
-        return next((each for each in reversed(self.read()["live"]) if each and each != versions), None)
+        return next((step for step in reversed(self.read()["live"]) if step and step != versions), None)
 
     def before_of(self, name: str, number: int | None) -> int | None:
         """Return the last other version than `number` of one model that was live; None if there is none."""
-        return next((each for each in self.last_of(name) if each != number), None)
+        return next((earlier for earlier in self.last_of(name) if earlier != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
         """Return the last `count` versions of a model that were live, the latest first; all of them by default."""
-        newest_first = dict.fromkeys(each[name] for each in reversed(self.read()["live"]) if name in each)
+        newest_first = dict.fromkeys(step[name] for step in reversed(self.read()["live"]) if name in step)
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
         """Return the content of the file if it is a valid record, else None."""
         return read_record(self.file, _SHAPE)
-
-
-def _has(live: Versions, versions: set[tuple[str, int]]) -> bool:
-    """Say whether all of these versions, at least one, were live together."""
-    return bool(versions) and versions <= live.items()

@@ -113,4 +113,4 @@ def files_of(release: Release) -> list[Path]:
 def _named_by(composition: Path) -> list[Path]:
     """Return the configuration files that a composition names."""
     configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
-    return [composition.parent / each["file"].removeprefix("./") for each in configs.values() if "file" in each]
+    return [composition.parent / config["file"].removeprefix("./") for config in configs.values() if "file" in config]

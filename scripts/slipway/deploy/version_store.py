@@ -126,7 +126,7 @@ class VersionStore(ABC):
     def prune(self, name: str, keep: int | None = None) -> None:
         """Remove a model's versions, except the last `keep` that were live (None: except all that were live)."""
         kept, record = self.ledger.last_of(name, keep), self.ledger.read()
-        stored, live = record["stored"], [each for each in record["live"] if each.get(name) in (None, *kept)]
+        stored, live = record["stored"], [step for step in record["live"] if step.get(name) in (None, *kept)]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
         # Without a record they do not exist, even if a kill interrupts their removal.
         self.ledger.write(live=live, stored=stored | {name: remaining})

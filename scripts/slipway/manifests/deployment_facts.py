@@ -110,16 +110,16 @@ def require_shippable(evidence: list[DeploymentFacts]) -> None:
             "no target of config.yaml can be deployed to others: Triton has no backend of its own for the engines of "
             "their runtimes; add a target with another runtime"
         )
-    for each in evidence:
-        traits = RUNTIMES[each.key["runtime"]]
+    for facts in evidence:
+        traits = RUNTIMES[facts.key["runtime"]]
         if not traits.native_backend:
             raise SlipwayError(
-                f"config: `deploy.fleet` has {each.target}, but Triton has no backend of its own for engines of "
+                f"config: `deploy.fleet` has {facts.target}, but Triton has no backend of its own for engines of "
                 f"{traits.title}; take it out, or give the target another runtime"
             )
-        index, selection = each.index, each.selection
+        index, selection = facts.index, facts.selection
         require_made_from(index, index.content["chain"]["selection_sha256"], selection)
-        require_made_from(selection, selection.content["chosen_from"]["load_test_sha256"], each.load_test)
+        require_made_from(selection, selection.content["chosen_from"]["load_test_sha256"], facts.load_test)
 
 
 def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
@@ -142,7 +142,7 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
 
 def plain(values: dict[str, Value]) -> dict:
     """Return {name: value} without the sources, as the functions that make manifests need them."""
-    return {name: each.value for name, each in values.items()}
+    return {name: value.value for name, value in values.items()}
 
 
 def trace(values: dict[str, Value]) -> dict[str, dict]:

@@ -43,10 +43,10 @@ def resources(d: dict) -> dict:
     """Return {"limits", "requests"} of a container. They are equal, so no other pod slows it down or evicts it."""
     # Memory is in Kubernetes' own notation, so that applied and live objects look the same.
     mib = d["memory_mib"]
-    asked = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}
+    quantities = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}
     if d["on_gpu"]:
-        asked[d["gpu_resource"]] = str(d["gpu_quantity"])
-    return {"limits": asked, "requests": dict(asked)}
+        quantities[d["gpu_resource"]] = str(d["gpu_quantity"])
+    return {"limits": quantities, "requests": dict(quantities)}
 
 
 def product(hardware: str) -> str:

@@ -38,14 +38,14 @@ def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> i
     The pods of all targets share one address, which spreads requests evenly. So each pod must take as many
     requests as the slowest one can take.
     """
-    capacities = list(filter(None, (each.capacity_per_s for each in fleet)))
+    capacities = list(filter(None, (facts.capacity_per_s for facts in fleet)))
     if len(capacities) < len(fleet):
         return None
     return math.ceil(rate / (min(capacities) * (1 - headroom)) / len(fleet) - 1e-9)
 
 
 def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -> str:
-    slowest = min(fleet, key=lambda each: each.capacity_per_s or 0)
+    slowest = min(fleet, key=lambda facts: facts.capacity_per_s or 0)
     targets = f" on each of {len(fleet)} targets" if len(fleet) > 1 else ""
     return (
         f"{deploy['rate']:g} requests/s (deploy.rate) over {slowest.capacity_per_s:.4g}/s that one server of "
@@ -79,13 +79,13 @@ def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | 
     if not rate:
         return None
     if needed is None:
-        unknown = ", ".join(each.target for each in fleet if not each.capacity_per_s)
+        unknown = ", ".join(facts.target for facts in fleet if not facts.capacity_per_s)
         return (
             f"whether the replicas suffice for deploy.rate ({rate:g}/s) cannot be told: no capacity of {unknown} was "
             "measured (`load_test.request_rates`)"
         )
     if declared is not None and declared < needed:
         return f"deploy.cluster.replicas is {declared}, but deploy.rate needs {needed}: raise it, or leave it out"
-    if any(each.selection.content["capacity"]["verdict"] == "disturbed" for each in fleet):
+    if any(facts.selection.content["capacity"]["verdict"] == "disturbed" for facts in fleet):
         return "other work disturbed the measurement of the capacity that deploy.rate is compared with"
     return None

@@ -3,6 +3,7 @@
 The same records give the same bytes: the bill has no time, and its serial number is derived from its content.
 """
 
+import itertools
 import json
 import re
 import uuid
@@ -54,8 +55,8 @@ def bill(
     _need(bom, workflow, [*made.values(), *served_by])
     _need(bom, learned, [file, workflow])
     _need(bom, file, [])
-    leaves = [leaf for each in served for leaf in _of_target(bom, each, file, workflow, _runtime(each.index, made))]
-    _need(bom, deployed, [learned, *leaves])
+    leaves = [_of_target(bom, part, file, workflow, _runtime(part.index, made)) for part in served]
+    _need(bom, deployed, [learned, *itertools.chain(*leaves)])
     bom.serial_number = uuid.uuid5(NAMESPACE, _text(bom))
     return _text(bom)
 

@@ -62,7 +62,7 @@ class ServiceLevel:
         With several targets: the highest of them, so that no fast target raises an endless alert. None if the capacity
         of a target is not known.
         """
-        capacities = [each.capacity_per_s for each in (self, *self.faster)]
+        capacities = [level.capacity_per_s for level in (self, *self.faster)]
         known = [capacity for capacity in capacities if capacity]
         return round(max(known) * (1 - self.headroom), 3) if len(known) == len(capacities) else None
 
@@ -77,7 +77,7 @@ class ServiceLevel:
 
         It is 0 if the measured compute time is 0.
         """
-        ratios = [each.queue_ms / each.compute_ms for each in (self, *self.faster) if each.compute_ms]
+        ratios = [level.queue_ms / level.compute_ms for level in (self, *self.faster) if level.compute_ms]
         return max(ratios, default=0.0)
 
     @property
@@ -94,9 +94,9 @@ class ServiceLevel:
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
-        full_batches = max(max(1, each.max_batch_size) * each.instances for each in levels)
-        waiting = [math.ceil((each.capacity_per_s or 0) * each.queue_ms / 1e3) for each in levels]
-        return max(full_batches, *(each.concurrency for each in levels), *waiting)
+        full_batches = max(max(1, level.max_batch_size) * level.instances for level in levels)
+        waiting = [math.ceil((level.capacity_per_s or 0) * level.queue_ms / 1e3) for level in levels]
+        return max(full_batches, *(level.concurrency for level in levels), *waiting)
 
 
 def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
@@ -142,5 +142,5 @@ def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
     Triton's metrics do not tell targets apart. An alert that is late on a fast target is better than one that never
     ends on a slow target. The longer queue of a fast target must not raise an endless alert either.
     """
-    ordered = sorted(levels, key=lambda each: each.p99_ms)
-    return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(each.on_gpu for each in levels))
+    ordered = sorted(levels, key=lambda level: level.p99_ms)
+    return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(level.on_gpu for level in levels))

@@ -112,7 +112,7 @@ class Finder:
         """Say whether a rollback may serve a model again."""
         record = self._store.ledger.read()
         names = {name for name, entry in record["models"].items() if entry["model"] == model}
-        return any(names & each.keys() for each in record["live"])
+        return any(names & live.keys() for live in record["live"])
 
     def _versions_of_platforms(self) -> None:
         """Find the stored versions for clusters and Compose of models that are neither configured nor live there."""
@@ -148,7 +148,7 @@ class Finder:
     def _caches(self) -> None:
         for path in sorted((RESULTS / ".timing").glob("*.cache")):
             target = path.stem
-            if target not in self._references.targets and not any(each.names_target(target) for each in self._others):
+            if target not in self._references.targets and not any(other.names_target(target) for other in self._others):
                 self._found.add("timing caches", path)
         weights = self._references.weights.union(*(other.weights for other in self._others))
         for record in sorted(fetched.FOLDER.glob("*/fetched.json")):

@@ -80,7 +80,7 @@ def live_targets(results: Path) -> dict[str, set[str]]:
     for traits in PLATFORMS.values():
         for path in results.glob(f"*/deploy/{traits.receipt}"):
             receipt, folder = read_receipt(path), path.parents[1]
-            targets = receipt["targets"] if receipt else [each.name for each in folder.iterdir()]
+            targets = receipt["targets"] if receipt else [entry.name for entry in folder.iterdir()]
             live.setdefault(folder.name, set()).update(targets)
     return live
 

@@ -5,9 +5,9 @@ import pytest
 import deploy
 from helpers.artifacts.deployable import Deployable, served
 from helpers.kubernetes_api.server import ApiServer
+from slipway.cluster.api_resources import provenance
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import provenance
 from slipway.manifests import common
 
 INDEX = "slipway/repository-index"

@@ -4,8 +4,7 @@ import pytest
 from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 
 from slipway.cluster.managed_fields import set_fields
-from slipway.deploy.cluster_objects import applicable, reference
-from slipway.deploy.kubernetes import Kubernetes
+from slipway.deploy.kubernetes import Kubernetes, applicable, reference
 from slipway.deploy.release_history import DeploymentState
 
 

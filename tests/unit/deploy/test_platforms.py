@@ -8,9 +8,8 @@ from helpers.kubernetes_api.parts import connect, objects, stand_in
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy import arena, commands
-from slipway.deploy.cluster_objects import applicable, digest, key, readiness, reference
 from slipway.deploy.compose import objects_in, ports_of
-from slipway.deploy.kubernetes import Kubernetes
+from slipway.deploy.kubernetes import Kubernetes, applicable, digest, key, readiness, reference
 from slipway.deploy.release_history import DeploymentState
 
 

@@ -139,8 +139,8 @@ def next_generation(folder: Path = FOLDER) -> int:
 def who_listens(port: int) -> str:
     """Return the process that listens on a port, as text. This user may not be allowed to see it."""
     with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
-        listening = (each for each in psutil.net_connections(kind="inet") if each.status == psutil.CONN_LISTEN)
-        pid = next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
+        listening = (socket for socket in psutil.net_connections(kind="inet") if socket.status == psutil.CONN_LISTEN)
+        pid = next((socket.pid for socket in listening if socket.laddr and socket.laddr.port == port), None)
         if pid is not None:
             return f"process {pid} ({psutil.Process(pid).name()})"
     return "another user's process"

@@ -85,8 +85,8 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
             listed = client.get_model_repository_index(**options).get("models", [])
         except (InferenceServerException, OSError):
             return {}
-    ready = [(each["name"], int(each["version"])) for each in listed if each.get("state") == "READY"]
-    changes = len(dict(ready)) < len(ready) or any(each.get("state") == "LOADING" for each in listed)
+    ready = [(model["name"], int(model["version"])) for model in listed if model.get("state") == "READY"]
+    changes = len(dict(ready)) < len(ready) or any(model.get("state") == "LOADING" for model in listed)
     return None if changes else dict(ready)
 
 
