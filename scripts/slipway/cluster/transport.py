@@ -96,9 +96,9 @@ class Transport:
         While the API starts, it forbids everything until it knows the roles.
         """
         away = tenacity.retry_if_exception_type((Unreachable, Refused))
-        away &= tenacity.retry_if_not_exception_type(Unauthorized)
+        accepted = tenacity.retry_if_not_exception_type(Unauthorized)
         stop, wait = tenacity.stop_after_delay(OUTAGE_S), tenacity.wait_fixed(PAUSE_S)
-        tenacity.Retrying(retry=away, stop=stop, wait=wait, reraise=True)(self.now)
+        tenacity.Retrying(retry=away & accepted, stop=stop, wait=wait, reraise=True)(self.now)
 
 
 def _is_transient(error: BaseException) -> bool:

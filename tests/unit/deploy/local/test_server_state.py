@@ -26,8 +26,8 @@ from slipway.deploy.local.server_state import (
 LISTENING = {"host": "127.0.0.1", "http": 1, "grpc": 2, "metrics": 3}
 
 
-def recorded(folder, pid, start, identity=None, server_id="slipway-1"):
-    return write_state(folder, pid, start, LISTENING, identity, server_id)
+def recorded(folder, pid, generation, identity=None, server_id="slipway-1"):
+    return write_state(folder, pid, generation, LISTENING, identity, server_id)
 
 
 @pytest.fixture
