@@ -23,6 +23,7 @@ from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.outputs.showing import record_of
 from slipway.outputs.variation import ROUNDING, errors_of_variation, variations, weakness
 
+Answering = Callable[[Tensors], Tensors]
 LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
 
 
@@ -59,24 +60,19 @@ def main(arguments: argparse.Namespace) -> None:
             **on_evaluation_data(arguments, answer, golden.contract),
         }
     if problems := problems_of(record, arguments):
+        precision = built.record["key"]["precision"]
+        model = arguments.engine_record.name.removesuffix(f".{precision}.engine.json")
+        diagnose = (
+            f"`snakemake --cores 1 diagnose_{model}` names the layers where its error begins, and a list of layers to "
+            "leave in a higher precision. Or leave"
+        )
         raise SlipwayError(
-            f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. "
-            f"{remedy(arguments.engine_record, built.record['key']['precision'])}eave this precision out of "
-            "`targets.*.precisions`, or change `accuracy.limits` in config.yaml"
+            f"the {precision} engine is not accurate enough: {'; '.join(problems)}. "
+            f"{'Leave' if precision == 'fp32' else diagnose} this precision out of `targets.*.precisions`, or change "
+            "`accuracy.limits` in config.yaml"
         )
     write_json(arguments.output, record)
     show(record)
-
-
-def remedy(engine_record: Path, precision: str) -> str:
-    """Return the start of a remedy, up to the l of "leave": the command that names inaccurate layers, if any."""
-    if precision == "fp32":
-        return "L"
-    model = engine_record.name.removesuffix(f".{precision}.engine.json")
-    return (
-        f"`snakemake --cores 1 diagnose_{model}` names the layers where its error begins, and a list of layers to "
-        "leave in a higher precision. Or l"
-    )
 
 
 def require_interface(record: dict, contract: Contract) -> None:
@@ -97,11 +93,7 @@ def labels_of(arguments: argparse.Namespace) -> list[str]:
 
 
 def on_golden_samples(
-    answer: Callable[[Tensors], Tensors],
-    golden: Golden,
-    profiles: list[dict],
-    limits: dict[str, float],
-    names: list[str],
+    answer: Answering, golden: Golden, profiles: list[dict], limits: dict[str, float], names: list[str]
 ) -> dict:
     """Return {"sample": agreement on the golden request, "batch_independence": distances, "variation": `following`}.
 
@@ -120,7 +112,7 @@ def on_golden_samples(
     }
 
 
-def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors], Tensors], contract: Contract) -> dict:
+def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contract: Contract) -> dict:
     """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
 
     With true answers, "evaluation" has both accuracies. "samples_sha256" identifies the data. Raises SlipwayError if
@@ -181,12 +173,12 @@ def variation_problems(record: dict) -> list[str]:
 
     Rehearsals are exempt. The check applies only if the limits cannot show this themselves.
     """
-    found = record["variation"]
-    if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:
+    error = record["variation"]["error"] or 0
+    if not record["variation"]["weakness"] or record["origin"] == "rehearsal" or error < 1:
         return []
     return [
-        f"its answers to the samples differ otherwise than the model's own, by {found['error']:.2g} times their "
-        "difference, so one answer for everything would be as near"
+        f"its answers to the samples differ otherwise than the model's own, by {error:.2g} times their difference, so "
+        "one answer for everything would be as near"
     ]
 
 
@@ -210,9 +202,8 @@ def show(record: dict) -> None:
     if weak := record.get("variation", {}).get("weakness"):
         progress(f"  CAUTION: {weak}")
     if metrics := record.get("metric"):
-        progress(
-            f"  {metric.in_words(metrics['engine'])} ({record['baseline']}: {metric.in_words(metrics['pytorch'])})"
-        )
+        own, theirs = (metric.in_words(metrics[subject]) for subject in ("engine", "pytorch"))
+        progress(f"  {own} ({record['baseline']}: {theirs})")
     figures = record["evaluation"]
     if figures and "labelled" not in figures:
         progress(f"  {figures['samples']} evaluation samples: {figures_in_words(figures)}")

@@ -82,15 +82,13 @@ def beside_of(history: History, now: Run, target: str, arguments: argparse.Names
 def show(now: Run, target: str, beside: Beside, changes: list[Change], others: dict[str, list[Change]]) -> None:
     """Print the comparison on one target."""
     served = now.targets[target]["selection"]["precision"]
-    progress(
-        f"{now.content['model']} on {target}, {served}: run {now.name} of {now.when}, weights {now.checkpoint[:12]}"
-    )
+    progress(f"{now.content['model']} on {target}, {served}: {now}")
     if beside.run is None:
         progress(f"  nothing to compare with: {beside.why_not}")
         return
     live = beside.deployment
     since = f", {live.action.replace('_', ' ')} at {live.when} as version {live.number}" if live else ""
-    progress(f"  beside run {beside.run.name} of {beside.run.when}, weights {beside.run.checkpoint[:12]}{since}")
+    progress(f"  beside {beside.run}{since}")
     for title, rows in {"": changes, **others}.items():
         if title:
             progress(f"  {title}, which is not served:")
@@ -110,14 +108,14 @@ def as_json(now: Run, target: str, beside: Beside, changes: list[Change], others
         "beside": beside.run and beside.run.name,
         "why_not": beside.why_not or None,
         "verdict": worst if beside.run else "not compared",
-        "served": list(map(row_as_json, changes)),
-        "others": {name: list(map(row_as_json, rows)) for name, rows in others.items()},
+        "served": rows_as_json(changes),
+        "others": {name: rows_as_json(rows) for name, rows in others.items()},
     }
 
 
-def row_as_json(change: Change) -> dict:
-    """Return one figure's change for JSON."""
-    return {name: value for name, value in asdict(change).items() if name != "target"}
+def rows_as_json(changes: list[Change]) -> list[dict]:
+    """Return the changes of figures for JSON."""
+    return [{name: value for name, value in asdict(change).items() if name != "target"} for change in changes]
 
 
 if __name__ == "__main__":

@@ -63,15 +63,9 @@ def main(arguments: argparse.Namespace) -> None:
 @contextlib.contextmanager
 def summarised(model: client_options.ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
     """Yield an empty collection for the answers; print its summary at the end, even after an error."""
-    facts = {
-        "server": str(model.endpoint),
-        "model": settings.classifier.name,
-        "rehearsal": model.rehearsal,
-        "input": settings.classifier.dtype,
-        "preprocessing": asdict(settings.preprocess),
-        "batch": settings.batch,
-    }
-    predictions = Predictions()
+    classifier, predictions = settings.classifier, Predictions()
+    facts = {"server": str(model.endpoint), "model": classifier.name, "rehearsal": model.rehearsal}
+    facts |= {"input": classifier.dtype, "preprocessing": asdict(settings.preprocess), "batch": settings.batch}
     try:
         yield predictions
     finally:

@@ -37,15 +37,9 @@ def main(arguments: argparse.Namespace) -> None:
     samples, facts = taken(arguments)
     write_samples(arguments.output, samples)
     tensors = {name: f"{array.dtype} {array.shape}" for name, array in samples[0].items()}
-    record = {
-        "key": settings_of(arguments),
-        **facts,
-        "samples": len(samples),
-        "tensors": tensors,
-        "sha256": sha256(arguments.output),
-    }
-    write_json(arguments.record, record)
-    progress(f"  {len(samples)} samples of {', '.join(f'{name} {said}' for name, said in tensors.items())}")
+    about = {"samples": len(samples), "tensors": tensors, "sha256": sha256(arguments.output)}
+    write_json(arguments.record, {"key": settings_of(arguments), **facts, **about})
+    progress(f"  {len(samples)} samples of {', '.join(map(' '.join, tensors.items()))}")
 
 
 def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:

@@ -11,12 +11,7 @@ from slipway.classification.label_files import served_labels
 from slipway.classification.labelling import Labelling, label_photographs
 from slipway.classification.paired_accuracy import interval
 from slipway.classification.photograph_inputs import PhotographInputs
-from slipway.classification.plausibility import (
-    clear_gains,
-    drop_from_published,
-    require_reading,
-    try_alternatives,
-)
+from slipway.classification.plausibility import clear_gains, drop_from_published, require_reading, try_alternatives
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
 from slipway.classification.task import OUTPUT
@@ -75,30 +70,23 @@ def figures_on_labels(
     """
     meaning = contract.outputs[0].known_meaning
     (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
-    record: dict = {
-        "images": len(photographs.files),
-        "labelled": len(indices),
-        "folders": evaluation.facts["folders"],
-        "published_top1": None,
-        "alternatives": [],
-        "warnings": [],
-    }
+    record: dict = {"images": len(photographs.files), "labelled": len(indices), "folders": evaluation.facts["folders"]}
+    record |= {"published_top1": None, "alternatives": [], "warnings": []}
     if not len(indices):
         return record
     scores = meaning.scores(stacked(evaluation.answers, OUTPUT)[indices])
-    classes, best_classes = labelling.classes[indices], scores.argmax(axis=1)
-    record |= accuracy(scores, classes)
+    record |= accuracy(scores, labelling.classes[indices])
     record["top1_interval"] = interval(record["top1"], len(indices))
     if weights["origin"] == "rehearsal":
         return record
     if labelling.alternative_folders:
-        require_reading(labelling, best_classes)
+        require_reading(labelling, scores.argmax(axis=1))
     published = published_weights(weights["architecture"], weights.get("weights") or "")
     top1 = published.top1 if published else None
     sample = [(photographs.files[index], labelling.classes[index]) for index in evenly(indices.tolist(), SAMPLE)]
     tried = try_alternatives(network, meaning, sample, photographs.preprocess, weights["architecture"])
-    dropped = drop_from_published(record, top1)
-    return {**record, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
+    warnings = drop_from_published(record, top1) + clear_gains(tried)
+    return {**record, "published_top1": top1, "alternatives": tried, "warnings": warnings}
 
 
 def require_floor(record: dict, floor: float | None) -> None:
@@ -111,8 +99,8 @@ def require_floor(record: dict, floor: float | None) -> None:
             "the photographs of each class into a folder with the class's label or index as its name"
         )
     if record["top1"] < floor:
-        rehearses = record["origin"] == "rehearsal"
-        hints = record["warnings"] + ["the weights are random, so leave `min_top1` out to rehearse"] * rehearses
+        rehearse = "the weights are random, so leave `min_top1` out to rehearse"
+        hints = record["warnings"] + [rehearse] * (record["origin"] == "rehearsal")
         raise SlipwayError(
             f"the model's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, "
             f"below `accuracy.min_top1`, {floor:.1%}; "

@@ -102,11 +102,9 @@ class Names:
     def of_file(self, name: str) -> int | None:
         """Return the class index of a file whose name begins with an index or ID and "_"; None for another name."""
         first, separator, _ = name.partition("_")
-        if not separator:
-            return None
-        if _NUMBER.fullmatch(first) and int(first) < len(self.labels.names):
+        if separator and _NUMBER.fullmatch(first) and int(first) < len(self.labels.names):
             return int(first)
-        return next(iter(self._by_id.get(first, [])), None)
+        return next(iter(self._by_id.get(first, [])), None) if separator else None
 
 
 def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:

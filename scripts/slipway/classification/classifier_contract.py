@@ -11,7 +11,7 @@ from slipway.classification.finding_meaning import find_meaning, last_operation
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
 from slipway.classification.logits import logits_of
-from slipway.classification.task import INPUT, OUTPUT
+from slipway.classification.task import INPUT, OUTPUT, TASK
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork
 from slipway.core.cli import progress
@@ -45,12 +45,8 @@ def contract_of(
         raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.reason}")
     if meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2:
         meaning = replace(meaning, negative=labels[0])  # the first label is the name of the no
-    contract = Contract(
-        inputs,
-        (Tensor(OUTPUT, answers.dtype.name, (BATCH, *answers.shape[1:]), meaning=meaning),),
-        facts={"task": "classification", "preprocess": asdict(preprocess)},
-    )
-    return contract, labels
+    output = Tensor(OUTPUT, answers.dtype.name, (BATCH, *answers.shape[1:]), meaning=meaning)
+    return Contract(inputs, (output,), facts={"task": TASK, "preprocess": asdict(preprocess)}), labels
 
 
 def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str]:
@@ -70,9 +66,9 @@ def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str
         if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
             progress(f"  WARNING: {labels_from} has {', '.join(repeated[:3])} for more than one class")
         return names
-    named = weights["arguments"].get("id2label") or {}
-    if len(named) == count and all(str(index) in named for index in range(count)):
-        return [str(named[str(index)]) for index in range(count)]
+    named, indices = weights["arguments"].get("id2label") or {}, list(map(str, range(count)))
+    if named.keys() == set(indices):
+        return [str(named[index]) for index in indices]
     architecture = weights["architecture"]
     if architecture and ":" not in architecture:
         import torchvision
@@ -80,7 +76,7 @@ def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str
         names = torchvision.models.get_model_weights(architecture).DEFAULT.meta.get("categories", [])
         if len(names) == count:
             return names
-    return [f"class {index}" for index in range(count)]
+    return [f"class {index}" for index in indices]
 
 
 def _named_by(model: torch.nn.Module, weights: dict, outputs: int) -> str | None:

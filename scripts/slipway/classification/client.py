@@ -1,7 +1,7 @@
 """A client of classification models on any Triton server: describe a model, classify pictures."""
 
 import time
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import tritonclient.grpc as grpc
@@ -71,8 +71,8 @@ def ask_labels(connection: Connection, classifier: Classifier, side: int) -> lis
         return []
     picture = np.zeros((1, 3, side, side) if classifier.batched else (3, side, side), classifier.dtype)
     tensor = grpc.InferInput(classifier.input, list(picture.shape), np_to_triton_dtype(picture.dtype))
-    attempt = partial(_infer, connection, classifier, tensor.set_data_from_numpy(picture), classifier.classes)
-    named = connection.call(attempt).as_numpy(classifier.output)
+    tensor.set_data_from_numpy(picture)
+    named = connection.call(_infer, connection, classifier, tensor, classifier.classes).as_numpy(classifier.output)
     return labels_of([entry.decode("utf-8", errors="replace") for entry in named.ravel()], classifier.classes)
 
 
@@ -91,26 +91,24 @@ def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
 
     Probabilities are never negative and sum to 1 in every row; logits never do. A single value says nothing.
     """
-    if kind == "sigmoid":
-        within = (scores >= 0).all() and (scores <= 1).all()
-        return Meaning(kind, None if within else "sigmoid", reason=OPTION)
     if kind:
-        return Meaning(kind, LOGITS.activation if kind == "logits" else None, reason=OPTION)
+        within = (scores >= 0).all() and (scores <= 1).all()
+        activation = {"logits": LOGITS.activation, "sigmoid": None if within else "sigmoid"}.get(kind)
+        return Meaning(kind, activation, reason=OPTION)
     if scores.shape[1] == 1:
         return Meaning("tensor", reason="the server does not state the meaning of its single output")
     sums = scores.astype(np.float64).sum(axis=1)
     if (scores >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=HALF_PRECISION):
         return Meaning("probabilities", reason="the server does not say, but they sum to one")
-    return Meaning("logits", LOGITS.activation, reason="the server does not say, and this is usual")
+    return replace(LOGITS, reason="the server does not say, and this is usual")
 
 
 def _infer(
     connection: Connection, classifier: Classifier, tensor: grpc.InferInput, class_count: int, client_timeout: float
 ) -> grpc.InferResult:
-    output = [grpc.InferRequestedOutput(classifier.output, class_count=class_count)]
-    return connection.client.infer(
-        classifier.name, [tensor], classifier.version, outputs=output, client_timeout=client_timeout
-    )
+    outputs = [grpc.InferRequestedOutput(classifier.output, class_count=class_count)]
+    model, version = classifier.name, classifier.version
+    return connection.client.infer(model, [tensor], version, outputs, client_timeout=client_timeout)
 
 
 def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:

@@ -8,6 +8,8 @@ from slipway.classification.task import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.core.cli import progress
 
+_SAME = {"decision_agreement": "same decision", "top1_agreement": "same top class"}
+
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
     """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
@@ -49,20 +51,16 @@ def below_floor(figures: dict, floor: float | None) -> list[str]:
 def show(photographs: dict | None) -> None:
     """Print an engine's figures on the labelled photographs in a line. `photographs` is None if none are configured."""
     if photographs and photographs["labelled"]:
-        decided = "decision_agreement" in photographs
-        words = "decision" if decided else "top class"
-        agreement = photographs["decision_agreement" if decided else "top1_agreement"]
+        name, words = next(item for item in _SAME.items() if item[0] in photographs)
         progress(
             f"  {photographs['labelled']} labelled photographs: top-1 {photographs['engine']['top1']:.1%} "
-            f"(the model itself {photographs['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
+            f"(the model itself {photographs['pytorch']['top1']:.1%}), {words} on {photographs[name]:.1%}"
         )
-    elif photographs:
-        progress(
-            f"  none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
-            "named by its index or name; agreement with the model itself is all it shows"
+        return
+    unlabelled = "no labelled photographs are configured (accuracy.labelled):"
+    if photographs:
+        unlabelled = (
+            f"none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
+            "named by its index or name;"
         )
-    else:
-        progress(
-            "  no labelled photographs are configured (accuracy.labelled): agreement with the model itself is all it "
-            "shows"
-        )
+    progress(f"  {unlabelled} agreement with the model itself is all it shows")

@@ -43,13 +43,8 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
             f"{path} makes inputs of {len(mean)} x {height} x {width}, but a photograph becomes a square of three "
             "channels; name the source of the model's inputs as `samples` (docs/models.md)"
         )
-    settings = {
-        "resize": resize,
-        "crop": height,
-        "mean": mean,
-        "std": std,
-        "interpolation": _FILTERS.get(read.get("resample", 2), "bicubic"),
-    }
+    filter_name = _FILTERS.get(read.get("resample", 2), "bicubic")
+    settings = {"resize": resize, "crop": height, "mean": mean, "std": std, "interpolation": filter_name}
     caveat = "it squeezes photographs into a square, and here one from the centre is taken" if is_squashed else ""
     return PublishedPreprocessing(settings, f"the image processor in {path}", caveat)
 
@@ -58,13 +53,14 @@ def _size(read: dict) -> tuple[int, int, bool]:
     """Return (height, width, whether photographs are squeezed into them) of the inputs."""
     size = read.get("size", 224)
     if read.get("do_center_crop"):
-        cut = read.get("crop_size", size)
-        height, width = (cut["height"], cut["width"]) if isinstance(cut, dict) else (cut, cut)
-        return int(height), int(width), isinstance(size, dict) and "height" in size
+        return *_sides(read.get("crop_size", size)), isinstance(size, dict) and "height" in size
     if isinstance(size, dict) and "shortest_edge" in size:
-        return int(size["shortest_edge"]), int(size["shortest_edge"]), "crop_pct" not in read
-    height, width = (size["height"], size["width"]) if isinstance(size, dict) else (size, size)
-    return int(height), int(width), True
+        return *_sides(size["shortest_edge"]), "crop_pct" not in read
+    return *_sides(size), True
+
+
+def _sides(size: Any) -> tuple[int, int]:
+    return (int(size["height"]), int(size["width"])) if isinstance(size, dict) else (int(size), int(size))
 
 
 def _resize(read: dict, side: int) -> int:

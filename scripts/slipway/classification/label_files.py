@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +63,14 @@ def served_labels(served: Path, user_file: Path | None) -> tuple[Labels, str]:
 
 def _of_lines(text: str, path: Path) -> Labels:
     # Not splitlines(): it also splits at characters that may be part of a name, such as U+2028.
-    lines = [_one_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
+    lines = [_one_line(line) for line in re.split("\r\n|\r|\n", text.rstrip())]
+    if lines == [""]:
         raise SlipwayError(f"{path} has no class names; write one a line")
     if "" in lines:
         raise SlipwayError(f"{path} has no name in line {lines.index('') + 1}; write one a line, for each class")
     if numbered := _numbered(lines):
-        first, numbers, texts = numbered
-        for line, number in enumerate(numbers):
+        first = min(number for number, _ in numbered)
+        for line, (number, _) in enumerate(numbered):
             if line != number - first:
                 raise SlipwayError(
                     f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class "
@@ -79,35 +78,31 @@ def _of_lines(text: str, path: Path) -> Labels:
                     "numbers"
                 )
         # Numbers that start at 1 become further names: they differ from the class indices.
-        return Labels(
-            lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
-        )
+        return Labels(lines, [[text, str(number)] if first else [text] for number, text in numbered])
     identified = list(filter(None, map(_WORDNET_ID.fullmatch, lines)))
     if len(identified) == len(lines):
         return Labels([match[2] for match in identified], [[match[1]] for match in identified])
     return Labels.of_names(lines)
 
 
-def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
-    """Return (first number, numbers, texts) of lines numbered from 0 or 1, in any order; None for other lines."""
+def _numbered(lines: list[str]) -> list[tuple[int, str]]:
+    """Return (number, text) of each line if they are numbered from 0 or 1, in any order; [] for other lines."""
     for pattern in _NUMBERED:
-        matches = list(filter(None, map(pattern.fullmatch, lines)))
-        if len(matches) < len(lines):
-            continue
-        numbers, texts = [int(match["number"]) for match in matches], [match["text"] for match in matches]
-        first = min(numbers)
+        matches = filter(None, map(pattern.fullmatch, lines))
+        numbered = [(int(match["number"]), match["text"]) for match in matches]
+        numbers = sorted(number for number, _ in numbered)
         # In names such as "class 0", "class 1", "class 10" the number is part of the name.
-        is_name = len(lines) > 1 and len(set(texts)) == 1
-        if first in (0, 1) and not is_name and sorted(numbers) == list(range(first, first + len(lines))):
-            return first, numbers, texts
-    return None
+        is_name = len(lines) > 1 and len({text for _, text in numbered}) == 1
+        if not is_name and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+            return numbered
+    return []
 
 
 def _document(text: str, path: Path) -> Any:
     def once(pairs: list[tuple[str, object]]) -> dict:
-        keys = [key for key, _ in pairs]
-        if repeated := next((key for key in keys if keys.count(key) > 1), None):
-            raise SlipwayError(f"{path} has {repeated!r} twice; leave one out")
+        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+        if count > 1:
+            raise SlipwayError(f"{path} has {key!r} twice; leave one out")
         return dict(pairs)
 
     try:
@@ -151,17 +146,17 @@ def _index_of(value: Any) -> int | None:
 
 def _of_entries(entries: Mapping[Any, Any], path: Path) -> Labels:
     """Return the labels of a document {index: name} or {index: [ID, name]}."""
-    names: list[str] = []
-    ids: list[list[str]] = []
+    labels = Labels([], [])
     for index in range(len(entries)):
-        *others, name = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]
-        if not all(isinstance(text, str) and _one_line(text) for text in (*others, name)):
+        texts = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]
+        if not texts or not all(isinstance(text, str) and _one_line(text) for text in texts):
             raise SlipwayError(f"{path} has no name for class {index}, but {entries[index]!r}; give text")
-        names.append(_one_line(name))
-        ids.append([_one_line(text) for text in others])
-    if not names:
+        *others, name = map(_one_line, texts)
+        labels.names.append(name)
+        labels.ids.append(others)
+    if not labels.names:
         raise SlipwayError(f"{path} has no class names; write one for each class")
-    return Labels(names, ids)
+    return labels
 
 
 def _one_line(name: str) -> str:

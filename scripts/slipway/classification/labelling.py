@@ -42,12 +42,10 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     known = {reading.folder for reading in folders}
     first_parts = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in known else None for image in relative]
     counts = Counter(part for part, index in zip(first_parts, classes, strict=True) if index != UNKNOWN)
-    record: list[dict] = [
-        {"folder": one.folder, "class": one.index, "label": labels.names[one.index], "rule": one.rule}
-        for one in folders
-    ]
-    record += [{"folder": None, "class": None, "label": None, "rule": FILE_NAME}] if counts[None] else []
-    record = [{**row, "photographs": counts[row["folder"]]} for row in record]
+    rows: list[tuple] = [(one.folder, one.index, labels.names[one.index], one.rule) for one in folders]
+    rows += [(None, None, None, FILE_NAME)] if counts[None] else []
+    columns = ("folder", "class", "label", "rule", "photographs")
+    record = [dict(zip(columns, (*row, counts[row[0]]), strict=True)) for row in rows]
     return Labelling(classes, folders, _classes(relative, other, names, True), other, record)
 
 
@@ -58,7 +56,6 @@ def _classes(images: list[Path], folders: list[ClassFolder], names: Names, withi
     def class_of(image: Path) -> int:
         if len(image.parts) > 1 and (image.parts[0] in indices or within_folders):
             return indices.get(image.parts[0], UNKNOWN)
-        index = names.of_file(image.name)
-        return UNKNOWN if index is None else index
+        return UNKNOWN if (index := names.of_file(image.name)) is None else index
 
     return np.asarray([class_of(image) for image in images], dtype=np.int64)

@@ -60,7 +60,5 @@ def _tail(least: int, differing: int) -> float:
 def in_words(figures: dict) -> str:
     """Return the difference in words, such as "1 of 250 photographs fewer, within the noise"."""
     gained, noise = difference(figures)
-    of = f"of {figures['labelled']} photographs"
-    if not gained:
-        return f"the same number {of}"
-    return f"{abs(gained)} {of} {'more' if gained > 0 else 'fewer'}, {noise}"
+    change = f"{abs(gained)} of {{}} photographs {'more' if gained > 0 else 'fewer'}, {noise}"
+    return (change if gained else "the same number of {} photographs").format(figures["labelled"])

@@ -61,17 +61,16 @@ def alternatives(configured: Preprocessing, architecture: str) -> list[Alternati
     for name, (mean, std) in _USUAL.items():
         names.setdefault(replace(configured, mean=mean, std=std), name)
     others = [
-        Alternative(name, preprocess, preprocess.crop, f"`preprocess: {as_written(_changes(configured, preprocess))}`")
+        Alternative(name, preprocess, preprocess.crop, f"`preprocess: {as_written(changes)}`")
         for preprocess, name in names.items()
-        if _changes(configured, preprocess)
+        if (changes := _changes(configured, preprocess))
     ]
-    swapped = Alternative(
-        "channels in the order BGR",
-        lambda image: configured(Image.merge("RGB", image.split()[::-1])),
-        configured.crop,
-        "a factory as `architecture` whose module swaps the channels before the network",
-    )
-    return [*others, swapped]
+    advice = "a factory as `architecture` whose module swaps the channels before the network"
+
+    def swapped(image: Image.Image) -> np.ndarray:
+        return configured(Image.merge("RGB", image.split()[::-1]))
+
+    return [*others, Alternative("channels in the order BGR", swapped, configured.crop, advice)]
 
 
 def _changes(configured: Preprocessing, other: Preprocessing) -> dict:
@@ -100,7 +99,7 @@ def try_alternatives(
     hits: list[list[bool]] = [[] for _ in ways]
     for start in range(0, len(photographs), BATCH):
         files, classes = zip(*photographs[start : start + BATCH], strict=True)
-        images = [load_image(file) for file in files]
+        images = list(map(load_image, files))
         for prepare, right in zip(ways, hits, strict=True):
             scores = meaning.scores(logits_of(model, np.stack([prepare(image) for image in images])))
             right += (scores.argmax(axis=1) == classes).tolist()

@@ -14,9 +14,7 @@ def values_in_words(output: Tensor) -> str:
     count = output.shape[-1]
     if count == 1:
         return "one output"
-    if output.meaning and output.meaning.has_classes:
-        return "1 class" if count == 1 else f"{count} classes"
-    return f"{count} output values"
+    return f"{count} {'classes' if output.known_meaning.has_classes else 'output values'}"
 
 
 def proof_in_words(figures: dict) -> str:
@@ -37,8 +35,7 @@ def kept_in_words(figures: dict) -> str:
     """Return whether the engine kept the accuracy, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
     gained, noise = paired_accuracy.difference(figures)
     both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
-    kept = "accuracy kept" if is_kept(figures) else "accuracy lower"
-    return f"{kept} ({both}{f', {noise}' if gained else ''})"
+    return f"accuracy {'kept' if is_kept(figures) else 'lower'} ({both}{f', {noise}' if gained else ''})"
 
 
 def figure_of(figures: dict) -> tuple[str, str, str]:

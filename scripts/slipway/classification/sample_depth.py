@@ -69,7 +69,7 @@ def _range(image: Image.Image, path: Path) -> tuple[float, float]:
     """Return (lowest, highest) value that samples may have, as the file or its format states."""
     if highest := _tag(image, _HIGHEST):
         low, high = float(min(_tag(image, _LOWEST), default=0)), float(max(highest))
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if not 0 < high - low < math.inf:
             raise SlipwayError(f"image {path} states samples from {low:g} to {high:g}, which is no range; {_ADVICE}")
         return low, high
     if image.mode.startswith("I;16"):

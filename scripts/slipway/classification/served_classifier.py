@@ -19,12 +19,13 @@ INPUT_DTYPES = {"FP32": "float32", "UINT8": "uint8"}
 _NUMBER = (int, float)
 _PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
 OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
+_OWN_CLIENT = "it needs a client of its own"
 IMAGENET = Preprocessing.of(published.IMAGENET)
 # {dtype of an input: settings that change it, beside its side}. A model with uint8 inputs normalises them itself.
 _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classifier:
     """A classifier on a server: input (N, 3, side, side) of `dtype`, output (N, classes).
 
@@ -59,11 +60,9 @@ def classifier_of(
     """
     pictures, scores = _input_of(metadata), _output_of(metadata, output)
     batched = len(pictures.shape) == 4
-    if batched and pictures.shape[0] > 1 and not config.max_batch_size:
-        raise SlipwayError(
-            f"{metadata.name} takes batches of exactly {pictures.shape[0]} pictures: it needs a client of its own"
-        )
-    max_batch = (config.max_batch_size or pictures.shape[0]) if batched else 1
+    fixed_batch = pictures.shape[0] if batched else 1
+    if fixed_batch > 1 and not config.max_batch_size:
+        raise SlipwayError(f"{metadata.name} takes batches of exactly {fixed_batch} pictures: {_OWN_CLIENT}")
     # (N, classes) or (N, classes, 1, 1)
     sizes = [size for size in scores.shape[1 if batched else 0 :] if size != 1] or [1]
     if len(sizes) > 1:
@@ -72,13 +71,13 @@ def classifier_of(
         )
     parameters = {name: value.string_value for name, value in config.parameters.items()}
     return Classifier(
-        metadata.name,
-        version,
-        pictures.name,
-        INPUT_DTYPES[pictures.datatype],
+        name=metadata.name,
+        version=version,
+        input=pictures.name,
+        dtype=INPUT_DTYPES[pictures.datatype],
         side=_known(pictures.shape[-1]),
         batched=batched,
-        max_batch=_known(max_batch),
+        max_batch=_known((batched and config.max_batch_size) or fixed_batch),
         output=scores.name,
         classes=_known(sizes[0]),
         has_labels=any(entry.label_filename for entry in config.output if entry.name == scores.name),
@@ -134,13 +133,13 @@ def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelM
     if tensor.datatype not in INPUT_DTYPES:
         raise SlipwayError(
             f"{metadata.name} takes {tensor.datatype}, but pictures are sent as UINT8 pixels or normalised FP32: "
-            "it needs a client of its own"
+            f"{_OWN_CLIENT}"
         )
     shape = list(tensor.shape)
     if len(shape) not in (3, 4) or shape[-3] not in (3, -1) or shape[-2] != shape[-1]:
         raise SlipwayError(
             f"{metadata.name} takes an input of shape {shape}, but pictures are sent as [N, 3, side, side] or "
-            "[3, side, side]: it needs a client of its own"
+            f"[3, side, side]: {_OWN_CLIENT}"
         )
     return tensor
 

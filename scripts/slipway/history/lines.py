@@ -48,6 +48,9 @@ class Line:
 class Run(Line):
     """A run that measured a model."""
 
+    def __str__(self) -> str:
+        return f"run {self.name} of {self.when}, weights {self.checkpoint[:12]}"
+
     @property
     def name(self) -> str:
         """Return the run's name for people, such as r0123456789ab."""

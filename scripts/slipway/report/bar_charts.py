@@ -7,7 +7,7 @@ from slipway.report.scales import Scale, from_zero, number
 from slipway.report.xy_chart import WIDTH
 
 LABELS, VALUES = 92, 86
-_ROW, _BAR, _HEAD, _TICKS = 24, 14, 22, 26
+_ROW, _BAR, _HEAD, _TICKS, _STACK = 24, 14, 22, 26, 44
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,11 @@ def with_unit(value: float, unit: str) -> str:
 
 def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
     """Return groups of bars. Each group has its own scale, from zero."""
-    height = sum(_HEAD + _ROW * len(group) + _TICKS for group in groups.values())
-    drawing = Drawing(title, _described(unit, groups), WIDTH, height)
-    top = 0.0
+    described = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
+    drawing = Drawing(title, f"Bars in {unit}. {'; '.join(described)}.", WIDTH, 0)
     for name, group in groups.items():
-        _draw_group(drawing, name, unit, group, top)
-        top += _HEAD + _ROW * len(group) + _TICKS
+        _draw_group(drawing, name, unit, group, drawing.height)
+        drawing.height += _HEAD + _ROW * len(group) + _TICKS
     return drawing
 
 
@@ -49,8 +48,7 @@ def _draw_group(drawing: Drawing, name: str, unit: str, group: list[Bar], top: f
         drawing.line(scale(tick), first, scale(tick), last, "grid")
         drawing.text(scale(tick), last + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", "middle")
     for row, bar in enumerate(group):
-        middle = first + _ROW * row + _ROW / 2
-        _draw_bar(drawing, bar, middle, scale)
+        _draw_bar(drawing, bar, first + _ROW * (row + 0.5), scale)
 
 
 def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
@@ -65,11 +63,6 @@ def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
     drawing.text(WIDTH, middle + 4, f"{bar.text}{' ~' if bar.disturbed else ''}", text, "end")
 
 
-def _described(unit: str, groups: dict[str, list[Bar]]) -> str:
-    described = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
-    return f"Bars in {unit}. {'; '.join(described)}."
-
-
 @dataclass(frozen=True)
 class Stack:
     """One bar of parts. `parts` is [(name, value, number of its colour)]; `text` is the sum in words."""
@@ -81,24 +74,22 @@ class Stack:
 
 def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
     """Return bars of parts on one scale, with the names of the parts below,."""
-    names = list(dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts))
-    per_row, high = 44, 24
-    height = per_row * len(rows) + 26 + 20 * ((len(names) + 1) // 2)
-    described = "; ".join(f"{row.label}: {row.text}" for row in rows)
+    names = dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts)
+    bottom, described = _STACK * len(rows), "; ".join(f"{row.label}: {row.text}" for row in rows)
+    height = bottom + 26 + 20 * ((len(names) + 1) // 2)
     drawing = Drawing(title, f"Bars of parts in {unit}. {described}.", WIDTH, height)
     scale = from_zero(max(sum(value for _, value, _ in row.parts) for row in rows), 2, WIDTH - 8)
-    bottom = per_row * len(rows)
     for tick in scale.ticks:
         drawing.line(scale(tick), 0, scale(tick), bottom, "grid")
         anchor = "start" if tick == 0 else "end" if tick == scale.ticks[-1] else "middle"
         drawing.text(scale(tick), bottom + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", anchor)
     for index, row in enumerate(rows):
-        top, begin = per_row * index, 0.0
+        top, begin = _STACK * index, 0.0
         drawing.text(2, top + 13, row.label, "plain halo")
         drawing.text(WIDTH - 8, top + 13, row.text, "plain halo", "end")
         for name, value, colour in row.parts:
             hover = f"{row.label}, {name}: {with_unit(value, unit)}"
-            drawing.box(scale(begin), top + 18, scale(begin + value) - scale(begin), high - 4, f"part p{colour}", hover)
+            drawing.box(scale(begin), top + 18, scale(begin + value) - scale(begin), 20, f"part p{colour}", hover)
             begin += value
     for index, (name, colour) in enumerate(names):
         x, y = (index % 2) * WIDTH / 2, bottom + 28 + 20 * (index // 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
@@ -78,17 +79,10 @@ def table(
         ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
         ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
         *(("ALIGN", (column, 0), (column, -1), "RIGHT") for column in figures),
-        *(
-            (*KINDS[kind][:1], (0, row), (-1, row), *KINDS[kind][1:])
-            for row, kind in enumerate(kinds, 1)
-            if kind in KINDS
-        ),
+        *((KINDS[kind][0], (0, row), (-1, row), KINDS[kind][1]) for row, kind in enumerate(kinds, 1) if kind in KINDS),
     ]
-    widths = column_widths(headings, rows, texts)
-    style = TableStyle(look)
-    return Table(
-        [list(headings), *cells], widths, style=style, repeatRows=1, hAlign="LEFT", spaceBefore=3, spaceAfter=11
-    )
+    place: dict[str, Any] = {"repeatRows": 1, "hAlign": "LEFT", "spaceBefore": 3, "spaceAfter": 11}
+    return Table([list(headings), *cells], column_widths(headings, rows, texts), style=TableStyle(look), **place)
 
 
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
@@ -96,10 +90,8 @@ def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts:
     widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
     for row in rows:
         widths = [max(width, stringWidth(cell, *CELL) + 2 * PADDING) for width, cell in zip(widths, row, strict=True)]
-    left = WIDTH - sum(width for column, width in enumerate(widths) if column not in texts)
-    return [
-        left * texts[column] / sum(texts.values()) if column in texts else width for column, width in enumerate(widths)
-    ]
+    share = (WIDTH - sum(width for column, width in enumerate(widths) if column not in texts)) / sum(texts.values())
+    return [share * texts[column] if column in texts else width for column, width in enumerate(widths)]
 
 
 def _foot(canvas: Canvas, document: SimpleDocTemplate) -> None:

@@ -60,19 +60,17 @@ def signs(series: Sequence[Series]) -> str:
         "upright bar: slowest to fastest window": any(point.low is not None for point in points),
         "level bar: interval of p99": any(point.right is not None for point in points),
     }
-    return (
-        "; ".join(["Numbers: requests in flight", *(words for words, is_there in meanings.items() if is_there)]) + "."
-    )
+    shown = [words for words, is_there in meanings.items() if is_there]
+    return f"{'; '.join(['Numbers: requests in flight', *shown])}."
 
 
 def latency_chart(configuration: Configuration) -> Drawing | None:
     """Return the latency percentiles of a configuration by its requests in flight; None for a single measurement."""
     if len(configuration.rows) < 2:
         return None
-    measured = {name: words for name, words in PERCENTILES.items() if configuration.best.get(name) is not None}
-    series = [
-        Series(words, _latencies(configuration, name), order) for order, (name, words) in enumerate(measured.items(), 1)
-    ]
+    measured = [name for name in PERCENTILES if configuration.best.get(name) is not None]
+    points = {PERCENTILES[name]: _latencies(configuration, name) for name in measured}
+    series = [Series(words, of_it, order) for order, (words, of_it) in enumerate(points.items(), 1)]
     in_flight = Axis("", names=[str(row["concurrency"]) for row in configuration.rows])
     title = "Latency in ms by requests in flight"
     return xy_chart(title, in_flight, Axis(""), series, width=IN_DOCUMENT["width"], height=80, heading=title)
@@ -112,20 +110,19 @@ def _series(
 
 
 def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[str, Any], has_label: bool) -> Point:
-    windows = row.get("windows_per_s") if unit == "/s" else None
+    windows = (row.get("windows_per_s") if unit == "/s" else None) or [None]
     left, right = row.get("p99_interval_ms") or (None, None)
-    disturbed = is_disturbed(row)
     words = f"{point_in_words(row)}: {number(value, 4)}{unit} at p99 {milliseconds(row['p99_ms'])}"
     return Point(
         row["p99_ms"],
         value,
-        low=min(windows) if windows else None,
-        high=max(windows) if windows else None,
+        low=min(windows),
+        high=max(windows),
         left=left,
         right=right,
         label=str(row["concurrency"]) if has_label else "",
-        hover=f"{words}, disturbed" if disturbed else words,
-        disturbed=disturbed,
+        hover=f"{words}, disturbed" if is_disturbed(row) else words,
+        disturbed=is_disturbed(row),
         shortened=bool(row.get("shortened")),
         chosen=is_chosen(row, selection),
     )

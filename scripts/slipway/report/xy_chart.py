@@ -137,13 +137,9 @@ class Frame:
     across: Scale
     up: Scale
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Return the place of a point in the drawing."""
-        return self.across(x), self.up(y)
-
     def draw_axes(self, x: Axis, y: Axis, events: float) -> None:
         """Draw the grid, the numbers and titles of the axes, and the limits. `events` is the height of their line."""
-        (left, right), (bottom, top) = ((scale.start, scale.end) for scale in (self.across, self.up))
+        left, right, bottom, top = self.across.start, self.across.end, self.up.start, self.up.end
         for tick in self.up.ticks:
             self.drawing.line(left, self.up(tick), right, self.up(tick), "grid")
             self.drawing.text(left - 6, self.up(tick) + 4, self.up.words(tick), "tick", "end")
@@ -153,6 +149,17 @@ class Frame:
         self.drawing.text(right, bottom + 32 + events, x.title, "tick", "end")
         self.drawing.text(0, top - 12, y.title, "tick")
         self._draw_limits(x, y)
+
+    def _draw_limits(self, x: Axis, y: Axis) -> None:
+        left, right, bottom, top = self.across.start, self.across.end, self.up.start, self.up.end
+        if x.limit is not None and self.across.low < x.limit <= self.across.high:
+            at, width = self.across(x.limit), text_width(x.limit_words, "warned")
+            self.drawing.line(at, top, at, bottom, "limit", x.limit_words)
+            beside_title = max(at - width / 2, text_width(y.title, "tick") + 12)
+            self.drawing.text(min(beside_title, right + RIGHT - width), top - 12, x.limit_words, "warned")
+        if y.limit is not None and self.up.low < y.limit <= self.up.high:
+            self.drawing.line(left, self.up(y.limit), right, self.up(y.limit), "limit", y.limit_words)
+            self.drawing.text(right - 3, self.up(y.limit) - 4, y.limit_words, "warned halo", "end")
 
     def _draw_numbers_across(self, y: float) -> None:
         """Draw the words of the ticks of the x axis, from the last one on, as far as they do not touch each other."""
@@ -171,21 +178,9 @@ class Frame:
             x, shape = self.across(event.index) + 11 * beside, UP if event.is_up else DOWN
             self.drawing.mark(x, self.up.start + 13, f"event {event.look}", shape, hover=event.words)
 
-    def _draw_limits(self, x: Axis, y: Axis) -> None:
-        (left, right), (bottom, top) = ((scale.start, scale.end) for scale in (self.across, self.up))
-        if x.limit is not None and self.across.low < x.limit <= self.across.high:
-            at, width = self.across(x.limit), text_width(x.limit_words, "warned")
-            self.drawing.line(at, top, at, bottom, "limit", x.limit_words)
-            beside_title = max(at - width / 2, text_width(y.title, "tick") + 12)
-            self.drawing.text(min(beside_title, right + RIGHT - width), top - 12, x.limit_words, "warned")
-        if y.limit is not None and self.up.low < y.limit <= self.up.high:
-            at = self.up(y.limit)
-            self.drawing.line(left, at, right, at, "limit", y.limit_words)
-            self.drawing.text(right - 3, at - 4, y.limit_words, "warned halo", "end")
-
     def draw_series(self, series: Series) -> None:
         """Draw the line, the intervals and the points of a series."""
-        places = [self.at(point.x, point.y) for point in series.points]
+        places = [(self.across(point.x), self.up(point.y)) for point in series.points]
         if len(places) > 1:
             self.drawing.path(places, f"joined {series.look}")
         for point, (x, y) in zip(series.points, places, strict=True):
@@ -203,19 +198,19 @@ class Frame:
 
         A label that would cover another label or a point is left out.
         """
-        places = [(point, *self.at(point.x, point.y)) for point in sorted(points, key=lambda point: not point.chosen)]
-        taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for _, x, y in places]
-        for point, x, y in places:
+        places = [(self.across(point.x), self.up(point.y)) for point in points]
+        taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
+        for point, (x, y) in sorted(zip(points, places, strict=True), key=lambda pair: not pair[0].chosen):
             boxes = _around(x, y, text_width(point.label, "tick"), 12 if point.chosen else 7) if point.label else []
-            box = next((box for box in boxes if self._is_free(box, taken)), None)
-            if box:
+            if box := next((box for box in boxes if self._is_free(box, taken)), None):
                 taken.append(box)
                 self.drawing.text(box[0], box[3], point.label, "tick halo")
 
     def _is_free(self, box: Box, taken: Sequence[Box]) -> bool:
-        inside = self.across.start <= box[0] and box[2] <= self.across.end + RIGHT
-        inside = inside and self.up.end <= box[1] and box[3] <= self.up.start
-        return inside and not any(_overlap(box, other) for other in taken)
+        left, top, right, bottom = box
+        inside = self.across.start <= left and right <= self.across.end + RIGHT
+        inside = inside and self.up.end <= top and bottom <= self.up.start
+        return inside and not any(a < right and left < c and b < bottom and top < d for a, b, c, d in taken)
 
 
 @dataclass(frozen=True)
@@ -269,7 +264,3 @@ def _around(x: float, y: float, width: float, away: float) -> list[Box]:
         *((x - away - width, y + away + height - 2), (x - half, y - away - 1), (x - half, y + away + height)),
     ]
     return [(left, bottom - height, left + width, bottom) for left, bottom in corners]
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
