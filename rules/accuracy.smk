@@ -1,4 +1,4 @@
-# How right a checkpoint and its engines are. Needs golden answers and build records; makes accuracy.json of each. Why a
+# How right a checkpoint and its engines are. Needs reference outputs and build records; makes accuracy.json of each. Why a
 # precision is not accurate: `diagnose` makes results/<model>/diagnosis.<variant>.json, which no other rule needs.
 from slipway.pruning.references import PRECISIONS
 
@@ -27,7 +27,7 @@ rule evaluate_checkpoint:
 rule check_accuracy:
     input:
         program=program("check_accuracy"),
-        golden=rules.reference_outputs.output.golden,
+        reference=rules.reference_outputs.output.reference,
         labels=rules.make_contract.output.labels,
         evaluation=evaluation_of,
         engine=engine_files,
@@ -43,7 +43,7 @@ rule check_accuracy:
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with {params.baseline}"
     shell:
-        "python {input.program:q} --golden {input.golden:q} --labels {input.labels:q} --evaluation {input.evaluation:q} "
+        "python {input.program:q} --reference {input.reference:q} --labels {input.labels:q} --evaluation {input.evaluation:q} "
         "--engine-record {input.record:q} {params.settings} {params.options} --output {output:q} --log {log:q}"
 
 
@@ -53,7 +53,7 @@ rule diagnose_precision:
         program=program("diagnose_precision"),
         samples=rules.sample_inputs.output.samples,
         samples_record=rules.sample_inputs.output.record,
-        golden=rules.reference_outputs.output.golden,
+        reference=rules.reference_outputs.output.reference,
         labels=rules.make_contract.output.labels,
         evaluation=evaluation_of,
     output:
@@ -68,6 +68,6 @@ rule diagnose_precision:
         "Looking for the layers in which the error of {wildcards.variant} of {wildcards.model} begins"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --variant {wildcards.variant} --onnx {input.onnx:q} "
-        "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --golden "
-        "{input.golden:q} --labels {input.labels:q} --evaluation {input.evaluation:q} {params.settings} {params.options} "
+        "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --reference "
+        "{input.reference:q} --labels {input.labels:q} --evaluation {input.evaluation:q} {params.settings} {params.options} "
         "--output {output:q} --log {log:q}"

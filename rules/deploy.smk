@@ -45,7 +45,7 @@ rule deploy_release:
         # Folders have no checksum; their indexes hold the hash of every file.
         folders=ancient(of_release(rules.write_repository.output.folder)),
         indexes=of_release(rules.write_repository.output.index),
-        goldens=of_release(rules.reference_outputs.output.golden),
+        references=of_release(rules.reference_outputs.output.reference),
         signatures=of_release(rules.sign_repository.output) if SIGNS else [],
         # It refuses a regression, and changes nothing of what is deployed.
         run=ancient(rules.record_run.output),
@@ -69,7 +69,7 @@ rule deploy_release:
         f"Deploying {{wildcards.model}} to {PLATFORM.name}"
     shell:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
-        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.options} --log {log:q}"
+        "{input.indexes:q} {input.references:q} {params.settings} {params.signed} {params.options} --log {log:q}"
 
 
 rule withdraw:

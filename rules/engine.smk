@@ -13,7 +13,7 @@ for runtime, traits in RUNTIMES.items():
             data=onnx_of(".data"),
             record=onnx_of(".json"),
             # It judges an engine and changes nothing of it.
-            golden=ancient("results/{model}/golden.npz") if runtime == "tensorrt" else [],
+            reference=ancient("results/{model}/reference_outputs.npz") if runtime == "tensorrt" else [],
         output:
             engine=[update(f"results/{{model}}/{{target}}/{{model}}.{{precision}}{end}") for end in traits.suffixes],
             record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
@@ -34,6 +34,6 @@ for runtime, traits in RUNTIMES.items():
         message:
             "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
         shell:
-            "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --golden "
-            "{input.golden:q} {params.settings} {params.options} --engine {output.engine[0]:q} --record "
+            "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --reference "
+            "{input.reference:q} {params.settings} {params.options} --engine {output.engine[0]:q} --record "
             "{output.record:q} --log {log:q}"

@@ -7,7 +7,7 @@ rule record_run:
         program=program("record_run"),
         weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
-        golden_record=rules.reference_outputs.output.record,
+        reference_record=rules.reference_outputs.output.record,
         profile=profile_of,
         accuracy=checkpoint_accuracy,
         measured=measured_of,

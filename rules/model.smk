@@ -1,5 +1,5 @@
 # From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/samples.*, weights.*,
-# contract.json, golden.* and ONNX.
+# contract.json, reference_outputs.* and ONNX.
 
 
 rule sample_inputs:
@@ -104,17 +104,17 @@ rule reference_outputs:
         samples="results/{model}/samples.npz",
         samples_record=rules.sample_inputs.output.record,
     output:
-        golden=update("results/{model}/golden.npz"),
-        record=update("results/{model}/golden.json"),
+        reference=update("results/{model}/reference_outputs.npz"),
+        record=update("results/{model}/reference_outputs.json"),
     params:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
         baseline=baseline,
     message:
-        "Asking {params.baseline} for the golden answers of {wildcards.model}"
+        "Asking {params.baseline} for the reference outputs of {wildcards.model}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} --samples {input.samples:q} --samples-record "
-        "{input.samples_record:q} {params.settings} --output {output.golden:q} --record {output.record:q} --log {log:q}"
+        "{input.samples_record:q} {params.settings} --output {output.reference:q} --record {output.record:q} --log {log:q}"
 
 
 rule export_onnx:

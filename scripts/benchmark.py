@@ -18,9 +18,9 @@ from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.results import conclusions, disturbed, line_of, result_of, results_of, series_of
 from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, thin
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of, require_taken_batches
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError

@@ -35,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--builder", default="{}", help="the builder's settings as JSON")
     arguments.add_argument("--timing-cache", help="file with the builder's earlier measurements on this GPU")
     arguments.add_argument(
-        "--golden", type=Path, nargs="?", help="PyTorch's outputs (.npz), which the engine must reproduce"
+        "--reference", type=Path, nargs="?", help="PyTorch's outputs (.npz), which the engine must reproduce"
     )
     arguments.add_argument("--limits", help="limits of the differences, as JSON: `accuracy.limits` of the precision")
     arguments.add_argument("--max-slowdown", type=float, default=0.05, help="allowed slowdown (share) over the old one")

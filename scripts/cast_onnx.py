@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.cli import progress, run
 from slipway.core.errors import explained_by
 from slipway.core.job_settings import add_planned

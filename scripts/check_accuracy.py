@@ -13,7 +13,7 @@ from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import engine_on_labels
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -29,7 +29,7 @@ LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_dr
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, "engine_record", "output", golden="golden answers (.npz), with the contract")
+    arguments = parser(__doc__, "engine_record", "output", reference="reference outputs (.npz), with the contract")
     arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
     arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
@@ -43,21 +43,23 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Compare on golden samples, then on evaluation data. Write the figures, or raise SlipwayError with them."""
-    built, golden = BuiltEngine.of_record(arguments.engine_record), Golden.read(arguments.golden)
+    """Compare on reference samples, then on evaluation data. Write the figures, or raise SlipwayError with them."""
+    built, reference = BuiltEngine.of_record(arguments.engine_record), ReferenceOutputs.read(arguments.reference)
     limits = {name: getattr(arguments, name) for name in LIMITS}
-    require_interface(built.record, golden.contract)
+    require_interface(built.record, reference.contract)
     with built.loaded(arguments.tensorrt_python) as engine:
         answer = built.answering(engine)
         record = {
             "origin": built.record["origin"],
             "key": settings_of(arguments),
             "engine_key": built.record["key"],
-            "baseline": golden.contract.baseline,
+            "baseline": reference.contract.baseline,
             "limits": limits,
-            "outputs": {tensor.name: tensor.meaning and tensor.meaning.record() for tensor in golden.contract.outputs},
-            **on_golden_samples(answer, golden, built.record.get("profiles") or [], limits, labels_of(arguments)),
-            **on_evaluation_data(arguments, answer, golden.contract),
+            "outputs": {
+                tensor.name: tensor.meaning and tensor.meaning.record() for tensor in reference.contract.outputs
+            },
+            **on_reference_samples(answer, reference, built.record.get("profiles") or [], limits, labels_of(arguments)),
+            **on_evaluation_data(arguments, answer, reference.contract),
         }
     if problems := problems_of(record, arguments):
         precision = built.record["key"]["precision"]
@@ -92,23 +94,23 @@ def labels_of(arguments: argparse.Namespace) -> list[str]:
     return arguments.labels.read_text(encoding="utf-8").splitlines() if arguments.labels else []
 
 
-def on_golden_samples(
-    answer: Answering, golden: Golden, profiles: list[dict], limits: dict[str, float], names: list[str]
+def on_reference_samples(
+    answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], names: list[str]
 ) -> dict:
-    """Return {"sample": agreement on the golden request, "batch_independence": distances, "variation": `following`}.
+    """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation": `following`}.
 
-    "answers" has the engine's answer to each golden sample, as golden.json has PyTorch's to the first one. Raises
-    SlipwayError if an output has another dtype than the contract.
+    "answers" has the engine's answer to each reference sample. Raises SlipwayError if an output has another dtype than
+    the contract.
     """
-    answers = list(map(answer, golden.inputs))
-    require_dtypes(golden.contract, answers[0])
+    answers = list(map(answer, reference.inputs))
+    require_dtypes(reference.contract, answers[0])
     return {
-        "sample": compare(golden.request.outputs, answers[0], golden.contract),
+        "sample": compare(reference.request.outputs, answers[0], reference.contract),
         "batch_independence": batch_distances(
-            answer, golden.contract, golden.inputs, lambda size: not unsupported_batches(profiles, [size])
+            answer, reference.contract, reference.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
-        "variation": following(golden.answers, answers, limits, golden.contract.baseline),
-        "answers": [record_of(outputs, golden.contract, names) for outputs in answers],
+        "variation": following(reference.outputs, answers, limits, reference.contract.baseline),
+        "answers": [record_of(outputs, reference.contract, names) for outputs in answers],
     }
 
 
@@ -149,7 +151,7 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(
     references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
 ) -> dict:
-    """Compare the variation of PyTorch's answers over the golden samples with the engine's, by output.
+    """Compare the variation of PyTorch's answers over the reference samples with the engine's, by output.
 
     `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is the
     largest error of the outputs that vary less than the limits can show; without such outputs, of all. An output that

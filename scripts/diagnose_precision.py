@@ -18,12 +18,13 @@ import yaml
 
 import cast_onnx
 import quantize_onnx
-from check_accuracy import LIMITS, labels_of, on_evaluation_data, on_golden_samples, problems_of
+from check_accuracy import LIMITS, labels_of, on_evaluation_data, on_reference_samples, problems_of
 from slipway.benchmark.agreement import compare
 from slipway.benchmark.evaluation_data import add_evaluation_data
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import rows
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import Golden, read_samples
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import explained_by
@@ -46,7 +47,7 @@ NOISE = 0.1
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    files = {"golden": "golden answers (.npz), with the contract", "onnx": "FP32 ONNX file"}
+    files = {"reference": "reference outputs (.npz), with the contract", "onnx": "FP32 ONNX file"}
     arguments = parser(__doc__, "model", "onnx_record", "samples", "output", **files)
     variants = sorted([*CAST, *quantize_onnx.VARIANTS, quantize_onnx.FOR_ONNXRUNTIME])
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to diagnose")
@@ -70,9 +71,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Search, write the record, and show the layers and the list."""
-    exported, golden = base_record(arguments), Golden.read(arguments.golden)
+    exported, reference = base_record(arguments), ReferenceOutputs.read(arguments.reference)
     base = external_data.read(arguments.onnx)
-    worst = Worst(answering(session_of(base, arguments.onnx.parent), golden.contract), golden.contract)
+    worst = Worst(answering(session_of(base, arguments.onnx.parent), reference.contract), reference.contract)
     with scratch_folder() as folder:
         convert, configured = conversion_of(arguments, base, exported, folder)
 
@@ -81,10 +82,10 @@ def main(arguments: argparse.Namespace) -> None:
             external_data.write(rounded(convert(left_out), folder), exact, folder)
             exact = external_data.read(exact)
             with explained_by(why_not):
-                answer = answering(session_of(exact, folder), golden.contract)
-            return Variant(exact, folder, left_out, problems(arguments, exported, golden, answer, worst))
+                answer = answering(session_of(exact, folder), reference.contract)
+            return Variant(exact, folder, left_out, problems(arguments, exported, reference, answer, worst))
 
-        found = search((base, arguments.onnx.parent), build, lambda: [*golden.inputs, *worst.samples], configured)
+        found = search((base, arguments.onnx.parent), build, lambda: [*reference.inputs, *worst.samples], configured)
     record = record_of(arguments, exported, found)
     write_json(arguments.output, record)
     show(arguments, found, record)
@@ -164,15 +165,19 @@ def conversion_of(
 
 
 def problems(
-    arguments: argparse.Namespace, exported: dict, golden: Golden, answer: Callable[[Tensors], Tensors], worst: Worst
+    arguments: argparse.Namespace,
+    exported: dict,
+    reference: ReferenceOutputs,
+    answer: Callable[[Tensors], Tensors],
+    worst: Worst,
 ) -> list[str]:
     """Return the limits that a variant breaks, as the gate of an engine finds them; [] if it holds them all."""
     limits = {name: getattr(arguments, name) for name in LIMITS}
     figures = {
         "origin": exported["origin"],
         "limits": limits,
-        **on_golden_samples(answer, golden, [], limits, labels_of(arguments)),
-        **on_evaluation_data(arguments, worst.watching(answer), golden.contract),
+        **on_reference_samples(answer, reference, [], limits, labels_of(arguments)),
+        **on_evaluation_data(arguments, worst.watching(answer), reference.contract),
     }
     return problems_of(figures, arguments)
 

@@ -14,9 +14,9 @@ import onnxruntime
 from slipway.benchmark.agreement import compare_requests
 from slipway.benchmark.batch_independence import IN_32_BITS
 from slipway.benchmark.batch_neighbours import batch_neighbours
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import atomic_write_together, data_file, read_json, write_json
 from slipway.core.cli import parser, progress, run

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import require_taken_batches
 from slipway.contract.contract import Contract
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import atomic_write, read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.clock import utc_now

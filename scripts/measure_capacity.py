@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.archives import read_samples
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import read_samples
 from slipway.contract.served_form import as_served
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated

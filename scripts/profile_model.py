@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract
-from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.artifacts import atomic_write, read_json, write_json
 from slipway.core.cli import parser, progress, run

@@ -14,9 +14,8 @@ from slipway.classification.images import Preprocessing
 from slipway.classification.photograph_inputs import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.published import IMAGENET
-from slipway.contract.batches import joined
+from slipway.contract.batches import digest_of_values, joined
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import digest_of_values
 from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, samples_of
 from slipway.core.artifacts import read_json
 from slipway.core.cli import progress, run

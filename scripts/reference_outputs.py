@@ -1,11 +1,12 @@
-"""Compute the golden answers: PyTorch's FP32 outputs for samples of the inputs. Every engine must reproduce them."""
+"""Compute the reference outputs: PyTorch's FP32 outputs for samples of the inputs. Every engine must reproduce them."""
 
 import argparse
 
 from slipway.benchmark.batch_neighbours import batch_neighbours
+from slipway.contract.archives import read_samples
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import Golden, Sample, read_samples
 from slipway.contract.network import ServedNetwork, answers_of
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import about_weights, add_planned
@@ -32,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     distances = require_own_answers(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
     varies = variation_of(network, contract, inputs, answers)
-    Golden(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
+    ReferenceOutputs(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
     shown = record_of(answers[0], contract, arguments.labels.read_text(encoding="utf-8").splitlines())
     record = {
         **about_weights(arguments, weights),

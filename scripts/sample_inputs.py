@@ -1,4 +1,4 @@
-"""Take samples of a model's inputs: real ones, evenly spread. Golden answers, comparisons and load tests use them."""
+"""Take real samples of a model's inputs, evenly spread. Reference outputs, comparisons and load tests use them."""
 
 import argparse
 import json
@@ -7,9 +7,9 @@ from dataclasses import asdict
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.published import IMAGENET, as_written, differences
 from slipway.classification.sample_photographs import add_sample, photographs_of
+from slipway.contract.archives import write_samples
 from slipway.contract.batches import Sizes
 from slipway.contract.contract import Tensors
-from slipway.contract.golden import write_samples
 from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, require_targets, samples_of
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
@@ -33,7 +33,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the samples and their record. The first sample is the golden request."""
+    """Write the samples and their record. The first sample is the reference request."""
     samples, facts = taken(arguments)
     write_samples(arguments.output, samples)
     tensors = {name: f"{array.dtype} {array.shape}" for name, array in samples[0].items()}

@@ -7,7 +7,7 @@ import filelock
 import pytest
 import yaml
 from helpers import made_clone
-from helpers.workplace import ENGINE_RECORD, GOLDEN, Workplace, random_checkpoint
+from helpers.workplace import ENGINE_RECORD, REFERENCE, Workplace, random_checkpoint
 
 # Under nohup, or behind `&` in a script, these signals are ignored, and every program that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -32,16 +32,16 @@ def made_once(tmp_path_factory, name, make):
 
 @pytest.fixture(scope="session")
 def good_run(tmp_path_factory):
-    """Return a folder in which golden logits, ONNX file and engine were made from a good checkpoint; leave it as is."""
+    """Return a folder with reference outputs, ONNX file and engine of a good checkpoint; leave it as is."""
     folder = made_once(tmp_path_factory, "good_run", make_good_run)
     return Workplace(folder, yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
 
 
 def make_good_run(folder):
-    """Carry a tiny model to its golden logits and its engine."""
+    """Carry a tiny model to its reference outputs and its engine."""
     made = Workplace(folder)
     random_checkpoint(made.path("good.pth"), seed=1)
-    made.snakemake(GOLDEN, ENGINE_RECORD).succeeded()
+    made.snakemake(REFERENCE, ENGINE_RECORD).succeeded()
     assert not made.partial_files()
 
 

@@ -7,8 +7,8 @@ import pytest
 from helpers.workplace import (
     ARCHITECTURE,
     ENGINE_RECORD,
-    GOLDEN,
     ONNX,
+    REFERENCE,
     WEIGHTS,
     Workplace,
     free_ports,
@@ -129,8 +129,8 @@ def test_named_download_that_cannot_be_reached_names_both_ways_out(after_good_ru
 def test_default_weights_that_cannot_be_reached_go_on_as_a_rehearsal(workplace: Workplace, tmp_path):
     workplace.configure("models.tiny.weights", "default")
 
-    outcome = workplace.snakemake(GOLDEN, ENGINE_RECORD, **unreachable_network(tmp_path)).succeeded()
+    outcome = workplace.snakemake(REFERENCE, ENGINE_RECORD, **unreachable_network(tmp_path)).succeeded()
 
     assert "REHEARSAL" in outcome.said
-    for record in ("results/tiny/weights.json", "results/tiny/golden.json", f"{ONNX}.json", ENGINE_RECORD):
+    for record in ("results/tiny/weights.json", "results/tiny/reference_outputs.json", f"{ONNX}.json", ENGINE_RECORD):
         assert json.loads(workplace.path(record).read_text())["origin"] == "rehearsal", record

@@ -1,7 +1,7 @@
 """A wrong config.yaml is refused in one sentence before anything runs."""
 
 import pytest
-from helpers.workplace import GOLDEN, WEIGHTS, random_checkpoint
+from helpers.workplace import REFERENCE, WEIGHTS, random_checkpoint
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_files_whose_names_start_with_a_dash_are_files(workplace):
     workplace.configure("models.tiny.labels", "--labels.txt")
     workplace.configure("image", "-photo.jpg")
 
-    workplace.snakemake(GOLDEN).succeeded()
+    workplace.snakemake(REFERENCE).succeeded()
 
 
 def is_one_sentence(outcome):

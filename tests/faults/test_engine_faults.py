@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from helpers.workplace import ACCURACY, ENGINE_RECORD, GOLDEN, ONNX, WEIGHTS
+from helpers.workplace import ACCURACY, ENGINE_RECORD, ONNX, REFERENCE, WEIGHTS
 
 from slipway.core.hardware import BF16_INSTRUCTION_SETS, cpu, cpu_identity
 
@@ -89,7 +89,7 @@ def test_truncated_engine_is_refused_by_the_accuracy_check_and_repaired_by_the_w
 
     after_good_run.program_here(
         "check_accuracy",
-        *("--golden", GOLDEN, "--engine-record", ENGINE_RECORD, "--output", ACCURACY),
+        *("--reference", REFERENCE, "--engine-record", ENGINE_RECORD, "--output", ACCURACY),
         *("--min-cosine", 0.9, "--max-relative-error", 0.1, "--min-top1-agreement", 0.9, "--max-top1-drop", 0.1),
     ).refused(f"{ENGINE_WEIGHTS} is not the file that was built", "remove it and run snakemake")
     assert not after_good_run.path(ACCURACY).exists()

@@ -1,11 +1,11 @@
-"""Photographs that cannot be used are named; photographs that are merely odd give the right golden input."""
+"""Photographs that cannot be used are named; photographs that are merely odd give the right reference input."""
 
 import numpy as np
 import pytest
 from helpers.workplace import CROP
 from PIL import Image
 
-from slipway.contract.golden import read_samples
+from slipway.contract.archives import read_samples
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def sample_inputs(place, photo, output, record):
     )
 
 
-def golden_input(good_run, folder, photo):
+def reference_input(good_run, folder, photo):
     """Return the input that sample_inputs derives from a photograph."""
     output = folder / f"{photo.name}.npz"
     sample_inputs(good_run, photo, output, folder / f"{photo.name}.json").succeeded()
@@ -109,7 +109,7 @@ def test_odd_photograph_gives_the_input_of_the_plain_one(good_run, tmp_path, pla
 
     expected = plain_input(tmp_path / "plain.png")
 
-    found = golden_input(good_run, tmp_path, tmp_path / "odd.png")
+    found = reference_input(good_run, tmp_path, tmp_path / "odd.png")
     assert found.shape == (1, 3, CROP, CROP)
     np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-5)
 

@@ -2,7 +2,7 @@
 
 import pytest
 from helpers.artifacts.damages import damage
-from helpers.workplace import ENGINE_RECORD, GOLDEN
+from helpers.workplace import ENGINE_RECORD, REFERENCE
 
 pytestmark = pytest.mark.slow
 
@@ -22,12 +22,12 @@ def test_damaged_records_stop_no_run_and_make_nothing_stale(after_good_run, cont
     damage(after_good_run.path(f"{NOTES}/attempts.json"), content)
     said = after_good_run.snakemake("-n", "deploy").succeeded().said
     assert "Traceback" not in said
-    assert "Nothing to be done" in after_good_run.snakemake(GOLDEN, ENGINE_RECORD).succeeded().said
+    assert "Nothing to be done" in after_good_run.snakemake(REFERENCE, ENGINE_RECORD).succeeded().said
 
 
 def test_an_artifact_whose_record_of_snakemakes_is_damaged_is_made_again(after_good_run):
     records = [path for path in after_good_run.path(f"{NOTES}/snakemake").rglob("*") if path.is_file()]
     for path in records:
         damage(path, "null")
-    said = after_good_run.snakemake("-n", GOLDEN).succeeded().said
-    assert f"{GOLDEN} left by a run that failed or was killed" in " ".join(said.split())
+    said = after_good_run.snakemake("-n", REFERENCE).succeeded().said
+    assert f"{REFERENCE} left by a run that failed or was killed" in " ".join(said.split())

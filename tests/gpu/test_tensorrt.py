@@ -167,7 +167,7 @@ class Retrained(Built):
     def __init__(self, folder, precision):
         super().__init__(folder)
         self.precision = precision
-        self.golden = folder / "golden.npz"
+        self.reference = folder / "reference_outputs.npz"
 
     def train(self, training):
         """Write the ONNX file of a training, and what ONNX Runtime answers to a picture and 8 others."""
@@ -175,8 +175,8 @@ class Retrained(Built):
         with_convolution_instead_of_product(self.onnx, self.onnx_record)
         pictures = [random_batch("uint8", count, tiny_network.CROP, seed=count) for count in (1, 8)]
         answers = [self.answer(images) for images in pictures]
-        golden = {"variations": pictures[1], "variation_logits": answers[1]}
-        np.savez(self.golden, input=pictures[0], logits=answers[0], **golden)
+        reference = {"variations": pictures[1], "variation_logits": answers[1]}
+        np.savez(self.reference, input=pictures[0], logits=answers[0], **reference)
         if self.precision == "fp16":
             self.lower()
 
@@ -199,7 +199,7 @@ class Retrained(Built):
             "precision": self.precision,
             "builder": json.dumps(BUILDER | ONE_PROFILE),
             "timing_cache": self.folder / "timing.cache",
-            "golden": self.golden,
+            "reference": self.reference,
             "limits": json.dumps(LIMITS[self.precision]),
             "max_slowdown": 100,  # a network of this size takes microseconds, and other work may use the GPU
         }
@@ -210,9 +210,9 @@ class Retrained(Built):
 
     def assert_answers_as_trained(self):
         """Compare the engine that lies there with what was trained last."""
-        golden = np.load(self.golden)
+        reference = np.load(self.reference)
         with SubprocessEngine(self.engine, PYTHON) as engine:
-            found = compare(golden["variation_logits"], engine.infer({"input": golden["variations"]})["logits"])
+            found = compare(reference["variation_logits"], engine.infer({"input": reference["variations"]})["logits"])
         assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
 
 
@@ -226,7 +226,7 @@ def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
     place.assert_answers_as_trained()
 
     place.train(2)
-    cached = place.bring_up_to_date(golden=None)  # nothing to prove a refit by, so it is built
+    cached = place.bring_up_to_date(reference=None)  # nothing to prove a refit by, so it is built
     assert cached["way"] == "timing cache", cached["timing_cache"]
     place.assert_answers_as_trained()
 

@@ -11,7 +11,7 @@ from helpers.tensorrt_builds import BUILDER, PYTHON, VERSION, Build
 from onnx import helper
 
 from slipway.contract.contract import Contract
-from slipway.contract.golden import Golden, Sample
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT
@@ -32,19 +32,19 @@ class Named(Build):
     def __init__(self, folder, interface, write, **options):
         super().__init__(folder, folder / "m.onnx", folder / "m.onnx.json")
         self.interface, self._write, self._options = interface, write, options
-        self.golden = folder / "golden.npz"
+        self.reference = folder / "reference_outputs.npz"
         self.train()
 
     def train(self, **changed):
-        """Write the ONNX file, its record, and the golden answers to sequences of several lengths."""
+        """Write the ONNX file, its record, and the reference outputs to sequences of several lengths."""
         self.answer = self._write(self.onnx, **self._options, **changed)
         about = {"origin": "checkpoint", "weights_sha256": "0" * 64, "fp32_bytes": 1000, "interface": self.interface}
         write_json(self.onnx_record, about | described(self.onnx))
 
     def prove(self, samples):
-        """Write golden answers to samples."""
-        golden = [Sample(inputs, self.answer(inputs)) for inputs in samples]
-        Golden(Contract.of(self.interface), tuple(golden)).write(self.golden)
+        """Write reference outputs to samples."""
+        reference = [Sample(inputs, self.answer(inputs)) for inputs in samples]
+        ReferenceOutputs(Contract.of(self.interface), tuple(reference)).write(self.reference)
 
     def built(self, **options):
         """Build; return the record."""
@@ -129,10 +129,10 @@ def test_a_retrained_one_is_compared_on_samples_of_several_lengths(tmp_path, ref
     options = {"builder": json.dumps(settings), "limits": json.dumps(LIMITS), "max_slowdown": 100}
     samples = [texts(1, length, seed=length) for length in (6, 1, 12, 3)]
     place.prove(samples)
-    first = place.built(golden=place.golden, **options)
+    first = place.built(reference=place.reference, **options)
     place.train(training=6)
     place.prove(samples)
-    record = place.built(golden=place.golden, **options)
+    record = place.built(reference=place.reference, **options)
     final = record["attempts"][-1]
     assert final["refused"] is None, record["attempts"]
     assert final["accuracy"]["samples"] == len(samples)

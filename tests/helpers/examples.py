@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from helpers.workplace import REPOSITORY
-from slipway.contract.golden import read_samples
+from slipway.contract.archives import read_samples
 from slipway.contract.samples import inputs_alone
 
 EXAMPLES = REPOSITORY / "docs" / "examples"

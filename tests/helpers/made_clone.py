@@ -29,7 +29,7 @@ AFTER_ONNX = {"build_openvino": 1, **AFTER_CPU_ENGINE, "cast_onnx": 2, "quantize
 AFTER_WEIGHTS = {"make_contract": 1, "reference_outputs": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
 # The reports of the load test show the choice.
 AFTER_CHOICE = {"choose_configuration": 1, "render_load_test": 1, "write_repository": 1}
-AFTER_GOLDEN = {"reference_outputs": 1, "check_accuracy": 1, **AFTER_CHOICE}
+AFTER_REFERENCE = {"reference_outputs": 1, "check_accuracy": 1, **AFTER_CHOICE}
 NOTHING = {}
 
 

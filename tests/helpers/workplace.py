@@ -36,7 +36,7 @@ OTHER_ENVIRONMENT = "Software environment definition has changed"
 NOT_BY_ENVIRONMENT = ("--rerun-triggers", "mtime", "params", "input", "code")
 
 WEIGHTS = "results/tiny/weights.safetensors"
-GOLDEN = "results/tiny/golden.npz"
+REFERENCE = "results/tiny/reference_outputs.npz"
 ONNX = "results/tiny/tiny.onnx"
 ENGINE_RECORD = "results/tiny/cpu/tiny.fp32.engine.json"
 ACCURACY = "results/tiny/cpu/tiny.fp32.accuracy.json"

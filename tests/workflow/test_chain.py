@@ -21,7 +21,7 @@ from pypdf import PdfReader
 
 import check_accuracy
 import evaluate_checkpoint
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import sha256, tree_digest
 from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
@@ -231,18 +231,18 @@ def test_served_configuration_is_the_selected_one(small):
 
 
 def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(small):
-    golden, receipt = record(small, "small/golden.json"), record(small, "small/deploy/receipt.json")
-    served, golden = receipt["targets"]["cpu"]["smoke_test"]["outputs"]["logits"], golden["outputs"]["logits"]
-    assert golden["output"]["kind"] == served["output"]["kind"] == "logits"
+    reference, receipt = record(small, "small/reference_outputs.json"), record(small, "small/deploy/receipt.json")
+    served, reference = receipt["targets"]["cpu"]["smoke_test"]["outputs"]["logits"], reference["outputs"]["logits"]
+    assert reference["output"]["kind"] == served["output"]["kind"] == "logits"
     asked = small.program("predict", "--json").succeeded().said
     (picture,) = json.loads(asked[asked.index("{") :])["pictures"]
     for found in (served, picture):
-        assert [each["label"] for each in found["top"]] == [each["label"] for each in golden["top"]]
+        assert [each["label"] for each in found["top"]] == [each["label"] for each in reference["top"]]
         np.testing.assert_allclose(
-            [each["confidence"] for each in found["top"]], [each["confidence"] for each in golden["top"]], atol=1e-4
+            [each["confidence"] for each in found["top"]], [each["confidence"] for each in reference["top"]], atol=1e-4
         )
     page = small.path("results/small/report.html").read_text(encoding="utf-8")
-    best = golden["top"][0]
+    best = reference["top"][0]
     assert f"{best['confidence']:.1%} {best['label']} ({best['index']})" in page
 
 
@@ -259,14 +259,14 @@ def test_receipt_chains_weights_to_the_served_files(small):
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
 def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
-    golden = Golden.read(small.path("results/small/golden.npz")).request
+    reference = ReferenceOutputs.read(small.path("results/small/reference_outputs.npz")).request
     with ModelClient(small.ports, "small_trt") as client:
         (before,) = client.successes_by_version().values()
-        answer = client.infer({"input": np.repeat(golden.inputs["input"], batch, axis=0)})
+        answer = client.infer({"input": np.repeat(reference.inputs["input"], batch, axis=0)})
         assert client.successes(answer.version, at_least=before + 1) == before + 1
     logits = answer.outputs["logits"]
     assert logits.shape == (batch, 1000)
-    np.testing.assert_allclose(logits, np.repeat(golden.outputs["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(logits, np.repeat(reference.outputs["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_server_listens_on_loopback_only(small):
@@ -305,7 +305,7 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
     planned = keys.evaluate_checkpoint("small") | options
     evaluate_checkpoint.main(evaluate_checkpoint.parse_arguments(shlex.split(str(JobKey(planned)))))
     options = common | {
-        "golden": results / "golden.npz",
+        "reference": results / "reference_outputs.npz",
         "engine_record": results / "cpu" / "small.fp32.engine.json",
         "output": tmp_path / "accuracy.json",
     }

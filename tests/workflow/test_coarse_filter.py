@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 import benchmark
 import load_test
+from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Tensor
-from slipway.contract.golden import write_samples
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version

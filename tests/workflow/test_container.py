@@ -16,7 +16,7 @@ from helpers.programs.fake_container import IMAGE, RELEASE, containers
 from helpers.traffic import Traffic, who_gave
 from helpers.workplace import ODD, Workplace, random_checkpoint
 
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity

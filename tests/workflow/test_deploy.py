@@ -102,9 +102,9 @@ def broken(folder):
 
 
 def wrong(folder):
-    """Return a training that gives other answers than its golden logits."""
+    """Return a training that gives other answers than its reference outputs."""
     other = Training(folder / "wrong", 9)
-    np.savez(other.golden, input=other.input, logits=other.logits[:, ::-1])
+    np.savez(other.reference, input=other.input, logits=other.logits[:, ::-1])
     return other
 
 

@@ -37,7 +37,7 @@ def test_each_version_is_started_beside_the_old_one_which_goes_once_it_is_proven
     assert releases(site) == [old]
     assert before["contents"]["releases"] == [["tiny-cpu", old]]
 
-    site.train(1, golden_seed=0)
+    site.train(1, reference_seed=0)
     untouched = site.live()
     site.refused("does not give this checkpoint's answer", f"was never touched and serves on: tiny-cpu {old}")
     assert site.live() == untouched

@@ -41,9 +41,9 @@ class Machine(Deployable):
         return read_json(path) if path.is_file() else None
 
     def answer(self):
-        golden = np.load(self.results / "golden.npz")
+        reference = np.load(self.results / "reference_outputs.npz")
         with ModelClient(self.ports, NAME) as client:
-            return client.infer({"input": golden["input"]}).outputs["logits"]
+            return client.infer({"input": reference["input"]}).outputs["logits"]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     assert machine.receipt["number"] == 2
     assert not np.allclose(machine.answer(), answered, rtol=1e-2)
     before, new = machine.receipt, machine.answer()
-    for file in ("cpu/repository/tiny_trt/1/model.py", "deploy/compose.yaml", "golden.npz", "cpu/extra"):
+    for file in ("cpu/repository/tiny_trt/1/model.py", "deploy/compose.yaml", "reference_outputs.npz", "cpu/extra"):
         said = f"version 1 of tiny_trt in .*/compose is not what was proven .*1/{file}.*serves on"
         with tampered(machine.results / "deploy/compose/1" / file), pytest.raises(SlipwayError, match=said):
             machine.run(rollback)
@@ -82,7 +82,7 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     assert (back["number"], back["rolled_back_from"]) == (1, 2)
     np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)
 
-    machine.train(1, golden_seed=0)
+    machine.train(1, reference_seed=0)
     with pytest.raises(SlipwayError) as caught:
         machine.run(deploy)
     assert "does not give this checkpoint's answer" in str(caught.value)

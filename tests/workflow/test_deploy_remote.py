@@ -64,13 +64,13 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
 
 def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
-    site.train(1, golden_seed=0)
+    site.train(1, reference_seed=0)
     site.refused("on cpu", "does not give this checkpoint's answer", "What was created was removed")
     assert site.live() == {}
     site.train(0)
     site.run(deploy)
     before, objects = site.receipt, site.live()
-    site.train(1, golden_seed=0)
+    site.train(1, reference_seed=0)
     site.refused("does not give this checkpoint's answer", "was applied again and serves: Deployment tiny-cpu")
     assert site.receipt == before
     assert site.live() == objects
@@ -130,7 +130,7 @@ def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, ap
     api.finish()
     assert site.receipt["number"] == 1
 
-    np.savez(site.results / "golden.npz", **_wrong(site))
+    np.savez(site.results / "reference_outputs.npz", **_wrong(site))
     site.refused("does not give this checkpoint's answer", "was applied again and serves")
     assert "was killed midway; going on from what it left" in capfd.readouterr().err
     assert site.live() == objects
@@ -150,8 +150,8 @@ def test_undeploy_also_removes_what_a_killed_first_deployment_left(tmp_path, api
 
 
 def _wrong(site):
-    golden = np.load(site.results / "golden.npz")
-    return {"input": golden["input"], "logits": golden["logits"][:, ::-1]}
+    reference = np.load(site.results / "reference_outputs.npz")
+    return {"input": reference["input"], "logits": reference["logits"][:, ::-1]}
 
 
 def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_servers):

@@ -5,7 +5,8 @@ import pytest
 from helpers.models.text_engine import TEXT, WHOLE, text_engine, text_of, whole_engine
 
 import infer
-from slipway.contract.golden import Golden, Sample, write_samples
+from slipway.contract.archives import write_samples
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -24,18 +25,18 @@ SIGNAL = {"signal": np.float32([[1, 2, 3], [4, 5, 6]]), "gain": np.float32([0.5]
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
-    """Return the loaded engines, and {name: Golden} of what they answer."""
+    """Return the loaded engines, and {name: ReferenceOutputs} of what they answer."""
     folder = tmp_path_factory.mktemp("engines")
     made = {
         "text": (text_engine(folder), TEXT, TEXTS),
         "whole": (whole_engine(folder), WHOLE, [SIGNAL, SIGNAL | {"gain": np.float32([2])}]),
     }
     loaded = {name: engine.load() for name, (engine, _, _) in made.items()}
-    golden = {
-        name: Golden(contract, tuple(Sample(inputs, loaded[name].infer(inputs)) for inputs in samples))
+    reference = {
+        name: ReferenceOutputs(contract, tuple(Sample(inputs, loaded[name].infer(inputs)) for inputs in samples))
         for name, (_, contract, samples) in made.items()
     }
-    return {name: engine for name, (engine, _, _) in made.items()}, golden
+    return {name: engine for name, (engine, _, _) in made.items()}, reference
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,13 @@ def numbered(samples):
 
 @pytest.mark.parametrize("name", ["text", "whole"])
 def test_the_smoke_test_proves_every_output_alone_and_in_batches(server, engines, name):
-    golden = engines[1][name]
+    reference = engines[1][name]
     with ModelClient(server.ports, name) as client:
-        proof = smoke_test(client, Expected(name, golden, ["a", "b", "c"], LIMITS))
+        proof = smoke_test(client, Expected(name, reference, ["a", "b", "c"], LIMITS))
     assert (
-        set(proof["outputs"]) == set(proof["agreement"]["outputs"]) == {each.name for each in golden.contract.outputs}
+        set(proof["outputs"])
+        == set(proof["agreement"]["outputs"])
+        == {each.name for each in reference.contract.outputs}
     )
     assert proof["batch_independence"]["batches"] == ([2, 4] if name == "text" else [])
     assert proof["max_batch_size"] == (MAX_BATCH if name == "text" else 0)

@@ -6,7 +6,7 @@ import pytest
 from helpers.models.tiny_engine import change_record, tiny_engine
 
 import load_test
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import load_test
+from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Tensor
-from slipway.contract.golden import write_samples
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as grpcclient
-from helpers.models.golden_answers import golden_of
+from helpers.models.classifier_contract import reference_of
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
 from slipway.core.errors import SlipwayError
@@ -85,7 +85,7 @@ def serve(repository, workspace, python=None):
 def prove(server, tiny, name="tiny"):
     with ModelClient(server.ports, name) as client:
         logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
-        return smoke_test(client, Expected(name, golden_of(tiny.batch, logits), [""] * CLASSES, LIMITS))
+        return smoke_test(client, Expected(name, reference_of(tiny.batch, logits), [""] * CLASSES, LIMITS))
 
 
 @pytest.mark.parametrize("tiny", ["float32", "uint8"], indirect=True)

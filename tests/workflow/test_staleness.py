@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.made_clone import AFTER_GOLDEN, AFTER_WEIGHTS, NOTHING, RTX_ENGINES, draw, planned
+from helpers.made_clone import AFTER_REFERENCE, AFTER_WEIGHTS, NOTHING, RTX_ENGINES, draw, planned
 from helpers.workplace import random_checkpoint
 
 from slipway.core.artifacts import sha256
@@ -58,7 +58,7 @@ def test_another_sample_photograph_rebuilds_no_engine(place):
     draw(place.path("mine.png"), 99)
     place.configure("image", "mine.png")
     jobs, said = planned(place)
-    assert jobs == {"sample_inputs": 1, "make_contract": 1, **AFTER_GOLDEN}
+    assert jobs == {"sample_inputs": 1, "make_contract": 1, **AFTER_REFERENCE}
     assert "Reason: sample photograph none -> " in said
 
 
@@ -74,7 +74,7 @@ def test_another_meaning_or_label_rebuilds_no_engine(place, change):
     place.path("names.txt").write_text("".join(f"name {index}\n" for index in range(1000)), encoding="utf-8")
     name, value = change
     place.configure(f"models.tiny.{name}", value)
-    assert planned(place)[0] == {"make_contract": 1, **AFTER_GOLDEN}
+    assert planned(place)[0] == {"make_contract": 1, **AFTER_REFERENCE}
 
 
 def test_a_setting_of_the_benchmark_rebuilds_no_engine(place):

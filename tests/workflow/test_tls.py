@@ -49,7 +49,7 @@ def place(tmp_path):
 def picture(place):
     """Return a photograph, where the results say how the model is fed."""
     settings = {"resize": 16, "crop": 16, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
-    write_json(place.path("results/tiny/golden.json"), {"weights_sha256": WEIGHTS, "key": settings})
+    write_json(place.path("results/tiny/reference_outputs.json"), {"weights_sha256": WEIGHTS, "key": settings})
     Image.fromarray(np.full((20, 20, 3), 90, dtype=np.uint8)).save(place.path("picture.png"))
     return "picture.png"
 

@@ -86,7 +86,7 @@ def test_a_model_is_served_switched_and_rolled_back_in_a_folder_whose_name_is_sh
 
 def test_status_and_predict_ask_the_server_and_no_proxy(place):
     settings = {"resize": 16, "crop": 16, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
-    write_json(place.path("results/tiny/golden.json"), {"weights_sha256": WEIGHTS, "key": settings})
+    write_json(place.path("results/tiny/reference_outputs.json"), {"weights_sha256": WEIGHTS, "key": settings})
     Image.fromarray(np.full((20, 20, 3), 90, dtype=np.uint8)).save(place.path("picture.png"))
     told = place.program("status", "--results", RESULTS, **place.environment).succeeded().said
     assert "answered, 0 failed" in told

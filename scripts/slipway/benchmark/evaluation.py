@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from slipway.contract.archives import DAMAGED, numbered, read_arrays, write_arrays
-from slipway.contract.batches import joined, rows
+from slipway.contract.batches import digest_of_values, joined, rows
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import digest_of_values
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 

@@ -9,11 +9,11 @@ from PIL import Image
 
 from slipway.classification.task import INPUT
 from slipway.contract.contract import Contract
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.outputs.meaning import THRESHOLD
 from slipway.outputs.showing import record_of
 
-# The golden samples of a photograph, in the order of `sample_photographs.photographs_of`.
+# The reference samples of a photograph, in the order of `sample_photographs.photographs_of`.
 NAMES = (
     *("as it is", "mirrored", "upper left part", "lower right part", "darker", "brighter", "without colour"),
     *("out of focus", "colours exchanged"),
@@ -42,23 +42,23 @@ class Shown:
         return list(zip(self.before, self.after, strict=False))[:count]
 
 
-def shown(golden: Golden, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
+def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
     """Return the sample photographs; [] without classes, or if an earlier version's record lacks the engine's answers.
 
     `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
     """
     answers = accuracy.get("answers", [])
-    if len(answers) != len(golden.samples) or "preprocess" not in facts or INPUT not in golden.request.inputs:
+    if len(answers) != len(reference.samples) or "preprocess" not in facts or INPUT not in reference.request.inputs:
         return []
     names = NAMES if len(answers) == len(NAMES) else [f"sample {number + 1}" for number in range(len(answers))]
     samples = [
         Shown(
             name,
             picture_of(sample.inputs[INPUT][0], facts["preprocess"]),
-            _top(record_of(sample.outputs, golden.contract, labels), golden.contract),
-            _top(answer, golden.contract),
+            _top(record_of(sample.outputs, reference.contract, labels), reference.contract),
+            _top(answer, reference.contract),
         )
-        for name, sample, answer in zip(names, golden.samples, answers, strict=True)
+        for name, sample, answer in zip(names, reference.samples, answers, strict=True)
     ]
     return samples if all(sample.before and sample.after for sample in samples) else []
 

@@ -1,12 +1,13 @@
 """Named arrays in NumPy archives (.npz). The arrays of several samples are named "<sample>/<array>"."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from slipway.core.artifacts import atomic_write
+from slipway.core.errors import SlipwayError
 
 # The exceptions for a missing or damaged archive, and for an array that an archive lacks.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile)
@@ -41,3 +42,18 @@ def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
         index, _, name = key.partition("/")
         samples.setdefault(int(index), {})[name] = array
     return [samples[index] for index in range(len(samples))]
+
+
+def write_samples(path: str | Path, samples: Sequence[Mapping[str, np.ndarray]]) -> None:
+    """Write the inputs of samples to an archive whose arrays are named "<sample>/<input>"."""
+    write_arrays(path, numbered(samples))
+
+
+def read_samples(path: str | Path) -> list[dict[str, np.ndarray]]:
+    """Return the samples that `write_samples` wrote. Raise SlipwayError if the archive is missing or damaged."""
+    try:
+        return by_number(read_arrays(path))
+    except DAMAGED as error:
+        raise SlipwayError(
+            f"the samples {path} are damaged ({error}); remove the file and run snakemake again"
+        ) from None

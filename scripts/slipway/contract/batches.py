@@ -1,5 +1,6 @@
 """Join samples to batches, resize or pad samples, take rows out of batches, and record the sizes of samples."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -98,3 +99,13 @@ def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None
             f"the program takes batches of at most {largest}, but `{key}` has {max(sizes)}; lower it, or export the "
             'program with a larger torch.export.Dim("batch", max=...)'
         )
+
+
+def digest_of_values(samples: Sequence[Tensors]) -> str:
+    """Return one SHA-256 of the names, dtypes, shapes and values of samples."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for name in sorted(sample):
+            digest.update(f"{name} {sample[name].dtype} {sample[name].shape} ".encode())
+            digest.update(np.ascontiguousarray(sample[name]).tobytes())
+    return digest.hexdigest()

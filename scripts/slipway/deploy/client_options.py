@@ -104,10 +104,12 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
         )
     results = arguments.state.parent
     receipt = _receipt_of(results, state["pid"], arguments.model)
-    golden = require_record(results / receipt["model"] / "golden.json", {"weights_sha256": str}, "run snakemake again")
+    reference = require_record(
+        results / receipt["model"] / "reference_outputs.json", {"weights_sha256": str}, "run snakemake again"
+    )
     (served,) = receipt["targets"].values()
-    preprocess = golden.get("preprocess", {})
-    if preprocess and golden["weights_sha256"] != served["chain"]["weights_sha256"]:
+    preprocess = reference.get("preprocess", {})
+    if preprocess and reference["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; inputs are preprocessed as for those")
     own, rehearsal = endpoint_of(Ports.of(state["listening"])), receipt["origin"] == "rehearsal"
     return ServedModel(replace(own, tls=tls or own.tls), receipt["served_as"], preprocess, rehearsal)

@@ -19,7 +19,7 @@ from slipway.triton.client.ports import Ports
 
 # Triton's own backends in a server whose environment is not visible from this machine.
 ELSEWHERE = Host(native_backends=True, environment={})
-# Deadline for the golden answer of a target, which may come through a tunnel.
+# Deadline for a target's answer to the reference request, which may come through a tunnel.
 TUNNEL_DEADLINE_S = 10.0
 
 
@@ -62,9 +62,9 @@ class ContainerPlatform:
         return False
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why a target does not answer the golden request with the golden answer; None if all do."""
+        """Return why a target does not answer the reference request with the reference outputs; None if all do."""
         if (release := history.find(receipt)) is None:
-            return "its version, with the golden request, is not kept here"
+            return "its version, with the reference request, is not kept here"
         try:
             with self.reach(release) as reached:
                 for part in release.parts:

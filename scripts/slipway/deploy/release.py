@@ -19,7 +19,7 @@ from slipway.triton.repository.versions import INDEX, version_of
 
 # The place of a repository that was not published for a cluster.
 HERE = "served from this machine's disk"
-RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
+RECORD, REFERENCE = "deploy/manifests.json", "reference_outputs.npz"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Part:
     target: str
     repository: Path
     index: Path
-    golden: Path
+    reference: Path
     values: dict = field(default_factory=dict)
     number: int = 0
 
@@ -65,10 +65,10 @@ class Part:
 
     @cached_property
     def expected(self) -> Expected:
-        """Return the golden answers with their limits and labels. The index of an earlier Slipway has no contract."""
+        """Return the reference outputs with limits and labels. The index of an earlier Slipway has no contract."""
         index = self.index_content
         labels = self.repository / "labels.txt"
-        return Expected.of(self.name, self.golden, labels, index["accuracy_limits"], index.get("contract"))
+        return Expected.of(self.name, self.reference, labels, index["accuracy_limits"], index.get("contract"))
 
 
 @dataclass(frozen=True)
@@ -145,13 +145,13 @@ class Release:
 def _part(folder: Path, record: dict, target: str) -> Part:
     values = {name: entry["value"] for name, entry in record["values"][target].items()}
     repository = folder / target / "repository" / values["served_as"]
-    return Part(record["model"], target, repository, folder / target / "repository.json", folder / GOLDEN, values)
+    return Part(record["model"], target, repository, folder / target / "repository.json", folder / REFERENCE, values)
 
 
 def _part_on_disk(folder: Path, target: str) -> Part:
     index = folder / target / "repository.json"
     name = require_record(index, INDEX, "remove it and run again")["name"]
-    return Part(folder.name, target, folder / target / "repository" / name, index, folder / GOLDEN)
+    return Part(folder.name, target, folder / target / "repository" / name, index, folder / REFERENCE)
 
 
 def _targets(record: dict, to: str) -> list[str]:

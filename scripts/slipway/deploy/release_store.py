@@ -12,7 +12,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.release import GOLDEN, RECORD, Release
+from slipway.deploy.release import RECORD, REFERENCE, Release
 from slipway.deploy.version_store import VersionStore
 from slipway.triton.repository.publishing import require_published
 
@@ -102,7 +102,7 @@ def files_of(release: Release) -> list[Path]:
     For Compose these are also all files of the repository, which it serves, and the files that the composition names.
     """
     on_this_machine = PLATFORMS[release.to].on_this_machine
-    files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]
+    files = [release.folder / RECORD, release.folder / REFERENCE, *release.files]
     for part in release.parts:
         names = part.index_content["files"] if on_this_machine else ["labels.txt"]
         signature = [part.signature] if part.signature.is_file() else []

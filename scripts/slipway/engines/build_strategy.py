@@ -77,7 +77,7 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
         why_no_gates = why_not_comparable(previous, head)
     why_no_refit: str | None = "`tensorrt.refit` is off"
     if options.get("refit"):
-        why_no_refit = why_no_gates or why_no_proof(arguments.golden, limits)
+        why_no_refit = why_no_gates or why_no_proof(arguments.reference, limits)
         if previous and why_no_refit is None:
             why_no_refit = why_not_to_refit(previous.record, head)
     return Job(arguments, module, options, head, previous, limits, why_no_gates, why_no_refit)

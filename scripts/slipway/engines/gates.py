@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from slipway.benchmark.agreement import compare_requests, violations
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
@@ -28,9 +28,9 @@ class Findings:
     gate_seconds: float = 0.0
 
 
-def why_no_proof(golden: Path | None, limits: dict[str, float] | None) -> str | None:
-    """Return why the accuracy of an engine cannot be judged; None if golden answers and limits were given."""
-    return None if golden and limits else "no golden answers and limits were given to judge by"
+def why_no_proof(reference: Path | None, limits: dict[str, float] | None) -> str | None:
+    """Return why the accuracy of an engine cannot be judged; None if reference outputs and limits were given."""
+    return None if reference and limits else "no reference outputs and limits were given to judge by"
 
 
 def judge(
@@ -41,11 +41,11 @@ def judge(
     `arguments` are the options of build_engine.py. `limits` are `accuracy.limits` of the precision.
     """
     start = time.perf_counter()
-    unproven, slowdown = why_no_proof(arguments.golden, limits), arguments.max_slowdown
+    unproven, slowdown = why_no_proof(arguments.reference, limits), arguments.max_slowdown
     try:
-        golden = None if unproven else Golden.read(arguments.golden)
-        tried = module.trial(previous, engine, golden and golden.inputs)
-        accuracy = golden and compare_requests(golden.answers, tried["outputs"], golden.contract)
+        reference = None if unproven else ReferenceOutputs.read(arguments.reference)
+        tried = module.trial(previous, engine, reference and reference.inputs)
+        accuracy = reference and compare_requests(reference.outputs, tried["outputs"], reference.contract)
     except Exception as error:  # the GPU libraries have no common class for their errors
         traceback.print_exc()
         progress(f"  it could not be compared with the engine that it would replace: {error}")

@@ -69,7 +69,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def reference_outputs(self, model: str) -> JobKey:
-        """Return the key of the golden answers, PyTorch's outputs for the samples."""
+        """Return the key of the reference outputs, PyTorch's outputs for the samples."""
         return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from slipway.contract.archives import read_samples
 from slipway.contract.contract import Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.models.architectures import build
 from slipway.models.loading import few, load

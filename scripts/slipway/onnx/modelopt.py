@@ -11,8 +11,8 @@ import onnx
 
 from slipway.benchmark.agreement import compare_requests, figures_in_words
 from slipway.benchmark.batch_independence import IN_FEWER_BITS
+from slipway.contract.archives import read_samples
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import atomic_write_together, data_file, record_of_onnx, write_json
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError

@@ -97,8 +97,8 @@ class Finder:
             self._found.keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` takes it out of service)")
         elif other := next((other for other in self._others if self._names(other, model, target)), None):
             self._found.keep(f"{owner}: {other.file} names it")
-        elif path.name == "golden.json" and self._has_versions(model):
-            self._found.keep(f"golden.json of {model}, for clients after a rollback to it")
+        elif path.name == "reference_outputs.json" and self._has_versions(model):
+            self._found.keep(f"reference_outputs.json of {model}, for clients after a rollback to it")
         else:
             return False
         return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.classification.reporting import preprocessing_in_words, values_in_words
 from slipway.contract.contract import Contract
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.history import file as history_file
@@ -62,7 +62,7 @@ class Measurements:
     model: str
     weights: dict
     contract: Contract
-    golden: dict
+    reference: dict
     profile: dict | None
     onnx: dict[str, dict]
     targets: list[Target]
@@ -81,10 +81,10 @@ class Measurements:
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     @cached_property
-    def samples(self) -> Golden | None:
-        """Return the golden samples with PyTorch's answers; None if they are not in the folder."""
-        path = self.folder / "golden.npz"
-        return Golden.read(path) if path.exists() else None
+    def samples(self) -> ReferenceOutputs | None:
+        """Return the reference samples with PyTorch's answers; None if they are not in the folder."""
+        path = self.folder / "reference_outputs.npz"
+        return ReferenceOutputs.read(path) if path.exists() else None
 
     @property
     def measured_at(self) -> str | None:
@@ -117,7 +117,7 @@ class Measurements:
     @property
     def preprocessing(self) -> str | None:
         """Return how a sample becomes the input; None if the model's contract does not say."""
-        preprocess = self.contract.facts.get("preprocess") or self.golden.get("preprocess")
+        preprocess = self.contract.facts.get("preprocess") or self.reference.get("preprocess")
         return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
 
     def changes_of(self, run: Run) -> list[str]:
@@ -127,7 +127,7 @@ class Measurements:
     @property
     def answer_in_words(self) -> str:
         """Return PyTorch's answer to the first sample in words."""
-        return "; ".join(sentences_of(self.golden["outputs"], 3))
+        return "; ".join(sentences_of(self.reference["outputs"], 3))
 
     @property
     def explanations(self) -> list[str]:
@@ -168,7 +168,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
         model=folder.name,
         weights=weights,
         contract=Contract.read(folder / "contract.json"),
-        golden=read_json(folder / "golden.json"),
+        reference=read_json(folder / "reference_outputs.json"),
         profile=None if weights.get("program") == "onnx_file" else read_json(folder / "profile" / "profile.json"),
         onnx={variant: read_json(folder / f"{name}.onnx.json") for variant, name in names.items()},
         targets=[_read_target(folder / target, folder.name, of_target) for target, of_target in precisions.items()],
@@ -181,7 +181,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
 
 def _require_one_checkpoint(evidence: Measurements) -> None:
     """Raise SlipwayError if answers, ONNX files or engines are of another checkpoint, as after a failed run."""
-    made = {"answers are": evidence.golden}
+    made = {"answers are": evidence.reference}
     made |= {"accuracy in PyTorch is": evidence.accuracy} if evidence.accuracy else {}
     made |= {f"{variant} ONNX file is": record for variant, record in evidence.onnx.items()}
     for target in evidence.targets:

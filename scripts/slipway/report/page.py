@@ -129,7 +129,7 @@ def _charts(target: Target, evidence: Measurements) -> dict[str, Any]:
 def _samples(target: Target, evidence: Measurements) -> list[report_photographs.Shown]:
     if evidence.samples is None or not evidence.is_classifier:
         return []
-    facts = {**evidence.golden, **evidence.contract.facts}
+    facts = {**evidence.reference, **evidence.contract.facts}
     return report_photographs.shown(evidence.samples, target.chosen.accuracy, evidence.value_names, facts)
 
 

@@ -96,8 +96,12 @@ class Scene:
     def training_of(self, number):
         """Return which training a stored version is of, None where it is of none that is known."""
         files = self.store.ledger.read()["stored"].get("tiny", {}).get(str(number), {})
-        goldens = [sha256(training.golden) for training in self.trainings]
-        return goldens.index(files["golden.npz"]) if files.get("golden.npz") in goldens else None
+        references = [sha256(training.reference) for training in self.trainings]
+        return (
+            references.index(files["reference_outputs.npz"])
+            if files.get("reference_outputs.npz") in references
+            else None
+        )
 
     @property
     def previous(self):
@@ -111,7 +115,7 @@ class Scene:
         return [self.training_of(number) for number in before]
 
     def serving(self):
-        """Return which training answers the golden request, and the version that it says it is."""
+        """Return which training answers the reference request, and the version that it says it is."""
         with ModelClient(self.ports, "tiny") as client:
             answer = client.infer({"input": self.trainings[0].input})
         who = next((number for number, each in enumerate(self.trainings) if each.gave(answer.outputs["logits"])), None)

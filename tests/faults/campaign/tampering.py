@@ -53,7 +53,7 @@ def link_out(path):
 FILES = [
     *(f"models/tiny/{{}}/{name}" for name in ("model.bin", "model.py", "model.xml")),
     *(f"published/tiny/{{}}/{name}" for name in ("config.pbtxt", "configs/python.pbtxt", "labels.txt")),
-    *(f"published/tiny/{{}}/{name}" for name in ("golden.npz", "index.json")),
+    *(f"published/tiny/{{}}/{name}" for name in ("reference_outputs.npz", "index.json")),
 ]
 HOW = {
     "one bit": flip,
@@ -187,26 +187,26 @@ def noise(path):
 
 
 def of_nan(path):
-    with np.load(path) as golden:
-        inputs, logits = golden["input"], golden["logits"]
+    with np.load(path) as reference:
+        inputs, logits = reference["input"], reference["logits"]
     np.savez(path, input=inputs, logits=np.full_like(logits, np.nan))
 
 
 def of_zeros(path):
-    with np.load(path) as golden:
-        inputs, logits = golden["input"], golden["logits"]
+    with np.load(path) as reference:
+        inputs, logits = reference["input"], reference["logits"]
     np.savez(path, input=inputs, logits=np.zeros_like(logits))
 
 
 def of_another_shape(path):
-    with np.load(path) as golden:
-        inputs, logits = golden["input"], golden["logits"]
+    with np.load(path) as reference:
+        inputs, logits = reference["input"], reference["logits"]
     np.savez(path, input=inputs[:, :, :8], logits=logits)
 
 
 def without_logits(path):
-    with np.load(path) as golden:
-        inputs = golden["input"]
+    with np.load(path) as reference:
+        inputs = reference["input"]
     np.savez(path, input=inputs)
 
 
@@ -214,22 +214,22 @@ def pickled(path):
     np.savez(path, input=np.array([{"a": 1}], dtype=object), logits=np.array([None], dtype=object))
 
 
-GOLDENS = [noise, of_nan, of_zeros, of_another_shape, without_logits, pickled, delete]
+REFERENCES = [noise, of_nan, of_zeros, of_another_shape, without_logits, pickled, delete]
 
 
-@faults({change.__name__.replace("_", " "): change for change in GOLDENS})
-def the_built_golden_logits_are(scene, change):
-    golden = scene.trainings[NEXT].golden
-    with scene.kept(golden):
-        change(golden)
+@faults({change.__name__.replace("_", " "): change for change in REFERENCES})
+def the_built_reference_logits_are(scene, change):
+    reference = scene.trainings[NEXT].reference
+    with scene.kept(reference):
+        change(reference)
         scene.deploy(NEXT, allowed=False).refused("error: ")
 
 
 @fault
-def the_golden_logits_are_those_of_another_training(scene):
-    golden = scene.trainings[NEXT].golden
-    with scene.kept(golden):
-        shutil.copyfile(scene.trainings[PREVIOUS].golden, golden)
+def the_reference_logits_are_those_of_another_training(scene):
+    reference = scene.trainings[NEXT].reference
+    with scene.kept(reference):
+        shutil.copyfile(scene.trainings[PREVIOUS].reference, reference)
         scene.deploy(NEXT, allowed=False).refused("does not give this checkpoint's answer")
 
 

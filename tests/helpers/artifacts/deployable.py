@@ -1,4 +1,4 @@
-"""A model as the workflow leaves it before it is deployed elsewhere: engine, repository, golden logits, manifests."""
+"""A model as the workflow leaves it before it is deployed: engine, repository, reference outputs, manifests."""
 
 import shutil
 from contextlib import contextmanager
@@ -28,15 +28,15 @@ class Deployable:
         declared = {target: cpu_target() for target in targets}
         self.measured = Measured(folder, targets=declared, deploy=settings, model="tiny")
 
-    def train(self, seed, golden_seed=None, p99_limit_ms=5000):
-        """Write everything of a training; `golden_seed` takes the golden logits of another one."""
+    def train(self, seed, reference_seed=None, p99_limit_ms=5000):
+        """Write everything of a training; `reference_seed` takes the reference outputs of another one."""
         self.measured.measure()
         tiny = self._engine(seed)
         for target in self.measured.targets:
             self._write_repository(target, tiny, p99_limit_ms)
-        right = tiny if golden_seed is None else self._engine(golden_seed)
+        right = tiny if reference_seed is None else self._engine(reference_seed)
         logits = right.engine.load().infer({"input": tiny.batch})["logits"]
-        np.savez(self.results / "golden.npz", input=tiny.batch, logits=logits)
+        np.savez(self.results / "reference_outputs.npz", input=tiny.batch, logits=logits)
         for name in ("prometheus-rules.yaml", "grafana.json"):
             (self.results / "deploy").mkdir(exist_ok=True)
             (self.results / "deploy" / name).write_text("{}\n", encoding="utf-8")

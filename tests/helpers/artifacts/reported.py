@@ -17,7 +17,7 @@ def write_records(results, model="resnet50", origin="checkpoint"):
     folder = results / model
     write_json(folder / "weights.json", weights(origin))
     write_json(folder / "contract.json", contract())
-    write_json(folder / "golden.json", golden())
+    write_json(folder / "reference_outputs.json", reference())
     write_json(folder / "accuracy.json", checkpoint_accuracy())
     write_json(folder / "profile" / "profile.json", profile())
     for variant in VARIANTS:
@@ -47,7 +47,7 @@ def write_records_of_tensors(results, model="text"):
         "embedding": {"tensor": {"dtype": "float32", "shape": [2], "min": -1, "max": 0.5, "values": [0.5, -1.0]}},
         "found": {"tensor": {"dtype": "int64", "shape": [1], "min": 3, "max": 3, "values": [3]}},
     }
-    write_json(folder / "golden.json", {"outputs": shown})
+    write_json(folder / "reference_outputs.json", {"outputs": shown})
     metric = {"cosine": 1.0}
     about = {"weights_sha256": "17a0" * 16, "key": {}, "samples": 9}
     write_json(folder / "accuracy.json", about | {"metric": metric})
@@ -99,7 +99,7 @@ def contract():
     }
 
 
-def golden():
+def reference():
     top = [
         {"index": 652, "label": "military uniform", "confidence": 0.913},
         {"index": 1, "label": "<b>", "confidence": 0.01},

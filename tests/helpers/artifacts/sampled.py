@@ -1,9 +1,9 @@
-"""The golden samples of a classifier's records, with the answers of PyTorch and of its engines."""
+"""The reference samples of a classifier's records, with the answers of PyTorch and of its engines."""
 
 import numpy as np
 
 from slipway.contract.contract import Contract
-from slipway.contract.golden import Golden, Sample
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json, write_json
 from slipway.outputs.showing import record_of
 
@@ -12,13 +12,13 @@ NAMES = ["military uniform", "bolo tie", "<i>", *(f"class {number}" for number i
 
 
 def write_samples(folder, changed=()):
-    """Write golden.npz and labels.txt of records, and each engine's answers: other ones to the samples in `changed`."""
+    """Write reference_outputs.npz, labels.txt and each engine's answers: other ones to the samples in `changed`."""
     record = read_json(folder / "contract.json") | {"preprocess": PREPROCESS}
     write_json(folder / "contract.json", record)
     (folder / "labels.txt").write_text("\n".join(NAMES), encoding="utf-8")
     contract = Contract.of(record)
     samples = [_sample(number, top=0) for number in range(9)]
-    Golden(contract, tuple(samples)).write(folder / "golden.npz")
+    ReferenceOutputs(contract, tuple(samples)).write(folder / "reference_outputs.npz")
     answers = [_sample(number, top=1 if number in changed else 0).outputs for number in range(9)]
     for path in folder.glob("*/*.accuracy.json"):
         write_json(path, read_json(path) | {"answers": [record_of(answer, contract, NAMES) for answer in answers]})

@@ -16,7 +16,7 @@ WEIGHTS = "a" * 64
 
 
 class Training:
-    """What a training gives: an engine of its own weights in a model repository, its index and its golden logits."""
+    """What a training gives: an engine of its own weights in a model repository, its index, its reference outputs."""
 
     def __init__(self, folder, seed, instances=1, p99_limit_ms=2000, name="tiny"):
         folder.mkdir()
@@ -25,12 +25,12 @@ class Training:
         key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
         self.results, self.name, self.seed = folder, name, seed
         self.folder, self.index = folder / "cpu" / "repository" / name, folder / "cpu" / "repository.json"
-        self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
+        self.reference, self.signature = folder / "reference_outputs.npz", self.index.with_suffix(".sig")
         served = served_model(name, tiny.engine, tiny.contract, 4, instances)
         write_model(self.folder, served, tiny.engine, tiny.labels)
         self.input = tiny.batch
         self.logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
-        np.savez(self.golden, input=self.input, logits=self.logits)
+        np.savez(self.reference, input=self.input, logits=self.logits)
         self.write_index(key, p99_limit_ms)
 
     def write_index(self, key, p99_limit_ms):
@@ -49,7 +49,7 @@ class Training:
     def put_into(self, results):
         """Make the results of a workplace this training's."""
         results.mkdir(parents=True, exist_ok=True)
-        for name in ("cpu", "golden.npz"):
+        for name in ("cpu", "reference_outputs.npz"):
             link = results / name
             if not link.is_symlink() or link.readlink() != self.results / name:
                 link.unlink(missing_ok=True)

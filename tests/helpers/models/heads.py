@@ -5,7 +5,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from helpers.models.goldens import make_golden
+from helpers.models.reference_outputs import make_reference
 from slipway.core.artifacts import read_json, sha256
 
 # What a network does with its scores, by its name here.
@@ -54,7 +54,7 @@ class Network(torch.nn.Module):
 
 
 class Prepared:
-    """A network's checkpoint, and its golden answers, in a folder."""
+    """A network's checkpoint, and its reference outputs, in a folder."""
 
     def __init__(self, folder, labels=None, **arguments):
         self.folder, self.arguments, self.labels = folder, arguments, labels
@@ -77,11 +77,11 @@ class Prepared:
         (self.folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
         return self.folder / "weights.safetensors", self.folder / "weights.json"
 
-    def golden(self, *options):
-        """Return the record of its golden answers."""
+    def reference(self, *options):
+        """Return the record of its reference outputs."""
         if self.labels:
             (self.folder / "names.txt").write_text("\n".join(self.labels) + "\n", encoding="utf-8")
             options = (*options, "--labels-from", str(self.folder / "names.txt"))
-        make_golden(self.folder, *self.weights(), *options)
-        record = read_json(self.folder / "golden.json")
+        make_reference(self.folder, *self.weights(), *options)
+        record = read_json(self.folder / "reference_outputs.json")
         return record | record["outputs"]["logits"]

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from slipway.benchmark.evaluation import Evaluation, evaluated
+from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Tensor
-from slipway.contract.golden import Golden, Sample, write_samples
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import sha256
 
 WIDTH = 16
@@ -55,10 +56,10 @@ class Outlying(torch.nn.Module):
         return self.leave(inner).flatten(1)
 
 
-def written(folder, network, golden, evaluation):
+def written(folder, network, reference, evaluation):
     """Export a seeded network into `folder`, with its answers to two lists of inputs; return the options for them.
 
-    A network's own answers are those of `evaluation.npz` and `golden.npz`.
+    A network's own answers are those of `evaluation.npz` and `reference_outputs.npz`.
     """
     torch.manual_seed(0)
     network = network().eval()
@@ -77,12 +78,14 @@ def written(folder, network, golden, evaluation):
         with torch.no_grad():
             return {"y": network(torch.from_numpy(inputs["x"])).numpy()}
 
-    Golden(CONTRACT, tuple(Sample(inputs, answer(inputs)) for inputs in golden)).write(folder / "golden.npz")
-    write_samples(folder / "samples.npz", golden)
+    ReferenceOutputs(CONTRACT, tuple(Sample(inputs, answer(inputs)) for inputs in reference)).write(
+        folder / "reference_outputs.npz"
+    )
+    write_samples(folder / "samples.npz", reference)
     np.savez(folder / "evaluation_inputs.npz", x=np.concatenate([inputs["x"] for inputs in evaluation]))
     Evaluation(*answers_of(answer, evaluation), {"metric": {}}).write(folder / "evaluation.npz")
     files = f"--model net --onnx {onnx} --onnx-record {onnx}.json --samples {folder}/samples.npz"
-    files += f" --golden {folder}/golden.npz --evaluation {folder}/evaluation.npz"
+    files += f" --reference {folder}/reference_outputs.npz --evaluation {folder}/evaluation.npz"
     files += f" --files {folder}/evaluation_inputs.npz --output {folder}/diagnosis.json"
     return files.split()
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
-from slipway.contract.golden import write_samples
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 

@@ -1,9 +1,9 @@
-"""The contract of a text model with two inputs of a dynamic length and two outputs, and golden answers to it."""
+"""The contract of a text model with two inputs of a dynamic length and two outputs, and reference outputs to it."""
 
 import numpy as np
 
 from slipway.contract.contract import Axis, Contract, Tensor
-from slipway.contract.golden import Golden, Sample
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.outputs.meaning import LOGITS
 
 TEXT = Contract(
@@ -27,4 +27,4 @@ def text_sample(length, seed=0):
     return Sample(inputs, outputs)
 
 
-TEXTS = Golden(TEXT, tuple(text_sample(length, length) for length in (3, 5, 4)))
+TEXTS = ReferenceOutputs(TEXT, tuple(text_sample(length, length) for length in (3, 5, 4)))

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 from slipway.contract.contract import Contract
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine

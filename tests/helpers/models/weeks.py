@@ -19,7 +19,7 @@ class Week:
 
     def __init__(self, folder, gpu):
         self.folder, self.gpu = folder, gpu
-        self.onnx, self.golden = folder / "m.onnx", folder / "golden.npz"
+        self.onnx, self.reference = folder / "m.onnx", folder / "reference_outputs.npz"
         self.engine, self.record = folder / "m.fp16.trt", folder / "m.fp16.engine.json"
         self.said = []
 
@@ -30,8 +30,8 @@ class Week:
         write_json(f"{self.onnx}.json", {**about, "fp32_bytes": 1000, **described(self.onnx)})
         random = np.random.default_rng(1)
         images, varied = (random.standard_normal((count, 3, CROP, CROP), dtype=np.float32) for count in (1, 8))
-        golden = {"logits": answer(images), "variations": varied, "variation_logits": answer(varied)}
-        np.savez(self.golden, input=images, **golden)
+        reference = {"logits": answer(images), "variations": varied, "variation_logits": answer(varied)}
+        np.savez(self.reference, input=images, **reference)
 
     def build(self, refit=False, builds=(FAST, FAST), **options):
         """Bring the engine up to date; return its record. The next builds give engines that take so long."""
@@ -46,7 +46,7 @@ class Week:
             "timing_cache": self.folder / "timing" / "h100.cache",
             "onnx": self.onnx,
             "onnx_record": f"{self.onnx}.json",
-            "golden": self.golden,
+            "reference": self.reference,
             "limits": json.dumps(LIMITS),
             "max_slowdown": 1,
             "engine": self.engine,
@@ -60,9 +60,9 @@ class Week:
         """Say whether the engine that lies there answers as the last training."""
         from slipway.runtimes.tensorrt.runner import Engine
 
-        golden = np.load(self.golden)
-        logits = Engine(self.engine, "fp16").infer({"input": golden["variations"]})["logits"]
-        return np.allclose(logits, golden["variation_logits"], rtol=1e-3, atol=1e-3)
+        reference = np.load(self.reference)
+        logits = Engine(self.engine, "fp16").infer({"input": reference["variations"]})["logits"]
+        return np.allclose(logits, reference["variation_logits"], rtol=1e-3, atol=1e-3)
 
 
 def ways(record):

@@ -4,8 +4,8 @@ from helpers.models.text_contract import TEXT, text_sample
 
 from slipway.benchmark import evaluation as evaluation_module
 from slipway.benchmark.evaluation import Evaluation, evaluated, stacked
+from slipway.contract.batches import digest_of_values
 from slipway.contract.contract import Contract, Tensor
-from slipway.contract.golden import digest_of_values
 from slipway.core.errors import SlipwayError
 
 LENGTHS = (3, 3, 5, 3, *[4] * 10)

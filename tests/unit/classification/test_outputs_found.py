@@ -6,7 +6,7 @@ from helpers.models.heads import Prepared
 
 from slipway.classification.finding_meaning import find_meaning
 from slipway.contract.batches import joined
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import weakness
@@ -15,8 +15,8 @@ CAT_DOG_COW = ["cat", "dog", "cow"]
 
 
 def answers_of(prepared):
-    golden = Golden.read(prepared.folder / "golden.npz")
-    return golden.request.outputs["logits"].astype(np.float64), golden
+    reference = ReferenceOutputs.read(prepared.folder / "reference_outputs.npz")
+    return reference.request.outputs["logits"].astype(np.float64), reference
 
 
 def softmax(scores):
@@ -30,7 +30,7 @@ def shown(record):
 @pytest.mark.parametrize("head", ["softmax", "functional_softmax", "exp_of_log_softmax", "half_softmax", "half_shares"])
 def test_a_softmax_in_the_network_is_not_applied_twice(tmp_path, head):
     prepared = Prepared(tmp_path, head=head)
-    record = prepared.golden()
+    record = prepared.reference()
     (answer,), _ = answers_of(prepared)
     assert record["output"]["kind"] == "probabilities"
     assert shown(record) == pytest.approx({f"class {i}": p for i, p in enumerate(answer)}, abs=1e-6)
@@ -40,7 +40,7 @@ def test_a_softmax_in_the_network_is_not_applied_twice(tmp_path, head):
 @pytest.mark.parametrize("head", ["logits", "log_softmax"])
 def test_softmax_makes_the_probabilities_of_logits(tmp_path, head):
     prepared = Prepared(tmp_path, CAT_DOG_COW, head=head)
-    record = prepared.golden()
+    record = prepared.reference()
     (answer,), _ = answers_of(prepared)
     assert record["output"]["kind"] == "logits"
     assert shown(record) == pytest.approx(dict(zip(CAT_DOG_COW, softmax(answer), strict=True)), abs=1e-6)
@@ -52,7 +52,7 @@ def test_softmax_makes_the_probabilities_of_logits(tmp_path, head):
 @pytest.mark.parametrize("labels", [None, CAT_DOG_COW], ids=["unnamed", "named"])
 def test_several_sigmoids_have_a_probability_each(tmp_path, head, labels):
     prepared = Prepared(tmp_path, labels, head=head)
-    record = prepared.golden()
+    record = prepared.reference()
     (answer,), _ = answers_of(prepared)
     names = labels or ["class 0", "class 1", "class 2"]
     assert record["output"]["kind"] == "sigmoid"
@@ -64,9 +64,9 @@ def test_several_sigmoids_have_a_probability_each(tmp_path, head, labels):
 
 def test_stated_sigmoid_is_applied_to_scores(tmp_path):
     prepared = Prepared(tmp_path, CAT_DOG_COW)
-    record = prepared.golden("--meaning=sigmoid")
-    (answer,), golden = answers_of(prepared)
-    assert golden.contract.outputs[0].meaning == Meaning.of(record["output"])
+    record = prepared.reference("--meaning=sigmoid")
+    (answer,), reference = answers_of(prepared)
+    assert reference.contract.outputs[0].meaning == Meaning.of(record["output"])
     assert shown(record) == pytest.approx(dict(zip(CAT_DOG_COW, 1 / (1 + np.exp(-answer)), strict=True)), abs=1e-6)
 
 
@@ -74,7 +74,7 @@ def test_stated_sigmoid_is_applied_to_scores(tmp_path):
 @pytest.mark.parametrize("labels", [["defect"], ["fine", "defect"]], ids=["one_label", "two_labels"])
 def test_a_single_yes_or_no_shows_how_likely_a_yes_is(tmp_path, head, applied, labels):
     prepared = Prepared(tmp_path, labels, head=head, values=1)
-    record = prepared.golden("--meaning=sigmoid")
+    record = prepared.reference("--meaning=sigmoid")
     ((answer,),), _ = answers_of(prepared)
     yes = answer if applied else 1 / (1 + np.exp(-answer))
     expected = {"defect": yes} if len(labels) == 1 else {"defect": yes, "fine": 1 - yes}
@@ -83,7 +83,7 @@ def test_a_single_yes_or_no_shows_how_likely_a_yes_is(tmp_path, head, applied, l
 
 
 def test_a_single_sigmoid_is_found_without_being_stated(tmp_path):
-    record = Prepared(tmp_path, ["defect"], head="sigmoid", values=1).golden()
+    record = Prepared(tmp_path, ["defect"], head="sigmoid", values=1).reference()
     assert record["output"]["kind"] == "sigmoid"
     assert list(shown(record)) == ["defect"]
 
@@ -101,7 +101,7 @@ def test_a_single_sigmoid_is_found_without_being_stated(tmp_path):
 )
 def test_a_regression_and_an_embedding_are_called_no_class(tmp_path, capsys, arguments, asked_for):
     prepared = Prepared(tmp_path, **arguments)
-    record = prepared.golden()
+    record = prepared.reference()
     (answer,), _ = answers_of(prepared)
     assert record["output"]["kind"] == "tensor"
     assert "top" not in record
@@ -116,18 +116,18 @@ def test_a_regression_and_an_embedding_are_called_no_class(tmp_path, capsys, arg
 
 def test_class_names_of_a_single_output_that_nobody_explains_ask_for_its_meaning(tmp_path):
     with pytest.raises(SlipwayError, match=r"`labels` in config.yaml names classes, but .* say `output: sigmoid`"):
-        Prepared(tmp_path, ["fine", "defect"], values=1).golden()
+        Prepared(tmp_path, ["fine", "defect"], values=1).reference()
 
 
 def test_what_is_stated_as_a_tensor_is_one(tmp_path):
-    record = Prepared(tmp_path, CAT_DOG_COW, head="softmax").golden("--meaning=tensor")
+    record = Prepared(tmp_path, CAT_DOG_COW, head="softmax").reference("--meaning=tensor")
     assert "top" not in record
     assert len(record["tensor"]["values"]) == 3
 
 
 def test_a_count_of_classes_among_the_arguments_names_them(tmp_path):
-    assert Prepared(tmp_path, values=3, num_classes=3).golden()["output"]["kind"] == "logits"
-    assert Prepared(tmp_path, values=3, num_classes=7).golden()["output"]["kind"] == "tensor"
+    assert Prepared(tmp_path, values=3, num_classes=3).reference()["output"]["kind"] == "logits"
+    assert Prepared(tmp_path, values=3, num_classes=7).reference()["output"]["kind"] == "tensor"
 
 
 CONTRADICTIONS = [
@@ -146,8 +146,8 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("head", "values", "stated", "sentence"), CONTRADICTIONS)
 def test_what_is_stated_and_contradicts_the_network_is_refused(tmp_path, head, values, stated, sentence):
     with pytest.raises(SlipwayError, match=sentence):
-        Prepared(tmp_path, head=head, values=values).golden(f"--meaning={stated}")
-    assert not (tmp_path / "golden.npz").exists()
+        Prepared(tmp_path, head=head, values=values).reference(f"--meaning={stated}")
+    assert not (tmp_path / "reference_outputs.npz").exists()
 
 
 IMPOSSIBLE = [
@@ -171,15 +171,15 @@ IMPOSSIBLE = [
 @pytest.mark.parametrize(("head", "values", "sentence"), IMPOSSIBLE)
 def test_answers_that_prove_nothing_are_refused_in_a_sentence(tmp_path, head, values, sentence):
     with pytest.raises(SlipwayError, match=sentence):
-        Prepared(tmp_path, head=head, values=values).golden()
-    assert not (tmp_path / "golden.npz").exists()
+        Prepared(tmp_path, head=head, values=values).reference()
+    assert not (tmp_path / "reference_outputs.npz").exists()
 
 
 def test_the_variation_of_the_answers_is_recorded_and_held_against_the_limits(tmp_path):
     prepared = Prepared(tmp_path)
-    varies = prepared.golden()["variation"]
-    _, golden = answers_of(prepared)
-    both = joined(golden.answers)["logits"].astype(np.float64)
+    varies = prepared.reference()["variation"]
+    _, reference = answers_of(prepared)
+    both = joined(reference.outputs)["logits"].astype(np.float64)
     assert varies == pytest.approx(np.linalg.norm(both - both.mean(axis=0)) / np.linalg.norm(both))
     assert weakness({"logits": varies}, {"max_relative_error": varies / 2}) is None
     assert "a model with one answer for everything would pass" in weakness(

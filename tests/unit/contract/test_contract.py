@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from slipway.contract.archives import read_samples, write_samples
 from slipway.contract.batches import batch_of, joined, padded
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
-from slipway.contract.golden import Golden, Sample, read_samples, write_samples
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS
 
@@ -76,39 +77,39 @@ def test_shorter_samples_are_padded():
     assert together["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
 
 
-def test_golden_answers_read_back(tmp_path):
+def test_reference_outputs_read_back(tmp_path):
     answer = {"scores": np.float32([[1, 2, 3]])}
-    golden = Golden(TEXT, (Sample(text(1, 2), answer), Sample(text(1, 2, 3), answer)))
-    golden.write(tmp_path / "golden.npz")
-    read = Golden.read(tmp_path / "golden.npz")
+    reference = ReferenceOutputs(TEXT, (Sample(text(1, 2), answer), Sample(text(1, 2, 3), answer)))
+    reference.write(tmp_path / "reference_outputs.npz")
+    read = ReferenceOutputs.read(tmp_path / "reference_outputs.npz")
     assert read.contract == TEXT
     assert [sample.inputs["input_ids"].shape for sample in read.samples] == [(1, 2), (1, 3)]
     assert read.request.outputs["scores"].tolist() == [[1, 2, 3]]
 
 
-def test_golden_answers_of_an_earlier_slipway_are_read(tmp_path):
+def test_reference_outputs_of_an_earlier_slipway_are_read(tmp_path):
     np.savez(
-        tmp_path / "golden.npz",
+        tmp_path / "reference_outputs.npz",
         input=np.zeros((1, 3, 8, 8), np.uint8),
         logits=np.float32([[1, 2]]),
         variations=np.ones((2, 3, 8, 8), np.uint8),
         variation_logits=np.float32([[3, 4], [5, 6]]),
         output=json.dumps(LOGITS.record()),
     )
-    golden = Golden.read(tmp_path / "golden.npz")
-    (taken,), (given,) = golden.contract.inputs, golden.contract.outputs
+    reference = ReferenceOutputs.read(tmp_path / "reference_outputs.npz")
+    (taken,), (given,) = reference.contract.inputs, reference.contract.outputs
     assert taken.in_words() == "input uint8 (batch, 3, 8, 8)"
     assert (given.name, given.meaning) == ("logits", LOGITS)
-    assert [sample.outputs["logits"].tolist() for sample in golden.samples] == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert [sample.outputs["logits"].tolist() for sample in reference.samples] == [[[1, 2]], [[3, 4]], [[5, 6]]]
 
 
 @pytest.mark.parametrize("content", [b"", b"noise", None], ids=["empty", "noise", "missing"])
-def test_damaged_golden_answers_are_told(tmp_path, content):
-    path = tmp_path / "golden.npz"
+def test_damaged_reference_outputs_are_told(tmp_path, content):
+    path = tmp_path / "reference_outputs.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SlipwayError, match="are damaged"):
-        Golden.read(path)
+    with pytest.raises(SlipwayError, match="are missing or damaged"):
+        ReferenceOutputs.read(path)
 
 
 def test_samples_of_several_sizes_read_back(tmp_path):

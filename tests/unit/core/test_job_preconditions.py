@@ -91,16 +91,16 @@ def test_options_say_what_they_declare():
 def job(tmp_path, monkeypatch):
     """Return the options of a workflow's job, whose inputs were made and noted, and whose output is marked."""
     monkeypatch.chdir(tmp_path)
-    inputs = [Path("results/m/golden.npz"), Path("results/m/plots")]
+    inputs = [Path("results/m/reference_outputs.npz"), Path("results/m/plots")]
     inputs[1].mkdir(parents=True)
-    inputs[0].write_bytes(b"golden")
+    inputs[0].write_bytes(b"reference")
     (inputs[1] / "one.png").write_bytes(b"one")
     ArtifactRecords(FileHashCache()).remember(inputs)
     mark_incomplete(["results/m/accuracy.json"])
-    return given(golden=inputs[0], folders=[inputs[1]], output=Path("results/m/accuracy.json"), seed=1)
+    return given(reference=inputs[0], folders=[inputs[1]], output=Path("results/m/accuracy.json"), seed=1)
 
 
-@pytest.mark.parametrize("edited", ["golden.npz", "plots/one.png", "plots/two.png", "plots/.hidden"])
+@pytest.mark.parametrize("edited", ["reference_outputs.npz", "plots/one.png", "plots/two.png", "plots/.hidden"])
 def test_a_job_refuses_an_artifact_that_is_no_longer_what_was_made(job, edited):
     require_planned(job)
     Path("results/m", edited).write_bytes(b"edited")
@@ -109,7 +109,7 @@ def test_a_job_refuses_an_artifact_that_is_no_longer_what_was_made(job, edited):
         require_planned(job)
 
 
-@pytest.mark.parametrize("damaged", ["golden.npz", "plots/one.png"])
+@pytest.mark.parametrize("damaged", ["reference_outputs.npz", "plots/one.png"])
 def test_damage_that_no_time_shows_is_found_by_planning_once_a_job_found_it(job, damaged):
     """A disk changes no time: to planning, which remembers the file by its times, it is as it was."""
     file = Path("results/m", damaged)
@@ -132,13 +132,13 @@ def test_what_a_job_replaces_may_be_anything(job):
 
 def test_a_program_that_no_workflow_runs_takes_what_it_is_given(job):
     mark_incomplete([])
-    job.golden.write_bytes(b"mine")
+    job.reference.write_bytes(b"mine")
     require_planned(job)
 
 
 def test_what_was_made_anew_and_is_not_noted_yet_is_taken(job):
-    record = record_of(job.golden, Path("results/.provenance/snakemake"))
+    record = record_of(job.reference, Path("results/.provenance/snakemake"))
     record.parent.mkdir(parents=True)
     record.write_text('{"endtime": 1.5}')
-    job.golden.write_bytes(b"made anew")
+    job.reference.write_bytes(b"made anew")
     require_planned(job)

@@ -178,7 +178,7 @@ def test_a_version_that_was_taken_back_leaves_nothing(trained, history, changed)
 
 
 @pytest.mark.parametrize(
-    "file", ["deploy/kubernetes.yaml", "cpu/repository.json", "golden.npz", "receipt.json", "more"]
+    "file", ["deploy/kubernetes.yaml", "cpu/repository.json", "reference_outputs.npz", "receipt.json", "more"]
 )
 def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, history, file, capsys):
     keep(history, candidate_of(trained))
@@ -194,7 +194,7 @@ def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, h
 
 def test_a_kept_version_that_was_changed_is_put_right_when_the_same_is_deployed_again(trained, history):
     keep(history, candidate_of(trained))
-    (history.store.folder / "1" / "golden.npz").write_bytes(b"other answers")
+    (history.store.folder / "1" / "reference_outputs.npz").write_bytes(b"other answers")
     assert keep(history, candidate_of(trained)).folder.name == "1"
     history.store.require_whole(NAME, 1)
     assert history.store.versions(NAME) == [1]
@@ -213,7 +213,7 @@ def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, hist
     assert sorted(path.name for path in history.store.folder.glob("[0-9]*")) == ["2", "3"]
 
 
-@pytest.mark.parametrize("left", ["golden.npz", "deploy/manifests.json"])
+@pytest.mark.parametrize("left", ["reference_outputs.npz", "deploy/manifests.json"])
 def test_a_kept_version_that_is_half_there_blocks_nothing(trained, history, changed, left):
     keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)

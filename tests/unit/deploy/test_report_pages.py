@@ -108,7 +108,7 @@ def test_a_page_that_cannot_be_written_fails_no_deployment(page, capsys):
     assert edition(page) == 2
 
 
-@pytest.mark.parametrize("name", ["golden.json", "resnet50.fp16.onnx.json", "cpu/resnet50.fp32.engine.json"])
+@pytest.mark.parametrize("name", ["reference_outputs.json", "resnet50.fp16.onnx.json", "cpu/resnet50.fp32.engine.json"])
 def test_a_page_shows_no_new_checkpoint_beside_figures_of_the_one_before(page, capsys, name):
     """A run with another checkpoint fetched its weights, and then failed; what was live is taken out of service."""
     record = page.parent / name

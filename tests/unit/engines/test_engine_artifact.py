@@ -1,5 +1,5 @@
 import pytest
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError

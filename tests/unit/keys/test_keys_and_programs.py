@@ -43,7 +43,7 @@ OPTIONS_OF = {
     ),
     "diagnose_precision": (
         "diagnose_precision",
-        "--output o --model m --onnx o --onnx-record r --samples s --golden g --variant int8",
+        "--output o --model m --onnx o --onnx-record r --samples s --reference g --variant int8",
         ("m", "int8"),
     ),
     "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
@@ -55,7 +55,7 @@ OPTIONS_OF = {
     ),
     "check_accuracy": (
         "check_accuracy",
-        "--golden g --engine-record e --output o",
+        "--reference g --engine-record e --output o",
         ("m", "cpu", "bf16"),
     ),
     "evaluate_checkpoint": (

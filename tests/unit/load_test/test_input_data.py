@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 from helpers.models.text_engine import TEXT, WHOLE, text_of
 
 from slipway.load_test.model_analyzer import can_log_requests, write_input_data

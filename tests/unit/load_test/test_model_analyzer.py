@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_program

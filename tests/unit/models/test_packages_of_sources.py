@@ -56,7 +56,7 @@ def test_photographs_are_prepared_as_timm_does_it(timm, tmp_path, capsys):
     from timm.data import create_transform, resolve_data_config
 
     from slipway.classification.images import load_image, sample_photograph
-    from slipway.contract.golden import read_samples
+    from slipway.contract.archives import read_samples
 
     def samples(*options):
         taken = ["--output", str(tmp_path / "s.npz"), "--record", str(tmp_path / "s.json"), *options]

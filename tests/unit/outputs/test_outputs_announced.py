@@ -49,9 +49,9 @@ def test_a_proof_that_shows_little_says_so(capsys):
 
 def test_the_page_calls_a_regressions_output_no_class(tmp_path):
     folder = reported.write_records(tmp_path)
-    golden, contract = (read_json(folder / name) for name in ("golden.json", "contract.json"))
-    golden["outputs"] = {"logits": {"output": UNKNOWN.record(), **answer_of(np.float32([37.25]), UNKNOWN, [])}}
-    write_json(folder / "golden.json", golden)
+    reference, contract = (read_json(folder / name) for name in ("reference_outputs.json", "contract.json"))
+    reference["outputs"] = {"logits": {"output": UNKNOWN.record(), **answer_of(np.float32([37.25]), UNKNOWN, [])}}
+    write_json(folder / "reference_outputs.json", reference)
     contract["outputs"][0] |= {"shape": ["batch", 1], "meaning": UNKNOWN.record()}
     write_json(folder / "contract.json", contract)
     evidence = read_evidence(folder, [], [])

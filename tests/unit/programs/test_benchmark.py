@@ -14,8 +14,8 @@ from slipway.benchmark.baselines import eager_on_cpu, half_precision
 from slipway.benchmark.results import line_of, result_of
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
+from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
-from slipway.contract.golden import write_samples
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError

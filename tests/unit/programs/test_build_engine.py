@@ -105,7 +105,7 @@ def test_openvino_keeps_what_is_current_and_builds_the_rest(week, tmp_path):
         "runtime_version": metadata.version("openvino"),
         "precision": "fp32",
         "hardware": cpu_identity(),
-        **dict.fromkeys(("cuda", "timing_cache", "golden", "limits")),
+        **dict.fromkeys(("cuda", "timing_cache", "reference", "limits")),
         "builder": "{}",
         "engine": tmp_path / "m.fp32.openvino.xml",
         "record": tmp_path / "m.fp32.engine.json",

@@ -129,7 +129,7 @@ def test_int8_with_other_scales_is_built_with_the_timing_cache_and_compared(week
     assert record["attempts"][0]["speed_ratio"]
 
 
-@pytest.mark.parametrize("missing", ["golden", "limits"])
+@pytest.mark.parametrize("missing", ["reference", "limits"])
 def test_without_proof_nothing_is_refitted(week, missing):
     week.build(refit=True)
     week.train(2)

@@ -65,20 +65,20 @@ def test_a_build_without_a_timing_cache_is_not_repeated(week):
     assert ways(record) == [("cold", True)]
 
 
-def test_without_golden_logits_speed_alone_is_judged(week):
+def test_without_reference_logits_speed_alone_is_judged(week):
     week.build()
     week.train(2)
-    (attempt,) = week.build(golden=None)["attempts"]
+    (attempt,) = week.build(reference=None)["attempts"]
     assert attempt["accuracy"] is None
-    assert "no golden answers" in attempt["not_judged_reason"]
+    assert "no reference outputs" in attempt["not_judged_reason"]
     assert attempt["speed_ratio"]
 
 
-def test_golden_logits_without_variations_are_one_picture(week):
+def test_reference_logits_without_variations_are_one_picture(week):
     week.build()
     week.train(2)
-    golden = np.load(week.golden)
-    np.savez(week.golden, input=golden["input"], logits=golden["logits"])
+    reference = np.load(week.reference)
+    np.savez(week.reference, input=reference["input"], logits=reference["logits"])
     assert week.build()["attempts"][0]["accuracy"]["samples"] == 1
 
 

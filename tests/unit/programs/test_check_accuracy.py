@@ -15,7 +15,7 @@ from slipway.classification.checkpoint_on_labels import labelling_of
 from slipway.classification.engine_on_labels import below_floor
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import BATCH, Contract, Tensor
-from slipway.contract.golden import Golden, Sample
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import require_own_answers, session_of
@@ -49,8 +49,11 @@ def checked(folder, *options, **made):
     tiny = tiny_engine(folder, origin="checkpoint", **made)
     answer = tiny.engine.answering(tiny.engine.load())
     inputs = [{"input": tiny.batch}, *batch_neighbours(CONTRACT, [{"input": tiny.batch}])]
-    Golden(CONTRACT, tuple(Sample(sample, answer(sample)) for sample in inputs)).write(folder / "golden.npz")
-    files = f"--golden {folder}/golden.npz --engine-record {tiny.engine_record} --output {folder}/accuracy.json"
+    ReferenceOutputs(CONTRACT, tuple(Sample(sample, answer(sample)) for sample in inputs)).write(
+        folder / "reference_outputs.npz"
+    )
+    written = f"--reference {folder}/reference_outputs.npz --output {folder}/accuracy.json"
+    files = f"{written} --engine-record {tiny.engine_record}"
     limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
     main(parse_arguments([*files.split(), *limits.split(), *map(str, options)]))
     return read_json(folder / "accuracy.json")
@@ -94,12 +97,12 @@ def test_an_engine_is_held_against_the_kept_answers_without_pytorch(tmp_path, ph
         checked(tmp_path, *write_evaluation(tmp_path, photographs, factor=-1))
 
 
-def test_the_engines_answer_to_each_golden_sample_is_recorded_with_labels(tmp_path):
+def test_the_engines_answer_to_each_reference_sample_is_recorded_with_labels(tmp_path):
     labels = tmp_path / "names.txt"
     labels.write_text("\n".join(f"name {number}" for number in range(CLASSES)), encoding="utf-8")
     answers = checked(tmp_path, "--labels", labels)["answers"]
-    golden = Golden.read(tmp_path / "golden.npz")
-    best = [int(answer["logits"].argmax()) for answer in golden.answers]
+    reference = ReferenceOutputs.read(tmp_path / "reference_outputs.npz")
+    best = [int(answer["logits"].argmax()) for answer in reference.outputs]
     tops = [answer["logits"]["top"][0] for answer in answers]
     assert [(top["index"], top["label"]) for top in tops] == [(index, f"name {index}") for index in best]
 
@@ -163,7 +166,7 @@ def test_a_floor_is_not_held_by_photographs_of_no_class():
 
 PICTURES = np.linspace(0, 1, 9)[:, None].astype(np.float32)
 FLAT = np.hstack([100 + 0.001 * PICTURES, 50 - 0.002 * PICTURES])  # varies by less than any limit
-GOLDEN = Golden(
+REFERENCE = ReferenceOutputs(
     Contract((Tensor("input", "float32", (BATCH, 1)),), (Tensor("logits", "float32", (BATCH, 2)),)),
     tuple(Sample({"input": picture[None]}, {"logits": row[None]}) for picture, row in zip(PICTURES, FLAT, strict=True)),
 )
@@ -172,7 +175,7 @@ LIMITS = {"max_relative_error": 0.001}
 
 @pytest.mark.parametrize("origin", ["checkpoint", "rehearsal"])
 def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin):
-    constant = following(GOLDEN.answers, [{"logits": FLAT[4:5]}] * 9, LIMITS)
+    constant = following(REFERENCE.outputs, [{"logits": FLAT[4:5]}] * 9, LIMITS)
     assert "a model with one answer for everything would pass" in constant["weakness"]
     assert constant["error"] == pytest.approx(1)
     refused = variation_problems({"variation": constant, "origin": origin})
@@ -180,7 +183,7 @@ def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin
 
 
 def test_an_engine_that_follows_small_differences_is_proven_by_them():
-    followed = following(GOLDEN.answers, GOLDEN.answers, LIMITS)
+    followed = following(REFERENCE.outputs, REFERENCE.outputs, LIMITS)
     assert followed["error"] == 0
     assert variation_problems({"variation": followed, "origin": "checkpoint"}) == []
 
@@ -230,7 +233,7 @@ def test_photographs_of_a_yes_and_a_no_need_both_names(tmp_path):
 
 
 def test_an_engine_of_other_tensors_than_the_model_has_now_is_refused():
-    contract = GOLDEN.contract
+    contract = REFERENCE.contract
     require_interface({"interface": contract.interface()}, contract)
     require_interface({}, contract)  # a record of an earlier Slipway
     other = Contract((Tensor("input", "int64", (BATCH, 1)),), contract.outputs)

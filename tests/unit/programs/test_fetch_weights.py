@@ -18,7 +18,7 @@ from fetch_weights import (
     obtain,
     parse_arguments,
 )
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build

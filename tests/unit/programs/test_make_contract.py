@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.models.goldens import make_golden
+from helpers.models.reference_outputs import make_reference
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint
 from safetensors.torch import save_file
 
@@ -16,7 +16,7 @@ from slipway.core.errors import SlipwayError
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_a_classifier_takes_a_picture_and_gives_a_score_a_class(tmp_path, input_dtype):
-    make_golden(tmp_path, *checkpoint(tmp_path), "--meaning=logits", input_dtype=input_dtype)
+    make_reference(tmp_path, *checkpoint(tmp_path), "--meaning=logits", input_dtype=input_dtype)
     contract = Contract.read(tmp_path / "contract.json")
     assert (contract.batched, contract.axes) == (True, {})
     (taken,), (given,) = contract.inputs, contract.outputs
@@ -32,7 +32,7 @@ def test_what_graphs_depend_on_is_free_of_meaning_and_labels(tmp_path):
     (tmp_path / "names.txt").write_text("\n".join(f"name {index}" for index in range(16)), encoding="utf-8")
     interfaces, contracts = [], []
     for finding in (["--meaning=sigmoid"], ["--meaning=logits"], [f"--labels-from={tmp_path}/names.txt"]):
-        make_golden(tmp_path, *checkpoint(tmp_path), *finding)
+        make_reference(tmp_path, *checkpoint(tmp_path), *finding)
         interfaces.append(read_json(tmp_path / "interface.json"))
         contracts.append(read_json(tmp_path / "contract.json"))
     assert interfaces[0] == interfaces[1] == interfaces[2]

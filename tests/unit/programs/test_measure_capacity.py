@@ -6,7 +6,7 @@ import pytest
 from helpers.models.tiny_engine import change_record, tiny_engine
 
 import measure_capacity
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity

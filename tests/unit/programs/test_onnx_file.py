@@ -13,7 +13,7 @@ import export_onnx
 import make_contract
 import reference_outputs
 import take_program
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
@@ -51,7 +51,7 @@ def made(tmp_path_factory):
     ran(
         reference_outputs,
         f"{network} {samples} --samples-record {folder}/samples.json --contract {folder}/contract.json --labels "
-        f"{folder}/labels.txt --output {folder}/golden.npz --record {folder}/golden.json",
+        f"{folder}/labels.txt --output {folder}/reference_outputs.npz --record {folder}/reference_outputs.json",
     )
     ran(
         export_onnx,
@@ -66,7 +66,7 @@ def made(tmp_path_factory):
     )
     ran(
         check_accuracy,
-        f"--golden {folder}/golden.npz --engine-record {folder}/m.fp32.engine.json {LIMITS} --output "
+        f"--reference {folder}/reference_outputs.npz --engine-record {folder}/m.fp32.engine.json {LIMITS} --output "
         f"{folder}/m.fp32.accuracy.json",
     )
     ran(

@@ -164,12 +164,12 @@ def test_versions_to_which_a_rollback_goes_back_are_kept(results, capsys):
         (store.models / f"old_trt/{number}").mkdir(parents=True)
         store.enter("old_trt", number, {})
     store.ledger.write(live=[{"old_trt": 2}, {"a_trt": 1}], models={"old_trt": {"model": "old", "targets": ["cpu"]}})
-    write_json(results / "old/golden.json", {})
-    ArtifactRecords(FileHashCache()).remember(["results/old/golden.json"])
+    write_json(results / "old/reference_outputs.json", {})
+    ArtifactRecords(FileHashCache()).remember(["results/old/reference_outputs.json"])
     said = run("yes", capsys)
     assert "old_trt version 1, to which no rollback goes back" in said
     assert "kept     old_trt version 2: `rollback` may serve it again" in said
-    assert "kept     golden.json of old" in said
+    assert "kept     reference_outputs.json of old" in said
     assert (store.versions("old_trt"), sorted(store.models.glob("old_trt/*"))) == ([2], [store.models / "old_trt/2"])
 
 
@@ -177,7 +177,7 @@ def test_stored_versions_of_a_cluster_go_with_their_model(results, capsys):
     for model in ("a", "old"):
         store = ReleaseStore(results / model, "kubernetes")
         (store.folder / "1").mkdir(parents=True)
-        (store.folder / "1/golden.npz").write_text("x")
+        (store.folder / "1/reference_outputs.npz").write_text("x")
         store.enter(f"{model}_trt", 1, store.contents(f"{model}_trt", 1))
     assert "the versions of old for kubernetes" in run("yes", capsys)
     assert [path.parts[1] for path in sorted(results.glob("*/deploy/kubernetes/1"))] == ["a"]

@@ -78,7 +78,7 @@ def test_the_same_measurements_are_recorded_once(folder):
     assert record(folder, "--recording", "2").key == run.key
     assert (folder / "history.jsonl").read_bytes() == before
     # Another word in a record that was not measured again changes nothing.
-    write_json(folder / "golden.json", read_json(folder / "golden.json") | {"note": "another"})
+    write_json(folder / "reference_outputs.json", read_json(folder / "reference_outputs.json") | {"note": "another"})
     record(folder)
     assert (folder / "history.jsonl").read_bytes() == before
 

@@ -5,8 +5,8 @@ import onnxruntime
 import pytest
 import torch
 from helpers.models import batch_networks
-from helpers.models.goldens import make_golden
 from helpers.models.random_images import photograph_batch
+from helpers.models.reference_outputs import make_reference
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint, exported
 from safetensors.torch import save_file
 
@@ -19,8 +19,8 @@ from slipway.core.errors import SlipwayError
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_pytorchs_answers_for_the_photograph_and_its_variations(tmp_path, input_dtype):
-    golden = make_golden(tmp_path, *checkpoint(tmp_path), input_dtype=input_dtype)
-    pictures, logits = joined(golden.inputs)["input"], joined(golden.answers)["logits"]
+    reference = make_reference(tmp_path, *checkpoint(tmp_path), input_dtype=input_dtype)
+    pictures, logits = joined(reference.inputs)["input"], joined(reference.outputs)["logits"]
     np.testing.assert_array_equal(pictures[:1], photograph_batch([sample_photograph()], PREPROCESS, input_dtype))
     varied = [PREPROCESS(picture, input_dtype) for picture in variations(load_image(sample_photograph()))]
     np.testing.assert_array_equal(pictures[1:], varied)
@@ -31,12 +31,12 @@ def test_pytorchs_answers_for_the_photograph_and_its_variations(tmp_path, input_
     np.testing.assert_allclose(logits, answer, rtol=0, atol=1e-4)
 
 
-def test_a_network_that_answers_by_its_neighbours_gets_no_golden_logits(tmp_path):
+def test_a_network_that_answers_by_its_neighbours_gets_no_reference_logits(tmp_path):
     torch.manual_seed(0)
     weights, record = checkpoint(tmp_path)
     save_file(batch_networks.NoStatistics().state_dict(), weights)
     known = read_json(record) | {"architecture": f"{batch_networks.__name__}:NoStatistics"}
     record.write_text(json.dumps(known), encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"depends on its neighbours .* beginning in `norm` \(BatchNorm2d\)"):
-        make_golden(tmp_path, weights, record, input_dtype="uint8")
-    assert not (tmp_path / "golden.npz").exists()
+        make_reference(tmp_path, weights, record, input_dtype="uint8")
+    assert not (tmp_path / "reference_outputs.npz").exists()

@@ -6,8 +6,8 @@ from PIL import Image
 import sample_inputs
 from slipway.classification.images import load_image, sample_photograph
 from slipway.classification.sample_photographs import photographs_of, variations
+from slipway.contract.archives import read_samples
 from slipway.contract.batches import joined
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 

@@ -266,7 +266,7 @@ def test_a_new_signature_replaces_the_old_one_and_an_old_version_takes_its_own_a
 
 def test_a_deployment_refuses_what_is_not_signed_before_anything_is_copied(tmp_path, made, keys, signature):
     assert signature == made.index.with_suffix(".sig")
-    part = Part("m", "cpu", made.model, made.index, tmp_path / "golden.npz")
+    part = Part("m", "cpu", made.model, made.index, tmp_path / "reference_outputs.npz")
 
     def publish(public_key):
         return publishing.publish(Release("local", (part,)), tmp_path, public_key=public_key)

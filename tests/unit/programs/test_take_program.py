@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.models.canonical import load_model

@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 import torch
 import torchvision
-from helpers.models.goldens import make_golden
 from helpers.models.published_files import as_published, seeded_network
+from helpers.models.reference_outputs import make_reference
 from helpers.models.served_pictures import random_pictures
 
 import export_onnx
 import fetch_weights
-from slipway.contract.golden import write_samples
+from slipway.contract.archives import write_samples
 
 # By architecture: its arguments, and the pixels of its input. Those that take any size get a small one.
 QUICK = {"init_weights": False}
@@ -77,12 +77,12 @@ def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architectur
     read = ["--weights", weights["weights.safetensors"], "--weights-record", weights["weights.json"]]
     preprocess = ["--resize", str(pixels), "--crop", str(pixels)]
     normalise = ["--mean", "0.485", "0.456", "0.406", "--std", "0.229", "0.224", "0.225", "--interpolation", "bilinear"]
-    golden = make_golden(tmp_path, *weights.values(), preprocessing=[*preprocess, *normalise])
+    reference = make_reference(tmp_path, *weights.values(), preprocessing=[*preprocess, *normalise])
     interface = ["--interface", str(tmp_path / "interface.json"), "--samples", str(tmp_path / "samples.npz")]
     exported = ["--opset", OPSET, "--output", str(tmp_path / "net.onnx"), "--record", str(tmp_path / "net.onnx.json")]
     export_onnx.main(export_onnx.parse_arguments([*read, *exported, *interface]))
 
-    pictures, logits = golden.request.inputs["input"], golden.request.outputs["logits"]
+    pictures, logits = reference.request.inputs["input"], reference.request.outputs["logits"]
     with torch.inference_mode():
         expected = network(torch.from_numpy(pictures)).numpy()
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])

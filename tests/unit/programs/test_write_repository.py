@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine

@@ -8,7 +8,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from helpers.artifacts.measured import DIGEST, L4, gpu_target
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError

@@ -10,7 +10,7 @@ from slipway.snakemake_hooks.attempts import Attempts
 from slipway.snakemake_hooks.layout import record_of
 
 FOLDER = Path("results/.provenance")
-FILE = "results/m/golden.npz"
+FILE = "results/m/reference_outputs.npz"
 BEFORE, AFTER = {"params": ["a"], "starttime": 1}, {"params": ["b"], "starttime": 2}
 
 

@@ -1,4 +1,4 @@
-"""Check that this checkout's server answers the golden request of each live model with the golden answer, in time.
+"""Check that this checkout's server answers each live model's reference request with the reference outputs, in time.
 
 A server states that it and its model are ready, long after the process with the engine has died.
 """
@@ -17,7 +17,7 @@ from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.ownership import require_own
 
-# Deadline for the golden answer of a model: long for a busy server, short for a person who waits.
+# Deadline for the answer to a model's reference request: long for a busy server, short for a person who waits.
 ANSWER_DEADLINE_S = 5.0
 # The same, before a silent server is ended.
 REPLACEMENT_DEADLINE_S = 15.0
@@ -42,10 +42,10 @@ def is_silent(folder: Path) -> bool:
 
 
 def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
-    """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
+    """Return why a version does not answer the reference request with the reference outputs; None if it does.
 
     `replacing` says that a silent server will be replaced. Then the model gets more time, and two reasons do not count:
-    that another version answers, and that the golden request is damaged here.
+    that another version answers, and that the reference request is damaged here.
     """
     deadline = Deadline(REPLACEMENT_DEADLINE_S if replacing else ANSWER_DEADLINE_S)
     if (running := server_state.running_server(folder)) is None:
@@ -66,11 +66,11 @@ def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False)
 
 
 def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) -> str | None:
-    """Return why the answer to the golden request is not the answer of this version; None if it is."""
+    """Return why the answer to the reference request is not the answer of this version; None if it is."""
     try:
         expected = ModelStore(folder).proven_by(client.model, number).expected
     except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
-        damaged = f"version {number} of it in {folder}, with its golden request, is damaged: {error}"
+        damaged = f"version {number} of it in {folder}, with its reference request, is damaged: {error}"
         return None if replacing else damaged
     answer = client.infer(expected.request)
     if answer.version != str(number):

@@ -2,7 +2,7 @@
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: files of the selected version
-<store>/published/<name>/<version>/   the same files of that version, its index, its golden answers, its signature
+<store>/published/<name>/<version>/   the same files of that version, its index, its reference outputs, its signature
 <store>/published/live.json           the record: every file of each version, and which were live together
 
 A version exists once the record has all its files; the record is written last. A version that differs is not read.
@@ -23,7 +23,7 @@ from slipway.triton.repository.model_folder import VERSION
 from slipway.triton.server.installation import PYTHON_CONFIGURATION
 
 CONFIGURATIONS = ("config.pbtxt", f"configs/{PYTHON_CONFIGURATION}.pbtxt")
-LABELS, INDEX, GOLDEN = "labels.txt", "index.json", "golden.npz"
+LABELS, INDEX, REFERENCE = "labels.txt", "index.json", "reference_outputs.npz"
 
 
 class ModelStore(VersionStore):
@@ -69,8 +69,11 @@ class ModelStore(VersionStore):
         if part.number:
             return part
         name, index = part.name, part.index_content
-        files = index["files"] | {INDEX: part.index_sha256, GOLDEN: sha256(part.golden)}
-        sources = {file: part.repository / file for file in index["files"]} | {INDEX: part.index, GOLDEN: part.golden}
+        files = index["files"] | {INDEX: part.index_sha256, REFERENCE: sha256(part.reference)}
+        sources = {file: part.repository / file for file in index["files"]} | {
+            INDEX: part.index,
+            REFERENCE: part.reference,
+        }
         number = self._store(name, files, sources)
         if part.signature.is_file():
             with atomic_write(self.path(name, number, SIGNATURE)) as partial:
@@ -117,17 +120,19 @@ class ModelStore(VersionStore):
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Part:
-        """Return a version to test a server with; golden answers, labels and index are verified, the engine is not."""
-        recorded = self.record(name, number) or {}
-        for file in (INDEX, GOLDEN, LABELS):
+        """Return a version to test a server with; reference outputs, labels, index are verified, the engine is not."""
+        part, recorded = self._read(name, number), self.record(name, number) or {}
+        for file in (INDEX, REFERENCE, LABELS):
             path = self.path(name, number, file)
             if not path.is_file() or sha256(path) != recorded.get(file):
                 raise SlipwayError(f"{path} is not what was recorded")
-        return self._read(name, number)
+        return part
 
     def _read(self, name: str, number: int) -> Part:
+        if REFERENCE not in (self.record(name, number) or {}):
+            raise SlipwayError(f"version {number} of {name} has the form of an earlier Slipway; deploy again")
         folder = self.path(name, number, "")
-        return Part(name, "", folder, folder / INDEX, folder / GOLDEN, number=number)
+        return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
         """Raise SlipwayError unless a version has a signature, of this key and of exactly its files."""
@@ -146,7 +151,7 @@ class ModelStore(VersionStore):
     def lay_out(self, name: str, number: int, folder: Path) -> None:
         """Lay out a version in `folder` as a separate model repository, with links to the stored files."""
         for file in self.record(name, number) or ():
-            if file not in (INDEX, GOLDEN):
+            if file not in (INDEX, REFERENCE):
                 _link(self.path(name, number, file), folder / name / file)
 
     def roots(self, name: str) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The smoke test: a served model answers the golden request with the checkpoint's golden answer."""
+"""The smoke test: a served model answers the reference request with the checkpoint's reference outputs."""
 
 import statistics
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from tritonclient.utils import np_to_triton_dtype
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.batch_independence import batch_distances, dependence, tolerance_of
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.golden import Golden
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.contract.served_form import as_served, as_stated, cast, served_dims
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR
@@ -25,45 +25,45 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and answers: the golden answers, names of output values, error limits.
+    """The expected model and answers: the reference outputs, names of output values, error limits.
 
-    `served` is the contract with the dtypes of the engine; None if the golden answers have the same dtypes.
+    `served` is the contract with the dtypes of the engine; None if the reference outputs have the same dtypes.
     """
 
     name: str
-    golden: Golden
+    reference: ReferenceOutputs
     labels: list[str]
     limits: dict[str, float]
     served: Contract | None = None
 
     @classmethod
-    def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
-        """Return the expectation from a model's files and its index; SlipwayError if the golden answers are damaged."""
+    def of(cls, name: str, reference: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
+        """Return the expectation from a model's files and index; SlipwayError if the reference outputs are damaged."""
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
-        return cls(name, Golden.read(golden), names, limits, Contract.of(served) if served else None)
+        return cls(name, ReferenceOutputs.read(reference), names, limits, Contract.of(served) if served else None)
 
     @property
     def contract(self) -> Contract:
         """Return the contract with the dtypes that the server must state."""
-        return self.served or self.golden.contract
+        return self.served or self.reference.contract
 
     @cached_property
     def request(self) -> Tensors:
-        """Return the golden request as the server takes it."""
-        return as_served(self.golden.request.inputs, self.contract)
+        """Return the reference request as the server takes it."""
+        return as_served(self.reference.request.inputs, self.contract)
 
     def agreement(self, outputs: Tensors) -> dict:
-        """Return the agreement of an answer to the golden request with the golden answer, as `compare` does.
+        """Return the agreement of an answer to the reference request with the reference outputs, as `compare` does.
 
         Raises SlipwayError if their shapes differ.
         """
-        contract = self.golden.contract
+        contract = self.reference.contract
         meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
         stated = as_stated(outputs, self.contract)
-        return compare(self.golden.request.outputs, stated, replace(contract, outputs=meant))
+        return compare(self.reference.request.outputs, stated, replace(contract, outputs=meant))
 
     def why_wrong(self, outputs: Tensors) -> str | None:
-        """Return why an answer to the golden request differs from the golden one; None if it matches."""
+        """Return why an answer to the reference request differs from the reference outputs; None if it matches."""
         try:
             wrong = violations(self.agreement(outputs), self.limits)
         except SlipwayError as error:
@@ -103,9 +103,11 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
         "batch_independence": require_own_answers(client, expected, config.max_batch_size),
-        "sample": words_of(expected.golden.contract).first,
-        "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
-        "weakness": weakness(variations(expected.golden.answers), expected.limits, expected.golden.contract.baseline),
+        "sample": words_of(expected.reference.contract).first,
+        "outputs": record_of(answers[0].outputs, expected.reference.contract, expected.labels),
+        "weakness": weakness(
+            variations(expected.reference.outputs), expected.limits, expected.reference.contract.baseline
+        ),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,
@@ -113,12 +115,12 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the distances (see `batch_distances`) between answers to the golden samples alone and in batches.
+    """Return the distances (see `batch_distances`) between answers to the reference samples alone and in batches.
 
     Raises SlipwayError if the answers depend on the other requests.
     """
     contract = expected.contract
-    samples = [cast(inputs, contract) for inputs in expected.golden.inputs]
+    samples = [cast(inputs, contract) for inputs in expected.reference.inputs]
     ask = lambda inputs: as_stated(client.infer(as_served(inputs, contract)).outputs, contract)  # noqa: E731
     distances = batch_distances(ask, contract, samples, lambda size: size <= max_batch_size)
     if problem := dependence(distances, tolerance_of(expected.limits)):
@@ -160,6 +162,6 @@ def require_tensors(metadata: dict, expected: Expected) -> None:
         served = [f"{entry['name']} {entry['datatype']} {[*map(int, entry['shape'])]}" for entry in metadata[side]]
         if served != wanted:
             raise SlipwayError(
-                f"{expected.name} has the {side} {', '.join(served) or 'of no name'}, but its golden request has "
+                f"{expected.name} has the {side} {', '.join(served) or 'of no name'}, but its reference request has "
                 f"{', '.join(wanted)}"
             )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.artifacts.published import key_pair
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 
 from slipway.core.artifacts import read_json, remove, tree_digest, write_json
 from slipway.core.errors import SlipwayError
@@ -28,11 +28,11 @@ def made(tmp_path):
         served = Served("m_trt", "openvino", "fp32", classifier("float32", 64, 2), max_batch, 1)
         for name, backend in {"config.pbtxt": "openvino", "configs/python.pbtxt": "python"}.items():
             write_config(folder / name, model_config(served, backend))
-        golden = folder.with_name("golden.npz")
-        np.savez(golden, input=np.zeros((1, 3, 64, 64), np.float32), logits=np.ones((1, 2), np.float32))
+        reference = folder.with_name("reference_outputs.npz")
+        np.savez(reference, input=np.zeros((1, 3, 64, 64), np.float32), logits=np.ones((1, 2), np.float32))
         index = {"name": "m_trt", "files": tree_digest(folder), "accuracy_limits": {"min_cosine": 0.9}}
         write_json(folder.with_name("repository.json"), index)
-        return Part("m", "cpu", folder, folder.with_name("repository.json"), golden)
+        return Part("m", "cpu", folder, folder.with_name("repository.json"), reference)
 
     return make
 
@@ -68,7 +68,7 @@ def test_a_version_knows_what_it_must_answer(store, made):
     published = store.publish(made("a"))
     assert published.expected.labels == ["cat", "dog"]
     assert published.expected.limits == {"min_cosine": 0.9}
-    assert published.expected.golden.request.outputs["logits"].tolist() == [[1, 1]]
+    assert published.expected.reference.request.outputs["logits"].tolist() == [[1, 1]]
 
 
 def test_a_copy_that_is_not_what_was_written_is_refused_and_leaves_nothing(store, made):
@@ -133,7 +133,7 @@ TAMPERED = {
     "published/m_trt/1/configs/python.pbtxt": "another configuration of the Python backend",
     "published/m_trt/1/configs/more.pbtxt": "one more configuration",
     "published/m_trt/1/labels.txt": "dog\ncat\n",
-    "published/m_trt/1/golden.npz": "other answers",
+    "published/m_trt/1/reference_outputs.npz": "other answers",
     "published/m_trt/1/index.json": "{}",
 }
 
@@ -159,6 +159,18 @@ def test_a_file_that_is_missing_or_a_link_is_told(store, made, file):
     assert f"missing: {file}" in store.changes("m_trt", 1)
     path.symlink_to(aside)
     assert f"edited: {file}" in store.changes("m_trt", 1), "a link may lead elsewhere tomorrow"
+
+
+@pytest.mark.parametrize("read", [ModelStore.published, ModelStore.proven_by])
+def test_a_version_in_the_form_of_an_earlier_slipway_is_refused_in_a_sentence(store, made, read):
+    store.publish(made("a"))
+    stored = store.ledger.read()["stored"]
+    stored["m_trt"]["1"]["golden.npz"] = stored["m_trt"]["1"].pop("reference_outputs.npz")
+    store.ledger.write(stored=stored)
+    path = store.path("m_trt", 1, "reference_outputs.npz")
+    path.rename(path.with_name("golden.npz"))
+    with pytest.raises(SlipwayError, match=r"^version 1 of m_trt has the form of an earlier Slipway; deploy again$"):
+        read(store, "m_trt", 1)
 
 
 def test_an_index_that_was_edited_to_fit_the_tampering_does_not_help(store, made):
@@ -198,14 +210,14 @@ def test_a_version_is_laid_out_as_it_was_built(store, made, tmp_path):
     assert contents(tmp_path / "laid out" / "m_trt") == part.index_content["files"]
 
 
-@pytest.mark.parametrize("left", ["index.json", "golden.npz", "config.pbtxt", None])
+@pytest.mark.parametrize("left", ["index.json", "reference_outputs.npz", "config.pbtxt", None])
 def test_an_old_version_that_was_half_removed_blocks_no_new_one(store, made, monkeypatch, left):
     for engine in "ab":
         store.ledger.went_live({"m_trt": store.publish(made(engine)).number})
     with monkeypatch.context() as killed:
         killed.setattr("shutil.rmtree", lambda *_, **__: None)
         store.prune("m_trt", keep=1)
-    for file in ("index.json", "golden.npz", "config.pbtxt"):
+    for file in ("index.json", "reference_outputs.npz", "config.pbtxt"):
         if file != left:
             (store.folder / "published/m_trt/1" / file).unlink()
     assert store.versions("m_trt") == [2]
@@ -233,8 +245,8 @@ def test_a_damaged_record_is_set_aside_and_the_next_version_is_stored_all_the_sa
 def test_the_signature_is_kept_beside_the_version_and_is_of_its_files(store, made, tmp_path):
     private, public = key_pair(tmp_path)
     part = made("a")
-    aside = [file.rename(tmp_path / file.name) for file in (part.golden, part.index)]
-    part = replace(part, golden=aside[0], index=aside[1])
+    aside = [file.rename(tmp_path / file.name) for file in (part.reference, part.index)]
+    part = replace(part, reference=aside[0], index=aside[1])
     store.publish(part)
     with pytest.raises(SlipwayError, match="is not signed"):
         store.require_signed("m_trt", 1, public)

@@ -100,7 +100,7 @@ def place(tmp_path):
 
 
 def refuse(_):
-    raise SlipwayError("another answer than the golden one")
+    raise SlipwayError("another answer than the reference outputs")
 
 
 def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
@@ -137,7 +137,7 @@ def test_what_was_live_is_served_again_when_the_new_server_does_not_hold(place, 
     prove = {"not ready": refuse, "not proven": refuse, "interrupted": interrupt}[fault]
     error, told = {
         "not ready": (SlipwayError, "not ready within 1 s\nThe versions that were live are served again."),
-        "not proven": (SlipwayError, "golden one\nThe versions that were live are served again."),
+        "not proven": (SlipwayError, "reference outputs\nThe versions that were live are served again."),
         "interrupted": (KeyboardInterrupt, None),
     }[fault]
     with pytest.raises(error, match=told):
@@ -197,7 +197,7 @@ def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
 
 def test_a_first_server_that_does_not_hold_is_stopped(place):
     undeploy.main(undeploy.parse_arguments(["--results", "none", "--state", str(place.state)]))
-    with pytest.raises(SlipwayError, match=r"^another answer than the golden one\nNothing was live before"):
+    with pytest.raises(SlipwayError, match=r"^another answer than the reference outputs\nNothing was live before"):
         replaced(place, refuse)
     assert not psutil.Process().children()
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.models.golden_answers import golden_of
+from helpers.models.classifier_contract import reference_of
 from helpers.models.ready_client import ReadyClient
 from helpers.models.text_contract import TEXT, TEXTS
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -15,8 +15,8 @@ from slipway.triton.client.smoke_test import TIMED_REQUESTS, Expected, of_wrong_
 
 LIMITS = {"min_cosine": 0.99, "max_relative_error": 0.01, "min_top1_agreement": 1.0}
 LOGITS = np.ones((1, 7), np.float32)
-EXPECTED = Expected("m_trt", golden_of(np.zeros((1, 3, 64, 64), np.float32), LOGITS), [""] * 7, LIMITS)
-PIXELS = Expected("m_trt", golden_of(np.zeros((1, 3, 64, 64), np.uint8), LOGITS), [""] * 7, {})
+EXPECTED = Expected("m_trt", reference_of(np.zeros((1, 3, 64, 64), np.float32), LOGITS), [""] * 7, LIMITS)
+PIXELS = Expected("m_trt", reference_of(np.zeros((1, 3, 64, 64), np.uint8), LOGITS), [""] * 7, {})
 INPUT = {"name": "input", "datatype": "FP32", "shape": ["-1", "3", "64", "64"]}
 OUTPUT = {"name": "logits", "datatype": "FP32", "shape": ["-1", "7"]}
 
@@ -53,7 +53,7 @@ def test_tensors_are_told_as_triton_names_them():
     with pytest.raises(SlipwayError) as caught:
         require_tensors({"inputs": [INPUT | {"shape": ["-1", "3", "8", "8"]}], "outputs": [OUTPUT]}, EXPECTED)
     assert str(caught.value) == (
-        "m_trt has the inputs input FP32 [-1, 3, 8, 8], but its golden request has input FP32 [-1, 3, 64, 64]"
+        "m_trt has the inputs input FP32 [-1, 3, 8, 8], but its reference request has input FP32 [-1, 3, 64, 64]"
     )
 
 
@@ -96,11 +96,11 @@ def test_answers_that_the_server_does_not_count_are_told():
 
 
 @pytest.mark.parametrize("content", [b"", b"noise" * 99, b"PK\x03\x04 cut"])
-def test_damaged_golden_answers_are_told_in_a_sentence(tmp_path, content):
-    (tmp_path / "golden.npz").write_bytes(content)
+def test_damaged_reference_outputs_are_told_in_a_sentence(tmp_path, content):
+    (tmp_path / "reference_outputs.npz").write_bytes(content)
     (tmp_path / "labels.txt").touch()
-    with pytest.raises(SlipwayError, match=r"the golden answers .*golden.npz are damaged"):
-        Expected.of("tiny", tmp_path / "golden.npz", tmp_path / "labels.txt", {}, None)
+    with pytest.raises(SlipwayError, match=r"the reference outputs .*reference_outputs.npz are missing or damaged"):
+        Expected.of("tiny", tmp_path / "reference_outputs.npz", tmp_path / "labels.txt", {}, None)
 
 
 TEXT_EXPECTED = Expected("text", TEXTS, ["a", "b", "c"], LIMITS)
@@ -126,9 +126,9 @@ def test_an_engine_with_narrower_integers_is_expected_and_asked_with_its_own():
 
 
 def test_a_wrong_value_in_any_output_is_found():
-    golden = TEXTS.request.outputs
-    assert TEXT_EXPECTED.agreement(golden)["relative_error"] == 0
-    wrong = TEXT_EXPECTED.agreement(golden | {"embedding": golden["embedding"] * 2})
+    reference = TEXTS.request.outputs
+    assert TEXT_EXPECTED.agreement(reference)["relative_error"] == 0
+    wrong = TEXT_EXPECTED.agreement(reference | {"embedding": reference["embedding"] * 2})
     assert wrong["relative_error"] == wrong["outputs"]["embedding"]["relative_error"] == pytest.approx(1)
     assert wrong["outputs"]["scores"]["relative_error"] == 0
 
@@ -153,7 +153,7 @@ def test_a_wrong_request_is_longer_where_a_size_is_fixed_and_else_has_an_axis_mo
 
 def test_answers_that_hardly_differ_in_one_output_are_told():
     same = [dataclasses.replace(sample, outputs=TEXTS.request.outputs) for sample in TEXTS.samples]
-    flat = dataclasses.replace(TEXT_EXPECTED, golden=dataclasses.replace(TEXTS, samples=tuple(same)))
-    varied, unvaried, single = (variations(each.golden.answers) for each in (TEXT_EXPECTED, flat, EXPECTED))
+    flat = dataclasses.replace(TEXT_EXPECTED, reference=dataclasses.replace(TEXTS, samples=tuple(same)))
+    varied, unvaried, single = (variations(each.reference.outputs) for each in (TEXT_EXPECTED, flat, EXPECTED))
     assert min(unvaried.values()) == 0 < min(varied.values())
     assert single == {}

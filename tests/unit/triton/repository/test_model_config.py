@@ -4,7 +4,7 @@ import json
 import pytest
 from google.protobuf import text_format
 from helpers.image_client import shape_of_picture
-from helpers.models.golden_answers import classifier
+from helpers.models.classifier_contract import classifier
 from helpers.models.text_contract import TEXT
 from tritonclient.grpc import model_config_pb2 as pb
 

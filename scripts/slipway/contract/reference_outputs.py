@@ -1,12 +1,10 @@
-"""Golden answers: samples of a model's inputs with PyTorch's answers, in one self-describing NumPy archive.
+"""Reference outputs: samples of a model's inputs with PyTorch's answers, in one self-describing NumPy archive.
 
-Arrays are named "<sample>/inputs/<input>" and "<sample>/outputs/<output>"; sample 0 is the golden request. "contract"
-has the contract as JSON.
+Arrays are named "<sample>/inputs/<input>" and "<sample>/outputs/<output>"; sample 0 is the reference
+request. "contract" has the contract as JSON.
 """
 
-import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +25,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Golden:
-    """The golden answers of a model: samples with PyTorch's outputs. The first sample is the golden request."""
+class ReferenceOutputs:
+    """Samples of a model's inputs with PyTorch's outputs. The first sample is the reference request."""
 
     contract: Contract
     samples: tuple[Sample, ...]
 
     @property
     def request(self) -> Sample:
-        """Return the golden request with its outputs."""
+        """Return the reference request with its outputs."""
         return self.samples[0]
 
     @property
@@ -44,7 +42,7 @@ class Golden:
         return [sample.inputs for sample in self.samples]
 
     @property
-    def answers(self) -> list[Tensors]:
+    def outputs(self) -> list[Tensors]:
         """Return PyTorch's outputs for each sample."""
         return [sample.outputs for sample in self.samples]
 
@@ -57,8 +55,8 @@ class Golden:
         write_arrays(path, {"contract": json.dumps(self.contract.record()), **numbered(samples)})
 
     @classmethod
-    def read(cls, path: str | Path) -> "Golden":
-        """Return the golden answers in an archive. Archives of earlier versions of Slipway can be read, too.
+    def read(cls, path: str | Path) -> "ReferenceOutputs":
+        """Return the reference outputs in an archive. Archives of earlier versions of Slipway can be read, too.
 
         Raises SlipwayError if it is missing or damaged.
         """
@@ -67,37 +65,12 @@ class Golden:
             return _of_classifier(arrays) if "contract" not in arrays else _of(arrays)
         except DAMAGED as error:
             raise SlipwayError(
-                f"the golden answers {path} are damaged ({error}): remove the golden.npz that they were taken from, "
-                "and run again"
+                f"the reference outputs {path} are missing or damaged ({error}): remove results/<model>/"
+                f"reference_outputs.npz, and run again"
             ) from None
 
 
-def write_samples(path: str | Path, samples: Sequence[Tensors]) -> None:
-    """Write the inputs of samples to an archive whose arrays are named "<sample>/<input>"."""
-    write_arrays(path, numbered(samples))
-
-
-def digest_of_values(samples: Sequence[Tensors]) -> str:
-    """Return one SHA-256 of the names, dtypes, shapes and values of samples."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        for name in sorted(sample):
-            digest.update(f"{name} {sample[name].dtype} {sample[name].shape} ".encode())
-            digest.update(np.ascontiguousarray(sample[name]).tobytes())
-    return digest.hexdigest()
-
-
-def read_samples(path: str | Path) -> list[Tensors]:
-    """Return the samples that `write_samples` wrote. Raise SlipwayError if the archive is missing or damaged."""
-    try:
-        return by_number(read_arrays(path))
-    except DAMAGED as error:
-        raise SlipwayError(
-            f"the samples {path} are damaged ({error}); remove the file and run snakemake again"
-        ) from None
-
-
-def _of(arrays: dict[str, np.ndarray]) -> Golden:
+def _of(arrays: dict[str, np.ndarray]) -> ReferenceOutputs:
     contract = Contract.of(json.loads(str(arrays.pop("contract"))))
     samples = [
         Sample(
@@ -106,11 +79,11 @@ def _of(arrays: dict[str, np.ndarray]) -> Golden:
         )
         for sample in by_number(arrays)
     ]
-    return Golden(contract, tuple(samples))
+    return ReferenceOutputs(contract, tuple(samples))
 
 
-def _of_classifier(arrays: dict[str, np.ndarray]) -> Golden:
-    """Return the golden answers in an archive of an earlier version of Slipway, with one input and one output."""
+def _of_classifier(arrays: dict[str, np.ndarray]) -> ReferenceOutputs:
+    """Return the reference outputs in an archive of an earlier version of Slipway, with one input and one output."""
     meaning = Meaning.of(json.loads(str(arrays["output"])) if "output" in arrays else None)
     pairs = [("input", "logits"), ("variations", "variation_logits")]
     inputs, outputs = (
@@ -122,4 +95,4 @@ def _of_classifier(arrays: dict[str, np.ndarray]) -> Golden:
         facts={"task": "classification"},
     )
     rows = zip(inputs[:, None], outputs[:, None], strict=True)
-    return Golden(contract, tuple(Sample({"input": row}, {"logits": answer}) for row, answer in rows))
+    return ReferenceOutputs(contract, tuple(Sample({"input": row}, {"logits": answer}) for row, answer in rows))

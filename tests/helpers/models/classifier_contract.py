@@ -1,7 +1,7 @@
-"""Contracts and golden answers of classifiers, for tests that have an engine, or an input and the answer to it."""
+"""Contracts and reference outputs of classifiers, for tests that have an engine, or an input and the answer to it."""
 
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
-from slipway.contract.golden import Golden, Sample
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.outputs.meaning import LOGITS
 
 NORMALISATION = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -14,7 +14,7 @@ def classifier(dtype, crop, classes, meaning=LOGITS, **facts):
     return Contract((taken,), (Tensor("logits", "float32", (BATCH, classes), meaning=meaning),), facts=facts)
 
 
-def golden_of(batch, logits, meaning=LOGITS):
-    """Return the golden answer `logits` (1, classes) to `batch` (1, 3, crop, crop)."""
+def reference_of(batch, logits, meaning=LOGITS):
+    """Return the reference outputs `logits` (1, classes) to `batch` (1, 3, crop, crop)."""
     contract = classifier(batch.dtype.name, batch.shape[-1], logits.shape[-1], meaning)
-    return Golden(contract, (Sample({"input": batch}, {"logits": logits}),))
+    return ReferenceOutputs(contract, (Sample({"input": batch}, {"logits": logits}),))
