@@ -1,5 +1,6 @@
 """The changes between two runs in words."""
 
+from slipway.core.readable import readable
 from slipway.history.comparison import NOT_COMPARED, PASSED, UNDECIDED, UNKNOWN, Change
 from slipway.history.figures import Figure
 
@@ -10,8 +11,8 @@ def figure_in_words(figure: Figure | None) -> str:
         return "-"
     if figure.is_share:
         return f"{figure.value:.2%}"
-    interval = f" ({' to '.join(map(_plain, figure.interval))})" if figure.interval else ""
-    return f"{_plain(figure.value)} {figure.unit}".strip() + interval
+    interval = f" ({' to '.join(map(readable, figure.interval))})" if figure.interval else ""
+    return f"{readable(figure.value)} {figure.unit}".strip() + interval
 
 
 def change_in_words(change: Change) -> str:
@@ -50,8 +51,3 @@ def notes_of(change: Change) -> str:
     disturbed = "disturbed" if change.disturbed and change.noise == UNKNOWN else ""
     refused = f"{change.verdict.upper()}: {limit_in_words(change)}" if change.verdict != PASSED else ""
     return ", ".join(filter(None, (change.noise, disturbed, change.context, refused)))
-
-
-def _plain(value: float) -> str:
-    """Return a number with four significant digits, or all of a whole part that has more, such as "11,430"."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

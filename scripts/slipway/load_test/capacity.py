@@ -3,13 +3,17 @@
 Without a limit, a rate holds as long as no queue grows.
 
 A point is a measurement at one rate, as `request_rate.read_point` returns it, with its "outcome":
-    holds       p99 is within the limit, and answers keep up with requests breaks      p99 is above the limit, or a
-    queue grows, which breaks any limit in time not sent    it would hold, but perf_analyzer did not send as much as
-    asked, so the server was not asked for it A capacity is a rate that was sent, not a rate that was asked for.
+- holds: p99 is within the limit, and answers keep up with requests;
+- breaks: p99 is above the limit, or a queue grows, which breaks any limit in time;
+- not sent: perf_analyzer did not send as much as asked, so the server was not asked for it.
+
+A capacity is a rate that was sent, not a rate that was asked for.
 """
 
 import math
 from collections.abc import Callable, Sequence
+
+from slipway.core.readable import readable
 
 HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
 STEADY, DISTURBED = "steady", "disturbed"
@@ -29,21 +33,33 @@ SENT = 0.9
 
 def judged(point: dict, p99_limit_ms: float | None) -> dict:
     """Return the point with its "outcome", and "why" it does not hold."""
+    point = {**point, **({"sent_per_s": _really_sent(point)} if point["requests"] else {})}
     outcome, why = _judged(point, p99_limit_ms)
     return {**point, "outcome": outcome, **({"why": why} if why else {})}
+
+
+def _really_sent(point: dict) -> float:
+    """Return the sent requests/s. If later answers take no longer than first ones, all sent requests were answered."""
+    means_ms = point.get("windows_mean_ms", [])
+    waits_longer = len(means_ms) < 2 or means_ms[-1] > means_ms[0]
+    return point["sent_per_s"] if waits_longer or not _lacks_answers(point) else point["answered_per_s"]
+
+
+def _lacks_answers(point: dict) -> bool:
+    waiting = point["requests"] * (point["sent_per_s"] / point["answered_per_s"] - 1)
+    return waiting > max(FEW, GROWING * point["requests"])
 
 
 def _judged(point: dict, p99_limit_ms: float | None) -> tuple[str, str | None]:
     if not point["requests"]:
         return BREAKS, point.get("ended", "the answers did not come in time")
-    sent, answered = point["sent_per_s"], point["answered_per_s"]
-    waiting = point["requests"] * (sent / answered - 1)
-    if waiting > max(FEW, GROWING * point["requests"]):
-        return BREAKS, f"a queue grows: {answered:.4g}/s were answered of {sent:.4g}/s that were sent"
+    sent, answered, asked = (readable(point[f"{name}_per_s"]) for name in ("sent", "answered", "asked"))
+    if _lacks_answers(point):
+        return BREAKS, f"a queue grows: {answered}/s were answered of {sent}/s that were sent"
     if p99_limit_ms is not None and point["tail_ms"] > p99_limit_ms:
-        return BREAKS, f"p{point['tail_percentile']} is {point['tail_ms']:.4g} ms"
-    if sent < SENT * point["asked_per_s"]:
-        return NOT_SENT, f"perf_analyzer itself sent only {sent:.4g}/s of {point['asked_per_s']:.4g}/s"
+        return BREAKS, f"p{point['tail_percentile']} is {readable(point['tail_ms'])} ms"
+    if point["sent_per_s"] < SENT * point["asked_per_s"]:
+        return NOT_SENT, f"perf_analyzer itself sent only {sent}/s of {asked}/s"
     return HOLDS, None
 
 
@@ -172,12 +188,11 @@ def in_words(found: dict, p99_limit_ms: float | None) -> str:
         rest = (
             "; a smaller configuration holds them, so fewer were not tried" if found["limited_by"] == DECISION else ""
         )
-        return f"not even {rate_of(breaks):.4g} requests/s hold{limit}: {breaks['why']}{rest}"
-    words = (
-        f"{rate_of(holds):.4g} requests/s at random times, with p{holds['tail_percentile']} {holds['tail_ms']:.4g} ms"
-    )
+        return f"not even {readable(rate_of(breaks))} requests/s hold{limit}: {breaks['why']}{rest}"
+    tail = f"p{holds['tail_percentile']} {readable(holds['tail_ms'])} ms"
+    words = f"{readable(rate_of(holds))} requests/s at random times, with {tail}"
     if breaks:
-        words += f"; {rate_of(breaks):.4g}/s are too many ({breaks['why']})"
+        words += f"; {readable(rate_of(breaks))}/s are too many ({breaks['why']})"
     elif found["limited_by"] == PERF_ANALYZER:
         words += "; perf_analyzer could not send more, so the server may take more"
     else:

@@ -33,6 +33,7 @@ MOST_IN_FLIGHT = "SLIPWAY_LOAD_TEST_MOST_IN_FLIGHT"
 TIMES_OF_REQUESTS = "SLIPWAY_LOAD_TEST_TIMES_OF_REQUESTS"
 # How the lines of its output begin that scripts/load_test.py reads, besides those of analyzed_points.
 REPORT, SLOW = "windows of this point: ", "windows of requests take too long"
+NO_FIGURES = "no figures of this point: "
 # The file in the working folder to which perf_analyzer writes the times of each request of a point.
 REQUESTS = "requests.json"
 # perf_analyzer's stability in percent that every three windows have.
@@ -95,7 +96,15 @@ class Bounded(_PerfAnalyzer):
             report = {"windows_per_s": rates[-3:], "unstable": unstable, "shortened": shortened}
             report["p50_ms"] = p50_ms(self._output)
             print(REPORT + json.dumps(report), flush=True)
+        else:
+            print(NO_FIGURES + self._reason(share_s), flush=True)
         return status
+
+    def _reason(self, share_s: float) -> str:
+        """Return the reason of a point without figures, in one line."""
+        if self._timed_out:
+            return f"perf_analyzer did not end in its share of the time, {share_s:.0f} s"
+        return f"perf_analyzer failed: {(self._output or '').strip()[-300:]!r}"
 
     def _get_cmd(self) -> list[str]:
         command: list[str] = super()._get_cmd()

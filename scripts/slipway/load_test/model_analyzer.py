@@ -39,6 +39,9 @@ VARIANTS = "variants"
 START = "import sys; sys.path.append(sys.argv.pop(1)); from slipway.load_test.keyed_model_analyzer import main; main()"
 # With the 150 kB of each request as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
 LARGEST_LOGGED_BYTES = 4096
+# Percent of a CPU that perf_analyzer may take. By itself, Model Analyzer kills it above 80 % of all CPUs, as psutil
+# measures them in a tenth of a second: once 2,515 % of 16 CPUs, which cost the points of a fast server.
+NEVER_KILLED = 1e9
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
@@ -90,6 +93,7 @@ def configuration(
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
+        "perf_analyzer_cpu_util": NEVER_KILLED,
         "perf_analyzer_max_auto_adjusts": 1,  # more would repeat ten windows ten times, each time with more requests
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),

@@ -11,7 +11,7 @@ from slipway.benchmark.timing import percentile_interval
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 from slipway.load_test.analyzed_points import OVER, REUSED
-from slipway.load_test.keyed_model_analyzer import REPORT, SLOW
+from slipway.load_test.keyed_model_analyzer import NO_FIGURES, REPORT, SLOW
 from slipway.triton.server.memory import PeakMemory
 
 
@@ -54,6 +54,8 @@ class Narrator:
                 progress(f"  {named['point']} was measured by an earlier run")
         elif line.startswith((OVER, SLOW)):
             self.out_of_time = True
+        elif line.startswith(NO_FIGURES):
+            progress(f"  not measured: {line.removeprefix(NO_FIGURES)}")
         elif "load failed" in line:
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 

@@ -7,6 +7,7 @@ from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.contract.contract import Tensors
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
+from slipway.core.readable import readable
 from slipway.load_test import capacity
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import is_crowded
@@ -92,7 +93,7 @@ class Prober:
         if self._ended is None:
             self.server.require_own()
             return figures or unanswered
-        progress(f"    {self._ended} at {rate_per_s:.4g} requests/s")
+        progress(f"    {self._ended} at {readable(rate_per_s)} requests/s")
         remove_leftovers(f"{self.server.id}-", but_of=set())  # its backends' processes may outlive it
         return unanswered | {"ended": self._ended}
 

@@ -179,6 +179,19 @@ def test_what_perf_analyzer_could_not_send_is_not_the_servers_capacity():
     assert "perf_analyzer could not send more, so the server may take more" in in_words(result, LIMIT_MS)
 
 
+def test_without_longer_waits_no_queue_grows_whatever_perf_analyzer_reports():
+    counted_twice = {"asked_per_s": 100, "sent_per_s": 100, "answered_per_s": 80, "requests": 1000, "tail_ms": 20.0}
+    equal, longer = [20.0, 20.0, 19.0], [20.0, 200.0, 400.0]
+    for means_ms, outcome, sent in ((equal, NOT_SENT, 80), (longer, BREAKS, 100)):
+        found = judged(counted_twice | {"windows_mean_ms": means_ms, "tail_percentile": 99}, LIMIT_MS)
+        assert (found["outcome"], found["sent_per_s"]) == (outcome, sent)
+
+
+def test_high_rates_are_written_as_people_write_them():
+    result = found(Server(10_000), first=12_075.0)
+    assert "e+" not in in_words(result, LIMIT_MS)
+
+
 def test_too_few_samples_for_p99_are_told():
     result = found(Server(100, requests=40))
     assert "there were too few samples for p99" in result["why"]

@@ -8,6 +8,7 @@ import pytest
 from slipway.load_test.analyzed_points import LEAST_S, OVER, Budget, in_time, unless_idle
 from slipway.load_test.keyed_model_analyzer import (
     ANY,
+    NO_FIGURES,
     REPORT,
     REQUESTS,
     SLOW,
@@ -108,8 +109,17 @@ def test_windows_that_do_not_agree_are_kept_and_told(capsys):
 
 
 def test_a_failure_that_time_does_not_mend_is_not_repeated(capsys):
-    status, reported, runs, _ = measured(capsys, {("count_windows", 10): "Failed to load the model"})
+    status, reported, runs, lines = measured(capsys, {("count_windows", 10): "Failed to load the model"})
     assert (status, reported, len(runs.calls)) == (runs.PA_FAIL, None, 1)
+    assert lines[-1] == NO_FIGURES + "perf_analyzer failed: 'Failed to load the model'"
+
+
+def test_a_point_that_takes_all_its_time_without_figures_says_so(capsys):
+    status, _, runs, lines = measured(capsys, {("count_windows", 10): None, ("time_windows", ANY): None})
+    assert (status, lines[-1]) == (
+        runs.PA_FAIL,
+        NO_FIGURES + "perf_analyzer did not end in its share of the time, 2 s",
+    )
 
 
 def test_time_that_a_point_leaves_goes_to_the_others():

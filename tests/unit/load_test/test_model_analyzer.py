@@ -69,6 +69,11 @@ def test_what_is_varied_keeps_the_rest_of_the_instance_group(tmp_path, backend, 
     assert varied["parameters"] == {"concurrency": [1, 64]}
 
 
+def test_perf_analyzer_is_not_killed_for_the_cpus_that_it_takes(tmp_path):
+    fast_server_percent = 2515  # of 16 CPUs, as Model Analyzer measured perf_analyzer there
+    assert settings_for(tmp_path, "python")["perf_analyzer_cpu_util"] > 10 * fast_server_percent
+
+
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
     def settings(search, delays):
