@@ -37,9 +37,7 @@ class Ports:
     def free(cls) -> "Ports":
         """Return three free ports of 127.0.0.1."""
         with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for one in sockets:
-                one.bind(("127.0.0.1", 0))
+            sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
             return cls(*(one.getsockname()[1] for one in sockets))
 
     def taken(self) -> list[int]:

@@ -1,7 +1,7 @@
 """A model on any Triton server: find it, read its tensors, dtypes and batches from the server, ask it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,7 +68,7 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
     if model is None and len(ready) == 1:
         return ready[0]
-    raise SlipwayError(why_no_model(index, model, version) + f" on {connection.endpoint}")
+    raise SlipwayError(f"{why_no_model(index, model, version)} on {connection.endpoint}")
 
 
 def why_no_model(
@@ -104,11 +104,13 @@ def model_of(
     Names of axes, their limits and the values to pad with come from the parameter `contract`, if the model has one.
     """
     batched = config.max_batch_size > 0
-    served = Contract(_tensors(metadata.inputs, batched), _tensors(metadata.outputs, batched))
+    inputs, outputs = (
+        tuple(_tensor(tensor, batched) for tensor in side) for side in (metadata.inputs, metadata.outputs)
+    )
     return RemoteModel(
         metadata.name,
         version,
-        _named(served, config),
+        _named(Contract(inputs, outputs), config),
         {tensor.name: tensor.datatype for tensor in metadata.inputs},
         config.max_batch_size if batched else None,
         frozenset(tensor.name for tensor in config.input if tensor.optional),
@@ -124,10 +126,6 @@ def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
     result = connection.call(connection.client.infer, model.name, tensors, model.version)
     outputs = {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
     return as_stated({name: _without_objects(array) for name, array in outputs.items()}, model.contract)
-
-
-def _tensors(stated: Iterable[service_pb2.ModelMetadataResponse.TensorMetadata], batched: bool) -> tuple[Tensor, ...]:
-    return tuple(_tensor(tensor, batched) for tensor in stated)
 
 
 def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> Tensor:

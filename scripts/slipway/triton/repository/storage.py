@@ -6,7 +6,6 @@ written under a temporary name and renamed. Object stores do the same by themsel
 
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -78,19 +77,19 @@ class Storage:
 
     def put(self, source: Path, name: str) -> None:
         """Copy the file `source` of this machine into this storage."""
-        with self._in_words(f"write {name}"):
-            if self._folder:
-                _write_whole(self._folder, name, lambda partial: shutil.copyfile(source, partial))
-            else:
-                self._files.put_file(str(source), name)
+        self._store(name, lambda place: self._files.put_file(str(source), place))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file."""
+        self._store(name, lambda place: self._files.pipe_file(place, content))
+
+    def _store(self, name: str, send: Callable[[str], Any]) -> None:
+        """Write a file. `send` writes it to a place in this storage: in a folder, to a temporary name at first."""
         with self._in_words(f"write {name}"):
             if self._folder:
-                _write_whole(self._folder, name, lambda partial: partial.write_bytes(content))
+                _write_whole(self._folder, name, send)
             else:
-                self._files.pipe_file(name, content)
+                send(name)
 
     def remove(self, name: str) -> None:
         """Remove a file, which may be absent."""
@@ -117,13 +116,13 @@ class Storage:
 
 # Another publisher of the same version calls `clear_up` once, which may remove this temporary file.
 @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
-def _write_whole(folder: Path, name: str, fill: Callable[[Path], Any]) -> None:
+def _write_whole(folder: Path, name: str, send: Callable[[str], Any]) -> None:
     """Write a file into a folder, readable for every user, and flush it to the disk."""
     path = folder / name
     _make_folder(path.parent)
     partial = folder / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
     try:
-        fill(partial)
+        send(partial.name)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         _open_to_all(partial, 0o644)

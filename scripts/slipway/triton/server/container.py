@@ -57,9 +57,10 @@ class Container:
     def server_command(self, name: str, repositories: Sequence[Path], ports: Ports, flags: Sequence[str]) -> list[str]:
         """Return the command line of a server of `repositories` at `ports`, in a container `name`."""
         folders = {path.resolve(): f"{MODELS}/{number}" for number, path in enumerate(repositories)}
-        files = _pem_files(ports)
+        files: dict[Path, str] = {}
         if ports.tls:
             inside = {name: f"{TLS}/{name}" for name in _PEM_FILES if getattr(ports.tls, name)}
+            files = {Path(getattr(ports.tls, name)).resolve(): path for name, path in inside.items()}
             ports = replace(ports, tls=replace(ports.tls, **inside))
         words = ["tritonserver", *(f"--model-repository={path}" for path in folders.values()), *ports.flags(), *flags]
         return self.command(name, folders | files, words)
@@ -84,12 +85,6 @@ class Container:
         chosen = {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if self.on_gpu and key in os.environ}
         hidden = {} if self.on_gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}
         return {"HOME": "/tmp", **server_environment(name), **hidden, **chosen}
-
-
-def _pem_files(ports: Ports) -> dict[Path, str]:
-    """Return {PEM file of the server's TLS: its path in the container}."""
-    files = {name: getattr(ports.tls, name) for name in _PEM_FILES} if ports.tls else {}
-    return {Path(file).resolve(): f"{TLS}/{name}" for name, file in files.items() if file}
 
 
 def _mount(source: Path, target: str) -> str:

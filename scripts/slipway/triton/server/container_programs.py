@@ -51,10 +51,10 @@ def usable_program() -> tuple[ContainerProgram | None, str]:
     """
     reasons = []
     for name in filter(shutil.which, PROGRAMS):
-        description = _run([name, "info", "--format", "{{json .}}"], ANSWER_S)
-        why = "its service does not answer" if description is None else _why_unusable(json.loads(description))
-        if description is not None and why is None:
-            return ContainerProgram(name, is_podman="host" in json.loads(description)), ""
+        info = json.loads(_run([name, "info", "--format", "{{json .}}"], ANSWER_S) or "{}")
+        why = _why_unusable(info) if info else "its service does not answer"
+        if why is None:
+            return ContainerProgram(name, is_podman="host" in info), ""
         reasons.append(f"`{name}` is here, but {why}")
     return None, "; ".join(reasons) or "neither `docker` nor `podman` is on PATH"
 
@@ -114,17 +114,17 @@ def fetched_image(program: ContainerProgram, image: str) -> Image:
     return found
 
 
-def pid_of_container(program: ContainerProgram, name: str) -> int | None:
-    """Return the id of a running container's first process, as this machine counts it; None if it does not run."""
-    output = _run([program.name, "container", "inspect", "--format", "{{.State.Pid}}", name], ANSWER_S)
-    return int(output) or None if output else None
-
-
 def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen, timeout_s: float) -> int | None:
-    """Return the id of a container's first process once it runs; None if its client ends first, or at the timeout."""
-    end = time.monotonic() + timeout_s
+    """Return the id of a container's first process, as this machine counts it, once it runs.
+
+    None if the container's client ends first, or at the timeout.
+    """
+    inspect, end = (
+        [program.name, "container", "inspect", "--format", "{{.State.Pid}}", name],
+        time.monotonic() + timeout_s,
+    )
     while time.monotonic() < end and client.poll() is None:
-        if pid := pid_of_container(program, name):
+        if pid := int(_run(inspect, ANSWER_S) or 0):
             return pid
         time.sleep(0.1)
     return None

@@ -101,7 +101,9 @@ class Server:
     def ended(self, within_s: float = 0) -> str | None:
         """Return how the server ended, in words; None if it still runs after so many seconds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return f"{self._in_words()} ended with exit code {self.process.wait(within_s)}"
+            container = self._installation.container
+            place = f" in a container of {container.image}" if container else ""
+            return f"tritonserver{place} ended with exit code {self.process.wait(within_s)}"
         return None
 
     def _require_running(self) -> None:
@@ -114,10 +116,6 @@ class Server:
     def container_owner(self) -> str | None:
         """Return the owner's name in the environment of the container's processes; None without a container."""
         return self.id if self._installation.container else None
-
-    def _in_words(self) -> str:
-        container = self._installation.container
-        return f"tritonserver in a container of {container.image}" if container else "tritonserver"
 
     def __enter__(self) -> "Server":
         self.start()
