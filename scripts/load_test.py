@@ -2,48 +2,47 @@
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-from slipway.benchmark.gpu_monitor import GpuMonitor
-from slipway.contract.archives import read_samples
 from slipway.contract.batches import require_taken_batches
 from slipway.contract.contract import Contract
 from slipway.core.artifacts import atomic_write, read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
-from slipway.core.hardware import is_gpu, require_hardware
+from slipway.core.hardware import require_hardware
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.load_test import coarse_filter, model_analyzer
-from slipway.load_test.analyzed_points import MEASURED, REUSED
-from slipway.load_test.candidates import find_server, lay_out_candidate, require_covered_batches
+from slipway.load_test.analyzed_points import RunPlan
+from slipway.load_test.candidates import Candidates, require_covered_batches
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints, base_of
-from slipway.load_test.keyed_model_analyzer import KEPT, REQUESTS, TIMES_OF_REQUESTS
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.narrator import Narrator
-from slipway.load_test.rows import (
-    by_one_name,
-    figures_of,
-    not_measured,
-    point_of,
-    varied_of,
-    write_table,
+from slipway.load_test.rows import by_one_name, not_measured, write_table
+from slipway.load_test.sweep import (
+    BRUTE,
+    SEARCHES,
+    Sweep,
+    expected_points,
+    most_in_flight,
+    seconds_of,
+    too_short_in_words,
+    window,
 )
-from slipway.load_test.sweep import BRUTE, SEARCHES, Sweep, budget, window
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
-from slipway.triton.repository.model_folder import served_model
 from slipway.triton.server.installation import Installation
 from slipway.triton.server.kinds import server_in_words
 from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
-from slipway.triton.server.restricted_apis import new_key
-from slipway.triton.server.server_options import add_server_choice, choice_of
+from slipway.triton.server.restricted_apis import GRPC_HEADER, new_key
+from slipway.triton.server.server_options import add_server_choice
 
 # Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
 UNTRACKED = ("p99_limit_ms", "min_throughput_per_s")
@@ -89,48 +88,36 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Write one candidate model per engine, run the sweep, keep the tables and plots."""
     require_hardware(arguments.hardware)
-    contract = Contract.read(arguments.interface)
+    contract, weights = Contract.read(arguments.interface), read_json(arguments.weights_record)
     if not contract.batched:
         # As Triton states that a model has no batch axis, and so nothing to wait for, and only instances to vary.
         arguments.max_batch_sizes, arguments.batching_delays_us, arguments.search = [0], [0], BRUTE
-    varied = {entry.name: getattr(arguments, entry.name) for entry in fields(Sweep)}
-    sweep = Sweep(**varied)
-    filtered = engines_left_out(arguments)
-    records = {
-        f"{arguments.model}_{precision}": path
-        for precision, path in records_by_precision(arguments).items()
-        if precision not in {entry["precision"] for entry in filtered}
-    }
-    engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
-    require_covered_batches(engines, arguments.max_batch_sizes)
-    require_taken_batches(read_json(arguments.weights_record), arguments.max_batch_sizes, "load_test.max_batch_sizes")
+    sweep = Sweep(**{entry.name: getattr(arguments, entry.name) for entry in fields(Sweep)})
+    records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
+    filtered = engines_left_out(arguments, list(records))
+    for entry in filtered:
+        del records[entry["precision"]]
+    engines = {f"{arguments.model}_{name}": RecordedEngine.of_record(path) for name, path in records.items()}
+    require_covered_batches(engines, sweep.max_batch_sizes)
+    require_taken_batches(weights, sweep.max_batch_sizes, "load_test.max_batch_sizes")
     unwind_when_terminated()
     with new_workspace() as workspace:
-        server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
+        candidates = Candidates.of(engines, workspace, arguments)
+        server = candidates.server
         require_planned_image(server, arguments.server_image_id)
         reason = f": {arguments.server_why}" if arguments.server_why else ""
         progress(f"  the server is {server_in_words(server.facts())}{reason}")
-        samples = read_samples(arguments.samples)
-        first = sweep.max_batch_sizes[0], sweep.instances[0], sweep.batching_delays_us[0]
-        for name, engine in engines.items():
-            lay_out_candidate(workspace, served_model(name, engine, contract, *first), engine, samples, server)
-        kept = KeptPoints(arguments.kept or workspace / "kept", workspace)
-        conditions = kept_under(arguments, server)
-        bases = {
-            name: base_of(workspace / "repository", name, model_analyzer.input_data(workspace, name), conditions)
-            for name in engines
-        }
-        kept.describe(bases, sweep.requests)
-        logs_requests = model_analyzer.can_log_requests(samples, contract)
-        rows = measure(engines, server, kept, sweep, is_gpu(arguments.hardware), logs_requests)
+        kept = KeptPoints(arguments.kept or workspace / "kept", workspace / "measured")
+        rows = measure(candidates, sweep, kept, workspace, kept_under(arguments, server))
         with atomic_write(arguments.original) as partial:
-            shutil.copyfile(workspace / "results" / "analysis.csv", partial)
+            shutil.copyfile(workspace / model_analyzer.TABLE, partial)
         with atomic_write(arguments.plots) as partial:
             # The memory plot shows only the server process; the Python backend has the engine in another one.
             shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
-    conditions = {
-        "origin": read_json(arguments.weights_record)["origin"],
+    missing = not_measured(rows, engines, sweep)
+    record = {
+        "origin": weights["origin"],
         "measured_at": utc_now(),
         "key": {name: value for name, value in settings_of(arguments).items() if name not in UNTRACKED},
         "search": sweep.search,
@@ -138,13 +125,15 @@ def main(arguments: argparse.Namespace) -> None:
         "inputs": [tensor.in_words() for tensor in contract.inputs],
         "batched": contract.batched,
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
-        "engine_records": {name: sha256(path) for name, path in records.items()},
+        "engine_records": {f"{arguments.model}_{name}": sha256(path) for name, path in records.items()},
         "server": server.facts() | {"why": arguments.server_why},
         "requests_per_window": window(sweep),
-        "stability_percent": arguments.stability_percent,
+        "stability_percent": sweep.stability_percent,
+        "minutes": sweep.minutes,
+        "not_measured": missing,
+        "measurements": rows,
     }
-    missing = not_measured(rows, engines, sweep)
-    write_json(arguments.record, conditions | {"minutes": sweep.minutes, "not_measured": missing, "measurements": rows})
+    write_json(arguments.record, record)
     if words := gaps_in_words(missing, rows, sweep.minutes):
         progress(f"  {words}")
     kept.finish()
@@ -152,19 +141,13 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
 
 
-def records_by_precision(arguments: argparse.Namespace) -> dict[str, Path]:
-    """Return {precision: build record} of the engines."""
-    return {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
-
-
-def engines_left_out(arguments: argparse.Namespace) -> list[dict]:
+def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> list[dict]:
     """Return the engines that break a limit without load, by the benchmark (see `coarse_filter.left_out`).
 
     Raises SlipwayError if these are all engines.
     """
     if arguments.benchmark is None:
         return []
-    precisions = list(records_by_precision(arguments))
     limits = {"p99_ms": arguments.p99_limit_ms, "min_throughput_per_s": arguments.min_throughput_per_s}
     largest = max(arguments.instances), max(arguments.max_batch_sizes)
     entries = coarse_filter.left_out(read_json(arguments.benchmark)["results"], precisions, limits, *largest)
@@ -181,10 +164,10 @@ def engines_left_out(arguments: argparse.Namespace) -> list[dict]:
 
 def require_planned_image(server: Installation, planned: str | None) -> None:
     """Raise SlipwayError if another image got the name of the container's image after planning."""
-    found = server.facts().get("image_id")
-    if planned and found and planned != found:
+    running = server.facts().get("image_id")
+    if planned and running and planned != running:
         raise SlipwayError(
-            f"the image {server.facts()['image']} is {found} now, and was {planned} when this job was planned; run "
+            f"the image {server.facts()['image']} is {running} now, and was {planned} when this job was planned; run "
             "snakemake again"
         )
 
@@ -201,74 +184,82 @@ def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
     }
 
 
-def measure(
-    engines: dict[str, RecordedEngine],
-    server: Installation,
-    kept: KeptPoints,
-    sweep: Sweep,
-    on_gpu: bool,
-    logs_requests: bool = False,
-) -> list[dict]:
+def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping) -> list[dict]:
     """Run the sweep and return one row per measurement. Raise SlipwayError if there is none.
 
-    Points of earlier runs are taken as they are, and new ones kept. `logs_requests`: perf_analyzer writes the times of
-    each request, from which the interval of the p99 follows.
+    Points of earlier runs under the same `conditions` are taken as they are, and new ones kept.
     """
-    workspace, ports, key = kept.workspace, replace(Ports.free(), http=None), new_key()
-    settings = model_analyzer.configuration(list(engines), sweep, ports, server, workspace, key)
-    gpu = GpuMonitor() if on_gpu else None
-    if gpu and gpu.unavailable:
-        progress(f"  GPU memory is not measured: {gpu.unavailable}")
+    models, server = list(candidates.engines), candidates.server
+    for name in models:
+        first = sweep.max_batch_sizes[0], sweep.instances[0], sweep.batching_delays_us[0]
+        candidates.lay_out(workspace, candidates.configured(name, *first))
+    ports, key = replace(Ports.free(), http=None), new_key()
+    settings = model_analyzer.configuration(models, sweep, ports, server, workspace, key)
+    if candidates.gpu and candidates.gpu.unavailable:
+        progress(f"  GPU memory is not measured: {candidates.gpu.unavailable}")
+    plan = RunPlan(
+        points=expected_points(models, sweep),
+        seconds=seconds_of(models, sweep),
+        most_in_flight=most_in_flight(sweep),
+        requests=sweep.requests,
+        header=(GRPC_HEADER, key),
+        # perf_analyzer writes the times of each request, from which the interval of the p99 follows.
+        logs_requests=model_analyzer.can_log_requests(candidates.samples, candidates.contract),
+        bases={
+            name: base_of(workspace / "repository", name, model_analyzer.input_data(workspace, name), conditions)
+            for name in models
+        },
+        store=str(kept.store.resolve()),
+        fresh=str(kept.fresh),
+    )
     owner = workspace.name if server.container else None
-    check = partial(require_own_listeners, ports, workspace.name)
-    times = workspace / REQUESTS if logs_requests else None
-    narrator = Narrator(PeakMemory(gpu=gpu, owner=owner), check, requests=times)
-    interference = Interference(lambda: narrator.memory.phase, gpu, owner=owner)
-
-    def keep(point: str, key: str) -> None:
-        figures[point] = figures_of(point, narrator, interference, sweep, on_gpu)
-        kept.keep(key, figures[point], engines[point.rpartition("_config_")[0]])
-
-    figures: dict[str, dict] = {}
-    narrator.on_point = {MEASURED: keep, REUSED: kept.reuse}
-    variables = budget(list(engines), sweep) | {KEPT: str(kept.description)}
-    if logs_requests:
-        variables[TIMES_OF_REQUESTS] = "yes"
-    with narrator.memory.watching(), interference.watching():
+    narrator = Narrator(
+        candidates.engines,
+        kept,
+        PeakMemory(gpu=candidates.gpu, owner=owner),
+        Interference(candidates.gpu, owner),
+        partial(require_own_listeners, ports, workspace.name),
+        sweep.stability_percent,
+    )
+    with narrator.memory.watching(), narrator.interference.watching():
         try:
-            model_analyzer.run(settings, workspace, key, variables, narrator)
+            model_analyzer.run(settings, plan, workspace, narrator)
         except SlipwayError as error:
             # It gives up if its first two points have no figures.
-            raise SlipwayError(none_in_time(sweep)) if narrator.out_of_time else error from None
-    rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
+            raise SlipwayError(none_in_time(models, sweep)) if narrator.out_of_time else error from None
+    rows = model_analyzer.read_table(workspace / model_analyzer.TABLE)
     if not rows and narrator.out_of_time:
-        raise SlipwayError(none_in_time(sweep))
+        raise SlipwayError(none_in_time(models, sweep))
     if not rows:
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    of_points = kept.reused | figures
-    described = [
-        {
-            "model": row["model"],
-            "precision": engines[row["model"]].record["key"]["precision"],
-            **row,
-            **varied_of(row, workspace),
-            **(of_points.get(point := point_of(row)) or figures_of(point, narrator, interference, sweep, on_gpu)),
-        }
-        for row in rows
-    ]
-    return by_one_name(described)
+    return by_one_name(
+        [
+            {
+                "model": row["model"],
+                "precision": candidates.engines[row["model"]].record["key"]["precision"],
+                **row,
+                **narrator.figures[row["variant"], row["concurrency"]],
+            }
+            for row in rows
+        ]
+    )
 
 
-def none_in_time(sweep: Sweep) -> str:
+def none_in_time(models: list[str], sweep: Sweep) -> str:
     """Return the error of a load test that measured nothing in its time, with settings that give it more."""
-    minutes = f"{sweep.minutes:g} minutes of `load_test.minutes`" if sweep.minutes else "time that each point has"
+    nothing = "the load test measured no configuration"
+    if short := too_short_in_words(models, sweep):
+        return f"{nothing}: {short}"
+    count = expected_points(models, sweep)
+    share = f"{seconds_of(models, sweep) / count:,.0f} s for each of {count} points"
+    minutes = f"`load_test.minutes: {sweep.minutes:g}`, which is {share}" if sweep.minutes else share
     longer = f"minutes: {4 * sweep.minutes:g}, " if sweep.minutes else ""
     return (
-        f"the load test measured no configuration in the {minutes}; set "
-        f"`load_test: {{{longer}requests: 5, concurrency: [{sweep.concurrency[0]}], "
-        f"instances: [{sweep.instances[0]}]}}`, or serve a smaller answer"
+        f"{nothing} in {minutes}: three windows of {window(sweep)} requests take longer; set `load_test: {{{longer}"
+        f"requests: 5, concurrency: [{sweep.concurrency[0]}], instances: [{sweep.instances[0]}]}}`, or serve a smaller "
+        "answer"
     )
 
 

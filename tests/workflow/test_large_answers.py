@@ -71,11 +71,10 @@ def test_answers_of_megabytes_are_measured_within_the_time_or_named(segmentation
     # On a slow machine 300 answers take longer than their share of the minute.
     shortened = any(row["shortened"] for row in record["measurements"])
     told = capsys.readouterr().err
-    assert ("measured in shorter windows than asked, to hold `load_test.minutes` (1): (fp32" in told) == shortened
+    assert ("measured in shorter windows than asked, to hold `load_test.minutes` (1): " in told) == shortened
 
 
 def test_a_time_in_which_nothing_can_be_measured_names_the_lines_to_set(segmentation):
-    with pytest.raises(
-        SlipwayError, match=r"in the 0\.01 minutes of `load_test\.minutes`; set `load_test: \{minutes: 0\.04"
-    ):
+    share = r"`load_test\.minutes: 0\.01` is 0\.3 s for each of 2 points; .* set `load_test\.minutes: 0\.2`"
+    with pytest.raises(SlipwayError, match=f"measured no configuration: {share}"):
         load_tested(segmentation, concurrency=[1, 8], instances=[1], requests=300, minutes=0.01)

@@ -1,12 +1,14 @@
 """Notices about a resolved configuration: automatic decisions, and facts that could not be verified."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 from slipway.classification.planned_preprocessing import planned_preprocessing, published_preprocessing
 from slipway.classification.published import as_written, differences
 from slipway.core.errors import amended
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.load_test.sweep import Sweep, too_short_in_words
 
 
 def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
@@ -20,6 +22,7 @@ def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
     for target in resolved.locked_targets():
         built = resolved.runtime_version("tensorrt", target)
         yield from version_lock.notices(target, built, resolved.config["triton"])
+    yield from _of_load_tests(resolved)
     for model in resolved.models:
         yield from _of_preprocessing(model, resolved.config["models"][model])
         yield from _of_lists(resolved, model)
@@ -43,6 +46,15 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
     if resolved.runtime(target) == "tensorrt":
         return f"TensorRT {resolved.runtime_version('tensorrt', target)} and {resolved.hardware(target)}"
     return "no TensorRT with a GPU is here"
+
+
+def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
+    """Yield a sentence for each target whose load test has little time for each point."""
+    settings = resolved.config["load_test"]
+    sweep = Sweep(**{entry.name: settings[entry.name] for entry in fields(Sweep)})
+    for target in resolved.targets:
+        if short := too_short_in_words(resolved.precisions(target), sweep):
+            yield f"target {target}: {short}"
 
 
 def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:

@@ -8,19 +8,60 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# How the lines of the output begin that scripts/load_test.py reads. After the last two, a JSON object {"point", "key"}
-# follows: the point's name, and the hash by which its measurement is kept.
-OVER = "no time is left"
-MEASURED, REUSED = "measured point: ", "point of an earlier run: "
+# How a line of the output begins that the load test reads. Its name and a JSON object follow.
+EVENT = "slipway event: "
+BEGINS, WINDOWS, MEASURED, REUSED = "begins", "windows", "measured", "reused"
+OVER, SLOW, NO_FIGURES = "no time is left", "slow", "no figures"
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
 ROUNDS_IN_A_WINDOW = 4
 # perf_analyzer's options that are part of a measurement's hash.
 LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
 # A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
 LEAST_S = 6.0
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The load test's instructions for Model Analyzer's process, which gets them as a JSON file.
+
+    `points` have `seconds` together. `most_in_flight` is the highest number of a sweep of all points, 0 for a search. A
+    window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
+    perf_analyzer writes the times of each request. `bases` are {model: hash of all but its configuration and the load}.
+    `store` is the folder of earlier runs' measurements, and `fresh` that of this run's.
+    """
+
+    points: int
+    seconds: float
+    most_in_flight: int
+    requests: int
+    header: tuple[str, str]
+    logs_requests: bool
+    bases: dict[str, str]
+    store: str
+    fresh: str
+
+
+def tell(event: str, **content: object) -> None:
+    """Print an event for the load test, which reads the output."""
+    print(f"{EVENT}{json.dumps([event, content])}", flush=True)
+
+
+def point_of(run_config: Any) -> dict:
+    """Return a point of Model Analyzer: {"variant", "model", "instances", "max_batch_size", ..., "concurrency"}."""
+    [model] = run_config.model_run_configs()
+    configuration = model.model_config_variant().model_config.get_config()
+    return {
+        "variant": model.model_variant_name(),
+        "model": model.model_name(),
+        "instances": sum(group["count"] for group in configuration["instance_group"]),
+        "max_batch_size": configuration.get("max_batch_size", 0),
+        "queue_delay_us": int(configuration.get("dynamic_batching", {}).get("max_queue_delay_microseconds", 0)),
+        "concurrency": model.perf_config()["concurrency-range"],
+    }
 
 
 class Budget:
@@ -48,51 +89,46 @@ class Budget:
 
 
 class KeptMeasurements:
-    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load.
+    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load."""
 
-    `description` is a JSON file: {"requests": in a window at least, "store": folder of earlier runs' measurements,
-    "fresh": folder for those of this run, "bases": {model: hash of all but its configuration and the load}}.
-    """
-
-    def __init__(self, description: Path) -> None:
-        content = json.loads(description.read_text(encoding="utf-8"))
-        self._requests, self._bases = content["requests"], content["bases"]
-        self._store, self._fresh = Path(content["store"]), Path(content["fresh"])
+    def __init__(self, plan: RunPlan) -> None:
+        self._plan = plan
 
     def set_window(self, run_config: Any) -> None:
         """Set the number of requests in a window of a point."""
         for model in run_config.model_run_configs():
             rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
-            model.perf_config().update_config({"measurement-request-count": max(self._requests, rounds)})
+            model.perf_config().update_config({"measurement-request-count": max(self._plan.requests, rounds)})
 
     def key(self, run_config: Any) -> str:
         """Return the hash of a point: of the engine, its configuration, and the load."""
         [model] = run_config.model_run_configs()
         configuration = model.model_config_variant().model_config.get_config() | {"name": None}
         load = {name: model.perf_config()[name] for name in LOAD}
-        parts = [self._bases[model.model_name()], configuration, load]
+        parts = [self._plan.bases[model.model_name()], configuration, load]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, key: str) -> dict | None:
         """Return an earlier run's measurement; None if there is none."""
         with contextlib.suppress(OSError, ValueError, KeyError):
-            return json.loads((self._store / f"{key}.json").read_text(encoding="utf-8"))["measurement"]
+            return json.loads(Path(self._plan.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
         return None
 
     def write(self, key: str, measurement: object, encode: Callable) -> None:
         """Write a measurement of this run."""
-        self._fresh.mkdir(exist_ok=True)
-        (self._fresh / f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
+        Path(self._plan.fresh).mkdir(exist_ok=True)
+        Path(self._plan.fresh, f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:
     """Decorate the measurement of a point (its server included), so that none begins when no time is left."""
 
     def execute_in_time(self: object, run_config: Any) -> object:
-        if budget.left_s() >= LEAST_S:
-            return execute(self, run_config)
-        print(OVER, flush=True)
-        return None
+        if budget.left_s() < LEAST_S:
+            tell(OVER)
+            return None
+        tell(BEGINS, **point_of(run_config))
+        return execute(self, run_config)
 
     return execute_in_time
 
@@ -106,14 +142,11 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
 
     def execute_unless_kept(self: Any, run_config: Any) -> object:
         kept.set_window(run_config)
-        key, [model] = kept.key(run_config), run_config.model_run_configs()
-        earlier = kept.read(key)
-        if earlier or key in of_this_run:
-            budget.leave_out_point()
+        key = kept.key(run_config)
         if key in of_this_run:
             return of_this_run[key]
-        point = f"{model.model_variant_name()}/{model.perf_config()['concurrency-range']}"
-        if earlier:
+        if earlier := kept.read(key):
+            budget.leave_out_point()
             self._create_model_variants(run_config)
             measurement = read(earlier | {"_model_variants_name": run_config.model_variants_name()})
             self._result_manager.add_run_config_measurement(run_config, measurement)
@@ -121,14 +154,14 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
             return None
         else:
             kept.write(key, measurement, self._state_manager.default_encode)
-        print((REUSED if earlier else MEASURED) + json.dumps({"point": point, "key": key}), flush=True)
+        tell(REUSED if earlier else MEASURED, key=key, **point_of(run_config))
         of_this_run[key] = measurement
         return measurement
 
     return execute_unless_kept
 
 
-def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Callable:
+def unless_idle(execute: Callable, most_in_flight: int) -> Callable:
     """Decorate the measurement of a point, so that points with fewer requests in flight than instances are left out.
 
     Instances without a request would show nothing. With `most_in_flight` (the sweep's highest number), each
@@ -138,11 +171,8 @@ def unless_idle(execute: Callable, most_in_flight: int, budget: Budget) -> Calla
     earlier: list[object] = []
 
     def execute_unless_idle(self: object, run_config: Any) -> object:
-        [model] = run_config.model_run_configs()
-        groups = model.model_config_variant().model_config.get_config()["instance_group"]
-        in_flight = model.perf_config()["concurrency-range"]
-        if earlier and in_flight < min(most_in_flight, sum(group["count"] for group in groups)):
-            budget.leave_out_point()
+        point = point_of(run_config)
+        if earlier and point["concurrency"] < min(most_in_flight, point["instances"]):
             return earlier[-1]
         if measurement := execute(self, run_config):
             earlier.append(measurement)

@@ -1,19 +1,102 @@
 """The candidates of a load test: engines as models of their own, on the server that would serve them."""
 
+import argparse
+import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from slipway.contract.contract import Tensors
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.archives import read_samples
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.served_form import as_served
+from slipway.core.hardware import is_gpu
 from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test.model_analyzer import input_data, write_input_data
 from slipway.runtimes import RUNTIMES
-from slipway.triton.repository.model_config import Served
-from slipway.triton.repository.model_folder import write_model
+from slipway.triton.client.ports import Ports
+from slipway.triton.repository.model_config import Served, ServingOptions
+from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import PYTHON_CONFIGURATION, Installation, find_installation
-from slipway.triton.server.server_options import ServerChoice
+from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags, new_key
+from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tensorrt_versions import require_inside
+from slipway.triton.server.tritonserver import Server
+
+# Seconds for a server to get ready.
+READY_S = 300.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running server of the candidates in a folder. `header` has its key, for requests that load or unload models."""
+
+    server: Server
+    header: Mapping[str, str]
+    folder: Path
+
+    @property
+    def ports(self) -> Ports:
+        """Return the server's ports."""
+        return self.server.ports
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Engines of one target by the names of their Triton models, the server for them, and samples to send."""
+
+    engines: Mapping[str, RecordedEngine]
+    contract: Contract
+    samples: Sequence[Tensors]
+    server: Installation
+    on_gpu: bool = False
+
+    @classmethod
+    def of(cls, engines: dict[str, RecordedEngine], workspace: Path, arguments: argparse.Namespace) -> "Candidates":
+        """Return the candidates of a program's options; raise SlipwayError as `find_server`."""
+        server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
+        contract, samples = Contract.read(arguments.interface), read_samples(arguments.samples)
+        return cls(engines, contract, samples, server, is_gpu(arguments.hardware))
+
+    @cached_property
+    def gpu(self) -> GpuMonitor | None:
+        """Return the monitor of a GPU target's GPU; None on a CPU target."""
+        return GpuMonitor() if self.on_gpu else None
+
+    def configured(
+        self, model: str, max_batch: int, instances: int, delay_us: int = 0, options: ServingOptions | None = None
+    ) -> Served:
+        """Return one configuration of a candidate."""
+        return served_model(model, self.engines[model], self.contract, max_batch, instances, delay_us, options)
+
+    def request(self, served: Served) -> Tensors:
+        """Return the first sample as a request of a candidate."""
+        return as_served(self.samples[0], served.contract)
+
+    def lay_out(self, folder: Path, served: Served, model: str | None = None) -> None:
+        """Write a configuration below folder/repository, its config.pbtxt for this server, and its samples in `folder`.
+
+        `model` is the name of the candidate, if `served` has another one.
+        """
+        written = folder / "repository" / served.name
+        write_model(written, served, self.engines[model or served.name])
+        write_input_data(input_data(folder, served.name), self.samples, served.contract)
+        if not self.server.native_backends:
+            shutil.copyfile(written / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", written / "config.pbtxt")
+
+    @contextlib.contextmanager
+    def served_from(self, folder: Path, *flags: str) -> Iterator[Running]:
+        """Start a server with the configurations in `folder` and wait until it is ready; stop it at the end."""
+        ports, key = replace(Ports.free(), http=None), new_key()
+        guards = local_flags(key, ports.host, shared_memory=False) if self.server.can_guard else []
+        owner = f"{folder.parent.name}-{folder.name}"
+        repositories, log = [folder / "repository"], folder / "log"
+        with Server(self.server, repositories, ports, log, *flags, *guards, server_id=owner) as server:
+            server.wait_until_ready(READY_S)
+            yield Running(server, {GRPC_HEADER: key} if guards else {}, folder)
 
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:
@@ -42,14 +125,3 @@ def find_server(
         elif not (server.native_backends or runs_tensorrt):
             require_same_version(name, RUNTIMES[key["runtime"]], key["runtime_version"])
     return server
-
-
-def lay_out_candidate(
-    workspace: Path, served: Served, engine: RecordedEngine, samples: Sequence[Tensors], server: Installation
-) -> None:
-    """Write one engine as a model below workspace/repository, its config.pbtxt for this server, and its samples."""
-    folder = workspace / "repository" / served.name
-    write_model(folder, served, engine)
-    write_input_data(input_data(workspace, served.name), samples, served.contract)
-    if not server.native_backends:
-        shutil.copyfile(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", folder / "config.pbtxt")

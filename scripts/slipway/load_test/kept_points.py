@@ -2,7 +2,7 @@
 
 An interrupted load test goes on with them, and a widened one measures the new points alone. After a finished one, only
 steady points with full windows stay, so that the next one measures the others again. `keyed_model_analyzer` looks them
-up; here they are described to it, and stored.
+up and measures the others; here they are stored.
 
 results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
 """
@@ -10,7 +10,7 @@ results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +21,25 @@ from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test.limits import is_disturbed
 
 FOLDER = Path("results/.measured")
-# The parts of a row that Model Analyzer's measurement does not have.
-OF_ROW = (
-    *("p50_ms", "p99_interval_ms", "memory_mb", "gpu_memory_mb", "spread_percent", "verdict", "shortened"),
-    *("windows_per_s", "others_cpu_percent", "cpus_busy_percent", "gpu_state"),
-)
 
 
-@dataclass
+@dataclass(frozen=True)
 class KeptPoints:
-    """The kept points of a model on a target. `reused` are {point: row of an earlier run}, with its "measured_at"."""
+    """The kept points of a model on a target. `fresh` is the folder of Model Analyzer's measurements of this run."""
 
     store: Path
-    workspace: Path
-    reused: dict[str, dict] = field(default_factory=dict)
+    fresh: Path
 
-    @property
-    def description(self) -> Path:
-        """Return the file that describes the kept points to keyed_model_analyzer."""
-        return self.workspace / "kept.json"
-
-    def describe(self, bases: Mapping[str, str], requests: int) -> None:
-        """Write the description. `bases` is {model: `base_of`}; a window has at least so many requests."""
-        self.store.mkdir(parents=True, exist_ok=True)
-        folders = {"store": str(self.store.resolve()), "fresh": str(self._fresh)}
-        write_json(self.description, {"requests": requests, "bases": dict(bases), **folders})
-
-    def reuse(self, point: str, key: str) -> None:
-        """Note a point of an earlier run."""
+    def reuse(self, key: str) -> dict:
+        """Return the figures of a point of an earlier run, with "measured_at"."""
         content = read_json(self.store / f"{key}.json")
-        self.reused[point] = content["row"] | {"measured_at": content["measured_at"]}
+        return content["row"] | {"measured_at": content["measured_at"]}
 
-    def keep(self, key: str, row: Mapping[str, Any], engine: RecordedEngine) -> None:
-        """Keep a point of this run."""
+    def keep(self, key: str, figures: Mapping[str, Any], engine: RecordedEngine) -> None:
+        """Keep a point of this run, with the figures that Model Analyzer's measurement does not have."""
         content = {
-            "measurement": read_json(self._fresh / f"{key}.json"),
-            "row": {name: row[name] for name in OF_ROW if name in row},
+            "measurement": read_json(self.fresh / f"{key}.json"),
+            "row": figures,
             "engine": engine.record["files"],
             "measured_at": utc_now(),
         }
@@ -68,10 +51,6 @@ class KeptPoints:
             content = read_record(path, {"row": {"shortened": bool}})
             if content is None or is_disturbed(content["row"]) or content["row"]["shortened"]:
                 path.unlink()
-
-    @property
-    def _fresh(self) -> Path:
-        return self.workspace / "measured"
 
 
 def engine_is_gone(point: Path, folder: Path) -> bool:

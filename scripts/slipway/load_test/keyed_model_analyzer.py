@@ -1,21 +1,19 @@
 """Model Analyzer with three features that it lacks: the server's key, a bound in time, kept measurements.
 
 Its client sends the key with each request. Each point of the sweep gets an equal share of the remaining time, and an
-unstable measurement is kept. After each point it prints REPORT and the windows of perf_analyzer as JSON. A point that
-an earlier run measured, by the hash of engine, configuration and load, is not measured again.
+unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an earlier run
+measured, by the hash of engine, configuration and load, is not measured again.
 
-A program of its own, with Model Analyzer's command line (see `model_analyzer.run`). The environment has
-the name and the value of the header with the key, the number of points, the seconds for all of them, the most requests
-in flight of a sweep of all points (0 for a search), and the path of the description of kept measurements. With
-TIMES_OF_REQUESTS, perf_analyzer also writes the times of each request.
+A program of its own, with Model Analyzer's command line behind the path of a `RunPlan` (see `model_analyzer.run`).
 """
 
 import contextlib
 import inspect
 import json
-import os
+import math
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,16 +22,21 @@ from typing import TYPE_CHECKING, Any
 import tritonclient.grpc as grpc
 from tritonclient.grpc import InferenceServerClientPlugin
 
-from slipway.load_test.analyzed_points import Budget, KeptMeasurements, in_time, unless_idle, unless_kept
+from slipway.benchmark.timing import percentile_interval
+from slipway.core.records import read_record
+from slipway.load_test.analyzed_points import (
+    NO_FIGURES,
+    SLOW,
+    WINDOWS,
+    Budget,
+    KeptMeasurements,
+    RunPlan,
+    in_time,
+    tell,
+    unless_idle,
+    unless_kept,
+)
 
-NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
-POINTS, SECONDS = "SLIPWAY_LOAD_TEST_POINTS", "SLIPWAY_LOAD_TEST_SECONDS"
-KEPT = "SLIPWAY_LOAD_TEST_KEPT"
-MOST_IN_FLIGHT = "SLIPWAY_LOAD_TEST_MOST_IN_FLIGHT"
-TIMES_OF_REQUESTS = "SLIPWAY_LOAD_TEST_TIMES_OF_REQUESTS"
-# How the lines of its output begin that scripts/load_test.py reads, besides those of analyzed_points.
-REPORT, SLOW = "windows of this point: ", "windows of requests take too long"
-NO_FIGURES = "no figures of this point: "
 # The file in the working folder to which perf_analyzer writes the times of each request of a point.
 REQUESTS = "requests.json"
 # perf_analyzer's stability in percent that every three windows have.
@@ -41,18 +44,24 @@ ANY = 1_000_000
 
 
 class _SendsKey(InferenceServerClientPlugin):
-    """A plugin of the client that adds the key to each request."""
+    """A plugin of the client that adds the header with the key to each request."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self._header = {name: value}
 
     def __call__(self, request: Any) -> None:
-        request.headers[os.environ[NAME]] = os.environ[VALUE]
+        request.headers.update(self._header)
 
 
-class _KeyedClient(grpc.InferenceServerClient):
-    """Triton's client, which sends the key with each request."""
+def with_key(client: type, header: tuple[str, str]) -> Callable[..., Any]:
+    """Return a function that makes Triton's client, which then sends the key with each request."""
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)
-        self.register_plugin(_SendsKey())
+    def keyed_client(*arguments: object, **options: object) -> Any:
+        made = client(*arguments, **options)
+        made.register_plugin(_SendsKey(*header))
+        return made
+
+    return keyed_client
 
 
 if TYPE_CHECKING:
@@ -70,6 +79,7 @@ class Bounded(_PerfAnalyzer):
     """
 
     budget: Budget
+    logs_requests: bool
     _timeout: float
 
     def run(self, metrics: object, env: dict | None = None) -> int:
@@ -87,17 +97,16 @@ class Bounded(_PerfAnalyzer):
             if shortened:
                 # A window of time takes 1.2 intervals. There are three, and perf_analyzer has to start.
                 interval_ms = round(left_s * 1e3 / 5)
-                print(f"{SLOW}: windows of {interval_ms} ms instead", flush=True)
+                tell(SLOW, interval_ms=interval_ms)
                 options |= {"measurement-mode": "time_windows", "measurement-interval": interval_ms}
             with self._options(options):
                 status = self._attempt(left_s, metrics, env)
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
-            report = {"windows_per_s": rates[-3:], "unstable": unstable, "shortened": shortened}
-            report["p50_ms"] = p50_ms(self._output)
-            print(REPORT + json.dumps(report), flush=True)
+            latencies = {"p50_ms": p50_ms(self._output), "p99_interval_ms": p99_interval_ms(Path(REQUESTS))}
+            tell(WINDOWS, windows_per_s=rates[-3:], unstable=unstable, shortened=shortened, **latencies)
         else:
-            print(NO_FIGURES + self._reason(share_s), flush=True)
+            tell(NO_FIGURES, reason=self._reason(share_s))
         return status
 
     def _reason(self, share_s: float) -> str:
@@ -107,11 +116,8 @@ class Bounded(_PerfAnalyzer):
         return f"perf_analyzer failed: {(self._output or '').strip()[-300:]!r}"
 
     def _get_cmd(self) -> list[str]:
-        command: list[str] = super()._get_cmd()
-        if TIMES_OF_REQUESTS not in os.environ:
-            return command
         Path(REQUESTS).unlink(missing_ok=True)  # perf_analyzer overwrites no file
-        return [*command, f"--profile-export-file={REQUESTS}"]
+        return [*super()._get_cmd(), *([f"--profile-export-file={REQUESTS}"] if self.logs_requests else [])]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
         """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own bound if that is shorter."""
@@ -148,6 +154,31 @@ def p50_ms(output: str) -> float | None:
     """Return the median latency (ms) of the last measurement in perf_analyzer's output; Model Analyzer has none."""
     medians = re.findall(r"p50 latency: (\d+) usec", output)
     return int(medians[-1]) / 1000 if medians else None
+
+
+def p99_interval_ms(requests: Path) -> list[float | None] | None:
+    """Return the bounds of the p99 (ms; see `percentile_interval`) from perf_analyzer's file of the requests' times.
+
+    The requests of the last three windows count, as in its own figures. Without such a file, or without requests in it,
+    the result is None.
+    """
+    request = {"timestamp": int, "response_timestamps": list}
+    content = read_record(requests, {"experiments": [{"requests": [request]}]}) or {"experiments": []}
+    latencies = [latency for experiment in content["experiments"] for latency in _of_windows(experiment)]
+    if not latencies:
+        return None
+    return [None if bound is None else round(bound, 3) for bound in percentile_interval(latencies, 99)]
+
+
+def _of_windows(experiment: dict) -> list[float]:
+    """Return the latencies (ms) of the requests that were answered in the last three windows."""
+    windows = experiment.get("window_boundaries", [])[-4:] or [0, math.inf]
+    ends = [
+        (request["timestamp"], request["response_timestamps"][-1])
+        for request in experiment["requests"]
+        if request["response_timestamps"]
+    ]
+    return [(end - begin) / 1e6 for begin, end in ends if windows[0] <= end <= windows[-1]]
 
 
 def with_own_instances(apply: Callable) -> Callable:
@@ -196,17 +227,18 @@ def main() -> None:
     from model_analyzer.record import metrics_manager
     from model_analyzer.result.run_config_measurement import RunConfigMeasurement
 
-    budget = Budget(float(os.environ[SECONDS]), int(os.environ[POINTS]))
-    kept = KeptMeasurements(Path(os.environ[KEPT]))
-    grpc.InferenceServerClient = _KeyedClient
+    plan = RunPlan(**json.loads(Path(sys.argv.pop(1)).read_text(encoding="utf-8")))
+    budget = Budget(plan.seconds, plan.points)
+    grpc.InferenceServerClient = with_key(grpc.InferenceServerClient, plan.header)
     wait_shortly()
-    metrics_manager.PerfAnalyzer = type("BoundedPerfAnalyzer", (Bounded, PerfAnalyzer), {"budget": budget})
+    attributes = {"budget": budget, "logs_requests": plan.logs_requests}
+    metrics_manager.PerfAnalyzer = type("BoundedPerfAnalyzer", (Bounded, PerfAnalyzer), attributes)
     manager = metrics_manager.MetricsManager
     configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)
     BaseModelConfigGenerator._apply_param_combo_to_model = staticmethod(configure)
     measure = in_time(manager.execute_run_config, budget)
-    measure = unless_kept(measure, kept, budget, RunConfigMeasurement.from_dict)
-    manager.execute_run_config = unless_idle(measure, int(os.environ[MOST_IN_FLIGHT]), budget)
+    measure = unless_kept(measure, KeptMeasurements(plan), budget, RunConfigMeasurement.from_dict)
+    manager.execute_run_config = unless_idle(measure, plan.most_in_flight)
     # It starts a server without models to measure DCGM's GPU metrics, which are not used here.
     Analyzer._get_server_only_metrics = lambda *_: None
     entrypoint.main()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.served_form import as_served
+from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
+from slipway.load_test.analyzed_points import RunPlan
 from slipway.load_test.sweep import BEST_OF_QUICK, BRUTE, OPTUNA, QUICK, Sweep, grid_of, points, variants, window
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
@@ -28,15 +31,19 @@ from slipway.triton.server.environment import allocation
 from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
-from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags
+from slipway.triton.server.restricted_apis import local_flags
 from slipway.triton.server.tritonserver import stop_process
 
 # Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000
 # The folder of Model Analyzer's variants of the models, in the workspace.
 VARIANTS = "variants"
+# Its table, in the workspace.
+TABLE = Path("results/analysis.csv")
 # Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
-START = "import sys; sys.path.append(sys.argv.pop(1)); from slipway.load_test.keyed_model_analyzer import main; main()"
+START = f"import sys; sys.path.append(sys.argv.pop(1)); from {keyed_model_analyzer.__name__} import main; main()"
+# The file in the workspace with the `RunPlan`.
+PLAN = "plan.json"
 # With the 150 kB of each request as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
 LARGEST_LOGGED_BYTES = 4096
 # Percent of a CPU that perf_analyzer may take. By itself, Model Analyzer kills it above 80 % of all CPUs, as psutil
@@ -156,21 +163,19 @@ def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
     return sent + sum(size * math.prod(dims) for size, dims in answers) <= LARGEST_LOGGED_BYTES
 
 
-def run(settings: dict, workspace: Path, key: str, budget: Mapping[str, str], on_line: Callable[[str], None]) -> None:
+def run(settings: dict, plan: RunPlan, workspace: Path, on_line: Callable[[str], None]) -> None:
     """Run Model Analyzer, and pass each line of its output to `on_line`; raise SlipwayError if it fails."""
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    write_json(workspace / PLAN, asdict(plan))
+    scripts, command = str(Path(__file__).parents[2]), ["profile", "-f", str(path)]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", START, str(Path(__file__).parents[2]), "profile", "-f", str(path)],
+        [sys.executable, "-P", "-c", START, scripts, str(workspace / PLAN), *command],
         cwd=workspace,
         # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
-        env=without_proxies(os.environ)
-        | {"NUMBA_DISABLE_CUDA": "1"}
-        | dict(budget)
-        | owner_variable(workspace.name)
-        | {keyed_model_analyzer.NAME: GRPC_HEADER, keyed_model_analyzer.VALUE: key},
+        env=without_proxies(os.environ) | {"NUMBA_DISABLE_CUDA": "1"} | owner_variable(workspace.name),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,85 +1,100 @@
-"""Reads the output of Model Analyzer during a load test, and perf_analyzer's times of each request."""
+"""Reads the output of Model Analyzer during a load test: its progress, and the figures of each measured point."""
 
 import json
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from slipway.benchmark.timing import percentile_interval
 from slipway.core.cli import progress
-from slipway.core.records import read_record
-from slipway.load_test.analyzed_points import OVER, REUSED
-from slipway.load_test.keyed_model_analyzer import NO_FIGURES, REPORT, SLOW
+from slipway.engines.recorded_engine import RecordedEngine
+from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OVER, REUSED, SLOW, WINDOWS
+from slipway.load_test.interference import Interference
+from slipway.load_test.kept_points import KeptPoints
+from slipway.load_test.limits import is_crowded, point_in_words
 from slipway.triton.server.memory import PeakMemory
+
+# The keys of an event that a row of Model Analyzer's table lacks.
+VARIED = ("instances", "queue_delay_us")
 
 
 @dataclass
 class Narrator:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
-    It names the phase for the memory monitor. `windows`: {phase: report of keyed_model_analyzer}. Before and after each
-    measurement, `require_own` checks that the ports belong to the load test's own server. `on_point`: {beginning of a
-    line: function to call with the point and its hash}. `requests` is perf_analyzer's file with the times
-    of each request; None if it writes none.
+    `figures` are those of each point (variant, requests in flight) that Model Analyzer's table lacks: of points that
+    were measured now, which are kept, and of points of an earlier run. Before and after each measurement, `require_own`
+    checks that the ports belong to the load test's own server.
     """
 
+    engines: Mapping[str, RecordedEngine]
+    kept: KeptPoints
     memory: PeakMemory
+    interference: Interference
     require_own: Callable[[], None]
-    windows: dict[str, dict] = field(default_factory=dict)
+    stability_percent: float
+    figures: dict[tuple[str, int], dict] = field(default_factory=dict)
     out_of_time: bool = False
-    on_point: dict[str, Callable[[str, str], None]] = field(default_factory=dict)
-    requests: Path | None = None
+    _windows: dict = field(default_factory=dict)
+    _point: str = ""
 
     def __call__(self, line: str) -> None:
         """Read one line."""
         print(line, flush=True)
-        if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
+        if line.startswith(EVENT):
+            self._read_event(*json.loads(line.removeprefix(EVENT)))
+        elif match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
             self.require_own()
+            self.interference.restart()
             self.memory.phase = f"{match[1]}/{match[2]}"
-            progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
-        elif line.startswith(REPORT):
-            self.memory.measure()
-            interval = p99_interval_ms(self.requests) if self.requests else None
-            report = json.loads(line.removeprefix(REPORT))
-            self.windows[self.memory.phase] = report | {"p99_interval_ms": interval}
         elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
             self.memory.phase = ""
             self.require_own()
-        elif begin := next((begin for begin in self.on_point if line.startswith(begin)), None):
-            named = json.loads(line.removeprefix(begin))
-            self.on_point[begin](named["point"], named["key"])
-            if begin == REUSED:
-                progress(f"  {named['point']} was measured by an earlier run")
-        elif line.startswith((OVER, SLOW)):
-            self.out_of_time = True
-        elif line.startswith(NO_FIGURES):
-            progress(f"  not measured: {line.removeprefix(NO_FIGURES)}")
         elif "load failed" in line:
-            progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
+            progress(f"  not measured: {self._point}: {line.removeprefix('[Model Analyzer] ')}")
 
+    def _read_event(self, event: str, content: dict) -> None:
+        if event == BEGINS:
+            self._point = self._in_words(content)
+            progress(f"  measuring {self._point}")
+        elif event == WINDOWS:
+            self.memory.measure()
+            self._windows = content | self.interference.figures()
+        elif event in (MEASURED, REUSED):
+            name, key = (content["variant"], content["concurrency"]), content["key"]
+            if event == REUSED:
+                progress(f"  {self._in_words(content)}: measured by an earlier run")
+                figures = self.kept.reuse(key)
+            else:
+                figures = self._figures(f"{name[0]}/{name[1]}")
+                self.kept.keep(key, figures, self.engines[content["model"]])
+            self.figures[name] = {varied: content[varied] for varied in VARIED} | figures
+        elif event == NO_FIGURES:
+            progress(f"  not measured: {self._point}: {content['reason']}")
+        elif event in (OVER, SLOW):
+            self.out_of_time = True
 
-def p99_interval_ms(requests: Path) -> list[float | None] | None:
-    """Return the bounds of the p99 (ms; see `percentile_interval`) from perf_analyzer's file of the requests' times.
+    def _in_words(self, point: dict) -> str:
+        return point_in_words(point | {"precision": self.engines[point["model"]].record["key"]["precision"]})
 
-    The requests of the last three windows count, as in its own figures. Without such a file, or without requests in it,
-    the result is None.
-    """
-    each_request = {"timestamp": int, "response_timestamps": list}
-    content = read_record(requests, {"experiments": [{"requests": [each_request]}]})
-    latencies = [latency for each in (content or {"experiments": []})["experiments"] for latency in _of_windows(each)]
-    if not latencies:
-        return None
-    return [None if bound is None else round(bound, 3) for bound in percentile_interval(latencies, 99)]
+    def _figures(self, phase: str) -> dict:
+        """Return the figures of the point that was just measured: memory, spread, and disturbances.
 
-
-def _of_windows(experiment: dict) -> list[float]:
-    """Return the latencies (ms) of the requests that were answered in the last three windows."""
-    windows = experiment.get("window_boundaries", [])[-4:] or [0, math.inf]
-    ends = [
-        (each["timestamp"], each["response_timestamps"][-1])
-        for each in experiment["requests"]
-        if each["response_timestamps"]
-    ]
-    return [(end - begin) / 1e6 for begin, end in ends if windows[0] <= end <= windows[-1]]
+        "spread_percent" is the difference between the throughputs of its windows. "verdict" is "disturbed" if the
+        spread is more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other
+        programs took CPU time when hardly any was left. "shortened": its windows have fewer requests than asked for,
+        since they would have taken too long. On a GPU target there are the GPU's memory and state, too.
+        """
+        windows, peak = self._windows, self.memory.peaks.get(phase, {})
+        rates = windows["windows_per_s"]
+        spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
+        disturbed = windows["unstable"] or spread is None or spread > self.stability_percent or is_crowded(windows)
+        on_gpu = "gpu_state" in windows
+        return {
+            "p50_ms": windows["p50_ms"],
+            "p99_interval_ms": windows["p99_interval_ms"],
+            "memory_mb": peak.get("memory_mb"),
+            **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
+            "spread_percent": spread,
+            "verdict": "disturbed" if disturbed else "steady",
+            **{name: value for name, value in windows.items() if name not in ("p50_ms", "p99_interval_ms", "unstable")},
+        }

@@ -7,28 +7,22 @@ other options by the throughput in a closed loop. An option helps if the interva
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from slipway.benchmark.rounds import ROUNDS, median_interval
-from slipway.contract.contract import Tensors
-from slipway.contract.served_form import as_served
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.engines.recorded_engine import RecordedEngine
-from slipway.load_test.candidates import lay_out_candidate
-from slipway.load_test.model_analyzer import input_data
+from slipway.load_test.candidates import Candidates, Running
 from slipway.load_test.request_rate import Sender
 from slipway.triton.client.connection import connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, ServingOptions
-from slipway.triton.server.installation import Installation, perf_analyzer_environment
-from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags, new_key
-from slipway.triton.server.tritonserver import Server
+from slipway.triton.server.installation import Installation
 
 WARMUP, GRAPHS, PINNED = "model_warmup", "cuda_graphs", "pinned_memory"
 FIRST_REQUEST, THROUGHPUT = "first request (ms)", "throughput in the closed loop (1/s)"
@@ -47,47 +41,39 @@ def options_of(served: Served, server: Installation) -> list[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """The place of the trials: a folder for models, logs and samples, the server, and the time (monotonic) they end."""
+    """The trials of one configuration, which end at a time (monotonic). `in_flight` is the load of the closed loop."""
 
-    folder: Path
-    server: Installation
-    ready_s: float
+    candidates: Candidates
+    served: Served
+    in_flight: int
     end: float
 
-    def run(
-        self, served: Served, engine: RecordedEngine, samples: Sequence[Tensors], in_flight: int
-    ) -> tuple[ServingOptions, list[dict]]:
+    def run(self, folder: Path) -> tuple[ServingOptions, list[dict]]:
         """Return the options that help, and the trials: {"option", "tried_by", "ratio", "rounds", "helps"}.
 
-        The ratio {"median", "low", "high"} is the figure with the option / the figure without it.
+        The ratio {"median", "low", "high"} is the figure with the option / the figure without it. Models, logs and
+        samples are in `folder`.
         """
-        options = options_of(served, self.server)
-        variants = {"": served}
-        for option in options:
-            options_alone = ServingOptions(**{option: True})
-            variants[option] = replace(served, name=f"{served.name}_{option}", options=options_alone)
-        for each in variants.values():
-            lay_out_candidate(self.folder, each, engine, samples, self.server)
-        request = as_served(samples[0], served.contract)
-        figures = self._measured(variants, request, in_flight)
-        trials = [_judged(option, figures[""], figures[option]) for option in options]
+        variants = {"": self.served}
+        for option in options_of(self.served, self.candidates.server):
+            name, options = f"{self.served.name}_{option}", ServingOptions(**{option: True})
+            variants[option] = replace(self.served, name=name, options=options)
+        for variant in variants.values():
+            self.candidates.lay_out(folder, variant, self.served.name)
+        figures = self._measured(variants, folder)
+        trials = [_judged(option, figures[""], figures[option]) for option in variants if option]
         for trial in trials:
             progress(f"    {trial_in_words(trial)}")
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
-    def _measured(self, variants: Mapping[str, Served], request: Tensors, in_flight: int) -> dict[str, dict]:
+    def _measured(self, variants: Mapping[str, Served], folder: Path) -> dict[str, dict]:
         """Return {option: {name of a figure: its value in each round}}. The variants take turns."""
-        ports, key = replace(Ports.free(), http=None), new_key()
-        guards = local_flags(key, ports.host, shared_memory=False) if self.server.can_guard else []
-        flags = ["--model-control-mode=explicit", "--load-model=*", *guards]
-        owner = f"{self.folder.parent.name}-{self.folder.name}"
         figures: dict[str, dict[str, list[float]]] = {
             option: {FIRST_REQUEST: [], THROUGHPUT: []} for option in variants
         }
-        repository, log = [self.folder / "repository"], self.folder / "log"
-        with Server(self.server, repository, ports, log, *flags, server_id=owner) as started:
-            started.wait_until_ready(self.ready_s)
-            turns = self._turns(variants, ports, {GRPC_HEADER: key} if guards else {}, request, in_flight)
+        explicit = "--model-control-mode=explicit", "--load-model=*"
+        with self.candidates.served_from(folder, *explicit) as running:
+            turns = self._turns(variants, running)
             for _ in range(ROUNDS):
                 if time.monotonic() > self.end:
                     break
@@ -95,20 +81,19 @@ class Trial:
                     figures[option][quantity].append(measure())
         return figures
 
-    def _turns(
-        self, variants: Mapping[str, Served], ports: Ports, header: dict, request: Tensors, in_flight: int
-    ) -> list[tuple[str, str, Callable[[], float]]]:
+    def _turns(self, variants: Mapping[str, Served], running: Running) -> list[tuple[str, str, Callable[[], float]]]:
         """Return the measurements of one round: (option, name of the figure, function that measures it)."""
+        request = self.candidates.request(self.served)
         by_throughput = [option for option in variants if option != WARMUP]
-        environment = perf_analyzer_environment(self.folder)
 
         def first(model: str) -> float:
-            load_again(ports, model, header)
-            return first_request_ms(ports, model, request)
+            load_again(running.ports, model, running.header)
+            with ModelClient(running.ports, model) as client:  # the connection is not measured
+                client.require_ready()
+                return client.infer(request).latency_ms
 
         def throughput(model: str) -> float:
-            data = input_data(self.folder, model)
-            return Sender(model, ports, data, self.folder, environment).throughput(in_flight, MEASURED_S)
+            return Sender(model, running.ports, running.folder).throughput(self.in_flight, MEASURED_S)
 
         return [
             *((option, FIRST_REQUEST, partial(first, variants[option].name)) for option in ("", WARMUP)),
@@ -117,13 +102,6 @@ class Trial:
                 for option in (by_throughput if len(by_throughput) > 1 else [])
             ),
         ]
-
-
-def first_request_ms(ports: Ports, model: str, request: Tensors) -> float:
-    """Return the latency of one request (ms), without the connection to the server."""
-    with ModelClient(ports, model) as client:
-        client.require_ready()
-        return client.infer(request).latency_ms
 
 
 def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:

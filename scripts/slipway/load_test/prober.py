@@ -3,19 +3,17 @@
 import time
 from dataclasses import dataclass
 
-from slipway.benchmark.gpu_monitor import GpuMonitor
-from slipway.contract.contract import Tensors
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.readable import readable
 from slipway.load_test import capacity
+from slipway.load_test.candidates import READY_S, Candidates, Running
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import is_crowded
 from slipway.load_test.request_rate import WINDOWS, Sender
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.client.ports import Ports
+from slipway.triton.repository.model_config import Served
 from slipway.triton.server.leftovers import remove_leftovers
-from slipway.triton.server.tritonserver import Server
 
 AUTO = "auto"
 # Of a point: the least requests, which p99 needs, the least seconds, and the least multiple of the mean latency.
@@ -25,24 +23,23 @@ LEAST_REQUESTS, LEAST_S, LATENCIES = 110, 2.0, 25
 FEWEST = 10
 # Points that a search takes as a rule; each has this share of the time at most.
 POINTS = 5
-# Seconds for a server to get ready, and seconds of requests before the first point.
-READY_S, WARM_UP_S = 300.0, 0.5
+# Seconds of requests before the first point.
+WARM_UP_S = 0.5
 # Seconds for a server to end after perf_analyzer has lost it.
 ENDING_S = 5.0
 
 
 @dataclass
 class Prober:
-    """It measures one configuration's points until `end` (of time.monotonic)."""
+    """It measures the points of one configuration, which a row of the load test began with, until `end` (monotonic)."""
 
-    sender: Sender
-    server: Server
+    candidates: Candidates
+    running: Running
+    served: Served
     row: dict
     end: float
-    gpu: GpuMonitor | None
     requests: int
     p99_limit_ms: float | None
-    request: Tensors
     _step_s: float = LEAST_S
     _ended: str | None = None
 
@@ -63,60 +60,55 @@ class Prober:
     def point(self, rate_per_s: float) -> dict:
         """Return the judged point of one rate, with the CPU time that other programs took meanwhile."""
         start = time.monotonic()
-        interference = Interference(lambda: "point", self.gpu, owner=self.server.container_owner)
         self.restart_if_ended()
+        interference = Interference(self.candidates.gpu, self.running.server.container_owner)
         with interference.watching():
             measured = self.measured(rate_per_s)
         self._step_s = time.monotonic() - start
-        shares = interference.cpu_percent("point")
-        point = capacity.judged(measured, self.p99_limit_ms)
-        return {
-            **point,
-            **shares,
-            **({"gpu_state": interference.gpu_state("point")} if self.gpu else {}),
-            "verdict": capacity.DISTURBED if is_crowded(shares) else capacity.STEADY,
-        }
+        shares = interference.figures()
+        verdict = capacity.DISTURBED if is_crowded(shares) else capacity.STEADY
+        return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:
         """Return the figures of one rate. If the server ended under it, "ended" says how.
 
         Raises SlipwayError if perf_analyzer fails although the server answers.
         """
-        unanswered = {"asked_per_s": rate_per_s, "requests": 0}
+        unanswered, server = {"asked_per_s": rate_per_s, "requests": 0}, self.running.server
         try:
-            figures = self.sender.measure(rate_per_s, self.seconds(rate_per_s))
+            sender = Sender(self.served.name, self.running.ports, self.running.folder)
+            figures = sender.measure(rate_per_s, self.seconds(rate_per_s))
         except SlipwayError:
-            if self.server.ended(within_s=ENDING_S) is None:
+            if server.ended(within_s=ENDING_S) is None:
                 raise
             figures = None
-        self._ended = self.server.ended()
+        self._ended = server.ended()
         if self._ended is None:
-            self.server.require_own()
+            server.require_own()
             return figures or unanswered
         progress(f"    {self._ended} at {readable(rate_per_s)} requests/s")
-        remove_leftovers(f"{self.server.id}-", but_of=set())  # its backends' processes may outlive it
+        remove_leftovers(f"{server.id}-", but_of=set())  # its backends' processes may outlive it
         return unanswered | {"ended": self._ended}
 
     def restart_if_ended(self) -> None:
         """Start the server again if the point before ended it."""
         if self._ended:
-            self.server.start()
-            self.server.wait_until_ready(READY_S)
-            warm_up(self.sender.ports, self.sender.model, self.request)
+            self.running.server.start()
+            self.running.server.wait_until_ready(READY_S)
+            self.warm_up()
         self._ended = None
-        self.server.require_own()
+        self.running.server.require_own()
+
+    def warm_up(self) -> None:
+        """Send a request again and again, since the first ones of a model are slow."""
+        request, end = self.candidates.request(self.served), time.monotonic() + WARM_UP_S
+        with ModelClient(self.running.ports, self.served.name) as client:
+            client.infer(request)
+            while time.monotonic() < end:
+                client.infer(request)
 
     def seconds(self, rate_per_s: float) -> float:
         """Return the seconds of a point, within the time that is left: enough requests for p99 and for its windows."""
         requests = max(LEAST_REQUESTS, WINDOWS * self.requests)
         wanted = max(LEAST_S, requests / rate_per_s, LATENCIES * self.row["mean_ms"] / 1e3)
         return min(wanted, max(LEAST_S, FEWEST / rate_per_s, (self.end - time.monotonic()) / POINTS))
-
-
-def warm_up(ports: Ports, model: str, request: Tensors) -> None:
-    """Send a request again and again, since the first ones of a model are slow."""
-    end = time.monotonic() + WARM_UP_S
-    with ModelClient(ports, model) as client:
-        client.infer(request)
-        while time.monotonic() < end:
-            client.infer(request)

@@ -16,7 +16,6 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,9 @@ import numpy as np
 
 from slipway.benchmark.timing import is_carried
 from slipway.core.errors import SlipwayError
-from slipway.load_test.model_analyzer import perf_analyzer, without_proxies
+from slipway.load_test.model_analyzer import input_data, perf_analyzer, without_proxies
 from slipway.triton.client.ports import Ports
+from slipway.triton.server.installation import perf_analyzer_environment
 
 # perf_analyzer measures this many windows, each of them 1.2 times as long as asked.
 WINDOWS, STRETCH = 3, 1.2
@@ -51,13 +51,11 @@ LATENCIES = {
 
 @dataclass(frozen=True)
 class Sender:
-    """perf_analyzer for one model on a server. `data` is the file with its samples, `folder` is for its files."""
+    """perf_analyzer for one model on a server. `folder` has the samples, and is for perf_analyzer's files."""
 
     model: str
     ports: Ports
-    data: Path
     folder: Path
-    environment: Mapping[str, str]
 
     def measure(self, rate_per_s: float, seconds: float) -> dict | None:
         """Send `rate_per_s` requests/s for `seconds`; return the point, or None if too few answers came in time.
@@ -67,7 +65,7 @@ class Sender:
         """
         table, times = self.folder / "request_rate.csv", self.folder / "intervals.txt"
         table.unlink(missing_ok=True)
-        times.write_text("".join(f"{each}\n" for each in intervals_us(rate_per_s, seconds)), encoding="ascii")
+        times.write_text("".join(f"{interval}\n" for interval in intervals_us(rate_per_s, seconds)), encoding="ascii")
         done = self._run(self.command(times, seconds, table), seconds)
         if done is None or (done.returncode and NO_ANSWERS in done.stdout):
             return None
@@ -99,7 +97,7 @@ class Sender:
             *(perf_analyzer(), "-m", self.model, "-i", "grpc", "-u", f"{self.ports.host}:{self.ports.grpc}"),
             *("--measurement-mode", "time_windows", "--measurement-interval", str(window_ms)),
             *("--max-trials", str(WINDOWS), "--stability-percentage", str(ANY)),
-            *("--input-data", str(self.data), "-v", "--verbose-csv", "-f", str(table)),
+            *("--input-data", str(input_data(self.folder, self.model)), "-v", "--verbose-csv", "-f", str(table)),
         ]
 
     def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
@@ -107,7 +105,7 @@ class Sender:
         try:
             done = subprocess.run(
                 command,
-                env=without_proxies(os.environ) | dict(self.environment),
+                env=without_proxies(os.environ) | perf_analyzer_environment(self.folder),
                 cwd=self.folder,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

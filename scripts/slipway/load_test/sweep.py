@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from slipway.load_test.analyzed_points import ROUNDS_IN_A_WINDOW
-from slipway.load_test.keyed_model_analyzer import MOST_IN_FLIGHT, POINTS, SECONDS
+from slipway.load_test.analyzed_points import LEAST_S, ROUNDS_IN_A_WINDOW
 
 # Model Analyzer's own bound of one run of perf_analyzer.
 LONGEST_S = 600
@@ -53,25 +52,36 @@ def points(models: Sequence[str], sweep: Sweep) -> list[dict[str, Any]]:
     configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
     swept: Iterable[tuple[Any, ...]] = itertools.product(models, *configurations, sweep.concurrency)
     named = [dict(zip(POINT, point, strict=True)) for point in swept]
-    most = _most_in_flight(sweep)
+    most = most_in_flight(sweep)
     return [point for point in named if point["concurrency"] >= min(most, point["instances"])]
 
 
-def _most_in_flight(sweep: Sweep) -> int:
+def most_in_flight(sweep: Sweep) -> int:
+    """Return the number in flight with which each configuration is measured; 0 for a search, which takes any point."""
     return max(sweep.concurrency) if sweep.search == BRUTE else 0
 
 
-def budget(models: Sequence[str], sweep: Sweep) -> dict[str, str]:
-    """Return the variables of the environment that bound the time of Model Analyzer's points."""
-    count = len(models) * variants(sweep) * len(sweep.concurrency)
-    if sweep.search != BRUTE:
-        count = math.ceil(len(points(models, sweep)) * MEASURED_BY_SEARCH)
-    seconds = count * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
-    return {
-        POINTS: str(count),
-        SECONDS: str(seconds),
-        MOST_IN_FLIGHT: str(_most_in_flight(sweep)),
-    }
+def expected_points(models: Sequence[str], sweep: Sweep) -> int:
+    """Return the number of points that share the time. Of a search, it is an estimate."""
+    return math.ceil(len(points(models, sweep)) * (1 if sweep.search == BRUTE else MEASURED_BY_SEARCH))
+
+
+def seconds_of(models: Sequence[str], sweep: Sweep) -> float:
+    """Return the seconds for all points together."""
+    return expected_points(models, sweep) * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
+
+
+def too_short_in_words(models: Sequence[str], sweep: Sweep) -> str | None:
+    """Return a sentence if `minutes` may be too short for a fast server, too; None if not."""
+    count, seconds = expected_points(models, sweep), seconds_of(models, sweep)
+    if seconds >= count * LEAST_S:
+        return None
+    return (
+        f"`load_test.minutes: {sweep.minutes:g}` is {seconds / count:.2g} s for each of {count} points; perf_analyzer "
+        f"takes up to {LEAST_S:g} s to start and to measure three windows, and points that no time is left for are "
+        f"not measured; set `load_test.minutes: {math.ceil(count * LEAST_S / 6) / 10:g}`, or fewer values in "
+        "`load_test.concurrency`, `instances` or `max_batch_sizes`"
+    )
 
 
 def grid_of(sweep: Sweep) -> dict[str, list[int]]:

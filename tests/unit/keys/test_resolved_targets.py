@@ -11,6 +11,7 @@ from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import runtime_files
 from slipway.keys.config_schema import schema
 from slipway.keys.notices import notices
+from slipway.load_test.analyzed_points import LEAST_S
 from slipway.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -106,6 +107,25 @@ def test_the_opset_is_one_that_every_runtime_reads(monkeypatch):
 def test_notices_are_about_auto_alone():
     told = notices(resolved(TWO))
     assert [notice.split(":")[0] for notice in told] == ["target c"]
+
+
+def test_a_load_test_with_little_time_for_its_many_points_is_told_while_planning():
+    """Two precisions x three instances x two batch sizes x three numbers in flight, without idle instances."""
+    settings = {"concurrency": [1, 2, 4], "instances": [1, 2, 4], "max_batch_sizes": [4, 8], "requests": 30}
+    targets = {"c": {"runtime": "openvino", "precisions": ["fp32", "bf16"], "hardware": WITH_BF16}}
+
+    def told(minutes):
+        return list(notices(resolved(targets, load_test=settings | {"minutes": minutes})))
+
+    assert told(2.4) == told(None) == []
+    [notice] = told(1.2)
+    assert notice.startswith("target c: `load_test.minutes: 1.2` is 3 s for each of 24 points; perf_analyzer ")
+    assert "set `load_test.minutes: 2.4`, or fewer values in `load_test.concurrency`," in notice
+
+
+def test_the_least_minutes_are_those_of_one_point():
+    minutes = schema()["properties"]["load_test"]["properties"]["minutes"]
+    assert 60 * minutes["minimum"] == LEAST_S
 
 
 def test_class_folders_that_match_no_label_are_told_while_planning():

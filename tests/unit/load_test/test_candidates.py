@@ -5,9 +5,8 @@ import pytest
 from helpers.models.tiny_engine import CLASSES, change_record, tiny_engine
 
 from slipway.core.errors import SlipwayError
-from slipway.load_test.candidates import lay_out_candidate, require_covered_batches
+from slipway.load_test.candidates import Candidates, require_covered_batches
 from slipway.triton.repository.model_config import read_config
-from slipway.triton.repository.model_folder import served_model
 from slipway.triton.server.installation import Installation
 
 
@@ -42,8 +41,8 @@ def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, p
 @pytest.mark.parametrize(("native", "backend"), [(True, "openvino"), (False, "python")])
 def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native, backend):
     server = Installation("t", native_backends=native, folder=tmp_path)
-    served = served_model("m_fp32", tiny.engine, tiny.contract, 4, 2)
-    lay_out_candidate(tmp_path, served, tiny.engine, [{"input": tiny.batch}], server)
+    candidates = Candidates({"m_fp32": tiny.engine}, tiny.contract, [{"input": tiny.batch}], server)
+    candidates.lay_out(tmp_path, candidates.configured("m_fp32", 4, 2))
     config = read_config(tmp_path / "repository" / "m_fp32" / "config.pbtxt")
     assert (config.backend, config.max_batch_size, config.instance_group[0].count) == (backend, 4, 2)
     assert list(config.output[0].dims) == [CLASSES]

@@ -15,9 +15,8 @@ FOREIGN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {COM
 
 
 def watched(program):
-    """Return the reading of a phase in which a process computes for 0.6 s, and how much of the CPUs it has at most."""
-    interference = Interference(lambda: "m/4")
-    interference.read()
+    """Return the monitor of a point in which a process computes for 0.6 s."""
+    interference = Interference()
     begin = time.monotonic()
     with subprocess.Popen([sys.executable, "-c", program]):
         while time.monotonic() < begin + 1:
@@ -28,18 +27,21 @@ def watched(program):
 
 def test_the_cpu_time_of_own_processes_is_not_that_of_others():
     own = watched(COMPUTE)
-    spent = sum(own._phases["m/4"].own.values()) - sum(own._phases["m/4"].own_before.values())
+    spent = sum(own._readings.own.values()) - sum(own._readings.own_before.values())
     assert spent > 0
-    assert 0 <= own.cpu_percent("m/4")["others_cpu_percent"] <= 100
-    assert own.gpu_state("m/4") is None
+    assert 0 <= own.figures()["others_cpu_percent"] <= 100
+    assert "gpu_state" not in own.figures()
 
 
-def test_a_phase_that_was_not_seen_is_not_known():
-    assert set(Interference(lambda: "").cpu_percent("m/4").values()) == {None}
+def test_a_point_begins_without_the_readings_of_the_one_before():
+    interference = watched(COMPUTE)
+    interference.restart()
+    assert interference._readings.own == interference._readings.own_before
+    assert interference._readings.end == interference._readings.begin
 
 
 def test_foreign_work_is_counted_as_that_of_others():
-    spent = watched(FOREIGN)._phases["m/4"]
+    spent = watched(FOREIGN)._readings
     seconds, busy = (end - begin for begin, end in zip(spent.begin, spent.end, strict=True))
     own = sum(spent.own.values()) - sum(spent.own_before.values())
     assert busy - own > 0

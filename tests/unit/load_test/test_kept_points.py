@@ -3,7 +3,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.load_test.analyzed_points import MEASURED, REUSED, Budget, KeptMeasurements, unless_kept
+from slipway.load_test.analyzed_points import (
+    EVENT,
+    MEASURED,
+    REUSED,
+    Budget,
+    KeptMeasurements,
+    RunPlan,
+    point_of,
+    unless_kept,
+)
 from slipway.load_test.kept_points import KeptPoints, base_of
 
 CONFIGURATION = {"name": "m_fp32", "max_batch_size": 8, "instance_group": [{"count": 1}]}
@@ -33,12 +42,17 @@ def point(concurrency=1, variant="m_fp32_config_0", **changes):
 
 @pytest.fixture
 def kept(tmp_path):
-    return KeptPoints(tmp_path / "store", tmp_path)
+    return KeptPoints(tmp_path / "store", tmp_path / "fresh")
 
 
 def looked_up(kept, base="a", requests=30):
-    kept.describe({"m_fp32": base}, requests)
-    return KeptMeasurements(kept.description)
+    plan = RunPlan(9, 60, 0, requests, ("key", ""), False, {"m_fp32": base}, str(kept.store), str(kept.fresh))
+    return KeptMeasurements(plan)
+
+
+def read(line):
+    """Return the name and the content of the event in a line."""
+    return json.loads(line.removeprefix(EVENT))
 
 
 class Manager:
@@ -66,20 +80,18 @@ def run(kept, manager, run_config, capsys, base="a"):
 def test_a_point_is_measured_once(kept, capsys):
     manager = Manager()
     _, line = run(kept, manager, point(2), capsys)
-    named = json.loads(line.removeprefix(MEASURED))
-    assert named["point"] == "m_fp32_config_0/2"
+    [event, named] = read(line)
+    assert event == MEASURED
+    assert named == point_of(point(2)) | {"key": named["key"]}
     kept.keep(named["key"], STEADY, ENGINE)
     measurement, line = run(kept, manager, point(2, variant="m_fp32_config_default"), capsys)
     assert len(manager.measured) == 1
     # It has the name of this run, where Model Analyzer counts its results and lays out its configuration.
     assert measurement == {"_model_variants_name": "m_fp32_config_default", "throughput": 7} == manager.results[0]
     assert len(manager.laid_out) == 1
-    reused = json.loads(line.removeprefix(REUSED))
-    assert reused == {"point": "m_fp32_config_default/2", "key": named["key"]}
-    kept.reuse(**reused)
-    assert kept.reused["m_fp32_config_default/2"] == STEADY | {
-        "measured_at": kept.reused["m_fp32_config_default/2"]["measured_at"]
-    }
+    assert read(line) == [REUSED, named | {"variant": "m_fp32_config_default"}]
+    reused = kept.reuse(named["key"])
+    assert reused == STEADY | {"measured_at": reused["measured_at"]}
 
 
 def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
@@ -89,8 +101,8 @@ def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
     assert measure(manager, point(2)) is first
     assert len(manager.measured) == 1
     assert manager.results == []  # Model Analyzer notes its own measurement once
-    assert capsys.readouterr().out.count(MEASURED) == 1
-    assert budget.share_s() == 30  # of the three points, one is not measured
+    assert capsys.readouterr().out.count(EVENT) == 1
+    assert budget.share_s() == 20, "the repetition is none of the three points that share the time"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +118,7 @@ def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
 def test_another_point_is_measured(kept, capsys, other, base):
     manager = Manager()
     _, line = run(kept, manager, point(2), capsys)
-    kept.keep(json.loads(line.removeprefix(MEASURED))["key"], STEADY, ENGINE)
+    kept.keep(read(line)[1]["key"], STEADY, ENGINE)
     run(kept, manager, other, capsys, base)
     assert len(manager.measured) == 2
 
@@ -132,12 +144,11 @@ def test_each_point_has_a_window_of_its_own(kept, concurrency, requests):
     assert run_config.model_run_configs()[0].perf_config()["measurement-request-count"] == requests
 
 
-def test_after_a_finished_load_test_only_steady_points_stay(kept, tmp_path):
-    kept.describe({}, 30)
-    (tmp_path / "measured").mkdir()
+def test_after_a_finished_load_test_only_steady_points_stay(kept):
+    kept.fresh.mkdir()
     rows = {"steady": {}, "noisy": {"verdict": "disturbed"}, "short": {"shortened": True}}
     for key, changes in rows.items():
-        (tmp_path / "measured" / f"{key}.json").write_text("{}", encoding="utf-8")
+        (kept.fresh / f"{key}.json").write_text("{}", encoding="utf-8")
         kept.keep(key, STEADY | changes, ENGINE)
     # An interrupted one goes on with all of them.
     assert len(list(kept.store.iterdir())) == 3

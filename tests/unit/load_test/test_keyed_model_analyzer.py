@@ -5,17 +5,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.load_test.analyzed_points import LEAST_S, OVER, Budget, in_time, unless_idle
-from slipway.load_test.keyed_model_analyzer import (
-    ANY,
+from slipway.load_test.analyzed_points import (
+    BEGINS,
+    EVENT,
+    LEAST_S,
     NO_FIGURES,
-    REPORT,
-    REQUESTS,
+    OVER,
     SLOW,
-    TIMES_OF_REQUESTS,
-    Bounded,
-    with_own_instances,
+    WINDOWS,
+    Budget,
+    in_time,
+    point_of,
+    unless_idle,
 )
+from slipway.load_test.keyed_model_analyzer import ANY, REQUESTS, Bounded, p99_interval_ms, with_key, with_own_instances
 
 UNSTABLE = "Pass [1] throughput: 9 infer/sec. Avg\nFailed to obtain stable measurement"
 PASSES = "".join(
@@ -70,36 +73,43 @@ class Runs:
 class BoundedRuns(Bounded, Runs):
     """What keyed_model_analyzer makes of Model Analyzer's class."""
 
+    logs_requests = False
+
+
+def events(said):
+    """Return the names and contents of the events in an output."""
+    return [json.loads(line.removeprefix(EVENT)) for line in said.splitlines() if line.startswith(EVENT)]
+
 
 def measured(capsys, outputs, seconds=2.0):
-    """Return (status, what was reported, the runs) of one point."""
+    """Return (status, what was reported, the runs, the events) of one point."""
     runs = BoundedRuns(outputs)
     runs.budget = Budget(seconds, points=1)
     status = runs.run(["metric"])
-    lines = capsys.readouterr().out.splitlines()
-    reported = [json.loads(line.removeprefix(REPORT)) for line in lines if line.startswith(REPORT)]
+    told = events(capsys.readouterr().out)
+    reported = [content for name, content in told if name == WINDOWS]
     # By which Model Analyzer names the measurement; it leaves out the number of requests.
     assert {**runs.options, "measurement-request-count": 30} == BY_REQUESTS
     assert {options["measurement-request-count"] for options, _ in runs.calls} == {30}
-    return status, (reported or [None])[0], runs, lines
+    return status, (reported or [None])[0], runs, told
 
 
 def test_the_last_three_windows_of_a_point_are_reported(capsys):
     status, reported, runs, _ = measured(capsys, {("count_windows", 10): PASSES + SUMMARY})
     assert status == runs.PA_SUCCESS
     agreeing = {"windows_per_s": [20.5, 30.5, 40.5], "unstable": False, "shortened": False, "p50_ms": 8.125}
-    assert reported == agreeing
+    assert reported == agreeing | {"p99_interval_ms": None}
     assert len(runs.calls) == 1
 
 
 def test_windows_that_take_more_than_half_of_the_share_are_shortened(capsys):
     outputs = {("count_windows", 10): None, ("time_windows", ANY): PASSES}
-    status, reported, runs, lines = measured(capsys, outputs)
+    status, reported, runs, told = measured(capsys, outputs)
     assert (status, reported["shortened"], reported["unstable"]) == (runs.PA_SUCCESS, True, False)
     assert [timeout <= 1.0 for _, timeout in runs.calls] == [True, True]
     # Three windows of 1.2 intervals, and a start, fit into the rest of the time.
     assert 3 * 1.2 * runs.calls[1][0]["measurement-interval"] < 1000
-    assert any(line.startswith(SLOW) for line in lines)
+    assert [name for name, _ in told] == [SLOW, WINDOWS]
 
 
 def test_windows_that_do_not_agree_are_kept_and_told(capsys):
@@ -109,17 +119,15 @@ def test_windows_that_do_not_agree_are_kept_and_told(capsys):
 
 
 def test_a_failure_that_time_does_not_mend_is_not_repeated(capsys):
-    status, reported, runs, lines = measured(capsys, {("count_windows", 10): "Failed to load the model"})
+    status, reported, runs, [*_, reason] = measured(capsys, {("count_windows", 10): "Failed to load the model"})
     assert (status, reported, len(runs.calls)) == (runs.PA_FAIL, None, 1)
-    assert lines[-1] == NO_FIGURES + "perf_analyzer failed: 'Failed to load the model'"
+    assert reason == [NO_FIGURES, {"reason": "perf_analyzer failed: 'Failed to load the model'"}]
 
 
 def test_a_point_that_takes_all_its_time_without_figures_says_so(capsys):
-    status, _, runs, lines = measured(capsys, {("count_windows", 10): None, ("time_windows", ANY): None})
-    assert (status, lines[-1]) == (
-        runs.PA_FAIL,
-        NO_FIGURES + "perf_analyzer did not end in its share of the time, 2 s",
-    )
+    status, _, runs, [*_, told] = measured(capsys, {("count_windows", 10): None, ("time_windows", ANY): None})
+    reason = "perf_analyzer did not end in its share of the time, 2 s"
+    assert (status, told) == (runs.PA_FAIL, [NO_FIGURES, {"reason": reason}])
 
 
 def test_time_that_a_point_leaves_goes_to_the_others():
@@ -132,21 +140,33 @@ def test_time_that_a_point_leaves_goes_to_the_others():
     assert budget.share_s() == 10
 
 
+def model_analyzers_point(instances, in_flight, **configuration):
+    config = SimpleNamespace(get_config=lambda: {"instance_group": [{"count": instances}]} | configuration)
+    model = SimpleNamespace(
+        model_config_variant=lambda: SimpleNamespace(model_config=config),
+        perf_config=lambda: {"concurrency-range": in_flight},
+        model_name=lambda: "m_fp32",
+        model_variant_name=lambda: "m_fp32_config_0",
+    )
+    return SimpleNamespace(model_run_configs=lambda: [model], name=(instances, in_flight))
+
+
+def test_a_point_is_named_by_its_configuration():
+    delayed = {"max_batch_size": 8, "dynamic_batching": {"max_queue_delay_microseconds": "50"}}
+    point = {"variant": "m_fp32_config_0", "model": "m_fp32", "instances": 3, "concurrency": 4}
+    assert point_of(model_analyzers_point(3, 4, **delayed)) == point | {"max_batch_size": 8, "queue_delay_us": 50}
+    assert point_of(model_analyzers_point(3, 4)) == point | {"max_batch_size": 0, "queue_delay_us": 0}
+
+
 def test_a_point_that_no_time_is_left_for_starts_no_server(capsys):
     now = [0.0]
     budget = Budget(60, points=3, clock=lambda: now[0])
     execute = in_time(lambda self, run_config: run_config, budget)
-    assert execute(None, "first") == "first"
+    point = model_analyzers_point(1, 2)
+    assert execute(None, point) is point
     now[0] += 60 - LEAST_S / 2
-    assert execute(None, "second") is None
-    assert OVER in capsys.readouterr().out
-
-
-def point_of(instances, in_flight):
-    config = SimpleNamespace(get_config=lambda: {"instance_group": [{"count": instances}]})
-    variant = SimpleNamespace(model_config=config)
-    model = SimpleNamespace(model_config_variant=lambda: variant, perf_config=lambda: {"concurrency-range": in_flight})
-    return SimpleNamespace(model_run_configs=lambda: [model], name=(instances, in_flight))
+    assert execute(None, point) is None
+    assert events(capsys.readouterr().out) == [[BEGINS, point_of(point)], [OVER, {}]]
 
 
 @pytest.mark.parametrize(
@@ -157,16 +177,16 @@ def point_of(instances, in_flight):
     ],
 )
 def test_instances_that_would_have_no_request_are_not_measured(in_flight, measured):
-    taken, budget = [], Budget(60, points=9)
-    execute = unless_idle(lambda self, point: taken.append(point.name) or point.name, max(in_flight), budget)
-    given = [execute(None, point_of(instances, each)) for instances in (1, 2, 8) for each in in_flight]
+    taken = []
+    execute = unless_idle(lambda self, point: taken.append(point.name) or point.name, max(in_flight))
+    given = [execute(None, model_analyzers_point(instances, number)) for instances in (1, 2, 8) for number in in_flight]
     assert taken == measured
     assert all(given), "Model Analyzer ends a configuration at a point without a measurement"
 
 
 def test_a_search_measures_what_it_asks_for():
-    execute = unless_idle(lambda self, point: point.name, 0, Budget(60, points=9))
-    assert [execute(None, point_of(8, each)) for each in (1, 2)] == [(8, 1), (8, 2)]
+    execute = unless_idle(lambda self, point: point.name, 0)
+    assert [execute(None, model_analyzers_point(8, number)) for number in (1, 2)] == [(8, 1), (8, 2)]
 
 
 def test_instances_keep_what_config_pbtxt_says_of_them():
@@ -178,10 +198,40 @@ def test_instances_keep_what_config_pbtxt_says_of_them():
     assert configure(model, None, []) == {}
 
 
+def test_the_interval_of_p99_comes_from_the_requests_of_the_last_three_windows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    requests = [
+        {"timestamp": second * 10**9, "response_timestamps": [second * 10**9 + 5_000_000]} for second in range(9)
+    ]
+    requests[7]["response_timestamps"] = [9 * 10**9]  # after the last window
+    requests[8]["response_timestamps"] = []  # not answered
+    boundaries = [0, 2 * 10**9, 4 * 10**9, 6 * 10**9, 8 * 10**9]
+    content = {"experiments": [{"requests": requests, "window_boundaries": boundaries}]}
+    (tmp_path / REQUESTS).write_text(json.dumps(content), encoding="utf-8")
+    _, reported, _, _ = measured(capsys, {("count_windows", 10): PASSES})
+    assert reported["p99_interval_ms"] == [5.0, None]
+    (tmp_path / REQUESTS).write_text('{"experiments": [{"requests": [{"begin": 1}]}]}', encoding="utf-8")
+    assert p99_interval_ms(tmp_path / REQUESTS) is p99_interval_ms(tmp_path / "none.json") is None
+
+
 def test_perf_analyzer_writes_the_times_of_its_requests_if_asked_to_and_to_a_new_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / REQUESTS).write_text("of the point before", encoding="utf-8")
     assert BoundedRuns({})._get_cmd() == ["perf_analyzer"]
-    monkeypatch.setenv(TIMES_OF_REQUESTS, "yes")
+    monkeypatch.setattr(BoundedRuns, "logs_requests", True)
     assert BoundedRuns({})._get_cmd() == ["perf_analyzer", f"--profile-export-file={REQUESTS}"]
     assert not (tmp_path / REQUESTS).exists()
+
+
+def test_each_request_of_the_client_has_the_key():
+    class Client:
+        def __init__(self, url):
+            self.url = url
+
+        def register_plugin(self, plugin):
+            self.plugin = plugin
+
+    client = with_key(Client, ("the-name", "the-key"))("here")
+    request = SimpleNamespace(headers={"other": "header"})
+    client.plugin(request)
+    assert (client.url, request.headers) == ("here", {"other": "header", "the-name": "the-key"})

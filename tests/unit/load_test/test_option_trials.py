@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 from helpers.models.classifier_contract import classifier
 
-from slipway.load_test import option_trials
 from slipway.load_test.option_trials import (
     FIRST_REQUEST,
     GRAPHS,
@@ -29,17 +28,28 @@ def test_only_a_native_backend_has_options():
     assert options_of(OPENVINO, PYTHON) == []
 
 
+class Native:
+    """Candidates on a server with native backends, which notes the variants that are laid out."""
+
+    server = NATIVE
+
+    def __init__(self):
+        self.variants = []
+
+    def lay_out(self, folder, served, model):
+        assert model == "m", "all variants have the candidate's engine"
+        self.variants.append(served)
+
+
 @pytest.fixture
 def tried(monkeypatch):
     """Return a function that runs the trials of a TensorRT engine whose measurements are these figures."""
-    laid_out = []
-    monkeypatch.setattr(option_trials, "lay_out_candidate", lambda _, served, *others: laid_out.append(served))
-    monkeypatch.setattr(option_trials, "as_served", lambda *_: {})
 
     def run(figures):
+        candidates = Native()
         monkeypatch.setattr(Trial, "_measured", lambda *_: figures)
-        options, trials = Trial(Path(), NATIVE, 1.0, 0.0).run(TENSORRT, None, [{}], 4)
-        assert [served.options for served in laid_out] == [
+        options, trials = Trial(candidates, TENSORRT, 4, 0.0).run(Path())
+        assert [served.options for served in candidates.variants] == [
             ServingOptions(),
             ServingOptions(model_warmup=True),
             ServingOptions(cuda_graphs=True),
@@ -79,14 +89,5 @@ def test_too_few_rounds_take_nothing(tried):
     options, trials = tried(figures(first=[5.0] * 5, rounds=2))
     assert options == ServingOptions()
     assert trial_in_words(trials[GRAPHS]).endswith("not taken, after 2 of 5 rounds")
-    _, trials = tried_again(tried)
+    _, trials = tried(figures(rounds=0))
     assert trial_in_words(trials[GRAPHS]) == "cuda_graphs: not measured in the time, not taken"
-
-
-def tried_again(tried):
-    """Return the trials that no time was left for."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(option_trials, "lay_out_candidate", lambda *_: None)
-        patched.setattr(Trial, "_measured", lambda *_: figures(rounds=0))
-        options, trials = Trial(Path(), NATIVE, 1.0, 0.0).run(TENSORRT, None, [{}], 4)
-    return options, {trial["option"]: trial for trial in trials}

@@ -11,6 +11,7 @@ from helpers.workplace import REPOSITORY
 
 from slipway.core.errors import SlipwayError
 from slipway.load_test import model_analyzer
+from slipway.load_test.analyzed_points import RunPlan
 from slipway.load_test.workspace import workspace
 
 # Works in a workspace, beside a process that it started, until its input is closed.
@@ -83,13 +84,17 @@ def test_what_a_killed_one_left_goes_with_its_processes_and_one_that_runs_stays(
 
 
 def test_model_analyzer_ends_with_the_load_test(tmp_path, monkeypatch):
-    program = tmp_path / "model_analyzer.py"
-    program.write_text("import time\nprint('measuring', flush=True)\ntime.sleep(600)\n")
-    monkeypatch.setattr(model_analyzer.keyed_model_analyzer, "__file__", str(program))
+    program = "import time; print('measuring', flush=True); time.sleep(600)"
+    monkeypatch.setattr(model_analyzer, "START", program)
+
+    def running():
+        return [child for child in psutil.Process().children() if program in child.cmdline()]
 
     def interrupt(_):
+        assert running()
         raise KeyboardInterrupt
 
+    plan = RunPlan(1, 60, 0, 30, ("key", ""), False, {}, str(tmp_path / "store"), str(tmp_path / "fresh"))
     with pytest.raises(KeyboardInterrupt):
-        model_analyzer.run({}, tmp_path, "key", {}, interrupt)
-    assert not [child for child in psutil.Process().children() if str(program) in child.cmdline()]
+        model_analyzer.run({}, plan, tmp_path, interrupt)
+    assert not running()

@@ -14,11 +14,12 @@ from helpers.models.tiny_engine import tiny_engine
 import load_test
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
-from slipway.load_test.analyzed_points import OVER
+from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OVER, REUSED, WINDOWS
+from slipway.load_test.candidates import Candidates
+from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints
-from slipway.load_test.keyed_model_analyzer import REPORT
 from slipway.load_test.limits import gaps_in_words
-from slipway.load_test.narrator import p99_interval_ms
+from slipway.load_test.narrator import Narrator
 from slipway.load_test.rows import NOT_IN_TABLE
 from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
@@ -27,7 +28,7 @@ from slipway.triton.server.installation import Installation
 from slipway.triton.server.leftovers import owner_variable
 from slipway.triton.server.ownership import require_own_listeners
 
-MEASURED = {
+ROW = {
     "model": "m_fp32",
     "variant": "m_fp32_config_0",
     "max_batch_size": 8,
@@ -40,9 +41,20 @@ MEASURED = {
     "queue_ms": 0.1,
     "compute_ms": 0.5,
 }
-POINT = "m_fp32_config_0/4"
-PEAKS = {POINT: {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
-AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False, "p50_ms": 1.5}
+POINT = {
+    "variant": "m_fp32_config_0",
+    "model": "m_fp32",
+    "instances": 2,
+    "max_batch_size": 8,
+    "queue_delay_us": 0,
+    "concurrency": 4,
+}
+PROFILING = "[Model Analyzer] Profiling m_fp32_config_0: concurrency=4"
+SAVED = "[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt"
+PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
+AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False}
+AGREEING |= {"p50_ms": 1.5, "p99_interval_ms": [0.9, None]}
+QUIET = {"others_cpu_percent": 0.0, "cpus_busy_percent": 50.0}
 SWEEP = Sweep([1, 4], [1, 2], [8], requests=30, stability_percent=20, minutes=2)
 
 
@@ -60,27 +72,45 @@ class Memory:
         self.measured = self.phase
 
 
-def narrator(require_own=lambda: None):
-    return load_test.Narrator(Memory(), require_own, windows={POINT: AGREEING})
+class Disturbances(Interference):
+    """A monitor that saw these figures."""
+
+    seen = QUIET
+
+    def figures(self):
+        return self.seen
 
 
-def described(tiny, told=None, on_gpu=False):
-    interference = load_test.Interference(lambda: POINT)
-    row = MEASURED | {"precision": tiny.engine.record["key"]["precision"], "instances": 2, "queue_delay_us": 0}
-    return row | load_test.figures_of(POINT, told or narrator(), interference, SWEEP, on_gpu)
+@pytest.fixture
+def narrator(tmp_path, tiny):
+    kept = KeptPoints(tmp_path / "kept", tmp_path / "fresh")
+    write_json(kept.fresh / "the-key.json", {"throughput": 1})
+    return Narrator({"m_fp32": tiny.engine}, kept, Memory(), Disturbances(), lambda: None, SWEEP.stability_percent)
 
 
-def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
-    row = described(tiny)
-    assert (row["precision"], row["instances"], row["memory_mb"], row["p50_ms"]) == ("fp32", 2, 150, 1.5)
+def event(name, **content):
+    return f"{EVENT}{json.dumps([name, content])}"
+
+
+def row_of(narrator, windows=AGREEING, on_gpu=False, **seen):
+    """Let the narrator read of one point that is measured. Return its row."""
+    narrator.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
+    for line in (PROFILING, event(WINDOWS, **windows), SAVED, event(MEASURED, key="the-key", **POINT)):
+        narrator(line)
+    return ROW | {"precision": "fp32"} | narrator.figures["m_fp32_config_0", 4]
+
+
+def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(narrator):
+    row = row_of(narrator)
+    assert (row["instances"], row["queue_delay_us"], row["memory_mb"], row["p50_ms"]) == (2, 0, 150, 1.5)
+    assert row["p99_interval_ms"] == [0.9, None]
     assert "gpu_memory_mb" not in row
 
 
 @pytest.mark.parametrize(("peaks", "seen"), [(PEAKS, 700), ({}, None)])
-def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(tiny, peaks, seen):
-    told = narrator()
-    told.memory.peaks = peaks
-    assert described(tiny, told, on_gpu=True)["gpu_memory_mb"] == seen
+def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(narrator, peaks, seen):
+    narrator.memory.peaks = peaks
+    assert row_of(narrator, on_gpu=True)["gpu_memory_mb"] == seen
 
 
 @pytest.mark.parametrize(
@@ -92,24 +122,49 @@ def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(tiny, peaks, seen):
         (AGREEING | {"windows_per_s": []}, None, "disturbed"),
     ],
 )
-def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(tiny, windows, spread, verdict):
-    told = narrator()
-    told(REPORT + json.dumps(windows))
-    told.windows[POINT] = told.windows.pop("")
-    row = described(tiny, told)
+def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(narrator, windows, spread, verdict):
+    row = row_of(narrator, windows)
     assert (row["spread_percent"], row["verdict"]) == (spread, verdict)
 
 
 @pytest.mark.parametrize(("busy", "verdict"), [(99.0, "disturbed"), (50.0, "steady")])
-def test_a_row_is_disturbed_if_others_took_the_cpus(tiny, monkeypatch, busy, verdict):
+def test_a_row_is_disturbed_if_others_took_the_cpus(narrator, busy, verdict):
     shares = {"others_cpu_percent": 40.0, "cpus_busy_percent": busy}
-    monkeypatch.setattr(load_test.Interference, "cpu_percent", lambda self, phase: shares)
-    row = described(tiny, on_gpu=True)
+    row = row_of(narrator, on_gpu=True, **shares)
     assert row == row | {**shares, "gpu_state": None, "verdict": verdict}
 
 
-def test_points_without_figures_are_named(tiny):
-    rows = [described(tiny) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
+def test_a_point_of_an_earlier_run_has_the_figures_that_were_kept(narrator):
+    measured = row_of(narrator)
+    narrator.figures.clear()
+    narrator(event(REUSED, key="the-key", **POINT))
+    reused = ROW | {"precision": "fp32"} | narrator.figures["m_fp32_config_0", 4]
+    assert reused.pop("measured_at")
+    assert reused == measured
+
+
+def test_progress_names_the_precision_and_the_configuration(narrator, capsys):
+    delayed = POINT | {"instances": 1, "queue_delay_us": 100, "concurrency": 1}
+    lines = [
+        event(BEGINS, **POINT),
+        PROFILING,
+        event(NO_FIGURES, reason="perf_analyzer failed"),
+        "[Model Analyzer] Model m_fp32_config_1 load failed: no memory",
+    ]
+    for line in [*lines, event(REUSED, key="the-key", **delayed)]:
+        if line.startswith(f'{EVENT}["{REUSED}'):
+            write_json(narrator.kept.store / "the-key.json", {"row": {}, "measured_at": "now"})
+        narrator(line)
+    assert capsys.readouterr().err.splitlines() == [
+        "  measuring fp32, 2 instances, batches up to 8, 4 in flight",
+        "  not measured: fp32, 2 instances, batches up to 8, 4 in flight: perf_analyzer failed",
+        "  not measured: fp32, 2 instances, batches up to 8, 4 in flight: Model m_fp32_config_1 load failed: no memory",
+        "  fp32, 1 instance, batches up to 8 that wait for 100 µs, 1 in flight: measured by an earlier run",
+    ]
+
+
+def test_points_without_figures_are_named(narrator, tiny):
+    rows = [row_of(narrator) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
     missing = load_test.not_measured(rows, {"m_fp32": tiny.engine}, SWEEP)
     assert [(point["precision"], point["instances"], point["concurrency"]) for point in missing] == [
         ("fp32", 1, 4),
@@ -121,37 +176,8 @@ def test_points_without_figures_are_named(tiny):
     assert "disturbed" not in words
 
 
-def test_instances_and_delay_are_those_of_the_variants_configuration(tmp_path):
-    folder = tmp_path / "variants" / "m_fp32_config_0"
-    folder.mkdir(parents=True)
-    written = (
-        'name: "m" instance_group { count: 3 kind: KIND_GPU } dynamic_batching { max_queue_delay_microseconds: 50 }'
-    )
-    (folder / "config.pbtxt").write_text(written, encoding="utf-8")
-    assert load_test.varied_of(MEASURED, tmp_path) == {"instances": 3, "queue_delay_us": 50}
-
-
-def test_the_interval_of_p99_comes_from_the_requests_of_the_last_three_windows(tmp_path, tiny):
-    requests = [
-        {"timestamp": second * 10**9, "response_timestamps": [second * 10**9 + 5_000_000]} for second in range(9)
-    ]
-    requests[7]["response_timestamps"] = [9 * 10**9]  # after the last window
-    requests[8]["response_timestamps"] = []  # not answered
-    boundaries = [0, 2 * 10**9, 4 * 10**9, 6 * 10**9, 8 * 10**9]
-    experiment = {"requests": requests, "window_boundaries": boundaries}
-    write_json(tmp_path / "requests.json", {"experiments": [experiment]})
-    assert p99_interval_ms(tmp_path / "requests.json") == [5.0, None]
-    write_json(tmp_path / "other.json", {"experiments": [{"requests": [{"begin": 1}]}]})
-    assert p99_interval_ms(tmp_path / "other.json") is p99_interval_ms(tmp_path / "none.json") is None
-    told = narrator()
-    told.requests = tmp_path / "requests.json"
-    told.memory.phase = POINT
-    told(REPORT + json.dumps(AGREEING))
-    assert described(tiny, told)["p99_interval_ms"] == [5.0, None]
-
-
-def test_the_table_has_a_column_a_figure(tmp_path, tiny):
-    row = described(tiny, on_gpu=True)
+def test_the_table_has_a_column_a_figure(tmp_path, narrator):
+    row = row_of(narrator, on_gpu=True)
     load_test.write_table(tmp_path / "t.csv", [row, row])
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -160,21 +186,20 @@ def test_the_table_has_a_column_a_figure(tmp_path, tiny):
     assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
 
 
-def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
-    narrate = narrator()
-    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
-    assert narrate.memory.phase == "m_fp16_config_0/64"
-    narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
-    assert narrate.memory.phase == ""
+def test_memory_is_counted_for_a_measurement_only_while_it_runs(narrator):
+    narrator(PROFILING)
+    assert narrator.memory.phase == "m_fp32_config_0/4"
+    narrator(SAVED)
+    assert narrator.memory.phase == ""
 
 
-def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
+def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured(narrator):
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.free(), grpc=other.getsockname()[1])
-        narrate = narrator(partial(require_own_listeners, ports))
+        narrator.require_own = partial(require_own_listeners, ports)
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
-            narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
-    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+            narrator(PROFILING)
+    narrator(PROFILING)
 
 
 def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
@@ -209,30 +234,58 @@ def test_a_server_that_starts_during_a_look_at_the_ports_is_no_stranger(monkeypa
     assert next(looks, None) is None, "it looked twice"
 
 
-@pytest.mark.parametrize("minutes", [2, None])
-def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(tmp_path, tiny, monkeypatch, minutes):
+@pytest.fixture
+def load_tested(tmp_path, tiny, monkeypatch):
+    """Return a function that load-tests with a Model Analyzer that does nothing but call a function."""
+
+    def measure(run, sweep):
+        monkeypatch.setattr(load_test.model_analyzer, "configuration", lambda *_: {})
+        monkeypatch.setattr(load_test.model_analyzer, "run", run)
+        monkeypatch.setattr(load_test.model_analyzer, "read_table", lambda path: [])
+        server = Installation("t", native_backends=True, folder=tmp_path)
+        candidates = Candidates({"m_fp32": tiny.engine}, tiny.contract, [{"input": tiny.batch}], server)
+        load_test.measure(candidates, sweep, KeptPoints(tmp_path / "kept", tmp_path / "fresh"), tmp_path, {})
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        (
+            2,
+            "in `load_test.minutes: 2`, which is 20 s for each of 6 points: three windows of 30 requests take longer; "
+            "set `load_test: {minutes: 8, requests: 5, concurrency: [1], instances: [1]}`",
+        ),
+        (
+            None,
+            "in 1,200 s for each of 6 points: three windows of 30 requests take longer; set `load_test: {req",
+        ),
+        (
+            0.1,
+            ": `load_test.minutes: 0.1` is 1 s for each of 6 points; perf_analyzer takes up to 6 s to start and to "
+            "measure three windows, and points that no time is left for are not measured; set `load_test.minutes: 0.6`",
+        ),
+    ],
+)
+def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(load_tested, minutes, told):
     def run(*arguments):
-        arguments[-1](f"{OVER}\n")
+        arguments[-1](event(OVER))
         raise SlipwayError("Model Analyzer ended with exit code 1")
 
-    monkeypatch.setattr(load_test.model_analyzer, "configuration", lambda *_: {})
-    monkeypatch.setattr(load_test.model_analyzer, "run", run)
-    server, kept = Installation("t", native_backends=True, folder=tmp_path), KeptPoints(tmp_path / "kept", tmp_path)
-    with pytest.raises(SlipwayError, match="measured no configuration in") as caught:
-        load_test.measure({"m_fp32": tiny.engine}, server, kept, replace(SWEEP, minutes=minutes), on_gpu=False)
-    assert ("`load_test: {minutes: 8, requests: 5, " in str(caught.value)) == (minutes is not None)
+    sweep = replace(SWEEP, minutes=minutes, batching_delays_us=[0, 100])
+    with pytest.raises(SlipwayError, match="measured no configuration") as caught:
+        load_tested(run, sweep)
+    assert told in str(caught.value)
 
 
-def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
-    for name, answer in {"configuration": {}, "run": None, "read_table": []}.items():
-        monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
-    server, kept = Installation("t", native_backends=True, folder=tmp_path), KeptPoints(tmp_path / "kept", tmp_path)
+def test_a_sweep_without_figures_is_told(load_tested):
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
-        load_test.measure({"m_fp32": tiny.engine}, server, kept, Sweep([1], [2], [4], 30, 100), on_gpu=False)
+        load_tested(lambda *_: None, Sweep([1], [2], [4], 30, 100))
 
 
 def test_rows_of_one_configuration_have_one_variant():
     row = {"model": "m_fp32", "instances": 1, "max_batch_size": 4, "queue_delay_us": 0, "variant": "default"}
     other = row | {"instances": 2, "variant": "config_1"}
     rows = load_test.by_one_name([row, row | {"variant": "config_0", "concurrency": 2}, other])
-    assert [each["variant"] for each in rows] == ["default", "default", "config_1"]
+    assert [row["variant"] for row in rows] == ["default", "default", "config_1"]

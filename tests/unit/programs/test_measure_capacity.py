@@ -67,7 +67,7 @@ def test_another_engine_than_the_load_tests_is_refused(tmp_path, tiny):
 
 def prober(seconds, requests=30, **row):
     end = time.monotonic() + seconds
-    return Prober(None, None, ROW | row, end, None, requests, 1000.0, {}, _step_s=0.0)
+    return Prober(None, None, None, ROW | row, end, requests, 1000.0, _step_s=0.0)
 
 
 @pytest.mark.parametrize(
