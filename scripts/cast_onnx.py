@@ -19,7 +19,6 @@ from slipway.onnx import external_data
 from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.onnx_files import session_of
-from slipway.onnx.rounded import rounded
 
 CHECKED_BATCHES = (2, 5)
 # A node with values above 1/8 of FP16's largest number stays FP32. AutoCast's own limit of 512 leaves
@@ -41,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     model = lowered(arguments.onnx, arguments.variant, samples, arguments.keep_in_fp32 or [])
     requests = [*samples, *(batch_of(contract, samples, batch) for batch in CHECKED_BATCHES)]
-    record = write_variant(arguments, base, model, requests, exact=rounded, calibration=None)
+    record = write_variant(arguments, base, model, requests, calibration=None)
     progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 

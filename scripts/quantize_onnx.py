@@ -27,7 +27,6 @@ from slipway.onnx.for_onnxruntime import quantized_for_onnxruntime
 from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered
-from slipway.onnx.rounded import rounded
 
 # The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
@@ -66,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
         calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
         facts = {"quantized": asdict(counted), "calibration": calibrated}
         requests = compared(contract, samples)
-        record = write_variant(arguments, base, model, requests, folder=folder, exact=rounded, **facts)
+        record = write_variant(arguments, base, model, requests, folder=folder, **facts)
     progress(
         f"  {arguments.variant}: {counted.share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; "
         f"{in_words(record)}"

@@ -20,7 +20,7 @@ from onnx.external_data_helper import (
 )
 
 from slipway.core.artifacts import data_file, sha256
-from slipway.onnx.graph_walk import inner_tensors
+from slipway.onnx.graph_walk import inner_tensors, names_of_data
 
 # The most bytes of one ONNX file, which is a protobuf message. Tests of large networks set a lower limit.
 ONNX_LIMIT = int(os.environ.get("SLIPWAY_ONNX_LIMIT", 2**31 - 1))
@@ -69,7 +69,7 @@ def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> Non
     again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
-    if has_data(model) and not (large and _data_files(model) == {data.name} and folder == path.parent):
+    if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):
         load_external_data_for_model(model, str(folder))
     if not has_data(model):
         data.write_bytes(b"")
@@ -98,7 +98,3 @@ def _state_length(tensor: onnx.TensorProto, folder: Path) -> None:
         raise ValueError(f"{info.location} has {max(available, 0)} of the {length} bytes of {tensor.name}")
     if not info.length:
         tensor.external_data.add(key="length", value=str(length))
-
-
-def _data_files(model: onnx.ModelProto) -> set[str]:
-    return {ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)}

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -21,6 +21,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.onnx import external_data
 from slipway.onnx.onnx_files import answering, described, require_own_answers, require_served_tensors, session_of
 from slipway.onnx.onnx_structure import QUANTIZING
+from slipway.onnx.rounded import rounded
 
 PACKAGE = "nvidia-modelopt"
 
@@ -82,27 +83,25 @@ def write_variant(
     requests: list[Tensors],
     *,
     folder: Path | None = None,
-    exact: Callable[[onnx.ModelProto, Path], onnx.ModelProto] = lambda model, _: model,
     **facts: dict | None,
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
-    `folder` has the weights to which the model only refers. `exact` returns the model in a form that ONNX Runtime
-    computes exactly. This form is compared on `requests`, and on the samples in batches with others. `facts` are more
-    entries of the record.
+    `folder` has the weights to which the model only refers. The model is compared in the form of `rounded`, which ONNX
+    Runtime computes exactly, on `requests`, and on the samples in batches with others. `facts` are more entries of the
+    record.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, _):
         external_data.write(model, partial, folder)
         onnx.checker.check_model(str(partial), full_check=True)
-        computed = exact(external_data.read(partial), partial.parent)
-        folders = (arguments.onnx.parent, partial.parent)
-        agreement, why_not = agreement_with_base(
-            external_data.read(arguments.onnx), computed, contract, requests, folders
+        computed = rounded(external_data.read(partial), partial.parent)
+        fp32, folders = external_data.read(arguments.onnx), (arguments.onnx.parent, partial.parent)
+        agreement, why_not = agreement_with_base(fp32, computed, contract, requests, folders)
+        distances = agreement and require_own_answers(
+            session_of(computed, partial.parent), contract, samples, IN_FEWER_BITS
         )
-        session = session_of(computed, partial.parent) if agreement else None
-        distances = require_own_answers(session, contract, samples, IN_FEWER_BITS) if agreement else None
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface")},
         "key": settings_of(arguments),

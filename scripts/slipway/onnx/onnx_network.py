@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 from slipway.contract.contract import Tensor, Tensors
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import explained_by
 from slipway.networks.graph_network import GraphNetwork
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.graph_walk import graphs_in, nodes_of
@@ -42,7 +42,11 @@ class OnnxNetwork(GraphNetwork):
         self.model = onnx.load(path, load_external_data=False)
         self.inputs, self.outputs = (tuple(map(_tensor, side)) for side in (self.graph.input, self.graph.output))
         self.parameter_count = parameters_of(self.model)
-        self._session = session_of_file(path)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        with explained_by(_why_not_run):
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.eval()
 
     @property
@@ -115,22 +119,11 @@ class OnnxNetwork(GraphNetwork):
         )
 
 
-def session_of_file(path: str | Path, optimised: bool = False) -> onnxruntime.InferenceSession:
-    """Return a session on the CPU that computes the file as it is written, or with ONNX Runtime's optimisations.
-
-    Raises SlipwayError if ONNX Runtime cannot run the file.
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if not optimised:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base
-        raise SlipwayError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot run the ONNX file ({first_sentence(error)}); export the "
-            "model again, with operators and types that it has"
-        ) from None
+def _why_not_run(error: Exception) -> str:
+    return (
+        f"ONNX Runtime {onnxruntime.__version__} cannot run the ONNX file ({first_sentence(error)}); export the model "
+        "again, with operators and types that it has"
+    )
 
 
 def parameters_of(model: onnx.ModelProto) -> int:

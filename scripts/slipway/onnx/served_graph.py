@@ -27,17 +27,16 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
     single = len(file.inputs) == 1  # which may have another name in the contract
     inputs = {file.inputs[0].name if single else tensor.name: tensor for tensor in contract.inputs}
     outputs = {file.own_outputs(network.names)[tensor.name]: tensor for tensor in contract.outputs}
-    given = {name: _as_taken(sample[tensor.name], tensor) for name, tensor in inputs.items()}
+    # The graph takes pixels that it normalises as float32.
+    given = {
+        name: sample[tensor.name].astype(np.float32) if tensor.normalisation else sample[tensor.name]
+        for name, tensor in inputs.items()
+    }
     model, note = at_opset(model, opset, given, folder)
     lower_einsum(model)
     _declare(model, inputs, outputs)
     external_data.write(model, path, folder)
     return note
-
-
-def _as_taken(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """Return an array of a sample in the dtype of the file's input: float32 for pixels that the graph normalises."""
-    return array.astype(np.float32) if tensor.normalisation else array
 
 
 def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
@@ -79,14 +78,10 @@ def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx
     constants |= {part: np.reshape(getattr(tensor.normalisation, part), shape) for part in ("mean", "std")}
     for part, values in constants.items():
         graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), f"{name}_{part}"))
-    steps = [("Cast", None), ("Div", "of_255"), ("Sub", "mean"), ("Div", "std")]
-    nodes, before = [], tensor.name
-    for number, (operator, constant) in enumerate(steps):
-        after = name if number == len(steps) - 1 else f"{name}_{number}"
-        how = {"to": onnx.TensorProto.FLOAT} if operator == "Cast" else {}
-        read = [before, f"{name}_{constant}"] if constant else [before]
-        nodes.append(helper.make_node(operator, read, [after], f"{name}_{operator}_{number}", **how))
-        before = after
+    nodes = [helper.make_node("Cast", [tensor.name], [f"{name}_0"], f"{name}_Cast_0", to=onnx.TensorProto.FLOAT)]
+    for number, (operator, constant) in enumerate((("Div", "of_255"), ("Sub", "mean"), ("Div", "std")), 1):
+        read, made = [f"{name}_{number - 1}", f"{name}_{constant}"], f"{name}_{number}" if number < 3 else name
+        nodes.append(helper.make_node(operator, read, [made], f"{name}_{operator}_{number}"))
     return nodes
 
 
