@@ -107,7 +107,7 @@ def key_names() -> dict[str, dict[str, list[str]]]:
         keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]
         return {
             name: {
-                target: sorted(set().union(*(_key_for(method, each, target) for each in keys)) - {"code"})
+                target: sorted(set().union(*(_key_for(method, made_by, target) for made_by in keys)) - {"code"})
                 for target in CONFIG["targets"]
             }
             for name, method in KEY_METHODS.items()

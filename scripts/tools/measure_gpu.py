@@ -117,14 +117,14 @@ def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
     Raises SlipwayError, with the name of the file, unless all are stated.
     """
     models, targets = list(config.get("models") or {}), config.get("targets") or {}
-    stated = [(each, settings["precisions"]) for each, settings in targets.items() if _lists_precisions(settings)]
+    stated = [
+        (target, settings["precisions"])
+        for target, settings in targets.items()
+        if isinstance(settings.get("precisions"), list)
+    ]
     if not len(models) == len(targets) == len(stated) == 1:
         raise SlipwayError(f"{name}.yaml must have one model, and one target with a list of its precisions")
     return models[0], *stated[0]
-
-
-def _lists_precisions(target: dict) -> bool:
-    return isinstance(target.get("precisions"), list)
 
 
 def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
@@ -189,7 +189,7 @@ def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
     if "load_test" in done:
         record["load_test"] = read_json(folder / "analysis" / "analysis.json")
     if "choice" in done:
-        record |= {each: read_json(folder / f"{each}.json") for each in ("capacity", "selection")}
+        record |= {kind: read_json(folder / f"{kind}.json") for kind in ("capacity", "selection")}
     return record
 
 

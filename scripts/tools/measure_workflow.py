@@ -9,23 +9,24 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.benchmark.timing import sample_latency, warm_up
-from slipway.classification.task import INPUT
+from slipway.contract.contract import Contract
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.load_test.model_analyzer import perf_analyzer
+from slipway.load_test.model_analyzer import write_input_data
+from slipway.load_test.request_rate import Sender
 from slipway.tools import cpu_precisions
 from slipway.tools.snakemake_runs import REPOSITORY, machine, snakemake, write_config
 from slipway.triton.client.ports import Ports
@@ -98,36 +99,22 @@ def seconds_of(workplace: Path, target: str) -> float:
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput over the engine's, batch 1."""
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
-    engine = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json").load()
-    crop = read_json(results / f"{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]
-    image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
-    warm_up(lambda: engine.infer({INPUT: image}), 2)
+    built = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json")
+    sample, data = read_samples(results / "samples.npz")[0], workplace / "requests.json"
+    write_input_data(data, [sample], Contract.of(built.record["interface"]))
+    sender = Sender(receipt["served_as"], ports, data, workplace, perf_analyzer_environment(workplace))
+    run_alone = partial(built.answering(built.load()), sample)
+    warm_up(run_alone, 2)
     rounds: list[dict[str, Any]] = []
     for _ in range(ROUNDS):
-        latencies = sample_latency(lambda: engine.infer({INPUT: image}), SECONDS, minimum=20)
-        alone = round(1e3 / statistics.mean(latencies), 2)
-        served = {str(level): requests_per_second(receipt["served_as"], ports, level, workplace) for level in (1, 2, 4)}
+        alone = round(1e3 / statistics.mean(sample_latency(run_alone, SECONDS, minimum=20)), 2)
+        served = {str(in_flight): sender.throughput(in_flight, SECONDS) for in_flight in (1, 2, 4)}
         rounds.append({"engine_alone_per_s": alone, "served_per_s": served})
     ratios = {
         level: round(statistics.median(pair["served_per_s"][level] / pair["engine_alone_per_s"] for pair in rounds), 3)
         for level in rounds[0]["served_per_s"]
     }
     return {"median_ratio_by_requests_in_flight": ratios, "rounds": rounds}
-
-
-def requests_per_second(model: str, ports: Ports, in_flight: int, workplace: Path) -> float:
-    """Return perf_analyzer's throughput over gRPC with `in_flight` requests in flight."""
-    table = workplace / "perf.csv"
-    window_ms = SECONDS * 1000 // 3
-    command = [
-        *(perf_analyzer(), "-m", model, "-i", "grpc", "-u", f"{ports.host}:{ports.grpc}", "-f", str(table)),
-        *("--concurrency-range", str(in_flight), "--measurement-interval", str(window_ms)),
-        *("--stability-percentage", "100"),
-    ]
-    environment = {**os.environ, **perf_analyzer_environment(workplace)}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    names, values = (line.split(",") for line in table.read_text(encoding="utf-8").splitlines()[:2])
-    return float(dict(zip(names, values, strict=True))["Inferences/Second"])
 
 
 if __name__ == "__main__":

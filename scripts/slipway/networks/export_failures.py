@@ -5,8 +5,10 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+import yaml
 
 from slipway.contract.contract import BATCH
 from slipway.core.errors import causes
@@ -48,11 +50,11 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
         )
     if match := _OPERATOR.search(messages):
         return _of_operator(_operator(error, match), place, messages, opset)
-    for pattern, words in _CAUSES.items():
-        if re.search(pattern, messages):
-            if words is _OF_A_DECISION and line and _TAKES_A_NUMBER.search(line):
-                words = _OF_A_NUMBER
-            return words.format(place=place)
+    causes_of_exporters = yaml.safe_load(Path(__file__).with_name("export_causes.yaml").read_text(encoding="utf-8"))
+    for cause in causes_of_exporters:
+        if re.search(cause["pattern"], messages):
+            is_number = line and _TAKES_A_NUMBER.search(line)
+            return cause.get("of_a_number" if is_number else "words", cause["words"]).format(place=place)
     first_error = causes(error)[-1]
     return (
         f"it fails{place} ({first_sentence(first_error)}), though it runs in PyTorch; while it is exported, tensors "
@@ -140,35 +142,6 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
         f"it uses the operator {name}{place}, which the exporter cannot write in ONNX opset {opset}{because}; write "
         f"that line with other operators (see https://onnx.ai/onnx/operators){newer}"
     )
-
-
-_OF_A_NUMBER = (
-    "it takes a Python number out of a tensor{place}, which no graph can do; keep it a tensor (no .item(), "
-    "int() or float(); torch.where and masks in place of loops and slices of that length)"
-)
-_OF_A_DECISION = (
-    "its Python code decides by the values of a tensor{place}, which no graph can do; compute both sides and "
-    "choose with torch.where, or use torch.cond, or decide by shapes alone"
-)
-# {pattern in the exporters' messages: explanation with the place in the user's code}. The first match counts.
-_CAUSES = {
-    r"(?i)numpy\(\)|as_numpy|to numpy|NumPy": (
-        "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators"
-    ),
-    r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow": _OF_A_DECISION,
-    r"(?i)Could not extract specialized integer|symbolic.*not.*bool": _OF_A_DECISION,
-    r"(?i)modified in-?place|view of a leaf|single memory location|is a view and": (
-        "it changes a view of a tensor in place{place}, which no graph can do; change a copy (.clone()) or make a new "
-        "tensor (x = x + 1, torch.where, torch.cat)"
-    ),
-    r"(?i)2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds": (
-        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller architecture"
-    ),
-    r"(?m)^(Unsupported|InternalTorchDynamoError): ": (
-        "it does something{place} that PyTorch's exporter cannot follow; keep forward to PyTorch's own operators and "
-        "modules, without other packages, files, prints of values or generators"
-    ),
-}
 
 
 def _operator(error: Exception, match: re.Match) -> str:

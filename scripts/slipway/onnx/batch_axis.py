@@ -60,8 +60,11 @@ def contract_of(sample: Tensors, answer: Tensors) -> Contract:
 
 def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model of a batch of 1 whose inputs, outputs, Reshape and Resize nodes take any number of samples."""
-    inside = {name: each for name, each in constants_of(model.graph).items() if not uses_external_data(each)}
-    constants = {name: numpy_helper.to_array(tensor) for name, tensor in inside.items()}
+    constants = {
+        name: numpy_helper.to_array(tensor)
+        for name, tensor in constants_of(model.graph).items()
+        if not uses_external_data(tensor)
+    }
     shapes = _shapes(model)
     freed = copy.deepcopy(model)
     for value in (*freed.graph.input, *freed.graph.output):

@@ -52,11 +52,11 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
 
 def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:
     """Return {domain: its operators in a model} of the domains other than ONNX's own."""
-    found = defaultdict(set)
+    operators = defaultdict(set)
     for node in nodes_of(model.graph):
         if node.domain not in ("", "ai.onnx"):
-            found[node.domain].add(node.op_type)
-    return {domain: sorted(names) for domain, names in sorted(found.items())}
+            operators[node.domain].add(node.op_type)
+    return {domain: sorted(names) for domain, names in sorted(operators.items())}
 
 
 def described(node: onnx.NodeProto) -> str:

@@ -129,7 +129,7 @@ def _why_not_run(error: Exception) -> str:
 def parameters_of(model: onnx.ModelProto) -> int:
     """Return the number of values that a model's floating-point weights have."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
-    return sum(math.prod(each.dims) for each in constants_of(model.graph).values() if each.data_type in floats)
+    return sum(math.prod(tensor.dims) for tensor in constants_of(model.graph).values() if tensor.data_type in floats)
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
@@ -141,5 +141,5 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
 
 def _read_by(node: onnx.NodeProto) -> list[str]:
     """Return the names of the tensors that a node reads, also in the graphs inside it."""
-    inner = [name for graph in graphs_in(node) for each in nodes_of(graph) for name in each.input]
-    return [*node.input, *inner, *(value.name for graph in graphs_in(node) for value in graph.output)]
+    names = [name for graph in graphs_in(node) for inner in nodes_of(graph) for name in inner.input]
+    return [*node.input, *names, *(value.name for graph in graphs_in(node) for value in graph.output)]

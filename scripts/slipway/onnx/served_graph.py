@@ -100,7 +100,7 @@ def _prune(graph: onnx.GraphProto) -> None:
             kept.append(node)
             needed.update(node.input)
             for inner in graphs_in(node):
-                needed.update(name for each in nodes_of(inner) for name in each.input)
+                needed.update(name for inner_node in nodes_of(inner) for name in inner_node.input)
                 needed.update(value.name for value in inner.output)
     weights = [tensor for tensor in graph.initializer if tensor.name in needed]
     for part, made in ((graph.node, kept[::-1]), (graph.initializer, weights)):

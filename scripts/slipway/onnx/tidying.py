@@ -46,7 +46,7 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
         raise SlipwayError("the ONNX file has no input, so its answer is always the same; export it with its inputs")
     _keep_outputs_apart(model.graph)
     _leave_sizes_open(model.graph)
-    names = served_names([*(each.name for each in model.graph.input), *(each.name for each in model.graph.output)])
+    names = served_names(value.name for value in (*model.graph.input, *model.graph.output))
     if changed := {name: served for name, served in names.items() if name != served}:
         rename(model.graph, changed)
         pairs = [f"{name} is served as {served}" for name, served in changed.items()]

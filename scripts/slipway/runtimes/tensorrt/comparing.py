@@ -37,7 +37,7 @@ def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
     """Return the entry of "speed" for a batch size. Both engines are measured in turn."""
-    (previous, new), recorded = times_in_turns([warmed(each, batch, WARM_UP_SECONDS) for each in engines], ROUNDS)
+    (previous, new), recorded = times_in_turns([warmed(engine, batch, WARM_UP_SECONDS) for engine in engines], ROUNDS)
     return {
         "batch": batch,
         "previous_ms": previous,

@@ -116,7 +116,7 @@ def profiles_of(engine: Any) -> list[dict]:
     if not is_batched(engine):
         return ONE_REQUEST
     shapes = [profile_shapes(engine, index) for index in range(engine.num_optimization_profiles)]
-    return [{end: int(shape[0]) for end, shape in next(iter(each.values())).items()} for each in shapes]
+    return [{end: int(shape[0]) for end, shape in next(iter(by_input.values())).items()} for by_input in shapes]
 
 
 def activation_bytes(engine: Any) -> int:

@@ -88,8 +88,10 @@ def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tup
     """
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
-    runs = [graph["run"] if recorded else each.enqueue for graph, each in zip(graphs, stream_contexts, strict=True)]
-    calls = [partial(on_gpu, *pair) for pair in zip(stream_contexts, runs, strict=True)]
+    calls = [
+        partial(on_gpu, stream_context, graph["run"] if recorded else stream_context.enqueue)
+        for stream_context, graph in zip(stream_contexts, graphs, strict=True)
+    ]
     series: list[list[float]] = [[] for _ in calls]
     for _ in range(rounds):
         for samples, call in zip(series, calls, strict=True):
@@ -127,7 +129,7 @@ def _throughputs(
     kind with a graph is None if there is no graph.
     """
     profile = engine.profile_for(batch)
-    stream_contexts = [each.stream_context(profile) for each in engine.copies_for_streams(max(streams))]
+    stream_contexts = [copy.stream_context(profile) for copy in engine.copies_for_streams(max(streams))]
     for stream_context in stream_contexts:
         fill(engine, stream_context, batch, inputs)
         stream_context.enqueue()
