@@ -16,35 +16,27 @@ from slipway.triton.repository.model_config import read_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-TRAITS = """
-from slipway.runtimes.traits import NativeBackend, RuntimeTraits
-
-TRAITS = RuntimeTraits(
-    name="toy",
-    title="Toy Runtime",
-    package="onnxruntime-gpu",
-    serving_package="onnxruntime",
-    hardware="cpu",
-    precisions=("fp32",),
-    newest_opset=20,
-    suffixes=(".toy",),
-    engine_file="model.toy",
-    native_backend=NativeBackend(name="toy_backend", kserve_format="toy-format", parameters={"TOYS": "3"}),
-)
+TRAITS = """{
+  "title": "Toy Runtime",
+  "package": "onnxruntime-gpu",
+  "serving_package": "onnxruntime",
+  "hardware": "cpu",
+  "precisions": ["fp32"],
+  "newest_opset": 20,
+  "suffixes": [".toy"],
+  "engine_file": "model.toy",
+  "native_backend": {"name": "toy_backend", "kserve_format": "toy-format", "parameters": {"TOYS": "3"}}
+}
 """
 # Compose under another name.
 PLATFORM = {
-    "deploy/platforms/toy.py": """
-from slipway.deploy.platforms.traits import PlatformTraits
-
-TRAITS = PlatformTraits(
-    name="toy",
-    files=("toy.yaml",),
-    manifests="slipway.manifests.toy:files",
-    deployment="slipway.deploy.toy:Toy",
-    on_this_machine=True,
-    together=False,
-)
+    "deploy/platforms/toy.json": """{
+  "files": ["toy.yaml"],
+  "manifests": "slipway.manifests.toy:files",
+  "deployment": "slipway.deploy.toy:Toy",
+  "on_this_machine": true,
+  "together": false
+}
 """,
     "manifests/toy.py": """
 from slipway.manifests import compose
@@ -100,7 +92,7 @@ def repository(tmp_path_factory):
     toy.mkdir()
     # It runs engines as ONNX Runtime does.
     shutil.copy(FOLDER / "onnxruntime" / "__init__.py", toy)
-    (toy / "traits.py").write_text(TRAITS, encoding="utf-8")
+    (toy / "traits.json").write_text(TRAITS, encoding="utf-8")
     for name, text in {**PLATFORM, "models/sources/toy.py": SOURCE}.items():
         (folder / "scripts" / "slipway" / name).write_text(text, encoding="utf-8")
     return folder
@@ -148,11 +140,11 @@ def test_kserve_is_told_the_runtimes_format(made):
 
 
 def test_an_edit_of_the_runtime_makes_its_engine_stale_and_names_the_file(made, repository):
-    traits = repository / FOLDER.relative_to(REPOSITORY) / "toy" / "traits.py"
+    traits = repository / FOLDER.relative_to(REPOSITORY) / "toy" / "traits.json"
     traits.write_text(TRAITS.replace("model.toy", "model.toys"), encoding="utf-8")
     said = made.snakemake("-n", *NOT_BY_ENVIRONMENT, "--", ENGINE).succeeded().said
     traits.write_text(TRAITS, encoding="utf-8")
-    assert "scripts/slipway/runtimes/toy/traits.py edited" in said
+    assert "scripts/slipway/runtimes/toy/traits.json edited" in said
 
 
 def test_the_platforms_manifest_is_written_and_deployed(made):

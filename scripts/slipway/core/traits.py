@@ -1,25 +1,23 @@
-"""Read the traits of a runtime or a platform: the constant `TRAITS` of a Python file, found by its path."""
+"""Read the traits of a runtime or a platform: a JSON file, found by its path."""
 
-from importlib.machinery import SourceFileLoader
+import json
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 from slipway.core.errors import SlipwayError
 
+Traits = TypeVar("Traits")
 
-def read_traits(path: Path, name: str) -> Any:
-    """Return the `TRAITS` of a file for `name`, without importing the package around it.
+
+def read_traits(path: Path, name: str, kind: Callable[..., Traits]) -> Traits:
+    """Return the traits of `name` in a file, as an object of their class `kind`. Lists become tuples.
 
     Raises SlipwayError if a trait is missing or wrong.
     """
-    loader = SourceFileLoader(f"traits_of_{name}", str(path))
-    module = ModuleType(loader.name)
     try:
-        loader.exec_module(module)
-        traits = module.TRAITS
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        traits = {trait: tuple(value) if isinstance(value, list) else value for trait, value in stated.items()}
+        return kind(**traits, name=name)
     except (AttributeError, TypeError, ValueError) as error:
         raise SlipwayError(f"{path} does not state the traits of {name}: {error}") from None
-    if traits.name != name:
-        raise SlipwayError(f"{path} states the name {traits.name!r}, but its place is that of {name!r}")
-    return traits

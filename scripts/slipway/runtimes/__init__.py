@@ -1,4 +1,4 @@
-"""The runtimes that build and run engines: one folder each, found by its `traits.py`, with a common interface.
+"""The runtimes that build and run engines: one folder each, found by its `traits.json`, with a common interface.
 
 A runtime's folder is a package that imports nothing of Slipway: it is also copied into a Triton model repository, where
 the Python backend's model.py runs it. It has:
@@ -15,8 +15,8 @@ the Python backend's model.py runs it. It has:
         .layers()                   {precision: number of compute layers that really run in it}
     gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
 
-Its `traits.py` stays here, is read without importing the package, and states `TRAITS`, a RuntimeTraits. An int8 engine
-is built from an ONNX file with Q/DQ nodes; any other is built from the FP32 file, but for TensorRT's.
+Its `traits.json` has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ nodes. Any
+other is built from the FP32 file, but for TensorRT's.
 """
 
 import importlib
@@ -28,11 +28,11 @@ from slipway.core.traits import read_traits
 from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(__file__).parent
-TRAITS = "traits.py"  # in the folder of each runtime
+TRAITS = "traits.json"  # in the folder of each runtime
 INTERFACE = ("build", "Engine")
 
 RUNTIMES: dict[str, RuntimeTraits] = {
-    path.parent.name: read_traits(path, path.parent.name) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))
+    path.parent.name: read_traits(path, path.parent.name, RuntimeTraits) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))
 }
 
 
@@ -49,8 +49,8 @@ def runtime(name: str) -> ModuleType:
 
 
 def runtime_code(name: str) -> list[Path]:
-    """Return the files that build and run a runtime's engines, sorted: its package without the traits."""
-    return sorted(path for path in (FOLDER / RUNTIMES[name].module).glob("*.py") if path.name != TRAITS)
+    """Return the files that build and run a runtime's engines, sorted."""
+    return sorted((FOLDER / RUNTIMES[name].module).glob("*.py"))
 
 
 def engine_files(name: str, path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ class NativeBackend:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTraits:
-    """The class of `TRAITS` in the `traits.py` of a runtime's folder. The folder has the runtime's name.
+    """The facts in the `traits.json` of a runtime's folder, which has the runtime's name.
 
     If `native_backend` is None, Triton serves the engines only by the Python backend, and only on this machine.
     """
@@ -33,11 +33,14 @@ class RuntimeTraits:
     names_other_files: bool = False  # the first file names the others, so they keep their names in a repository
     builds_without_hardware: bool = False
     module: str = ""  # the folder with its code, if another runtime has it
-    serving_package: str = ""  # the distribution that runs its engines in the environment that serves, if another
+    # The distribution that runs its engines in the environment that serves, if another, such as a smaller one.
+    serving_package: str = ""
 
     def __post_init__(self) -> None:
         if self.hardware not in ("cpu", "gpu"):
             raise ValueError(f"`hardware` is {self.hardware!r}, but must be 'cpu' or 'gpu'")
+        if isinstance(self.native_backend, dict):  # as in the file
+            object.__setattr__(self, "native_backend", NativeBackend(**self.native_backend))
         if not self.module:
             object.__setattr__(self, "module", self.name)
         if not self.serving_package:

@@ -1,6 +1,7 @@
 """What each platform states of itself, and what is told where it does not."""
 
 import dataclasses
+import json
 
 import pytest
 from helpers.artifacts.configured import WITH_BF16, job_keys
@@ -9,11 +10,10 @@ import write_manifests
 from slipway.core.errors import SlipwayError
 from slipway.core.traits import read_traits
 from slipway.deploy.platform import OPERATIONS, kind_of
-from slipway.deploy.platforms import FOLDER, PLATFORMS
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.platforms.traits import PlatformTraits
 
 STATED = {
-    "name": "toy",
     "files": ("toy.yaml",),
     "manifests": "slipway.manifests.toy:files",
     "deployment": "slipway.deploy.toy:Toy",
@@ -24,13 +24,11 @@ STATED = {
 
 @pytest.fixture
 def state(tmp_path):
-    """Return a function that reads a platform's module with some statements."""
+    """Return a function that reads a platform's file with some statements."""
 
     def written(**statements):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in statements.items())
-        text = f"from slipway.deploy.platforms.traits import *\nTRAITS = PlatformTraits({arguments})\n"
-        (tmp_path / "toy.py").write_text(text, encoding="utf-8")
-        return read_traits(tmp_path / "toy.py", "toy")
+        (tmp_path / "toy.json").write_text(json.dumps(statements), encoding="utf-8")
+        return read_traits(tmp_path / "toy.json", "toy", PlatformTraits)
 
     return written
 
@@ -38,16 +36,20 @@ def state(tmp_path):
 @pytest.fixture
 def add(monkeypatch):
     """Return a function that adds a platform with some statements."""
-    return lambda **changes: monkeypatch.setitem(PLATFORMS, "toy", PlatformTraits(**STATED | changes))
+    return lambda **changes: monkeypatch.setitem(PLATFORMS, "toy", PlatformTraits(name="toy", **STATED | changes))
+
+
+def test_all_facts_are_stated_here():
+    assert {"name", *STATED} == {field.name for field in dataclasses.fields(PlatformTraits)}
 
 
 def test_what_is_stated_is_found(state):
-    assert state(**STATED) == PlatformTraits(**STATED)
+    assert state(**STATED) == PlatformTraits(name="toy", **STATED)
 
 
-@pytest.mark.parametrize("forgotten", [each.name for each in dataclasses.fields(PlatformTraits)])
+@pytest.mark.parametrize("forgotten", STATED)
 def test_a_forgotten_statement_is_told_by_its_name(state, forgotten):
-    with pytest.raises(SlipwayError, match=rf"toy\.py does not state the traits of toy.*'{forgotten}'"):
+    with pytest.raises(SlipwayError, match=rf"toy\.json does not state the traits of toy.*'{forgotten}'"):
         state(**{name: value for name, value in STATED.items() if name != forgotten})
 
 
@@ -88,9 +90,9 @@ def test_manifests_that_are_not_those_that_are_stated_are_told(measured, monkeyp
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_a_deployment_is_keyed_on_its_platform_and_on_no_other(name):
     found = job_keys({"cpu": {"hardware": WITH_BF16}}, deploy={"to": name}).deploy_release()["code"]
-    statements = {FOLDER.joinpath(f"{each}.py").name for each in PLATFORMS}
+    statements = {f"{platform}.json" for platform in PLATFORMS}
     listed = [file.rsplit("/", 1)[-1] for file in found if "/deploy/platforms/" in file]
-    assert statements & set(listed) == {f"{name}.py"}
+    assert statements & set(listed) == {f"{name}.json"}
     assert f"scripts/slipway/deploy/{PLATFORMS[name].deployment.partition(':')[0].rsplit('.', 1)[-1]}.py" in found
 
 

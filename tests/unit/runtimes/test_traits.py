@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 import re
 
 import pytest
@@ -20,7 +21,6 @@ from slipway.snakemake_hooks.rerun_reasons import of_settings
 # Its users have it under an interpreter of their own.
 PINNED_BY_USERS = {"tensorrt"}
 STATED = {
-    "name": "toy",
     "title": "Toy Runtime",
     "package": "toy",
     "hardware": "cpu",
@@ -38,27 +38,31 @@ def required(kind):
 
 @pytest.fixture
 def state(tmp_path):
-    """Return a function that reads a runtime's traits.py with some statements."""
-    path = tmp_path / "toy" / "traits.py"
+    """Return a function that reads a runtime's traits.json with some statements."""
+    path = tmp_path / "toy" / "traits.json"
     path.parent.mkdir()
 
     def written(**statements):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in statements.items())
-        text = f"from slipway.runtimes.traits import *\nTRAITS = RuntimeTraits({arguments})\n"
-        path.write_text(text, encoding="utf-8")
-        return read_traits(path, "toy")
+        path.write_text(json.dumps(statements), encoding="utf-8")
+        return read_traits(path, "toy", RuntimeTraits)
 
     return written
 
 
+def test_all_that_is_required_is_stated_here():
+    assert set(required(RuntimeTraits)) == {"name", *STATED}
+
+
 def test_what_is_stated_is_found(state):
-    assert state(**STATED) == RuntimeTraits(**STATED)
+    assert state(**STATED) == RuntimeTraits(name="toy", **STATED)
     assert state(**STATED).module == "toy"
+    backend = {"name": "toy", "kserve_format": "toy", "parameters": {"TOYS": "3"}}
+    assert state(**STATED | {"native_backend": backend}).native_backend == NativeBackend(**backend)
 
 
-@pytest.mark.parametrize("forgotten", required(RuntimeTraits))
+@pytest.mark.parametrize("forgotten", STATED)
 def test_a_forgotten_statement_is_told_by_its_name(state, forgotten):
-    with pytest.raises(SlipwayError, match=rf"toy/traits\.py does not state the traits.*'{forgotten}'"):
+    with pytest.raises(SlipwayError, match=rf"toy/traits\.json does not state the traits.*'{forgotten}'"):
         state(**{name: value for name, value in STATED.items() if name != forgotten})
 
 
@@ -73,7 +77,8 @@ def test_a_native_backend_states_its_name_and_what_kserve_calls_its_models(forgo
     ("wrong", "words"),
     [
         ({"hardware": "tpu"}, "`hardware` is 'tpu', but must be 'cpu' or 'gpu'"),
-        ({"name": "toy2"}, "states the name 'toy2', but its place is that of 'toy'"),
+        ({"name": "toy2"}, "'name'"),
+        ({"native_backend": {"name": "toy"}}, "'kserve_format'"),
         ({"colour": "red"}, "'colour'"),
     ],
 )
@@ -82,10 +87,11 @@ def test_a_wrong_statement_is_told(state, wrong, words):
         state(**STATED | wrong)
 
 
-def test_a_file_without_traits_is_told(tmp_path):
-    (tmp_path / "traits.py").touch()
-    with pytest.raises(SlipwayError, match="TRAITS"):
-        read_traits(tmp_path / "traits.py", "toy")
+@pytest.mark.parametrize("text", ["", "[]", '"toy"'])
+def test_a_file_without_traits_is_told(tmp_path, text):
+    (tmp_path / "traits.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SlipwayError, match="does not state the traits of toy"):
+        read_traits(tmp_path / "traits.json", "toy", RuntimeTraits)
 
 
 @pytest.mark.parametrize("missing", runtimes.INTERFACE)
@@ -95,7 +101,7 @@ def test_a_missing_part_of_the_interface_is_told_by_its_name(tmp_path, monkeypat
     defined = [f"{part} = None\n" for part in runtimes.INTERFACE if part != missing]
     (package / "__init__.py").write_text("".join(defined), encoding="utf-8")
     monkeypatch.setattr(runtimes, "__path__", [*runtimes.__path__, str(tmp_path)])
-    monkeypatch.setitem(RUNTIMES, package.name, RuntimeTraits(**STATED | {"name": package.name}))
+    monkeypatch.setitem(RUNTIMES, package.name, RuntimeTraits(**STATED, name=package.name))
     with pytest.raises(SlipwayError, match=f"has no `{missing}`"):
         runtime(package.name)
 
@@ -130,7 +136,7 @@ def imported(file):
 def test_an_engine_is_keyed_on_its_runtimes_folder_and_on_no_other(name):
     others = set(RUNTIMES) - {name, RUNTIMES[name].module}
     files = CodeHashes().of_program("build_engine", name)
-    assert f"scripts/slipway/runtimes/{name}/traits.py" in files
+    assert f"scripts/slipway/runtimes/{name}/traits.json" in files
     assert not [file for file in files for other in others if f"/runtimes/{other}/" in file]
 
 

@@ -1,4 +1,4 @@
-"""The deployment platforms by their name in `deploy.to`. Each module here states one of them."""
+"""The deployment platforms by their name in `deploy.to`. Each JSON file here states one of them."""
 
 from pathlib import Path
 
@@ -6,16 +6,14 @@ from slipway.core.traits import read_traits
 from slipway.deploy.platforms.traits import PlatformTraits
 
 FOLDER = Path(__file__).parent
-OTHERS = ("__init__", "traits")  # modules here that state no platform
-
 PLATFORMS: dict[str, PlatformTraits] = {
-    path.stem: read_traits(path, path.stem) for path in sorted(FOLDER.glob("*.py")) if path.stem not in OTHERS
+    path.stem: read_traits(path, path.stem, PlatformTraits) for path in sorted(FOLDER.glob("*.json"))
 }
 
 
 def traits_file(name: str) -> Path:
     """Return the file that states a platform's traits."""
-    return FOLDER / f"{name}.py"
+    return FOLDER / f"{name}.json"
 
 
 def manifest_files() -> list[str]:

@@ -9,7 +9,7 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformTraits:
-    """The class of `TRAITS` in each module of this folder. The module's name is the platform's name in `deploy.to`."""
+    """The facts in each JSON file of this folder. The file's name is the platform's name in `deploy.to`."""
 
     name: str
     files: tuple[str, ...]  # its manifests; the first file has all objects; () if it needs none
