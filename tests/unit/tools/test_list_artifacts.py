@@ -10,7 +10,7 @@ def expected_program(rule):
     """Return the program that has the rule's name."""
     if rule.name.startswith("build_"):
         return "build_engine"
-    return "deploy" if rule.name == "deploy_release" else rule.name
+    return {"deploy_release": "deploy", "withdraw": "undeploy"}.get(rule.name, rule.name)
 
 
 @pytest.fixture(scope="module")
