@@ -20,8 +20,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.benchmark.timing import sample_latency, warm_up
+from slipway.contract.archives import read_samples
 from slipway.contract.contract import Contract
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine
