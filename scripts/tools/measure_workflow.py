@@ -25,12 +25,11 @@ from slipway.contract.contract import Contract
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.load_test.model_analyzer import write_input_data
+from slipway.load_test.model_analyzer import input_data, write_input_data
 from slipway.load_test.request_rate import Sender
 from slipway.tools import cpu_precisions
 from slipway.tools.snakemake_runs import REPOSITORY, machine, snakemake, write_config
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.installation import perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
 ROUNDS = 3
@@ -100,9 +99,8 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput over the engine's, batch 1."""
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
     built = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json")
-    sample, data = read_samples(results / "samples.npz")[0], workplace / "requests.json"
-    write_input_data(data, [sample], Contract.of(built.record["interface"]))
-    sender = Sender(receipt["served_as"], ports, data, workplace, perf_analyzer_environment(workplace))
+    sample, sender = read_samples(results / "samples.npz")[0], Sender(receipt["served_as"], ports, workplace)
+    write_input_data(input_data(workplace, sender.model), [sample], Contract.of(built.record["interface"]))
     run_alone = partial(built.answering(built.load()), sample)
     warm_up(run_alone, 2)
     rounds: list[dict[str, Any]] = []
