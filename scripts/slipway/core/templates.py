@@ -15,13 +15,11 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 def yaml_documents(template: Path, **values: Any) -> list:
     """Return the documents of a YAML template. Each `{{ value }}` is inserted as JSON, which is valid YAML."""
     text = _compiled(template, _as_json).render(values)
-    return list(yaml.load_all(text, Loader=_LOADER))
+    return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def shell_script(template: Path, **values: Any) -> str:
@@ -31,7 +29,7 @@ def shell_script(template: Path, **values: Any) -> str:
 
 def data_of(template: Path, **values: Any) -> Any:
     """Return the content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
-    return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=_LOADER)
+    return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=yaml.CSafeLoader)
 
 
 def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str:

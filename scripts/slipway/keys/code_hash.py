@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import cache
 from importlib import metadata
 from importlib.util import resolve_name
 from itertools import chain
@@ -33,6 +33,7 @@ PART_OF_KEYS = False
 
 # Endings of templates and tables that modules read.
 DATA = (".j2", ".yaml", ".json")
+REPOSITORY = SCRIPTS.parent
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
 
 
@@ -44,7 +45,7 @@ class CodeHashes:
         # A plan of hundreds of engines asks for the same code hundreds of times.
         self.of_program = cache(self._hashes_of_program)
         self._of_files = cache(self._hashes_of_files)
-        self._of_file = cache(partial(self._file_hashes.remember, f"code {_RULES}", answer=_read))
+        self._of_file = cache(lambda name: self._file_hashes.remember(f"code {_RULES}", REPOSITORY / name, _read))
         self._of_users_module = cache(self._hashes_of_users_module)
 
     def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
@@ -105,15 +106,15 @@ class CodeHashes:
         }
 
     def _hashes_of_files(self, *files: Path) -> dict[str, str]:
-        codes: dict[Path, str | None] = {}
+        codes: dict[str, str | None] = {}
         # Modules have the path by which Snakemake was started, such as ../slipway/Snakefile.
-        pending = [path.resolve() for path in files]
+        pending = [_name(path.resolve()) for path in files]
         while pending:
-            path = pending.pop()
-            if path not in codes:
-                codes[path], imported = self._of_file(path)
-                pending.extend(SCRIPTS / name for name in imported)
-        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(codes.items()) if code}
+            name = pending.pop()
+            if name not in codes:
+                codes[name], needed = self._of_file(name)
+                pending += needed
+        return {name: code for name, code in sorted(codes.items()) if code}
 
 
 def program_file(name: str) -> str:
@@ -133,7 +134,7 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """Return (digest of a file's code, paths of the files that it needs, relative to SCRIPTS).
+    """Return (digest of a file's code, names of the files that it needs, relative to the repository).
 
     It needs the modules of `slipway` that it imports, and its data files. Returns (None, []) for a file that is no part
     of keys.
@@ -143,8 +144,8 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
     tree = _parsed(path)
     if any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body):
         return None, []
-    needed = [file.relative_to(SCRIPTS).as_posix() for file in [*_imports(path, tree), *_data_files(path, tree)]]
-    return _digest_of(meaning(without_messages(tree))), needed
+    needed = {_name(file) for file in [*_imports(path, tree), *_data_files(path, tree)]}
+    return _digest_of(meaning(without_messages(tree))), sorted(needed)
 
 
 def _read_users(path: Path) -> str:
@@ -156,6 +157,10 @@ def _read_users(path: Path) -> str:
         return _digest_of(meaning(_parsed(path)))
     except (SyntaxError, ValueError):
         return sha256(path)[:16]
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -13,7 +13,6 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
-from slipway.keys.config_text import FAST_LOADER
 from slipway.runtimes import RUNTIMES
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
@@ -32,7 +31,7 @@ def fill_in(config: dict) -> None:
 @cache
 def schema() -> dict:
     """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
-    content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+    content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
     return content

@@ -8,8 +8,6 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 
-# libyaml's loader, if PyYAML was built with libyaml.
-FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Far above any real configuration. But aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
@@ -70,7 +68,7 @@ def _parsed(path: str | Path) -> yaml.Node | None:
         content = Path(path).read_bytes()
         if len(content) > MOST_BYTES:
             raise SlipwayError(f"config: {path} has {len(content)} bytes, which is no configuration; name another file")
-        return yaml.compose(content.decode("utf-8-sig"), Loader=FAST_LOADER)
+        return yaml.compose(content.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise SlipwayError(f"config: {path} cannot be read ({error.strerror}); let this user read it") from None
     except UnicodeDecodeError as error:

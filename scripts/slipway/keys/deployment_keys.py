@@ -1,6 +1,7 @@
 """The keys of the jobs after the measurements: report, history, repository, manifests, signature, deployment."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 from slipway.core import packages
@@ -24,6 +25,8 @@ class DeploymentKeys:
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache | None = None) -> None:
         self.resolved = resolved
         self._parts = KeyParts(resolved, file_hashes or FileHashCache())
+        # A server without a record is looked for among all processes, so this is done once for all models.
+        self._current_generation = cache(server_state.current_generation)
 
     def write_report(self, model: str) -> JobKey:
         """Return the key of the report page of a model. It changes if the history got a line since the last page."""
@@ -120,7 +123,7 @@ class DeploymentKeys:
             from slipway.triton.server.tls import planned_tls  # only here: without TLS the Snakefile parses faster
 
             tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
-        generation = server_state.next_generation() if silent else server_state.current_generation()
+        generation = server_state.next_generation() if silent else self._current_generation()
         target = self.resolved.deployed_target
         server = self.resolved.server(target).settings()
         return {"target": target, "server_generation": generation, **listening, **http, **tls, **server}

@@ -16,9 +16,12 @@ class JobKey(dict):
 
     def __init__(self, *parts: dict, **settings: object) -> None:
         super().__init__()
+        code: dict[str, str] = {}
         for part in (*parts, settings):
-            code = self.get(CODE, {}) | part.get(CODE, {})
-            self.update(part, **({CODE: code} if code else {}))
+            self.update(part)
+            code |= part.get(CODE, {})
+        if code:
+            self[CODE] = code
 
     def __str__(self) -> str:
         return self._options

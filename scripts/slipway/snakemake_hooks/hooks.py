@@ -25,7 +25,7 @@ from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
 from slipway.snakemake_hooks.layout import SNAKEMAKE
 from slipway.snakemake_hooks.planning_speed import plan_faster
-from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only, targets_of
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only, options_of
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
@@ -47,11 +47,12 @@ class Hooks:
         self._tracking: ArtifactTracking
         self._failed: FailedJobs
         self.plans = workflow.is_main_process
-        self.builds = not builds_nothing(sys.argv)
+        self._options = options_of(sys.argv)
+        self.builds = not builds_nothing(self._options)
         # Whether another workflow has taken this one as a module.
         self._is_module = not workflow.modifier.is_main_snakefile()
         # The targets that the command names; none if another workflow or a job of this one runs it.
-        self.targets = targets_of(sys.argv) if self.plans and not self._is_module else []
+        self.targets = self._options.targets if self.plans and not self._is_module else []
         # The hashes of files when they were last read. This cache only saves time.
         self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.
@@ -63,7 +64,7 @@ class Hooks:
         """Raise WorkflowError if the run cannot keep records, write its folders or read config.yaml."""
         restrict_umask()
         prefer_this_interpreter()
-        plan_faster()
+        plan_faster(may_have_tables=self._is_module)
         if not self.plans:
             return
         logger.addFilter(reduce_refusal)
@@ -176,7 +177,7 @@ class Hooks:
         if not self.plans:
             return
         compare_settings_behind_ancient_inputs()
-        looks = self._workflow.output_settings.dryrun or is_read_only(sys.argv)
+        looks = self._workflow.output_settings.dryrun or is_read_only(self._options)
         self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()
         marked = incomplete() - edited.keys()

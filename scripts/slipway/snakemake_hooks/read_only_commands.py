@@ -22,33 +22,29 @@ PRINTING = (
 )
 
 
-def is_read_only(command: Sequence[str]) -> bool:
+def is_read_only(options: argparse.Namespace) -> bool:
     """Return whether a command only prints facts about the workflow, or runs only rules of `_TELLING`.
 
-    `command` begins with the program's name. Such a command may run beside another one.
+    Such a command may run beside another one.
     """
-    chosen = _parsed(command)
-    return any(getattr(chosen, option, None) for option in PRINTING) or _runs_only(_TELLING, chosen)
+    return any(getattr(options, name, None) for name in PRINTING) or _runs_only(_TELLING, options)
 
 
-def builds_nothing(command: Sequence[str]) -> bool:
-    """Return whether `command` (program name first) runs only rules that operate a deployment."""
-    chosen = _parsed(command)
-    of_one = {target for target in chosen.targets if target.startswith(_OPERATING_ONE)}
-    return _runs_only(_OPERATING | of_one, chosen)
+def builds_nothing(options: argparse.Namespace) -> bool:
+    """Return whether a command runs only rules that operate a deployment."""
+    of_one = {target for target in options.targets if target.startswith(_OPERATING_ONE)}
+    return _runs_only(_OPERATING | of_one, options)
 
 
-def targets_of(command: Sequence[str]) -> list[str]:
-    """Return the targets that a command (program name first) names."""
-    return list(_parsed(command).targets)
+def _runs_only(rules: set[str], options: argparse.Namespace) -> bool:
+    return bool(options.targets) and rules.issuperset(options.targets)
 
 
-def _runs_only(rules: set[str], chosen: argparse.Namespace) -> bool:
-    return bool(chosen.targets) and rules.issuperset(chosen.targets)
+def options_of(command: Sequence[str]) -> argparse.Namespace:
+    """Return Snakemake's options in a command (program name first).
 
-
-def _parsed(command: Sequence[str]) -> argparse.Namespace:
-    """Return Snakemake's options. If the command is invalid or another program, the only one is `targets`, empty."""
+    If the command is invalid or another program, the only option is `targets`, empty.
+    """
     # Snakemake's own parser also reads profiles. It ends the program if the options are invalid.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         if Path(command[0]).name in ("snakemake", "__main__.py"):

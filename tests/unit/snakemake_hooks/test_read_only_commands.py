@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only, options_of
 
 LOOKING = [
     "-n",
@@ -37,12 +37,12 @@ WORKING = [
 
 @pytest.mark.parametrize("options", LOOKING)
 def test_what_only_looks_may_run_beside_a_workflow(options):
-    assert is_read_only(["/usr/bin/snakemake", *options.split()])
+    assert is_read_only(options_of(["/usr/bin/snakemake", *options.split()]))
 
 
 @pytest.mark.parametrize("options", WORKING)
 def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
-    assert not is_read_only(["/usr/bin/snakemake", *options.split()])
+    assert not is_read_only(options_of(["/usr/bin/snakemake", *options.split()]))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
     ],
 )
 def test_what_operates_a_deployment_builds_nothing(options):
-    assert builds_nothing(["/usr/bin/snakemake", *options.split()])
+    assert builds_nothing(options_of(["/usr/bin/snakemake", *options.split()]))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_what_operates_a_deployment_builds_nothing(options):
     ["", "deploy", "deploy_m", "undeploy_m deploy_m", "status deploy", "-n", "results/m/report.html", "--nonsense"],
 )
 def test_what_may_build_is_checked_for_it(options):
-    assert not builds_nothing(["/usr/bin/snakemake", *options.split()])
+    assert not builds_nothing(options_of(["/usr/bin/snakemake", *options.split()]))
 
 
 def test_a_program_that_is_no_snakemake_is_not_taken_for_one_that_looks():
-    assert not is_read_only(["pytest", "-n"])
-    assert is_read_only(["/lib/snakemake/__main__.py", "-n"])
+    assert not is_read_only(options_of(["pytest", "-n"]))
+    assert is_read_only(options_of(["/lib/snakemake/__main__.py", "-n"]))

@@ -13,7 +13,7 @@ import snakemake
 import snakemake.api
 from helpers.observed_snakemake import ATTRIBUTES, EVENTS, Observed
 from helpers.workplace import REPOSITORY
-from snakemake import common, jobs, rules
+from snakemake import jobs
 from snakemake.cli import parse_args
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -165,11 +165,6 @@ def test_a_param_that_is_not_tracked_makes_nothing_stale(runs):
     assert "elsewhere" not in str(runs["second"]["reasons"]["first"]["params"]), changed("which params it compares")
 
 
-@pytest.mark.parametrize("module", [common, jobs, rules])
-def test_snakemake_asks_for_the_parameters_of_functions_where_they_are_remembered(module):
-    assert list(module.get_function_params(lambda wildcards: None)) == ["wildcards"], changed("get_function_params")
-
-
 def test_the_folder_in_which_snakemake_works_is_found_out_when_it_is_imported():
     from snakemake.workflow import Workflow
 
@@ -178,6 +173,13 @@ def test_the_folder_in_which_snakemake_works_is_found_out_when_it_is_imported():
 
 def test_the_shell_command_of_a_job_is_a_property():
     assert callable(jobs.Job.shellcmd.fget), changed("Job.shellcmd")
+
+
+def test_params_are_written_down_by_the_method_that_is_chosen():
+    from snakemake.persistence import PersistenceBase
+
+    assert isinstance(PersistenceBase._serialize_param, property), changed("PersistenceBase._serialize_param")
+    assert PersistenceBase._serialize_param_builtin(None, {"a": 1}) == "{'a': 1}", changed("_serialize_param_builtin")
 
 
 @pytest.mark.parametrize("option", [*read_only_commands.PRINTING, "targets"])

@@ -105,7 +105,7 @@ def releases() -> tuple[TritonRelease, ...]:
 
 @cache
 def _table_at(path: Path) -> dict:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # planning reads it
 
 
 def tensorrt_of_image(image: str) -> str | None:
