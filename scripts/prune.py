@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import parser, progress, run
 from slipway.deploy.local.installation import lock
-from slipway.pruning.leftovers import RESULTS, Finder, Leftovers, folders_of, remove_all, size_mb
+from slipway.pruning.leftovers import RESULTS, Leftovers, folders_of, remove_all, size_mb
 from slipway.pruning.references import References, other_configurations
 
 
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     own = {path.resolve() for path in arguments.configurations}
     others = list(other_configurations(Path(), own))
     with lock(RESULTS / ".server"):
-        leftovers = Finder(references, others, arguments.remove == "all").find()
+        leftovers = Leftovers(references, others, measurements=arguments.remove == "all")
         whole_mb = show(leftovers)
         if arguments.remove != "no":
             remove_all(leftovers)

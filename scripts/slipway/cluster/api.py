@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from slipway.cluster.api_errors import NotFound, Request
-from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, named, root
+from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, named, root, selector
 from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import JSON, Transport
 from slipway.core.errors import SlipwayError
@@ -107,11 +107,14 @@ class Cluster:
         said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
         return Request(path, verb, resource, self.namespace if kind.namespaced else None, said)
 
-    def list(self, kind: str, api_version: str = "v1", everywhere: bool = False, **selectors: str) -> "list[dict]":
+    def list(
+        self, kind: str, api_version: str = "v1", everywhere: bool = False, labels: dict | None = None, fields: str = ""
+    ) -> "list[dict]":
         """Return the objects of a kind in this namespace, or in all of them with `everywhere`.
 
-        `selectors` are the API's labelSelector, such as "app=a,tier=b", and fieldSelector.
+        With `labels` only those that have them; `fields` is the API's field selector.
         """
         metadata = {"namespace": None} if everywhere else {}
         request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": metadata})
-        return self.transport.send(request, query=selectors)["items"]
+        selectors = {"labelSelector": selector(labels or {}), "fieldSelector": fields}
+        return self.transport.send(request, query={name: text for name, text in selectors.items() if text})["items"]

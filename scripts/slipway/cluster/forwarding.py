@@ -34,7 +34,7 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
 
 def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
     """Return the name of the newest ready pod with these labels; raise SlipwayError with the pods' states if none."""
-    pods = cluster.list("Pod", labelSelector=selector(labels))
+    pods = cluster.list("Pod", labels=labels)
     ready = [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
     if not ready:
         states = "; ".join(state_of(pod, []) for pod in pods) or "there is none"

@@ -1,7 +1,5 @@
 """A Lease in the cluster: one deployment at a time in a namespace, from any machine."""
 
-import getpass
-import os
 import socket
 import threading
 import time
@@ -9,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+
+import psutil
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Conflict
@@ -46,7 +46,8 @@ class HeldLease:
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.ended = threading.Event()
         self._renewing = threading.Lock()
-        self.identity = f"{_user()}@{socket.gethostname()} (process {os.getpid()}, {uuid.uuid4().hex[:8]})"
+        process = psutil.Process()
+        self.identity = f"{process.username()}@{socket.gethostname()} (process {process.pid}, {uuid.uuid4().hex[:8]})"
         self._cluster, self._name = cluster, name
         self._lease = named("Lease", name, "coordination.k8s.io/v1")
         self._live: dict = {}
@@ -129,10 +130,3 @@ class HeldLease:
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._seconds(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -8,17 +8,7 @@ import time
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Refused, Unauthorized, Unreachable
-from slipway.cluster.api_resources import (
-    SERVERS,
-    condition,
-    is_ready,
-    key,
-    labels_of,
-    named,
-    provenance,
-    selector,
-    servers,
-)
+from slipway.cluster.api_resources import SERVERS, condition, is_ready, key, labels_of, named, provenance, servers
 from slipway.cluster.pod_diagnostics import PROBLEMS, PodDiagnosis, diagnosis_of, rollout_diagnosis, state_of
 from slipway.cluster.transport import OUTAGE_S
 from slipway.core.errors import SlipwayError
@@ -80,10 +70,10 @@ def _read(cluster: Cluster, goals: list[dict]) -> Live:
             if obj := cluster.get(wanted):
                 live[wanted["kind"]][wanted["metadata"]["name"]] = obj
         for kind, api_version in (("ReplicaSet", "apps/v1"), ("Pod", "v1")):
-            for obj in cluster.list(kind, api_version, labelSelector=selector(labels_of(goal))):
+            for obj in cluster.list(kind, api_version, labels=labels_of(goal)):
                 live[kind][obj["metadata"]["name"]] = obj
     with contextlib.suppress(Refused):
-        events = cluster.list("Event", fieldSelector="type=Warning")
+        events = cluster.list("Event", fields="type=Warning")
         live["Event"] = {event["metadata"]["name"]: event for event in events}
     return live
 

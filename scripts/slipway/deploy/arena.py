@@ -91,9 +91,8 @@ class Arena(Kubernetes):
 
     def _listed(self, name: str) -> list[ArenaRelease]:
         """Return the releases of one name in the cluster, in every version."""
-        wanted = f"servingName={name},servingType=triton-serving"
-        deployments = self.cluster.list("Deployment", "apps/v1", labelSelector=wanted)
-        return sorted(map(_release_of, deployments))
+        labels = {"servingName": name, "servingType": "triton-serving"}
+        return sorted(map(_release_of, self.cluster.list("Deployment", "apps/v1", labels=labels)))
 
     def _require_current_context(self) -> None:
         """Raise SlipwayError if Arena would use another cluster: it takes the kubeconfig's current context."""

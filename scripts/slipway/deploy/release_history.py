@@ -88,10 +88,7 @@ class ReleaseHistory:
 
     def find(self, receipt: dict) -> Release | None:
         """Return the stored release of a receipt; None if it was changed or is not stored."""
-        try:
-            return self.release({receipt["served_as"]: receipt["number"]})
-        except SlipwayError:
-            return None
+        return self._intact({receipt["served_as"]: receipt["number"]})
 
     def pending(self) -> Rollout | None:
         """Return the rollout that was begun and has not ended; None if there is none."""
@@ -100,10 +97,13 @@ class ReleaseHistory:
 
     def attempted(self) -> Release | None:
         """Return the release of a deployment that did not end; None if there is none, or if it was changed."""
-        try:
-            return self.release(rollout.versions) if (rollout := self.pending()) else None
-        except SlipwayError:
-            return None
+        rollout = self.pending()
+        return self._intact(rollout.versions) if rollout else None
+
+    def _intact(self, versions: Versions) -> Release | None:
+        with contextlib.suppress(SlipwayError):
+            return self.release(versions)
+        return None
 
     def state(self) -> DeploymentState:
         """Return the recorded state: live and attempted releases. Print a message if a deployment was killed."""
@@ -198,8 +198,8 @@ class ReleaseHistory:
         recorded = self.store.ledger.read()
         published, models = dict(recorded["published"]), dict(recorded["models"])
         for receipt in receipts.values():
-            name, number = receipt["served_as"], str(receipt["number"])
-            published[name] = published.get(name, {}) | {number: receipt["published"]}
+            name = receipt["served_as"]
+            published[name] = published.get(name, {}) | {str(receipt["number"]): receipt["published"]}
             models[name] = {"model": receipt["model"], "targets": list(receipt["targets"])}
         renewed = {receipt["model"] for receipt in written.values()}
         others = {

@@ -30,35 +30,23 @@ RESULTS, LOGS = Path("results"), Path("logs")
 
 @dataclass
 class Leftovers:
-    """`removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
+    """The leftovers of the working folder. With `measurements`, records of measurements are removable, too.
 
-    `kept` are sentences about files that stay, with the reason, in order.
+    `removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
+    `kept` are sentences about files that stay, with the reason, in order and without duplicates.
     """
 
+    references: References
+    others: list[OtherConfiguration]
+    measurements: bool
     removable: dict[str, list[Path]] = field(default_factory=dict)
     versions: dict[str, list[int]] = field(default_factory=dict)
     kept: dict[str, None] = field(default_factory=dict)
 
-    def add(self, owner: str, path: Path) -> None:
-        """Note a path as removable."""
-        self.removable.setdefault(owner, []).append(path)
-
-    def keep(self, sentence: str) -> None:
-        """Note a sentence once."""
-        self.kept[sentence] = None
-
-
-class Finder:
-    """Finds the leftovers of the working folder. With `measurements`, records of measurements are removable, too."""
-
-    def __init__(self, references: References, others: list[OtherConfiguration], measurements: bool) -> None:
-        self._references, self._others, self._measurements = references, others, measurements
+    def __post_init__(self) -> None:
+        """Find all leftovers."""
         self._live, self._stamps = live_targets(RESULTS), read_stamps()
         self._store = ModelStore(RESULTS / ".server")
-        self._found = Leftovers()
-
-    def find(self) -> Leftovers:
-        """Return all leftovers."""
         self._artifacts()
         self._versions_of_platforms()
         self._versions_of_server()
@@ -66,25 +54,27 @@ class Finder:
         self._kept_points()
         self._logs()
         self._files_of_users()
-        return self._found
+
+    def _keep(self, sentence: str) -> None:
+        self.kept[sentence] = None
 
     def _artifacts(self) -> None:
         hashes = FileHashCache()
         for name, stamp in sorted(self._stamps.items()):
-            path, owner = Path(name), self._references.unreferenced(name)
+            path, owner = Path(name), self.references.unreferenced(name)
             if owner is None or not path.exists() or path.match("deploy/receipt*.json") or self._is_kept(owner, path):
                 continue
             if digest(path, hashes) != stamp["sha256"]:
-                self._found.keep(f"{name} was edited since it was made")
+                self._keep(f"{name} was edited since it was made")
             else:
                 self._add(owner, path, is_measurement(name))
 
-    def _add(self, owner: str, path: Path, is_measured: bool) -> None:
+    def _add(self, owner: str, path: Path, is_measured: bool = False) -> None:
         """Note a path as removable; a measurement only if measurements are to be removed, too."""
-        if is_measured and not self._measurements:
-            self._found.keep(f"measurements of {owner}; `--config prune=all` removes them, too")
+        if is_measured and not self.measurements:
+            self._keep(f"measurements of {owner}; `--config prune=all` removes them, too")
         else:
-            self._found.add(owner, path)
+            self.removable.setdefault(owner, []).append(path)
 
     def _is_kept(self, owner: str, path: Path) -> bool:
         """Say whether a path is kept because it is live, or for another configuration or a rollback; note the reason.
@@ -92,20 +82,20 @@ class Finder:
         `path` is <folder>/<model>/[<target>/]...
         """
         _, model, *folders = path.parts
-        target, known = folders[0], model in self._references.models
+        target, known = folders[0], model in self.references.models
         if model in self._live and (not known or target in self._live[model]):
-            self._found.keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` takes it out of service)")
-        elif other := next((other for other in self._others if self._names(other, model, target)), None):
-            self._found.keep(f"{owner}: {other.file} names it")
+            self._keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` takes it out of service)")
+        elif other := next((other for other in self.others if self._names(other, model, target)), None):
+            self._keep(f"{owner}: {other.file} names it")
         elif path.name == "reference_outputs.json" and self._has_versions(model):
-            self._found.keep(f"reference_outputs.json of {model}, for clients after a rollback to it")
+            self._keep(f"reference_outputs.json of {model}, for clients after a rollback to it")
         else:
             return False
         return True
 
     def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
         """Say whether another configuration may refer to something of a model; `target` may be no target at all."""
-        lost = model in self._references.models and self._references.is_lost(target)
+        lost = model in self.references.models and self.references.is_lost(target)
         return model in other.models and (not lost or other.names_target(target))
 
     def _has_versions(self, model: str) -> bool:
@@ -120,50 +110,50 @@ class Finder:
             for history in sorted(RESULTS.glob(f"*/deploy/{to}/history.json")):
                 model, owner = history.parents[2], f"the versions of {history.parents[2].name} for {to}"
                 store = ReleaseStore(model, to)
-                if model.name in self._references.models or self._is_kept(owner, history):
+                if model.name in self.references.models or self._is_kept(owner, history):
                     continue
                 if store.ledger.read()["rollout"]:
-                    self._found.keep(f"{owner}: a deployment was interrupted, which `undeploy_{model.name}` ends")
+                    self._keep(f"{owner}: a deployment was interrupted, which `undeploy_{model.name}` ends")
                     continue
                 for name in store.ledger.read()["stored"]:
                     for number in store.versions(name):
                         folder = store.folder / str(number)
                         if store.changes(name, number):
-                            self._found.keep(f"{folder} was edited since it was stored")
+                            self._keep(f"{folder} was edited since it was stored")
                         else:
-                            self._found.add(owner, folder)
-                self._found.add(owner, history)
+                            self._add(owner, folder)
+                self._add(owner, history)
 
     def _versions_of_server(self) -> None:
         """Find the versions on the local server that no rollback needs."""
-        record, known = self._store.ledger.read(), set(map(served_name, {*self._references.models, *self._live}))
+        record, known = self._store.ledger.read(), set(map(served_name, {*self.references.models, *self._live}))
         for name in record["stored"] if record["rollout"] is None else []:
             served = self._store.selected(name)
             kept = {*self._store.ledger.last_of(name), *([] if served is None else [served])}
             if removable := [number for number in self._store.versions(name) if number not in kept]:
-                self._found.versions[name] = removable
+                self.versions[name] = removable
             if kept and name not in known:
-                self._found.keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
+                self._keep(f"{name} version {', '.join(map(str, sorted(kept)))}: `rollback` may serve it again")
 
     def _caches(self) -> None:
         for path in sorted((RESULTS / ".timing").glob("*.cache")):
             target = path.stem
-            if target not in self._references.targets and not any(other.names_target(target) for other in self._others):
-                self._found.add("timing caches", path)
-        weights = self._references.weights.union(*(other.weights for other in self._others))
+            if target not in self.references.targets and not any(other.names_target(target) for other in self.others):
+                self._add("timing caches", path)
+        weights = self.references.weights.union(*(other.weights for other in self.others))
         for record in sorted(fetched.FOLDER.glob("*/fetched.json")):
             content = read_record(record, {"address": str})
             if content and content["address"] not in weights:
-                self._found.add("copies of weights in storage", record.parent)
+                self._add("copies of weights in storage", record.parent)
 
     def _kept_points(self) -> None:
         """Find the kept points of load tests whose engine is gone, or whose model or target is not configured."""
         for path in sorted(kept_points.FOLDER.glob("*/*/*.json")):
             model, target = path.parts[-3:-1]
-            owner = self._references.unreferenced(f"results/{model}/{target}/analysis/{path.name}")
+            owner = self.references.unreferenced(f"results/{model}/{target}/analysis/{path.name}")
             files = RESULTS / model / target
             if owner is None and kept_points.engine_is_gone(path, files):
-                self._found.add("kept measurements of engines that are gone", path)
+                self._add("kept measurements of engines that are gone", path)
             elif owner and not self._is_kept(owner, files / "analysis"):
                 self._add(owner, path, is_measured=True)
 
@@ -172,17 +162,17 @@ class Finder:
         for path in [*sorted(LOGS.glob("*/*.log")), *sorted(LOGS.glob("*/*/*.log"))]:
             rule = path.name.split(".")[0]
             own = rule in programs or rule.startswith("build_")
-            owner = self._references.unreferenced(path.as_posix())
+            owner = self.references.unreferenced(path.as_posix())
             if own and owner and not self._is_kept(owner, path):
-                self._found.add("logs", path)
+                self._add("logs", path)
 
     def _files_of_users(self) -> None:
         """Note the files that Slipway did not make, of models that nothing refers to."""
-        made = {Path(name) for name in self._stamps}.union(*self._found.removable.values())
+        made = {Path(name) for name in self._stamps}.union(*self.removable.values())
         strange = [
             path
             for path in sorted(RESULTS.glob("[!.]*/**/*"))
-            if path.parts[1] not in {*self._references.models, *self._live}
+            if path.parts[1] not in {*self.references.models, *self._live}
             and path.is_file()
             and path.name != TIME_STAMP
             and made.isdisjoint([path, *path.parents])
@@ -190,11 +180,11 @@ class Finder:
         by_model: dict[str, list[Path]] = {}
         for path in strange:
             if path.name == history_file.NAME:
-                self._found.keep(f"{path}: the history of {path.parts[1]}, which no command removes")
+                self._keep(f"{path}: the history of {path.parts[1]}, which no command removes")
             else:
                 by_model.setdefault(path.parts[1], []).append(path)
         for first, *others in by_model.values():
-            self._found.keep(f"{first}{f' and {len(others)} others' if others else ''}: no job recorded making it")
+            self._keep(f"{first}{f' and {len(others)} others' if others else ''}: no job recorded making it")
 
 
 def folders_of(versions: dict[str, list[int]]) -> Iterator[Path]:

@@ -14,7 +14,6 @@ from slipway.core.errors import SlipwayError, causes
 from slipway.storage.addresses import require_no_secret
 from slipway.triton.client.hosts import is_loopback
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Names of the errors of packages that have no common class.
 _NO_CREDENTIALS = re.compile("NoCredentials|DefaultCredentials|CredentialUnavailable|PartialCredentials")
 _DENIALS = re.compile("Credential|Auth|Token|Forbidden|SSO")
@@ -70,19 +69,21 @@ def reason(error: Exception, key: str) -> str:
 def cause_of(error: Exception) -> Cause:
     """Return why storage failed, by the error and its causes: fsspec reports every refusal of the web as absence."""
     chain = causes(error)
+    names = " ".join(type(cause).__name__ for cause in chain)
+    numbers = {getattr(cause, "errno", None) for cause in chain}
     status = next(filter(None, map(_status, chain)), None)
-    if any(getattr(one, "errno", None) in _FULL for one in chain):
+    if numbers & {errno.ENOSPC, errno.EDQUOT}:
         return Cause.FULL
-    if any(getattr(one, "errno", None) == errno.EROFS for one in chain):
+    if errno.EROFS in numbers:
         return Cause.READ_ONLY
-    if _has_name(_NO_CREDENTIALS, chain):
+    if _NO_CREDENTIALS.search(names):
         return Cause.ANONYMOUS
-    if status in (401, 403) or (status is None and (_has_name(_DENIALS, chain) or _has_type(PermissionError, chain))):
+    is_denied = _DENIALS.search(names) or any(isinstance(cause, PermissionError) for cause in chain)
+    if status in (401, 403) or (status is None and is_denied):
         return Cause.DENIED
-    is_connection = _has_name(_CONNECTIONS, chain) or _has_type(ConnectionError | TimeoutError, chain)
-    if isinstance(error, FileNotFoundError) and status in (None, 404, 410) and not is_connection:
-        return Cause.GONE
-    return Cause.UNREACHABLE
+    is_connection = any(isinstance(cause, ConnectionError | TimeoutError) for cause in chain)
+    is_gone = isinstance(error, FileNotFoundError) and status in (None, 404, 410)
+    return Cause.GONE if is_gone and not is_connection and not _CONNECTIONS.search(names) else Cause.UNREACHABLE
 
 
 def _options(protocol: str, address: str) -> dict:
@@ -101,11 +102,3 @@ def _status(error: BaseException) -> int | None:
     of_response = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
     status = getattr(error, "status", of_response)
     return status if isinstance(status, int) else None
-
-
-def _has_name(pattern: re.Pattern, chain: list[BaseException]) -> bool:
-    return any(pattern.search(type(error).__name__) for error in chain)
-
-
-def _has_type(kind: Any, chain: list[BaseException]) -> bool:
-    return any(isinstance(error, kind) for error in chain)

@@ -76,8 +76,8 @@ def test_objects_are_read_listed_and_deleted(server):
     assert cluster.get(found) is None
     cluster.apply([found])
     assert cluster.get(found)["spec"]["type"] == "ClusterIP"
-    assert len(cluster.list("Service", labelSelector="app.kubernetes.io/name=resnet50")) == 1
-    assert cluster.list("Service", labelSelector="app.kubernetes.io/name=other") == []
+    assert len(cluster.list("Service", labels={"app.kubernetes.io/name": "resnet50"})) == 1
+    assert cluster.list("Service", labels={"app.kubernetes.io/name": "other"}) == []
     assert cluster.delete(found)
     assert not cluster.delete(found)
     assert server.one("Service", "resnet50") is None
