@@ -14,12 +14,6 @@ from slipway.manifests.fleet import Fleet, manifests
 from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
-# Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
-CHOSEN = (
-    *("triton_release", "default_release", "oldest", "image"),
-    *("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom"),
-)
-
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
@@ -48,8 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Gather the facts of every target, make all manifests, validate them all, then write them."""
     evidence = read_evidence(arguments)
     require_shippable(evidence)
-    chosen = {name: vars(arguments)[name] for name in CHOSEN}
-    chosen |= {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
+    chosen = vars(arguments) | {name: json.loads(vars(arguments)[name]) for name in ("cluster", "compose")}
     fleet = {facts.target: deployment(arguments.model, facts, chosen, evidence) for facts in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():

@@ -143,8 +143,7 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
         "served_as": index.value("name"),
         "is_rehearsal": Value(evidence.is_rehearsal, index.path, "origin", "whether it is `rehearsal`"),
         "version": Value(version_of(index.sha256), index.path, "", "the beginning of its SHA-256"),
-        "max_batch_size": selection.value("max_batch_size"),
-        "instances": selection.value("instances"),
+        **{name: selection.value(name) for name in ("max_batch_size", "instances")},
         "weights_sha256": index.value("chain", "weights_sha256"),
         "index_sha256": index.digest(),
         "selection_sha256": selection.digest(),
@@ -168,13 +167,9 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 def _of_config(chosen: dict) -> dict[str, Value]:
     """Return config.yaml's settings for manifests: of the cluster, of listening addresses, and of Compose."""
-    cluster = [
-        *("namespace", "claim", "image_pull_secrets", "service_type", "client_namespaces", "claim_path"),
-        *("monitoring_namespace", "prometheus_operator", "prometheus_operator_labels"),
-    ]
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
-        **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},
+        **{name: Value(setting, CONFIG, f"deploy.cluster.{name}") for name, setting in chosen["cluster"].items()},
         **{name: Value(chosen[name], CONFIG, f"deploy.{name}") for name in here},
         **{name: Value(setting, CONFIG, f"deploy.compose.{name}") for name, setting in chosen["compose"].items()},
     }
