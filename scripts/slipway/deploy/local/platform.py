@@ -81,9 +81,10 @@ class Local:
         for name, number in (others or {}).items():
             with contextlib.suppress(SlipwayError, OSError):  # of a damaged version that is not served again
                 keys.append(ModelStore(self.state).proven_by(name, number).index_content["engine_key"])
-        python, timeout_s = self._options.tensorrt_python, self._options.ready_timeout_s
-        more = (self._shared_memory, self._choice)
-        self._installation = local_installation(keys, self.state, python, timeout_s, *more)
+        options = self._options
+        self._installation = local_installation(
+            keys, self.state, options.tensorrt_python, options.ready_timeout_s, self._shared_memory, self._choice
+        )
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
@@ -116,11 +117,9 @@ class Local:
         """Return the release. If the server is replaced, add all other live models whose files are unchanged."""
         if snapshot["beside"] and switching.takes_versions(snapshot["server"], self._installation, self.ports):
             return release
-        others = self._others(release, snapshot["before"])
-        changed = switching.changed_since(self._installation, others)
+        whole, changed = switching.whole_and_changed(self._installation, self._others(release, snapshot["before"]))
         for why in changed.values():
             progress(f"  WARNING: {why}, until it is deployed again")
-        whole = {name: number for name, number in others.items() if name not in changed}
         return replace(release, parts=(*release.parts, *self._installation.store.release(whole, {}).parts))
 
     def start(self, release: Release, snapshot: dict) -> None:

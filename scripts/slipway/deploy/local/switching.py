@@ -97,9 +97,8 @@ def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, un
     Models in `untouched` stay as the server has them. A changed version serves on if the server still has its proven
     files in memory. Other changed models are unloaded, and a SlipwayError names them.
     """
-    changed = changed_since(installation, before)
-    loaded = {name for name in changed if (number := before[name]) and has_loaded(ports, name, number)}
-    whole = {name: number for name, number in before.items() if name not in changed}
+    whole, changed = whole_and_changed(installation, before)
+    loaded = {name for name in changed if has_loaded(ports, name, before[name])}
     load(installation, whole, ports, {*loaded, *untouched})
     for name in loaded:
         progress(f"  WARNING: {changed.pop(name)}; it serves on from memory, as it was proven")
@@ -107,23 +106,24 @@ def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, un
         raise SlipwayError("; ".join(changed.values()))
 
 
-def has_loaded(ports: Ports, name: str, number: int) -> bool:
+def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
     """Say whether the running server has a version of a model in its memory."""
     with contextlib.suppress(SlipwayError), ModelClient(ports, name) as client:
         return number in client.versions()
     return False
 
 
-def changed_since(installation: LocalInstallation, before: Wanted) -> dict[str, str]:
-    """Return {model: the change, as text} for each version that was changed in the store since it was proven."""
-    changed = {}
+def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[dict, dict[str, str]]:
+    """Return (the versions that are in the store as they were proven, {model: the change, as text} of the others)."""
+    whole, changed = dict(before), {}
     for name, number in before.items():
         try:
             if number is not None:
                 installation.store.require_whole(name, number)
         except SlipwayError as error:
             changed[name] = str(error)
-    return changed
+            del whole[name]
+    return whole, changed
 
 
 def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, generation: int) -> Server:
@@ -148,8 +148,7 @@ def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, g
 
     Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.
     """
-    changed = changed_since(installation, before)
-    whole = {name: number for name, number in before.items() if name not in changed}
+    whole, changed = whole_and_changed(installation, before)
     try:
         if any(whole.values()):
             start_server(installation, whole, ports, generation).wait_until_ready(installation.ready_timeout_s)
