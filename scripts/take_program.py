@@ -8,7 +8,7 @@ from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
-from slipway.models.programs import load_program, take_program
+from slipway.models.programs import program
 from slipway.models.trial_runs import samples_of, try_run
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
@@ -30,12 +30,12 @@ def main(arguments: argparse.Namespace) -> None:
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
     if arguments.data_digest:
         require_data(path, arguments.data_digest)
-    samples = samples_of(arguments.samples)
+    samples, kind = samples_of(arguments.samples), program(arguments.kind)
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, data):
         data.write_bytes(b"")
         with naming(arguments.samples_from):
-            notes = take_program(arguments.kind, path, partial, samples)
-            network = load_program(partial, arguments.kind)
+            notes = kind.take(path, partial, samples)
+            network = kind.load(partial)
             call_of(network, list(samples[0]))
         outputs = try_run(network, samples[0])
     record = write_record(

@@ -35,26 +35,10 @@ def read_graph(dot: str) -> networkx.DiGraph:
     return networkx.transitive_reduction(graph)
 
 
-def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Return {rule: (column, row)}. A rule is to the right of its dependencies; the longest path is in row 0.
-
-    Other rules that the path depends on are above it. Rules that only its last rule depends on are below it. Rules with
-    the same column on the same side are stacked.
-    """
-    columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
-    spine = networkx.dag_longest_path(graph)
-    past = {rule for rule in graph if not networkx.descendants(graph, rule).intersection(spine[:-1])}
-    positions: dict[str, tuple[float, float]] = {}
-    for rule, column in columns.items():
-        side = 0 if rule in spine else -1 if rule in past else 1
-        stacked = sum(other_column == column and row * side > 0 for other_column, row in positions.values())
-        positions[rule] = (column, side * (1.0 + 0.8 * stacked))
-    return positions
-
-
 def draw(graph: networkx.DiGraph, path: Path) -> None:
-    """Draw boxes with arrows between them."""
-    positions = positions_of(graph)
+    """Draw boxes with arrows between them. A rule is to the right of its dependencies."""
+    columns = dict(enumerate(networkx.topological_generations(graph)))
+    positions = networkx.multipartite_layout(graph, subset_key=columns)
     figure = Figure(figsize=(14, 3.8), layout="constrained")
     axes = figure.subplots()
     networkx.draw_networkx_edges(graph, positions, ax=axes, edge_color="0.6", node_size=2600, arrowsize=12)

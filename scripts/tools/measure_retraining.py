@@ -9,8 +9,8 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -42,8 +42,7 @@ print(json.dumps(trial(*sys.argv[2:], None)["speed"]))
 """
 
 
-@dataclass(frozen=True)
-class Retraining:
+class Retraining(NamedTuple):
     """One measurement: its working folder, and the model, target and precision of the engine."""
 
     folder: Path
@@ -55,11 +54,6 @@ class Retraining:
     def record(self) -> str:
         """Return the path of the engine's build record, relative to `folder`."""
         return f"results/{self.model}/{self.target}/{self.model}.{self.precision}.engine.json"
-
-    @property
-    def engine(self) -> Path:
-        """Return the path of the engine."""
-        return self.folder / self.record.replace(".engine.json", ".trt")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -93,7 +87,8 @@ def main(arguments: argparse.Namespace) -> None:
         train(retraining.folder, state, seed=number)
         seconds = make_records(retraining.folder, [retraining.record])
         weeks[name] = {"workflow_seconds": round(seconds, 1), **read_json(retraining.folder / retraining.record)}
-        shutil.copyfile(retraining.engine, retraining.folder / f"{name}.trt")
+        engine = retraining.folder / retraining.record.replace(".engine.json", ".trt")
+        shutil.copyfile(engine, retraining.folder / f"{name}.trt")
     record = {
         **now(),
         "configuration": config,

@@ -13,7 +13,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
 from slipway.models.loading import load, state_dict
-from slipway.models.programs import load_program
+from slipway.models.programs import program
 
 _VERSIONS = "module_versions"
 # The inputs of a network whose record has no "inputs".
@@ -78,7 +78,7 @@ def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     from safetensors import safe_open
 
     if kind := record.get("program"):
-        return load_program(weights, kind)
+        return program(kind).load(Path(weights))
     inputs = record.get("inputs", _ONE_PICTURE)
     sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
     model = build(record["architecture"], record["arguments"], sample)

@@ -10,7 +10,7 @@ from export_onnx import compare_with_pytorch, exported, require_valid
 from slipway.contract.finding import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
-from slipway.models.programs import load_program, take_program
+from slipway.models.programs import program
 from slipway.networks.export_failures import why_not_exported
 
 BATCH = torch.export.Dim("batch")
@@ -75,8 +75,8 @@ def served(tmp_path):
 
     def serve(save, network, samples=SAMPLES, **stated):
         kind = save(network, tmp_path / "saved.pt2")
-        take_program(kind, tmp_path / "saved.pt2", tmp_path / "program", samples)
-        loaded = load_program(tmp_path / "program", kind)
+        program(kind).take(tmp_path / "saved.pt2", tmp_path / "program", samples)
+        loaded = program(kind).load(tmp_path / "program")
         contract = find_contract(loaded, samples, stated)
         return ServedNetwork(loaded, contract), contract
 
@@ -101,7 +101,7 @@ def test_a_program_with_a_fixed_batch_is_served_with_it_and_says_how_to_have_ano
     _, contract = served(lambda *saved: as_exported(*saved, batch=None, inputs=TWO[:1]), nn.Linear(4, 2).eval())
     assert not contract.batched
     assert [tensor.shape for tensor in (*contract.inputs, *contract.outputs)] == [(1, 4), (1, 2)]
-    (note,) = take_program("exported_program", tmp_path / "program", tmp_path / "again", SAMPLES)
+    (note,) = program("exported_program").take(tmp_path / "program", tmp_path / "again", SAMPLES)
     assert "takes one size of the first axis (input float32 (1, 4)), with which it is served" in note
     assert 'dynamic_shapes={"...": {0: torch.export.Dim("batch")}}' in note
 
