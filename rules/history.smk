@@ -29,7 +29,7 @@ rule compare:
         runs=expand(rules.record_run.output, model=resolved.models),
     params:
         results=expand("results/{model}", model=resolved.models),
-        options=options(config["regression"], to=PLATFORM.name, beside=COMPARE),
+        options=options(config["regression"], to=PLATFORM.name, run=COMPARE),
     message:
         "This run beside the last one that was live"
     shell:

@@ -20,7 +20,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
-from slipway.outputs.showing import record_of
+from slipway.outputs.presentation import record_of
 from slipway.outputs.variation import ROUNDING, errors_of_variation, variations, weakness
 
 Answering = Callable[[Tensors], Tensors]

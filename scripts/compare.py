@@ -12,7 +12,7 @@ from pathlib import Path
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
-from slipway.history.beside import Beside, last_live, named
+from slipway.history.compared_run import ComparedRun, last_live, named
 from slipway.history.comparison import REGRESSION, UNDECIDED, Change, compare, compare_others
 from slipway.history.file import NAME, History, read
 from slipway.history.guard import COPY, LIMITS, this_run
@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--results", type=Path, nargs="*", help="folders of the models' results; left out, all")
     arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform on which a run was live")
-    arguments.add_argument("--beside", help="run to compare with: its name, such as r0123456789ab, or its number")
+    arguments.add_argument("--run", help="run to compare with: its name, such as r0123456789ab, or its number")
     for name in LIMITS:
         arguments.add_argument(f"--{name}", type=float, help=f"`regression.{name}` of config.yaml; none if left out")
     arguments.add_argument("--accept", nargs="*", default=[], help="runs whose regression is accepted, by name")
@@ -60,35 +60,35 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
     limits = {name: getattr(arguments, name) for name in LIMITS}
     comparisons = []
     for target in now.targets:
-        beside = beside_of(history, now, target, arguments)
-        changes = compare(beside.run, now, limits, target) if beside.run else []
-        others = compare_others(beside.run, now, target) if beside.run else {}
+        compared = compared_run_of(history, now, target, arguments)
+        changes = compare(compared.run, now, limits, target) if compared.run else []
+        others = compare_others(compared.run, now, target) if compared.run else {}
         if not arguments.json:
-            show(now, target, beside, changes, others)
-        comparisons.append(as_json(now, target, beside, changes, others) | {"accepted": now.name in arguments.accept})
+            show(now, target, compared, changes, others)
+        comparisons.append(as_json(now, target, compared, changes, others) | {"accepted": now.name in arguments.accept})
     return comparisons
 
 
-def beside_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> Beside:
+def compared_run_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> ComparedRun:
     """Return the run to compare with on a target."""
-    if arguments.beside is None:
+    if arguments.run is None:
         return last_live(history, now, arguments.to, target)
-    other = named(history, arguments.beside)
+    other = named(history, arguments.run)
     if target not in other.targets:
-        return Beside(None, why_not=f"{other.name} was not measured on {target}")
-    return Beside(other)
+        return ComparedRun(None, why_not=f"{other.name} was not measured on {target}")
+    return ComparedRun(other)
 
 
-def show(now: Run, target: str, beside: Beside, changes: list[Change], others: dict[str, list[Change]]) -> None:
+def show(now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]) -> None:
     """Print the comparison on one target."""
     served = now.targets[target]["selection"]["precision"]
     progress(f"{now.content['model']} on {target}, {served}: {now}")
-    if beside.run is None:
-        progress(f"  nothing to compare with: {beside.why_not}")
+    if compared.run is None:
+        progress(f"  nothing to compare with: {compared.why_not}")
         return
-    live = beside.deployment
+    live = compared.deployment
     since = f", {live.action.replace('_', ' ')} at {live.when} as version {live.number}" if live else ""
-    progress(f"  beside {beside.run}{since}")
+    progress(f"  beside {compared.run}{since}")
     for title, rows in {"": changes, **others}.items():
         if title:
             progress(f"  {title}, which is not served:")
@@ -97,7 +97,9 @@ def show(now: Run, target: str, beside: Beside, changes: list[Change], others: d
             progress(f"  {row.name:<34} {figures} {change_in_words(row):>14}  {notes_of(row)}".rstrip())
 
 
-def as_json(now: Run, target: str, beside: Beside, changes: list[Change], others: dict[str, list[Change]]) -> dict:
+def as_json(
+    now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]
+) -> dict:
     """Return the comparison on one target for JSON."""
     verdicts = [change.verdict for change in changes]
     worst = next((verdict for verdict in (REGRESSION, UNDECIDED) if verdict in verdicts), "passed")
@@ -105,9 +107,9 @@ def as_json(now: Run, target: str, beside: Beside, changes: list[Change], others
         "model": now.content["model"],
         "target": target,
         "run": now.name,
-        "beside": beside.run and beside.run.name,
-        "why_not": beside.why_not or None,
-        "verdict": worst if beside.run else "not compared",
+        "compared_with": compared.run and compared.run.name,
+        "why_not": compared.why_not or None,
+        "verdict": worst if compared.run else "not compared",
         "served": rows_as_json(changes),
         "others": {name: rows_as_json(rows) for name, rows in others.items()},
     }

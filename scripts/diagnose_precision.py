@@ -36,7 +36,7 @@ from slipway.onnx import external_data
 from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, scratch_folder
 from slipway.onnx.onnx_files import answering, session_of
-from slipway.onnx.rounded import rounded
+from slipway.onnx.precision_emulation import emulated
 
 CAST = ("fp16", "bf16")
 # Layers that the record names, and evaluation samples with the largest errors whose tensors are compared.
@@ -79,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
 
         def build(left_out: list[str]) -> Variant:
             exact = folder / "exact.onnx"
-            external_data.write(rounded(convert(left_out), folder), exact, folder)
+            external_data.write(emulated(convert(left_out), folder), exact, folder)
             exact = external_data.read(exact)
             with explained_by(why_not):
                 answer = answering(session_of(exact, folder), reference.contract)

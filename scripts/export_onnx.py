@@ -25,10 +25,10 @@ from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.os_errors import of_system
 from slipway.core.pytorch import torch
 from slipway.models.canonical import load_model
+from slipway.networks.batch_independence import require_batch_independence
 from slipway.networks.export_failures import frozen_lines, why_answers_differ, why_not_exported
 from slipway.networks.forward_failures import other_types
 from slipway.networks.graph_network import GraphNetwork, runtime_of
-from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx import external_data, onnx_files
 from slipway.onnx.export import export, require_dynamic_axes
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
     samples = read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
-    require_own_answers(network, contract, samples)
+    require_batch_independence(network, contract, samples)
     answers_in = dtypes_of(network, samples[0])
     for tensor in contract.outputs:
         if answers_in[tensor.name] != tensor.dtype:
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
         require_valid(partial, contract)
         agreement = compare_with_pytorch(network, contract, samples, partial, frozen)
         as_written = onnx_files.session_of(external_data.read(partial), partial.parent)
-        distances = onnx_files.require_own_answers(as_written, contract, samples, IN_32_BITS)
+        distances = onnx_files.require_batch_independence(as_written, contract, samples, IN_32_BITS)
     about = onnx_files.described(arguments.output)
     record = {
         **about_weights(arguments, weights),

@@ -19,7 +19,7 @@ from slipway.models.sources import source_of
 from slipway.models.trial_runs import require_reproducible, samples_of, try_run
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
-from slipway.storage.fetched import fetched
+from slipway.storage.local_copies import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02

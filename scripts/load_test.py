@@ -23,7 +23,7 @@ from slipway.load_test.candidates import Candidates, require_covered_batches
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints, base_of
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
-from slipway.load_test.narrator import Narrator
+from slipway.load_test.progress_reader import ProgressReader
 from slipway.load_test.rows import by_one_name, not_measured, write_table
 from slipway.load_test.sweep import (
     BRUTE,
@@ -213,7 +213,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
         fresh=str(kept.fresh),
     )
     owner = workspace.name if server.container else None
-    narrator = Narrator(
+    reader = ProgressReader(
         candidates.engines,
         kept,
         PeakMemory(gpu=candidates.gpu, owner=owner),
@@ -221,14 +221,14 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
         partial(require_own_listeners, ports, workspace.name),
         sweep.stability_percent,
     )
-    with narrator.memory.watching(), narrator.interference.watching():
+    with reader.memory.watching(), reader.interference.watching():
         try:
-            model_analyzer.run(settings, plan, workspace, narrator)
+            model_analyzer.run(settings, plan, workspace, reader)
         except SlipwayError as error:
             # It gives up if its first two points have no figures.
-            raise SlipwayError(none_in_time(models, sweep)) if narrator.out_of_time else error from None
+            raise SlipwayError(none_in_time(models, sweep)) if reader.out_of_time else error from None
     rows = model_analyzer.read_table(workspace / model_analyzer.TABLE)
-    if not rows and narrator.out_of_time:
+    if not rows and reader.out_of_time:
         raise SlipwayError(none_in_time(models, sweep))
     if not rows:
         raise SlipwayError(
@@ -240,7 +240,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
                 "model": row["model"],
                 "precision": candidates.engines[row["model"]].record["key"]["precision"],
                 **row,
-                **narrator.figures[row["variant"], row["concurrency"]],
+                **reader.figures[row["variant"], row["concurrency"]],
             }
             for row in rows
         ]

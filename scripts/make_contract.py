@@ -11,7 +11,7 @@ from slipway.classification.task import INPUT
 from slipway.contract.archives import read_samples
 from slipway.contract.batches import Sizes, joined
 from slipway.contract.contract import Contract, Tensors
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned

@@ -12,7 +12,7 @@ from slipway.keys.config import complete
 from slipway.keys.weights_files import WEIGHTS_SUFFIXES
 from slipway.models.describing import described
 from slipway.storage.addresses import is_address, local_path, require_no_secret
-from slipway.storage.fetched import fetched, planned
+from slipway.storage.local_copies import fetched, planned
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

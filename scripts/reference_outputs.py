@@ -11,8 +11,8 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.models.canonical import load_model
-from slipway.networks.own_answers import require_own_answers
-from slipway.outputs.showing import record_of, sentences_of
+from slipway.networks.batch_independence import require_batch_independence
+from slipway.outputs.presentation import record_of, sentences_of
 from slipway.outputs.variation import ROUNDING, require_variation, variations
 from slipway.outputs.wording import words_of
 
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     taken, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
-    distances = require_own_answers(network, contract, inputs)
+    distances = require_batch_independence(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
     varies = variation_of(network, contract, inputs, answers)
     ReferenceOutputs(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)

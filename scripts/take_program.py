@@ -14,7 +14,7 @@ from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.networks.graph_network import count_of_parameters
 from slipway.onnx.data_files import data_names
-from slipway.storage.fetched import fetched
+from slipway.storage.local_copies import fetched
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -15,7 +15,7 @@ from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CLASSES, CROP
 from helpers.workplace import REPOSITORY, Outcome
 from slipway.classification.images import Preprocessing
-from slipway.classification.showing import answer_of
+from slipway.classification.presentation import answer_of
 from slipway.outputs.meaning import LOGITS
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import find_installation

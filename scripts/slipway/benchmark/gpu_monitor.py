@@ -8,7 +8,7 @@ from functools import partial
 
 from slipway.core import nvml
 from slipway.core.errors import SlipwayError
-from slipway.core.repeating import repeating
+from slipway.core.polling import polling
 
 # Bits of NVML's clocks-event reasons, which explain why the clocks are not higher.
 REASONS = {
@@ -53,7 +53,7 @@ class GpuMonitor:
         if self.unavailable is not None:
             yield
             return
-        with repeating(lambda: self._readings.append(self.read()), self._interval, "gpu-monitor"):
+        with polling(lambda: self._readings.append(self.read()), self._interval, "gpu-monitor"):
             yield
         self._readings = self._readings or [self.read()]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from slipway.classification.finding_meaning import find_meaning, last_operation
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
 from slipway.classification.logits import logits_of
+from slipway.classification.output_meaning import find_meaning, last_operation
 from slipway.classification.task import INPUT, OUTPUT, TASK
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork

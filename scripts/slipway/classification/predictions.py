@@ -11,7 +11,7 @@ import numpy as np
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import STATED_BY_SERVER, Meaning
-from slipway.outputs.showing import answer_of, sentence_of
+from slipway.outputs.presentation import answer_of, sentence_of
 
 
 @dataclass

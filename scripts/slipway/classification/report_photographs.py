@@ -11,7 +11,7 @@ from slipway.classification.task import INPUT
 from slipway.contract.contract import Contract
 from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.outputs.meaning import THRESHOLD
-from slipway.outputs.showing import record_of
+from slipway.outputs.presentation import record_of
 
 # The reference samples of a photograph, in the order of `sample_photographs.photographs_of`.
 NAMES = (

@@ -8,7 +8,7 @@ from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_history import ReleaseHistory
-from slipway.outputs.showing import SAMPLE, in_words, prefixed
+from slipway.outputs.presentation import SAMPLE, in_words, prefixed
 
 SHOWN = 12  # characters of a SHA-256
 REMEDY = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"

@@ -9,7 +9,7 @@ from slipway.deploy.platform import Platform
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
 from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import SAMPLE, lines_of, prefixed
+from slipway.outputs.presentation import SAMPLE, lines_of, prefixed
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import smoke_test

@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
-from slipway.history.beside import last_live, live_version
+from slipway.history.compared_run import last_live, live_version
 from slipway.history.comparison import NOT_COMPARED, PASSED, REGRESSION, UNDECIDED, Change, compare
 from slipway.history.file import NAME, History, read
 from slipway.history.lines import Run

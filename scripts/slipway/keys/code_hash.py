@@ -1,8 +1,8 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
-Comments, docstrings, line breaks and messages do not count. `code_meaning` has the rules. In the user's own package
-messages count, since other conventions may hold there. The templates and tables (`.j2`, `.yaml`, `.json`) beside a
-module that names them count by their bytes.
+Comments, docstrings, line breaks and messages do not count. `code_normalisation` has the rules. In the user's own
+package messages count, since other conventions may hold there. The templates and tables (`.j2`, `.yaml`, `.json`)
+beside a module that names them count by their bytes.
 
 A module with `PART_OF_KEYS = False` does not count, and its imports do not either. Such modules only explain errors or
 start programs.
@@ -23,8 +23,8 @@ from slipway.core.artifacts import sha256
 from slipway.core.user_modules import SCRIPTS, find_users_module
 from slipway.deploy import platforms
 from slipway.deploy.platforms import PLATFORMS
-from slipway.keys import code_meaning
-from slipway.keys.code_meaning import meaning, without_messages
+from slipway.keys import code_normalisation
+from slipway.keys.code_normalisation import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.runtimes import runtime_code, traits_file
 
@@ -172,7 +172,7 @@ def _digest_of(code: object) -> str:
 
 
 # A file is read again when the rules for its hash change.
-_RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_meaning.__file__)])
+_RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_normalisation.__file__)])
 
 
 def _data_files(path: Path, tree: ast.AST) -> list[Path]:

@@ -7,7 +7,7 @@ from slipway.contract.sample_sources import is_function
 from slipway.core.errors import amended
 from slipway.keys.weights_files import WEIGHTS_SUFFIXES, program_kind
 from slipway.models.sources import source_of
-from slipway.storage import fetched
+from slipway.storage import local_copies
 from slipway.storage.addresses import is_address, local_path
 
 # The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
@@ -21,7 +21,7 @@ class ResolvedModels:
         self.config = config
         self.models = list(config["models"])
         # Each file in storage is asked for once.
-        self.planned_file = cache(fetched.planned)
+        self.planned_file = cache(local_copies.planned)
 
     def metric(self, model: str) -> dict | None:
         """Return a model's metric as {"function": name, "limits": {figure: {"min", "max"}}}; None without a metric.

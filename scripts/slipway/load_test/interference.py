@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
-from slipway.core.repeating import repeating
+from slipway.core.polling import polling
 from slipway.triton.server.leftovers import own_processes
 
 INTERVAL_S = 0.5
@@ -39,7 +39,7 @@ class Interference:
 
     def watching(self) -> AbstractContextManager[None]:
         """Read repeatedly while a block runs."""
-        return repeating(self.read, INTERVAL_S, "interference")
+        return polling(self.read, INTERVAL_S, "interference")
 
     def restart(self) -> None:
         """Forget the readings, and begin anew."""

@@ -19,9 +19,9 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.onnx import external_data
-from slipway.onnx.onnx_files import answering, described, require_own_answers, require_served_tensors, session_of
+from slipway.onnx.onnx_files import answering, described, require_batch_independence, require_served_tensors, session_of
 from slipway.onnx.onnx_structure import QUANTIZING
-from slipway.onnx.rounded import rounded
+from slipway.onnx.precision_emulation import emulated
 
 PACKAGE = "nvidia-modelopt"
 
@@ -87,7 +87,7 @@ def write_variant(
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
-    `folder` has the weights to which the model only refers. The model is compared in the form of `rounded`, which ONNX
+    `folder` has the weights to which the model only refers. The model is compared in the form of `emulated`, which ONNX
     Runtime computes exactly, on `requests`, and on the samples in batches with others. `facts` are more entries of the
     record.
     """
@@ -96,10 +96,10 @@ def write_variant(
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, _):
         external_data.write(model, partial, folder)
         onnx.checker.check_model(str(partial), full_check=True)
-        computed = rounded(external_data.read(partial), partial.parent)
+        computed = emulated(external_data.read(partial), partial.parent)
         fp32, folders = external_data.read(arguments.onnx), (arguments.onnx.parent, partial.parent)
         agreement, why_not = agreement_with_base(fp32, computed, contract, requests, folders)
-        distances = agreement and require_own_answers(
+        distances = agreement and require_batch_independence(
             session_of(computed, partial.parent), contract, samples, IN_FEWER_BITS
         )
     record = {

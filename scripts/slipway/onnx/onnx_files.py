@@ -68,7 +68,7 @@ def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
     return Tensor(value.name, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), tuple(sizes))
 
 
-def require_own_answers(
+def require_batch_independence(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
     """Return the distances (see `batch_distances`) between a sample's answers alone and in batches with other samples.

@@ -22,7 +22,7 @@ from slipway.load_test import kept_points
 from slipway.pruning.references import OtherConfiguration, References, is_measurement, live_targets
 from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, digest, read_stamps
 from slipway.snakemake_hooks.layout import TIME_STAMP, incomplete_mark, snakemake_record
-from slipway.storage import fetched
+from slipway.storage import local_copies
 from slipway.triton.repository.versions import served_name
 
 RESULTS, LOGS = Path("results"), Path("logs")
@@ -141,7 +141,7 @@ class Leftovers:
             if target not in self.references.targets and not any(other.names_target(target) for other in self.others):
                 self._add("timing caches", path)
         weights = self.references.weights.union(*(other.weights for other in self.others))
-        for record in sorted(fetched.FOLDER.glob("*/fetched.json")):
+        for record in sorted(local_copies.FOLDER.glob("*/fetched.json")):
             content = read_record(record, {"address": str})
             if content and content["address"] not in weights:
                 self._add("copies of weights in storage", record.parent)

@@ -13,7 +13,7 @@ from slipway.core.errors import SlipwayError
 from slipway.history import file as history_file
 from slipway.history.file import History
 from slipway.history.lines import DEPLOYED, ROLLED_BACK, Run
-from slipway.outputs.showing import prefixed, sentences_of
+from slipway.outputs.presentation import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
 from slipway.report.formats import counted, moment
 

@@ -5,7 +5,7 @@ import numpy as np
 from slipway.contract.contract import Contract
 from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json, write_json
-from slipway.outputs.showing import record_of
+from slipway.outputs.presentation import record_of
 
 PREPROCESS = {"resize": 8, "crop": 8, "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bilinear"}
 NAMES = ["military uniform", "bolo tie", "<i>", *(f"class {number}" for number in range(3, 1000))]

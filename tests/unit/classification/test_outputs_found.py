@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.models.heads import Prepared
 
-from slipway.classification.finding_meaning import find_meaning
+from slipway.classification.output_meaning import find_meaning
 from slipway.contract.batches import joined
 from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.errors import SlipwayError

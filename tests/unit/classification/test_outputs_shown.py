@@ -3,7 +3,7 @@ import pytest
 
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.outputs.showing import answer_of, in_words, lines_of, prefixed, sentence_of
+from slipway.outputs.presentation import answer_of, in_words, lines_of, prefixed, sentence_of
 
 SCORES = np.log(np.array([0.1, 0.6, 0.3], np.float32))
 EACH = Meaning("sigmoid")

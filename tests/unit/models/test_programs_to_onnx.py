@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from export_onnx import compare_with_pytorch, exported, require_valid
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 from slipway.models.programs import program
@@ -155,11 +155,11 @@ def test_a_scripted_network_leaves_train_mode_by_itself(served):
 
 
 def test_a_branch_on_the_values_of_one_sample_is_found_in_scripts(served):
-    from slipway.networks.own_answers import require_own_answers
+    from slipway.networks.batch_independence import require_batch_independence
 
     network, contract = served(as_scripted, OnValues())
     with pytest.raises(SlipwayError, match="cannot be served in batches"):
-        require_own_answers(network, contract, SAMPLES)
+        require_batch_independence(network, contract, SAMPLES)
 
 
 def test_an_operator_that_the_older_exporter_lacks_is_told_with_the_way_out(served, tmp_path):

@@ -11,7 +11,7 @@ from export_onnx import compare_with_pytorch, exported
 from slipway.contract.contract import BATCH, Axis, Contract, Tensor
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
-from slipway.networks.own_answers import require_own_answers
+from slipway.networks.batch_independence import require_batch_independence
 
 SIDE = 16
 NEW, OLD = 20, 17  # opsets of the two exporters
@@ -21,7 +21,7 @@ def refusal(name, opset, folder):
     """Return what an export ends in, of a network that answers each picture by itself in PyTorch."""
     torch.manual_seed(0)
     network = getattr(unexportable, name)()
-    require_own_answers(*served(network, SIDE))
+    require_batch_independence(*served(network, SIDE))
     with pytest.raises(SlipwayError) as caught:
         export_and_compare(*served(network, SIDE), opset, folder / "network.onnx")
     return str(caught.value)

@@ -9,7 +9,7 @@ from onnx import helper
 
 from export_onnx import compare_with_pytorch, exported, require_valid
 from slipway.benchmark.batch_independence import apart
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import data_file
 from slipway.core.errors import SlipwayError

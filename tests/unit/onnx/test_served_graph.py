@@ -13,12 +13,12 @@ from export_onnx import compare_with_pytorch, exported, foreign_operators, requi
 from slipway.classification.classifier_contract import contract_of
 from slipway.classification.images import Preprocessing
 from slipway.contract.contract import Contract, Normalisation, Tensor
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.models.programs.onnx_file import load, take
-from slipway.networks.own_answers import require_own_answers
+from slipway.networks.batch_independence import require_batch_independence
 from slipway.onnx.modelopt import base_record
 from slipway.onnx.onnx_files import described, opset_of, session_of
 
@@ -34,7 +34,7 @@ def network(folder, made, samples=ANY):
 def served(folder, taken, contract, samples, opset=20):
     """Return the exported graph, after the comparisons of the job."""
     path, behind = folder / "served.onnx", ServedNetwork(taken, contract)
-    require_own_answers(behind, contract, samples)
+    require_batch_independence(behind, contract, samples)
     frozen = exported(behind, contract, samples, opset, path)
     require_valid(path, contract)
     assert compare_with_pytorch(behind, contract, samples, path, frozen)

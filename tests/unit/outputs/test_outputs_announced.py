@@ -6,7 +6,7 @@ from helpers.artifacts import reported
 from slipway.core.artifacts import read_json, write_json
 from slipway.deploy.verification import announce
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.outputs.showing import answer_of
+from slipway.outputs.presentation import answer_of
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
 

@@ -18,7 +18,7 @@ from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.onnx.onnx_files import require_own_answers, session_of
+from slipway.onnx.onnx_files import require_batch_independence, session_of
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 
 PREPROCESS = {"resize": CROP, "crop": CROP, "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"}
@@ -140,7 +140,7 @@ def test_an_onnx_file_that_answers_by_its_neighbours_is_refused(tolerance, tmp_p
     tiny = tiny_engine(tmp_path, mixing=True)
     session = session_of(onnx.load(tmp_path / "tiny.onnx"))
     with pytest.raises(SlipwayError, match="the ONNX file cannot be served in batches"):
-        require_own_answers(session, tiny.contract, [{"input": tiny.batch}], tolerance)
+        require_batch_independence(session, tiny.contract, [{"input": tiny.batch}], tolerance)
 
 
 @pytest.mark.parametrize(

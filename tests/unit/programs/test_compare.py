@@ -119,7 +119,7 @@ def test_a_negative_metric_that_falls_has_a_negative_change(place, capfd):
     line, name = second(targets__cpu__engines__fp32__accuracy__metric={"likelihood": -3.0}), "metric likelihood"
     before = runs.run(4, targets__cpu__engines__fp32__accuracy__metric={"likelihood": -2.0})
     append(place / "history.jsonl", before)
-    _, _, found = compared(place, line, "--beside", f"r{before['key'][:12]}", "--json", capfd=capfd)
+    _, _, found = compared(place, line, "--run", f"r{before['key'][:12]}", "--json", capfd=capfd)
     assert rows_of(found)[name]["change"] == pytest.approx(-0.5)
 
 
@@ -135,12 +135,12 @@ def test_throughput_with_other_requests_in_flight_is_compared_if_both_choices_so
     append(place / "history.jsonl", before)
     slower = {"targets__cpu__selection__throughput_per_s": runs.around(80.0), "targets__cpu__selection__in_flight": 8}
     line = second(**aim, **slower, targets__cpu__selection__limits={"p99_ms": p99_ms})
-    beside = ("--beside", f"r{before['key'][:12]}")
-    error, _, found = compared(place, line, *LIMITS, *beside, "--json", capfd=capfd)
+    other = ("--run", f"r{before['key'][:12]}")
+    error, _, found = compared(place, line, *LIMITS, *other, "--json", capfd=capfd)
     assert rows_of(found)["throughput under load"]["verdict"] == verdict
     assert rows_of(found)["p99 under load"]["verdict"] == "not compared"
     assert (error is not None) == (verdict == "regression")
-    said = compared(place, line, *LIMITS, *beside, capfd=capfd)[1]
+    said = compared(place, line, *LIMITS, *other, capfd=capfd)[1]
     row = next(text for text in said.splitlines() if "throughput under load" in text)
     assert "4 -> 8" in row
 
@@ -174,24 +174,24 @@ def test_it_is_compared_with_what_was_live_last_also_after_a_rollback(place, cap
     append(place / "history.jsonl", live)
     changes.went_live({receipt: runs.receipt(live, 2, "2026-01-12T10:00:00+00:00")})
     third = runs.run(3, "2026-01-19T09:00:00Z")
-    assert compared(place, third, "--json", capfd=capfd)[2][0]["beside"] == f"r{live['key'][:12]}"
+    assert compared(place, third, "--json", capfd=capfd)[2][0]["compared_with"] == f"r{live['key'][:12]}"
     back = runs.receipt(FIRST, 1, "2026-01-19T10:00:00+00:00", rolled_back_from=2)
     changes.went_live({receipt: back})
-    assert compared(place, third, "--json", capfd=capfd)[2][0]["beside"] == f"r{FIRST['key'][:12]}"
+    assert compared(place, third, "--json", capfd=capfd)[2][0]["compared_with"] == f"r{FIRST['key'][:12]}"
     # What is live itself is compared with what was live before it.
-    assert compared(place, FIRST, "--json", capfd=capfd)[2][0]["beside"] == f"r{live['key'][:12]}"
+    assert compared(place, FIRST, "--json", capfd=capfd)[2][0]["compared_with"] == f"r{live['key'][:12]}"
     found = compared(place, third, "--json", "--to", "kubernetes", capfd=capfd)[2][0]
-    assert (found["beside"], found["why_not"]) == (None, "none was live on kubernetes")
+    assert (found["compared_with"], found["why_not"]) == (None, "none was live on kubernetes")
 
 
 def test_another_run_can_be_named(place, capfd):
     third = runs.run(3, "2026-01-19T09:00:00Z")
     append(place / "history.jsonl", second())
     name = f"r{second()['key'][:12]}"
-    for beside in ("2", name, name[:6]):
-        assert compared(place, third, "--json", "--beside", beside, capfd=capfd)[2][0]["beside"] == name
+    for other in ("2", name, name[:6]):
+        assert compared(place, third, "--json", "--run", other, capfd=capfd)[2][0]["compared_with"] == name
     for unknown in ("rffff", "0"):
-        error = compared(place, third, "--beside", unknown, capfd=capfd)[0]
+        error = compared(place, third, "--run", unknown, capfd=capfd)[0]
         assert "no run has this name" in error
     assert f"1: r{FIRST['key'][:12]} of 2026-01-05T09:00:00Z" in error
 

@@ -19,7 +19,7 @@ from slipway.load_test.candidates import Candidates
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import gaps_in_words
-from slipway.load_test.narrator import Narrator
+from slipway.load_test.progress_reader import ProgressReader
 from slipway.load_test.rows import NOT_IN_TABLE
 from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
@@ -64,7 +64,7 @@ def tiny(tmp_path):
 
 
 class Memory:
-    """What of PeakMemory the narrator names the phase of, and its peaks."""
+    """What of PeakMemory the reader names the phase of, and its peaks."""
 
     phase, peaks = "", PEAKS
 
@@ -82,35 +82,37 @@ class Disturbances(Interference):
 
 
 @pytest.fixture
-def narrator(tmp_path, tiny):
+def reader(tmp_path, tiny):
     kept = KeptPoints(tmp_path / "kept", tmp_path / "fresh")
     write_json(kept.fresh / "the-key.json", {"throughput": 1})
-    return Narrator({"m_fp32": tiny.engine}, kept, Memory(), Disturbances(), lambda: None, SWEEP.stability_percent)
+    return ProgressReader(
+        {"m_fp32": tiny.engine}, kept, Memory(), Disturbances(), lambda: None, SWEEP.stability_percent
+    )
 
 
 def event(name, **content):
     return f"{EVENT}{json.dumps([name, content])}"
 
 
-def row_of(narrator, windows=AGREEING, on_gpu=False, **seen):
-    """Let the narrator read of one point that is measured. Return its row."""
-    narrator.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
+def row_of(reader, windows=AGREEING, on_gpu=False, **seen):
+    """Let the reader read of one point that is measured. Return its row."""
+    reader.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
     for line in (PROFILING, event(WINDOWS, **windows), SAVED, event(MEASURED, key="the-key", **POINT)):
-        narrator(line)
-    return ROW | {"precision": "fp32"} | narrator.figures["m_fp32_config_0", 4]
+        reader(line)
+    return ROW | {"precision": "fp32"} | reader.figures["m_fp32_config_0", 4]
 
 
-def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(narrator):
-    row = row_of(narrator)
+def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(reader):
+    row = row_of(reader)
     assert (row["instances"], row["queue_delay_us"], row["memory_mb"], row["p50_ms"]) == (2, 0, 150, 1.5)
     assert row["p99_interval_ms"] == [0.9, None]
     assert "gpu_memory_mb" not in row
 
 
 @pytest.mark.parametrize(("peaks", "seen"), [(PEAKS, 700), ({}, None)])
-def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(narrator, peaks, seen):
-    narrator.memory.peaks = peaks
-    assert row_of(narrator, on_gpu=True)["gpu_memory_mb"] == seen
+def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(reader, peaks, seen):
+    reader.memory.peaks = peaks
+    assert row_of(reader, on_gpu=True)["gpu_memory_mb"] == seen
 
 
 @pytest.mark.parametrize(
@@ -122,28 +124,28 @@ def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(narrator, peaks, seen):
         (AGREEING | {"windows_per_s": []}, None, "disturbed"),
     ],
 )
-def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(narrator, windows, spread, verdict):
-    row = row_of(narrator, windows)
+def test_a_row_is_disturbed_if_its_windows_lie_far_apart_or_are_not_known(reader, windows, spread, verdict):
+    row = row_of(reader, windows)
     assert (row["spread_percent"], row["verdict"]) == (spread, verdict)
 
 
 @pytest.mark.parametrize(("busy", "verdict"), [(99.0, "disturbed"), (50.0, "steady")])
-def test_a_row_is_disturbed_if_others_took_the_cpus(narrator, busy, verdict):
+def test_a_row_is_disturbed_if_others_took_the_cpus(reader, busy, verdict):
     shares = {"others_cpu_percent": 40.0, "cpus_busy_percent": busy}
-    row = row_of(narrator, on_gpu=True, **shares)
+    row = row_of(reader, on_gpu=True, **shares)
     assert row == row | {**shares, "gpu_state": None, "verdict": verdict}
 
 
-def test_a_point_of_an_earlier_run_has_the_figures_that_were_kept(narrator):
-    measured = row_of(narrator)
-    narrator.figures.clear()
-    narrator(event(REUSED, key="the-key", **POINT))
-    reused = ROW | {"precision": "fp32"} | narrator.figures["m_fp32_config_0", 4]
+def test_a_point_of_an_earlier_run_has_the_figures_that_were_kept(reader):
+    measured = row_of(reader)
+    reader.figures.clear()
+    reader(event(REUSED, key="the-key", **POINT))
+    reused = ROW | {"precision": "fp32"} | reader.figures["m_fp32_config_0", 4]
     assert reused.pop("measured_at")
     assert reused == measured
 
 
-def test_progress_names_the_precision_and_the_configuration(narrator, capsys):
+def test_progress_names_the_precision_and_the_configuration(reader, capsys):
     delayed = POINT | {"instances": 1, "queue_delay_us": 100, "concurrency": 1}
     lines = [
         event(BEGINS, **POINT),
@@ -153,8 +155,8 @@ def test_progress_names_the_precision_and_the_configuration(narrator, capsys):
     ]
     for line in [*lines, event(REUSED, key="the-key", **delayed)]:
         if line.startswith(f'{EVENT}["{REUSED}'):
-            write_json(narrator.kept.store / "the-key.json", {"row": {}, "measured_at": "now"})
-        narrator(line)
+            write_json(reader.kept.store / "the-key.json", {"row": {}, "measured_at": "now"})
+        reader(line)
     assert capsys.readouterr().err.splitlines() == [
         "  measuring fp32, 2 instances, batches up to 8, 4 in flight",
         "  not measured: fp32, 2 instances, batches up to 8, 4 in flight: perf_analyzer failed",
@@ -163,8 +165,8 @@ def test_progress_names_the_precision_and_the_configuration(narrator, capsys):
     ]
 
 
-def test_points_without_figures_are_named(narrator, tiny):
-    rows = [row_of(narrator) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
+def test_points_without_figures_are_named(reader, tiny):
+    rows = [row_of(reader) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
     missing = load_test.not_measured(rows, {"m_fp32": tiny.engine}, SWEEP)
     assert [(point["precision"], point["instances"], point["concurrency"]) for point in missing] == [
         ("fp32", 1, 4),
@@ -176,8 +178,8 @@ def test_points_without_figures_are_named(narrator, tiny):
     assert "disturbed" not in words
 
 
-def test_the_table_has_a_column_a_figure(tmp_path, narrator):
-    row = row_of(narrator, on_gpu=True)
+def test_the_table_has_a_column_a_figure(tmp_path, reader):
+    row = row_of(reader, on_gpu=True)
     load_test.write_table(tmp_path / "t.csv", [row, row])
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -186,20 +188,20 @@ def test_the_table_has_a_column_a_figure(tmp_path, narrator):
     assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
 
 
-def test_memory_is_counted_for_a_measurement_only_while_it_runs(narrator):
-    narrator(PROFILING)
-    assert narrator.memory.phase == "m_fp32_config_0/4"
-    narrator(SAVED)
-    assert narrator.memory.phase == ""
+def test_memory_is_counted_for_a_measurement_only_while_it_runs(reader):
+    reader(PROFILING)
+    assert reader.memory.phase == "m_fp32_config_0/4"
+    reader(SAVED)
+    assert reader.memory.phase == ""
 
 
-def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured(narrator):
+def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured(reader):
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.free(), grpc=other.getsockname()[1])
-        narrator.require_own = partial(require_own_listeners, ports)
+        reader.require_own = partial(require_own_listeners, ports)
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
-            narrator(PROFILING)
-    narrator(PROFILING)
+            reader(PROFILING)
+    reader(PROFILING)
 
 
 def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():

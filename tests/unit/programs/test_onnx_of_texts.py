@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 import cast_onnx
 import export_onnx
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError

@@ -5,7 +5,7 @@ import uuid
 import fsspec
 import pytest
 
-from slipway.storage.fetched import fetched, planned
+from slipway.storage.local_copies import fetched, planned
 
 
 class Storage:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .batching import Shapes, Tensors
 from .inspector import is_batched, profile_shapes, tensors_of
-from .joining import Shapes, Tensors
 
 
 class Buffer:

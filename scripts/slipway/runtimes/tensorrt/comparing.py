@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from .batching import Tensors
 from .device import open_device
-from .joining import Tensors
 from .measuring import times_in_turns, warmed
 from .runner import Engine
 

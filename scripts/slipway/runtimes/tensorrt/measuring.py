@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .batching import Tensors
 from .buffers import StreamContext
 from .device import captured, why_no_graphs
 from .inspector import activation_bytes
-from .joining import Tensors
 from .runner import Engine
 
 Work = Callable[[], None]  # enqueues something on a stream

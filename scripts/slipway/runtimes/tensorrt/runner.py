@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .batching import Shapes, Tensors, joined_shapes, split
 from .buffers import StreamContext
 from .device import captured, open_device, why_no_graphs
 from .inspector import count_by_precision, engine_layers, is_batched, profiles_of, tensors_of
-from .joining import Shapes, Tensors, joined_shapes, split
 from .library import edition_of, import_library, load, logger
 
 # Each graph takes memory on the GPU, and inputs of dynamic sizes would have one for every combination of sizes.

@@ -15,7 +15,7 @@ from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.contract.served_form import as_served, as_stated, cast, served_dims
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR
-from slipway.outputs.showing import record_of
+from slipway.outputs.presentation import record_of
 from slipway.outputs.variation import variations, weakness
 from slipway.outputs.wording import words_of
 from slipway.triton.client.grpc_client import ModelClient
@@ -102,7 +102,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "max_batch_size": config.max_batch_size,
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
-        "batch_independence": require_own_answers(client, expected, config.max_batch_size),
+        "batch_independence": require_batch_independence(client, expected, config.max_batch_size),
         "sample": words_of(expected.reference.contract).first,
         "outputs": record_of(answers[0].outputs, expected.reference.contract, expected.labels),
         "weakness": weakness(
@@ -114,7 +114,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     }
 
 
-def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
+def require_batch_independence(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
     """Return the distances (see `batch_distances`) between answers to the reference samples alone and in batches.
 
     Raises SlipwayError if the answers depend on the other requests.

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import psutil
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
-from slipway.core.repeating import repeating
+from slipway.core.polling import polling
 from slipway.triton.server.leftovers import own_processes
 
 
@@ -29,7 +29,7 @@ class PeakMemory:
 
     def watching(self) -> AbstractContextManager[None]:
         """Measure repeatedly while a block runs."""
-        return repeating(self.measure, self._interval_s, "peak-memory")
+        return polling(self.measure, self._interval_s, "peak-memory")
 
     def measure(self) -> None:
         """Measure the phase once, for one that may be shorter than the interval."""

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from slipway.onnx.onnx_files import session_of
-from slipway.onnx.rounded import half_tensors, rounded
+from slipway.onnx.precision_emulation import emulated, half_tensors
 
 HALF = {TensorProto.FLOAT16: np.float16, TensorProto.BFLOAT16: ml_dtypes.bfloat16}
 X = np.array([1.2345678, 0.001, 300.0], np.float32).reshape(1, 1, 3)
@@ -48,18 +48,18 @@ def by_hand(kind):
 
 @pytest.mark.parametrize("kind", HALF)
 def test_each_tensor_is_rounded_as_its_type_is(kind):
-    np.testing.assert_array_equal(answer(rounded(chain(kind))), by_hand(kind))
+    np.testing.assert_array_equal(answer(emulated(chain(kind))), by_hand(kind))
     assert set(half_tensors(chain(kind))) == {"a", "b", "c", "d"}
 
 
 def test_values_beyond_fp16_become_infinite_where_onnx_runtime_alone_hides_it():
     model = chain(TensorProto.FLOAT16)
     assert np.isfinite(answer(model)).all()  # its kernels; where one day they are not, this form is needed no more
-    assert np.isinf(answer(rounded(model))).tolist() == [[[True, False, True]]]
+    assert np.isinf(answer(emulated(model))).tolist() == [[[True, False, True]]]
 
 
 def test_an_output_of_the_graph_keeps_its_type():
-    model = rounded(chain(TensorProto.FLOAT16, output=TensorProto.FLOAT16))
+    model = emulated(chain(TensorProto.FLOAT16, output=TensorProto.FLOAT16))
     assert answer(model).dtype == np.float16
 
 
@@ -73,4 +73,4 @@ def test_a_model_in_fp32_stays_as_it_is():
         [weights],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    assert rounded(model) is model
+    assert emulated(model) is model

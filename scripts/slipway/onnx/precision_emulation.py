@@ -19,7 +19,7 @@ HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _TYPES = ("to", "dtype", "output_dtype")
 
 
-def rounded(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
+def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
     """Return the model with FP32 operators. Each result is rounded to its type in `model`.
 
     The names of tensors stay, and the types of the graph's inputs and outputs. Sums inside an operator are in FP32, as

@@ -8,7 +8,7 @@ from slipway.history.lines import Deployment, Run
 
 
 @dataclass(frozen=True)
-class Beside:
+class ComparedRun:
     """The run to compare with on one target, and the deployment that made it live; None if another one was named.
 
     Without `run`, `why_not` says why there is none.
@@ -19,17 +19,17 @@ class Beside:
     why_not: str = ""
 
 
-def last_live(history: History, now: Run, platform: str, target: str) -> Beside:
+def last_live(history: History, now: Run, platform: str, target: str) -> ComparedRun:
     """Return the run that was live last on a platform for a target, other than the run `now`."""
     deployments = history.live(platform, target)
     for deployment in reversed(deployments):
         run = history.run_of(deployment, target)
         if run is None:
             why_not = f"the history has no run of the version that was deployed at {deployment.when}"
-            return Beside(None, deployment, why_not)
+            return ComparedRun(None, deployment, why_not)
         if run.key != now.key and target in run.targets:
-            return Beside(run, deployment)
-    return Beside(None, why_not=f"{'no other run' if deployments else 'none'} was live on {platform}")
+            return ComparedRun(run, deployment)
+    return ComparedRun(None, why_not=f"{'no other run' if deployments else 'none'} was live on {platform}")
 
 
 def named(history: History, name: str) -> Run:

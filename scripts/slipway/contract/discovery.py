@@ -9,7 +9,7 @@ import torch
 
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import BATCH, Axis, Contract, Tensor, Tensors
-from slipway.contract.finding_inputs import inputs_of
+from slipway.contract.input_discovery import inputs_of
 from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
 from slipway.contract.unused_inputs import unused_inputs
 from slipway.core.errors import SlipwayError, amended, listed
@@ -155,7 +155,7 @@ def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: S
     """Return the meaning of an output. Raise SlipwayError if the network contradicts the stated one."""
     if stated in (None, "tensor"):
         return Meaning("tensor", reason=STATED if stated else "")
-    from slipway.classification.finding_meaning import find_meaning, last_operation
+    from slipway.classification.output_meaning import find_meaning, last_operation
 
     two_axes = len(output.shape) == 2 and isinstance(output.shape[1], int) and output.shape[0] == BATCH
     if not two_axes or output.dtype != "float32":

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from slipway.keys.code_hash import SCRIPTS
-from slipway.keys.code_meaning import meaning, without_messages
+from slipway.keys.code_normalisation import meaning, without_messages
 
 FILES = sorted(SCRIPTS.rglob("*.py"))
 

@@ -18,7 +18,7 @@ VARIED = ("instances", "queue_delay_us")
 
 
 @dataclass
-class Narrator:
+class ProgressReader:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
     `figures` are those of each point (variant, requests in flight) that Model Analyzer's table lacks: of points that

@@ -10,7 +10,7 @@ import torchvision
 from helpers.models.text_network import TEXT_STATED, TEXTS, Text, text
 from torch import nn
 
-from slipway.contract.finding import find_contract
+from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.errors import SlipwayError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from slipway.classification import showing as classification
+from slipway.classification import presentation as classification
 from slipway.contract.contract import Contract, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape

@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from slipway.core.errors import SlipwayError
 from slipway.core.os_errors import explained
-from slipway.storage.fetched import planned
+from slipway.storage.local_copies import planned
 
 
 @pytest.fixture

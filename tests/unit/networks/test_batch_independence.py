@@ -8,11 +8,11 @@ from torch import nn
 
 from slipway.benchmark.batch_independence import IN_32_BITS, batch_distances, dependence
 from slipway.core.errors import SlipwayError
-from slipway.networks.own_answers import require_own_answers
+from slipway.networks.batch_independence import require_batch_independence
 
 
-def own_answers(model):
-    return require_own_answers(*served(model, 32))
+def distances_of(model):
+    return require_batch_independence(*served(model, 32))
 
 
 def network(name):
@@ -37,7 +37,7 @@ def network(name):
 )
 def test_a_network_that_answers_by_its_neighbours_is_refused_with_the_module(name, where):
     with pytest.raises(SlipwayError, match=r"depends on (its neighbours|the size of the batch)") as caught:
-        own_answers(network(name))
+        distances_of(network(name))
     assert not where or f"beginning in {where}" in str(caught.value)
     if where.endswith(", "):
         assert "batch_networks.py:" in str(caught.value)
@@ -55,7 +55,7 @@ def test_a_network_that_answers_by_its_neighbours_is_refused_with_the_module(nam
 )
 def test_a_network_that_answers_at_random_is_refused_with_its_cause(name, cause):
     with pytest.raises(SlipwayError, match="two runs of the network answer the same sample differently") as caught:
-        own_answers(network(name))
+        distances_of(network(name))
     assert cause in str(caught.value)
 
 
@@ -63,11 +63,11 @@ def test_a_running_average_that_goes_on_in_eval_mode_is_refused_by_its_name():
     with pytest.raises(
         SlipwayError, match="remembers earlier requests in eval mode: each run changes its buffers mean"
     ):
-        own_answers(network("RunningMean"))
+        distances_of(network("RunningMean"))
 
 
 def test_a_counter_and_a_table_of_the_first_run_are_no_memory():
-    assert own_answers(network("CountsItsRuns"))["by_neighbours"] == 0
+    assert distances_of(network("CountsItsRuns"))["by_neighbours"] == 0
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
@@ -87,12 +87,12 @@ def _answers_of(model):
 
 def test_torchvisions_classifiers_answer_each_picture_by_itself():
     model = torchvision.models.shufflenet_v2_x0_5(num_classes=5).eval()
-    assert own_answers(model)["by_size"] < 1e-4
+    assert distances_of(model)["by_size"] < 1e-4
 
 
 def test_attention_over_the_patches_of_a_picture_is_accepted():
     model = torchvision.models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5).eval()
-    assert own_answers(model)["by_size"] < 1e-4
+    assert distances_of(model)["by_size"] < 1e-4
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -105,14 +105,14 @@ def test_rounding_in_16_bits_is_no_dependence(dtype):
         def forward(self, images):
             return self.network(images.to(dtype)).float()
 
-    own_answers(Half())
+    distances_of(Half())
 
 
 def test_a_network_that_makes_its_answer_from_rounding_errors_is_told_so():
     torch.manual_seed(0)
     chaotic = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 256), *(ChaoticLayer() for _ in range(6)))
     with pytest.raises(SlipwayError, match=r"of its answer from rounding errors: .* equal if computed in 64 bits"):
-        own_answers(chaotic)
+        distances_of(chaotic)
 
 
 class ChaoticLayer(nn.Module):

@@ -33,7 +33,7 @@ _BATCHES = (*BATCHES, (4, 3, 2, 1, 0, 1, 2, 3, 4))
 _EQUAL_IN_64_BITS = 1e-5
 
 
-def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
+def require_batch_independence(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
     """Return the distances between the first sample's answers in batches with different neighbours.
 
     Raises SlipwayError if the answers are random or depend on a sample's neighbours or padding. The message names the

@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from slipway.core.errors import SlipwayError
-from slipway.storage.fetched import fetched, planned
+from slipway.storage.local_copies import fetched, planned
 
 
 @pytest.fixture
