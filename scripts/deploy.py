@@ -9,12 +9,12 @@ from pathlib import Path
 
 from slipway.core.cli import run, unwind_when_terminated
 from slipway.core.job_settings import add_planned
+from slipway.deploy.announcement import announce
 from slipway.deploy.deployments import add_rollout, deployment_parser, deployments
 from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
-from slipway.deploy.verification import announce
 from slipway.history.guard import require_no_regression
 from slipway.triton.server import releases
 from slipway.triton.server.server_options import add_server_choice

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
+from slipway.deploy.announcement import announce
 from slipway.deploy.deployments import Deployment, add_rollout, deployment_parser, deployments
 from slipway.deploy.ledger import ROLLBACK
 from slipway.deploy.platforms import PLATFORMS
@@ -12,7 +13,6 @@ from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
-from slipway.deploy.verification import announce
 from slipway.triton.repository.versions import DEPLOYED_AGAIN
 
 

@@ -9,6 +9,8 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import condition
 from slipway.core.errors import SlipwayError
 
+# It explains why pods do not start.
+PART_OF_KEYS = False
 LOG_LINES = 12
 # {reason: {"passes_within_s", "advice"}}
 PROBLEMS: dict[str, dict] = yaml.safe_load(Path(__file__).with_name("pod_problems.yaml").read_text(encoding="utf-8"))

@@ -5,12 +5,13 @@ from pathlib import Path
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
+from slipway.core.templates import document
 from slipway.deploy.platform import Platform
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.outputs.presentation import SAMPLE, in_words, prefixed
 
-SHOWN = 12  # characters of a SHA-256
+TEMPLATE = Path(__file__).with_name("status.txt.j2")
 REMEDY = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
 
 
@@ -19,15 +20,16 @@ def describe(
 ) -> list[str]:
     """Return the lines about one receipt: its content, and the present state of its platform."""
     answers, report = _now(platform, history, receipt)
-    since = f"{answers}; live on {receipt['to']} since {receipt['deployed_at']}"
-    return [
-        f"{receipt['served_as']}: {since}",
-        *(f"  {name:<10} {value}" for name, value in receipt["place"].items() if value),
-        *(line for target, entry in receipt["targets"].items() for line in _target(receipt, target, entry)),
-        *report,
-        *([f"  {REMEDY}"] if answers.startswith("does not") and is_configured else []),
-        *_cautions(receipt, history, results, is_configured),
-    ]
+    values = {
+        "receipt": receipt,
+        "answers": answers,
+        "report": report,
+        "results": results,
+        "rollout": history.pending(),
+    }
+    facts = {"is_configured": is_configured, "is_newest": is_newest(receipt, results)}
+    facts["is_together"] = PLATFORMS[receipt["to"]].together
+    return document(TEMPLATE, {**values, **facts, "REMEDY": REMEDY, "outputs": _outputs}).splitlines()
 
 
 def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[str, list[str]]:
@@ -40,47 +42,10 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
     return f"does not answer, because {why}" if why else "answers", described
 
 
-def _target(receipt: dict, target: str, entry: dict) -> list[str]:
-    """Return the lines about one target: its version, its engine, its answer, and its latency when it was proven."""
-    chain, key = entry["chain"], entry["engine_key"]
-    files = [f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain.get("engine_files", {}).items()]
-    canary = entry.get("canary")
-    return [
-        f"  {target:<10} version {receipt['number']} ({entry['version']}), weights {chain['weights_sha256'][:SHOWN]} "
-        f"({receipt['origin']})",
-        f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {', '.join(files)}",
-        *([f"  image      {entry['image']}"] if entry.get("image") else []),
-        *_outputs(entry),
-        *([f"  proven     p99 {canary['p99_ms']:.0f} ms of {canary['limit_ms']:g} ms"] if canary else []),
-    ]
-
-
-def _outputs(entry: dict) -> list[str]:
-    """Return the lines about the outputs of one target: their meanings, and their values in the proof."""
-    tested = entry["smoke_test"]
+def _outputs(tested: dict) -> list[str]:
+    """Return the lines about the outputs in a smoke test: their meanings, and their values."""
     sample = tested.get("sample", SAMPLE)
-    lines = prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
-    return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
-
-
-def _cautions(receipt: dict, history: ReleaseHistory, results: Path, is_configured: bool) -> list[str]:
-    """Return the cautions for a user of the live version."""
-    lines, rollout = [], history.pending()
-    if receipt["origin"] == "rehearsal":
-        lines.append("  REHEARSAL  random weights: its predictions mean nothing")
-    if not is_configured:
-        after = "takes it out of service" if PLATFORMS[receipt["to"]].together else "leaves it as it is"
-        lines.append(f"  OTHER      not in this configuration, whose deployment {after}")
-    elif "rolled_back_from" in receipt:
-        lines += [
-            f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is {receipt['number']}",
-            "             `snakemake deploy` serves what config.yaml says: put it right first",
-        ]
-    elif not is_newest(receipt, results):
-        lines.append(f"  STALE      {results} holds another version than the one that is served; run snakemake deploy")
-    if rollout:
-        lines.append(f"  UNFINISHED {rollout} was killed; snakemake deploy goes on from there")
-    return lines
+    return prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
 
 
 def is_newest(receipt: dict, results: Path) -> bool:

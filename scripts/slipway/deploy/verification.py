@@ -1,19 +1,15 @@
-"""The proof of a deployment: smoke test and latency check of each part, the receipts, and the summary."""
+"""The proof of a deployment: smoke test and latency check of each part, and the receipts."""
 
 import datetime
 
-from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.version import slipway_version
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
-from slipway.outputs.meaning import Meaning
-from slipway.outputs.presentation import SAMPLE, lines_of, prefixed
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import smoke_test
-from slipway.triton.server import releases
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
@@ -48,32 +44,6 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
     return receipts
 
 
-def announce(receipts: dict[str, dict], options: str = "") -> None:
-    """Print the live models' answers, their addresses, and the commands that stop and show them.
-
-    `options` are the snakemake options of these commands.
-    """
-    lines: list[str] = []
-    ends: dict[str, None] = {}  # without duplicates
-    for receipt in receipts.values():
-        for target, entry in receipt["targets"].items():
-            lines += _answer(receipt, target, entry)
-            ends |= dict.fromkeys(_address(receipt, entry["smoke_test"]["server_version"]))
-    stop, look = (f"snakemake --cores 1 {target} {options}".rstrip() for target in ("undeploy", "status"))
-    lines += [*ends, f"look at it with: {look}", f"stop it with: {stop}"]
-    progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
-
-
-def _address(receipt: dict, server_version: str) -> list[str]:
-    """Return lines: where a model is live, and the known vulnerabilities of its server."""
-    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
-    live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
-    address = receipt["contents"].get("address")
-    release = releases.release_with("server", server_version)
-    name = f"{release.triton} (server {server_version})" if release else server_version
-    return [f"Triton {name} listens on {address}" if address else live, *releases.cautions(server_version)]
-
-
 def _receipt(release: Release, part: Part) -> dict:
     """Return the entries of a model's receipt that all its targets share."""
     return {
@@ -101,28 +71,3 @@ def _of_target(part: Part) -> dict:
         "repository": part.values.get("repository_path"),
         "proven_on_labels": index["proven_on_labels"],
     }
-
-
-def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
-    """Return the lines about one target's answer to the sample, and the cautions for its user."""
-    tested, verified = entry["smoke_test"], entry["verified"]
-    load = f", p99 {entry['canary']['p99_ms']:.0f} ms, measured from this machine" if "canary" in entry else ""
-    lines = prefixed({name: _output(output) for name, output in tested["outputs"].items()})
-    if tested.get("weakness"):
-        lines.append(f"CAUTION: {tested['weakness']}")
-    if not verified["runtime"]:
-        lines.append(f"not verified: the version that runs the engine ({verified['source']})")
-    if receipt["origin"] == "rehearsal":
-        lines.append("REHEARSAL: random weights, so these predictions mean nothing")
-        lines.append("a model whose pretrained weights are in a Python package: make demo")
-    lines.append(f"{target}: version {receipt['number']} ({entry['version']}){load}")
-    sample = tested.get("sample", SAMPLE)
-    first = f"{receipt['served_as']} answers {sample} in {tested['latency_ms']:.1f} ms (median):"
-    return [first, *(f"    {line}" for line in lines)]
-
-
-def _output(output: dict) -> list[str]:
-    """Return the lines about one output's values; if no meaning was found for it, a line says why."""
-    meaning = Meaning.of(output["output"])
-    unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
-    return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

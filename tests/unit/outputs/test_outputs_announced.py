@@ -4,7 +4,7 @@ import numpy as np
 from helpers.artifacts import reported
 
 from slipway.core.artifacts import read_json, write_json
-from slipway.deploy.verification import announce
+from slipway.deploy.announcement import announce
 from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.outputs.presentation import answer_of
 from slipway.outputs.variation import weakness

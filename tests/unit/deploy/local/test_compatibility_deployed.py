@@ -14,6 +14,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
 from slipway.core.version import slipway_version
 from slipway.deploy import verification
+from slipway.deploy.announcement import announce
 from slipway.deploy.local import compatibility, installation, switching
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.platform import Local
@@ -108,5 +109,5 @@ def test_the_receipt_says_what_was_not_verified(answering, server, capsys):
     assert target["verified"]["runtime"] is False
     assert target["smoke_test"]["server_version"] == "9.9.9"
     assert receipts["m"]["slipway"] == slipway_version()
-    verification.announce(receipts)
+    announce(receipts)
     assert "not verified: the version that runs the engine" in capsys.readouterr().err

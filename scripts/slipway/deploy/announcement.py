@@ -1,0 +1,46 @@
+"""The last words of a deployment: each model's answer to the sample, the addresses, and what to type next."""
+
+from pathlib import Path
+
+from slipway.core.cli import progress
+from slipway.core.templates import document
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.presentation import SAMPLE, lines_of, prefixed
+from slipway.triton.server import releases
+
+# It shows what a deployment did, and is no part of it.
+PART_OF_KEYS = False
+TEMPLATE = Path(__file__).with_name("announcement.txt.j2")
+
+
+def announce(receipts: dict[str, dict], options: str = "") -> None:
+    """Print the live models' answers, their addresses, and the commands that stop and show them.
+
+    `options` are the snakemake options of these commands.
+    """
+    entries = [(receipt, entry) for receipt in receipts.values() for entry in receipt["targets"].values()]
+    lines = [line for receipt, entry in entries for line in _address(receipt, entry["smoke_test"]["server_version"])]
+    values = {"receipts": receipts.values(), "options": options, "SAMPLE": SAMPLE, "outputs": _outputs}
+    progress(document(TEMPLATE, {**values, "addresses": dict.fromkeys(lines)}).removesuffix("\n"))
+
+
+def _address(receipt: dict, server_version: str) -> list[str]:
+    """Return lines: where a model is live, and the known vulnerabilities of its server."""
+    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
+    live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
+    address = receipt["contents"].get("address")
+    release = releases.release_with("server", server_version)
+    name = f"{release.triton} (server {server_version})" if release else server_version
+    return [f"Triton {name} listens on {address}" if address else live, *releases.cautions(server_version)]
+
+
+def _outputs(tested: dict) -> list[str]:
+    """Return the lines about the outputs in a smoke test."""
+    return prefixed({name: _output(output) for name, output in tested["outputs"].items()})
+
+
+def _output(output: dict) -> list[str]:
+    """Return the lines about one output's values; if no meaning was found for it, a line says why."""
+    meaning = Meaning.of(output["output"])
+    unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
+    return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]
