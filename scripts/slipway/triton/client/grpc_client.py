@@ -46,23 +46,23 @@ class ModelClient(AbstractContextManager):
 
     def require_ready(self) -> None:
         """Raise SlipwayError unless server and model are ready; a server is ready even if a model is missing."""
-        if not (self._asked("is_server_live") and self._asked("is_model_ready", self.model)):
+        if not (self._call("is_server_live") and self._call("is_model_ready", self.model)):
             raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
 
     def metadata(self) -> dict:
         """Return {"server": its version, "inputs", "outputs": the model's tensors}, as the server states them."""
-        model = self._asked("get_model_metadata", self.model, as_json=True)
-        server = self._asked("get_server_metadata", as_json=True)
+        model = self._call("get_model_metadata", self.model, as_json=True)
+        server = self._call("get_server_metadata", as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
 
     def versions(self) -> list[int]:
         """Return the versions of the model that the server serves, ascending."""
-        model = self._asked("get_model_metadata", self.model, as_json=True)
+        model = self._call("get_model_metadata", self.model, as_json=True)
         return sorted(map(int, model.get("versions", [])))
 
     def config(self) -> Any:
         """Return the ModelConfig message that the server runs."""
-        return self._asked("get_model_config", self.model).config
+        return self._call("get_model_config", self.model).config
 
     def infer(self, inputs: Tensors) -> Answer:
         """Send one request, and return its Answer. The inputs have the model's names, dtypes and shapes."""
@@ -106,9 +106,9 @@ class ModelClient(AbstractContextManager):
     def _timeout_s(self) -> float:
         return self._deadline_s.left_s() if isinstance(self._deadline_s, Deadline) else self._deadline_s
 
-    def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
+    def _call(self, method: str, *arguments: str, **options: bool) -> Any:
         with errors_as(f"the server on port {self._ports.grpc} does not answer"):
-            return getattr(self._client, question)(*arguments, client_timeout=self._timeout_s(), **options)
+            return getattr(self._client, method)(*arguments, client_timeout=self._timeout_s(), **options)
 
 
 def read_page(ports: Ports) -> str:

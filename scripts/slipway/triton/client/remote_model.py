@@ -38,11 +38,14 @@ class RemoteModel:
 
     def cast(self, inputs: Tensors) -> Tensors:
         """Return inputs with the model's dtypes. Raise SlipwayError if the model does not take them."""
-        taken = [tensor for tensor in self.contract.inputs if tensor.name in inputs or tensor.name not in self.optional]
-        dtypes = {tensor.name: tensor.dtype for tensor in taken}
-        given = {name: self._cast(name, array, dtypes[name]) for name, array in inputs.items() if name in dtypes}
-        replace(self.contract, inputs=tuple(taken)).sizes_of(inputs | given)
-        return given
+        contract = self.contract
+        tensors = tuple(
+            tensor for tensor in contract.inputs if tensor.name in inputs or tensor.name not in self.optional
+        )
+        dtypes = {tensor.name: tensor.dtype for tensor in tensors}
+        cast = {name: self._cast(name, array, dtypes[name]) for name, array in inputs.items() if name in dtypes}
+        replace(contract, inputs=tensors).sizes_of(inputs | cast)
+        return cast
 
     def _cast(self, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
         if self.datatypes[name] == TEXT:

@@ -21,8 +21,8 @@ def tls_context(
     Raises SlipwayError with the setting's name in `called` if a file cannot be used.
     """
     if (certificate is None) != (key is None):
-        given, missing = called[1:] if key is None else reversed(called[1:])
-        raise SlipwayError(f"{given} needs {missing} beside it: each is of no use without the other")
+        present, missing = called[1:] if key is None else reversed(called[1:])
+        raise SlipwayError(f"{present} needs {missing} beside it: each is of no use without the other")
     for option, file in zip(called, (ca, certificate, key), strict=True):
         if file and not file.is_file():
             raise SlipwayError(f"{option} {file} is no file; correct the path")

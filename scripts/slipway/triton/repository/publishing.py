@@ -143,9 +143,9 @@ def _put_index(storage: Storage, document: dict) -> None:
         raise _not_arrived(storage, name)
 
 
-def _is_same(found: dict | None, document: dict) -> bool:
+def _is_same(published: dict | None, document: dict) -> bool:
     """Say whether a published index equals `document`, apart from its ordinal."""
-    return found is not None and found | {"ordinal": document["ordinal"]} == document
+    return published is not None and published | {"ordinal": document["ordinal"]} == document
 
 
 def _not_arrived(storage: Storage, name: str) -> SlipwayError:

@@ -65,24 +65,24 @@ class TritonPythonModel:
         backend copies them after this returns and before the next call, so an engine may use one buffer for all
         batches.
         """
-        given = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
-        return self._responses(self._engine.infer_all, given) if self._batched else self._each_alone(given)
+        batch = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
+        return self._responses(self._engine.infer_all, batch) if self._batched else self._each_alone(batch)
 
-    def _each_alone(self, given: list) -> list:
+    def _each_alone(self, batch: list) -> list:
         # `infer` returns copies: the next request's run may overwrite the engine's buffer.
-        return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in given]
+        return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in batch]
 
-    def _responses(self, run: Callable[[list], dict], given: list) -> list:
+    def _responses(self, run: Callable[[list], dict], batch: list) -> list:
         """Return a response to each request. `run` answers all requests in one call."""
         try:
-            outputs = run(given)
+            outputs = run(batch)
         except Exception as error:
-            if len(given) > 1:  # only the request that the engine refuses fails, not the requests gathered with it
-                return self._each_alone(given)
-            sizes = ", ".join(f"{name} {array.shape}" for name, array in given[0].items())
+            if len(batch) > 1:  # only the request that the engine refuses fails, not the requests gathered with it
+                return self._each_alone(batch)
+            sizes = ", ".join(f"{name} {array.shape}" for name, array in batch[0].items())
             return [pb_utils.InferenceResponse(error=pb_utils.TritonError(f"the engine failed on {sizes}: {error}"))]
         responses, start = [], 0
-        for inputs in given:
+        for inputs in batch:
             end = start + len(inputs[self._inputs[0]]) if self._batched else 0
             tensors = [
                 pb_utils.Tensor(name, outputs[name][start:end] if self._batched else outputs[name])

@@ -48,7 +48,7 @@ class Storage:
         """Return the direct entries: {name: whether it is a folder}."""
         with self._in_words("list it"), suppress(FileNotFoundError):
             self._files.invalidate_cache()
-            return {Path(each["name"]).name: each["type"] == "directory" for each in self._files.ls("", detail=True)}
+            return {Path(entry["name"]).name: entry["type"] == "directory" for entry in self._files.ls("", detail=True)}
         return {}
 
     def files(self, folder: str) -> set[str]:

@@ -96,8 +96,8 @@ def is_pullable(program: ContainerProgram, image: str) -> bool:
 
 def fetched_image(program: ContainerProgram, image: str) -> Image:
     """Return an image, after a download if it is not on this machine; raise SlipwayError if it cannot be had."""
-    if found := image_here(program, image):
-        return found
+    if local_image := image_here(program, image):
+        return local_image
     progress(f"  {program.name} pulls {image}, which is many GB")
     try:
         done = subprocess.run(
@@ -106,12 +106,12 @@ def fetched_image(program: ContainerProgram, image: str) -> Image:
     except (OSError, subprocess.SubprocessError) as error:
         raise SlipwayError(f"`{program.name} pull {image}` failed: {error}") from None
     image_here.cache_clear()
-    if done.returncode or not (found := image_here(program, image)):
+    if done.returncode or not (local_image := image_here(program, image)):
         raise SlipwayError(
             f"`{program.name} pull {image}` failed: {done.stderr.strip()[-500:]}; pull it yourself, correct "
             "`triton.image` or `triton.release`, or set `triton.run` to wheel"
         )
-    return found
+    return local_image
 
 
 def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen, timeout_s: float) -> int | None:

@@ -104,7 +104,7 @@ def write_launcher(
         for name, value in sorted(changes.items())
         if name.isidentifier()
     ]
-    lines += [f"{shlex.join(each)} > /dev/null 2>&1" for each in before]
+    lines += [f"{shlex.join(earlier)} > /dev/null 2>&1" for earlier in before]
     launcher.parent.mkdir(parents=True, exist_ok=True)
     launcher.unlink(missing_ok=True)  # an earlier version put a link there; a write would follow it
     launcher.write_bytes(os.fsencode("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""])))

@@ -69,12 +69,12 @@ def add_tls(arguments: argparse.ArgumentParser) -> None:
 
 def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
     """Return the TLS settings in the options, None if there are none; raise SlipwayError if the files are unusable."""
-    given = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
-    files = [given.get(f"tls_{name}") for name in SETTINGS]
+    options = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
+    files = [options.get(f"tls_{name}") for name in SETTINGS]
     if not any(files):
         return None
     tls = server_tls(arguments.host, *files)
-    require_planned(argparse.Namespace(**given))
+    require_planned(argparse.Namespace(**options))
     return tls
 
 
