@@ -4,7 +4,7 @@ import argparse
 import os
 import platform
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
-    built = {each.record["key"]["precision"]: each for each in map(BuiltEngine.of_record, arguments.engine_records)}
+    built = {built.record["key"]["precision"]: built for built in map(BuiltEngine.of_record, arguments.engine_records)}
     # Without a batch axis, there are only single requests.
     batches = arguments.batch_sizes if contract.batched else [1]
     for engine in built.values():
@@ -85,7 +85,8 @@ def main(arguments: argparse.Namespace) -> None:
     surroundings = environment(monitor)
     with ExitStack() as stack:
         engines = {
-            name: (each, stack.enter_context(each.loaded(arguments.tensorrt_python))) for name, each in built.items()
+            name: (engine, stack.enter_context(engine.loaded(arguments.tensorrt_python)))
+            for name, engine in built.items()
         }
         subjects = subjects_of(arguments, weights, contract, engines)
         inputs = {batch: batch_of(contract, real, batch) for batch in batches}
@@ -110,8 +111,8 @@ def main(arguments: argparse.Namespace) -> None:
     }
     write_json(arguments.output, record)
     if record["disturbed"]:
-        more = " or with more `benchmark.budget_seconds`" if any(each["not_reached"] for each in results) else ""
-        everything = all(each["intervals"]["verdict"] == DISTURBED for each in results)
+        more = " or with more `benchmark.budget_seconds`" if any(result["not_reached"] for result in results) else ""
+        everything = all(result["intervals"]["verdict"] == DISTURBED for result in results)
         named = "all figures" if everything else "; ".join(record["disturbed"])
         progress(f"  disturbed, measure again on a quiet machine{more}: {named}")
 
@@ -135,7 +136,7 @@ def is_required(name: str, subjects: Iterable[str]) -> bool:
 def measure_all(
     subjects: dict[str, Measure], inputs: dict[int, Tensors], effort: Effort, monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
+    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that this machine lacks: the reason}).
 
     `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network again in each of
     their turns. So the memory holds only one of them at a time, beside the engines.
@@ -143,53 +144,31 @@ def measure_all(
     results: list[dict] = []
     samples: dict[str, list[float]] = {}
     left_out: dict[str, str] = {}
-    optional = {name for name in subjects if not is_required(name, subjects)}
+
+    def measure_once(name: str, tensors: Tensors) -> dict | None:
+        try:
+            with monitor.watching() if monitor else nullcontext():
+                measured = subjects[name](tensors, effort.of_a_round(ROUNDS))
+        except SlipwayError as error:
+            if is_required(name, subjects):
+                raise
+            traceback.print_exc()
+            progress(f"  {name} is left out: {error}")
+            left_out[name] = str(error)
+            return None
+        return {**measured, "gpu_readings": monitor.readings if monitor else []}
+
     for batch, tensors in inputs.items():
-        present = [name for name in subjects if name not in left_out]
-        turn = partial(
-            measure_once,
-            tensors=tensors,
-            effort=effort.of_a_round(ROUNDS),
-            monitor=monitor,
-            optional=optional,
-            left_out=left_out,
-        )
-        turns = {name: partial(turn, name, subjects[name]) for name in present}
+        turns = {name: partial(measure_once, name, tensors) for name in subjects if name not in left_out}
         rounds = take_turns(turns, partial(is_steady, batch), effort.budget_seconds * len(turns))
-        measured = results_of(batch, rounds, effort.min_samples)
         for name, figures in rounds.items():
-            series = series_of(merged(figures))
-            samples |= {f"{name}/{batch}/{quantity}": thin(values) for quantity, values in series.items()}
+            for quantity, values in series_of(merged(figures)).items():
+                samples[f"{name}/{batch}/{quantity}"] = thin(values)
+        measured = results_of(batch, rounds, effort.min_samples)
         for result in measured:
             progress(line_of(result, measured))
         results += measured
     return results, samples, left_out
-
-
-def measure_once(
-    name: str,
-    subject: Measure,
-    tensors: Tensors,
-    effort: Effort,
-    monitor: GpuMonitor | None,
-    optional: Collection[str],
-    left_out: dict[str, str],
-) -> dict | None:
-    """Return one measurement with the "gpu_readings", or None if this machine lacks the subject, one of `optional`.
-
-    Then `left_out` gets the reason.
-    """
-    try:
-        with monitor.watching() if monitor else nullcontext():
-            measured = subject(tensors, effort)
-    except SlipwayError as error:
-        if name not in optional:
-            raise
-        traceback.print_exc()
-        progress(f"  {name} is left out: {error}")
-        left_out[name] = str(error)
-        return None
-    return {**measured, "gpu_readings": monitor.readings if monitor else []}
 
 
 def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:

@@ -9,9 +9,11 @@ import argparse
 import heapq
 import math
 import shlex
+import textwrap
 from collections.abc import Callable, Sequence
-from itertools import count
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import onnx
 import yaml
@@ -86,9 +88,9 @@ def main(arguments: argparse.Namespace) -> None:
             return Variant(exact, folder, left_out, problems(arguments, exported, reference, answer, worst))
 
         found = search((base, arguments.onnx.parent), build, lambda: [*reference.inputs, *worst.samples], configured)
-    record = record_of(arguments, exported, found)
-    write_json(arguments.output, record)
-    show(arguments, found, record)
+    begins_in = beginnings(found.errors, NAMED, NOISE * arguments.max_relative_error)
+    write_json(arguments.output, record_of(arguments, exported, found, begins_in))
+    show(arguments, found, begins_in)
 
 
 def why_not(error: Exception) -> str:
@@ -101,37 +103,32 @@ class Worst:
 
     def __init__(self, reference: Callable[[Tensors], Tensors], contract: Contract) -> None:
         self._reference, self._contract = reference, contract
-        self._heap: list[tuple[float, int, Tensors]] = []
-        self._number = count()
+        self._errors: list[tuple[float, Tensors]] = []
 
     @property
     def samples(self) -> list[Tensors]:
         """Return the inputs of at most WORST samples."""
-        return [inputs for _, _, inputs in self._heap]
+        return [inputs for _, inputs in self._errors]
 
     def watching(self, answer: Callable[[Tensors], Tensors]) -> Callable[[Tensors], Tensors]:
         """Return `answer`, watched: the samples with the largest errors replace those of an earlier watch."""
-        self._heap = []
+        self._errors = []
 
         def watched(inputs: Tensors) -> Tensors:
-            outputs, references = answer(inputs), self._reference(inputs)
-            for sample in zip(*(self._apart(tensors) for tensors in (inputs, outputs, references)), strict=True):
-                self._remember(*sample)
+            outputs = answer(inputs)
+            batches = inputs, outputs, self._reference(inputs)
+            for sample, own, reference in zip(*map(self._samples_of, batches), strict=True):
+                error = compare(reference, own, self._contract).get("relative_error", 0.0)
+                self._errors.append((error, sample))
+            self._errors = heapq.nlargest(WORST, self._errors, key=itemgetter(0))
             return outputs
 
         return watched
 
-    def _apart(self, tensors: Tensors) -> list[Tensors]:
-        """Return the tensors of each sample of a batch."""
+    def _samples_of(self, batch: Tensors) -> list[Tensors]:
         if not self._contract.batched:
-            return [tensors]
-        return [rows(tensors, row, row + 1) for row in range(len(next(iter(tensors.values()))))]
-
-    def _remember(self, inputs: Tensors, outputs: Tensors, references: Tensors) -> None:
-        error = compare(references, outputs, self._contract).get("relative_error", 0.0)
-        heapq.heappush(self._heap, (error, next(self._number), inputs))
-        if len(self._heap) > WORST:
-            heapq.heappop(self._heap)
+            return [batch]
+        return [rows(batch, row, row + 1) for row in range(len(next(iter(batch.values()))))]
 
 
 def conversion_of(
@@ -143,11 +140,7 @@ def conversion_of(
     """
     shared = ("onnx", "onnx_record", "samples", "variant")
     options = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in shared]
-    options += [
-        "--output=unused",
-        "--record=unused",
-        *shlex.split(f"{arguments.conversion} {arguments.conversion_files}"),
-    ]
+    options += shlex.split(f"--output=unused --record=unused {arguments.conversion} {arguments.conversion_files}")
     if arguments.variant in CAST:
         cast, samples = cast_onnx.parse_arguments(options), read_samples(arguments.samples)
         configured = nodes_named(base, cast.keep_in_fp32 or [], setting_of(arguments))
@@ -188,12 +181,7 @@ def setting_of(arguments: argparse.Namespace) -> str:
     return f"models.{arguments.model}.precisions.{arguments.variant.partition('-')[0]}.{name}"
 
 
-def begun(arguments: argparse.Namespace, found: Search) -> list[LayerError]:
-    """Return the layers where the error begins."""
-    return beginnings(found.errors, NAMED, NOISE * arguments.max_relative_error)
-
-
-def record_of(arguments: argparse.Namespace, exported: dict, found: Search) -> dict:
+def record_of(arguments: argparse.Namespace, exported: dict, found: Search, begins_in: list[LayerError]) -> dict:
     """Return the record of a diagnosis."""
     return {
         "origin": exported["origin"],
@@ -201,7 +189,7 @@ def record_of(arguments: argparse.Namespace, exported: dict, found: Search) -> d
         "variant": arguments.variant,
         "limits": {name: getattr(arguments, name) for name in LIMITS},
         "problems": found.first.problems,
-        "begins_in": [error.record() for error in begun(arguments, found)],
+        "begins_in": [error.record() for error in begins_in],
         "setting": setting_of(arguments) if arguments.takes_list else None,
         "left_out_before": found.first.left_out,
         "proposal": found.proposal.left_out if found.proposal else None,
@@ -210,7 +198,7 @@ def record_of(arguments: argparse.Namespace, exported: dict, found: Search) -> d
     }
 
 
-def show(arguments: argparse.Namespace, found: Search, record: dict) -> None:
+def show(arguments: argparse.Namespace, found: Search, begins_in: list[LayerError]) -> None:
     """Print where the error begins, and the list for config.yaml."""
     if not found.first.problems:
         progress(
@@ -220,7 +208,7 @@ def show(arguments: argparse.Namespace, found: Search, record: dict) -> None:
         return
     progress(f"  {arguments.variant} of {arguments.model}: {'; '.join(found.first.problems)}")
     progress("  the error begins in")
-    for error in begun(arguments, found):
+    for error in begins_in:
         progress(f"    {error.in_words()}")
     if found.proposal is None:
         progress(
@@ -233,18 +221,18 @@ def show(arguments: argparse.Namespace, found: Search, record: dict) -> None:
             "as a whole and takes no list; leave the precision out, or change these layers of the network"
         )
     else:
-        show_setting(record["setting"], found.proposal.left_out)
+        show_setting(setting_of(arguments), found.proposal.left_out)
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:
     """Print the list as config.yaml takes it."""
     progress("  with this in config.yaml it holds the limits, as proven here on the CPU:")
-    *sections, name = setting.split(".")
-    for depth, section in enumerate(sections):
-        progress(f"    {'  ' * depth}{section}:")
-    # Names of foreign files, such as 123 or "a, b", need quotes.
-    listed = yaml.safe_dump(list(left_out), default_flow_style=True, allow_unicode=True, width=math.inf).strip()
-    progress(f"    {'  ' * len(sections)}{name}: {listed}")
+    content: Any = list(left_out)
+    for section in reversed(setting.split(".")):
+        content = {section: content}
+    # By itself, a list is in brackets, and names of foreign files, such as 123 or "a, b", get quotes.
+    text = yaml.safe_dump(content, default_flow_style=None, allow_unicode=True, width=math.inf)
+    progress(textwrap.indent(text.rstrip(), "    "))
 
 
 if __name__ == "__main__":

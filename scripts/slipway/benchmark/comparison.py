@@ -1,9 +1,8 @@
 """Compare the measurements of several subjects: ratios of latencies, throughputs and sizes.
 
 A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
-"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s": the same for a CUDA graph, or null}. Results that
-were measured in turns have "rounds" (see slipway.benchmark.rounds). Then the ratio at one batch size is the median of
-the rounds' ratios, with an interval.
+"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s": the same for a CUDA graph, or null, "rounds"}
+(see slipway.benchmark.rounds). The ratio at one batch size is the median of the rounds' ratios, with an interval.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,13 +27,8 @@ def baseline_of(subjects: Iterable[str]) -> str:
     return PYTORCH if PYTORCH in subjects else ONNX_RUNTIME
 
 
-def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
-    """Return {quantity: p50 over the baseline's p50} for each quantity that both have."""
-    return {quantity: ratio for quantity, (ratio, _) in _latencies_compared(result, baseline).items()}
-
-
-def _latencies_compared(result: dict, baseline: dict) -> dict[str, tuple[float, dict | None]]:
-    """Return {quantity: (ratio of the p50, its interval or None)} for each quantity that both have.
+def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
+    """Return {quantity: interval of the ratio of the p50} for each quantity that both have.
 
     The baseline's CUDA graph is taken, if it has one, even if the subject ran without a graph.
     """
@@ -47,59 +41,52 @@ def _latencies_compared(result: dict, baseline: dict) -> dict[str, tuple[float, 
     return ratios
 
 
-def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> tuple[float, dict | None]:
-    """Return the ratio of figures, and its interval if they come from rounds."""
+def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> dict:
+    """Return the interval of the rounds' ratios of two figures."""
     ratios = [one / other for one, other in zip(own, others, strict=True)]
-    if "rounds" not in result:
-        return round(ratios[0], 4), None
-    found = interval(ratios, waiting_of(result) + waiting_of(baseline))
-    return found["median"], found
+    return interval(ratios, _waiting(result) + _waiting(baseline))
 
 
 def _p50s(result: dict, quantity: str) -> list[float]:
-    """Return the p50 (ms) of each round; without rounds, the only one."""
-    rounds = result.get("rounds") or [{"p50_ms": {quantity: result["latency"][quantity]["p50_ms"]}}]
-    return [each["p50_ms"][quantity] for each in rounds]
+    return [figures["p50_ms"][quantity] for figures in result["rounds"]]
 
 
 def _rates(result: dict) -> list[float]:
     """Return the inferences/s of each round, in the setup that is the fastest of all rounds."""
     highest = highest_throughput(result)
     kind = "throughput_graph_per_s" if highest["graph"] else "throughput_per_s"
-    rounds = result.get("rounds") or [{"rates": {kind: result[kind]}}]
-    return [each["rates"][kind][str(highest["streams"])] for each in rounds]
+    return [figures["rates"][kind][str(highest["streams"])] for figures in result["rounds"]]
 
 
-def waiting_of(result: dict) -> list[float | None]:
+def _waiting(result: dict) -> list[float | None]:
     """Return the share of each round that the process waited for a CPU."""
-    return [each["cpu_waiting"] for each in result.get("rounds", [])]
+    return [figures["cpu_waiting"] for figures in result["rounds"]]
 
 
 def intervals(result: dict) -> dict:
-    """Return {"p50_ms": {quantity: interval}, "inferences_per_s": interval, "verdict"} of a result with rounds.
+    """Return {"p50_ms": {quantity: interval}, "inferences_per_s": interval, "verdict"} of a result.
 
     The verdict is about the throughput, and the quantity that represents the subject.
     """
-    waiting = waiting_of(result)
+    waiting = _waiting(result)
     latencies = {quantity: interval(_p50s(result, quantity), waiting) for quantity in result["latency"]}
     rate = interval(_rates(result), waiting)
-    verdicts = (latencies[best_quantity(result["latency"])]["verdict"], rate["verdict"])
-    return {"p50_ms": latencies, "inferences_per_s": rate, "verdict": worst(verdicts)}
+    return {"p50_ms": latencies, "inferences_per_s": rate, "verdict": worst(latencies[best_quantity(latencies)], rate)}
 
 
-def worst(verdicts: Sequence[str]) -> str:
-    """Return "disturbed" if any of the verdicts is."""
-    return DISTURBED if DISTURBED in verdicts else verdicts[0]
+def worst(*figures: Mapping[str, Any]) -> str:
+    """Return "disturbed" if the verdict of any of the figures is."""
+    return max((figure["verdict"] for figure in figures), key=DISTURBED.__eq__)
 
 
-def ratio_in_words(ratio: float, found: Mapping[str, Any] | None = None) -> str:
+def ratio_in_words(ratio: float, span: Mapping[str, Any] | None = None) -> str:
     """Return a ratio in words, such as "0.68 (0.65 to 0.70)", with its interval and verdict if they are known."""
-    if not found:
+    if not span:
         return f"{ratio:.2f}"
-    is_single = found["low"] == found["high"]  # of one round, which has no interval
-    remarks = [] if is_single else [f"{found['low']:.2f} to {found['high']:.2f}"]
-    remarks += ["no difference"] if is_no_difference(found) else []
-    remarks += [DISTURBED] if found["verdict"] == DISTURBED else []
+    is_single = span["low"] == span["high"]  # of one round, which has no interval
+    remarks = [] if is_single else [f"{span['low']:.2f} to {span['high']:.2f}"]
+    remarks += ["no difference"] if is_no_difference(span) else []
+    remarks += [DISTURBED] if span["verdict"] == DISTURBED else []
     return f"{ratio:.2f} ({', '.join(remarks)})" if remarks else f"{ratio:.2f}"
 
 
@@ -120,10 +107,9 @@ def highest_throughput(result: Mapping[str, Any]) -> dict:
 
 
 def compare(results: Sequence[dict]) -> dict:
-    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}}.
+    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio, "intervals": both}}}}.
 
-    The baselines are `baseline_of`, and PyTorch in FP16 if it was measured. Results with rounds add "intervals", with
-    the same keys "p50" and "throughput".
+    The baselines are `baseline_of`, and PyTorch in FP16 if it was measured.
     """
     main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
@@ -137,35 +123,31 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def _compared(result: dict, reference: dict) -> dict:
-    """Return the ratios of one subject to one baseline, with their intervals if there are rounds."""
+    """Return the ratios of one subject to one baseline, with their intervals."""
     latencies = _latencies_compared(result, reference)
-    rate, rate_interval = _ratio(result, reference, _rates(result), _rates(reference))
-    ratios = {"p50": {name: ratio for name, (ratio, _) in latencies.items()}, "throughput": rate}
-    if rate_interval is None:
-        return ratios
-    spans = {"p50": {name: found for name, (_, found) in latencies.items()}, "throughput": rate_interval}
-    return {**ratios, "intervals": spans}
+    rate = _ratio(result, reference, _rates(result), _rates(reference))
+    return {
+        "p50": {name: ratio["median"] for name, ratio in latencies.items()},
+        "throughput": rate["median"],
+        "intervals": {"p50": latencies, "throughput": rate},
+    }
 
 
 def is_disturbed(compared: dict) -> bool:
     """Say whether a subject's latency or throughput over a baseline's (see `compare`) is disturbed."""
-    spans = compared.get("intervals")
-    if not spans:
-        return False
-    return DISTURBED in (spans["p50"][best_quantity(spans["p50"])]["verdict"], spans["throughput"]["verdict"])
+    spans = compared["intervals"]
+    return worst(spans["p50"][best_quantity(spans["p50"])], spans["throughput"]) == DISTURBED
 
 
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
-    """Return each subject's fastest setup: {subject: {"batch", "inferences_per_s", "streams", "graph"}}.
+    """Return each subject's fastest setup: {subject: {"batch", "inferences_per_s", "streams", "graph", "interval"}}.
 
-    A subject is a baseline or an engine. "graph" says whether a CUDA graph was replayed. Results with rounds add the
-    "interval" of the throughput.
+    A subject is a baseline or an engine. "graph" says whether a CUDA graph was replayed.
     """
     best: dict[str, dict] = {}
     for result in results:
-        highest = {"batch": result["batch"], **highest_throughput(result)}
-        if "intervals" in result:
-            highest["interval"] = result["intervals"]["inferences_per_s"]
+        rate = {"interval": result["intervals"]["inferences_per_s"]}
+        highest = {"batch": result["batch"], **highest_throughput(result), **rate}
         if highest["inferences_per_s"] > best.get(result["subject"], {"inferences_per_s": 0})["inferences_per_s"]:
             best[result["subject"]] = highest
     return best
@@ -186,13 +168,13 @@ def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict
     Other batch sizes were not measured in the same rounds. So the interval is wider: from the lowest over the other's
     highest throughput to the opposite.
     """
-    spans = {subject: highest["interval"] for subject, highest in best.items() if "interval" in highest}
+    spans = {subject: highest["interval"] for subject, highest in best.items()}
     return {
         subject: {
             other: {
                 "low": round(own["low"] / theirs["high"], 4),
                 "high": round(own["high"] / theirs["low"], 4),
-                "verdict": worst([own["verdict"], theirs["verdict"]]),
+                "verdict": worst(own, theirs),
             }
             for other, theirs in spans.items()
             if other != subject
@@ -212,13 +194,12 @@ def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict
     main = baseline_of({result["subject"] for result in results})
     measured = {}
     for engine, size in bytes_over_onnx.items():
-        compared = ratios[engine][str(batch)][main]
-        quantity = best_quantity(compared["p50"])
+        ratios_to_main = ratios[engine][str(batch)][main]
+        quantity = best_quantity(ratios_to_main["p50"])
         measured[engine] = {
-            f"latency_over_{main}": compared["p50"][quantity],
+            f"latency_over_{main}": ratios_to_main["p50"][quantity],
             "quantity": quantity,
             "bytes_over_fp32_onnx": size,
+            "interval": ratios_to_main["intervals"]["p50"][quantity],
         }
-        if "intervals" in compared:
-            measured[engine]["interval"] = compared["intervals"]["p50"][quantity]
     return {"promised": PROMISED, "batch": batch, "measured": measured}

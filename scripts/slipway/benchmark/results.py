@@ -84,20 +84,19 @@ def line_of(result: dict, results: list[dict]) -> str:
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
     rate = comparison.highest_throughput(result)["inferences_per_s"]
     line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
-    if result.get("intervals", {}).get("verdict") == DISTURBED:
+    if result["intervals"]["verdict"] == DISTURBED:
         line += " (disturbed)"
     if (faster := result.get("profile_choice", {}).get("faster")) is not None:
         line += f" (profile {result['profile']} runs, and profile {faster} is faster; adapt `opt` in tensorrt.profiles)"
-    beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
-    if not beside:
+    compared = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
+    if not compared:
         return line
     main = comparison.baseline_of({other["subject"] for other in results})
-    ratios = beside[str(batch)][main]
-    spans = ratios.get("intervals", {"p50": {}, "throughput": None})
-    shares = ", ".join(
-        f"{text} {comparison.ratio_in_words(ratios['p50'][name], spans['p50'].get(name))}"
+    spans = compared[str(batch)][main]["intervals"]
+    shares = [
+        f"{text} {comparison.ratio_in_words(span['median'], span)}"
         for name, text in words.items()
-        if name in ratios["p50"]
-    )
-    rates = comparison.ratio_in_words(ratios["throughput"], spans["throughput"])
-    return f"{line}; of {comparison.TITLES[main]}'s: {shares}, inferences/s {rates}"
+        if (span := spans["p50"].get(name))
+    ]
+    rates = comparison.ratio_in_words(spans["throughput"]["median"], spans["throughput"])
+    return f"{line}; of {comparison.TITLES[main]}'s: {', '.join(shares)}, inferences/s {rates}"

@@ -22,12 +22,12 @@ def left_out(
     `results` are the benchmark's. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out if its latency
     of single requests (p99, or the median without enough samples for it) is above the limit, or if `instances` times
     its best throughput is below the minimum, where batches up to `largest_batch` were measured. A disturbed
-    measurement, or one of an earlier version without intervals, leaves nothing out.
+    measurement leaves nothing out.
     """
     entries = []
     for precision in precisions:
         own = [result for result in results if result["subject"] == precision]
-        if not own or any(result.get("intervals", {}).get("verdict") != STEADY for result in own):
+        if not own or any(result["intervals"]["verdict"] != STEADY for result in own):
             continue
         figures = _latency(own), _throughput(own, instances, largest_batch)
         entries += [

@@ -5,21 +5,28 @@ from slipway.benchmark.comparison import (
     best_throughput_ratios,
     compare,
     highest_throughput,
-    latency_ratios,
+    intervals,
     tutorial,
 )
 
 
 def result(subject, batch, p50, rates, graph_rates=None):
-    """Return a result with the given p50 of each quantity and inferences/s by streams."""
-    latency = {quantity: {"p50_ms": value} for quantity, value in p50.items()}
-    return {
+    """Return a result of one round with the given p50 of each quantity and inferences/s by streams."""
+    of_kinds = {"throughput_per_s": rates, "throughput_graph_per_s": graph_rates}
+    measured = {
         "subject": subject,
         "batch": batch,
-        "latency": latency,
-        "throughput_per_s": rates,
-        "throughput_graph_per_s": graph_rates,
+        "latency": {quantity: {"p50_ms": value} for quantity, value in p50.items()},
+        "rounds": [{"p50_ms": p50, "rates": of_kinds, "cpu_waiting": 0.0}],
+        **of_kinds,
     }
+    return measured | {"intervals": intervals(measured)}
+
+
+def latency_ratios(own, baseline):
+    """Return the ratios of latencies of an engine to a baseline."""
+    results = [own, baseline, *([EAGER] if baseline is HALF else [])]
+    return compare(results)["fp16"]["1"][baseline["subject"]]["p50"]
 
 
 EAGER = result("pytorch", 1, {"gpu": 4.0, "end_to_end": 5.0}, {"1": 250, "2": 200})
@@ -53,14 +60,18 @@ def test_every_subject_is_held_against_pytorch_at_its_own_batch():
     assert set(found) == {"pytorch_fp16", "fp16"}
     assert found["fp16"]["1"]["pytorch"]["throughput"] == 10
     assert found["fp16"]["1"]["pytorch_fp16"]["throughput"] == 2.5
-    assert found["fp16"]["8"] == {"pytorch": {"p50": {"gpu": 0.125}, "throughput": 8}}
+    assert set(found["fp16"]["8"]) == {"pytorch"}
+    at_8 = found["fp16"]["8"]["pytorch"]
+    assert (at_8["p50"], at_8["throughput"], at_8["intervals"]["throughput"]["low"]) == ({"gpu": 0.125}, 8, 8)
     assert set(found["pytorch_fp16"]["1"]) == {"pytorch"}
 
 
 def test_best_of_each_against_best_of_each():
     best = best_throughput([EAGER, HALF, ENGINE, *LARGE])
-    assert best["pytorch"] == {"batch": 8, "inferences_per_s": 1000, "streams": 1, "graph": False}
-    assert best["fp16"] == {"batch": 8, "inferences_per_s": 8000, "streams": 1, "graph": False}
+    for subject, rate in (("pytorch", 1000), ("fp16", 8000)):
+        span = best[subject].pop("interval")
+        assert best[subject] == {"batch": 8, "inferences_per_s": rate, "streams": 1, "graph": False}
+        assert (span["low"], span["high"]) == (rate, rate)
     assert best["pytorch_fp16"]["batch"] == 1
     ratios = best_throughput_ratios(best)
     assert ratios["fp16"] == {"pytorch": 8, "pytorch_fp16": 8}
@@ -70,6 +81,7 @@ def test_best_of_each_against_best_of_each():
 def test_the_tutorials_row():
     row = tutorial([*LARGE, EAGER, HALF, ENGINE], {"fp16": 0.52})
     assert row["batch"] == 1
+    assert row["measured"]["fp16"].pop("interval")["median"] == 0.1
     assert row["measured"] == {
         "fp16": {"latency_over_pytorch": 0.1, "quantity": "gpu_graph", "bytes_over_fp32_onnx": 0.52}
     }

@@ -45,10 +45,6 @@ def test_a_disturbed_measurement_leaves_nothing_out():
     assert not filtered(result(), result(batch=8, verdict="disturbed"))
 
 
-def test_a_record_without_intervals_leaves_nothing_out():
-    assert not filtered({name: value for name, value in result().items() if name != "intervals"})
-
-
 def test_larger_batches_alone_say_nothing_of_single_requests():
     assert not filtered(result(batch=8))
 

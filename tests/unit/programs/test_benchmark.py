@@ -11,7 +11,7 @@ from helpers.models.random_images import random_batch
 
 import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
-from slipway.benchmark.results import line_of, result_of
+from slipway.benchmark.results import line_of, result_of, results_of
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
 from slipway.contract.archives import write_samples
@@ -269,10 +269,13 @@ def test_what_an_engine_tells_beside_its_samples_is_kept():
 
 
 def test_a_line_for_a_person():
-    results = [
-        result_of("pytorch", 1, {"samples_ms": {"gpu": [4.0]}, "throughput_per_s": {"1": 100.0}}, None),
-        result_of("fp16", 1, {"samples_ms": {"gpu": [1.0]}, "throughput_per_s": {"1": 1250.0}}, None),
-    ]
+    measured = {"pytorch": (4.0, 100.0), "fp16": (1.0, 1250.0)}
+    figures = {"gpu_readings": [], "cpu_waiting": 0.0}
+    rounds = {
+        name: [{"samples_ms": {"gpu": [gpu_ms]}, "throughput_per_s": {"1": rate}, **figures}] * 5
+        for name, (gpu_ms, rate) in measured.items()
+    }
+    results = results_of(1, rounds, min_samples=0)
     assert line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 inferences/s")
     assert line_of(results[1], results).endswith("1,250.0 inferences/s; of PyTorch's: GPU 0.25, inferences/s 12.50")
     beaten = results[0] | {"profile": 0, "profile_choice": {"faster": 1}}
