@@ -11,25 +11,25 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.clock import utc_now
 from slipway.history.file import append, read
 from slipway.history.recording import line_of
-from slipway.report.measurements import add_evidence, read_evidence
+from slipway.report.measurements import add_measurements, read_measurements
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, output="copy of the line (.json)")
     arguments.add_argument("--history", type=Path, required=True, help="the model's history (.jsonl)")
-    add_evidence(arguments)
+    add_measurements(arguments)
     arguments.add_argument("--recording", type=int, default=1, help="another number records a lost line again")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Append the run's line, unless the history has it, and write its copy."""
-    evidence = read_evidence(arguments.folder, arguments.engines, [], arguments.evaluated)
-    line = line_of(evidence, arguments.folder, utc_now().replace("+00:00", "Z"))
+    measurements = read_measurements(arguments.folder, arguments.engines, [], arguments.evaluated)
+    line = line_of(measurements, arguments.folder, utc_now().replace("+00:00", "Z"))
     how = "recorded" if append(arguments.history, line) else "recorded before"
     recorded = next(run for run in read(arguments.history).runs if run.key == line["key"])
-    origin = evidence.weights["origin"]
+    origin = measurements.weights["origin"]
     write_json(arguments.output, {"origin": origin, "recording": arguments.recording, "line": recorded.content})
     chosen = ", ".join(f"{target} {facts['selection']['precision']}" for target, facts in recorded.targets.items())
     progress(f"  run {recorded.name} of {recorded.when} ({chosen}): {how} in {arguments.history}")

@@ -40,10 +40,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Gather the facts of every target, make all manifests, validate them all, then write them."""
-    evidence = read_evidence(arguments)
-    require_shippable(evidence)
+    all_facts = read_facts(arguments)
+    require_shippable(all_facts)
     chosen = vars(arguments) | {name: json.loads(vars(arguments)[name]) for name in ("cluster", "compose")}
-    fleet = {facts.target: deployment(arguments.model, facts, chosen, evidence) for facts in evidence}
+    fleet = {facts.target: deployment(arguments.model, facts, chosen, all_facts) for facts in all_facts}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
         write_text(path, text)
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     announce(fleet)
 
 
-def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
+def read_facts(arguments: argparse.Namespace) -> list[DeploymentFacts]:
     """Return the index, selection and load test of each target."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]

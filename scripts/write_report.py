@@ -3,7 +3,7 @@
 import argparse
 
 from slipway.core.cli import parser, progress, run
-from slipway.report.measurements import add_evidence
+from slipway.report.measurements import add_measurements
 from slipway.report.page import write_page
 from slipway.report.recipe import Recipe
 
@@ -11,7 +11,7 @@ from slipway.report.recipe import Recipe
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, output="page to write (.html)")
-    add_evidence(arguments)
+    add_measurements(arguments)
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
     arguments.add_argument("--edition", type=int, default=1, help="number of the page, the next one of a new history")
     return arguments.parse_args(argv)

@@ -15,18 +15,18 @@ from slipway.report.measurements import Engine, Measurements, Target
 DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
 
-def line_of(evidence: Measurements, folder: Path, when: str) -> dict:
+def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
     """Return the line of the run that made these measurements; `folder` is results/<model>.
 
     Its key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
     """
     line = {
-        "model": evidence.model,
-        "checkpoint": {name: evidence.weights[name] for name in ("sha256", "origin")},
+        "model": measurements.model,
+        "checkpoint": {name: measurements.weights[name] for name in ("sha256", "origin")},
         "slipway": slipway_version(),
-        "torch": evidence.targets[0].benchmark["environment"].get("torch"),
-        "accuracy": of_checkpoint(evidence.accuracy),
-        "targets": {target.name: of_target(target, folder) for target in evidence.targets},
+        "torch": measurements.targets[0].benchmark["environment"].get("torch"),
+        "accuracy": of_checkpoint(measurements.accuracy),
+        "targets": {target.name: of_target(target, folder) for target in measurements.targets},
     }
     return {"kind": RUN, "key": key_of(identity_of(line)), "when": when, **line}
 

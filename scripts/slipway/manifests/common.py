@@ -33,45 +33,43 @@ USER = 1000
 PULL_S = 900
 
 
-def deployment(
-    model: str, evidence: DeploymentFacts, chosen: dict, fleet: Sequence[DeploymentFacts]
-) -> dict[str, Value]:
+def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence[DeploymentFacts]) -> dict[str, Value]:
     """Return {name: Value} of one model on one target of its fleet: all values that manifests may need.
 
     `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s",
     "rate", "headroom"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError
     if the target cannot be deployed with them.
     """
-    key, target = f"models.{model}", evidence.target
-    suffix = [names.REHEARSAL] if evidence.is_rehearsal else []
+    key, target = f"models.{model}", facts.target
+    suffix = [names.REHEARSAL] if facts.is_rehearsal else []
     values = {
         "model": Value(model, CONFIG, key),
         "target": Value(target, CONFIG, f"targets.{target}"),
         "app": Value(names.label(model, *suffix), CONFIG, key, "as a DNS label"),
         "name": Value(names.label(model, target, *suffix), CONFIG, key, "with the target's, as a DNS label"),
-        **_of_artifacts(evidence),
+        **_of_artifacts(facts),
         **_image(chosen),
         **_of_config(chosen),
-        **pod_resources.of_pod(evidence, chosen["cluster"]),
-        **replicas.sized(evidence, fleet, chosen),
+        **pod_resources.of_pod(facts, chosen["cluster"]),
+        **replicas.sized(facts, fleet, chosen),
     }
     # A new version of the repository never replaces an older one in the claim.
     path = repository_path(*(values[name].value for name in ("claim_path", "model", "target", "version")))
     values["repository_path"] = Value(path, CONFIG, "deploy.cluster.claim_path", "with model, target and version")
-    risks = warnings(evidence, plain(values))
-    return values | {"warnings": Value(risks, evidence.index.path, "version_lock", "and other reasons against it")}
+    risks = warnings(facts, plain(values))
+    return values | {"warnings": Value(risks, facts.index.path, "version_lock", "and other reasons against it")}
 
 
-def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
+def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
-    release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
-    guarded, tested = _can_guard(d), evidence.load_test.content["server"]
+    release, lock = d["triton_release"], facts.index.content["version_lock"] or {}
+    guarded, tested = _can_guard(d), facts.load_test.content["server"]
     native, another = tested["native_backends"], why_another(tested, d["image"], release)
     product, resource = pod_resources.product(d["hardware"]), d.get("gpu_resource", pod_resources.WHOLE_GPU)
     partial = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
     risks = {
         "a rehearsal: random weights, so its answers mean nothing, and it is held back from starting": (
-            evidence.is_rehearsal
+            facts.is_rehearsal
         ),
         f"Triton {release} is the newest release known here, as `triton.release` names none": not d["release_is_named"],
         f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`": release is None,
@@ -131,23 +129,23 @@ def pull_policy(d: dict) -> str:
     return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
 
 
-def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
-    index, selection = evidence.index, evidence.selection
+def _of_artifacts(facts: DeploymentFacts) -> dict[str, Value]:
+    index, selection = facts.index, facts.selection
     of_key = ("runtime", "runtime_version", "precision", "hardware")
-    compatibility = evidence.key.get("builder", {}).get("compatibility")
+    compatibility = facts.key.get("builder", {}).get("compatibility")
     return {
         **{name: index.value("engine_key", name) for name in of_key},
         "load_compatible": Value(
             compatibility == "version", index.path, "engine_key.builder.compatibility", "whether it is `version`"
         ),
         "served_as": index.value("name"),
-        "is_rehearsal": Value(evidence.is_rehearsal, index.path, "origin", "whether it is `rehearsal`"),
+        "is_rehearsal": Value(facts.is_rehearsal, index.path, "origin", "whether it is `rehearsal`"),
         "version": Value(version_of(index.sha256), index.path, "", "the beginning of its SHA-256"),
         **{name: selection.value(name) for name in ("max_batch_size", "instances")},
         "weights_sha256": index.value("chain", "weights_sha256"),
         "index_sha256": index.digest(),
         "selection_sha256": selection.digest(),
-        "load_test_sha256": evidence.load_test.digest(),
+        "load_test_sha256": facts.load_test.digest(),
     }
 
 

@@ -99,18 +99,18 @@ class DeploymentFacts:
         return max(seen)
 
 
-def require_shippable(evidence: list[DeploymentFacts]) -> None:
+def require_shippable(all_facts: list[DeploymentFacts]) -> None:
     """Raise SlipwayError unless each target has a backend of Triton, and records that belong together.
 
     The repository must be made from this selection, and the selection from this load test. No target at all is an error
     too.
     """
-    if not evidence:
+    if not all_facts:
         raise SlipwayError(
             "no target of config.yaml can be deployed to others: Triton has no backend of its own for the engines of "
             "their runtimes; add a target with another runtime"
         )
-    for facts in evidence:
+    for facts in all_facts:
         traits = RUNTIMES[facts.key["runtime"]]
         if not traits.native_backend:
             raise SlipwayError(

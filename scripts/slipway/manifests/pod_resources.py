@@ -17,25 +17,25 @@ PRODUCT_LABEL = "nvidia.com/gpu.product"
 WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com/mig-"
 
 
-def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
+def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     """Return a pod's requests: {"on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"}.
 
     For a GPU also "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not measure the memory,
     or the GPU partition has too little of it.
     """
-    memory_mib = math.ceil(evidence.peak("memory_mb") * 1e6 * cluster["memory_margin"] / 2**20) + SHM_MIB
-    on_gpu = is_gpu(evidence.key["hardware"])
+    memory_mib = math.ceil(facts.peak("memory_mb") * 1e6 * cluster["memory_margin"] / 2**20) + SHM_MIB
+    on_gpu = is_gpu(facts.key["hardware"])
     requests = {
-        "on_gpu": evidence.of_hardware(on_gpu, "whether it is a GPU's"),
-        "memory_mib": evidence.of_peak(memory_mib, "memory_mb", "and /dev/shm, in MiB"),
+        "on_gpu": facts.of_hardware(on_gpu, "whether it is a GPU's"),
+        "memory_mib": facts.of_peak(memory_mib, "memory_mb", "and /dev/shm, in MiB"),
         "shm_mib": Value(SHM_MIB, HERE, "SHM_MIB"),
-        "cpus": _cpus(evidence, cluster["cpus"]),
-        "node_labels": _node_labels(evidence, cluster["node_labels"]),
+        "cpus": _cpus(facts, cluster["cpus"]),
+        "node_labels": _node_labels(facts, cluster["node_labels"]),
     }
     if on_gpu:
-        resource = cluster["gpu_resources"].get(evidence.target, WHOLE_GPU)
-        requests["gpu_resource"] = Value(resource, CONFIG, f"deploy.cluster.gpu_resources.{evidence.target}")
-        requests["gpu_quantity"] = _quantity(evidence, resource, cluster["gpu_memory_margin"])
+        resource = cluster["gpu_resources"].get(facts.target, WHOLE_GPU)
+        requests["gpu_resource"] = Value(resource, CONFIG, f"deploy.cluster.gpu_resources.{facts.target}")
+        requests["gpu_quantity"] = _quantity(facts, resource, cluster["gpu_memory_margin"])
     return requests
 
 
@@ -55,34 +55,34 @@ def product(hardware: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
 
 
-def _cpus(evidence: DeploymentFacts, declared: int | None) -> Value:
+def _cpus(facts: DeploymentFacts, declared: int | None) -> Value:
     if declared is not None:
         return Value(declared, CONFIG, "deploy.cluster.cpus")
-    if cores := re.search(r" x(\d+)$", evidence.key["hardware"]):
-        return evidence.of_hardware(int(cores[1]), "the cores that the load test had")
+    if cores := re.search(r" x(\d+)$", facts.key["hardware"]):
+        return facts.of_hardware(int(cores[1]), "the cores that the load test had")
     return Value(CPUS_BESIDE_GPU, HERE, "CPUS_BESIDE_GPU")
 
 
-def _node_labels(evidence: DeploymentFacts, declared: dict) -> Value:
+def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
     """Return the labels that a node must have: from config.yaml, or for a GPU its product name."""
-    if evidence.target in declared:
-        return Value(declared[evidence.target], CONFIG, f"deploy.cluster.node_labels.{evidence.target}")
-    hardware = evidence.key["hardware"]
+    if facts.target in declared:
+        return Value(declared[facts.target], CONFIG, f"deploy.cluster.node_labels.{facts.target}")
+    hardware = facts.key["hardware"]
     labels = {PRODUCT_LABEL: product(hardware)} if is_gpu(hardware) else {}
-    return evidence.of_hardware(labels, "as GPU feature discovery writes it")
+    return facts.of_hardware(labels, "as GPU feature discovery writes it")
 
 
-def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
+def _quantity(facts: DeploymentFacts, resource: str, margin: float) -> Value:
     """Return the requested quantity of a GPU resource: GiB of a shared GPU, or 1 for a whole one."""
     if resource == WHOLE_GPU:
-        return evidence.of_hardware(1, "one GPU, as the load test had")
-    needed_bytes = evidence.peak("gpu_memory_mb") * 1e6 * margin
+        return facts.of_hardware(1, "one GPU, as the load test had")
+    needed_bytes = facts.peak("gpu_memory_mb") * 1e6 * margin
     if resource == SHARED_GPU:
-        return evidence.of_peak(math.ceil(needed_bytes / 2**30), "gpu_memory_mb", "in GiB")
+        return facts.of_peak(math.ceil(needed_bytes / 2**30), "gpu_memory_mb", "in GiB")
     if needed_bytes > int(re.findall(r"\.(\d+)gb", resource)[0]) * 1e9:
         raise SlipwayError(
-            f"config: `deploy.cluster.gpu_resources.{evidence.target}` is {resource}, but with its margin the engine "
+            f"config: `deploy.cluster.gpu_resources.{facts.target}` is {resource}, but with its margin the engine "
             f"takes {needed_bytes / 1e9:.1f} GB of GPU memory; ask for a larger part of the GPU, or lower "
             "`load_test.instances` or `load_test.max_batch_sizes`"
         )
-    return evidence.of_peak(1, "gpu_memory_mb", f"has room in one {resource}")
+    return facts.of_peak(1, "gpu_memory_mb", f"has room in one {resource}")

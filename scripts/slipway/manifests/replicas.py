@@ -8,7 +8,7 @@ from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a measured capacity"
 
 
-def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
+def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
 
     `fleet` are all targets, whose pods share one address; `deploy` has {"rate", "headroom", "cluster"}. "sizing" is the
@@ -20,13 +20,13 @@ def sized(evidence: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: d
     sizing = _arithmetic(fleet, deploy, needed) if declared is None and needed else None
     replicas = Value(declared or 1, CONFIG, "deploy.cluster.replicas", "" if declared else ALONE)
     if sizing:
-        replicas = Value(needed, evidence.selection.path, "capacity.capacity_per_s", sizing)
+        replicas = Value(needed, facts.selection.path, "capacity.capacity_per_s", sizing)
     busy = round(100 * (1 - deploy["headroom"]))
     return {
         "replicas": replicas,
         "max_replicas": _max_replicas(replicas, deploy["cluster"]["max_replicas"]),
         "busy_percent": Value(busy, CONFIG, "deploy.headroom", "the share of the CPUs in use, in percent"),
-        "pending": _pending(evidence, deploy["headroom"]),
+        "pending": _pending(facts, deploy["headroom"]),
         "sizing": Value(sizing, CONFIG, "deploy.rate"),
         "sizing_risk": Value(_risk(fleet, rate, declared, needed), CONFIG, "deploy.rate"),
     }
@@ -61,18 +61,18 @@ def _max_replicas(replicas: Value, declared: int | None) -> Value:
     return Value(doubled, replicas.source, replicas.key, "twice as many replicas from two up")
 
 
-def _pending(evidence: DeploymentFacts, headroom: float) -> Value:
+def _pending(facts: DeploymentFacts, headroom: float) -> Value:
     """Return how many requests may wait on a server before the autoscaler of a GPU target adds one.
 
     By Little's law, the mean number of waiting requests is their rate times the time that each waits.
     """
-    selection = evidence.selection.content
+    selection = facts.selection.content
     if point := (selection.get("capacity") or {}).get("holds_at"):
         waiting = point["answered_per_s"] * point.get("queue_ms", 0) / 1e3
         how = "requests that wait at the capacity (rate times queue_ms), less deploy.headroom, at least one"
-        return Value(max(1, round(waiting * (1 - headroom))), evidence.selection.path, "capacity.holds_at", how)
+        return Value(max(1, round(waiting * (1 - headroom))), facts.selection.path, "capacity.holds_at", how)
     at_once = selection["instances"] * max(1, selection["max_batch_size"])
-    return Value(at_once, evidence.selection.path, "instances", "times max_batch_size: full batches of all")
+    return Value(at_once, facts.selection.path, "instances", "times max_batch_size: full batches of all")
 
 
 def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | None, needed: int | None) -> str | None:

@@ -25,23 +25,23 @@ MAIN_FIGURES = ("throughput under load", "p99 under load", "size", "memory under
 KINDS_OF_PARTS = [*KINDS, OTHER, "engine", "queue", "batching, transport", "copies to and from the GPU"]
 
 
-def latency_chart(target: Target, evidence: Measurements) -> Drawing:
+def latency_chart(target: Target, measurements: Measurements) -> Drawing:
     """Return the median latency of the baseline and of each engine, by batch size, with intervals."""
     results = target.benchmark["results"]
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
-    return bars(f"p50 latency in ms, {drawn}", "ms", _by_batch(target, evidence, _latency_bar))
+    return bars(f"p50 latency in ms, {drawn}", "ms", _by_batch(target, measurements, _latency_bar))
 
 
-def throughput_chart(target: Target, evidence: Measurements) -> Drawing:
+def throughput_chart(target: Target, measurements: Measurements) -> Drawing:
     """Return the inferences per second of the baseline and of each engine, by batch size, with intervals."""
-    return bars("Inferences per second", "/s", _by_batch(target, evidence, _throughput_bar))
+    return bars("Inferences per second", "/s", _by_batch(target, measurements, _throughput_bar))
 
 
-def _by_batch(target: Target, evidence: Measurements, bar: Callable[[dict, str], Bar]) -> dict[str, list[Bar]]:
+def _by_batch(target: Target, measurements: Measurements, bar: Callable[[dict, str], Bar]) -> dict[str, list[Bar]]:
     groups: dict[str, list[Bar]] = {}
     for result in target.benchmark["results"]:
-        name = f"batch {result['batch']}" if evidence.contract.batched else "single requests"
+        name = f"batch {result['batch']}" if measurements.contract.batched else "single requests"
         groups.setdefault(name, []).append(bar(result, _look(result["subject"], target)))
     return groups
 
@@ -72,12 +72,12 @@ def _bar(result: dict, look: str, value: float, text: str, spans: dict) -> Bar:
     return Bar(result["subject"].replace("_", " "), value, text, low, high, look, disturbed, hover)
 
 
-def time_rows(target: Target, evidence: Measurements) -> list[Stack]:
+def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
     """Return where the time of one inference goes: in the model itself, in the engine, and through Triton."""
     own, theirs = results(target)
-    shares = by_kind(evidence.profile) or {"engine": 1.0}
+    shares = by_kind(measurements.profile) or {"engine": 1.0}
     return [
-        _whole(theirs, shares, evidence.contract.baseline),
+        _whole(theirs, shares, measurements.contract.baseline),
         _whole(own, {"engine": 1.0}, own["subject"]),
         *_served(target),
     ]
@@ -109,28 +109,30 @@ def _served(target: Target) -> list[Stack]:
     return [Stack(f"{row['precision']}, through Triton{in_flight}", parts, average)]
 
 
-def time_chart(target: Target, evidence: Measurements) -> Drawing:
+def time_chart(target: Target, measurements: Measurements) -> Drawing:
     """Return `time_rows` as bars on one scale."""
-    return stacks("Where the time of an answer goes", "ms", time_rows(target, evidence))
+    return stacks("Where the time of an answer goes", "ms", time_rows(target, measurements))
 
 
-def trends(target: Target, evidence: Measurements) -> dict[str, Drawing]:
+def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:
     """Return {name: the course of a figure over the runs} of the engine that each run chose, main figures first.
 
     A figure that only one run has is left out.
     """
-    runs = [run for run in evidence.history.runs if target.name in run.targets]
+    runs = [run for run in measurements.history.runs if target.name in run.targets]
     figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]
     names = list(dict.fromkeys(name for of_run in figures for name in of_run))
     main = {*names[:1], *MAIN_FIGURES}
     charts = {
-        name: trend(f"{target.name}: {name}", runs, [of_run.get(name) for of_run in figures], evidence)
+        name: trend(f"{target.name}: {name}", runs, [of_run.get(name) for of_run in figures], measurements)
         for name in sorted(names, key=lambda name: name not in main)
     }
     return {name: chart for name, chart in charts.items() if chart}
 
 
-def trend(title: str, runs: Sequence[Run], figures: Sequence[Figure | None], evidence: Measurements) -> Drawing | None:
+def trend(
+    title: str, runs: Sequence[Run], figures: Sequence[Figure | None], measurements: Measurements
+) -> Drawing | None:
     """Return the course of a figure over runs; None if fewer than two runs have it.
 
     Below the time of a run, a triangle up is a deployment, a triangle down a rollback.
@@ -141,7 +143,7 @@ def trend(title: str, runs: Sequence[Run], figures: Sequence[Figure | None], evi
     events = [
         Event(index, change.action, change.action == DEPLOYED, f"{CHANGES[change.action]} {moment(change.when)}")
         for index, run in enumerate(runs)
-        for change in evidence.history.deployments_of(run)
+        for change in measurements.history.deployments_of(run)
     ]
     figure = known[0][1]
     y = Axis("%", close_up=True) if figure.is_share else Axis(figure.unit)

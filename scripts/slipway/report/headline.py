@@ -22,9 +22,9 @@ class Figure:
     disturbed: bool = False
 
 
-def verdict(target: Target, evidence: Measurements) -> list[Verdict]:
+def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
     """Return the parts of the verdict, each with its state: speed, size, accuracy, liveness."""
-    return [speed(target), size(target), accuracy(target, evidence), is_it_live(target, evidence.history)]
+    return [speed(target), size(target), accuracy(target, measurements), is_it_live(target, measurements.history)]
 
 
 def speed(target: Target) -> Verdict:
@@ -49,32 +49,32 @@ def size(target: Target) -> Verdict:
     return (YES, f"{1 - share:.0%} smaller") if share < 1 else (NO, f"{share - 1:.0%} larger")
 
 
-def accuracy(target: Target, evidence: Measurements) -> Verdict:
+def accuracy(target: Target, measurements: Measurements) -> Verdict:
     """Return whether the accuracy is kept, by the measurements that there are."""
-    if evidence.is_rehearsal:
+    if measurements.is_rehearsal:
         return OPEN, "accuracy unknown (rehearsal: random weights)"
-    state, _ = is_it_right(target, evidence)
+    state, _ = is_it_right(target, measurements)
     record = target.chosen.accuracy
     if record["proven_on_labels"]:
         kept = reporting.is_kept(record["evaluation"])
         return state if kept else NO, reporting.kept_in_words(record["evaluation"])
     if state == YES:
         return YES, "accuracy kept within the limits of your metric"
-    return OPEN, f"repeats {evidence.contract.baseline}'s answers; accuracy not measured"
+    return OPEN, f"repeats {measurements.contract.baseline}'s answers; accuracy not measured"
 
 
-def figures(target: Target, evidence: Measurements) -> list[Figure]:
+def figures(target: Target, measurements: Measurements) -> list[Figure]:
     """Return the five figures of the chosen engine and its configuration."""
-    return [_latency(target, evidence), *_under_load(target), _size(target), _accuracy(target, evidence)]
+    return [_latency(target, measurements), *_under_load(target), _size(target), _accuracy(target, measurements)]
 
 
-def _latency(target: Target, evidence: Measurements) -> Figure:
+def _latency(target: Target, measurements: Measurements) -> Figure:
     own, theirs = results(target)
     p50, baseline_p50 = (
         milliseconds(result["latency"][comparison.best_quantity(result["latency"])]["p50_ms"])
         for result in (own, theirs)
     )
-    name = f"median latency, batch {own['batch']}" if evidence.contract.batched else "median latency"
+    name = f"median latency, batch {own['batch']}" if measurements.contract.batched else "median latency"
     is_disturbed = own.get("intervals", {}).get("verdict") == DISTURBED
     return Figure(p50, name, f"{comparison.TITLES[baseline_of(target)]}: {baseline_p50}", is_disturbed)
 
@@ -99,18 +99,22 @@ def _size(target: Target) -> Figure:
     return Figure(megabytes(size), "size of the engine", f"{size / onnx_size:.0%} of the FP32 ONNX file")
 
 
-def _accuracy(target: Target, evidence: Measurements) -> Figure:
+def _accuracy(target: Target, measurements: Measurements) -> Figure:
     record = target.chosen.accuracy
     if record["proven_on_labels"]:
         return Figure(*reporting.figure_of(record["evaluation"]))
     if record.get("metric"):
         name, value = next(iter(record["metric"]["engine"].items()))
-        return Figure(f"{value:.4g}", name, f"{evidence.contract.baseline}: {record['metric']['pytorch'][name]:.4g}")
+        return Figure(
+            f"{value:.4g}", name, f"{measurements.contract.baseline}: {record['metric']['pytorch'][name]:.4g}"
+        )
     compared = record.get("evaluation") or record["sample"]
-    several = evidence.words.several if record.get("evaluation") else evidence.words.first
+    several = measurements.words.several if record.get("evaluation") else measurements.words.first
     if shares := [compared[name] for name in AGREEMENTS if name in compared]:
         return Figure(f"{shares[0]:.1%}", "equal answers", f"to {several}; accuracy not measured")
-    return Figure(f"{compared['relative_error']:.1e}", "relative error", f"to {evidence.contract.baseline}, {several}")
+    return Figure(
+        f"{compared['relative_error']:.1e}", "relative error", f"to {measurements.contract.baseline}, {several}"
+    )
 
 
 def baseline_of(target: Target) -> str:

@@ -145,7 +145,7 @@ class Measurements:
         return self.weights["origin"] == "rehearsal"
 
 
-def add_evidence(arguments: argparse.ArgumentParser) -> None:
+def add_measurements(arguments: argparse.ArgumentParser) -> None:
     """Add --folder, --engines and --evaluated, which name the records of a model."""
     arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
     arguments.add_argument("--engines", nargs="+", required=True, help="measured engines, as TARGET/PRECISION")
@@ -153,7 +153,7 @@ def add_evidence(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--evaluated", action=optional, default=False, help=content)
 
 
-def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
+def read_measurements(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
     """Return the measurements in `folder`, results/<model>/, for engines such as "l4/fp16" and ONNX variants.
 
     `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is missing, or belongs
@@ -164,7 +164,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
         precisions.setdefault(target, []).append(precision)
     names = {variant: folder.name if variant == "fp32" else f"{folder.name}.{variant}" for variant in variants}
     weights = read_json(folder / "weights.json")
-    evidence = Measurements(
+    measurements = Measurements(
         model=folder.name,
         weights=weights,
         contract=Contract.read(folder / "contract.json"),
@@ -175,20 +175,20 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
         accuracy=read_json(folder / "accuracy.json") if evaluated else None,
         folder=folder,
     )
-    _require_one_checkpoint(evidence)
-    return evidence
+    _require_one_checkpoint(measurements)
+    return measurements
 
 
-def _require_one_checkpoint(evidence: Measurements) -> None:
+def _require_one_checkpoint(measurements: Measurements) -> None:
     """Raise SlipwayError if answers, ONNX files or engines are of another checkpoint, as after a failed run."""
-    made = {"answers are": evidence.reference}
-    made |= {"accuracy in PyTorch is": evidence.accuracy} if evidence.accuracy else {}
-    made |= {f"{variant} ONNX file is": record for variant, record in evidence.onnx.items()}
-    for target in evidence.targets:
+    made = {"answers are": measurements.reference}
+    made |= {"accuracy in PyTorch is": measurements.accuracy} if measurements.accuracy else {}
+    made |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
+    for target in measurements.targets:
         made |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
     for name, record in made.items():
-        is_same = record.get("weights_sha256") in (None, evidence.weights["sha256"])
-        _require(is_same, evidence.folder, f"the {name} of another checkpoint")
+        is_same = record.get("weights_sha256") in (None, measurements.weights["sha256"])
+        _require(is_same, measurements.folder, f"the {name} of another checkpoint")
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:

@@ -14,7 +14,7 @@ from slipway.core.artifacts import write_text
 from slipway.history import file as history_file
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
-from slipway.report.measurements import Measurements, Target, read_evidence
+from slipway.report.measurements import Measurements, Target, read_measurements
 from slipway.report.recipe import Recipe, recipe_of, state_of
 from slipway.report.verdicts import YES, answers, is_it_live
 from slipway.triton.repository.versions import served_name
@@ -39,7 +39,7 @@ def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
     """Write the page of results/<model>. If a deployment appends to the history meanwhile, write it again."""
     history, state = folder / history_file.NAME, None
     while state != (state := state_of(history)):
-        write_text(output, render(evidence_of(folder, recipe), replace(recipe, history=state)))
+        write_text(output, render(measurements_of(folder, recipe), replace(recipe, history=state)))
 
 
 def rewrite(page: Path) -> None:
@@ -48,9 +48,9 @@ def rewrite(page: Path) -> None:
         write_page(page.parent, page, recipe)
 
 
-def evidence_of(folder: Path, recipe: Recipe) -> Measurements:
+def measurements_of(folder: Path, recipe: Recipe) -> Measurements:
     """Return the measurements that a page shows."""
-    return read_evidence(folder, recipe.engines, recipe.variants, recipe.evaluated)
+    return read_measurements(folder, recipe.engines, recipe.variants, recipe.evaluated)
 
 
 def environment() -> jinja2.Environment:
@@ -67,85 +67,85 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def render(evidence: Measurements, recipe: Recipe) -> str:
+def render(measurements: Measurements, recipe: Recipe) -> str:
     """Return the page as self-contained HTML."""
-    targets = in_order(evidence)
+    targets = in_order(measurements)
     template = environment().get_template("page.html.j2")
     return template.render(
-        evidence=evidence,
+        measurements=measurements,
         recipe=recipe.markup(),
         targets=targets,
         part_of_task=reporting.TEMPLATE,
         samples_of_task=reporting.SAMPLES,
-        side_by_side=side_by_side(targets, evidence),
-        charts={target.name: _charts(target, evidence) for target in targets},
-        trends={target.name: charts.trends(target, evidence) for target in targets},
-        samples={target.name: _samples(target, evidence) for target in targets},
+        side_by_side=side_by_side(targets, measurements),
+        charts={target.name: _charts(target, measurements) for target in targets},
+        trends={target.name: charts.trends(target, measurements) for target in targets},
+        samples={target.name: _samples(target, measurements) for target in targets},
         answers=answers,
         versions=versions,
         time_rows=charts.time_rows,
         noise_in_words=reporting.noise_in_words,
-        served=served_name(evidence.model),
+        served=served_name(measurements.model),
         comparison=comparison,
         load_test=limits,
         breaks_limits=configurations.broken,
     )
 
 
-def in_order(evidence: Measurements) -> list[Target]:
+def in_order(measurements: Measurements) -> list[Target]:
     """Return the targets, live ones first, else in the order of the configuration."""
-    return sorted(evidence.targets, key=lambda target: is_it_live(target, evidence.history)[0] != YES)
+    return sorted(measurements.targets, key=lambda target: is_it_live(target, measurements.history)[0] != YES)
 
 
-def side_by_side(targets: list[Target], evidence: Measurements) -> list[tuple[str, list[str | None]]]:
+def side_by_side(targets: list[Target], measurements: Measurements) -> list[tuple[str, list[str | None]]]:
     """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
     columns: list[dict[str, str]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
             "engine": target.chosen.precision,
             "beside the model itself": headline.speed(target)[1],
-            **{figure.name: figure.value for figure in headline.figures(target, evidence)},
+            **{figure.name: figure.value for figure in headline.figures(target, measurements)},
         }
         for target in targets
     ]
     names = dict.fromkeys(name for column in columns for name in column)
-    live: list[str | None] = [is_it_live(target, evidence.history)[1] for target in targets]
+    live: list[str | None] = [is_it_live(target, measurements.history)[1] for target in targets]
     return [*((name, [column.get(name) for column in columns]) for name in names), ("live", live)]
 
 
-def _charts(target: Target, evidence: Measurements) -> dict[str, Any]:
+def _charts(target: Target, measurements: Measurements) -> dict[str, Any]:
     """Return the charts of a target; one that would have a single point is None."""
     tested = configurations.ranked(target.load_test["measurements"], target.selection), target.selection
     return {
-        "latency": charts.latency_chart(target, evidence),
-        "throughput": charts.throughput_chart(target, evidence),
+        "latency": charts.latency_chart(target, measurements),
+        "throughput": charts.throughput_chart(target, measurements),
         "load": load_test_charts.throughput_chart(*tested),
         "memory": load_test_charts.memory_chart(*tested),
         "signs": load_test_charts.signs(load_test_charts.throughput_series(*tested)),
-        "time": charts.time_chart(target, evidence),
+        "time": charts.time_chart(target, measurements),
     }
 
 
-def _samples(target: Target, evidence: Measurements) -> list[report_photographs.Shown]:
-    if evidence.samples is None or not evidence.is_classifier:
+def _samples(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
+    if measurements.samples is None or not measurements.is_classifier:
         return []
-    facts = {**evidence.reference, **evidence.contract.facts}
-    return report_photographs.shown(evidence.samples, target.chosen.accuracy, evidence.value_names, facts)
+    facts = {**measurements.reference, **measurements.contract.facts}
+    return report_photographs.shown(measurements.samples, target.chosen.accuracy, measurements.value_names, facts)
 
 
-def versions(target: Target, evidence: Measurements) -> dict[str, str]:
+def versions(target: Target, measurements: Measurements) -> dict[str, str]:
     """Return {name: version} of the hardware, programs and packages in the records of a target."""
     key, measured = target.chosen.build["key"], target.benchmark["environment"]
-    runs = [run.content["slipway"] for run in evidence.history.runs if target.name in run.targets]
+    runs = [run.content["slipway"] for run in measurements.history.runs if target.name in run.targets]
     versions = {
         "hardware": key["hardware"],
         "threads": measured.get("threads"),
         "driver": (measured.get("gpu") or {}).get("driver"),
         key["runtime"]: key["runtime_version"],
         **{name: measured.get(entry) for entry, name in _ENVIRONMENT.items()},
-        **({} if evidence.contract.baseline == "PyTorch" else {"PyTorch": None}),
+        **({} if measurements.contract.baseline == "PyTorch" else {"PyTorch": None}),
         **{name: target.load_test.get("key", {}).get(entry) for entry, name in _LOAD_TEST.items()},
         "Slipway": " ".join(filter(None, runs[-1].values())) if runs else None,
-        "load test": evidence.measured_at and target.load_test.get("measured_at"),
+        "load test": measurements.measured_at and target.load_test.get("measured_at"),
     }
     return {name: str(value) for name, value in versions.items() if value}

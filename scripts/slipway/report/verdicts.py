@@ -17,16 +17,16 @@ YES, NO, OPEN = "yes", "no", "open"
 Verdict = tuple[str, str]
 
 
-def answers(target: Target, evidence: Measurements) -> dict[str, Verdict]:
+def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
     """Return the answer to each question about the engine and the configuration chosen on a target."""
     return {
-        "Is it right?": is_it_right(target, evidence),
-        "Is it fast?": is_it_fast(target, evidence),
+        "Is it right?": is_it_right(target, measurements),
+        "Is it fast?": is_it_fast(target, measurements),
         "How busy may it be?": how_busy_may_it_be(target),
     }
 
 
-def is_it_right(target: Target, evidence: Measurements) -> Verdict:
+def is_it_right(target: Target, measurements: Measurements) -> Verdict:
     """Return the verdict on the engine's agreement with the model itself: "yes" or "open".
 
     It is "yes" only if a task's truth or limits of the user's metric prove it, without warnings, and if the weights are
@@ -36,21 +36,21 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
     if accuracy.get("metric"):
         engine, pytorch = (metric.in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
-        proofs.append(f"{engine} ({evidence.contract.baseline}: {pytorch})")
+        proofs.append(f"{engine} ({measurements.contract.baseline}: {pytorch})")
     if proofs:
         text = "; ".join(proofs)
-        if evidence.warnings:
-            return OPEN, f"{text}; but {'; '.join(evidence.warnings)}"
+        if measurements.warnings:
+            return OPEN, f"{text}; but {'; '.join(measurements.warnings)}"
         proven = accuracy["proven_on_labels"] or accuracy["key"].get("metric_limits")
-        return YES if proven and not evidence.is_rehearsal else OPEN, text
+        return YES if proven and not measurements.is_rehearsal else OPEN, text
     text = (
-        f"it repeats {evidence.contract.baseline}'s answer to {evidence.words.first} "
-        f"({figures_in_words(accuracy['sample'])}); without {evidence.words.proof} nothing more is proven"
+        f"it repeats {measurements.contract.baseline}'s answer to {measurements.words.first} "
+        f"({figures_in_words(accuracy['sample'])}); without {measurements.words.proof} nothing more is proven"
     )
     return OPEN, "; ".join(filter(None, (text, accuracy.get("variation", {}).get("weakness"))))
 
 
-def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
+def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
     """Return the verdict on the served engine's speed relative to the baseline's in the same job.
 
     It is "yes" if the latency is lower than the baseline's, and "no" if it is higher. It is "open" if the measurement
@@ -61,7 +61,7 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
     baseline = comparison.baseline_of(rates)
     latency, interval = measured[f"latency_over_{baseline}"], measured.get("interval")
     rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(baseline)
-    is_batched = evidence.contract.batched
+    is_batched = measurements.contract.batched
     smallest, best = (f" at batch {tutorial['batch']}", " at the best batch") if is_batched else ("", "")
     text = (
         f"{ratio_in_words(latency, interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "

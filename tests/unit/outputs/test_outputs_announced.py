@@ -8,7 +8,7 @@ from slipway.deploy.announcement import announce
 from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.outputs.presentation import answer_of
 from slipway.outputs.variation import weakness
-from slipway.report.measurements import read_evidence
+from slipway.report.measurements import read_measurements
 
 UNKNOWN = Meaning("tensor", reason="the meaning of its single output is not known; say `output: sigmoid`")
 
@@ -54,10 +54,10 @@ def test_the_page_calls_a_regressions_output_no_class(tmp_path):
     write_json(folder / "reference_outputs.json", reference)
     contract["outputs"][0] |= {"shape": ["batch", 1], "meaning": UNKNOWN.record()}
     write_json(folder / "contract.json", contract)
-    evidence = read_evidence(folder, [], [])
-    assert evidence.answer_in_words == "1 value: 37.25"
-    assert evidence.tensors_in_words == "one output"
-    assert evidence.explanations == [f"Its outputs are {UNKNOWN.in_words}: {UNKNOWN.reason}"]
+    measurements = read_measurements(folder, [], [])
+    assert measurements.answer_in_words == "1 value: 37.25"
+    assert measurements.tensors_in_words == "one output"
+    assert measurements.explanations == [f"Its outputs are {UNKNOWN.in_words}: {UNKNOWN.reason}"]
 
 
 def test_each_output_of_several_is_announced_by_its_name(capsys):

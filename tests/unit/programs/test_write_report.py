@@ -9,7 +9,7 @@ from helpers.artifacts import reported, runs
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.history import file as history_file
-from slipway.report.measurements import read_evidence
+from slipway.report.measurements import read_measurements
 from slipway.report.verdicts import how_busy_may_it_be, is_it_fast
 from write_report import main, parse_arguments
 
@@ -84,18 +84,22 @@ def test_what_was_chosen_is_answered_with_its_figures(page):
     ],
 )
 def test_speed_that_was_disturbed_or_is_no_difference_is_left_open(tmp_path, span, told):
-    evidence = read_evidence(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
-    target = evidence.targets[0]
-    assert is_it_fast(target, evidence)[0] == "yes"
+    measurements = read_measurements(
+        reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True
+    )
+    target = measurements.targets[0]
+    assert is_it_fast(target, measurements)[0] == "yes"
     target.benchmark["tutorial"]["measured"][target.chosen.precision]["interval"] = span
-    state, text = is_it_fast(target, evidence)
+    state, text = is_it_fast(target, measurements)
     assert state == "open"
     assert told in text
 
 
 def test_a_load_test_that_was_disturbed_is_left_open(tmp_path):
-    evidence = read_evidence(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
-    target = evidence.targets[0]
+    measurements = read_measurements(
+        reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True
+    )
+    target = measurements.targets[0]
     assert how_busy_may_it_be(target)[0] == "yes"
     target.selection["measured"]["verdict"] = "disturbed"
     state, text = how_busy_may_it_be(target)
@@ -283,7 +287,7 @@ def test_records_that_do_not_belong_together_are_refused(tmp_path, name, part, s
     record[part] = {**record[part], "runtime_version": "10", "fp16": {}, "load_test_sha256": "0"}
     write_json(folder / name, record)
     with pytest.raises(SlipwayError, match=said):
-        read_evidence(folder, reported.ENGINES, reported.VARIANTS)
+        read_measurements(folder, reported.ENGINES, reported.VARIANTS)
 
 
 def test_an_absent_record_is_named_and_the_old_page_stays(tmp_path):

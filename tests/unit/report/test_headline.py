@@ -6,7 +6,7 @@ from helpers.artifacts import reported, runs
 from slipway.history.file import History
 from slipway.history.lines import Deployment, Run
 from slipway.report import headline
-from slipway.report.measurements import read_evidence
+from slipway.report.measurements import read_measurements
 from slipway.report.page import side_by_side
 from slipway.report.verdicts import is_it_live
 
@@ -14,12 +14,12 @@ SINCE = "2026-11-29T12:03:00Z"
 
 
 @pytest.fixture
-def evidence(tmp_path):
-    return read_evidence(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
+def measurements(tmp_path):
+    return read_measurements(reported.write_records(tmp_path), reported.ENGINES, reported.VARIANTS, evaluated=True)
 
 
-def target_of(evidence, name):
-    return next(target for target in evidence.targets if target.name == name)
+def target_of(measurements, name):
+    return next(target for target in measurements.targets if target.name == name)
 
 
 def changed(target, when=SINCE, action="deployed", platform="local", selection=None):
@@ -28,8 +28,8 @@ def changed(target, when=SINCE, action="deployed", platform="local", selection=N
     return Deployment({"when": when, "action": action, "platform": platform, "number": 1, "targets": served})
 
 
-def test_the_verdict_has_speed_size_accuracy_and_liveness(evidence):
-    verdict = headline.verdict(target_of(evidence, "l4"), evidence)
+def test_the_verdict_has_speed_size_accuracy_and_liveness(measurements):
+    verdict = headline.verdict(target_of(measurements, "l4"), measurements)
     assert verdict == [
         ("yes", "4 times as fast as PyTorch"),
         ("yes", "50% smaller"),
@@ -52,34 +52,40 @@ def test_the_verdict_has_speed_size_accuracy_and_liveness(evidence):
         ),
     ],
 )
-def test_speed_is_claimed_only_where_it_was_measured(evidence, ratio, interval, expected):
-    target = target_of(evidence, "cpu")
+def test_speed_is_claimed_only_where_it_was_measured(measurements, ratio, interval, expected):
+    target = target_of(measurements, "cpu")
     measured = target.benchmark["tutorial"]["measured"][target.chosen.precision]
     measured |= {"latency_over_pytorch": ratio, "interval": interval}
     assert headline.speed(target) == expected
 
 
-def test_a_larger_engine_is_called_larger(evidence):
-    target = target_of(evidence, "cpu")
+def test_a_larger_engine_is_called_larger(measurements):
+    target = target_of(measurements, "cpu")
     target.chosen.build["bytes"] = 2 * target.chosen.build["onnx_bytes"]
     assert headline.size(target) == ("no", "100% larger")
 
 
-def test_a_loss_of_accuracy_that_is_no_noise_is_said(evidence):
-    target = target_of(evidence, "l4")
+def test_a_loss_of_accuracy_that_is_no_noise_is_said(measurements):
+    target = target_of(measurements, "l4")
     target.chosen.accuracy["evaluation"]["engine"]["top1"] = 0.76
-    assert headline.accuracy(target, evidence) == ("no", "accuracy lower (76.0% against 85.2%, more than the noise)")
+    assert headline.accuracy(target, measurements) == (
+        "no",
+        "accuracy lower (76.0% against 85.2%, more than the noise)",
+    )
 
 
-def test_without_truth_no_accuracy_is_claimed(evidence):
-    state, words = headline.accuracy(target_of(evidence, "cpu"), evidence)
+def test_without_truth_no_accuracy_is_claimed(measurements):
+    state, words = headline.accuracy(target_of(measurements, "cpu"), measurements)
     assert (state, words) == ("open", "repeats PyTorch's answers; accuracy not measured")
-    evidence.weights["origin"] = "rehearsal"
-    assert headline.accuracy(target_of(evidence, "l4"), evidence)[1] == "accuracy unknown (rehearsal: random weights)"
+    measurements.weights["origin"] = "rehearsal"
+    assert (
+        headline.accuracy(target_of(measurements, "l4"), measurements)[1]
+        == "accuracy unknown (rehearsal: random weights)"
+    )
 
 
-def test_the_five_figures_are_those_of_the_records(evidence):
-    figures = headline.figures(target_of(evidence, "l4"), evidence)
+def test_the_five_figures_are_those_of_the_records(measurements):
+    figures = headline.figures(target_of(measurements, "l4"), measurements)
     assert [(each.value, each.name) for each in figures] == [
         ("1.00 ms", "median latency, batch 1"),
         ("1,234/s", "answers under load"),
@@ -96,8 +102,8 @@ def test_the_five_figures_are_those_of_the_records(evidence):
     ]
 
 
-def test_targets_are_side_by_side_with_what_each_has(evidence):
-    rows = dict(side_by_side(evidence.targets, evidence))
+def test_targets_are_side_by_side_with_what_each_has(measurements):
+    rows = dict(side_by_side(measurements.targets, measurements))
     assert rows["engine"] == ["fp32", "int8"]
     assert rows["size of the engine"] == ["51.0 MB", "51.0 MB"]
     assert rows["equal answers"] == ["100.0%", None]
@@ -128,15 +134,15 @@ def test_targets_are_side_by_side_with_what_each_has(evidence):
         ),
     ],
 )
-def test_liveness_is_what_the_last_deployments_say(evidence, changes, state, words):
-    target = target_of(evidence, "cpu")
+def test_liveness_is_what_the_last_deployments_say(measurements, changes, state, words):
+    target = target_of(measurements, "cpu")
     history = History([], [changed(target, **change) for change in changes], [])
     assert is_it_live(target, history) == (state, words)
 
 
-def test_a_run_of_the_history_is_told_with_its_deployments(evidence):
+def test_a_run_of_the_history_is_told_with_its_deployments(measurements):
     line = runs.run(1)
     served = line["targets"]["cpu"]["records"]["selection"]
-    deployment = changed(target_of(evidence, "cpu"), selection=served)
-    evidence.__dict__["history"] = History([Run(line)], [deployment], [])
-    assert evidence.changes_of(Run(line)) == ["deployed: 29 November 2026, 12:03 UTC"]
+    deployment = changed(target_of(measurements, "cpu"), selection=served)
+    measurements.__dict__["history"] = History([Run(line)], [deployment], [])
+    assert measurements.changes_of(Run(line)) == ["deployed: 29 November 2026, 12:03 UTC"]
