@@ -14,6 +14,7 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Conflict
 from slipway.cluster.api_resources import named
 from slipway.core.errors import SlipwayError
+from slipway.core.polling import polling
 
 # The holder of a lease that is not renewed for DURATION_S counts as dead. A living one renews three times in that time.
 DURATION_S = 30
@@ -29,14 +30,11 @@ def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
     """
     held = HeldLease(cluster, name)
     held.take()
-    renewing = threading.Thread(target=held.keep_alive, name=f"lease {name}", daemon=True)
-    renewing.start()
     try:
-        yield held
-        held.require()
+        with polling(held.keep, RENEW_S, f"lease {name}"):
+            yield held
+            held.require()
     finally:
-        held.ended.set()
-        renewing.join()
         held.release()
 
 
@@ -44,7 +42,6 @@ class HeldLease:
     """A Lease as its holder sees it. Times are the API server's, because the clocks of two machines differ."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
-        self.ended = threading.Event()
         self._renewing = threading.Lock()
         process = psutil.Process()
         self.identity = f"{process.username()}@{socket.gethostname()} (process {process.pid}, {uuid.uuid4().hex[:8]})"
@@ -71,9 +68,9 @@ class HeldLease:
                 self._require_free(self._live)
                 raise
 
-    def keep_alive(self) -> None:
-        """Renew the lease until it is released, or somebody else has it."""
-        while not self.ended.wait(RENEW_S) and not self._lost:
+    def keep(self) -> None:
+        """Renew the lease, unless somebody else has it."""
+        if not self._lost:
             # The next attempt may succeed. Until then the others wait for the lease to expire.
             with suppress(SlipwayError):
                 self._renew()
