@@ -9,7 +9,8 @@ from pathlib import Path
 from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
-from slipway.manifests.names import GATE, provenance
+from slipway.manifests.metadata import metadata
+from slipway.manifests.names import GATE
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
 from slipway.triton.server.environment import ALLOCATION
 
@@ -20,7 +21,7 @@ DRAIN_S = 25
 
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
-    functions = {"node_labels": _node_labels, "annotations_of": provenance}
+    functions = {"node_labels": _node_labels, "annotations_of": lambda d: metadata(d)["provenance"]}
     constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S, "GATE": GATE, "ALLOCATION": ALLOCATION}
     values = {"fleet": fleet.deployments, **constants, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")

@@ -7,6 +7,7 @@ from typing import Any
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common, names, pod_resources
 from slipway.manifests.fleet import Fleet, kubectl_file
+from slipway.manifests.metadata import metadata
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import ServiceLevel
 from slipway.runtimes import RUNTIMES
@@ -47,5 +48,5 @@ def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
 
 
 def _filled_in(template: str, **values: Any) -> list[dict]:
-    modules = {"common": common, "names": names, "pod_resources": pod_resources}
+    modules = {"common": common, "names": names, "pod_resources": pod_resources, "metadata_of": metadata}
     return yaml_documents(Path(__file__).with_name(template), **modules, **values)
