@@ -109,15 +109,20 @@ def in_words(
 ) -> str:
     """Return the choice in words: the reason, the other precisions, and how sure it is.
 
-    The servers that other precisions would need follow from their closed loops, which all of them have.
+    The servers that another precision would need follow from the capacities, or from the closed loops if it has none.
     """
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
-    closed, limited = without_capacity(choice), as_limited(rows)
-    within_limits = [without_capacity(row) for row in limited if not limits.broken(row)]
-    others = alternatives(closed, within_limits, limited, limits, servers)
+    others = alternatives(choice, as_limited(rows), limits, servers)
     return "; ".join(
         [reason(choice, allowed, limits, goal), *others, *filter(None, [sureness(verdict, choice, second)])]
     )
+
+
+def costs(row: dict, choice: dict, goal: Goal) -> dict:
+    """Return {"machines", "cost_per_million"}. Where capacities decided, a row without one has None for both."""
+    if ("capacity" in row) != ("capacity" in choice):
+        return {"machines": None, "cost_per_million": None}
+    return {"machines": goal.machines(row), "cost_per_million": goal.cost_per_million(row)}
 
 
 def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> list[dict]:
@@ -135,8 +140,7 @@ def candidates(rows: list[dict], choice: dict, limits: Limits, goal: Goal) -> li
             "memory_mb": counted_memory_mb(row),
             "accuracy_loss": row["accuracy_loss"],
             "verdict": row.get("verdict"),
-            "machines": goal.machines(row),
-            "cost_per_million": goal.cost_per_million(row),
+            **costs(row, choice, goal),
             "broken": limits.broken(limited[index]),
             "on_front": index in front,
             "chosen": row is choice,

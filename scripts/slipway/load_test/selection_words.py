@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.load_test.capacities import without_capacity
 from slipway.load_test.goals import (
     CHEAPEST,
     DISTURBED,
@@ -51,23 +52,33 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
     )
 
 
-def alternatives(choice: Row, allowed: Sequence[Row], all_rows: Sequence[Row], limits: Limits, servers: str) -> list:
+def alternatives(choice: Row, rows: Sequence[Row], limits: Limits, servers: str) -> list[str]:
     """Return a sentence for each other precision: the needs of its best configuration, or the limits that it breaks.
 
-    `servers` is the word for servers: "GPUs" or "machines".
+    Capacities are compared with capacities, and closed loops with closed loops. `rows` have the capacity of their
+    configuration (see `as_limited`). `servers` is the word for servers: "GPUs" or "machines".
     """
     sentences = []
-    for precision in dict.fromkeys(row["precision"] for row in all_rows if row["precision"] != choice["precision"]):
-        own = [row for row in allowed if row["precision"] == precision]
-        if not own:
-            names = dict.fromkeys(
-                item["limit"] for row in all_rows if row["precision"] == precision for item in limits.broken(row)
-            )
+    for precision in dict.fromkeys(row["precision"] for row in rows if row["precision"] != choice["precision"]):
+        own = [row for row in rows if row["precision"] == precision]
+        allowed = [row for row in own if not limits.broken(row)]
+        if not allowed:
+            names = dict.fromkeys(item["limit"] for row in own for item in limits.broken(row))
             sentences.append(f"{precision} never holds all limits ({', '.join(names)})")
-        elif reliable_rate(best := max(own, key=reliable_rate)) > 0:
-            times = reliable_rate(choice) / reliable_rate(best)
-            sentences.append(_need(precision, times, servers, is_within_noise(best, choice) or is_close(best, choice)))
+            continue
+        chosen, best = _like_with_like(choice, allowed)
+        if reliable_rate(best) > 0:
+            times = reliable_rate(chosen) / reliable_rate(best)
+            sentences.append(_need(precision, times, servers, is_within_noise(best, chosen) or is_close(best, chosen)))
     return sentences
+
+
+def _like_with_like(choice: Row, others: Sequence[Row]) -> tuple[Row, Row]:
+    """Return the choice and the best of the others with figures of one kind: capacities if both sides have them."""
+    with_capacity = [row for row in others if "capacity" in row and reliable_rate(row) > 0]
+    if with_capacity and "capacity" in choice:
+        return choice, max(with_capacity, key=reliable_rate)
+    return without_capacity(choice), max(map(without_capacity, others), key=reliable_rate)
 
 
 def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:

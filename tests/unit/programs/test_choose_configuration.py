@@ -190,6 +190,19 @@ def test_a_capacity_is_not_compared_with_a_closed_loop(chosen):
     assert "int8 would need 1.3 times the machines" in record["reason"]
 
 
+def test_servers_of_another_precision_follow_from_its_capacity_where_the_choice_has_one(chosen):
+    """On an H200, INT8 was a quarter faster in the closed loop, and as fast with requests at random times."""
+    fp16 = row(6283, precision="fp16", instances=2, gpu_memory_mb=2393)
+    int8 = row(8030, precision="int8", instances=2, max_batch_size=32, gpu_memory_mb=4230)
+    other = row(6290, precision="int8", instances=2, gpu_memory_mb=4209)
+    capacities = [capacity_of(fp16, 4488.0, 5018.0), capacity_of(int8, 4683.0, 5183.0)]
+    options = ("--rate", "20000", "--headroom", "0.3")
+    record = chosen([fp16, int8, other], {"fp16": 0, "int8": 0}, *options, capacities=capacities)
+    assert record["precision"] == "fp16"
+    assert "int8 would need as many GPUs" in record["reason"]
+    assert [candidate["machines"] for candidate in record["candidates"]] == [7, 7, None]
+
+
 def test_what_holds_at_no_rate_is_not_chosen_before_another(chosen):
     never, other = row(130), row(100, instances=2)
     record = chosen([never, other], {"fp32": 0}, capacities=[capacity_of(never, None, 10.0), capacity_of(other, 90.0)])
