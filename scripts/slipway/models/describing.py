@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from slipway.classification.published import as_written, published
-from slipway.core.errors import SlipwayError
 from slipway.core.templates import document
 from slipway.keys.weights_files import PROGRAMS, program_kind
 from slipway.models.checkpoint_files import Content, read_checkpoint
@@ -125,18 +124,12 @@ def _comment(text: str) -> str:
 
 def _tensors_of(checkpoint: Path) -> Iterator[str]:
     """Yield the inputs and outputs of an ONNX file in words."""
-    import onnx
+    from slipway.onnx.foreign_file import parsed
+    from slipway.onnx.onnx_files import tensor_of
 
-    try:
-        graph = onnx.load(checkpoint, load_external_data=False).graph
-    except Exception as error:
-        raise SlipwayError(
-            f"{checkpoint} is truncated or no ONNX file ({type(error).__name__}); copy it again"
-        ) from None
+    graph = parsed(checkpoint).graph
     weights = {tensor.name for tensor in graph.initializer}
-    for kind, tensors in (("input", graph.input), ("output", graph.output)):
-        for tensor in tensors:
-            if tensor.name not in weights:
-                shape = [size.dim_param or size.dim_value or "?" for size in tensor.type.tensor_type.shape.dim]
-                dtype = onnx.TensorProto.DataType.Name(tensor.type.tensor_type.elem_type).lower()
-                yield f"the {kind} {tensor.name}, {dtype} ({', '.join(map(str, shape))})"
+    for kind, values in (("input", graph.input), ("output", graph.output)):
+        for value in values:
+            if value.name not in weights:
+                yield f"the {kind} {tensor_of(value).in_words()}"

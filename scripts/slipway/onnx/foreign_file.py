@@ -71,14 +71,12 @@ def parsed(path: Path) -> onnx.ModelProto:
         raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
     try:
         model = onnx.load(path, load_external_data=False)
+        defect = "" if (model.graph.node or model.graph.output) and model.opset_import else "it has no graph"
     except Exception as error:  # protobuf has several exceptions for damaged files
+        defect = first_sentence(error)
+    if defect:
         raise SlipwayError(
-            f"{path} is truncated or no ONNX file ({first_sentence(error)}); copy it again, or export the model to "
-            "ONNX (a TensorFlow graph by tf2onnx)"
-        ) from None
-    if not (model.graph.node or model.graph.output) or not model.opset_import:
-        raise SlipwayError(
-            f"{path} is no ONNX file, or one without a graph; copy it again, or export the model to ONNX (a TensorFlow "
+            f"{path} is truncated or no ONNX file ({defect}); copy it again, or export the model to ONNX (a TensorFlow "
             "graph by tf2onnx)"
         )
     return model

@@ -142,7 +142,7 @@ def test_a_program_needs_no_architecture(written, file):
     assert "architecture" not in entry
     assert entry["samples"] == "your_package.data:samples"
     assert "which needs no `architecture`" in said
-    assert file != "best.onnx" or "the input x, float (1, 2)" in said
+    assert file != "best.onnx" or "the input x float32 (1, 2)" in said
 
 
 def test_a_name_with_a_line_end_is_refused_and_adds_no_line(written, state):
