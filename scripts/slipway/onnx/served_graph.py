@@ -1,20 +1,29 @@
-"""Take the graph of an ONNX file as the served one: the contract's tensors, a normalisation and casts around it."""
+"""Take the graph of an ONNX file as the served one: the contract's tensors, a normalisation and casts around it.
 
+The graph gets an opset that the runtimes of all targets read, if it still answers the same.
+"""
+
+import traceback
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, version_converter
 
+from slipway.benchmark.batch_independence import apart
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork
+from slipway.core.errors import SlipwayError
 from slipway.networks.graph_network import GraphNetwork
 from slipway.onnx import external_data
 from slipway.onnx.export import lower_einsum
 from slipway.onnx.graph_walk import graphs_in, nodes_of
-from slipway.onnx.onnx_files import tensor_of
-from slipway.onnx.opsets import at_opset
-from slipway.onnx.tidying import rename
+from slipway.onnx.onnx_files import opset_of, renumbered, session_of, tensor_of
+from slipway.onnx.tidying import ir_version_of, rename
+
+# The conversions to other precisions, and TensorRT, read this opset and newer ones.
+OLDEST_OPSET = 13
+_EQUAL = 1e-4
 
 
 def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opset: int, path: Path) -> str:
@@ -37,6 +46,45 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
     _declare(model, inputs, outputs)
     external_data.write(model, path, folder)
     return note
+
+
+def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path) -> tuple[onnx.ModelProto, str]:
+    """Return (the model at an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
+
+    `folder` has the model's data file, if it has one. An older opset stays if the graph cannot be
+    converted. Raises SlipwayError if a newer one cannot.
+    """
+    own = opset_of(model)
+    if OLDEST_OPSET <= own <= newest:
+        return model, ""
+    for opset in dict.fromkeys((newest, *(known for known in (17, OLDEST_OPSET) if own < known < newest))):
+        for convert in (version_converter.convert_version, _checked):
+            if own < opset and convert is _checked:
+                continue  # operators changed their form meanwhile
+            try:
+                converted = convert(model, opset)
+                converted.ir_version = ir_version_of(opset)
+                if _answers_alike(model, converted, sample, folder):
+                    return converted, f"converted from opset {own} to {opset}"
+            except Exception:  # the converter and ONNX Runtime have several exceptions
+                traceback.print_exc()
+    if own < OLDEST_OPSET:
+        return model, f"the file has opset {own}, and no newer one computes the same: it stays"
+    raise SlipwayError(
+        f"the ONNX file has opset {own}, but the runtimes of all targets read {newest} at most, and its graph cannot "
+        f"be converted; export it with opset {newest}, or take newer runtimes"
+    )
+
+
+def _checked(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    changed = renumbered(model, opset)
+    onnx.checker.check_model(changed, full_check=True)
+    return changed
+
+
+def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors, folder: Path) -> bool:
+    answers = [session_of(model, folder).run(None, sample) for model in (one, other)]
+    return all(apart(own, converted) <= _EQUAL for own, converted in zip(*answers, strict=True))
 
 
 def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
