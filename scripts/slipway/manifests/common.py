@@ -5,7 +5,9 @@ the same inputs give the same bytes.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from slipway.core.templates import document
 from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.triton.repository.versions import repository_path, version_of
@@ -14,6 +16,7 @@ from slipway.triton.server.environment import ALLOCATION
 from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
+WARNINGS = Path(__file__).with_name("warnings.txt.j2")
 # Triton's ports and model folder in its container.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 MODELS = "/models"
@@ -62,29 +65,12 @@ def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence
 
 def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
-    release, lock = d["triton_release"], facts.index.content["version_lock"] or {}
-    guarded, tested = _can_guard(d), facts.load_test.content["server"]
-    native, another = tested["native_backends"], why_another(tested, d["image"], release)
-    product, resource = pod_resources.product(d["hardware"]), d.get("gpu_resource", pod_resources.WHOLE_GPU)
-    partial = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
-    risks = {
-        "a rehearsal: random weights, so its answers mean nothing, and it is held back from starting": (
-            facts.is_rehearsal
-        ),
-        f"Triton {release} is the newest release known here, as `triton.release` names none": not d["release_is_named"],
-        f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`": release is None,
-        f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with {releases.FLOOR} or "
-        "later (`triton.release`)": release is not None and release < releases.FLOOR,
-        f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports": not guarded,
-        f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)": "@sha256:" not in d["image"],
-        f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
-        f"({lock.get('source', 'no version lock')})": not lock.get("verified"),
-        "measured behind Triton's Python backend: memory and speed of its own backends differ": not native,
-        another or "": another is not None,
-        f"measured on a whole {product}, deployed on a part of one ({resource})": partial,
-    }
-    present = [risk for risk, is_present in risks.items() if is_present]
-    return [*present, *filter(None, [d["sizing_risk"]])]
+    tested, resource = facts.load_test.content["server"], d.get("gpu_resource", pod_resources.WHOLE_GPU)
+    lock, another = facts.index.content["version_lock"] or {}, why_another(tested, d["image"], d["triton_release"])
+    is_part = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
+    whole = pod_resources.product(d["hardware"]) if is_part else None
+    compared = {"tested": tested, "lock": lock, "another": another, "resource": resource, "whole": whole}
+    return document(WARNINGS, {"d": d, "can_guard": _can_guard(d), "FLOOR": releases.FLOOR, **compared}).splitlines()
 
 
 def _can_guard(d: dict) -> bool:
