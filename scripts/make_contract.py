@@ -10,7 +10,7 @@ from slipway.classification.images import Preprocessing
 from slipway.classification.task import INPUT
 from slipway.contract.archives import read_samples
 from slipway.contract.batches import Sizes, joined
-from slipway.contract.contract import Contract, Tensors
+from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.discovery import find_contract
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
@@ -19,7 +19,7 @@ from slipway.core.pytorch import torch
 from slipway.models.canonical import load_model
 from slipway.networks.calling import naming
 from slipway.networks.graph_network import GraphNetwork
-from slipway.outputs.meaning import KINDS, TENSOR
+from slipway.outputs.meaning import KINDS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -51,10 +51,10 @@ def main(arguments: argparse.Namespace) -> None:
     write_text(arguments.labels, "".join(f"{name}\n" for name in names))
     write_json(arguments.interface, contract.interface())
     write_json(arguments.contract, contract.record())
-    taken, given = (", ".join(tensor.in_words() for tensor in side) for side in (contract.inputs, contract.outputs))
-    progress(f"  takes {taken}; gives {given}")
+    inputs, outputs = (", ".join(map(Tensor.in_words, side)) for side in (contract.inputs, contract.outputs))
+    progress(f"  takes {inputs}; gives {outputs}")
     for tensor in contract.outputs:
-        meaning = tensor.meaning or TENSOR
+        meaning = tensor.known_meaning
         if meaning.reason and (meaning.has_classes or not meaning.is_stated):
             progress(f"  {tensor.name} has {meaning.in_words}: {meaning.reason}")
 
@@ -67,7 +67,7 @@ def of_samples(
     with naming(arguments.samples_from):
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])
         contract = replace(find_contract(model, samples, stated, extremes), facts={"task": "tensors"})
-    scores = [tensor for tensor in contract.outputs if tensor.meaning and tensor.meaning.has_classes]
+    scores = [tensor for tensor in contract.outputs if tensor.known_meaning.has_classes]
     count = scores[0].shape[-1] if scores else None
     return contract, class_names(arguments.labels_from, count, weights) if isinstance(count, int) else []
 

@@ -80,11 +80,11 @@ def require_sensible(arguments: argparse.Namespace) -> None:
         raise SlipwayError(reason)
 
 
-def photographs(given: list[Path]) -> list[Path]:
-    """Return the files to classify: the given files and images of given folders; the sample photograph without any."""
-    if not given:
-        return [sample_photograph()]
-    return [file for path in given for file in (find_images(path) if path.is_dir() else [path])]
+def photographs(paths: list[Path]) -> list[Path]:
+    """Return the files to classify: files, and the images of folders; the sample photograph without any."""
+    return [
+        file for path in paths or [sample_photograph()] for file in (find_images(path) if path.is_dir() else [path])
+    ]
 
 
 def classification(
@@ -95,8 +95,8 @@ def classification(
     classifier = describe_classifier(connection, name, arguments.model_version, arguments.output)
     preprocess = preprocessing_of(arguments, classifier, model.preprocess)
     batch = client_options.batch_size(name, classifier.max_batch, arguments.batch, "pictures")
-    given = arguments.labels and read_labels(arguments.labels, classifier)
-    labels = given or ask_labels(connection, classifier, preprocess.crop)
+    own_labels = arguments.labels and read_labels(arguments.labels, classifier)
+    labels = own_labels or ask_labels(connection, classifier, preprocess.crop)
     stated = require_same_meaning(classifier, arguments.output_meaning)
     return Classification(classifier, preprocess, min(batch, pictures), labels, stated, arguments.top, arguments.strict)
 

@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Run the network on the samples, check its answers, write them."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
-    taken, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
+    source, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
     distances = require_batch_independence(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
     shown = record_of(answers[0], contract, arguments.labels.read_text(encoding="utf-8").splitlines())
     record = {
         **about_weights(arguments, weights),
-        **{name: taken[name] for name in ("image", "image_sha256") if name in taken},
+        **{name: source[name] for name in ("image", "image_sha256") if name in source},
         **{name: contract.facts[name] for name in ("preprocess",) if name in contract.facts},
         "sha256": sha256(arguments.output),
         "batch_independence": distances,

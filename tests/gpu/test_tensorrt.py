@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers.models import tiny_network
 from helpers.models.random_images import random_batch
-from helpers.models.served_pictures import contract_of
+from helpers.models.served_pictures import contract_of, write_reference
 from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
 
 import cast_onnx
@@ -175,8 +175,8 @@ class Retrained(Built):
         with_convolution_instead_of_product(self.onnx, self.onnx_record)
         pictures = [random_batch("uint8", count, tiny_network.CROP, seed=count) for count in (1, 8)]
         answers = [self.answer(images) for images in pictures]
-        reference = {"variations": pictures[1], "variation_logits": answers[1]}
-        np.savez(self.reference, input=pictures[0], logits=answers[0], **reference)
+        self.varied, self.expected = pictures[1], answers[1]
+        write_reference(self.reference, pictures, answers)
         if self.precision == "fp16":
             self.lower()
 
@@ -210,9 +210,8 @@ class Retrained(Built):
 
     def assert_answers_as_trained(self):
         """Compare the engine that lies there with what was trained last."""
-        reference = np.load(self.reference)
         with SubprocessEngine(self.engine, PYTHON) as engine:
-            found = compare(reference["variation_logits"], engine.infer({"input": reference["variations"]})["logits"])
+            found = compare(self.expected, engine.infer({"input": self.varied})["logits"])
         assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
 
 

@@ -4,12 +4,12 @@ import json
 import os
 import time
 
-import numpy as np
 import psutil
 import pytest
 from helpers.artifacts import runs
 from helpers.artifacts.deployed import STORE, deploy, receipt, serving
 from helpers.artifacts.training import RECEIPT, RESULTS, Training
+from helpers.models.served_pictures import write_reference
 from helpers.traffic import Traffic
 
 from slipway.core.artifacts import read_json, write_json
@@ -104,7 +104,7 @@ def broken(folder):
 def wrong(folder):
     """Return a training that gives other answers than its reference outputs."""
     other = Training(folder / "wrong", 9)
-    np.savez(other.reference, input=other.input, logits=other.logits[:, ::-1])
+    write_reference(other.reference, [other.input], [other.logits[:, ::-1]])
     return other
 
 

@@ -13,6 +13,8 @@ import deploy
 import rollback
 import status
 import undeploy
+from slipway.contract.batches import joined
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
@@ -41,9 +43,9 @@ class Machine(Deployable):
         return read_json(path) if path.is_file() else None
 
     def answer(self):
-        reference = np.load(self.results / "reference_outputs.npz")
+        reference = ReferenceOutputs.read(self.results / "reference_outputs.npz")
         with ModelClient(self.ports, NAME) as client:
-            return client.infer({"input": reference["input"]}).outputs["logits"]
+            return client.infer(joined(reference.inputs)).outputs["logits"]
 
 
 @pytest.fixture

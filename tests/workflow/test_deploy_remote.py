@@ -2,8 +2,8 @@
 
 import signal
 import subprocess
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from helpers.kubernetes_api.site import INDEX, Site
 from helpers.workplace import Workplace
@@ -14,6 +14,7 @@ import status
 import undeploy
 from slipway.cluster import lease
 from slipway.cluster.api import Cluster
+from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import tree_digest
 
 pytestmark = pytest.mark.slow
@@ -130,7 +131,7 @@ def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, ap
     api.finish()
     assert site.receipt["number"] == 1
 
-    np.savez(site.results / "reference_outputs.npz", **_wrong(site))
+    _reverse_reference(site.results / "reference_outputs.npz")
     site.refused("does not give this checkpoint's answer", "was applied again and serves")
     assert "was killed midway; going on from what it left" in capfd.readouterr().err
     assert site.live() == objects
@@ -149,9 +150,13 @@ def test_undeploy_also_removes_what_a_killed_first_deployment_left(tmp_path, api
     assert site.history()["rollout"] is None
 
 
-def _wrong(site):
-    reference = np.load(site.results / "reference_outputs.npz")
-    return {"input": reference["input"], "logits": reference["logits"][:, ::-1]}
+def _reverse_reference(path):
+    """Give the reference outputs the classes in reverse order."""
+    reference = ReferenceOutputs.read(path)
+    reversed_answers = [
+        replace(sample, outputs={"logits": sample.outputs["logits"][:, ::-1]}) for sample in reference.samples
+    ]
+    replace(reference, samples=tuple(reversed_answers)).write(path)
 
 
 def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_servers):

@@ -163,7 +163,7 @@ def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) ->
 
     loose = {_loose(name): name for name in reversed(labels.names)}
     nearest = {name: difflib.get_close_matches(_loose(name), loose, n=1) for name in folders[:_FEW]}
-    described = [f"{name} (nearest: {loose[found[0]]})" if found else name for name, found in nearest.items()]
+    described = [f"{name} (nearest: {loose[similar[0]]})" if similar else name for name, similar in nearest.items()]
     whose = {"file": "the label file", "torchvision": "torchvision's weights", "none": "the model"}[source]
     advice = (
         f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"

@@ -42,11 +42,10 @@ class Classification:
 
 def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
     """Return `stated`, the meaning in --output-meaning. Raise SlipwayError if it contradicts the server."""
-    meaning = classifier.meaning
-    if meaning and stated not in (None, meaning.kind):
+    if classifier.meaning and stated not in (None, classifier.meaning.kind):
         raise SlipwayError(
             f"--output-meaning {stated} contradicts the server: the outputs of {classifier.name} are "
-            f"{meaning.in_words}; leave it out"
+            f"{classifier.meaning.in_words}; leave it out"
         )
     return stated
 
@@ -56,8 +55,7 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
     labels = label_files.read_labels(path).names
-    yes_and_no = classifier.classes == 1 and len(labels) == 2
-    if classifier.classes not in (None, len(labels)) and not yes_and_no:
+    if classifier.classes not in (None, len(labels)) and (classifier.classes, len(labels)) != (1, 2):
         raise SlipwayError(
             f"--labels {path} has {len(labels)} names, but {classifier.name} has {classifier.classes} classes; "
             "give the file that it was trained with"
@@ -70,9 +68,9 @@ def meaning_of(settings: Classification, scores: np.ndarray) -> Meaning:
 
     For a single output with two labels, the first label names the negative class.
     """
-    labels = settings.labels
     meaning = settings.classifier.meaning or assumed_meaning(scores, settings.stated)
-    return replace(meaning, negative=labels[0]) if scores.shape[1] == 1 and len(labels) == 2 else meaning
+    is_yes_or_no = (scores.shape[1], len(settings.labels)) == (1, 2)
+    return replace(meaning, negative=settings.labels[0]) if is_yes_or_no else meaning
 
 
 def classify(

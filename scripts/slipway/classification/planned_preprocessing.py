@@ -19,12 +19,9 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
 def planned_preprocessing(settings: dict) -> dict:
     """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can know it."""
-    if _is_planned(settings):
-        published = published_preprocessing(settings)
-        unstated = IMAGENET | (published.settings if published else {})
-    else:
-        unstated = dict.fromkeys(IMAGENET)
-    return unstated | stated_preprocessing(settings)
+    published = published_preprocessing(settings)
+    unstated = IMAGENET | (published.settings if published else {})
+    return (unstated if _is_planned(settings) else dict.fromkeys(IMAGENET)) | stated_preprocessing(settings)
 
 
 def stated_preprocessing(settings: dict) -> dict:

@@ -32,11 +32,9 @@ class Predictions:
         `request` has the request's facts, among them `latency_ms`. A class without a label is named "class i".
         """
         self.meaning = meaning
-        new = [
-            {"file": str(file), **answer_of(row, meaning, labels, top), **request}
-            for file, row in zip(files, outputs, strict=True)
-        ]
         self.requests_ms.append(request["latency_ms"])
+        answers = [answer_of(row, meaning, labels, top) for row in outputs]
+        new = [{"file": str(file), **answer, **request} for file, answer in zip(files, answers, strict=True)]
         self.pictures += new
         return new
 
@@ -65,9 +63,7 @@ class Predictions:
 
 def table(pictures: list[dict], width: int) -> list[str]:
     """Return one line per picture: its file in `width` columns, its request's latency, its classes."""
-    return [
-        f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  " + sentence_of(picture) for picture in pictures
-    ]
+    return [f"{entry['file']:<{width}}  {entry['latency_ms']:9.1f} ms  {sentence_of(entry)}" for entry in pictures]
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:

@@ -24,9 +24,5 @@ def preprocessing_of(arguments: argparse.Namespace, unstated: dict) -> Preproces
 
 def add_input(arguments: argparse.ArgumentParser) -> None:
     """Add --input, the element type of the model's input."""
-    arguments.add_argument(
-        "--input",
-        choices=INPUT_DTYPES,
-        default="float32",
-        help="element type of the model's input: normalised float32, or uint8 pixels that it normalises itself",
-    )
+    content = "element type of the model's input: normalised float32, or uint8 pixels that it normalises itself"
+    arguments.add_argument("--input", choices=INPUT_DTYPES, default="float32", help=content)

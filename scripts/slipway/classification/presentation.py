@@ -29,11 +29,10 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     ]
     if single and meaning.negative is None:
         entries = [{"label": entry["label"], "confidence": entry["confidence"]} for entry in entries if entry["index"]]
-    answer: dict = {"top": entries[:count]}
-    if meaning.kind == "sigmoid":
-        present = [entry["label"] for entry in entries if entry["confidence"] >= THRESHOLD]
-        answer |= {"threshold": THRESHOLD, "present": present}
-    return answer
+    if meaning.kind != "sigmoid":
+        return {"top": entries[:count]}
+    present = [entry["label"] for entry in entries if entry["confidence"] >= THRESHOLD]
+    return {"top": entries[:count], "threshold": THRESHOLD, "present": present}
 
 
 def lines_of(answer: dict) -> list[str]:

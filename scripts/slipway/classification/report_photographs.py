@@ -34,8 +34,7 @@ class Shown:
     def is_same(self) -> bool:
         """Return whether the most likely class is the same; of a single class, whether both find it present."""
         (before, share), (after, other) = self.before[0], self.after[0]
-        is_single = len(self.before) == 1
-        return before == after and not (is_single and (share >= THRESHOLD) != (other >= THRESHOLD))
+        return before == after and (len(self.before) > 1 or (share >= THRESHOLD) == (other >= THRESHOLD))
 
     def pairs(self, count: int) -> list[tuple[tuple[str, float], tuple[str, float]]]:
         """Return the `count` most likely classes before and after, side by side."""
@@ -50,7 +49,7 @@ def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts:
     answers = accuracy.get("answers", [])
     if len(answers) != len(reference.samples) or "preprocess" not in facts or INPUT not in reference.request.inputs:
         return []
-    names = NAMES if len(answers) == len(NAMES) else [f"sample {number + 1}" for number in range(len(answers))]
+    names = NAMES if len(answers) == len(NAMES) else [f"sample {number}" for number in range(1, len(answers) + 1)]
     samples = [
         Shown(
             name,
@@ -79,5 +78,4 @@ def picture_of(pixels: np.ndarray, preprocess: dict) -> str:
 
 
 def _top(answer: dict, contract: Contract) -> list[tuple[str, float]]:
-    entries = answer[contract.outputs[0].name].get("top", [])
-    return [(entry["label"], entry["confidence"]) for entry in entries]
+    return [(entry["label"], entry["confidence"]) for entry in answer[contract.outputs[0].name].get("top", [])]

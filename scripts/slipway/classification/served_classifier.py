@@ -92,8 +92,8 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:
         return None
-    known = has_shape(stated, _PREPROCESS) and stated["interpolation"] in ("bilinear", "bicubic")
-    return stated if known and len(stated["mean"]) == len(stated["std"]) == 3 else None
+    is_known = has_shape(stated, _PREPROCESS) and stated["interpolation"] in ("bilinear", "bicubic")
+    return stated if is_known and len(stated["mean"]) == len(stated["std"]) == 3 else None
 
 
 def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
@@ -109,18 +109,16 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
     given = {name: value for name in default if (value := getattr(options, name)) is not None}
     stated = proven | (classifier.preprocess or {}) | given
     settings = {name: stated.get(name, value) for name, value in default.items()}
-    if side:
-        settings["crop"] = side
+    settings["crop"] = side or settings["crop"]
     if "resize" not in stated:
         settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
     if settings["resize"] < settings["crop"]:
         raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
-    guessed = [name for name in settings if name not in stated and name in _USED[classifier.dtype]]
-    if guessed:
-        shown = ", ".join(f"{name} {settings[name]}" for name in guessed)
+    if guessed := [name for name in settings if name not in stated and name in _USED[classifier.dtype]]:
+        assumed = ", ".join(f"{name} {settings[name]}" for name in guessed)
         progress(
             f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
-            f"assumed: {shown}; --{', --'.join(guessed)} change that"
+            f"assumed: {assumed}; --{', --'.join(guessed)} change that"
         )
     return Preprocessing(**settings)
 

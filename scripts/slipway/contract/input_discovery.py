@@ -38,9 +38,9 @@ def inputs_of(
     inputs = tuple(_input(name, arrays[name], stated.get(name, {}), shapes[name]) for name in in_order)
     if len({tensor.shape[:1] == (BATCH,) for tensor in inputs}) > 1:
         raise SlipwayError(
-            f"some inputs have the batch axis and others have not ({', '.join(each.in_words() for each in inputs)}), "
-            "but requests are put together along the first axis of all; begin the shape of each in `inputs` with "
-            "`batch`, or none"
+            f"some inputs have the batch axis and others have not ({', '.join(map(Tensor.in_words, inputs))}), but "
+            "requests are put together along the first axis of all; begin the shape of each in `inputs` with `batch`, "
+            "or none"
         )
     return inputs
 
@@ -90,13 +90,11 @@ def _what_to_state(
     proposed = {}
     for name, of_input in shapes.items():
         shape: list = [BATCH, *of_input[0][1:]]
-        for axis in open_axes[name]:
-            if axis:
-                sizes = tuple(each[axis] for each in of_input)
-                word = _PROPOSED.get(len(shape), {}).get(axis, f"{name}_{axis}")
-                taken = {used for known, used in names.items() if known != sizes}
-                names.setdefault(sizes, word if word not in taken else f"{name}_{axis}")
-                shape[axis] = names[sizes]
+        for axis in filter(None, open_axes[name]):
+            sizes = tuple(size_of_sample[axis] for size_of_sample in of_input)
+            word = _PROPOSED.get(len(shape), {}).get(axis, f"{name}_{axis}")
+            taken = {used for known, used in names.items() if known != sizes}
+            shape[axis] = names.setdefault(sizes, f"{name}_{axis}" if word in taken else word)
         proposed[name] = f"{name}: {{shape: [{', '.join(map(str, shape))}]}}"
     ranges = [
         f"{name}: {{min: {min(sizes)}, opt: {median_low(sizes)}, max: {max(sizes)}}}"
@@ -106,16 +104,14 @@ def _what_to_state(
     lines = f"`inputs: {{{', '.join(proposed.values())}}}`"
     if ranges:
         lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of the samples; let them hold for all requests)"
-    sizes_by_axis = {
-        (name, axis): sorted({shape[axis] for shape in shapes[name]}) for name in open_axes for axis in open_axes[name]
-    }
+    varying = [(name, axis, {shape[axis] for shape in shapes[name]}) for name in open_axes for axis in open_axes[name]]
     reasons = [
-        f"axis {axis} of the input {name} has the sizes {listed([*map(str, several)], 4)} in the samples"
-        for (name, axis), several in sizes_by_axis.items()
+        f"axis {axis} of the input {name} has the sizes {listed([*map(str, sorted(sizes))], 4)} in the samples"
+        for name, axis, sizes in varying
     ]
-    if rows and not any(0 in indices for indices in open_axes.values()):
-        name = next(name for name, of_input in shapes.items() if of_input[0][0] != 1)
-        reasons.insert(0, f"axis 0 of the input {name} has the size {shapes[name][0][0]} in every sample")
+    if rows and not any(axis == 0 for _, axis, _ in varying):
+        name, size = next((name, of_input[0][0]) for name, of_input in shapes.items() if of_input[0][0] != 1)
+        reasons.insert(0, f"axis 0 of the input {name} has the size {size} in every sample")
     without = "; for a model without a batch axis, write a number or another axis in place of `batch`" if rows else ""
     return (
         f"{'; '.join(reasons[:3])}, and config.yaml does not say whether and how they may vary; add {lines} to the "

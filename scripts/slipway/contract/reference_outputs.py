@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from slipway.contract.archives import DAMAGED, by_number, numbered, read_arrays, write_arrays
-from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
+from slipway.contract.contract import Contract, Tensors
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,11 @@ class ReferenceOutputs:
 
     @classmethod
     def read(cls, path: str | Path) -> "ReferenceOutputs":
-        """Return the reference outputs in an archive. Archives of earlier versions of Slipway can be read, too.
-
-        Raises SlipwayError if it is missing or damaged.
-        """
+        """Return the reference outputs in an archive. Raise SlipwayError if it is missing or damaged."""
         try:
             arrays = read_arrays(path)
-            return _of_classifier(arrays) if "contract" not in arrays else _of(arrays)
+            contract = Contract.of(json.loads(str(arrays.pop("contract"))))
+            return cls(contract, tuple(_sample_of(sample, contract) for sample in by_number(arrays)))
         except DAMAGED as error:
             raise SlipwayError(
                 f"the reference outputs {path} are missing or damaged ({error}): remove results/<model>/"
@@ -70,29 +67,9 @@ class ReferenceOutputs:
             ) from None
 
 
-def _of(arrays: dict[str, np.ndarray]) -> ReferenceOutputs:
-    contract = Contract.of(json.loads(str(arrays.pop("contract"))))
-    samples = [
-        Sample(
-            {tensor.name: sample[f"inputs/{tensor.name}"] for tensor in contract.inputs},
-            {tensor.name: sample[f"outputs/{tensor.name}"] for tensor in contract.outputs},
-        )
-        for sample in by_number(arrays)
-    ]
-    return ReferenceOutputs(contract, tuple(samples))
-
-
-def _of_classifier(arrays: dict[str, np.ndarray]) -> ReferenceOutputs:
-    """Return the reference outputs in an archive of an earlier version of Slipway, with one input and one output."""
-    meaning = Meaning.of(json.loads(str(arrays["output"])) if "output" in arrays else None)
-    pairs = [("input", "logits"), ("variations", "variation_logits")]
+def _sample_of(arrays: dict[str, np.ndarray], contract: Contract) -> Sample:
     inputs, outputs = (
-        np.concatenate([arrays[pair[side]] for pair in pairs if pair[side] in arrays]) for side in (0, 1)
+        {tensor.name: arrays[f"{side}/{tensor.name}"] for tensor in getattr(contract, side)}
+        for side in ("inputs", "outputs")
     )
-    contract = Contract(
-        (Tensor("input", inputs.dtype.name, (BATCH, *inputs.shape[1:])),),
-        (Tensor("logits", outputs.dtype.name, (BATCH, *outputs.shape[1:]), meaning=meaning),),
-        facts={"task": "classification"},
-    )
-    rows = zip(inputs[:, None], outputs[:, None], strict=True)
-    return ReferenceOutputs(contract, tuple(Sample({"input": row}, {"logits": answer}) for row, answer in rows))
+    return Sample(inputs, outputs)

@@ -28,9 +28,9 @@ def cast(inputs: Tensors, contract: Contract) -> Tensors:
 
 def as_served(inputs: Tensors, contract: Contract) -> Tensors:
     """Return the inputs of a request in the server's dtypes and shapes."""
-    given = cast(inputs, contract)
+    arrays = cast(inputs, contract)
     flat = {tensor.name for tensor in contract.inputs if tensor.shape == (BATCH,)}
-    return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in given.items()}
+    return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in arrays.items()}
 
 
 def as_stated(outputs: Tensors, contract: Contract) -> Tensors:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,18 +52,13 @@ class History:
 
 def read(path: Path) -> History:
     """Return the history in a file; it is empty if there is no file."""
-    runs: dict[str, Run] = {}
-    deployments: dict[str, Deployment] = {}
-    damaged = []
-    for line, problem in _lines(path):
-        if problem:
-            damaged.append(problem)
-        elif line["kind"] == RUN:
-            runs.setdefault(line["key"], Run(line))
-        elif line["kind"] == DEPLOYMENT:
-            deployments.setdefault(line["key"], Deployment(line))
-    when = attrgetter("when")
-    return History(sorted(runs.values(), key=when), sorted(deployments.values(), key=when), damaged)
+    pairs, lines = list(_lines(path)), dict[tuple, dict]()
+    for line in (line for line, problem in pairs if not problem):
+        lines.setdefault((line["kind"], line["key"]), line)
+    ordered = sorted(lines.values(), key=itemgetter("when"))
+    runs = [Run(line) for line in ordered if line["kind"] == RUN]
+    deployments = [Deployment(line) for line in ordered if line["kind"] == DEPLOYMENT]
+    return History(runs, deployments, [problem for _, problem in pairs if problem])
 
 
 def append(path: Path, line: dict) -> bool:
@@ -93,11 +88,10 @@ def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
     """Yield (line, None) of each valid line, and (line or {}, its problem) of others."""
     if not path.exists():
         return
-    content = path.read_text(encoding="utf-8", errors="replace")
-    *whole, last = content.split("\n")
-    for number, text in enumerate([*whole, last], start=1):
+    texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, text in enumerate(texts, start=1):
         objects, torn = _parsed(text)
-        if torn and number <= len(whole):
+        if torn and number < len(texts):
             yield {}, f"{path}, line {number}: a part of it is no JSON; only the readable part counts"
         for line in objects:
             problem = problem_of(line)

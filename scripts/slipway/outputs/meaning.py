@@ -46,12 +46,7 @@ class Meaning:
 
     @classmethod
     def of(cls, record: Any) -> "Meaning":
-        """Return the meaning in a record. A record without a meaning (None) is from an older version, and means logits.
-
-        Raises SlipwayError if the record is damaged.
-        """
-        if record is None:
-            return LOGITS
+        """Return the meaning in a record. Raise SlipwayError if the record is damaged."""
         if not has_shape(record, _SHAPE) or record["kind"] not in KINDS:
             raise SlipwayError(f"the recorded meaning of the outputs is damaged ({record!r}); run snakemake again")
         return cls(**{name: record[name] for name in _SHAPE})

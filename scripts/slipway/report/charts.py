@@ -30,42 +30,37 @@ def latency_chart(target: Target, measurements: Measurements) -> Drawing:
     results = target.benchmark["results"]
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
-    return bars(f"p50 latency in ms, {drawn}", "ms", _by_batch(target, measurements, _latency_bar))
+    return bars(f"p50 latency in ms, {drawn}", "ms", _by_batch(target, measurements, _latency_of))
 
 
 def throughput_chart(target: Target, measurements: Measurements) -> Drawing:
     """Return the inferences per second of the baseline and of each engine, by batch size, with intervals."""
-    return bars("Inferences per second", "/s", _by_batch(target, measurements, _throughput_bar))
+    return bars("Inferences per second", "/s", _by_batch(target, measurements, _throughput_of))
 
 
-def _by_batch(target: Target, measurements: Measurements, bar: Callable[[dict, str], Bar]) -> dict[str, list[Bar]]:
+def _by_batch(target: Target, measurements: Measurements, figure: Callable) -> dict[str, list[Bar]]:
+    looks = {baseline_of(target): "baseline", "pytorch_fp16": "baseline", target.chosen.precision: "chosen"}
     groups: dict[str, list[Bar]] = {}
     for result in target.benchmark["results"]:
         name = f"batch {result['batch']}" if measurements.contract.batched else "single requests"
-        groups.setdefault(name, []).append(bar(result, _look(result["subject"], target)))
+        bar = _bar(result, looks.get(result["subject"], "other"), *figure(result, result.get("intervals", {})))
+        groups.setdefault(name, []).append(bar)
     return groups
 
 
-def _look(subject: str, target: Target) -> str:
-    if subject == target.chosen.precision:
-        return "chosen"
-    return "baseline" if subject in (baseline_of(target), "pytorch_fp16") else "other"
-
-
-def _latency_bar(result: dict, look: str) -> Bar:
+def _latency_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
     quantity = best_quantity(result["latency"])
     p50 = result["latency"][quantity]["p50_ms"]
-    spans = result.get("intervals", {}).get("p50_ms", {}).get(quantity, {})
-    return _bar(result, look, p50, milliseconds(p50), spans)
+    return p50, milliseconds(p50), intervals.get("p50_ms", {}).get(quantity, {})
 
 
-def _throughput_bar(result: dict, look: str) -> Bar:
+def _throughput_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
     rate = highest_throughput(result)["inferences_per_s"]
-    return _bar(result, look, rate, f"{number(rate)}/s", result.get("intervals", {}).get("inferences_per_s", {}))
+    return rate, f"{number(rate)}/s", intervals.get("inferences_per_s", {})
 
 
-def _bar(result: dict, look: str, value: float, text: str, spans: dict) -> Bar:
-    low, high = spans.get("low"), spans.get("high")
+def _bar(result: dict, look: str, value: float, text: str, interval: dict) -> Bar:
+    low, high = interval.get("low"), interval.get("high")
     disturbed = result.get("intervals", {}).get("verdict") == DISTURBED
     between = f" ({number(low, 4)} to {number(high, 4)})" if low and high and low != high else ""
     hover = f"{result['subject']}: {text}{between}{', disturbed' if disturbed else ''}"

@@ -94,7 +94,7 @@ class Measurements:
     @property
     def warnings(self) -> list[str]:
         """Return the warnings about PyTorch's own accuracy."""
-        return self.accuracy.get("warnings", []) if self.accuracy else []
+        return (self.accuracy or {}).get("warnings", [])
 
     @property
     def words(self) -> Words:
@@ -181,12 +181,11 @@ def read_measurements(folder: Path, engines: list[str], variants: list[str], eva
 
 def _require_one_checkpoint(measurements: Measurements) -> None:
     """Raise SlipwayError if answers, ONNX files or engines are of another checkpoint, as after a failed run."""
-    made = {"answers are": measurements.reference}
-    made |= {"accuracy in PyTorch is": measurements.accuracy} if measurements.accuracy else {}
-    made |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
+    records = {"answers are": measurements.reference, "accuracy in PyTorch is": measurements.accuracy or {}}
+    records |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
     for target in measurements.targets:
-        made |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
-    for name, record in made.items():
+        records |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
+    for name, record in records.items():
         is_same = record.get("weights_sha256") in (None, measurements.weights["sha256"])
         _require(is_same, measurements.folder, f"the {name} of another checkpoint")
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
@@ -18,21 +17,6 @@ from slipway.report.measurements import Measurements, Target, read_measurements
 from slipway.report.recipe import Recipe, recipe_of, state_of
 from slipway.report.verdicts import YES, answers, is_it_live
 from slipway.triton.repository.versions import served_name
-
-# {entry of the benchmark's environment: its name}
-_ENVIRONMENT = {
-    "torch": "PyTorch",
-    "onnxruntime": "ONNX Runtime",
-    "cuda": "CUDA",
-    "python": "Python",
-    "platform": "platform",
-}
-# {entry of the load test's key: its name}
-_LOAD_TEST = {
-    "pytriton_version": "nvidia-pytriton (its Triton)",
-    "perf_analyzer_version": "perf_analyzer",
-    "model_analyzer_version": "Model Analyzer",
-}
 
 
 def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
@@ -55,16 +39,14 @@ def measurements_of(folder: Path, recipe: Recipe) -> Measurements:
 
 def environment() -> jinja2.Environment:
     """Return the templates of the report, with the formats of measurements as filters. Text from records is escaped."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    made.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
-    made.filters["triton_dtype"] = lambda name: np_to_triton_dtype(np.dtype(name))
-    made.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
-    made.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2", "headline": headline, "in_order": in_order}
-    return made
+    loader = jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER])
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    environment.filters["triton_dtype"] = lambda name: np_to_triton_dtype(np.dtype(name))
+    environment.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
+    environment.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2"}
+    environment.globals |= {"headline": headline, "in_order": in_order}
+    return environment
 
 
 def render(measurements: Measurements, recipe: Recipe) -> str:
@@ -78,12 +60,12 @@ def render(measurements: Measurements, recipe: Recipe) -> str:
         part_of_task=reporting.TEMPLATE,
         samples_of_task=reporting.SAMPLES,
         side_by_side=side_by_side(targets, measurements),
-        charts={target.name: _charts(target, measurements) for target in targets},
-        trends={target.name: charts.trends(target, measurements) for target in targets},
-        samples={target.name: _samples(target, measurements) for target in targets},
+        charts=charts,
+        load_test_charts=load_test_charts,
+        ranked=configurations.ranked,
+        samples_of=samples_of,
         answers=answers,
-        versions=versions,
-        time_rows=charts.time_rows,
+        slipway_of=slipway_of,
         noise_in_words=reporting.noise_in_words,
         served=served_name(measurements.model),
         comparison=comparison,
@@ -113,39 +95,15 @@ def side_by_side(targets: list[Target], measurements: Measurements) -> list[tupl
     return [*((name, [column.get(name) for column in columns]) for name in names), ("live", live)]
 
 
-def _charts(target: Target, measurements: Measurements) -> dict[str, Any]:
-    """Return the charts of a target; one that would have a single point is None."""
-    tested = configurations.ranked(target.load_test["measurements"], target.selection), target.selection
-    return {
-        "latency": charts.latency_chart(target, measurements),
-        "throughput": charts.throughput_chart(target, measurements),
-        "load": load_test_charts.throughput_chart(*tested),
-        "memory": load_test_charts.memory_chart(*tested),
-        "signs": load_test_charts.signs(load_test_charts.throughput_series(*tested)),
-        "time": charts.time_chart(target, measurements),
-    }
-
-
-def _samples(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
+def samples_of(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
+    """Return the sample photographs with the answers on a target; [] if the model has none."""
     if measurements.samples is None or not measurements.is_classifier:
         return []
     facts = {**measurements.reference, **measurements.contract.facts}
     return report_photographs.shown(measurements.samples, target.chosen.accuracy, measurements.value_names, facts)
 
 
-def versions(target: Target, measurements: Measurements) -> dict[str, str]:
-    """Return {name: version} of the hardware, programs and packages in the records of a target."""
-    key, measured = target.chosen.build["key"], target.benchmark["environment"]
-    runs = [run.content["slipway"] for run in measurements.history.runs if target.name in run.targets]
-    versions = {
-        "hardware": key["hardware"],
-        "threads": measured.get("threads"),
-        "driver": (measured.get("gpu") or {}).get("driver"),
-        key["runtime"]: key["runtime_version"],
-        **{name: measured.get(entry) for entry, name in _ENVIRONMENT.items()},
-        **({} if measurements.contract.baseline == "PyTorch" else {"PyTorch": None}),
-        **{name: target.load_test.get("key", {}).get(entry) for entry, name in _LOAD_TEST.items()},
-        "Slipway": " ".join(filter(None, runs[-1].values())) if runs else None,
-        "load test": measurements.measured_at and target.load_test.get("measured_at"),
-    }
-    return {name: str(value) for name, value in versions.items() if value}
+def slipway_of(target: Target, measurements: Measurements) -> str:
+    """Return the version of Slipway that measured a target last; "" if it is not known."""
+    versions = [run.content["slipway"] for run in measurements.history.runs if target.name in run.targets]
+    return " ".join(filter(None, versions[-1].values())) if versions else ""

@@ -1,5 +1,7 @@
 """Answer the questions about the chosen configuration: is it right, is it fast, how busy may it be, is it live."""
 
+from itertools import takewhile
+
 from slipway.benchmark import comparison, metric
 from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import ratio_in_words
@@ -99,12 +101,10 @@ def is_it_live(target: Target, history: History) -> Verdict:
     A server that died since is not known here: `snakemake status` asks it.
     """
     latest = {change.platform: change for change in history.deployments}  # they are in the order of their times
-    own = [platform for platform, last in latest.items() if _serves(last, target)]
-    if own:
+    if own := [platform for platform, last in latest.items() if _serves(last, target)]:
         since = min(_since(history, platform, target) for platform in own)
         return YES, f"live since {moment(since)} ({' and '.join(map(_place, own))})"
-    others = [last for last in latest.values() if target.name in last.targets]
-    if others:
+    if others := [last for last in latest.values() if target.name in last.targets]:
         last = max(others, key=lambda change: change.when)
         how = "rolled back to" if last.action == ROLLED_BACK else "live is"
         return OPEN, f"not live: {how} another version since {moment(last.when)} ({_place(last.platform)})"
@@ -122,7 +122,5 @@ def _serves(deployment: Deployment, target: Target) -> bool:
 
 def _since(history: History, platform: str, target: Target) -> str:
     """Return the time of the first of the last deployments in a row that serve the chosen configuration."""
-    since = ""
-    for change in (change for change in history.deployments if change.platform == platform):
-        since = (since or change.when) if _serves(change, target) else ""
-    return since
+    changes = [change for change in reversed(history.deployments) if change.platform == platform]
+    return list(takewhile(lambda change: _serves(change, target), changes))[-1].when

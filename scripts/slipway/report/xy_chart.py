@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from slipway.report.drawing import DOWN, UP, Drawing, text_width
 from slipway.report.scales import Scale, close_up, fitted, named, number
@@ -103,9 +103,7 @@ def xy_chart(
         return None
     top = LINE * bool(heading) + (24 if y.title or x.title else 8)
     below = top + height + (18 + 16 * bool(x.title) + 20 * bool(events))
-    legend = legend_of(series, width, heading)
-    lines = max((entry.line for entry in legend), default=0) + bool(note)
-    drawing = Drawing(title, _described(x, y, points), width, below + LINE * lines + 4)
+    drawing = Drawing(title, _described(x, y, points), width, below + 4)
     drawing.text(0, 12, heading, "strong")
     values = [value for point in points for value in (point.low, point.y, point.high) if value is not None]
     places = [value for point in points for value in (point.left, point.x, point.right) if value is not None]
@@ -116,8 +114,7 @@ def xy_chart(
         frame.draw_series(one)
     frame.draw_labels(points)
     frame.draw_events(events)
-    for entry in legend:
-        entry.draw(drawing, below + LINE * (entry.line - 0.5) if entry.line else 8)
+    drawing.height += LINE * (draw_legend(drawing, series, heading, below) + bool(note))
     drawing.text(LEFT, drawing.height - 6, note, "tick")
     return drawing
 
@@ -213,47 +210,28 @@ class Frame:
         return inside and not any(a < right and left < c and b < bottom and top < d for a, b, c, d in taken)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A name in the legend, with its mark; `line` and `x` are its place."""
+def draw_legend(drawing: Drawing, series: Sequence[Series], heading: str, below: float) -> int:
+    """Draw the legend beside a heading or, without room, in lines from `below` on; return the number of these lines.
 
-    name: str
-    look: str
-    shape: int
-    size: float
-    line: int = 0
-    x: float = 0.0
-
-    @property
-    def width(self) -> float:
-        """Return the width with the distance to the next entry, for fonts that are wider than Helvetica, too."""
-        return 24 + 1.2 * text_width(self.name)
-
-    def draw(self, drawing: Drawing, y: float) -> None:
-        """Draw the mark and the name."""
-        drawing.mark(self.x, y, self.look, self.shape, self.size)
-        drawing.text(self.x + 12, y + 4, self.name)
-
-
-def legend_of(series: Sequence[Series], width: float, heading: str) -> list[Entry]:
-    """Return the legend, beside a heading (line 0) or, without room, in lines from 1 on; [] for one series.
-
-    The names of series are followed by "chosen", with its ring.
+    The names of series are followed by "chosen", with its ring. A single series has no legend.
     """
     has_chosen = any(point.chosen for one in series for point in one.points)
-    entries = [Entry(one.name, f"mark {one.look}", one.number, 5) for one in series if one.name]
+    entries = [(one.name, f"mark {one.look}", one.number, 5) for one in series if one.name]
     if len(entries) < 2 and not has_chosen:
-        return []
-    entries += [Entry("chosen", "ring", 0, 7)] * has_chosen
-    total = sum(entry.width for entry in entries)
-    beside = bool(heading) and text_width(heading, "strong") + 20 + total <= width
-    line, x, placed = (0, width - total + 16, []) if beside else (1, LEFT, [])
-    for entry in entries:
-        if x > LEFT and x + entry.width > width + 16:
+        return 0
+    entries += [("chosen", "ring", 0, 7)] * has_chosen
+    # With the distance to the next entry, for fonts that are wider than Helvetica, too.
+    widths = [24 + 1.2 * text_width(name) for name, *_ in entries]
+    beside = bool(heading) and text_width(heading, "strong") + 20 + sum(widths) <= drawing.width
+    line, x = (0, drawing.width - sum(widths) + 16) if beside else (1, float(LEFT))
+    for (name, look, shape, size), width in zip(entries, widths, strict=True):
+        if x > LEFT and x + width > drawing.width + 16:
             line, x = line + 1, LEFT
-        placed.append(replace(entry, line=line, x=x))
-        x += entry.width
-    return placed
+        y = below + LINE * (line - 0.5) if line else 8
+        drawing.mark(x, y, look, shape, size)
+        drawing.text(x + 12, y + 4, name)
+        x += width
+    return line
 
 
 def _around(x: float, y: float, width: float, away: float) -> list[Box]:

@@ -10,6 +10,7 @@ from faults.campaign.fault import fault, faults
 from faults.campaign.scene import LIVE, NEXT, PREVIOUS
 from helpers.artifacts.published import key_pair
 
+from slipway.contract.archives import read_arrays, write_arrays
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.triton.repository.signing import sign
 
@@ -186,32 +187,31 @@ def noise(path):
     path.write_bytes(os.urandom(2000))
 
 
+def altered(path, side, alter):
+    """Alter the arrays of a side of reference outputs, "inputs" or "outputs". None takes an array out."""
+    arrays = {name: alter(array) if f"/{side}/" in name else array for name, array in read_arrays(path).items()}
+    write_arrays(path, {name: array for name, array in arrays.items() if array is not None})
+
+
 def of_nan(path):
-    with np.load(path) as reference:
-        inputs, logits = reference["input"], reference["logits"]
-    np.savez(path, input=inputs, logits=np.full_like(logits, np.nan))
+    altered(path, "outputs", lambda logits: np.full_like(logits, np.nan))
 
 
 def of_zeros(path):
-    with np.load(path) as reference:
-        inputs, logits = reference["input"], reference["logits"]
-    np.savez(path, input=inputs, logits=np.zeros_like(logits))
+    altered(path, "outputs", np.zeros_like)
 
 
 def of_another_shape(path):
-    with np.load(path) as reference:
-        inputs, logits = reference["input"], reference["logits"]
-    np.savez(path, input=inputs[:, :, :8], logits=logits)
+    altered(path, "inputs", lambda pictures: pictures[:, :, :8])
 
 
 def without_logits(path):
-    with np.load(path) as reference:
-        inputs = reference["input"]
-    np.savez(path, input=inputs)
+    altered(path, "outputs", lambda _: None)
 
 
 def pickled(path):
-    np.savez(path, input=np.array([{"a": 1}], dtype=object), logits=np.array([None], dtype=object))
+    arrays = read_arrays(path)
+    np.savez(path, **arrays | {name: np.array([{"a": 1}], dtype=object) for name in arrays if name != "contract"})
 
 
 REFERENCES = [noise, of_nan, of_zeros, of_another_shape, without_logits, pickled, delete]

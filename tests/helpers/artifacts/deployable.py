@@ -3,9 +3,8 @@
 import shutil
 from contextlib import contextmanager
 
-import numpy as np
-
 from helpers.artifacts.measured import Measured, cpu_target
+from helpers.models.served_pictures import write_reference
 from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.triton.client.ports import Ports
@@ -36,7 +35,7 @@ class Deployable:
             self._write_repository(target, tiny, p99_limit_ms)
         right = tiny if reference_seed is None else self._engine(reference_seed)
         logits = right.engine.load().infer({"input": tiny.batch})["logits"]
-        np.savez(self.results / "reference_outputs.npz", input=tiny.batch, logits=logits)
+        write_reference(self.results / "reference_outputs.npz", [tiny.batch], [logits])
         for name in ("prometheus-rules.yaml", "grafana.json"):
             (self.results / "deploy").mkdir(exist_ok=True)
             (self.results / "deploy" / name).write_text("{}\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from helpers.artifacts.runs import selection_of
+from helpers.models.served_pictures import write_reference
 from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import tree_digest, write_json
 from slipway.core.hardware import cpu_identity
@@ -30,7 +31,7 @@ class Training:
         write_model(self.folder, served, tiny.engine, tiny.labels)
         self.input = tiny.batch
         self.logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
-        np.savez(self.reference, input=self.input, logits=self.logits)
+        write_reference(self.reference, [self.input], [self.logits])
         self.write_index(key, p99_limit_ms)
 
     def write_index(self, key, p99_limit_ms):

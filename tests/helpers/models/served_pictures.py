@@ -5,6 +5,7 @@ import numpy as np
 from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork
+from slipway.contract.reference_outputs import ReferenceOutputs, Sample
 from slipway.core.artifacts import write_json
 
 
@@ -27,6 +28,14 @@ def served(model, side):
     """Return the served network of a model in eval mode, its contract, and two samples."""
     contract = contract_of(side)
     return ServedNetwork(model.eval(), contract), contract, random_pictures(side, 2)
+
+
+def write_reference(path, pictures, logits):
+    """Write the reference outputs of a classifier: lists of pictures (N, 3, side, side) and of their logits."""
+    pictures, logits = map(np.concatenate, (pictures, logits))
+    rows = zip(pictures[:, None], logits[:, None], strict=True)
+    contract = contract_of(pictures.shape[-1], logits.shape[1], pictures.dtype.name)
+    ReferenceOutputs(contract, tuple(Sample({"input": row}, {"logits": answer}) for row, answer in rows)).write(path)
 
 
 def write_interface(folder, contract, samples, name=""):

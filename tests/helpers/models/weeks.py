@@ -7,6 +7,7 @@ import numpy as np
 import build_engine
 from helpers.gpu_stand_in import CROP
 from helpers.gpu_stand_in.networks import BUILD_OPTIONS, write_network
+from helpers.models.served_pictures import write_reference
 from slipway.core.artifacts import read_json, write_json
 from slipway.onnx.onnx_files import described
 
@@ -30,8 +31,8 @@ class Week:
         write_json(f"{self.onnx}.json", {**about, "fp32_bytes": 1000, **described(self.onnx)})
         random = np.random.default_rng(1)
         images, varied = (random.standard_normal((count, 3, CROP, CROP), dtype=np.float32) for count in (1, 8))
-        reference = {"logits": answer(images), "variations": varied, "variation_logits": answer(varied)}
-        np.savez(self.reference, input=images, **reference)
+        self.varied, self.expected = varied, answer(varied)
+        write_reference(self.reference, [images, varied], [answer(images), self.expected])
 
     def build(self, refit=False, builds=(FAST, FAST), **options):
         """Bring the engine up to date; return its record. The next builds give engines that take so long."""
@@ -60,9 +61,8 @@ class Week:
         """Say whether the engine that lies there answers as the last training."""
         from slipway.runtimes.tensorrt.runner import Engine
 
-        reference = np.load(self.reference)
-        logits = Engine(self.engine, "fp16").infer({"input": reference["variations"]})["logits"]
-        return np.allclose(logits, reference["variation_logits"], rtol=1e-3, atol=1e-3)
+        logits = Engine(self.engine, "fp16").infer({"input": self.varied})["logits"]
+        return np.allclose(logits, self.expected, rtol=1e-3, atol=1e-3)
 
 
 def ways(record):

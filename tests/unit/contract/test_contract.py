@@ -87,22 +87,6 @@ def test_reference_outputs_read_back(tmp_path):
     assert read.request.outputs["scores"].tolist() == [[1, 2, 3]]
 
 
-def test_reference_outputs_of_an_earlier_slipway_are_read(tmp_path):
-    np.savez(
-        tmp_path / "reference_outputs.npz",
-        input=np.zeros((1, 3, 8, 8), np.uint8),
-        logits=np.float32([[1, 2]]),
-        variations=np.ones((2, 3, 8, 8), np.uint8),
-        variation_logits=np.float32([[3, 4], [5, 6]]),
-        output=json.dumps(LOGITS.record()),
-    )
-    reference = ReferenceOutputs.read(tmp_path / "reference_outputs.npz")
-    (taken,), (given,) = reference.contract.inputs, reference.contract.outputs
-    assert taken.in_words() == "input uint8 (batch, 3, 8, 8)"
-    assert (given.name, given.meaning) == ("logits", LOGITS)
-    assert [sample.outputs["logits"].tolist() for sample in reference.samples] == [[[1, 2]], [[3, 4]], [[5, 6]]]
-
-
 @pytest.mark.parametrize("content", [b"", b"noise", None], ids=["empty", "noise", "missing"])
 def test_damaged_reference_outputs_are_told(tmp_path, content):
     path = tmp_path / "reference_outputs.npz"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.artifacts.published import key_pair
 from helpers.models.classifier_contract import classifier
+from helpers.models.served_pictures import write_reference
 
 from slipway.core.artifacts import read_json, remove, tree_digest, write_json
 from slipway.core.errors import SlipwayError
@@ -29,7 +30,7 @@ def made(tmp_path):
         for name, backend in {"config.pbtxt": "openvino", "configs/python.pbtxt": "python"}.items():
             write_config(folder / name, model_config(served, backend))
         reference = folder.with_name("reference_outputs.npz")
-        np.savez(reference, input=np.zeros((1, 3, 64, 64), np.float32), logits=np.ones((1, 2), np.float32))
+        write_reference(reference, [np.zeros((1, 3, 64, 64), np.float32)], [np.ones((1, 2), np.float32)])
         index = {"name": "m_trt", "files": tree_digest(folder), "accuracy_limits": {"min_cosine": 0.9}}
         write_json(folder.with_name("repository.json"), index)
         return Part("m", "cpu", folder, folder.with_name("repository.json"), reference)
