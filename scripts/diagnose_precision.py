@@ -192,7 +192,7 @@ def record_of(arguments: argparse.Namespace, exported: dict, found: Search, begi
         "begins_in": [error.record() for error in begins_in],
         "setting": setting_of(arguments) if arguments.takes_list else None,
         "left_out_before": found.first.left_out,
-        "proposal": found.proposal.left_out if found.proposal else None,
+        "proposal": None if found.last.problems else found.last.left_out,
         "problems_left": found.last.problems,
         "variants_made": found.trials,
     }
@@ -210,18 +210,18 @@ def show(arguments: argparse.Namespace, found: Search, begins_in: list[LayerErro
     progress("  the error begins in")
     for error in begins_in:
         progress(f"    {error.in_words()}")
-    if found.proposal is None:
+    if found.last.problems:
         progress(
             f"  no list of layers was found with which it holds the limits ({found.trials} tried, the last without "
             f"{len(found.last.left_out)} layers); leave {arguments.variant} out of `targets.*.precisions`"
         )
     elif not arguments.takes_list:
         progress(
-            f"  it would hold them without {', '.join(found.proposal.left_out)}, but this runtime lowers the network "
+            f"  it would hold them without {', '.join(found.last.left_out)}, but this runtime lowers the network "
             "as a whole and takes no list; leave the precision out, or change these layers of the network"
         )
     else:
-        show_setting(setting_of(arguments), found.proposal.left_out)
+        show_setting(setting_of(arguments), found.last.left_out)
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:

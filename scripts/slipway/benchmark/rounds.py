@@ -5,7 +5,6 @@ is the median of its rounds. Its interval comes from order statistics: for any d
 k-th lowest and the k-th highest round with a known probability.
 """
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from slipway.benchmark.cpu_waiting import CpuWaiting
+from slipway.benchmark.timing import percentile_interval
 
 # Rounds of a measurement, and how many count at most if it is repeated: the last ones.
 ROUNDS, COUNTED = 5, 8
@@ -30,18 +30,13 @@ METHOD = (
 )
 
 
-def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """Return (median, low, high): the narrowest interval of order statistics with at least this probability.
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return (median, low, high): the interval of `percentile_interval`.
 
     Few values have no such interval. Then it is from the lowest to the highest one.
     """
-    ordered = sorted(values)
-    count = len(ordered)
-    cut, outside = 0, 1.0  # `outside`: 2 ** count times the probability that the median is below the cut
-    while 2 * (outside + math.comb(count, cut + 1)) <= (1 - confidence) * 2**count:
-        cut += 1
-        outside += math.comb(count, cut)
-    return float(np.median(ordered)), ordered[cut], ordered[count - 1 - cut]
+    low, high = percentile_interval(values, 50, CONFIDENCE)
+    return float(np.median(values)), min(values) if low is None else low, max(values) if high is None else high
 
 
 def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> dict:
@@ -50,8 +45,8 @@ def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> d
     `waiting` are the shares of time that the process waited for a CPU, in each of the rounds; None is unknown.
     """
     middle, low, high = median_interval(values)
-    told = [share for share in waiting if share is not None]
-    is_quiet = not told or float(np.median(told)) <= MOST_WAITING
+    known = [share for share in waiting if share is not None]
+    is_quiet = not known or float(np.median(known)) <= MOST_WAITING
     is_steady = is_quiet and len(values) >= ROUNDS and high - low <= STEADY * middle
     figures = {"median": middle, "low": low, "high": high}
     return {

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import onnx
 
@@ -50,9 +50,7 @@ class LayerError:
 
     def record(self) -> dict:
         """Return the layer for a record: infinite errors, which JSON has not, are None."""
-        finite = {name: value if math.isfinite(value) else None for name, value in self._numbers().items()}
-        named = {name: getattr(self, name) for name in ("node", "operator", "module", "kind")}
-        return {**named, "joined": list(self.joined), **finite}
+        return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
     def in_words(self) -> str:
         """Return the layer and its error in words."""
@@ -65,10 +63,6 @@ class LayerError:
         module = f" of {self.module}" if self.module else ""
         module += f" behind {', '.join(self.joined)}" if self.joined else ""
         return f"{self.node} ({self.operator}{module}): {', '.join(filter(None, [words, error]))}"
-
-    def _numbers(self) -> dict[str, float]:
-        names = ("error_before", "error_after", "largest", "vanished")
-        return {name: getattr(self, name) for name in names}
 
 
 def layer_errors(base: onnx.ModelProto, figures: Mapping[str, Figures]) -> list[LayerError]:

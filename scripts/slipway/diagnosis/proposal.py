@@ -31,12 +31,11 @@ class Variant:
 class Search:
     """The result: the variant as configured, its layers' errors, and the smallest variant found that holds the limits.
 
-    `proposal` is None if no list of layers was found.
+    If no list of layers was found, `last` still breaks limits.
     """
 
     first: Variant
     errors: list[LayerError]
-    proposal: Variant | None
     last: Variant
     trials: int
 
@@ -63,14 +62,15 @@ def search(
             break
         before, variant = variant, build([*variant.left_out, *chosen])
         trials, step = trials + 1, 2 * step
-        progress(f"  without {len(variant.left_out)} layers: {_told(variant)}")
+        state = variant.problems[0] if variant.problems else "the limits hold"
+        progress(f"  without {len(variant.left_out)} layers: {state}")
         if variant.problems:
             figures = _figures(base, variant, samples())
             now = layer_errors(base[0], figures)
     if variant.problems:
-        return Search(first, errors, None, variant, trials)
+        return Search(first, errors, variant, trials)
     smallest, more = _smaller(before, variant, build)
-    return Search(first, errors, smallest, smallest, trials + more)
+    return Search(first, errors, smallest, trials + more)
 
 
 def _figures(base: tuple[onnx.ModelProto, Path], variant: Variant, samples: Sequence[dict]) -> dict[str, Figures]:
@@ -113,7 +113,3 @@ def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Var
         trials += 1
         holding = holding if tried.problems else tried
     return holding, trials
-
-
-def _told(variant: Variant) -> str:
-    return variant.problems[0] if variant.problems else "the limits hold"

@@ -44,6 +44,31 @@ class RunPlan:
     store: str
     fresh: str
 
+    def set_window(self, run_config: Any) -> None:
+        """Set the number of requests in a window of a point."""
+        [model] = run_config.model_run_configs()
+        rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
+        model.perf_config().update_config({"measurement-request-count": max(self.requests, rounds)})
+
+    def key(self, run_config: Any) -> str:
+        """Return the hash of a point: of the engine, its configuration, and the load."""
+        [model] = run_config.model_run_configs()
+        configuration = model.model_config_variant().model_config.get_config() | {"name": None}
+        load = {name: model.perf_config()[name] for name in LOAD}
+        parts = [self.bases[model.model_name()], configuration, load]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def read(self, key: str) -> dict | None:
+        """Return an earlier run's measurement, as Model Analyzer's dictionary; None if there is none."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return json.loads(Path(self.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
+        return None
+
+    def write(self, key: str, measurement: object, encode: Callable) -> None:
+        """Write a measurement of this run."""
+        Path(self.fresh).mkdir(exist_ok=True)
+        Path(self.fresh, f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
+
 
 def tell(event: str, **content: object) -> None:
     """Print an event for the load test, which reads the output."""
@@ -88,38 +113,6 @@ class Budget:
         self._points -= 1
 
 
-class KeptMeasurements:
-    """Measurements of earlier runs, as Model Analyzer's dictionaries, by the hash of engine, configuration and load."""
-
-    def __init__(self, plan: RunPlan) -> None:
-        self._plan = plan
-
-    def set_window(self, run_config: Any) -> None:
-        """Set the number of requests in a window of a point."""
-        for model in run_config.model_run_configs():
-            rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
-            model.perf_config().update_config({"measurement-request-count": max(self._plan.requests, rounds)})
-
-    def key(self, run_config: Any) -> str:
-        """Return the hash of a point: of the engine, its configuration, and the load."""
-        [model] = run_config.model_run_configs()
-        configuration = model.model_config_variant().model_config.get_config() | {"name": None}
-        load = {name: model.perf_config()[name] for name in LOAD}
-        parts = [self._plan.bases[model.model_name()], configuration, load]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
-
-    def read(self, key: str) -> dict | None:
-        """Return an earlier run's measurement; None if there is none."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            return json.loads(Path(self._plan.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
-        return None
-
-    def write(self, key: str, measurement: object, encode: Callable) -> None:
-        """Write a measurement of this run."""
-        Path(self._plan.fresh).mkdir(exist_ok=True)
-        Path(self._plan.fresh, f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
-
-
 def in_time(execute: Callable, budget: Budget) -> Callable:
     """Decorate the measurement of a point (its server included), so that none begins when no time is left."""
 
@@ -133,7 +126,7 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
     return execute_in_time
 
 
-def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read: Callable[[dict], Any]) -> Callable:
+def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable[[dict], Any]) -> Callable:
     """Decorate the measurement of a point, so that an earlier run's is taken. `read` makes it from a dictionary.
 
     If a point comes again in this run, perhaps by another name, its first measurement is taken.
@@ -141,11 +134,11 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
     of_this_run: dict[str, object] = {}
 
     def execute_unless_kept(self: Any, run_config: Any) -> object:
-        kept.set_window(run_config)
-        key = kept.key(run_config)
+        plan.set_window(run_config)
+        key = plan.key(run_config)
         if key in of_this_run:
             return of_this_run[key]
-        if earlier := kept.read(key):
+        if earlier := plan.read(key):
             budget.leave_out_point()
             self._create_model_variants(run_config)
             measurement = read(earlier | {"_model_variants_name": run_config.model_variants_name()})
@@ -153,7 +146,7 @@ def unless_kept(execute: Callable, kept: KeptMeasurements, budget: Budget, read:
         elif (measurement := execute(self, run_config)) is None:
             return None
         else:
-            kept.write(key, measurement, self._state_manager.default_encode)
+            plan.write(key, measurement, self._state_manager.default_encode)
         tell(REUSED if earlier else MEASURED, key=key, **point_of(run_config))
         of_this_run[key] = measurement
         return measurement

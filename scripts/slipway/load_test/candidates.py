@@ -38,11 +38,6 @@ class Running:
     header: Mapping[str, str]
     folder: Path
 
-    @property
-    def ports(self) -> Ports:
-        """Return the server's ports."""
-        return self.server.ports
-
 
 @dataclass(frozen=True)
 class Candidates:

@@ -65,46 +65,30 @@ def _judged(point: dict, p99_limit_ms: float | None) -> tuple[str, str | None]:
 
 def search(
     measure: Callable[[float], dict],
-    first_per_s: float,
+    next_of: Callable[[list[dict]], float | None],
     may_go_on: Callable[[float], bool],
     needed_per_s: float | None = None,
 ) -> tuple[list[dict], str | None]:
-    """Return the points of a bisection from a rate on, and the reason of an early end: TIME, DECISION, or None.
+    """Return the measured points, and the reason of an early end: TIME, DECISION, or None.
 
-    `measure` returns the judged point of a rate. `may_go_on` says whether there is time for it. A disturbed point is
-    measured once more. A configuration that breaks at `needed_per_s`, or below, is measured no further.
+    `next_of` returns the next rate after the points so far, and None at the end. `measure` returns the judged point of
+    a rate. `may_go_on` says whether there is time for it. A disturbed point is measured once more. A configuration that
+    breaks at `needed_per_s`, or below, is measured no further.
     """
     points: list[dict] = []
-    while rate := next_rate(points, first_per_s):
+    while rate := next_of(points):
         if needed_per_s and any(_breaks_steadily(point, needed_per_s) for point in points):
             return points, DECISION
         if not may_go_on(rate):
             return points, TIME
-        points += _measured(measure, rate, may_go_on)
-    return points, None
-
-
-def measure_each(
-    measure: Callable[[float], dict], rates: Sequence[float], may_go_on: Callable[[float], bool]
-) -> tuple[list[dict], str | None]:
-    """Return the points of given rates, and TIME if `may_go_on` stopped it before the last one, or None."""
-    points: list[dict] = []
-    for rate in rates:
-        if not may_go_on(rate):
-            return points, TIME
-        points += _measured(measure, rate, may_go_on)
+        points.append(measure(rate))
+        if points[-1]["verdict"] == DISTURBED and may_go_on(rate):
+            points.append(measure(rate))
     return points, None
 
 
 def _breaks_steadily(point: dict, most_per_s: float) -> bool:
     return (point["outcome"], point["verdict"]) == (BREAKS, STEADY) and point["asked_per_s"] <= most_per_s
-
-
-def _measured(measure: Callable[[float], dict], rate: float, may_go_on: Callable[[float], bool]) -> list[dict]:
-    points = [measure(rate)]
-    if points[0]["verdict"] == DISTURBED and may_go_on(rate):
-        points.append(measure(rate))
-    return points
 
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:

@@ -7,7 +7,6 @@ measured, by the hash of engine, configuration and load, is not measured again.
 A program of its own, with Model Analyzer's command line behind the path of a `RunPlan` (see `model_analyzer.run`).
 """
 
-import contextlib
 import inspect
 import json
 import math
@@ -15,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,6 @@ from slipway.load_test.analyzed_points import (
     SLOW,
     WINDOWS,
     Budget,
-    KeptMeasurements,
     RunPlan,
     in_time,
     tell,
@@ -86,21 +84,25 @@ class Bounded(_PerfAnalyzer):
         """Measure the point. Returns PA_SUCCESS or PA_FAIL, as the overridden method."""
         share_s, self._longest_s = self.budget.share_s(), self._timeout
         end = time.monotonic() + share_s
-        [requests] = {config["measurement-request-count"] for config in self._configs()}
+        [model] = self._config.model_run_configs()
+        options = model.perf_config()
+        requests = options["measurement-request-count"]
         status = self._attempt(share_s / 2, metrics, env)
         unstable = status == self.PA_FAIL and "Failed to obtain stable measurement" in self._output
         shortened = self._timed_out
         if unstable or shortened:
             left_s = end - time.monotonic()
             # Model Analyzer has raised the number of requests, for a repetition that it does not make.
-            options: dict[str, object] = {"stability-percentage": ANY, "measurement-request-count": requests}
+            others: dict[str, object] = {"stability-percentage": ANY, "measurement-request-count": requests}
             if shortened:
                 # A window of time takes 1.2 intervals. There are three, and perf_analyzer has to start.
                 interval_ms = round(left_s * 1e3 / 5)
                 tell(SLOW, interval_ms=interval_ms)
-                options |= {"measurement-mode": "time_windows", "measurement-interval": interval_ms}
-            with self._options(options):
-                status = self._attempt(left_s, metrics, env)
+                others |= {"measurement-mode": "time_windows", "measurement-interval": interval_ms}
+            first = {name: options[name] for name in others}
+            options.update_config(others)
+            status = self._attempt(left_s, metrics, env)
+            options.update_config(first)  # Model Analyzer names its measurements by them
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
             latencies = {"p50_ms": p50_ms(self._output), "p99_interval_ms": p99_interval_ms(Path(REQUESTS))}
@@ -131,23 +133,6 @@ class Bounded(_PerfAnalyzer):
         self._timed_out = status == self.PA_FAIL and time.monotonic() >= end
         process.wait()  # after a kill, so that it does not disturb the next measurement
         return status
-
-    def _configs(self) -> list[Any]:
-        """Return perf_analyzer's options for each model; there is one."""
-        return [model.perf_config() for model in self._config.model_run_configs()]
-
-    @contextlib.contextmanager
-    def _options(self, options: dict[str, object]) -> Iterator[None]:
-        """Let perf_analyzer run with other options. Model Analyzer names its measurements by the first ones."""
-        configs = self._configs()
-        before = [{name: config[name] for name in options} for config in configs]
-        for config in configs:
-            config.update_config(options)
-        try:
-            yield
-        finally:
-            for config, first in zip(configs, before, strict=True):
-                config.update_config(first)
 
 
 def p50_ms(output: str) -> float | None:
@@ -237,7 +222,7 @@ def main() -> None:
     configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)
     BaseModelConfigGenerator._apply_param_combo_to_model = staticmethod(configure)
     measure = in_time(manager.execute_run_config, budget)
-    measure = unless_kept(measure, KeptMeasurements(plan), budget, RunConfigMeasurement.from_dict)
+    measure = unless_kept(measure, plan, budget, RunConfigMeasurement.from_dict)
     manager.execute_run_config = unless_idle(measure, plan.most_in_flight)
     # It starts a server without models to measure DCGM's GPU metrics, which are not used here.
     Analyzer._get_server_only_metrics = lambda *_: None

@@ -87,13 +87,13 @@ class Trial:
         by_throughput = [option for option in variants if option != WARMUP]
 
         def first(model: str) -> float:
-            load_again(running.ports, model, running.header)
-            with ModelClient(running.ports, model) as client:  # the connection is not measured
+            load_again(running.server.ports, model, running.header)
+            with ModelClient(running.server.ports, model) as client:  # the connection is not measured
                 client.require_ready()
                 return client.infer(request).latency_ms
 
         def throughput(model: str) -> float:
-            return Sender(model, running.ports, running.folder).throughput(self.in_flight, MEASURED_S)
+            return Sender(model, running.server.ports, running.folder).throughput(self.in_flight, MEASURED_S)
 
         return [
             *((option, FIRST_REQUEST, partial(first, variants[option].name)) for option in ("", WARMUP)),

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
@@ -48,10 +49,10 @@ class Prober:
 
         The bisection begins at the throughput of the closed loop, or at the rate that is needed.
         """
-        if rates == [AUTO]:
-            first = needed_per_s or self.row["throughput_per_s"]
-            return capacity.search(self.point, first, self.has_time, needed_per_s)
-        return capacity.measure_each(self.point, sorted(map(float, rates)), self.has_time)
+        first, given = needed_per_s or self.row["throughput_per_s"], rates != [AUTO]
+        left = iter(sorted(map(float, rates if given else [])))
+        next_of = (lambda _: next(left, None)) if given else partial(capacity.next_rate, first=first)
+        return capacity.search(self.point, next_of, self.has_time, None if given else needed_per_s)
 
     def has_time(self, rate_per_s: float) -> bool:
         """Say whether there is time for another point like the last one, and for the fewest requests."""
@@ -76,7 +77,7 @@ class Prober:
         """
         unanswered, server = {"asked_per_s": rate_per_s, "requests": 0}, self.running.server
         try:
-            sender = Sender(self.served.name, self.running.ports, self.running.folder)
+            sender = Sender(self.served.name, self.running.server.ports, self.running.folder)
             figures = sender.measure(rate_per_s, self.seconds(rate_per_s))
         except SlipwayError:
             if server.ended(within_s=ENDING_S) is None:
@@ -102,7 +103,7 @@ class Prober:
     def warm_up(self) -> None:
         """Send a request again and again, since the first ones of a model are slow."""
         request, end = self.candidates.request(self.served), time.monotonic() + WARM_UP_S
-        with ModelClient(self.running.ports, self.served.name) as client:
+        with ModelClient(self.running.server.ports, self.served.name) as client:
             client.infer(request)
             while time.monotonic() < end:
                 client.infer(request)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from slipway.load_test.capacity import (
@@ -11,7 +13,7 @@ from slipway.load_test.capacity import (
     capacity,
     in_words,
     judged,
-    measure_each,
+    next_rate,
     search,
 )
 
@@ -47,8 +49,14 @@ class Server:
         return self.left > 0
 
 
+def given(rates):
+    """Return the function of the next rate where all rates are given."""
+    left = iter(rates)
+    return lambda _: next(left, None)
+
+
 def found(server, first=100.0, needed=None):
-    return capacity(*search(server.measure, first, server.has_time, needed))
+    return capacity(*search(server.measure, partial(next_rate, first=first), server.has_time, needed))
 
 
 @pytest.mark.parametrize("most", [30, 79, 80, 100, 140, 700])
@@ -119,7 +127,7 @@ def test_a_disturbed_point_is_measured_again_and_the_steady_one_counts():
         verdict = next(verdicts)
         return point(rate, answered=20 if verdict == DISTURBED else min(rate, 100), verdict=verdict)
 
-    points, ended_by = search(measure, 80, lambda _: True)
+    points, ended_by = search(measure, partial(next_rate, first=80), lambda _: True)
     assert [each["asked_per_s"] for each in points[:2]] == [80, 80]
     result = capacity(points, ended_by)
     assert (result["verdict"], result["capacity_per_s"] > 85) == (STEADY, True)
@@ -200,7 +208,7 @@ def test_too_few_samples_for_p99_are_told():
 
 def test_given_rates_are_all_measured_in_the_time():
     server = Server(100)
-    points, ended_by = measure_each(server.measure, [50, 90, 200], server.has_time)
+    points, ended_by = search(server.measure, given([50, 90, 200]), server.has_time)
     assert ([each["outcome"] for each in points], ended_by) == ([HOLDS, HOLDS, BREAKS], None)
     assert capacity(points)["capacity_per_s"] == 90
-    assert measure_each(server.measure, [50], lambda _: False) == ([], TIME)
+    assert search(server.measure, given([50]), lambda _: False) == ([], TIME)

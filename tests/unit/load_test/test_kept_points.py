@@ -8,7 +8,6 @@ from slipway.load_test.analyzed_points import (
     MEASURED,
     REUSED,
     Budget,
-    KeptMeasurements,
     RunPlan,
     point_of,
     unless_kept,
@@ -46,8 +45,7 @@ def kept(tmp_path):
 
 
 def looked_up(kept, base="a", requests=30):
-    plan = RunPlan(9, 60, 0, requests, ("key", ""), False, {"m_fp32": base}, str(kept.store), str(kept.fresh))
-    return KeptMeasurements(plan)
+    return RunPlan(9, 60, 0, requests, ("key", ""), False, {"m_fp32": base}, str(kept.store), str(kept.fresh))
 
 
 def read(line):
