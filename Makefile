@@ -85,7 +85,7 @@ figures: $(VENV)/installed ## Write the figures of docs/measurements into the ta
 	$(BIN)/python scripts/tools/write_figures.py
 
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --deploy --output docs/measurements/planning.json
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --output docs/measurements/planning.json
 
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights NAME=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there

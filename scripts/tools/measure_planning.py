@@ -39,7 +39,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__, "output")
     arguments.add_argument("--rounds", type=int, default=5, help="how often each command is measured, in turn")
-    arguments.add_argument("--deploy", action="store_true", help="serve the tiny model and measure `deploy` as well")
     return arguments.parse_args(argv)
 
 
@@ -52,25 +51,23 @@ def main(arguments: argparse.Namespace) -> None:
             **machine(),
             "python": platform.python_version(),
             "snakemake": metadata.version("snakemake"),
-            "against_an_empty_workflow": measure_against_empty(Path(folder), arguments.rounds, arguments.deploy),
+            "against_an_empty_workflow": measure_against_empty(Path(folder), arguments.rounds),
             "growth": measure_growth(Path(folder), arguments.rounds),
         }
     write_json(arguments.output, record)
     progress(table(record))
 
 
-def measure_against_empty(folder: Path, rounds: int, deploy: bool) -> dict:
-    """Build a tiny model. Return the times (s) of runs with nothing to do, and of an empty workflow."""
+def measure_against_empty(folder: Path, rounds: int) -> dict:
+    """Build and serve a tiny model. Return the times (s) of runs with nothing to do, and of an empty workflow."""
     built = write_tiny(folder / "tiny")
-    goals = ("deploy",) if deploy else BUILT
     try:
-        progress(f"building the files that are then up to date: {' '.join(goals)}")
-        snakemake(built, *goals)
+        progress("building and deploying a tiny model, which is then up to date")
+        snakemake(built, "deploy")
         progress(f"runs with nothing to do, in turn; rounds: {rounds}")
-        outcomes = alternate(runs_with_nothing_to_do(write_empty(folder / "empty"), built, deploy), rounds)
+        outcomes = alternate(runs_with_nothing_to_do(write_empty(folder / "empty"), built), rounds)
     finally:
-        if deploy:
-            snakemake(built, "undeploy")
+        snakemake(built, "undeploy")
     require_nothing_to_do(outcomes)
     return summarise(outcomes)
 
@@ -109,11 +106,10 @@ def tiny_config() -> dict:
     }
 
 
-def runs_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Callable[[], Outcome]]:
+def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], Outcome]]:
     """Return {name: run} of the runs to measure in turn."""
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
-    if deploy:
-        options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
+    options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
     runs = {name: partial(snakemake, built, *given) for name, given in options.items()}
     return {"empty": partial(snakemake, empty, snakefile=empty / "Snakefile"), **runs}
 

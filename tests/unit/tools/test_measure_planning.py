@@ -20,11 +20,9 @@ def test_the_tiny_configuration_is_valid_and_needs_its_checkpoint(tmp_path):
     assert resolved.precisions("cpu") == ["fp32"]
 
 
-@pytest.mark.parametrize("deploy", [False, True])
-def test_the_empty_workflow_comes_first_and_deploy_only_when_asked_for(tmp_path, deploy):
-    runs = measure_planning.runs_with_nothing_to_do(tmp_path / "empty", tmp_path / "tiny", deploy)
-    names = ["empty", "dry_run", "nothing_to_do"]
-    assert list(runs) == names + (["dry_run_of_deploy", "deploy_with_nothing_to_do"] if deploy else [])
+def test_the_empty_workflow_comes_first_and_deploy_last(tmp_path):
+    runs = measure_planning.runs_with_nothing_to_do(tmp_path / "empty", tmp_path / "tiny")
+    assert list(runs) == ["empty", "dry_run", "nothing_to_do", "dry_run_of_deploy", "deploy_with_nothing_to_do"]
 
 
 def test_an_empty_workflow_has_nothing_to_do(tmp_path):
