@@ -16,7 +16,7 @@ from slipway.core.user_modules import find_users_module
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
-from slipway.models.sources import source_of
+from slipway.models.sources import USERS, source_name, source_of
 from slipway.onnx.data_files import data_names
 from slipway.storage.addresses import is_address
 from slipway.triton.client.hosts import is_loopback
@@ -116,7 +116,9 @@ def require_users_packages(resolved: ResolvedConfig) -> None:
     Without this, a plan would call everything stale, and the first job would fail.
     """
     for model, settings in resolved.config["models"].items() if _jobs_are_here(resolved) else []:
-        named = {name: settings[name] for name in ("architecture", "samples")}
+        named = {"samples": settings["samples"]}
+        if source_name(settings["architecture"] or "") == USERS:
+            named["architecture"] = settings["architecture"]
         named |= {f"{name}.samples": settings[name].get("samples") for name in ("accuracy", "calibration")}
         named["metric.function"] = (settings["metric"] or {}).get("function")
         for key, value in named.items():
