@@ -13,6 +13,7 @@ from kubernetes import client
 
 from slipway.cluster import api_errors
 from slipway.cluster.api_errors import Refused, Request, Unauthorized, Unreachable
+from slipway.cluster.refusals import why_unreachable
 from slipway.core.errors import SlipwayError
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
@@ -80,7 +81,7 @@ class Transport:
         """Return the exception that explains a request's error in a sentence."""
         if isinstance(error, client.ApiException) and error.status:
             return api_errors.refusal(error, request, self.context)
-        reason = api_errors.why_unreachable(error, request, self.timeout_s)
+        reason = why_unreachable(error, request, self.timeout_s)
         return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:

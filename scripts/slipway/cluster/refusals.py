@@ -1,0 +1,66 @@
+"""Why a cluster's API refuses a request, or does not answer it, as sentences with the remedy."""
+
+import re
+import ssl
+from pathlib import Path
+
+import urllib3.exceptions as http
+
+from slipway.core.errors import causes
+from slipway.core.templates import document
+
+# It explains errors, and makes no artifact.
+PART_OF_KEYS = False
+TEMPLATE = Path(__file__).with_name("refusals.txt.j2")
+
+
+def why_refused(code: int, status: dict, request: object, is_malformed: bool) -> str:
+    """Return why the API refused a Request, from the code and the Status object of its answer.
+
+    `is_malformed` says that the object itself is at fault.
+    """
+    message, stated = status["message"].rstrip("."), (status.get("details") or {}).get("causes") or []
+    conflicts = [cause for cause in stated if cause.get("reason") == "FieldManagerConflict"]
+    managers = [re.search(r'conflict with "([^"]+)"', cause.get("message", "")) for cause in conflicts]
+    owned = [
+        f"{cause.get('field', 'a field')} is set by {manager[1] if manager else 'another manager'}"
+        for cause, manager in zip(conflicts, managers, strict=True)
+    ]
+    values = {
+        **{"code": code, "message": message, "request": request, "owned": dict.fromkeys(owned)},
+        "places": [f"{cause['field']}: {cause.get('message', 'invalid')}" for cause in stated if cause.get("field")],
+        "is_policy": not re.search(r"\bcannot\b", message),
+        "is_malformed": is_malformed,
+    }
+    return document(TEMPLATE, values).strip().replace("\n", " ")
+
+
+def why_unreachable(error: Exception, request: object, timeout_s: float) -> str:
+    """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
+    chain = causes(error)
+    message = " ".join(str(link) for link in chain)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    if has(http.SSLError, ssl.SSLError) or "SSLError" in message:
+        return f"cannot be trusted over TLS: {_tls(message)}"
+    if has(ConnectionRefusedError) or "refused" in message:
+        return "refuses connections: nothing listens there. Start the cluster or the tunnel to it, or choose another"
+    if has(http.NameResolutionError):
+        return "has a name that is not known here. Correct the kubeconfig, or connect to the network that knows it"
+    if has(http.TimeoutError, TimeoutError) or "timed out" in message:
+        return f"gave no answer within {timeout_s:g} s ({request}). Is its network reachable from here (VPN)?"
+    return f"cannot be reached ({type(chain[-1]).__name__}). Is its network reachable from here (VPN)?"
+
+
+def _tls(message: str) -> str:
+    if "hostname" in message.lower() or "doesn't match" in message or "IP address mismatch" in message:
+        return "its certificate is for another name; correct `server` or `tls-server-name` in the kubeconfig"
+    if "expired" in message:
+        return "its certificate has expired; have it renewed, or fetch a new kubeconfig"
+    if "certificate verify failed" in message:
+        return "its certificate is not signed by the kubeconfig's authority; fetch a new kubeconfig"
+    if "WRONG_VERSION_NUMBER" in message or "RECORD_LAYER" in message:
+        return "it does not speak TLS; correct `server` in the kubeconfig"
+    return "the handshake failed; see whether this is the right server and whether your client certificate is valid"
