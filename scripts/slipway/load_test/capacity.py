@@ -27,6 +27,8 @@ FACTORS = (CLOSE, 1.25, 1.5, 2.0)
 FARTHEST = 20
 # A queue grows if at the end so large a share of the requests waits, and more than a few.
 GROWING, FEW = 0.05, 3
+# Percent of requests more than a millisecond late from which on their times are perf_analyzer's, and not at random.
+LATE = 5
 # perf_analyzer lags if it sent less than this share of the rate that was asked for.
 SENT = 0.9
 
@@ -153,8 +155,15 @@ def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) ->
         ),
         "a higher rate held than one that broke": is_contradicted,
         "there were too few samples for p99": highest is not None and highest["tail_percentile"] < 99,
+        "perf_analyzer sent many requests late, in bursts, so the server may take more": lowest is not None
+        and _came_in_bursts(lowest),
     }
     return [doubt for doubt, is_present in doubts.items() if is_present]
+
+
+def _came_in_bursts(broken: dict) -> bool:
+    """Return whether a rate may have broken the limit since requests came late and together, and not by a queue."""
+    return bool(broken["requests"]) and broken.get("delayed_percent", 0) > LATE and not _lacks_answers(broken)
 
 
 def rate_of(point: dict) -> float:

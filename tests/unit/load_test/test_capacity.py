@@ -195,6 +195,21 @@ def test_without_longer_waits_no_queue_grows_whatever_perf_analyzer_reports():
         assert (found["outcome"], found["sent_per_s"]) == (outcome, sent)
 
 
+@pytest.mark.parametrize(
+    ("late_percent", "answered", "doubted"),
+    [(10.6, 5000.0, True), (0.5, 5000.0, False), (10.6, 4000.0, False)],
+    ids=["late and slow", "slow", "late and a growing queue"],
+)
+def test_a_p99_that_broke_when_requests_came_late_is_a_doubt_about_the_server(late_percent, answered, doubted):
+    """As on an H200, whose 16 CPUs perf_analyzer shared with the server; a queue that grows is the server's own."""
+    tail = {"requests": 14_000, "tail_percentile": 99, "verdict": STEADY}
+    holds = {"asked_per_s": 4488, "sent_per_s": 4488, "answered_per_s": 4432, "tail_ms": 36, "delayed_percent": 8.9}
+    breaks = {"asked_per_s": 5018, "sent_per_s": 5018, "answered_per_s": answered, "tail_ms": 168}
+    points = [judged(each | tail, LIMIT_MS) for each in (holds, breaks | {"delayed_percent": late_percent})]
+    result = capacity(points)
+    assert (result["verdict"] == DISTURBED, "the server may take more" in in_words(result, LIMIT_MS)) == (doubted,) * 2
+
+
 def test_high_rates_are_written_as_people_write_them():
     result = found(Server(10_000), first=12_075.0)
     assert "e+" not in in_words(result, LIMIT_MS)
