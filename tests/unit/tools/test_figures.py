@@ -106,6 +106,10 @@ def test_the_title_of_a_model_has_the_kind_of_its_weights(records, origin, title
     assert f"| ResNet-50, {title} weights: images/s" in write_figures.tables_of(records)
 
 
+# The cores of the machine with the H200.
+CORES = 16
+
+
 def test_readme_has_rows_of_that_table_as_they_are():
     lines = FIRST.splitlines()
     start = lines.index("| | |")
@@ -143,3 +147,19 @@ def test_the_experiments_with_an_engine_have_the_figures_of_their_record(words, 
     medians = [f"{median(values):,.0f}" for point, values in rounds.items() if point.startswith(f"{engine}/")]
     cells = [figure for cell in row.split("|")[2:-1] for figure in cell.strip().split(" / ")]
     assert cells == medians
+
+
+def test_the_page_on_serving_has_the_figures_of_the_load_test():
+    lines = (write_figures.MEASUREMENTS / "h100" / "serving.md").read_text(encoding="utf-8").splitlines()
+    rows = read_json(write_figures.MEASUREMENTS / "h200" / "resnet50.int8.json")["load_test"]["measurements"]
+    int8 = sorted(
+        (row for row in rows if row["precision"] == "int8"), key=lambda row: (row["instances"], row["max_batch_size"])
+    )
+    assert [row["concurrency"] for row in int8] == [64] * 6
+    expected = [
+        f"| {row['instances']}, {row['max_batch_size']} | {row['throughput_per_s']:,.0f} | {row['p99_ms']} ms | "
+        f"{row['compute_ms']} ms | {row['cpus_busy_percent'] / 100 * CORES / row['throughput_per_s'] * 1e3:.2f} ms |"
+        for row in int8
+    ]
+    start = lines.index(expected[0])
+    assert lines[start : start + len(expected)] == expected
