@@ -4,16 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # Objects that others refer to come first, as in other tools that sort before `kubectl apply`. Other kinds come last.
-ORDER: tuple[str, ...] = (
-    "Namespace",
-    "ServiceAccount",
-    "Secret",
-    "ConfigMap",
-    "PersistentVolumeClaim",
-    "NetworkPolicy",
-    "Service",
-)
-ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
+ORDER = ["Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service"]
+ORDER += ["ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler"]
 # The kinds that run servers, and that a rollout waits for.
 SERVERS = ("Deployment", "InferenceService")
 # The prefix of Slipway's annotations, which KServe copies to the pods.

@@ -2,8 +2,10 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import kubernetes_validate
+import yaml
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Forbidden
@@ -16,19 +18,7 @@ from slipway.manifests.validation import OLDEST
 REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
 # Number of simultaneous requests: there is one for each verb and kind.
 AT_ONCE = 8
-# The rights to follow a rollout, to reach the pods, and to hold the lease: {resource: verbs}.
-ALWAYS = {
-    "deployments.apps": ("get", "list"),
-    "replicasets.apps": ("list",),
-    "pods": ("list",),
-    "pods/log": ("get",),
-    # Until Kubernetes 1.35 a WebSocket to a pod's port is "get", and from then on "create".
-    "pods/portforward": ("get", "create"),
-    "persistentvolumeclaims": ("get",),
-    "leases.coordination.k8s.io": ("get", "create", "update", "delete"),
-}
-# Server-side apply creates an object the first time, and patches it later.
-OF_OBJECT = ("get", "create", "patch", "delete")
+RIGHTS = Path(__file__).with_name("rights.yaml")
 
 
 def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
@@ -111,10 +101,11 @@ def _needed_rights(cluster: Cluster, objects: list[dict]) -> list[str]:
 
     A right is written as for `kubectl auth can-i`, such as "patch deployments.apps" or "get pods/log".
     """
-    rights = {(resource, verb) for resource, verbs in ALWAYS.items() for verb in verbs}
-    for obj in objects:
-        kind = cluster.kind(obj["kind"], obj["apiVersion"])
-        rights |= {(kind.resource, verb) for verb in OF_OBJECT}
+    verbs_by_resource = yaml.safe_load(RIGHTS.read_text(encoding="utf-8"))
+    of_object = verbs_by_resource.pop("of_object")
+    kinds = [cluster.kind(obj["kind"], obj["apiVersion"]).resource for obj in objects]
+    rights = {(resource, verb) for resource, verbs in verbs_by_resource.items() for verb in verbs}
+    rights |= {(resource, verb) for resource in kinds for verb in of_object}
     return [f"{verb} {resource}" for resource, verb in sorted(rights)]
 
 

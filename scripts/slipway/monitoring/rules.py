@@ -71,17 +71,7 @@ def filled_in(template: Path, slo: ServiceLevel) -> dict:
     def rate_of_servers(metric: str) -> str:
         return f"sum by ({by}, job, instance) (rate({series(metric)}[5m]))"
 
-    return data_of(
-        template,
-        slo=slo,
-        configuration=configuration_in_words(vars(slo)),
-        by=by,
-        success=series("nv_inference_request_success"),
-        series=series,
-        recorded=recorded,
-        rate=rate,
-        rate_of_servers=rate_of_servers,
-        P99_MARGIN=P99_MARGIN,
-        FAILURES_ALERT=FAILURES_ALERT,
-        GPU_MEMORY_ALERT=GPU_MEMORY_ALERT,
-    )
+    expressions = {"series": series, "recorded": recorded, "rate": rate, "rate_of_servers": rate_of_servers}
+    limits = {"P99_MARGIN": P99_MARGIN, "FAILURES_ALERT": FAILURES_ALERT, "GPU_MEMORY_ALERT": GPU_MEMORY_ALERT}
+    success, configuration = series("nv_inference_request_success"), configuration_in_words(vars(slo))
+    return data_of(template, slo=slo, configuration=configuration, by=by, success=success, **expressions, **limits)
