@@ -1,7 +1,6 @@
 """Calibrate on samples; inspect and convert a quantised ONNX graph: Q/DQ nodes, invalid scales, older opset."""
 
 from collections import Counter
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,23 +63,14 @@ def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
     left = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
     quantizing = [node for node in model.graph.node if node.op_type in (_Q, _DQ)]
-    scales = arrays_of(model, folder, {node.input[1] for node in quantizing})
-    scaled = [(node.name, scales.get(node.input[1], np.array(np.nan))) for node in quantizing]
-    bad_scales = [name for name, scale in scaled if not (np.isfinite(scale) & (scale > 0)).all()]
+    constants, bad_scales = constants_of(model.graph), []
+    for node in quantizing:
+        scale = constants.get(node.input[1])
+        values = numpy_helper.to_array(scale, str(folder)) if scale is not None else np.array(np.nan)
+        if not (np.isfinite(values) & (values > 0)).all():
+            bad_scales.append(node.name)
     count = Counter(node.op_type for node in quantizing)
     return Quantized(len(compute) - len(left), left, count[_Q], count[_DQ], bad_scales)
-
-
-def arrays_of(
-    model: onnx.ModelProto, folder: Path = Path(), names: Container[str] | None = None
-) -> dict[str, np.ndarray]:
-    """Return {tensor's name: its array} of a graph's initializers and Constant nodes. `names` selects some.
-
-    `folder` has the model's data file, if it has one.
-    """
-    constants = constants_of(model.graph).items()
-    named = {name: tensor for name, tensor in constants if names is None or name in names}
-    return {name: numpy_helper.to_array(tensor, str(folder)) for name, tensor in named.items()}
 
 
 def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -> onnx.ModelProto:

@@ -10,7 +10,8 @@ from PIL import Image
 import quantize_onnx
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.onnx.quantized import arrays_of, inspect, lowered
+from slipway.onnx.onnx_structure import constants_of
+from slipway.onnx.quantized import inspect, lowered
 
 CASES = [
     ("float32", 17, "int8", "entropy"),
@@ -60,6 +61,10 @@ def test_every_convolution_and_the_shortcut_read_quantised_values(files):
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     assert kinds(pool) == ["DequantizeLinear"]
     assert not [node for node in model.graph.node if node.op_type == "Gemm"]
+
+
+def arrays_of(model):
+    return {name: onnx.numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
 
 
 @pytest.mark.parametrize("case", CASES[:3])
