@@ -20,7 +20,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.templates import document
 from slipway.load_test.configurations import ranked
 from slipway.report.load_test_charts import memory_chart, throughput_chart
-from slipway.tools.snakemake_runs import snakemake, write_config
+from slipway.tools.snakemake_runs import snakemake, write_checkpoint, write_config
 
 ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"
 # {subject of the benchmark: (its name, the look of its bar)}
@@ -107,19 +107,10 @@ def dry_run(folder: Path) -> str:
     """Build a model in an empty folder, replace its weights, and return everything that `snakemake -n deploy` says."""
     model = {"architecture": ARCHITECTURE, "weights": f"{MODEL}.pth", "preprocess": {"resize": 72, "crop": 64}}
     write_config(folder, {"models": {MODEL: model}, "targets": {"cpu": {"precisions": ["fp32", "bf16"]}}})
-    write_checkpoint(folder / f"{MODEL}.pth", seed=1)
+    write_checkpoint(folder / f"{MODEL}.pth", ARCHITECTURE, seed=1)
     snakemake(folder, *(f"results/{MODEL}/cpu/{MODEL}.{precision}.engine.json" for precision in ("fp32", "bf16")))
-    write_checkpoint(folder / f"{MODEL}.pth", seed=2)
+    write_checkpoint(folder / f"{MODEL}.pth", ARCHITECTURE, seed=2)
     return snakemake(folder, "-n", "deploy").output
-
-
-def write_checkpoint(path: Path, seed: int) -> None:
-    """Write the state dict of the network with random weights."""
-    import torch
-    import torchvision
-
-    torch.manual_seed(seed)
-    torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), path)
 
 
 def terminal(said: str) -> list[Line]:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.tools.snakemake_runs import Outcome, alternate, machine, snakemake, write_config
+from slipway.tools.snakemake_runs import Outcome, alternate, machine, snakemake, write_checkpoint, write_config
 from slipway.triton.client.ports import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
@@ -81,13 +81,9 @@ def write_empty(folder: Path) -> Path:
 
 
 def write_tiny(folder: Path) -> Path:
-    """Write a tiny model's configuration, and a checkpoint as a user's training would. Return their folder."""
-    import torch
-    import torchvision
-
+    """Write a tiny model's configuration and checkpoint. Return their folder."""
     write_config(folder, tiny_config())
-    torch.manual_seed(0)
-    torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), folder / "random.pth")
+    write_checkpoint(folder / "random.pth", ARCHITECTURE, seed=0)
     return folder
 
 

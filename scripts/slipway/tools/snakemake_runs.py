@@ -42,6 +42,15 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
+def write_checkpoint(path: Path, architecture: str, seed: int) -> None:
+    """Write the state dict of a network of torchvision with random weights, as a user's training would."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(seed)
+    torch.save(torchvision.models.get_model(architecture, weights=None).state_dict(), path)
+
+
 def without_samples(benchmark: dict) -> dict:
     """Return a benchmark's record without its raw samples, which stay in the working folder."""
     return {name: value for name, value in benchmark.items() if name != "samples_ms"}
