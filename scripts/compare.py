@@ -17,7 +17,7 @@ from slipway.history.comparison import REGRESSION, UNDECIDED, Change, compare, c
 from slipway.history.file import NAME, History, read
 from slipway.history.guard import COPY, LIMITS, this_run
 from slipway.history.lines import Run
-from slipway.history.words import change_in_words, figure_in_words, notes_of
+from slipway.history.words import comparison_in_words
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -64,7 +64,8 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
         changes = compare(compared.run, now, limits, target) if compared.run else []
         others = compare_others(compared.run, now, target) if compared.run else {}
         if not arguments.json:
-            show(now, target, compared, changes, others)
+            for line in comparison_in_words(now, target, compared, {"": changes, **others}):
+                progress(line)
         comparisons.append(as_json(now, target, compared, changes, others) | {"accepted": now.name in arguments.accept})
     return comparisons
 
@@ -77,24 +78,6 @@ def compared_run_of(history: History, now: Run, target: str, arguments: argparse
     if target not in other.targets:
         return ComparedRun(None, why_not=f"{other.name} was not measured on {target}")
     return ComparedRun(other)
-
-
-def show(now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]) -> None:
-    """Print the comparison on one target."""
-    served = now.targets[target]["selection"]["precision"]
-    progress(f"{now.content['model']} on {target}, {served}: {now}")
-    if compared.run is None:
-        progress(f"  nothing to compare with: {compared.why_not}")
-        return
-    live = compared.deployment
-    since = f", {live.action.replace('_', ' ')} at {live.when} as version {live.number}" if live else ""
-    progress(f"  beside {compared.run}{since}")
-    for title, rows in {"": changes, **others}.items():
-        if title:
-            progress(f"  {title}, which is not served:")
-        for row in rows:
-            figures = f"{figure_in_words(row.before):>28} -> {figure_in_words(row.now):<28}"
-            progress(f"  {row.name:<34} {figures} {change_in_words(row):>14}  {notes_of(row)}".rstrip())
 
 
 def as_json(

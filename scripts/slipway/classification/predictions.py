@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.core import templates
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import STATED_BY_SERVER, Meaning
@@ -71,19 +72,9 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
     `who` has "model", "server", "batch" and "rehearsal".
     """
-    summary = predictions.summary()
-    lines = [
-        f"{summary['answered']} answered, {summary['failed']} not, by {who['model']} at {who['server']}: "
-        f"{summary['pictures_per_second']:.1f} pictures/s, reading included"
-    ]
-    if summary["requests"]:
-        latency = "latency p50 {p50:.1f} ms, p99 {p99:.1f} ms".format(**summary["request_ms"])
-        lines.append(f"requests: {summary['requests']}, of up to {who['batch']} pictures each; {latency}")
-    if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.reason not in ("", STATED_BY_SERVER)):
-        lines.append(f"outputs: {meaning.in_words}; {meaning.reason}")
-    if who["rehearsal"]:
-        lines.append("REHEARSAL: random weights, so these predictions mean nothing")
-    return lines
+    values = {"meaning": predictions.meaning, "usual_reasons": ("", STATED_BY_SERVER)}
+    template = Path(__file__).with_name("conclusion.txt.j2")
+    return templates.document(template, {**values, **who, **predictions.summary()}).splitlines()
 
 
 def document(predictions: Predictions, who: dict) -> str:

@@ -1,8 +1,21 @@
 """The changes between two runs in words."""
 
+from pathlib import Path
+
 from slipway.core.readable import readable
+from slipway.core.templates import document
+from slipway.history.compared_run import ComparedRun
 from slipway.history.comparison import NOT_COMPARED, PASSED, UNDECIDED, UNKNOWN, Change
 from slipway.history.figures import Figure
+from slipway.history.lines import Run
+
+
+def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: dict[str, list[Change]]) -> list[str]:
+    """Return the comparison on one target as lines. `changes` are of the served engine (""), and of the others."""
+    values = {"now": now, "target": target, "compared": compared, "changes": changes}
+    template = Path(__file__).with_name("comparison.txt.j2")
+    text = document(template, values, figure=figure_in_words, change=change_in_words, notes=notes_of)
+    return text.splitlines()
 
 
 def figure_in_words(figure: Figure | None) -> str:

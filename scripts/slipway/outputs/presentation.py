@@ -63,9 +63,8 @@ def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
 
 def prefixed(lines: dict[str, list[str]]) -> list[str]:
     """Return all lines in {output: its lines}. With several outputs, each line begins with its output's name."""
-    if len(lines) == 1:
-        return [line for of_output in lines.values() for line in of_output]
-    return [f"{name}: {line}" for name, of_output in lines.items() for line in of_output]
+    prefixes = {name: f"{name}: " if len(lines) > 1 else "" for name in lines}
+    return [f"{prefixes[name]}{line}" for name, of_output in lines.items() for line in of_output]
 
 
 def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:

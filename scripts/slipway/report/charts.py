@@ -7,7 +7,7 @@ from slipway.benchmark.rounds import DISTURBED
 from slipway.history.figures import Figure, served_figures
 from slipway.history.lines import DEPLOYED, Run
 from slipway.report import formats
-from slipway.report.bar_charts import Bar, Stack, bars, stacks
+from slipway.report.bar_charts import Bar, Stack, bars
 from slipway.report.drawing import Drawing
 from slipway.report.formats import milliseconds, moment
 from slipway.report.headline import baseline_of, results
@@ -102,11 +102,6 @@ def _served(target: Target) -> list[Stack]:
     in_flight = f", {row['concurrency']} in flight" if row.get("concurrency") else ""
     average = f"{milliseconds(row['mean_ms'])} on average"
     return [Stack(f"{row['precision']}, through Triton{in_flight}", parts, average)]
-
-
-def time_chart(target: Target, measurements: Measurements) -> Drawing:
-    """Return `time_rows` as bars on one scale."""
-    return stacks("Where the time of an answer goes", "ms", time_rows(target, measurements))
 
 
 def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:

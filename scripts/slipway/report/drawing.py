@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
+from slipway.core.templates import document
 from slipway.report.palette import LIGHT, LOOKS
 
 # {element of SVG: the attributes for its numbers}. The numbers of other elements are coordinates of points.
@@ -100,13 +100,14 @@ class Drawing:
 
     def _svg(self, margin: float, before: Sequence[Element], rules: str = "") -> str:
         content = repr((self.title, self.description, self.elements))
-        return _TEMPLATE.render(
-            drawing=self,
-            elements=[*before, *self.elements],
-            frame=(-margin, -margin, self.width + 2 * margin, self.height + 2 * margin),
-            name="d" + hashlib.sha256(content.encode()).hexdigest()[:10],
-            rules=rules,
-        )
+        values = {
+            "drawing": self,
+            "elements": [*before, *self.elements],
+            "frame": (-margin, -margin, self.width + 2 * margin, self.height + 2 * margin),
+            "name": "d" + hashlib.sha256(content.encode()).hexdigest()[:10],
+            "rules": rules,
+        }
+        return document(Path(__file__).with_name("drawing.svg.j2"), values, short=short).rstrip()
 
 
 def sentence(text: str) -> Drawing:
@@ -144,8 +145,3 @@ def text_width(text: str, look: str = "plain") -> float:
 def short(value: float) -> str:
     """Return a coordinate with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-_ENVIRONMENT = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-_ENVIRONMENT.filters["short"] = short
-_TEMPLATE = _ENVIRONMENT.from_string(Path(__file__).with_name("drawing.svg.j2").read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from slipway.core.artifacts import write_text
 from slipway.history import file as history_file
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
+from slipway.report.bar_charts import stacks
 from slipway.report.measurements import Measurements, Target, read_measurements
 from slipway.report.recipe import Recipe, recipe_of, state_of
 from slipway.report.verdicts import YES, answers, is_it_live
@@ -61,6 +62,7 @@ def render(measurements: Measurements, recipe: Recipe) -> str:
         samples_of_task=reporting.SAMPLES,
         side_by_side=side_by_side(targets, measurements),
         charts=charts,
+        stacks=stacks,
         load_test_charts=load_test_charts,
         ranked=configurations.ranked,
         samples_of=samples_of,

@@ -5,7 +5,6 @@ present history.
 """
 
 import contextlib
-import hashlib
 import html
 import json
 import re
@@ -15,6 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from slipway.core.artifacts import sha256
 from slipway.core.records import has_shape
 from slipway.history import file as history_file
 
@@ -44,7 +44,7 @@ def element(content: object) -> Markup:
 
 def state_of(history: Path) -> str:
     """Return the SHA-256 of a history's content; "" if there is none."""
-    return hashlib.sha256(history.read_bytes()).hexdigest() if history.exists() else ""
+    return sha256(history) if history.exists() else ""
 
 
 def recipe_of(page: Path) -> Recipe | None:
@@ -81,8 +81,7 @@ def _content(page: Path) -> Any:
     """Return the content of a page's element of this name; None if there is none."""
     if not page.is_file():
         return None
-    with page.open(encoding="utf-8", errors="replace") as file:
+    with page.open(encoding="utf-8", errors="replace") as file, contextlib.suppress(ValueError):
         written = _ELEMENT.search(file.read(50_000))
-    with contextlib.suppress(ValueError):
         return json.loads(html.unescape(written[1])) if written else None
     return None

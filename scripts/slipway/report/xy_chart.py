@@ -223,7 +223,7 @@ def draw_legend(drawing: Drawing, series: Sequence[Series], heading: str, below:
     # With the distance to the next entry, for fonts that are wider than Helvetica, too.
     widths = [24 + 1.2 * text_width(name) for name, *_ in entries]
     beside = bool(heading) and text_width(heading, "strong") + 20 + sum(widths) <= drawing.width
-    line, x = (0, drawing.width - sum(widths) + 16) if beside else (1, float(LEFT))
+    line, x = (0, drawing.width - sum(widths) + 16) if beside else (1, LEFT)
     for (name, look, shape, size), width in zip(entries, widths, strict=True):
         if x > LEFT and x + width > drawing.width + 16:
             line, x = line + 1, LEFT
