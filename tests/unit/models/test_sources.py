@@ -7,6 +7,7 @@ from helpers.artifacts.configured import job_keys, resolved
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import CodeHashes
+from slipway.keys.validation import require_users_packages
 from slipway.models import sources
 from slipway.models.source_interface import Source
 from slipway.models.sources import SOURCES, source_name, source_named
@@ -67,6 +68,14 @@ def test_a_missing_package_is_told_while_planning_with_the_command(package):
     with pytest.raises(SlipwayError, match=f"not installed here; .*: pip install {package}") as caught:
         resolved(models={"m": {"architecture": f"{package}:anything"}})
     assert "`models.m.architecture`" in str(caught.value)
+
+
+def test_only_a_users_own_factory_needs_a_package_that_python_finds(monkeypatch):
+    monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
+    monkeypatch.setattr("slipway.keys.validation.find_users_module", lambda _: None)
+    require_users_packages(resolved(models={"m": {"architecture": "timm:resnet18"}}))
+    with pytest.raises(SlipwayError, match=r"`models\.m\.architecture` is nowhere\.networks:make, but Python finds no"):
+        require_users_packages(resolved(models={"m": {"architecture": "nowhere.networks:make"}}))
 
 
 def fields(folder, monkeypatch, **arguments):
