@@ -1,5 +1,10 @@
-"""The models that this checkout deployed, also models that config.yaml no longer has. Planning imports it."""
+"""The models that this checkout deployed, also models that config.yaml no longer has. Planning imports it.
 
+The client is imported only if a server runs.
+"""
+
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from slipway.deploy.ledger import Ledger
@@ -24,3 +29,16 @@ def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
     if not PLATFORMS[to].together:
         return sorted(path.parents[2].name for path in state.parent.glob(f"*/deploy/{to}/history.json"))
     return sorted({entry["model"] for entry in ledger(state)["models"].values()} | live_models(state))
+
+
+@cache
+def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
+    """Return {live model here that does not answer: the reason}, and call `tell` with each, once a run."""
+    if server_state.recorded_server() is None:
+        return {}
+    from slipway.deploy.local.health_check import why_silent  # it takes half a second to import
+
+    silent = why_silent()
+    for name, why in silent.items():
+        tell(f"{name} does not answer, because {why}; it is served anew")
+    return silent
