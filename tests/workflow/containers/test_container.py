@@ -5,63 +5,32 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 import psutil
 import pytest
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
-from helpers.models.tiny_engine import tiny_engine
 from helpers.programs import fake_container
+from helpers.programs.container_place import IN_CONTAINER, wait_for
 from helpers.programs.fake_container import IMAGE, RELEASE, containers
 from helpers.traffic import Traffic, who_gave
-from helpers.workplace import ODD, Workplace, random_checkpoint
+from helpers.workplace import random_checkpoint
 
-from slipway.contract.archives import write_samples
-from slipway.core.artifacts import read_json, write_json
+from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.core.hardware import cpu_identity
-from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
+from slipway.triton.server.container_programs import image_here, usable_program
 from slipway.triton.server.installation import find_installation
 from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
 
-IN_CONTAINER = ("--server", "container", "--server-image", IMAGE, "--server-release", RELEASE)
-
-
-@pytest.fixture(autouse=True)
-def ask_again():
-    """Forget what was known of Docker and Podman."""
-    for asked in (usable_program, image_here, is_pullable):
-        asked.cache_clear()
-
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trainings")
     return [Training(folder / str(seed), seed) for seed in range(2)]
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Return an empty folder with an odd name and a stand-in for Docker; what runs at the end is stopped."""
-    folder = tmp_path / f"{ODD}, c"
-    folder.mkdir()
-    for name, value in fake_container.install(tmp_path / "programs").items():
-        monkeypatch.setenv(name, value)
-    found = Workplace(folder)
-    found.served_at = Ports.free()
-    found.state = tmp_path / "programs" / "docker-state"
-    yield found
-    found.program_here("undeploy", "--results", RESULTS)
-    left = containers(found.state)
-    for record in left.values():
-        psutil.Process(record["pid"]).kill()
-    assert not left
 
 
 def deploy(place, training, *more):
@@ -141,11 +110,6 @@ def test_what_a_killed_deployment_left_is_found_and_the_next_one_deploys(place, 
     assert receipt(place)["contents"]["server"]["id"] in containers(place.state)
 
 
-def wait_for(condition):
-    while not condition():
-        time.sleep(0.05)
-
-
 @pytest.mark.long
 def test_a_taken_port_an_image_that_is_gone_and_a_service_that_does_not_answer_leave_the_live_server(place, trainings):
     with socket.create_server(("127.0.0.1", place.served_at.grpc)):
@@ -216,80 +180,6 @@ def test_a_server_for_engines_of_a_gpu_starts_with_gpus_and_the_machines_shared_
     assert given["gpus" if program == "docker" else "device"]
     assert not containers(state)
     fake_container.change(place.state, answers=True)
-
-
-def load_tested(place, folder, *more):
-    """Run a load test of a tiny engine; return its record."""
-    tiny = tiny_engine(folder, "openvino")
-    write_json(folder / "interface.json", tiny.contract.interface())
-    write_samples(folder / "samples.npz", [{"input": tiny.batch[:1]}])
-    paths = {name: folder / name for name in ("table", "record", "original", "plots")}
-    place.program_here(
-        "load_test",
-        *("--model", "m", "--engine-records", tiny.engine_record, "--weights-record", tiny.weights_record),
-        *("--hardware", cpu_identity(), "--interface", folder / "interface.json"),
-        *("--samples", folder / "samples.npz", "--requests", 10, "--minutes", 2),
-        *(word for name, path in paths.items() for word in (f"--{name}", path)),
-        *more,
-    ).succeeded()
-    return read_json(folder / "record")
-
-
-@pytest.mark.long
-def test_a_load_test_in_a_container(place, tmp_path):
-    sizes = ("--concurrency", 1, "--instances", 1, 2, "--max-batch-sizes", 4)
-    why = "no tritonserver on PATH"
-    record = load_tested(place, tmp_path, *sizes, *IN_CONTAINER, "--server-why", why)
-    stated = record["server"]
-    assert (stated["run"], stated["image"], stated["release"], stated["why"]) == ("container", IMAGE, RELEASE, why)
-    assert stated["native_backends"]
-    assert record["key"]["server"] == "container"
-    rows = record["measurements"]
-    assert sorted(row["instances"] for row in rows) == [1, 2]
-    assert all(row["throughput_per_s"] > 0 for row in rows)
-    assert all(row["memory_mb"] > 50 for row in rows), "the memory of the server in the container"
-    assert not containers(place.state)
-
-
-@pytest.mark.long
-def test_the_capacity_in_a_container_tries_the_options_of_its_backend(place, tmp_path):
-    """The stand-in's backend warms up itself, as the adapter does, so Triton's warm-up may not help, or by chance."""
-    load_tested(place, tmp_path, "--concurrency", 1, "--instances", 1, "--max-batch-sizes", 4, *IN_CONTAINER)
-    write_json(tmp_path / "accuracy.json", {"engine_key": {"precision": "fp32"}, "sample": {"relative_error": 0.0}})
-    place.program_here(
-        "measure_capacity",
-        *("--load-test", tmp_path / "record", "--accuracy", tmp_path / "accuracy.json"),
-        *("--engine-records", tmp_path / "tiny.engine.json", "--weights-record", tmp_path / "weights.json"),
-        *("--hardware", cpu_identity(), "--interface", tmp_path / "interface.json"),
-        *("--samples", tmp_path / "samples.npz", "--output", tmp_path / "capacity.json"),
-        *("--request-rates", 30, "--requests", 10, "--capacity-minutes", 3, *IN_CONTAINER),
-    ).succeeded()
-    record = read_json(tmp_path / "capacity.json")
-    [trial] = record["trials_of_options"]
-    assert (trial["option"], trial["rounds"]) == ("model_warmup", 5)
-    helps = trial["ratio"]["high"] < 1
-    assert record["serving_options"] == {"model_warmup": helps, "cuda_graphs": False, "pinned_memory": False}
-    assert record["configurations"][0]["points"]
-    assert not containers(place.state)
-
-
-@pytest.mark.long
-def test_the_next_load_test_removes_the_container_of_one_that_was_killed(place, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = tmp_path / "slipway-load-test-killed"
-    folder.mkdir()
-    folder.with_suffix(".lock").touch()
-    server = find_installation(folder, {"openvino"}, None, ServerChoice("container", IMAGE, RELEASE))
-    words = ["tritonserver", "--model-repository=/w", "--model-control-mode=explicit"]
-    words += Ports.free().flags()
-    client = subprocess.Popen(server.container.command(folder.name, {folder: "/w"}, words))
-    wait_for(lambda: any(record["pid"] for record in containers(place.state).values()))
-    client.kill()
-    client.wait()
-    assert containers(place.state)
-    with new_workspace():
-        assert not containers(place.state)
-    assert not folder.exists()
 
 
 @pytest.mark.long
