@@ -99,7 +99,9 @@ class Drawing:
         return self._svg(MARGIN, [ground], rules(LIGHT.__getitem__)) + "\n"
 
     def _svg(self, margin: float, before: Sequence[Element], rules: str = "") -> str:
-        content = repr((self.title, self.description, self.elements))
+        content = repr(
+            (self.title, self.description, [(element.attributes, element.text) for element in self.elements])
+        )
         values = {
             "drawing": self,
             "elements": [*before, *self.elements],
