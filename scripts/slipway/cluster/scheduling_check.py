@@ -1,7 +1,6 @@
 """Scheduling check: whether the nodes have room for a fleet's pods, beside the running pods."""
 
 from collections import Counter
-from dataclasses import dataclass
 from decimal import Decimal
 
 from kubernetes.utils import parse_quantity
@@ -14,14 +13,16 @@ from slipway.core.errors import SlipwayError
 from slipway.manifests.pod_resources import resources
 
 
-@dataclass
 class Node:
-    """A node that can run pods, with its free resources {name: quantity}."""
+    """A node that can run pods, with its resources that `pods` leave free: {name: quantity}."""
 
-    name: str
-    labels: dict[str, str]
-    taints: list[dict]
-    free: Counter
+    def __init__(self, node: dict, pods: list[dict]) -> None:
+        self._name, self._labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+        self._taints = node.get("spec", {}).get("taints") or []
+        self.free = _quantities(node["status"].get("allocatable", {}))
+        for pod in pods:
+            if pod["spec"]["nodeName"] == self._name:
+                self.free.subtract(_requests(pod["spec"]))
 
     def takes(self, d: dict) -> bool:
         """Say whether a target's pods may run on this node. `d` has the target's values in the manifests.
@@ -29,9 +30,18 @@ class Node:
         The node must have the labels "node_labels". Only pods with "on_gpu" tolerate the taint nvidia.com/gpu.
         """
         borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
-        lasting = [taint for taint in self.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
-        labelled = all(self.labels.get(key) == value for key, value in d["node_labels"].items())
+        lasting = [taint for taint in self._taints if taint["effect"] in ("NoSchedule", "NoExecute")]
+        labelled = all(self._labels.get(key) == value for key, value in d["node_labels"].items())
         return labelled and all(taint["key"] in borne for taint in lasting)
+
+    def shortage(self, wanted: Counter) -> str:
+        """Return which of the wanted resources are not free, as text; "" if all are."""
+        short = [
+            f"{_said(self.free[name])} of {_said(quantity)} {name}"
+            for name, quantity in wanted.items()
+            if self.free[name] < quantity
+        ]
+        return f"{self._name} has {', '.join(short)}" if short else ""
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
@@ -45,8 +55,8 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
         return [], ["whether a node has room: listing nodes is forbidden"]
     others, replaced, unsure = _running_pods(cluster, objects)
     usable = [node for node in listed if is_ready(node) and not node.get("spec", {}).get("unschedulable")]
-    nodes = [_node(node, others) for node in usable]
-    crowded = [_node(node, others + replaced) for node in usable]
+    nodes = [Node(node, others) for node in usable]
+    crowded = [Node(node, others + replaced) for node in usable]
     verified = []
     for d in fleet:
         shortage = _lacking(nodes, d)
@@ -93,15 +103,6 @@ def _quantities(listed: dict) -> Counter:
     return Counter({name: parse_quantity(quantity) for name, quantity in listed.items()})
 
 
-def _node(node: dict, pods: list[dict]) -> Node:
-    meta = node["metadata"]
-    free = _quantities(node["status"].get("allocatable", {}))
-    for pod in pods:
-        if pod["spec"]["nodeName"] == meta["name"]:
-            free.subtract(_requests(pod["spec"]))
-    return Node(meta["name"], meta.get("labels") or {}, node.get("spec", {}).get("taints") or [], free)
-
-
 def _lacking(nodes: list[Node], d: dict) -> str:
     """Schedule a target's pods on the nodes, and reduce their room; return "" or why one pod finds no node."""
     wanted = _quantities(resources(d)["requests"])
@@ -110,21 +111,12 @@ def _lacking(nodes: list[Node], d: dict) -> str:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(d["node_labels"].items())) or "any label"
         return f"no node that is ready and may be used has {labels} (`deploy.cluster.node_labels`)"
     for number in range(d["replicas"]):
-        fitting = [node for node in eligible if not _short(node, wanted)]
-        if not fitting:
-            shortages = "; ".join(_shortage(node, wanted) for node in eligible[:5])
+        fitting = next((node for node in eligible if not node.shortage(wanted)), None)
+        if fitting is None:
+            shortages = "; ".join(node.shortage(wanted) for node in eligible[:5])
             return f"{number} of {d['replicas']} pods have room. {shortages}"
-        fitting[0].free.subtract(wanted)
+        fitting.free.subtract(wanted)
     return ""
-
-
-def _short(node: Node, wanted: Counter) -> list[str]:
-    return [name for name, quantity in wanted.items() if node.free[name] < quantity]
-
-
-def _shortage(node: Node, wanted: Counter) -> str:
-    short = [f"{_said(node.free[name])} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
-    return f"{node.name} has {', '.join(short)}"
 
 
 def _said(quantity: Decimal | int) -> str:
