@@ -130,8 +130,9 @@ def detail(tested: Tested) -> list[Flowable]:
 def conditions(tested: Tested) -> list[Flowable]:
     """Return the conditions of the measurements, and the choice."""
     record, engines = tested.record, list(tested.record["engines"].values())
+    measured_at = datetime.fromisoformat(record["measured_at"])
     notes = [
-        paragraph(date_in_words(record.get("measured_at")) + f" on {engines[0]['hardware']}.", "quiet"),
+        paragraph(f"Measured on {measured_at:%Y-%m-%d at %H:%M} UTC on {engines[0]['hardware']}.", "quiet"),
         paragraph(
             "Engines: "
             + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in engines)
@@ -149,15 +150,8 @@ def conditions(tested: Tested) -> list[Flowable]:
 
 def gaps(record: Mapping[str, Any]) -> list[Flowable]:
     """Return a note on the points that were not measured, cut short or disturbed; nothing if there are none."""
-    words = gaps_in_words(record.get("not_measured", []), record["measurements"], record.get("minutes"))
+    words = gaps_in_words(record["not_measured"], record["measurements"], record["minutes"])
     return [paragraph(f"{words}.", "warning", "Note:")] if words else []
-
-
-def date_in_words(measured_at: str | None) -> str:
-    """Return the date of the measurement in words. Records of earlier versions have none."""
-    if not measured_at:
-        return "Measured at an unrecorded time"
-    return f"Measured on {datetime.fromisoformat(measured_at):%Y-%m-%d at %H:%M} UTC"
 
 
 def server_in_words(record: Mapping[str, Any]) -> str:

@@ -6,14 +6,15 @@ k-th lowest and the k-th highest round with a known probability.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from slipway.benchmark.cpu_waiting import CpuWaiting
 from slipway.benchmark.timing import percentile_interval
 
+Subject = TypeVar("Subject", bound=Hashable)
 # Rounds of a measurement, and how many count at most if it is repeated: the last ones.
 ROUNDS, COUNTED = 5, 8
 # The interval's least probability. Five rounds have 94 % from the lowest to the highest, eight 93 % without these two.
@@ -61,18 +62,18 @@ def is_no_difference(ratio: Mapping[str, Any]) -> bool:
 
 
 def take_turns(
-    turns: Mapping[str, Callable[[], dict | None]],
-    is_steady: Callable[[Mapping[str, list[dict]]], bool],
+    turns: Mapping[Subject, Callable[[], dict | None]],
+    is_steady: Callable[[Mapping[Subject, list[dict]]], bool],
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
-) -> dict[str, list[dict]]:
+) -> dict[Subject, list[dict]]:
     """Return {subject: its measurement in each round that counts}.
 
     `turns` measure once. A turn that returns None ends the subject's part. After ROUNDS rounds, there are more until
     `is_steady` accepts those that count, or until another one would exceed `seconds`. There is at least one round.
     Each measurement gets "cpu_waiting", the share of the time that the process waited for a CPU.
     """
-    rounds: dict[str, list[dict]] = {name: [] for name in turns}
+    rounds: dict[Subject, list[dict]] = {name: [] for name in turns}
     begin, number = clock(), 0
     while True:
         start = clock()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from slipway.benchmark.rounds import ROUNDS, median_interval
+from slipway.benchmark.rounds import ROUNDS, median_interval, take_turns
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.load_test.candidates import Candidates, Running
@@ -24,6 +24,8 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, ServingOptions
 from slipway.triton.server.installation import Installation
 
+# {(option, name of a figure): its value in each round}; the option "" is none.
+Figures = dict[tuple[str, str], list[float]]
 WARMUP, GRAPHS, PINNED = "model_warmup", "cuda_graphs", "pinned_memory"
 FIRST_REQUEST, THROUGHPUT = "first request (ms)", "throughput in the closed loop (1/s)"
 # {option: (name of the figure that it is tried by, whether a larger one is better)}
@@ -61,47 +63,36 @@ class Trial:
         for variant in variants.values():
             self.candidates.lay_out(folder, variant, self.served.name)
         figures = self._measured(variants, folder)
-        trials = [_judged(option, figures[""], figures[option]) for option in variants if option]
+        trials = [_judged(option, figures) for option in variants if option]
         for trial in trials:
             progress(f"    {trial_in_words(trial)}")
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
-    def _measured(self, variants: Mapping[str, Served], folder: Path) -> dict[str, dict]:
-        """Return {option: {name of a figure: its value in each round}}. The variants take turns."""
-        figures: dict[str, dict[str, list[float]]] = {
-            option: {FIRST_REQUEST: [], THROUGHPUT: []} for option in variants
-        }
+    def _measured(self, variants: Mapping[str, Served], folder: Path) -> Figures:
+        """Return {(option, name of a figure): its value in each round}. The variants take turns."""
         explicit = "--model-control-mode=explicit", "--load-model=*"
         with self.candidates.served_from(folder, *explicit) as running:
-            turns = self._turns(variants, running)
-            for _ in range(ROUNDS):
-                if time.monotonic() > self.end:
-                    break
-                for option, quantity, measure in turns:
-                    figures[option][quantity].append(measure())
-        return figures
+            rounds = take_turns(self._turns(variants, running), lambda _: True, self.end - time.monotonic())
+        return {turn: [measured["figure"] for measured in of_turn] for turn, of_turn in rounds.items()}
 
-    def _turns(self, variants: Mapping[str, Served], running: Running) -> list[tuple[str, str, Callable[[], float]]]:
-        """Return the measurements of one round: (option, name of the figure, function that measures it)."""
-        request = self.candidates.request(self.served)
-        by_throughput = [option for option in variants if option != WARMUP]
+    def _turns(self, variants: Mapping[str, Served], running: Running) -> dict[tuple[str, str], Callable[[], dict]]:
+        """Return {(option, name of the figure): function that measures it once}."""
+        ports, request = running.server.ports, self.candidates.request(self.served)
 
-        def first(model: str) -> float:
-            load_again(running.server.ports, model, running.header)
-            with ModelClient(running.server.ports, model) as client:  # the connection is not measured
+        def first_request(model: str) -> dict:
+            load_again(ports, model, running.header)
+            with ModelClient(ports, model) as client:  # the connection is not measured
                 client.require_ready()
-                return client.infer(request).latency_ms
+                return {"figure": client.infer(request).latency_ms}
 
-        def throughput(model: str) -> float:
-            return Sender(model, running.server.ports, running.folder).throughput(self.in_flight, MEASURED_S)
+        def throughput(model: str) -> dict:
+            return {"figure": Sender(model, ports, running.folder).throughput(self.in_flight, MEASURED_S)}
 
-        return [
-            *((option, FIRST_REQUEST, partial(first, variants[option].name)) for option in ("", WARMUP)),
-            *(
-                (option, THROUGHPUT, partial(throughput, variants[option].name))
-                for option in (by_throughput if len(by_throughput) > 1 else [])
-            ),
-        ]
+        loaded, loops = ["", WARMUP], [option for option in variants if option != WARMUP]
+        return {
+            **{(option, FIRST_REQUEST): partial(first_request, variants[option].name) for option in loaded},
+            **{(option, THROUGHPUT): partial(throughput, variants[option].name) for option in loops if len(loops) > 1},
+        }
 
 
 def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
@@ -116,24 +107,19 @@ def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
         client.load_model(model, headers=header, client_timeout=LOADED_S)
 
 
-def _judged(option: str, without: Mapping[str, list[float]], with_it: Mapping[str, list[float]]) -> dict:
-    """Return the trial of an option from the figures of the rounds without and with it."""
+def _judged(option: str, figures: Figures) -> dict:
+    """Return the trial of an option from the figures of the rounds without ("") and with it."""
     tried_by, more_is_better = TRIED_BY[option]
-    ratios = [own / plain for own, plain in zip(with_it[tried_by], without[tried_by], strict=False)]
-    trial = {"option": option, "tried_by": tried_by, "ratio": None, "rounds": len(ratios), "helps": False}
-    if not ratios:
-        return trial
+    ratios = [own / plain for own, plain in zip(figures[option, tried_by], figures["", tried_by], strict=True)]
     median, low, high = (round(value, 4) for value in median_interval(ratios))
     helps = len(ratios) >= ROUNDS and (low > 1 if more_is_better else high < 1)
-    return {**trial, "ratio": {"median": median, "low": low, "high": high}, "helps": helps}
+    ratio = {"median": median, "low": low, "high": high}
+    return {"option": option, "tried_by": tried_by, "ratio": ratio, "rounds": len(ratios), "helps": helps}
 
 
 def trial_in_words(trial: Mapping) -> str:
     """Return a trial in words."""
-    verdict = "taken" if trial["helps"] else "not taken"
-    if trial["ratio"] is None:
-        return f"{trial['option']}: not measured in the time, {verdict}"
-    ratio = trial["ratio"]
+    verdict, ratio = "taken" if trial["helps"] else "not taken", trial["ratio"]
     span = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
     few = f", after {trial['rounds']} of {ROUNDS} rounds" if trial["rounds"] < ROUNDS else ""
     return f"{trial['option']}: {trial['tried_by']} with it over without is {span}, {verdict}{few}"

@@ -22,7 +22,8 @@ NAMES = ("throughput", "memory", "summary", "detail")
 def load_tested(rows, **more):
     """Return the record of a load test on a CPU."""
     engines = {name: key(name, "openvino", CPU) for name in ("fp32", "int8")}
-    record = {"origin": "checkpoint", "engines": engines, "measurements": rows, "batched": True, **more}
+    record = {"origin": "checkpoint", "engines": engines, "measurements": rows, "batched": True}
+    record |= {"measured_at": "2026-11-29T10:00:00+00:00", "not_measured": [], "minutes": 30} | more
     return record | {"inputs": ["input uint8 (batch, <3>, 224)"], "server": {"native_backends": False}}
 
 
