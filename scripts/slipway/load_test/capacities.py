@@ -74,10 +74,10 @@ def without_capacity(row: Row) -> dict:
     return {name: value for name, value in row.items() if name != "capacity"}
 
 
-def of_choice(choice: Row, rows: Sequence[Row]) -> dict | None:
+def of_choice(choice: Row, limited: Sequence[Row]) -> dict | None:
     """Return the capacity of the chosen configuration, without its points; None if it was not measured."""
-    own = [row["capacity"] for row in rows if "capacity" in row and configuration(row) == configuration(choice)]
-    return {name: value for name, value in own[0].items() if name != "points"} if own else None
+    own = next(row.get("capacity") for row in limited if configuration(row) == configuration(choice))
+    return own and {name: value for name, value in own.items() if name != "points"}
 
 
 def _point(row: Row) -> tuple:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway.load_test.capacities import without_capacity
+from slipway.load_test.decision import Decision
 from slipway.load_test.goals import (
     CHEAPEST,
     DISTURBED,
@@ -44,6 +45,17 @@ def figures_in_words(row: Row, limits: Limits) -> str:
     return ", ".join(words)
 
 
+def in_words(decision: Decision) -> str:
+    """Return the choice in words: the reason, the other precisions, and how sure it is."""
+    choice = decision.choice
+    sentences = [
+        reason(choice, decision.allowed, decision.limits, decision.goal),
+        *_alternatives(decision),
+        _sureness(decision.certainty, choice, decision.second),
+    ]
+    return "; ".join(filter(None, sentences))
+
+
 def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> str:
     """Return the choice in words: configuration, figures, and the goal that makes it the best of the allowed rows."""
     return (
@@ -52,12 +64,13 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
     )
 
 
-def alternatives(choice: Row, rows: Sequence[Row], limits: Limits, servers: str) -> list[str]:
+def _alternatives(decision: Decision) -> list[str]:
     """Return a sentence for each other precision: the needs of its best configuration, or the limits that it breaks.
 
-    Capacities are compared with capacities, and closed loops with closed loops. `rows` have the capacity of their
-    configuration (see `as_limited`). `servers` is the word for servers: "GPUs" or "machines".
+    Capacities are compared with capacities, and closed loops with closed loops.
     """
+    choice, rows, limits = decision.choice, decision.limited, decision.limits
+    servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
     sentences = []
     for precision in dict.fromkeys(row["precision"] for row in rows if row["precision"] != choice["precision"]):
         own = [row for row in rows if row["precision"] == precision]
@@ -89,7 +102,7 @@ def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
     return f"{precision} would need as many {servers}"
 
 
-def sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
+def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
     """Return a sentence if the choice is not sure, or None."""
     noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
     if verdict == DISTURBED:

@@ -3,23 +3,25 @@ import json
 import pytest
 from helpers.artifacts.measured_rows import row
 
-from choose_configuration import main, parse_arguments, within
+from choose_configuration import main, parse_arguments
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
+from slipway.load_test.decision import decide
+from slipway.load_test.goals import Goal
 from slipway.load_test.limits import Limits
 
 
 def test_none_within_the_limits_is_told_with_figures():
     rows = [row(p99=300, memory=700), row(p99=400, memory=100, precision="int8")]
     with pytest.raises(SlipwayError) as caught:
-        within(rows, Limits(20, 500))
+        decide(rows, Limits(20, 500), Goal())
     assert "no configuration of 2 measured ones holds `load_test.p99_limit_ms: 20`" in str(caught.value)
     assert "with `load_test.p99_limit_ms: 400` for 20 one holds: int8, 1 instance" in str(caught.value)
 
 
 def test_no_measurement_at_all_is_told():
     with pytest.raises(SlipwayError, match="no engine that passed the accuracy check was measured"):
-        within([], Limits(1000))
+        decide([], Limits(1000), Goal())
 
 
 # The program

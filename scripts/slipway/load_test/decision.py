@@ -1,0 +1,82 @@
+"""The decision among the measurements of a load test: the chosen one, its runner-up, and every candidate's place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slipway.core.errors import SlipwayError
+from slipway.load_test import goals
+from slipway.load_test.capacities import as_limited, comparable, without_capacity
+from slipway.load_test.limits import KEYS, Limits, counted_memory_mb
+from slipway.load_test.near_misses import what_has_to_give
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice among rows, which have their accuracy loss and, where it was measured, the capacity.
+
+    `limited` are the rows, each with the capacity of its configuration, and `allowed` those to choose from. `second` is
+    the best of the other configurations, if there is one. `certainty` says how sure it is that the choice is better.
+    """
+
+    rows: Sequence[dict]
+    limits: Limits
+    goal: goals.Goal
+    limited: Sequence[dict]
+    allowed: Sequence[dict]
+    choice: dict
+    second: dict | None
+    certainty: str
+
+    def candidates(self) -> list[dict]:
+        """Return the figures of every row: its interval, the limits that it breaks, its costs, and its place."""
+        front = goals.pareto_front(list(map(without_capacity, self.rows)))
+        return [
+            {
+                **{name: row[name] for name in (*goals.CONFIGURATION, "concurrency") if name in row},
+                "throughput_per_s": row["throughput_per_s"],
+                "throughput_interval_per_s": goals.interval(without_capacity(row)),
+                "capacity_per_s": row["capacity"]["capacity_per_s"] if "capacity" in row else None,
+                "p99_ms": row["p99_ms"],
+                "p99_interval_ms": row.get("p99_interval_ms"),
+                "memory_mb": counted_memory_mb(row),
+                "accuracy_loss": row["accuracy_loss"],
+                "verdict": row.get("verdict"),
+                **self._costs(row),
+                "broken": self.limits.broken(self.limited[index]),
+                "on_front": index in front,
+                "chosen": row is self.choice,
+            }
+            for index, row in enumerate(self.rows)
+        ]
+
+    def _costs(self, row: dict) -> dict:
+        """Return {"machines", "cost_per_million"}. Where capacities decided, a row without one has None for both."""
+        if ("capacity" in row) != ("capacity" in self.choice):
+            return {"machines": None, "cost_per_million": None}
+        return {"machines": self.goal.machines(row), "cost_per_million": self.goal.cost_per_million(row)}
+
+
+def decide(rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> Decision:
+    """Return the choice among rows. Raise SlipwayError if none is within the limits, with those that have to give."""
+    allowed = _within(rows, limits, goal)
+    choice = goals.choose(allowed, goal)
+    second = goals.runner_up(allowed, choice, goal)
+    certainty = goals.certainty(choice, second, goal)
+    return Decision(rows, limits, goal, as_limited(rows), allowed, choice, second, certainty)
+
+
+def _within(all_rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> list[dict]:
+    if not all_rows:
+        raise SlipwayError("no engine that passed the accuracy check was measured; read the load test's log")
+    # A capacity is a configuration's own. Where some were measured, no closed loop stands for one that is too low.
+    in_closed_loop = [row for row in all_rows if not limits.broken(without_capacity(row))]
+    rows = comparable(in_closed_loop, goal.name) or all_rows
+    limited = as_limited(rows)
+    if allowed := [row for row, counted in zip(rows, limited, strict=True) if not limits.broken(counted)]:
+        return allowed
+    asked = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
+    raise SlipwayError(
+        f"no configuration of {len(rows)} measured ones holds {' and '.join(asked)}: "
+        f"{what_has_to_give(limited, limits)}. Change these limits in config.yaml, or add values to "
+        "`load_test.concurrency`, `instances` or `max_batch_sizes`, such as fewer requests in flight for a lower p99"
+    )
