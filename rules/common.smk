@@ -1,14 +1,14 @@
 # Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
 #
-# How staleness works here (docs/staleness.md has the whole of it). Snakemake runs a job again when the content of an
-# input, the value of a param or the text of the command is another one than in the last run. Therefore in each rule:
-#   settings=keys.<rule>(...)    All that the job is keyed on: options, versions, hardware, the SHA-256 of the user's files
-#                                and of the program's code. It is one dict, since Snakemake compares values without names.
-#   options=options(...)         Options that are not compared: files whose content is in the settings, limits, timeouts.
-#   program=program("benchmark") scripts/benchmark.py, as an input that is `ancient(...)`: Snakemake does not compare it,
-#                                for its code is in the settings, where comments do not count.
-#   update("results/...")        The previous artifact stays until its job has succeeded, so a failed job loses nothing.
-#   ancient(...)                 An input that has to exist, but changes nothing of the outputs.
+# How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
+# value of a param or the text of the command differs from the last run. Therefore each rule has:
+#   settings=keys.<rule>(...)    The key of the job: options, versions, hardware, and the SHA-256 of the user's files and of the
+#                                program's code. It is one dict, because Snakemake compares params without their names.
+#   options=options(...)         Options that are not compared: files (the key has their SHA-256), limits, timeouts.
+#   program=program("benchmark") The input scripts/benchmark.py. It is `ancient(...)`, so Snakemake does not compare the
+#                                file. The key has the hash of its code without comments.
+#   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
+#   ancient(...)                 An input that must exist. A change of it makes nothing stale.
 import json
 import shlex
 

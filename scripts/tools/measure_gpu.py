@@ -47,7 +47,7 @@ def add_machine_options(arguments: argparse.ArgumentParser) -> None:
 
 
 def interpreter(text: str) -> str:
-    """Return an interpreter as valid in any folder: its absolute path with unresolved links, or its name on PATH."""
+    """Return an interpreter in a form that works in any folder: an absolute path, or a name on PATH."""
     return str(Path(text).absolute()) if os.sep in text else text
 
 

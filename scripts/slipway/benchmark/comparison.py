@@ -184,7 +184,7 @@ def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict
 
 
 def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
-    """Return {"promised", "batch", "measured": {engine: ratios}}, at the smallest measured batch size.
+    """Return {"promised": the tutorial's ratios, "batch": the smallest measured one, "measured": {engine: its ratios}}.
 
     `bytes_over_onnx` is {engine: ratio of sizes}. The latency is compared with `baseline_of`. On a GPU it is the GPU's
     time, in a CUDA graph if there is one; on a CPU it is the time of the whole call.

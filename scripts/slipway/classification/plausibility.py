@@ -153,7 +153,7 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's answers favour the first of two readings of the folders.
+    """Raise SlipwayError unless the network's answers clearly favour the chosen numbering of the class folders.
 
     `best_classes` are the network's best classes for the photographs of known class.
     """

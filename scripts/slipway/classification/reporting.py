@@ -32,7 +32,7 @@ def is_kept(figures: dict) -> bool:
 
 
 def kept_in_words(figures: dict) -> str:
-    """Return whether the engine kept the accuracy, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
+    """Return the effect on accuracy in words, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
     gained, noise = paired_accuracy.difference(figures)
     both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
     return f"accuracy {'kept' if is_kept(figures) else 'lower'} ({both}{f', {noise}' if gained else ''})"

@@ -37,7 +37,7 @@ class ContainerPlatform:
         return ReleaseStore(results, to)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state."""
+        """Return the recorded state. No interrupted rollout has to be settled here before a new one."""
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:

@@ -115,7 +115,7 @@ def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerE
 def nodes_with_large_values(base: onnx.ModelProto, figures: Mapping[str, Figures], limit: float) -> list[str]:
     """Return the nodes that read or make a tensor with values above `limit`, in the graph's order.
 
-    Those that read it are among them: a cast before one of them would overflow, too.
+    A node that only reads such a tensor counts, too, because a cast before it would overflow.
     """
     large = {name for name, of_tensor in figures.items() if of_tensor.largest > limit}
     return [node.name for node in base.graph.node if large.intersection([*node.input, *node.output])]

@@ -20,7 +20,7 @@ from slipway.onnx.onnx_files import session_of
 
 @dataclass
 class Figures:
-    """The FP32 values of one tensor, and the distance of its values in the other form, over all samples."""
+    """Figures of one tensor over all samples: its FP32 values, and their distance from its values in fewer bits."""
 
     squared_error: float = 0.0
     squared_size: float = 0.0

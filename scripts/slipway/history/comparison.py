@@ -15,9 +15,9 @@ MORE, WITHIN, UNKNOWN = "more than the noise", "within the noise", "noise unknow
 class Change:
     """One figure before and now; one of them is None if it was not measured in both runs.
 
-    `limit` is the allowed change for the worse, None without one. `change` is relative, such as 0.1 for 10 % more; of a
-    share, it is the difference. `worse` is the change for the worse, which is limited; negative is better. Both are
-    None if `why_not` says why the figure cannot be compared. `noise` is None of an exact figure. `context` names other
+    `limit` is the allowed change for the worse, None without one. `change` is relative, such as 0.1 for 10 % more; for
+    a share, it is the difference. `worse` is the change for the worse, which is limited; negative is better. Both are
+    None if `why_not` says why the figure cannot be compared. `noise` is None for an exact figure. `context` names other
     conditions that differ.
     """
 

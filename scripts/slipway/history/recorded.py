@@ -6,7 +6,7 @@ from slipway.core.records import read_record
 
 
 def recording_number(record: Path, history: Path) -> int:
-    """Return the number of a recording that is made now; `record` is the copy of the last run's line.
+    """Return the number in the key of `record_run`. `record` is the copy of the last run's line.
 
     It stays the same while the history has the line. Once the line is gone, it is the next number, so the copy is stale
     and Snakemake records the run again.

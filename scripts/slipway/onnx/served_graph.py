@@ -1,4 +1,4 @@
-"""Take the graph of an ONNX file as the served one: the contract's tensors, a normalisation and casts around it.
+"""Make an ONNX file's graph ready to serve: rename its tensors as in the contract, add a normalisation and casts.
 
 The graph gets an opset that the runtimes of all targets read, if it still answers the same.
 """

@@ -11,7 +11,7 @@ from slipway.report.recipe import element, pages_of_index, recipe_of
 
 
 def render_index(models: dict[str, Measurements]) -> str:
-    """Return the page as self-contained HTML, for {name of the folder with a model's page: its measurements}."""
+    """Return the page as self-contained HTML. `models` is {folder with a model's page: the model's measurements}."""
     return environment().get_template("index.html.j2").render(models=models, recipe=element({"models": list(models)}))
 
 

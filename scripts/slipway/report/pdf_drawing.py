@@ -9,7 +9,7 @@ from slipway.report.drawing import Drawing, Element, style_of
 
 
 def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
-    """Return a drawing with a width in points."""
+    """Return a drawing as a drawing of reportlab that is `width` points wide."""
     scale = width / drawing.width
     made = shapes.Drawing(width, scale * drawing.height)
     for element in drawing.elements:

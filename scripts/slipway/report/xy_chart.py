@@ -49,7 +49,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """The title of an axis with its unit, and a limit to draw, with its words. With `names`, values are their indices.
+    """An axis: its title with the unit, and a limit to draw, with its label. With `names`, values are indices of names.
 
     `close_up`: the axis does not begin at zero, since small changes matter, as in percentages.
     """

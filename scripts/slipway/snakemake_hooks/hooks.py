@@ -78,7 +78,7 @@ class Hooks:
 
     @property
     def configuration_is_named(self) -> bool:
-        """Whether --configfile names the configuration. Then config.yaml is not read."""
+        """Return whether --configfile names the configuration. Then config.yaml is not read."""
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
@@ -199,7 +199,7 @@ class Hooks:
         self._tracking.begin()
 
     def join_handlers(self, config: dict) -> None:
-        """Begin and end the runs of a workflow that has taken this one as a module, beside its own handlers."""
+        """Add this workflow's handlers of a run's begin and end to those of a workflow that uses it as a module."""
         if not self._is_module:
             return
         ours = {"_onstart": lambda: self.begin_run(config), "_onsuccess": self.end_run, "_onerror": self.end_run}

@@ -33,7 +33,7 @@ def version_of(index_sha256: str) -> str:
 
 
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
-    """Return the folder of a model's version for a target, or of all its versions, below a claim or storage."""
+    """Return the folder of a model's version for a target, below a claim or storage; without `version`, of all."""
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
 
 

@@ -32,7 +32,7 @@ class PeakMemory:
         return polling(self.measure, self._interval_s, "peak-memory")
 
     def measure(self) -> None:
-        """Measure the phase once, for one that may be shorter than the interval."""
+        """Measure once, now. So a phase that is shorter than the interval has a measurement, too."""
         phase, used = self.phase, _servers_mb(self._owner)
         if not used:
             return

@@ -47,7 +47,7 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
 
 
 def require_in_sight(pid: int, server_id: str, program: str) -> None:
-    """Raise SlipwayError unless a container's first process is one of this machine, and was started with this id."""
+    """Raise SlipwayError unless a container's first process runs on this machine and was started with this id."""
     with contextlib.suppress(psutil.Error):
         if f"--id={server_id}" in psutil.Process(pid).cmdline():
             return
