@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from slipway.benchmark import metric
-from slipway.benchmark.agreement import compare, compare_requests, figures_in_words, violations
+from slipway.benchmark.agreement import compare, compare_requests, violations
 from slipway.benchmark.batch_independence import batch_distances, dependence, tolerance_of
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import engine_on_labels
+from slipway.classification.accuracy_shown import show_engine
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import parser, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
@@ -74,7 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
             "`accuracy.limits` in config.yaml"
         )
     write_json(arguments.output, record)
-    show(record)
+    show_engine(record)
 
 
 def require_interface(record: dict, contract: Contract) -> None:
@@ -196,24 +197,6 @@ def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
         problems += engine_on_labels.dropped(figures, limits["max_top1_drop"])
         problems += engine_on_labels.below_floor(figures, arguments.min_top1)
     return problems + (metric.broken(metrics["engine"], arguments.metric_limits) if metrics else [])
-
-
-def show(record: dict) -> None:
-    """Print the figures in a few lines."""
-    progress(f"  sample: {figures_in_words(record['sample'])}")
-    if weak := record.get("variation", {}).get("weakness"):
-        progress(f"  CAUTION: {weak}")
-    if metrics := record.get("metric"):
-        own, theirs = (metric.in_words(metrics[subject]) for subject in ("engine", "pytorch"))
-        progress(f"  {own} ({record['baseline']}: {theirs})")
-    figures = record["evaluation"]
-    if figures and "labelled" not in figures:
-        progress(f"  {figures['samples']} evaluation samples: {figures_in_words(figures)}")
-    if "min_cosine" not in record["sample"]:
-        progress("  its outputs have no decisions, so of the limits only max_relative_error is held against them")
-        return
-    if figures is None or "labelled" in figures:
-        engine_on_labels.show(figures)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from slipway.benchmark import metric
 from slipway.benchmark.evaluation import evaluated
 from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import checkpoint_on_labels
+from slipway.classification.accuracy_shown import show_checkpoint
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import Contract
 from slipway.contract.network import ServedNetwork, answers_of
@@ -58,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     evaluation.write(arguments.evaluation)
     write_json(arguments.output, record)
     if labelling:
-        checkpoint_on_labels.show(record)
+        show_checkpoint(record)
     if record["metric"]:
         progress(f"  {contract.baseline} on {len(evaluation.samples)} samples: {metric.in_words(record['metric'])}")
 

@@ -17,7 +17,6 @@ from slipway.classification.score_figures import accuracy
 from slipway.classification.task import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.contract.sample_sources import evenly
-from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
 # Other preprocessings are tried on so many photographs.
@@ -106,19 +105,3 @@ def require_floor(record: dict, floor: float | None) -> None:
             f"below `accuracy.min_top1`, {floor:.1%}; "
             f"{'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"
         )
-
-
-def show(record: dict) -> None:
-    """Print the accuracy, the rules that the folders were read by, and warnings."""
-    if not record["labelled"]:
-        progress(f"  none of the {record['images']} photographs has a known class, or outputs are no class scores")
-        return
-    low, high = record["top1_interval"]
-    progress(
-        f"  the model itself on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval "
-        f"{low:.1%} to {high:.1%}), top-5 {record['top5']:.1%}"
-    )
-    rules = sorted({folder["rule"] for folder in record["folders"]})
-    progress(f"  rules by which their classes were read: {', '.join(rules)}")
-    for warning in record["warnings"]:
-        progress(f"  WARNING: {warning}")

@@ -6,9 +6,6 @@ from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.classification.score_figures import accuracy
 from slipway.classification.task import OUTPUT
 from slipway.contract.contract import Contract
-from slipway.core.cli import progress
-
-_SAME = {"decision_agreement": "same decision", "top1_agreement": "same top class"}
 
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
@@ -46,21 +43,3 @@ def below_floor(figures: dict, floor: float | None) -> list[str]:
         for subject, name in (("pytorch", "the model itself"), ("engine", "the engine"))
         if figures[subject]["top1"] < floor
     ]
-
-
-def show(photographs: dict | None) -> None:
-    """Print an engine's figures on the labelled photographs in a line. `photographs` is None if none are configured."""
-    if photographs and photographs["labelled"]:
-        name, words = next(item for item in _SAME.items() if item[0] in photographs)
-        progress(
-            f"  {photographs['labelled']} labelled photographs: top-1 {photographs['engine']['top1']:.1%} "
-            f"(the model itself {photographs['pytorch']['top1']:.1%}), {words} on {photographs[name]:.1%}"
-        )
-        return
-    unlabelled = "no labelled photographs are configured (accuracy.labelled):"
-    if photographs:
-        unlabelled = (
-            f"none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
-            "named by its index or name;"
-        )
-    progress(f"  {unlabelled} agreement with the model itself is all it shows")

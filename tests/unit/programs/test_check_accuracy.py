@@ -7,10 +7,11 @@ import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from PIL import Image
 
-from check_accuracy import following, main, parse_arguments, require_interface, show, variation_problems
+from check_accuracy import following, main, parse_arguments, require_interface, variation_problems
 from slipway.benchmark.batch_independence import IN_32_BITS, IN_FEWER_BITS
 from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.benchmark.evaluation import Evaluation, evaluated
+from slipway.classification.accuracy_shown import show_engine
 from slipway.classification.checkpoint_on_labels import labelling_of
 from slipway.classification.engine_on_labels import below_floor
 from slipway.classification.photograph_inputs import PhotographInputs
@@ -40,7 +41,7 @@ TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
     ],
 )
 def test_what_is_proven_is_said(photographs, words, capsys):
-    show({"sample": SAMPLE, "evaluation": photographs})
+    show_engine({"sample": SAMPLE, "evaluation": photographs})
     assert words in capsys.readouterr().err
 
 
@@ -222,7 +223,7 @@ def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(tmp_pat
 
 
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
-    show({"sample": {"relative_error": 1e-3}, "evaluation": {"images": 3, "labelled": 0}})
+    show_engine({"sample": {"relative_error": 1e-3}, "evaluation": {"images": 3, "labelled": 0}})
     assert "no decisions, so of the limits only max_relative_error is held" in capsys.readouterr().err
 
 

@@ -1,0 +1,26 @@
+"""Show the accuracies of engines and checkpoints in a few lines."""
+
+from pathlib import Path
+
+from slipway.benchmark import metric
+from slipway.benchmark.agreement import figures_in_words
+from slipway.core.cli import progress
+from slipway.core.templates import document
+
+# It shows what was computed, and computes nothing.
+PART_OF_KEYS = False
+
+
+def show_engine(record: dict) -> None:
+    """Print the accuracy record of an engine."""
+    _show(Path(__file__).with_name("engine_accuracy.txt.j2"), {"metric": None, "variation": {}} | record)
+
+
+def show_checkpoint(record: dict) -> None:
+    """Print the accuracy of a checkpoint, the rules that the folders were read by, and warnings."""
+    _show(Path(__file__).with_name("checkpoint_accuracy.txt.j2"), record)
+
+
+def _show(template: Path, record: dict) -> None:
+    for line in document(template, record, figures=figures_in_words, metric=metric.in_words).splitlines():
+        progress(line)
