@@ -20,6 +20,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
+from slipway.core.templates import document
 from slipway.models.canonical import load_model
 
 # Substrings of operator names: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
@@ -162,33 +163,9 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
 
 def advise(summary: dict, device: str, batch: int | None) -> list[str]:
     """Return advice that follows from the figures, each with its figure. `batch` is None without a batch axis."""
-    advice = []
-    if summary["foldable_share"] > 0.05:
-        advice.append(
-            f"{summary['foldable_share']:.0%} of the time goes to normalisations and activations that an engine folds "
-            "into the convolutions before them"
-        )
-    if summary["launch_overhead"] > 0.15:
-        where, remedies = (
-            (f" at batch size {batch}", ", a CUDA graph or a larger batch") if batch else ("", " or a CUDA graph")
-        )
-        advice.append(
-            f"{summary['launch_overhead']:.0%} goes to launching and dispatching{where}: an engine{remedies} removes "
-            "most of it"
-        )
-    if device == "cuda" and summary["gpu_utilisation"] < 0.6:
-        remedies = "batch more, or run" if batch else "run"
-        advice.append(f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: {remedies} more instances")
-    if device == "cpu" and summary["cpu_utilisation"] < 0.6:
-        advice.append(
-            f"{summary['cpu_utilisation']:.0%} of {usable_cores()} cores are used: more instances with fewer threads "
-            "each will answer more requests"
-        )
-    if summary["compute_share"] > 0.6:
-        advice.append(
-            f"{summary['compute_share']:.0%} is convolution and matrix arithmetic: a lower precision speeds it up"
-        )
-    return advice
+    values = {**summary, "device": device, "batch": batch, "cores": usable_cores()}
+    template = Path(__file__).with_name("profile_advice.txt.j2")
+    return document(template, values, percent="{:.0%}".format).splitlines()
 
 
 def _is(name: str, kinds: tuple[str, ...]) -> bool:
