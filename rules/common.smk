@@ -1,7 +1,7 @@
 # Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
 #
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
-# value of a param or the text of the command differs from the last run. Therefore each rule has:
+# value of a param or the text of the command differs from the last run. Therefore in each rule:
 #   settings=keys.<rule>(...)    The key of the job: options, versions, hardware, and the SHA-256 of the user's files and of the
 #                                program's code. It is one dict, because Snakemake compares params without their names.
 #   options=options(...)         Options that are not compared: files (the key has their SHA-256), limits, timeouts.
