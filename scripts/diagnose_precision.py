@@ -111,7 +111,7 @@ class Worst:
         return [inputs for _, inputs in self._errors]
 
     def watching(self, answer: Callable[[Tensors], Tensors]) -> Callable[[Tensors], Tensors]:
-        """Return `answer`, watched: the samples with the largest errors replace those of an earlier watch."""
+        """Wrap `answer`, to note the samples with the largest errors. Samples that were noted before are forgotten."""
         self._errors = []
 
         def watched(inputs: Tensors) -> Tensors:

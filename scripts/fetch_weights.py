@@ -125,7 +125,7 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
 
 
 def rehearsed(published: object, reason: str, remedy: str, denied: str | None) -> object:
-    """Return the published weights that random ones stand for, after a prominent warning. Seeds the random numbers.
+    """Warn prominently that random weights replace the published ones, seed the random numbers, return `published`.
 
     Raises SlipwayError if random weights are `denied`.
     """

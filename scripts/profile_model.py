@@ -33,7 +33,7 @@ OF_THE_PROFILER = ("Activity Buffer Request",)
 
 @dataclass(frozen=True)
 class Seconds:
-    """The total durations (s) of the same number of forward passes."""
+    """Total durations of the profiled number of forward passes, in seconds."""
 
     wall: float
     cpu: float  # of all threads

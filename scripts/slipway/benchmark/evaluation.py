@@ -38,7 +38,7 @@ class Evaluation:
         return hashlib.sha256("".join(self.samples).encode()).hexdigest()
 
     def require_same_samples(self, other: "Evaluation") -> None:
-        """Raise SlipwayError unless another evaluation is of the same samples in the same order."""
+        """Raise SlipwayError unless another evaluation has the same samples in the same order."""
         if self.samples == other.samples:
             return
         difference = f"there are {len(other.samples)} samples now, and were {len(self.samples)}"

@@ -26,7 +26,7 @@ class Effort:
     budget_seconds: float
 
     def of_a_round(self, rounds: int) -> "Effort":
-        """Return the effort of one of so many rounds."""
+        """Return the effort of one round, if it is divided among `rounds`."""
         samples = math.ceil(self.min_samples / rounds)
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 

@@ -41,7 +41,7 @@ def holds_image(folder: str | Path) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a name is of a hidden file or of a macOS archive's extra files, such as ._a.jpg and __MACOSX."""
+    """Return whether a file is hidden, or an extra file of a macOS archive, such as ._a.jpg and __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"
 
 

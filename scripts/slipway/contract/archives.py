@@ -36,7 +36,7 @@ def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
 
 
 def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return the samples, as they were before `numbered`. Raise ValueError or KeyError for other names."""
+    """Return the samples that `numbered` joined. Raise ValueError or KeyError if the names are not of that form."""
     samples: dict[int, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         index, _, name = key.partition("/")

@@ -53,7 +53,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def parser(description: str, *common: str, **files: str) -> argparse.ArgumentParser:
-    """Return a parser with --log and required options: `common` by their names in _COMMON, `files` by name=help."""
+    """Return a parser with --log and required options: `common` are names in _COMMON, `files` is {name: help}."""
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )

@@ -62,7 +62,7 @@ def gpu_identity() -> str | None:
 
 
 def is_gpu(identity: str) -> bool:
-    """Return whether an identity is of a GPU (True) or of a CPU (False)."""
+    """Return True if an identity belongs to a GPU, False if it belongs to a CPU."""
     return compute_capability_of(identity) is not None
 
 

@@ -58,7 +58,7 @@ class Compose(ContainerPlatform):
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"file": Compose file of the running project, None if none runs}.
 
-        If that file is of an unverified release, "file" is the file before it.
+        If that file belongs to an unverified release, "file" is the file before it.
         """
         running = running_file(project_of(release.files[0]))
         attempted = state.attempted and str(state.attempted.files[0].resolve())

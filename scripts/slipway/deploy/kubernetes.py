@@ -37,7 +37,7 @@ class Kubernetes(ContainerPlatform):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
-        """Return the namespace of a receipt's place, in the context of that place, of `options`, or the current one."""
+        """Return the namespace in a receipt, by the context in the receipt, in `options`, or the current one."""
         place = receipt["place"]
         cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
         return cls(cluster, place["app"], common.PULL_S + options.ready_timeout_s)

@@ -1,6 +1,6 @@
 """The ledger of a release history: the stored versions, the live versions, and the rollout that is under way.
 
-Each write replaces its one file as a whole, so all parts are of the same moment:
+Each write replaces the whole file, so its parts always belong together:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
     run        id or null                          the run of Snakemake that made the last of them live

@@ -1,4 +1,4 @@
-"""Compare each tensor of two forms of a network on the same samples: the FP32 graph, and one of fewer bits.
+"""Compare each tensor of two forms of a network on the same samples: the FP32 graph, and a graph with fewer bits.
 
 Polygraphy marks the tensors and runs the graphs. Its comparisons work in FP32, where the square of an attention mask's
 -3e38 is infinite, so the figures here are summed in FP64.

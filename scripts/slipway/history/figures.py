@@ -88,7 +88,7 @@ def aim_of(run: Run, target: str) -> dict | None:
 
 
 def hardware_of(run: Run, target: str) -> dict:
-    """Return the condition that figures of speed and memory are of the same hardware."""
+    """Return the condition for comparing speed and memory: the same hardware."""
     measured = run.targets[target]
     return {HARDWARE: f"{measured['hardware']}, {measured['threads']} threads"}
 

@@ -62,7 +62,7 @@ def _excess(row: Row, name: str, limit: float) -> float:
 def settable(name: str, figure: float) -> str:
     """Return a value of three digits for a limit that a figure holds: rounded up, or down for a minimum.
 
-    No throughput at all holds no minimum, so its limit has to go: null.
+    If nothing was answered, no minimum of the throughput can hold, so the value is null: no limit.
     """
     if name == "min_throughput_per_s" and figure <= 0:
         return "null"

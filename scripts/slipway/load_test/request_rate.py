@@ -88,7 +88,7 @@ class Sender:
         return float(row["Inferences/Second"])
 
     def command(self, times: Path, seconds: float, table: Path) -> list[str]:
-        """Return the command line. Without --async it would have four requests in flight at most: a closed loop."""
+        """Return perf_analyzer's command. Without --async at most four requests are in flight: a closed loop."""
         return [*self._options(seconds, table), "--request-intervals", str(times), "--async"]
 
     def _options(self, seconds: float, table: Path) -> list[str]:

@@ -64,7 +64,7 @@ def scratch_folder() -> Iterator[Path]:
 def base_record(arguments: argparse.Namespace) -> dict:
     """Return the record of the FP32 file.
 
-    Raises SlipwayError if the record is of another file, if the file is quantised already, or without ModelOpt.
+    Raises SlipwayError if the record belongs to another file, if the file is quantised already, or without ModelOpt.
     """
     modelopt_version()
     record = record_of_onnx(arguments.onnx, arguments.onnx_record)

@@ -180,7 +180,7 @@ def read_measurements(folder: Path, engines: list[str], variants: list[str], eva
 
 
 def _require_one_checkpoint(measurements: Measurements) -> None:
-    """Raise SlipwayError if answers, ONNX files or engines are of another checkpoint, as after a failed run."""
+    """Raise SlipwayError if answers, ONNX files or engines belong to another checkpoint, as after a failed run."""
     records = {"answers are": measurements.reference, "accuracy in PyTorch is": measurements.accuracy or {}}
     records |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
     for target in measurements.targets:

@@ -1,4 +1,4 @@
-"""Scales of charts: from values to places in a drawing, with ticks that people read easily."""
+"""Scales of charts: from values to positions in a drawing, with ticks that people read easily."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ def server_in_words(server: dict) -> str:
 
 
 def why_another(server: dict, image: str | None, release: str | None) -> str | None:
-    """Return a sentence if a load test ran on another server than an image's; None if not, or if no image is named.
+    """Return a sentence if a load test did not run on the server in `image`; None if it did, or if `image` is None.
 
     `image` serves elsewhere than on this machine, `release` is its Triton release, None if it is not stated.
     """

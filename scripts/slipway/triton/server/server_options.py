@@ -1,4 +1,4 @@
-"""The tritonserver that planning has chosen, as the programs that start it get it by their options."""
+"""The options that tell a program which tritonserver planning has chosen."""
 
 import argparse
 from dataclasses import dataclass
