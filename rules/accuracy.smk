@@ -19,7 +19,7 @@ rule evaluate_checkpoint:
     message:
         "Evaluating {wildcards.model} in {params.baseline}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --contract "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} {params.settings} {params.options} "
         "--evaluation {output.evaluation:q} --output {output.record:q} --log {log:q}"
 
@@ -49,10 +49,9 @@ rule check_accuracy:
 
 rule diagnose_precision:
     input:
+        **SAMPLES,
         **rules.export_onnx.output,
         program=program("diagnose_precision"),
-        samples=rules.sample_inputs.output.samples,
-        samples_record=rules.sample_inputs.output.record,
         reference=rules.reference_outputs.output.reference,
         labels=rules.make_contract.output.labels,
         evaluation=evaluation_of,

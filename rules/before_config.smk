@@ -15,4 +15,4 @@ from slipway.snakemake_hooks.hooks import Hooks, in_report, options, refused_by_
 
 hooks = Hooks(workflow)
 hooks.check_start()
-program, expand = hooks.program, hooks.expand
+program, expand, ancient = hooks.program, hooks.expand, hooks.ancient

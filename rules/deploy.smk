@@ -11,8 +11,8 @@ rule publish_repository:
     input:
         real_weights,
         program=program("publish_repository"),
-        # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
-        folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
+        # A folder has no checksum; its index holds the hash of every file.
+        folder=ancient(rules.write_repository.output.folder),
         index=rules.write_repository.output.index,
         signature=rules.sign_repository.output if SIGNS else [],
     output:

@@ -16,18 +16,16 @@ rule profile_model:
     message:
         "Profiling {wildcards.model} in PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} {params.settings} --trace {output.trace:q} --record "
         "{output.record:q} --log {log:q}"
 
 
 rule benchmark:
     input:
+        **NETWORK,
         **ANY_SAMPLES,
         program=program("benchmark"),
-        weights=network_of,
-        weights_data=network_data_of,
-        weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
         data=rules.export_onnx.output.data,
         engines=engines_of,

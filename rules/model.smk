@@ -60,16 +60,15 @@ rule take_program:
 
 
 # A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
-NETWORK = {"weights": network_of, "weights_data": network_data_of, "record": rules.fetch_weights.output.record}
+NETWORK = {"weights": network_of, "weights_data": network_data_of, "weights_record": rules.fetch_weights.output.record}
+SAMPLES = {"samples": rules.sample_inputs.output.samples, "samples_record": rules.sample_inputs.output.record}
 
 
 rule make_contract:
     input:
         **NETWORK,
-        # Not `rules.sample_inputs.output.samples`: where a rule calls that `ancient`, Snakemake marks it for all of them.
+        **SAMPLES,
         program=program("make_contract"),
-        samples="results/{model}/samples.npz",
-        samples_record=rules.sample_inputs.output.record,
     output:
         contract=update("results/{model}/contract.json"),
         interface=update("results/{model}/interface.json"),
@@ -80,7 +79,7 @@ rule make_contract:
     message:
         "Finding the inputs and outputs of {wildcards.model}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --samples "
         "{input.samples:q} --samples-record {input.samples_record:q} {params.settings} {params.options} "
         "--contract {output.contract:q} --interface {output.interface:q} --labels {output.labels:q} --log {log:q}"
 
@@ -95,14 +94,11 @@ ANY_SAMPLES = {
 
 rule reference_outputs:
     input:
+        **NETWORK,
+        **SAMPLES,
         program=program("reference_outputs"),
-        weights=network_of,
-        weights_data=network_data_of,
-        weights_record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,
-        samples="results/{model}/samples.npz",
-        samples_record=rules.sample_inputs.output.record,
     output:
         reference=update("results/{model}/reference_outputs.npz"),
         record=update("results/{model}/reference_outputs.json"),
@@ -133,6 +129,6 @@ rule export_onnx:
     message:
         "Exporting {wildcards.model} to ONNX and comparing it with {params.baseline}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} {params.settings} --output {output.onnx:q} --record "
         "{output.record:q} --log {log:q}"

@@ -27,7 +27,7 @@ rule write_repository:
 rule sign_repository:
     input:
         program=program("sign_repository"),
-        folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
+        folder=ancient(rules.write_repository.output.folder),
         index=rules.write_repository.output.index,
     output:
         update("results/{model}/{target}/repository.sig"),

@@ -44,6 +44,7 @@ class CodeHashes:
         self._file_hashes = file_hashes or FileHashCache()
         # A plan of hundreds of engines asks for the same code hundreds of times.
         self.of_program = cache(self._hashes_of_program)
+        self.of_module = cache(self._hashes_of_module)
         self._of_files = cache(self._hashes_of_files)
         self._of_file = cache(lambda name: self._file_hashes.remember(f"code {_RULES}", REPOSITORY / name, _read))
         self._of_users_module = cache(self._hashes_of_users_module)
@@ -83,7 +84,7 @@ class CodeHashes:
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
 
-    def of_module(self, module: str) -> dict[str, str]:
+    def _hashes_of_module(self, module: str) -> dict[str, str]:
         """Return {file: SHA-256} of a module that programs import by name, such as a source of networks."""
         return self._of_files(*_files(module))
 

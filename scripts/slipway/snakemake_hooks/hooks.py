@@ -106,6 +106,13 @@ class Hooks:
             files = [f"results/{file.rpartition('results/')[2]}" for file in files]
         return expand_paths(files, **wildcards)
 
+    def ancient(self, files: Any) -> Any:
+        """Return inputs that have to exist, but whose changes do not make this rule's outputs stale.
+
+        Snakemake's own `ancient` would mark the output of another rule for every rule that reads it.
+        """
+        return ancient(files if callable(files) else self.expand(files, allow_missing=True))
+
     def resources_on_target(self, resolved: ResolvedConfig) -> dict:
         """Return the resources that a target's jobs request. Raise WorkflowError if their image is not declared."""
         if self.plans and DeploymentMethod.APPTAINER in self._workflow.deployment_settings.deployment_method:

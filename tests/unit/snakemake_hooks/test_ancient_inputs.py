@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers.workplace import REPOSITORY
+from snakemake.io import _IOFile, is_flagged
+
+from slipway.snakemake_hooks.hooks import Hooks
+
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 SNAKEFILE = f"""
 import sys
@@ -49,3 +54,18 @@ def test_a_setting_of_a_job_behind_an_ancient_input_is_compared(tmp_path):
     assert snakemake(tmp_path) == {"graph", "interface"}
     assert snakemake(tmp_path, "-n", meaning=2) == {"interface"}
     assert snakemake(tmp_path, "-n", of_both=2) == {"graph", "interface"}
+
+
+def test_an_output_that_is_ancient_for_one_rule_is_compared_for_the_others():
+    hooks = Hooks.__new__(Hooks)
+    hooks._in_storage = False
+    output = _IOFile("results/{model}/samples.json", rule=None)
+    (for_one,) = hooks.ancient(output)
+    assert for_one == output
+    assert (is_flagged(for_one, "ancient"), is_flagged(output, "ancient")) == (True, False)
+    assert is_flagged(hooks.ancient(lambda wildcards: ["a"]), "ancient")
+
+
+def test_the_rules_call_this_ancient():
+    text = (REPOSITORY / "rules" / "before_config.smk").read_text(encoding="utf-8")
+    assert "\nprogram, expand, ancient = hooks.program, hooks.expand, hooks.ancient\n" in text
