@@ -21,7 +21,7 @@ for runtime, traits in RUNTIMES.items():
             target=one_of(resolved.targets_of(runtime)),
         # A cluster gives a target's jobs one allocation; profiles/ name the other rules.
         group:
-            lambda wildcards: hooks.group("target")
+            lambda wildcards: None if hooks.runs_jobs_here() else "target"
         resources:
             **({"seat": 1} if traits.builds_without_hardware else ON_TARGET),
         params:

@@ -15,8 +15,6 @@ from slipway.storage.addresses import is_address, require_no_secret
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # The architecture of published or random weights, if none is named.
 DEFAULT_ARCHITECTURE = "resnet50"
-# {setting's name in earlier versions: its name}
-_RENAMED = {"max_images": "max_samples", "min_images": "min_samples"}
 
 
 def complete(config: dict) -> dict:
@@ -24,7 +22,6 @@ def complete(config: dict) -> dict:
 
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
-    _rename(config)
     for key, text in _texts(config):  # first of all, since other messages quote texts
         require_no_secret(key, text)
     fill_in(config)
@@ -46,19 +43,6 @@ def _mistakes(config: dict) -> Iterator[str]:
         yield from _of_calibration(config, model)
     yield from _of_names(list(config["models"]), list(config["targets"]), config["deploy"])
     yield from _of_deployment(config["deploy"], list(config["models"]))
-
-
-def _rename(config: dict) -> None:
-    """Rename, in place, the settings that have a name of an earlier version. The configuration may be invalid."""
-    models = config.get("models")
-    for owner in (config, *(models.values() if isinstance(models, dict) else ())):
-        for section in ("accuracy", "calibration"):
-            settings = owner.get(section) if isinstance(owner, dict) else None
-            if not isinstance(settings, dict):
-                continue
-            for earlier, name in _RENAMED.items():
-                if earlier in settings and name not in settings:
-                    settings[name] = settings.pop(earlier)
 
 
 def _name_default_architecture(config: dict) -> None:

@@ -196,11 +196,11 @@ class JobKeys(DeploymentKeys):
         Another image by the same name makes the load test stale. One that the load test's own job pulled does not.
         """
         choice = self.resolved.server(target)
-        if choice.run != CONTAINER or (found := image_to_run(choice.image)) is None:
+        if choice.run != CONTAINER or (image := image_to_run(choice.image)) is None:
             return None
         last = read_record(Path(f"results/{model}/{target}/analysis/analysis.json"), {"key": dict, "server": dict})
-        is_measured = last is not None and last["server"].get("image_id") == found.id
-        return last["key"].get("server_image_id") if is_measured else found.id
+        is_measured = last is not None and last["server"].get("image_id") == image.id
+        return last["key"].get("server_image_id") if is_measured else image.id
 
     def measure_capacity(self, target: str) -> JobKey:
         """Return the key of the capacities. Limits and goal decide which configurations are measured."""

@@ -46,23 +46,22 @@ def resolve(config: dict) -> ResolvedConfig:
 
 def require_files(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError unless every file and folder named in a configuration exists and has the right type."""
-    config = resolved.config
+    models, deploy = resolved.config["models"], resolved.config["deploy"]
     # Only the machine that signs needs the private key.
-    files = {"image": config["image"], "deploy.signing.public_key": config["deploy"]["signing"]["public_key"]}
-    files |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
-    folders: dict[str, str | None] = {}
-    sources: dict[str, str | None] = {}
-    for model, settings in config["models"].items():
-        named = {"weights": resolved.checkpoint(model), "image": settings["image"], "labels": settings["labels"]}
-        files |= {f"models.{model}.{name}": path for name, path in named.items()}
-        named = {"samples": settings["samples"], "calibration.samples": settings["calibration"].get("samples")}
-        sources |= {f"models.{model}.{name}": source for name, source in named.items()}
+    files = {"deploy.signing.public_key": deploy["signing"]["public_key"]}
+    files |= {f"deploy.tls.{name}": path for name, path in deploy["tls"].items()}
+    folders, sources = {}, {}
     for owner, settings in {
-        "": config,
-        **{f"models.{name}.": model for name, model in config["models"].items()},
+        "": resolved.config,
+        **{f"models.{name}.": model for name, model in models.items()},
     }.items():
+        files[f"{owner}image"] = settings["image"]
         folders[f"{owner}accuracy.labelled"] = settings["accuracy"].get("labelled")
         folders[f"{owner}calibration.images"] = settings["calibration"].get("images")
+    for model, settings in models.items():
+        files |= {f"models.{model}.weights": resolved.checkpoint(model), f"models.{model}.labels": settings["labels"]}
+        sources[f"models.{model}.samples"] = settings["samples"]
+        sources[f"models.{model}.calibration.samples"] = settings["calibration"].get("samples")
     for key, path in {**files, **folders, **sources}.items():
         if path is not None and is_address(path):
             raise SlipwayError(

@@ -4,7 +4,8 @@ import atexit
 import os
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +55,16 @@ class ArtifactTracking:
 
     def remember(self, files: Iterable[str]) -> None:
         """Store the stamps of artifacts that were just made."""
-        try:
+        with _warned("what was made could not be noted", "edits of it by hand will not be found"):
             self._records.remember([] if self._read_only else files)
-        except OSError as error:
-            reason = without_number(error)
-            logger.warning(f"what was made could not be noted ({reason}); edits of it by hand will not be found")
 
     def settle(self) -> None:
         """Store the stamps that are still missing, and restore the artifacts that a failed job did not replace."""
         if self._read_only:
             return
         dag = self._workflow.dag
-        try:
+        with _warned("what failed jobs were to replace could not be settled", "the next run does"):
             self._attempts.settle(dag.finished_jobs)
-        except OSError as error:
-            reason = without_number(error)
-            logger.warning(f"what failed jobs were to replace could not be settled ({reason}); the next run does")
         finished = [file for job in dag.finished_jobs for file in job.output]
         forgotten = self._records.forgotten(file for job in dag.jobs for file in job.output)
         self.remember([*finished, *forgotten, *self._rewritten_pages()])
@@ -132,3 +127,12 @@ class ArtifactTracking:
                 f"results/ does not take the records of what is made ({reason}); free some space there"
             ) from None
         return edited
+
+
+@contextmanager
+def _warned(problem: str, consequence: str) -> Iterator[None]:
+    """Log a warning in place of an OSError of the block, so that the run continues."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning(f"{problem} ({without_number(error)}); {consequence}")

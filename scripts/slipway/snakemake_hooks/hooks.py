@@ -122,10 +122,6 @@ class Hooks:
             self._workflow.register_resource("seat", 1)
         return cluster_resources.on_target(resolved)
 
-    def group(self, name: str) -> str | None:
-        """Return `name`, the group of a rule's jobs, on a cluster; None elsewhere. Known only once jobs are planned."""
-        return None if self._workflow.local_exec else name
-
     def runs_jobs_here(self) -> bool:
         """Say whether jobs run on this machine, not on a cluster. Known only once jobs are planned."""
         return bool(self._workflow.local_exec)

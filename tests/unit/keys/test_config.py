@@ -255,17 +255,3 @@ def test_a_missing_entry_is_named_with_its_place_and_a_size_in_words(changes, sa
     with pytest.raises(SlipwayError) as caught:
         complete({"models": {"m": {}}, "targets": {"cpu": {}}} | changes)
     assert said in str(caught.value)
-
-
-def test_settings_with_names_of_earlier_versions_are_taken():
-    own = {"m": {"accuracy": {"max_images": 7}}}
-    found = complete(minimal(models=own, accuracy={"max_images": 8}, calibration={"min_images": 5, "max_images": 9}))
-    assert (found["models"]["m"]["accuracy"], found["accuracy"]["max_samples"]) == ({"max_samples": 7}, 8)
-    assert (found["calibration"]["min_samples"], found["calibration"]["max_samples"]) == (5, 9)
-
-
-def test_a_setting_under_both_its_names_is_refused():
-    with pytest.raises(
-        SlipwayError, match=r"`accuracy\.max_images` is not a key; allowed are labelled, limits, max_samp"
-    ):
-        complete(minimal(accuracy={"max_images": 8, "max_samples": 9}))

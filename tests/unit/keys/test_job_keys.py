@@ -235,7 +235,7 @@ def test_a_dead_server_makes_the_receipt_stale():
     before = job_keys().deploy_release()
     listening = {"http": 1, "grpc": 2, "metrics": 3, "host": "127.0.0.1"}
     ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    server_state.write_state(server_state.FOLDER, ended.pid, 1, listening)
+    server_state.write_state(server_state.FOLDER, ended.pid, 1, listening, None, "stand-in")
     assert repr(job_keys().deploy_release()) == repr(before)
     ended.communicate()
     assert repr(job_keys().deploy_release()) != repr(before)
