@@ -32,7 +32,7 @@ class DeploymentKeys:
         """Return the key of the report page of a model. It changes if the history got a line since the last page."""
         return JobKey(
             self._parts.program("write_report"),
-            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
+            engines=self._engines(model),
             variants=self.resolved.variants(model),
             evaluated=self.resolved.has_evaluation(model),
             edition=edition(Path(f"results/{model}/report.html")),
@@ -43,10 +43,13 @@ class DeploymentKeys:
         results = Path(f"results/{model}")
         return JobKey(
             self._parts.program("record_run"),
-            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
+            engines=self._engines(model),
             evaluated=self.resolved.has_evaluation(model),
             recording=recording_number(results / "run.json", results / "history.jsonl"),
         )
+
+    def _engines(self, model: str) -> list[str]:
+        return [f"{target}/{precision}" for target, precision in self.resolved.engines(model)]
 
     def write_index(self) -> JobKey:
         """Return the key of the index of all models. Their pages are input files."""

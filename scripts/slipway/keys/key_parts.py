@@ -27,8 +27,8 @@ class KeyParts:
         self.resolved = resolved
         self.file_hashes = file_hashes
         self.code_hashes = CodeHashes(file_hashes)
-        # Each folder is read once for all engines.
-        self._images = cache(self._digest_of_images)
+        # The SHA-256 of at most `limit` photographs, spread evenly over a folder, which is read once for all engines.
+        self._images = cache(lambda folder, limit: digest_of_images(folder, limit, file_hashes) if folder else None)
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
@@ -62,7 +62,7 @@ class KeyParts:
 
     def evaluation(self, model: str) -> JobKey:
         """Return the part for the evaluation data and, if the user has a metric, for the metric."""
-        accuracy, metric = self.resolved.accuracy(model), self.resolved.metric(model)
+        accuracy, metric = self.resolved.accuracy(model), self.resolved.config["models"][model]["metric"]
         if source := self.resolved.samples(model):
             data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
         else:
@@ -71,7 +71,11 @@ class KeyParts:
         if metric is None:
             return JobKey(data)
         code = self.code_hashes.of_architecture(metric["function"])
-        return JobKey(data, metric=metric["function"], metric_limits=json.dumps(metric["limits"]), code=code)
+        limits = {
+            name: {end: value for end, value in ends.items() if value is not None}
+            for name, ends in metric["limits"].items()
+        }
+        return JobKey(data, metric=metric["function"], metric_limits=json.dumps(limits), code=code)
 
     def calibration(self, model: str) -> dict:
         """Return the part for a model's calibration data."""
@@ -88,14 +92,10 @@ class KeyParts:
             return {"function": source, CODE: self.code_hashes.of_architecture(source)}
         return {"files_sha256": digest_of(source, self.file_hashes)}
 
-    def limits(self) -> dict:
-        """Return {"p99_limit_ms", "memory_limit_mb"}, which a configuration of the load test must satisfy."""
-        return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
-
     def choice(self) -> dict:
         """Return the settings of the load test that only choose among its measurements: all limits, and the goal."""
-        names = ("goal", "min_throughput_per_s", "max_accuracy_loss")
-        return self.limits() | {name: self.resolved.config["load_test"][name] for name in names}
+        limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
+        return {name: self.resolved.config["load_test"][name] for name in ("goal", *limits)}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
         """Return {"cuda": version, "builder": JSON text of the build settings}, the part of TensorRT engines alone."""
@@ -121,22 +121,18 @@ class KeyParts:
         if address := self.resolved.address(model):
             return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
         checkpoint = self.resolved.checkpoint(model)
-        beside = self._data_beside(checkpoint) if checkpoint and self.resolved.is_onnx_file(model) else {}
-        return {"checkpoint_sha256": self.file_hashes.sha256(checkpoint), **beside} if checkpoint else {}
-
-    def _data_beside(self, path: str) -> dict[str, str]:
-        """Return {"data_digest": SHA-256 of the files beside an ONNX file that hold its weights}; {} without any."""
-        folder = Path(path).parent
-        files = [folder / name for name in data_names(path)]
-        return {"data_digest": self.file_hashes.of_many(files, folder)} if files else {}
+        if checkpoint is None:
+            return {}
+        part = {"checkpoint_sha256": self.file_hashes.sha256(checkpoint)}
+        # The weights of an ONNX file may lie in files beside it.
+        if self.resolved.is_onnx_file(model) and (names := data_names(checkpoint)):
+            folder = Path(checkpoint).parent
+            part["data_digest"] = self.file_hashes.of_many([folder / name for name in names], folder)
+        return part
 
     def content(self, path: str | None) -> str | None:
         """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None
-
-    def _digest_of_images(self, folder: str | None, limit: int) -> str | None:
-        """Return one SHA-256 of at most `limit` photographs, spread evenly over a folder; None without a folder."""
-        return digest_of_images(folder, limit, self.file_hashes) if folder else None
 
     def program(self, name: str, *runtimes: str) -> dict:
         """Return {"code": {file: SHA-256}} of a program and of the runtimes that it imports by name."""

@@ -23,20 +23,6 @@ class ResolvedModels:
         # Each file in storage is asked for once.
         self.planned_file = cache(local_copies.planned)
 
-    def metric(self, model: str) -> dict | None:
-        """Return a model's metric as {"function": name, "limits": {figure: {"min", "max"}}}; None without a metric.
-
-        Limits that are not set are left out.
-        """
-        metric = self.config["models"][model]["metric"]
-        if metric is None:
-            return None
-        limits = {
-            name: {end: value for end, value in ends.items() if value is not None}
-            for name, ends in metric["limits"].items()
-        }
-        return {"function": metric["function"], "limits": limits}
-
     def metric_targets(self, model: str) -> list[str]:
         """Return the names of the arrays in a model's samples that only its metric reads."""
         metric = self.config["models"][model]["metric"]
