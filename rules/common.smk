@@ -8,7 +8,7 @@
 #   program=program("benchmark") The input scripts/benchmark.py. It is `ancient(...)`, so Snakemake does not compare the
 #                                file. The key has the hash of its code without comments.
 #   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
-#   ancient(...)                 An input that must exist. A change of it makes nothing stale here.
+#   ancient(...)                 An input that must exist. A change of it makes nothing of this rule stale.
 import json
 import shlex
 
