@@ -108,7 +108,7 @@ def test_three_weeks(team):
     assert second_live[0] == 2
     assert second != first
     code, found, rows = team.compared()
-    assert (code, found["run"], found["beside"]) == (0, second, first)
+    assert (code, found["run"], found["compared_with"]) == (0, second, first)
     assert rows["metric right"]["now"]["value"] > rows["metric right"]["before"]["value"] + 0.1
     values = {side: rows["latency at batch 1"][side]["value"] for side in ("before", "now")}
     assert values == {"before": first_p50, "now": second_p50}
@@ -125,7 +125,7 @@ def test_three_weeks(team):
     assert f"accept: [{third}]" in " ".join(refused.said.split())
     assert team.live() == second_live, "something was switched"
     code, found, rows = team.compared()
-    assert (code, found["run"], found["beside"]) == (1, third, second)
+    assert (code, found["run"], found["compared_with"]) == (1, third, second)
     row = rows["latency at batch 1"]
     assert row["verdict"] in ("regression", "undecided")
     assert row["change"] == pytest.approx(third_p50 / second_p50 - 1)
@@ -162,5 +162,5 @@ def test_three_weeks(team):
     latencies = [run.served("cpu")["batches"]["1"]["latency_ms"]["value"] for run in history.runs]
     assert latencies == [first_p50, second_p50, third_p50]
     # The next week is compared with what was live last, and an acceptance is of one run alone.
-    assert team.compared()[1]["beside"] == second
+    assert team.compared()[1]["compared_with"] == second
     assert read_json(team.path(RUN))["line"] == history.runs[-1].content
