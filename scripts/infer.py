@@ -50,10 +50,10 @@ def main(arguments: argparse.Namespace) -> None:
         progress("  REHEARSAL: random weights, so these answers mean nothing")
     mean_ms = statistics.mean(latencies_ms)
     progress(f"  {model.name} answered {len(latencies_ms)} request(s), each in {mean_ms:.1f} ms on average")
-    outputs = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answers[0].items())
+    arrays = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answers[0].items())
     count = sum(len(next(iter(answer.values()))) if model.contract.batched else 1 for answer in answers)
     whose = " of the first request" if len(answers) > 1 else ""
-    progress(f"  {arguments.output} has {count} answer(s); arrays{whose}: {outputs}")
+    progress(f"  {arguments.output} has {count} answer(s); arrays{whose}: {arrays}")
 
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:

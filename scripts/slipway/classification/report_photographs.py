@@ -42,7 +42,7 @@ class Shown:
 
 
 def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
-    """Return the sample photographs; [] without classes, or if an earlier version's record lacks the engine's answers.
+    """Return the sample photographs; [] without classes, or without the engine's answers.
 
     `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
     """

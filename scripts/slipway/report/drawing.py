@@ -1,6 +1,7 @@
 """A drawing of lines, boxes, marks and texts: in a page, as an SVG file, or (`pdf_drawing`) in a document.
 
 In a page and in a file, text stays text. Elements have a <title>, which browsers show while the pointer is over them.
+Matplotlib's SVG of the same charts is four to five times as large. It has no such titles, and one set of colours.
 """
 
 import hashlib
