@@ -31,6 +31,8 @@ HARMLESS = {"idle", "application clocks"}
 class GpuMonitor:
     """The first GPU in CUDA_VISIBLE_DEVICES, for one reading or for repeated ones.
 
+    `readings` are those of the last `watching`; none if they are unavailable.
+
     If NVML is missing or not permitted, `unavailable` has the reason, and the methods return {"unavailable": reason} or
     None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
@@ -39,7 +41,7 @@ class GpuMonitor:
         """Open NVML. A reading takes about a millisecond, so `interval_seconds` must be far larger."""
         self.unavailable: str | None = None
         self._interval = interval_seconds
-        self._readings: list[dict] = []
+        self.readings: list[dict] = []
         try:
             self._library, self._device = nvml.open_device()
             self._ask = partial(nvml.query, self._library)
@@ -49,18 +51,13 @@ class GpuMonitor:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Read repeatedly while the block runs. A block shorter than one interval gets one reading, at its end."""
-        self._readings = []
+        self.readings = []
         if self.unavailable is not None:
             yield
             return
-        with polling(lambda: self._readings.append(self.read()), self._interval, "gpu-monitor"):
+        with polling(lambda: self.readings.append(self.read()), self._interval, "gpu-monitor"):
             yield
-        self._readings = self._readings or [self.read()]
-
-    @property
-    def readings(self) -> list[dict]:
-        """Return the readings of the last `watching`; none if they are unavailable."""
-        return self._readings
+        self.readings = self.readings or [self.read()]
 
     def used_memory_mb(self) -> float | None:
         """Return the GPU memory in use now, by all processes, in MB (10^6 bytes); None if it is unknown."""

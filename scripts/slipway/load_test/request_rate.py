@@ -27,6 +27,8 @@ from slipway.load_test.model_analyzer import input_data, perf_analyzer, without_
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import perf_analyzer_environment
 
+# The file of its figures, in its folder.
+TABLE = "figures.csv"
 # perf_analyzer measures this many windows, each of them 1.2 times as long as asked.
 WINDOWS, STRETCH = 3, 1.2
 # perf_analyzer's stability in percent that all windows have: arrivals at random differ from window to window.
@@ -63,45 +65,35 @@ class Sender:
         perf_analyzer waits for the answers to all that it sent. An overloaded server has them only late. Raises
         SlipwayError if perf_analyzer fails.
         """
-        table, times = self.folder / "request_rate.csv", self.folder / "intervals.txt"
-        table.unlink(missing_ok=True)
+        times = self.folder / "intervals.txt"
         times.write_text("".join(f"{interval}\n" for interval in intervals_us(rate_per_s, seconds)), encoding="ascii")
-        done = self._run(self.command(times, seconds, table), seconds)
+        done = self._run(self.command(times, seconds), seconds)
         if done is None or (done.returncode and NO_ANSWERS in done.stdout):
             return None
-        if done.returncode or not table.is_file():
-            raise SlipwayError(
-                f"perf_analyzer ended with exit code {done.returncode} at {rate_per_s:g} requests/s:\n"
-                f"{done.stdout[-1500:]}"
-            )
-        return read_point(done.stdout, table.read_text(encoding="utf-8"), rate_per_s)
+        return read_point(done.stdout, self._table(done, f"at {rate_per_s:g} requests/s"), rate_per_s)
 
     def throughput(self, in_flight: int, seconds: float) -> float:
         """Return the inferences/s of a closed loop with so many requests in flight, measured for `seconds`."""
-        table = self.folder / "closed_loop.csv"
-        table.unlink(missing_ok=True)
-        done = self._run([*self._options(seconds, table), "--concurrency-range", str(in_flight)], seconds)
-        if done is None or done.returncode or not table.is_file():
-            said = done.stdout[-1500:] if done else "it took too long"
-            raise SlipwayError(f"perf_analyzer failed with {in_flight} requests in flight:\n{said}")
-        [row] = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))
+        done = self._run([*self._options(seconds), "--concurrency-range", str(in_flight)], seconds)
+        [row] = csv.DictReader(io.StringIO(self._table(done, f"with {in_flight} requests in flight")))
         return float(row["Inferences/Second"])
 
-    def command(self, times: Path, seconds: float, table: Path) -> list[str]:
+    def command(self, times: Path, seconds: float) -> list[str]:
         """Return perf_analyzer's command. Without --async at most four requests are in flight: a closed loop."""
-        return [*self._options(seconds, table), "--request-intervals", str(times), "--async"]
+        return [*self._options(seconds), "--request-intervals", str(times), "--async"]
 
-    def _options(self, seconds: float, table: Path) -> list[str]:
+    def _options(self, seconds: float) -> list[str]:
         window_ms = max(1, round(1e3 * seconds / WINDOWS / STRETCH))
         return [
             *(perf_analyzer(), "-m", self.model, "-i", "grpc", "-u", f"{self.ports.host}:{self.ports.grpc}"),
             *("--measurement-mode", "time_windows", "--measurement-interval", str(window_ms)),
             *("--max-trials", str(WINDOWS), "--stability-percentage", str(ANY)),
-            *("--input-data", str(input_data(self.folder, self.model)), "-v", "--verbose-csv", "-f", str(table)),
+            *("--input-data", str(input_data(self.folder, self.model)), "-v", "--verbose-csv", "-f", TABLE),
         ]
 
     def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
         """Run perf_analyzer, and print its output; return None if it takes much longer than `seconds`."""
+        (self.folder / TABLE).unlink(missing_ok=True)
         try:
             done = subprocess.run(
                 command,
@@ -118,6 +110,14 @@ class Sender:
             return None
         print(done.stdout, flush=True)
         return done
+
+    def _table(self, done: subprocess.CompletedProcess[str] | None, load: str) -> str:
+        """Return perf_analyzer's table of figures; raise SlipwayError with its output if it failed under a load."""
+        if done is None:
+            raise SlipwayError(f"perf_analyzer took too long {load}")
+        if done.returncode or not (self.folder / TABLE).is_file():
+            raise SlipwayError(f"perf_analyzer ended with exit code {done.returncode} {load}:\n{done.stdout[-1500:]}")
+        return (self.folder / TABLE).read_text(encoding="utf-8")
 
 
 def intervals_us(rate_per_s: float, seconds: float) -> list[int]:

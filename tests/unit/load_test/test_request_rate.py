@@ -58,6 +58,6 @@ def test_the_intervals_add_up_to_the_time_and_vary_like_random_arrivals(rate, se
 
 def test_requests_do_not_wait_for_earlier_ones(tmp_path):
     sender = Sender("m", Ports(None, 1, 2), tmp_path)
-    command = sender.command(tmp_path / "times", 3.6, tmp_path / "table")
+    command = sender.command(tmp_path / "times", 3.6)
     assert "--async" in command, "else perf_analyzer has as many requests in flight as threads"
     assert command[command.index("--measurement-interval") + 1] == "1000"
