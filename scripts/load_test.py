@@ -25,16 +25,7 @@ from slipway.load_test.kept_points import KeptPoints, base_of
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.progress_reader import ProgressReader
 from slipway.load_test.rows import by_one_name, not_measured, write_table
-from slipway.load_test.sweep import (
-    BRUTE,
-    SEARCHES,
-    Sweep,
-    expected_points,
-    most_in_flight,
-    seconds_of,
-    too_short_in_words,
-    window,
-)
+from slipway.load_test.sweep import BRUTE, SEARCHES, Sweep
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import Installation
@@ -127,7 +118,7 @@ def main(arguments: argparse.Namespace) -> None:
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {f"{arguments.model}_{name}": sha256(path) for name, path in records.items()},
         "server": server.facts() | {"why": arguments.server_why},
-        "requests_per_window": window(sweep),
+        "requests_per_window": sweep.window,
         "stability_percent": sweep.stability_percent,
         "minutes": sweep.minutes,
         "not_measured": missing,
@@ -198,9 +189,9 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
     if candidates.gpu and candidates.gpu.unavailable:
         progress(f"  GPU memory is not measured: {candidates.gpu.unavailable}")
     plan = RunPlan(
-        points=expected_points(models, sweep),
-        seconds=seconds_of(models, sweep),
-        most_in_flight=most_in_flight(sweep),
+        points=sweep.expected_points(models),
+        seconds=sweep.seconds(models),
+        most_in_flight=sweep.most_in_flight,
         requests=sweep.requests,
         header=(GRPC_HEADER, key),
         # perf_analyzer writes the times of each request, from which the interval of the p99 follows.
@@ -250,14 +241,14 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
 def none_in_time(models: list[str], sweep: Sweep) -> str:
     """Return the error of a load test that measured nothing in its time, with settings that give it more."""
     nothing = "the load test measured no configuration"
-    if short := too_short_in_words(models, sweep):
+    if short := sweep.too_short_in_words(models):
         return f"{nothing}: {short}"
-    count = expected_points(models, sweep)
-    share = f"{seconds_of(models, sweep) / count:,.0f} s for each of {count} points"
+    count = sweep.expected_points(models)
+    share = f"{sweep.seconds(models) / count:,.0f} s for each of {count} points"
     minutes = f"`load_test.minutes: {sweep.minutes:g}`, which is {share}" if sweep.minutes else share
     longer = f"minutes: {4 * sweep.minutes:g}, " if sweep.minutes else ""
     return (
-        f"{nothing} in {minutes}: three windows of {window(sweep)} requests take longer; set `load_test: {{{longer}"
+        f"{nothing} in {minutes}: three windows of {sweep.window} requests take longer; set `load_test: {{{longer}"
         f"requests: 5, concurrency: [{sweep.concurrency[0]}], instances: [{sweep.instances[0]}]}}`, or serve a smaller "
         "answer"
     )

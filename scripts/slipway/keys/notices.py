@@ -8,7 +8,7 @@ from slipway.classification.published import as_written, differences
 from slipway.core.errors import amended
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.load_test.sweep import Sweep, too_short_in_words
+from slipway.load_test.sweep import Sweep
 
 
 def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
     settings = resolved.config["load_test"]
     sweep = Sweep(**{entry.name: settings[entry.name] for entry in fields(Sweep)})
     for target in resolved.targets:
-        if short := too_short_in_words(resolved.precisions(target), sweep):
+        if short := sweep.too_short_in_words(resolved.precisions(target)):
             yield f"target {target}: {short}"
 
 

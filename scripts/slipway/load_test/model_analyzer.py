@@ -24,7 +24,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
 from slipway.load_test.analyzed_points import RunPlan
-from slipway.load_test.sweep import BEST_OF_QUICK, BRUTE, OPTUNA, QUICK, Sweep, grid_of, points, variants, window
+from slipway.load_test.sweep import BEST_OF_QUICK, BRUTE, OPTUNA, QUICK, Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.environment import allocation
@@ -110,12 +110,12 @@ def configuration(
 
 def _search(models: Sequence[str], sweep: Sweep) -> dict:
     """Return the settings of the search."""
-    mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": variants(sweep)}
+    mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": sweep.variants}
     if sweep.search == BRUTE:
-        return mode | {"run_config_search_disable": not grid_of(sweep)}  # without a grid it would search by itself
+        return mode | {"run_config_search_disable": not sweep.grid}  # without a grid it would search by itself
     if sweep.search == OPTUNA:
         # Trials that repeat a point cost nothing. It ends after ten that are no better.
-        trials = len(points(models[:1], sweep))
+        trials = len(sweep.points(models[:1]))
         return mode | {"optuna_max_trials": trials, "concurrency_sweep_disable": True}
     ranges = {
         "concurrency": sweep.concurrency,
@@ -227,7 +227,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
             # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
             "measurement-mode": "count_windows",
             # For the largest number in flight; keyed_model_analyzer sets it for each point.
-            "measurement-request-count": window(sweep),
+            "measurement-request-count": sweep.window,
             "stability-percentage": sweep.stability_percent,
             "verbose": True,  # prints the throughput of each window
             "input-data": [str(data)],
@@ -236,7 +236,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
     if sweep.search == QUICK:  # it varies by itself, within bounds
         return swept
     swept["parameters"] = {"concurrency": sweep.concurrency}
-    if grid := grid_of(sweep):
+    if grid := sweep.grid:
         [group] = config.instance_group
         varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
         unchanged = {"profile": [list(group.profile)]} if group.profile else {}

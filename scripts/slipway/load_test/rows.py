@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import atomic_write
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.load_test.sweep import BRUTE, POINT, Sweep, points
+from slipway.load_test.sweep import BRUTE, POINT, Sweep
 
 # Figures that are only in the record, since a cell of the table holds one.
 NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
@@ -26,7 +26,7 @@ def not_measured(rows: list[dict], engines: Mapping[str, RecordedEngine], sweep:
     measured = [{name: row[name] for name in POINT} for row in rows]
     return [
         {"precision": engines[point["model"]].record["key"]["precision"], **point}
-        for point in points(list(engines), sweep)
+        for point in sweep.points(list(engines))
         if point not in measured
     ]
 

@@ -38,68 +38,62 @@ class Sweep:
     batching_delays_us: list[int] = field(default_factory=lambda: [0])
     search: str = BRUTE
 
+    @property
+    def window(self) -> int:
+        """Return the number of requests in a measurement window."""
+        return max(self.requests, ROUNDS_IN_A_WINDOW * max(self.concurrency))
 
-def window(sweep: Sweep) -> int:
-    """Return the number of requests in a measurement window."""
-    return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
+    @property
+    def most_in_flight(self) -> int:
+        """Return the highest number in flight, with which each configuration is measured; 0 for a search."""
+        return max(self.concurrency) if self.search == BRUTE else 0
 
+    @property
+    def grid(self) -> dict[str, list[int]]:
+        """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
 
-def points(models: Sequence[str], sweep: Sweep) -> list[dict[str, Any]]:
-    """Return the points to measure, without repetition, each with the keys of POINT.
+        Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values,
+        all are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
+        """
+        grid = {name: getattr(self, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
+        if self.search == OPTUNA:
+            return grid
+        varied = [name for name, values in grid.items() if len(values) > 1]
+        if len(varied) == 1:
+            grid[varied[0]] = grid[varied[0]][1:]
+        return grid if varied else {}
 
-    Points with fewer requests in flight than instances are left out (see `analyzed_points.unless_idle`).
-    """
-    configurations = sweep.instances, sweep.max_batch_sizes, sweep.batching_delays_us
-    swept: Iterable[tuple[Any, ...]] = itertools.product(models, *configurations, sweep.concurrency)
-    named = [dict(zip(POINT, point, strict=True)) for point in swept]
-    most = most_in_flight(sweep)
-    return [point for point in named if point["concurrency"] >= min(most, point["instances"])]
+    @property
+    def variants(self) -> int:
+        """Return the number of configurations of a model that Model Analyzer measures."""
+        return 1 + math.prod(map(len, self.grid.values())) if self.grid else 1
 
+    def points(self, models: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the points to measure, without repetition, each with the keys of POINT.
 
-def most_in_flight(sweep: Sweep) -> int:
-    """Return the number in flight with which each configuration is measured; 0 for a search, which takes any point."""
-    return max(sweep.concurrency) if sweep.search == BRUTE else 0
+        Points with fewer requests in flight than instances are left out (see `analyzed_points.unless_idle`).
+        """
+        configurations = self.instances, self.max_batch_sizes, self.batching_delays_us
+        swept: Iterable[tuple[Any, ...]] = itertools.product(models, *configurations, self.concurrency)
+        named = [dict(zip(POINT, point, strict=True)) for point in swept]
+        return [point for point in named if point["concurrency"] >= min(self.most_in_flight, point["instances"])]
 
+    def expected_points(self, models: Sequence[str]) -> int:
+        """Return the number of points that share the time. Of a search, it is an estimate."""
+        return math.ceil(len(self.points(models)) * (1 if self.search == BRUTE else MEASURED_BY_SEARCH))
 
-def expected_points(models: Sequence[str], sweep: Sweep) -> int:
-    """Return the number of points that share the time. Of a search, it is an estimate."""
-    return math.ceil(len(points(models, sweep)) * (1 if sweep.search == BRUTE else MEASURED_BY_SEARCH))
+    def seconds(self, models: Sequence[str]) -> float:
+        """Return the seconds for all points together."""
+        return self.expected_points(models) * 2 * LONGEST_S if self.minutes is None else 60 * self.minutes
 
-
-def seconds_of(models: Sequence[str], sweep: Sweep) -> float:
-    """Return the seconds for all points together."""
-    return expected_points(models, sweep) * 2 * LONGEST_S if sweep.minutes is None else 60 * sweep.minutes
-
-
-def too_short_in_words(models: Sequence[str], sweep: Sweep) -> str | None:
-    """Return a sentence if `minutes` may be too short for a fast server, too; None if not."""
-    count, seconds = expected_points(models, sweep), seconds_of(models, sweep)
-    if seconds >= count * LEAST_S:
-        return None
-    return (
-        f"`load_test.minutes: {sweep.minutes:g}` is {seconds / count:.2g} s for each of {count} points; perf_analyzer "
-        f"takes up to {LEAST_S:g} s to start and to measure three windows, and points that no time is left for are "
-        f"not measured; set `load_test.minutes: {math.ceil(count * LEAST_S / 6) / 10:g}`, or fewer values in "
-        "`load_test.concurrency`, `instances` or `max_batch_sizes`"
-    )
-
-
-def grid_of(sweep: Sweep) -> dict[str, list[int]]:
-    """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
-
-    Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values, all
-    are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
-    """
-    grid = {name: getattr(sweep, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
-    if sweep.search == OPTUNA:
-        return grid
-    varied = [name for name, values in grid.items() if len(values) > 1]
-    if len(varied) == 1:
-        grid[varied[0]] = grid[varied[0]][1:]
-    return grid if varied else {}
-
-
-def variants(sweep: Sweep) -> int:
-    """Return the number of configurations of a model that Model Analyzer measures."""
-    grid = grid_of(sweep)
-    return 1 + math.prod(map(len, grid.values())) if grid else 1
+    def too_short_in_words(self, models: Sequence[str]) -> str | None:
+        """Return a sentence if `minutes` may be too short for a fast server, too; None if not."""
+        count, seconds = self.expected_points(models), self.seconds(models)
+        if seconds >= count * LEAST_S:
+            return None
+        return (
+            f"`load_test.minutes: {self.minutes:g}` is {seconds / count:.2g} s for each of {count} points; "
+            f"perf_analyzer takes up to {LEAST_S:g} s to start and to measure three windows, and points that no time "
+            f"is left for are not measured; set `load_test.minutes: {math.ceil(count * LEAST_S / 6) / 10:g}`, or fewer "
+            "values in `load_test.concurrency`, `instances` or `max_batch_sizes`"
+        )

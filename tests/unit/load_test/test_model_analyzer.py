@@ -8,7 +8,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_program
 from slipway.load_test import model_analyzer
 from slipway.load_test.model_analyzer import COLUMNS, configuration, perf_analyzer, read_table
-from slipway.load_test.sweep import Sweep, points, window
+from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, model_config, write_config
 from slipway.triton.server.environment import ALLOCATION
@@ -113,13 +113,13 @@ def test_delays_are_varied_with_the_rest(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
     varied = settings_for(tmp_path, "python")["profile_models"]["m_fp16"]["model_config_parameters"]
     assert varied["dynamic_batching"] == {"max_queue_delay_microseconds": [100, 500]}
-    delays = [point["queue_delay_us"] for point in points(["m_fp16"], sweep)]
+    delays = [point["queue_delay_us"] for point in sweep.points(["m_fp16"])]
     assert delays == [0, 100, 500]
 
 
 @pytest.mark.parametrize(("requests", "expected"), [(100, 256), (5000, 5000)])
 def test_a_window_holds_several_rounds_of_what_is_in_flight(requests, expected):
-    assert window(Sweep([1, 64], [1], [1], requests, 10)) == expected
+    assert Sweep([1, 64], [1], [1], requests, 10).window == expected
 
 
 def test_the_window_is_what_perf_analyzer_is_told(tmp_path):
