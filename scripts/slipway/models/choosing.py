@@ -12,7 +12,7 @@ from slipway.core.errors import SlipwayError, listed
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import few, load
 from slipway.models.network import Network
-from slipway.models.readings import TOP, Fit, fit, readings
+from slipway.models.state_dict_candidates import TOP, Fit, candidates, fit
 
 # Names of averaged weights (EMA, SWA), which many training programs save beside the last weights.
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNORECASE)
@@ -46,13 +46,13 @@ def load_checkpoint(
     "model_ema". Raises SlipwayError unless exactly one set of weights there fits the network exactly.
     """
     network = Network(model)
-    fits = [fit(reading, network) for reading in readings(content, network.size, weights_key)]
+    fits = [fit(candidate, network) for candidate in candidates(content, network.size, weights_key)]
     if not fits:
         raise SlipwayError(
             f"`weights_key` is {weights_key!r}, but checkpoint {origin} has no tensors there; they are in "
             f"{few(sorted({name.split('.')[0] for name in content.tensors}))}; correct it in config.yaml"
         )
-    exact = _distinct([candidate for candidate in fits if candidate.is_exact], weights_key)
+    exact = _distinct([match for match in fits if match.is_exact], weights_key)
     if not exact:
         raise SlipwayError(f"checkpoint {origin} {_misfit(fits)}")
     if len(exact) > 1:
@@ -60,14 +60,14 @@ def load_checkpoint(
     choice = exact[0]
     if weights_key is None and (average := _unread_average(fits, choice, network.size)):
         raise SlipwayError(
-            f"checkpoint {origin} holds `{average}` beside `{choice.reading.key}`, which by its name is an average of "
-            "the weights but does not have the network's names; save the weights that are to be served by themselves, "
-            f"or take the others by `weights_key: {choice.reading.key}` under the model in config.yaml"
+            f"checkpoint {origin} holds `{average}` beside `{choice.candidate.key}`, which by its name is an average "
+            "of the weights but does not have the network's names; save the weights that are to be served by "
+            f"themselves, or take the others by `weights_key: {choice.candidate.key}` under the model in config.yaml"
         )
     if differences := load(model, choice.state()):
         raise SlipwayError(f"checkpoint {origin} is of another architecture: {differences}")
     casts = ", ".join(f"{count} tensors from {words}" for words, count in sorted(choice.casts.items()))
-    return Choice(choice.reading.key, _why(fits, choice, weights_key), _left_out(content, choice), casts or None)
+    return Choice(choice.candidate.key, _why(fits, choice, weights_key), _left_out(content, choice), casts or None)
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
@@ -78,18 +78,18 @@ def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
             tensor is other[name] or torch.equal(tensor, other[name]) for name, tensor in one.items()
         )
 
-    named = [candidate for candidate in exact if candidate.reading.key == weights_key]
+    named = [match for match in exact if match.candidate.key == weights_key]
     distinct: list[Fit] = []
-    for candidate in named or exact:
-        if not any(are_same(candidate.tensors, other.tensors) for other in distinct):
-            distinct.append(candidate)
+    for match in named or exact:
+        if not any(are_same(match.tensors, other.tensors) for other in distinct):
+            distinct.append(match)
     return distinct
 
 
 def _misfit(fits: list[Fit]) -> str:
     def nearness(tried: Fit) -> tuple[int, ...]:
         matches = len(tried.tensors) - len(tried.differences.unexpected) - len(tried.differences.reshaped)
-        return matches, len(tried.tensors), len(tried.reading.key.strip(TOP))
+        return matches, len(tried.tensors), len(tried.candidate.key.strip(TOP))
 
     nearest = max(fits, key=nearness)
     if not nearest.differences:
@@ -98,7 +98,7 @@ def _misfit(fits: list[Fit]) -> str:
             "values, complex numbers and floats of one byte are no weights by themselves: save the float weights that "
             "they were made from, or correct `weights` in config.yaml"
         )
-    where = "" if nearest.reading.key == TOP else f", read as `{nearest.reading.key}`, which is nearest"
+    where = "" if nearest.candidate.key == TOP else f", read as `{nearest.candidate.key}`, which is nearest"
     return (
         f"is of another architecture{where}: {nearest.differences}; correct `architecture`, its `arguments` (such as "
         "num_classes) or `weights` in config.yaml"
@@ -106,7 +106,7 @@ def _misfit(fits: list[Fit]) -> str:
 
 
 def _ambiguity(exact: list[Fit]) -> str:
-    keys = [candidate.reading.key for candidate in exact]
+    keys = [match.candidate.key for match in exact]
     averages = [key for key in keys if _AVERAGES.search(key)]
     hint = f" (`{averages[0]}` is an average by its name, as is often served)" if len(averages) == 1 else ""
     lines = " or ".join(f"`weights_key: {key}`" for key in keys)
@@ -118,26 +118,26 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
     """Return the key of an average that is at least half as large as the network but does not fit it; None if none."""
-    readable = choice.reading.names.union(*(candidate.reading.names for candidate in fits if candidate.is_exact))
-    unread = (candidate.reading for candidate in fits if not candidate.reading.names & readable)
+    readable = choice.candidate.names.union(*(match.candidate.names for match in fits if match.is_exact))
+    unread = (match.candidate for match in fits if not match.candidate.names & readable)
     return next((one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)), None)
 
 
 def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
     if weights_key:
         return f"as `weights_key: {weights_key}` asks"
-    others = [candidate for candidate in fits if not candidate.reading.names & choice.reading.names]
-    same = [candidate.reading.key for candidate in others if candidate.is_exact and candidate is not choice]
+    others = [match for match in fits if not match.candidate.names & choice.candidate.names]
+    same = [match.candidate.key for match in others if match.is_exact and match is not choice]
     if same:
         return f"which are the same as `{same[0]}`"
-    return f"the only ones that fit beside `{others[0].reading.key}`" if others else "the only ones in the file"
+    return f"the only ones that fit beside `{others[0].candidate.key}`" if others else "the only ones in the file"
 
 
 def _left_out(content: Content, choice: Fit) -> str | None:
     """Return in words the tensors that were not loaded, grouped by place in the file; None if all were loaded."""
-    path = choice.reading.key.split(".") if choice.reading.key != TOP else []
+    path = choice.candidate.key.split(".") if choice.candidate.key != TOP else []
     counts: Counter[str] = Counter()
-    for name in content.tensors.keys() - choice.reading.names:
+    for name in content.tensors.keys() - choice.candidate.names:
         parts = name.split(".")
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, parts, strict=False)))
         counts[".".join(parts[: shared + 1])] += 1

@@ -15,9 +15,9 @@ from slipway.core.templates import document
 from slipway.keys.weights_files import PROGRAMS, program_kind
 from slipway.models.checkpoint_files import Content, read_checkpoint
 from slipway.models.loading import few
-from slipway.models.readings import TOP
 from slipway.models.recognition import Match, recognise, recognise_timm
 from slipway.models.sources import SOURCES, source_named, source_of
+from slipway.models.state_dict_candidates import TOP
 
 
 def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]]:

@@ -19,8 +19,8 @@ from slipway.models.auxiliary_heads import head_names
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER
 from slipway.models.network import as_renamed, without_wrappers
-from slipway.models.readings import Reading, readings
 from slipway.models.sources import PLAIN, source_named, source_of
+from slipway.models.state_dict_candidates import Candidate, candidates
 
 _TABLE = Path(__file__).with_name("bodies.json")
 # Heads that are used in training only. They are no part of a body.
@@ -51,15 +51,15 @@ class Match:
 def recognise(content: Content) -> list[Match]:
     """Return the networks that fit a checkpoint. If none does, return those whose body fits."""
     matches: dict[str, Match] = {}
-    chosen: dict[str, list[Reading]] = {}
-    for reading in readings(content, max(1, len(content.tensors) // 8), None):
-        for architecture, class_tensor in _candidates(_shapes(reading)):
-            match = _match(architecture, class_tensor, _shapes(reading))
+    chosen: dict[str, list[Candidate]] = {}
+    for candidate in candidates(content, max(1, len(content.tensors) // 8), None):
+        for architecture, class_tensor in _possible_architectures(_shapes(candidate)):
+            match = _match(architecture, class_tensor, _shapes(candidate))
             known = matches.setdefault(f"{architecture} {match.is_exact} {match.arguments}", match)
             others = chosen.setdefault(architecture, [])
-            if not any(_are_same(reading, other) for other in others):
-                others.append(reading)
-                known.weights_keys.append(reading.key)
+            if not any(_are_same(candidate, other) for other in others):
+                others.append(candidate)
+                known.weights_keys.append(candidate.key)
     exact = [match for match in matches.values() if match.is_exact]
     return exact or list(matches.values())
 
@@ -74,13 +74,13 @@ def recognise_timm(content: Content) -> Match | None:
     except SlipwayError:  # timm has no such network
         return None
     match: Match | None = None
-    chosen: list[Reading] = []
-    for reading in readings(content, max(1, len(content.tensors) // 8), None):
-        arguments = _timm_arguments(make, _shapes(reading))
-        if arguments is not None and not any(_are_same(reading, other) for other in chosen):
-            chosen.append(reading)
+    chosen: list[Candidate] = []
+    for candidate in candidates(content, max(1, len(content.tensors) // 8), None):
+        arguments = _timm_arguments(make, _shapes(candidate))
+        if arguments is not None and not any(_are_same(candidate, other) for other in chosen):
+            chosen.append(candidate)
             match = match or Match(architecture, is_exact=True, arguments=arguments)
-            match.weights_keys.append(reading.key)
+            match.weights_keys.append(candidate.key)
     return match
 
 
@@ -114,7 +114,7 @@ def _table() -> dict[str, dict[str, str]]:
     return json.loads(_TABLE.read_text(encoding="utf-8"))
 
 
-def _candidates(shapes: Shapes) -> Iterator[tuple[str, str]]:
+def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
     """Yield (architecture, its tensor with a row for each class) for each network with this body."""
     digests: dict[str, str] = {}
     for architecture, row in _table().items():
@@ -161,10 +161,10 @@ def _shapes_of(network: torch.nn.Module) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
-def _shapes(reading: Reading) -> Shapes:
-    """Return {name as the network spells it: shape} of a reading's tensors."""
+def _shapes(candidate: Candidate) -> Shapes:
+    """Return {name as the network spells it: shape} of a candidate's tensors."""
     shapes = {}
-    for name, tensor in reading.tensors.items():
+    for name, tensor in candidate.tensors.items():
         spelling = as_renamed(without_wrappers(name))
         for older, today in _LAYERS.items():
             spelling = spelling.replace(older, today)
@@ -172,6 +172,6 @@ def _shapes(reading: Reading) -> Shapes:
     return shapes
 
 
-def _are_same(one: Reading, other: Reading) -> bool:
+def _are_same(one: Candidate, other: Candidate) -> bool:
     pairs = list(zip(one.tensors.values(), other.tensors.values(), strict=False))
     return len(one.tensors) == len(other.tensors) and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)

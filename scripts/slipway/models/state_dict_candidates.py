@@ -1,4 +1,4 @@
-"""The readings of a checkpoint: the tensors of each place in the file that may hold the network's weights."""
+"""The candidates for a state dict in a checkpoint: the tensors of each place in the file that may hold the weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
 
 @dataclass(frozen=True)
-class Reading:
+class Candidate:
     """The tensors of one place in a checkpoint, by their names relative to this place.
 
     `key`: the dotted path of the place, such as "state_dict.module". `names`: the tensors' full names in the file.
@@ -29,13 +29,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Fit:
-    """The result of loading a reading into a network.
+    """The result of loading a candidate into a network.
 
     `tensors` have the network's names. `refused` are sentences about tensors that cannot be cast. `casts` counts the
     casts by their description, such as "float16 to float32".
     """
 
-    reading: Reading
+    candidate: Candidate
     tensors: dict[str, torch.Tensor]
     versions: dict[str, dict]
     differences: Differences = field(default_factory=Differences)
@@ -44,7 +44,7 @@ class Fit:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether the reading fits the network without differences and without refused casts."""
+        """Return whether the candidate fits the network without differences and without refused casts."""
         return not self.differences and not self.refused
 
     def state(self) -> OrderedDict[str, torch.Tensor]:
@@ -52,32 +52,32 @@ class Fit:
         return state_dict(self.tensors, self.versions)
 
 
-def readings(content: Content, size: int, weights_key: str | None) -> list[Reading]:
-    """Return every reading with at least half of `size` tensors, the shortest path first.
+def candidates(content: Content, size: int, weights_key: str | None) -> list[Candidate]:
+    """Return every candidate with at least half of `size` tensors, the shortest path first.
 
-    If there is none, return the three largest readings. `size` is the network's number of tensors. If `weights_key` is
-    given, only readings at or below it count.
+    If there is none, return the three largest candidates. `size` is the network's number of tensors. If `weights_key`
+    is given, only candidates at or below it count.
     """
-    candidates = [
-        reading
-        for reading in _all_readings(content, size)
-        if weights_key in (None, TOP, reading.key) or reading.key.startswith(f"{weights_key}.")
+    below_key = [
+        candidate
+        for candidate in _all_candidates(content, size)
+        if weights_key in (None, TOP, candidate.key) or candidate.key.startswith(f"{weights_key}.")
     ]
-    large = [reading for reading in candidates if 2 * len(reading.tensors) >= size]
-    return large or sorted(candidates, key=lambda reading: -len(reading.tensors))[:3]
+    large = [candidate for candidate in below_key if 2 * len(candidate.tensors) >= size]
+    return large or sorted(below_key, key=lambda candidate: -len(candidate.tensors))[:3]
 
 
-def fit(reading: Reading, network: Network) -> Fit:
-    """Return the fit of a reading to a network, with the module versions that fit best."""
+def fit(candidate: Candidate, network: Network) -> Fit:
+    """Return the fit of a candidate to a network, with the module versions that fit best."""
     tensors: dict[str, torch.Tensor] = {}
-    for name, tensor in reading.tensors.items():
+    for name, tensor in candidate.tensors.items():
         spelling = network.spelling(name)
         # A tensor is not renamed if another one has the new name. It stays unknown to the network, and is reported.
-        tensors[name if spelling in reading.tensors or spelling in tensors else spelling] = tensor
+        tensors[name if spelling in candidate.tensors or spelling in tensors else spelling] = tensor
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
     fits: list[Fit] = []
-    for versions in [*([reading.versions] if reading.versions else []), *network.versions()]:
-        fits.append(_try_in_copy(Fit(reading, tensors, versions), network))
+    for versions in [*([candidate.versions] if candidate.versions else []), *network.versions()]:
+        fits.append(_try_in_copy(Fit(candidate, tensors, versions), network))
         if not fits[-1].differences:
             break
     return min(fits, key=lambda tried: len(tried.differences))
@@ -127,10 +127,10 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     return None if torch.equal(tensor.to(dtype).to(tensor.dtype), tensor) else words
 
 
-def _all_readings(content: Content, size: int) -> Iterator[Reading]:
-    """Yield the readings for each prefix of the tensors' dotted names.
+def _all_candidates(content: Content, size: int) -> Iterator[Candidate]:
+    """Yield the candidates for each prefix of the tensors' dotted names.
 
-    The first reading has all tensors below the prefix. Each further reading leaves out a second set of
+    The first candidate has all tensors below the prefix. Each further candidate leaves out a second set of
     weights: tensors in another mapping, or at least half of `size` tensors below a longer prefix.
     """
     below: dict[str, list[str]] = {"": list(content.tensors)}
@@ -140,12 +140,12 @@ def _all_readings(content: Content, size: int) -> Iterator[Reading]:
             below.setdefault(".".join(parts[:depth]), []).append(name)
     for prefix in sorted(below, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix)):
         names = below[prefix]
-        yield _reading(content, prefix, names)
+        yield _candidate(content, prefix, names)
         rests = [[name for name in names if content.mappings[name] == prefix]]
         for other in below:
             if other and other.rpartition(".")[0] == prefix and 2 * len(below[other]) >= size:
                 rests.append(_copied(prefix, names, set(below[other])))
-        yield from (_reading(content, prefix, rest) for rest in rests if 0 < len(rest) < len(names))
+        yield from (_candidate(content, prefix, rest) for rest in rests if 0 < len(rest) < len(names))
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
@@ -156,7 +156,7 @@ def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
     return rest if all(name[start:] in tails for name in rest) else []
 
 
-def _reading(content: Content, prefix: str, names: list[str]) -> Reading:
+def _candidate(content: Content, prefix: str, names: list[str]) -> Candidate:
     start = len(prefix) + 1 if prefix else 0
     versions = {
         "" if module == prefix else module[start:]: version
@@ -164,4 +164,4 @@ def _reading(content: Content, prefix: str, names: list[str]) -> Reading:
         if module == prefix or not prefix or module.startswith(f"{prefix}.")
     }
     tensors = {name[start:]: content.tensors[name] for name in names}
-    return Reading(prefix or TOP, tensors, frozenset(names), versions)
+    return Candidate(prefix or TOP, tensors, frozenset(names), versions)
