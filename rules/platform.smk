@@ -1,7 +1,7 @@
 # The platform that models are deployed to, and the models that are deployed together.
 from slipway.deploy.known_models import deployed_models, live_models, silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
-from slipway.keys.validation import require_local_server, require_real_weights, require_servers
+from slipway.keys.server_validation import require_local_server, require_real_weights, require_servers
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]

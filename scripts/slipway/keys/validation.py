@@ -1,6 +1,5 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.classification.class_folders import read_class_folders
@@ -10,7 +9,6 @@ from slipway.contract.sample_sources import files_of, is_function
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
-from slipway.core.records import read_record
 from slipway.core.serving_environment import require_same_version
 from slipway.core.user_modules import find_users_module
 from slipway.keys import optimization_profiles, precisions, version_lock
@@ -19,13 +17,8 @@ from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import USERS, source_name, source_of
 from slipway.onnx.data_files import data_names
 from slipway.storage.addresses import is_address
-from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server.kinds import PATH, WHEEL
 from slipway.triton.server.on_path import on_path_with
-from slipway.triton.server.server_choice import require_runnable
-
-# The `weights` that ask for a rehearsal.
-RANDOM = "random"
 
 
 def resolve(config: dict) -> ResolvedConfig:
@@ -222,59 +215,6 @@ def require_batches(resolved: ResolvedConfig) -> None:
                     f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or "
                     "lower these batch sizes"
                 )
-
-
-def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> None:
-    """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
-
-    Elsewhere than on this machine, `models` with random weights are an error, too. Problems that only show after a
-    build, such as weights that cannot be downloaded, are refused by a job.
-    """
-    platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
-    if platform == "local":
-        host = resolved.config["deploy"]["host"]
-        if not is_loopback(host):  # others may reach the server
-            from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
-
-            target = resolved.deployed_target
-            require_accepted(host, {resolved.runtime(target)}, triton["oldest"], resolved.server(target))
-        require_local_server(resolved, resolved.deployed_target)
-        return
-    require_real_weights(resolved, models, f"not deployed to {platform}")
-    unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
-    if unservable:
-        titles = " or ".join(sorted({resolved.traits(name).title for name in unservable}))
-        named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else f"every target is one of {titles}"
-        raise SlipwayError(
-            f"config: `deploy.to` is {platform}, but {named}, and Triton has no backend of its own for engines of "
-            f"{titles}; give the target another runtime, or set `deploy.to` to local"
-        )
-    if not (triton["release"] or triton["image"] or resolved.default_release()):
-        raise SlipwayError(
-            f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
-        )
-
-
-def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied: str) -> None:
-    """Raise SlipwayError if the `weights` of one of these models are random; `denied` is the refused action."""
-    for model in models:
-        if resolved.config["models"][model]["weights"] == RANDOM:
-            raise SlipwayError(
-                f"config: `models.{model}.weights` is {RANDOM}: random weights are served on this machine only, and "
-                f"{denied}. Name a checkpoint of yours there, or set `deploy.to` to local"
-            )
-
-
-def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
-    """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
-
-    `record` is the record of a load test. A server as in this record is not checked, since no new load test needs it.
-    """
-    choice = resolved.server(target)
-    tested = read_record(record, {"key": dict}) if record else None
-    if tested and all(tested["key"].get(name) == value for name, value in choice.settings().items()):
-        return
-    require_runnable(choice, resolved.config["triton"], resolved.traits(target))
 
 
 def require_versions(resolved: ResolvedConfig) -> None:

@@ -10,7 +10,7 @@ from helpers.artifacts.measured import DIGEST, FILES, L4, container, cpu_target,
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-from slipway.keys.validation import require_servers
+from slipway.keys.server_validation import require_servers
 from slipway.manifests.kubernetes import kserve_objects
 from slipway.manifests.names import LONGEST, label
 from slipway.triton.server.releases import image_of, newest

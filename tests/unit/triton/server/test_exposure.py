@@ -7,7 +7,8 @@ import pytest
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.validation import require_servers, resolve
+from slipway.keys.server_validation import require_servers
+from slipway.keys.validation import resolve
 from slipway.triton.server import releases
 from slipway.triton.server.exposure import local_release, require_accepted
 

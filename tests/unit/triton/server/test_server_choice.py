@@ -10,7 +10,7 @@ from helpers.programs import fake_container
 from helpers.programs.fake_container import IMAGE, RELEASE
 
 from slipway.core.errors import SlipwayError
-from slipway.keys.validation import require_local_server
+from slipway.keys.server_validation import require_local_server
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import server_choice
 from slipway.triton.server.container_programs import image_here, is_pullable, usable_program

@@ -1,0 +1,66 @@
+"""Refuse servers that cannot run here, or that must not serve the configured models, before any job runs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.core.records import read_record
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.triton.client.hosts import is_loopback
+from slipway.triton.server.server_choice import require_runnable
+
+# The `weights` that ask for a rehearsal.
+RANDOM = "random"
+
+
+def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> None:
+    """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
+
+    Elsewhere than on this machine, `models` with random weights are an error, too. Problems that only show after a
+    build, such as weights that cannot be downloaded, are refused by a job.
+    """
+    platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
+    if platform == "local":
+        host = resolved.config["deploy"]["host"]
+        if not is_loopback(host):  # others may reach the server
+            from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
+
+            target = resolved.deployed_target
+            require_accepted(host, {resolved.runtime(target)}, triton["oldest"], resolved.server(target))
+        require_local_server(resolved, resolved.deployed_target)
+        return
+    require_real_weights(resolved, models, f"not deployed to {platform}")
+    unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
+    if unservable:
+        titles = " or ".join(sorted({resolved.traits(name).title for name in unservable}))
+        named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else f"every target is one of {titles}"
+        raise SlipwayError(
+            f"config: `deploy.to` is {platform}, but {named}, and Triton has no backend of its own for engines of "
+            f"{titles}; give the target another runtime, or set `deploy.to` to local"
+        )
+    if not (triton["release"] or triton["image"] or resolved.default_release()):
+        raise SlipwayError(
+            f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
+        )
+
+
+def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied: str) -> None:
+    """Raise SlipwayError if the `weights` of one of these models are random; `denied` is the refused action."""
+    for model in models:
+        if resolved.config["models"][model]["weights"] == RANDOM:
+            raise SlipwayError(
+                f"config: `models.{model}.weights` is {RANDOM}: random weights are served on this machine only, and "
+                f"{denied}. Name a checkpoint of yours there, or set `deploy.to` to local"
+            )
+
+
+def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
+    """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
+
+    `record` is the record of a load test. A server as in this record is not checked, since no new load test needs it.
+    """
+    choice = resolved.server(target)
+    tested = read_record(record, {"key": dict}) if record else None
+    if tested and all(tested["key"].get(name) == value for name, value in choice.settings().items()):
+        return
+    require_runnable(choice, resolved.config["triton"], resolved.traits(target))
