@@ -2,9 +2,12 @@
 #
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
 # value of a param or the text of the command differs from the last run. Therefore in each rule:
-#   settings=keys.<rule>(...)    The key of the job: options, versions, hardware, and the SHA-256 of the user's files and of the
-#                                program's code. It is one dict, because Snakemake compares params without their names.
-#   options=options(...)         Options that are not compared: files (the key has their SHA-256), limits, timeouts.
+#   settings=keys.<rule>(...)    The key of the job: the options of the program that its output depends on, versions, hardware,
+#                                and the SHA-256 of the user's files and of the program's code. It is one dict with names.
+#                                As single params, two options could exchange their values unnoticed: Snakemake compares the
+#                                values of params without their names.
+#   options=options(...)         The program's other options, which are not in the key: paths (the key has the SHA-256 of the
+#                                content), limits, timeouts. Another value of these makes nothing stale.
 #   program=program("benchmark") The input scripts/benchmark.py. It is `ancient(...)`, so Snakemake does not compare the
 #                                file. The key has the hash of its code without comments.
 #   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
@@ -41,7 +44,8 @@ def one_of(names):
 
 # Options of several rules, as functions of the wildcards.
 tensorrt_python = lambda wildcards: resolved.tensorrt(wildcards.target)["python"]
-# Arrays that only a metric reads are left out of the samples.
+# Where the calibration data are. `targets` names the arrays in the user's samples that are no inputs of the model: only the
+# user's metric reads them, so calibration leaves them out.
 calibration_data = lambda wildcards: JobKey(
     resolved.file_of_calibration(wildcards.model), targets=resolved.metric_targets(wildcards.model) or None
 )
@@ -49,7 +53,8 @@ evaluation_data = lambda wildcards: resolved.file_of_evaluation(wildcards.model)
 local_checkpoint = lambda wildcards: resolved.checkpoint(wildcards.model)
 samples_from = lambda wildcards: resolved.samples(wildcards.model)
 labels_from = lambda wildcards: config["models"][wildcards.model]["labels"]
-# For messages: the runtime of the model itself. Every engine must repeat its answers.
+# For messages: the runtime of the model before any conversion, "PyTorch" or for an ONNX file "ONNX Runtime". Its answers are
+# the reference that every engine must repeat.
 baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
 
 

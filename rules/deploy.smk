@@ -14,13 +14,14 @@ rule publish_repository:
         # A folder has no checksum; its index holds the hash of every file.
         folder=ancient(rules.write_repository.output.folder),
         index=rules.write_repository.output.index,
-        signature=rules.sign_repository.output if SIGNS else [],
+        signature=rules.sign_repository.output if HAS_PRIVATE_KEY else [],
     output:
         update("results/{model}/{target}/published.json"),
     params:
         settings=lambda wildcards: keys.publish_repository(wildcards.model, wildcards.target),
         options=options(
-            signature=lambda wildcards: SIGNED and f"results/{wildcards.model}/{wildcards.target}/repository.sig",
+            signature=lambda wildcards: USES_SIGNATURES
+            and f"results/{wildcards.model}/{wildcards.target}/repository.sig",
             public_key=config["deploy"]["signing"]["public_key"],
             keep_versions=KEEP_PUBLISHED,
         ),
@@ -46,7 +47,7 @@ rule deploy_release:
         folders=ancient(of_release(rules.write_repository.output.folder)),
         indexes=of_release(rules.write_repository.output.index),
         references=of_release(rules.reference_outputs.output.reference),
-        signatures=of_release(rules.sign_repository.output) if SIGNS else [],
+        signatures=of_release(rules.sign_repository.output) if HAS_PRIVATE_KEY else [],
         # It refuses a regression, and changes nothing of what is deployed.
         run=ancient(rules.record_run.output),
     output:
@@ -58,7 +59,7 @@ rule deploy_release:
     params:
         settings=deployment,
         results=of_release("results/{model}"),
-        signed="--signed" if SIGNED else "",
+        signed="--signed" if USES_SIGNATURES else "",
         options=options(
             COMMON,
             oldest=config["triton"]["oldest"],
@@ -75,7 +76,7 @@ rule deploy_release:
 rule withdraw:
     input:
         program=program("undeploy"),
-        # After what takes their place.
+        # They stop only after the models of the configuration are live.
         receipts=live(*resolved.models),
     output:
         temp(touch("results/.server/withdrawn")),

@@ -53,9 +53,11 @@ rule load_test:
         program=program("load_test"),
         weights_record=rules.fetch_weights.output.record,
         records=of_every_engine("engine.json"),
-        # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
+        # Every engine must have passed `check_accuracy`: if one fails, that job fails and there is no load test. `ancient`,
+        # because another accuracy changes no speed.
         accuracy=ancient(of_every_engine("accuracy.json")),
-        # It only leaves out engines that break a limit without load; `widened` in the key brings them back.
+        # The coarse filter reads it, and leaves out precisions that break a limit even without load. If a limit is relaxed
+        # later, `widened` in the key makes this job stale.
         benchmark=ancient(rules.benchmark.output),
         server=runnable_server,
     output:
@@ -72,7 +74,7 @@ rule load_test:
             keys.limits_of_filter(),
             tensorrt_python=tensorrt_python,
             server_why=lambda wildcards: resolved.server(wildcards.target).why,
-            # The measured points, which an interrupted or widened load test need not repeat.
+            # The folder of measured points: an interrupted or widened load test does not measure them again.
             kept=lambda wildcards: f"results/.measured/{wildcards.model}/{wildcards.target}",
         ),
     message:

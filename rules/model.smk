@@ -21,7 +21,7 @@ rule sample_inputs:
 rule fetch_weights:
     input:
         program=program("fetch_weights"),
-        # Their values change no weights.
+        # The values of samples change no weights.
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         weights=update("results/{model}/weights.safetensors"),
@@ -43,8 +43,9 @@ rule take_program:
         program=program("take_program"),
         samples=ancient(rules.sample_inputs.output.samples),
     output:
-        program=update("results/{model}/program"),
-        # The weights of an ONNX file that is too large for one file, else empty.
+        # The file of `weights`: a .pt2, TorchScript or ONNX file, which has its own graph.
+        network=update("results/{model}/program"),
+        # The data file with the weights of an ONNX file over 2 GB, else empty.
         data=update("results/{model}/program.data"),
         record=update("results/{model}/weights.json"),
     wildcard_constraints:
@@ -56,12 +57,7 @@ rule take_program:
         "Taking the program of {wildcards.model}"
     shell:
         "python {input.program:q} {params.settings} {params.options} --samples {input.samples:q} "
-        "--output {output.program:q} --record {output.record:q} --log {log:q}"
-
-
-# A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
-NETWORK = {"weights": network_of, "weights_data": network_data_of, "weights_record": rules.fetch_weights.output.record}
-SAMPLES = {"samples": rules.sample_inputs.output.samples, "samples_record": rules.sample_inputs.output.record}
+        "--output {output.network:q} --record {output.record:q} --log {log:q}"
 
 
 rule make_contract:
@@ -82,14 +78,6 @@ rule make_contract:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --samples "
         "{input.samples:q} --samples-record {input.samples_record:q} {params.settings} {params.options} "
         "--contract {output.contract:q} --interface {output.interface:q} --labels {output.labels:q} --log {log:q}"
-
-
-# For jobs that only need some samples of the right shapes: their values change nothing there. Another interface changes the
-# weights, the engines or the settings, too.
-ANY_SAMPLES = {
-    "interface": ancient(rules.make_contract.output.interface),
-    "samples": ancient(rules.sample_inputs.output.samples),
-}
 
 
 rule reference_outputs:
@@ -120,7 +108,7 @@ rule export_onnx:
         program=program("export_onnx"),
     output:
         onnx=update("results/{model}/{model}.onnx"),
-        # The weights of a network that is too large for one ONNX file, else empty.
+        # The data file with the weights of a network over 2 GB, else empty.
         data=update("results/{model}/{model}.onnx.data"),
         record=update("results/{model}/{model}.onnx.json"),
     params:

@@ -102,3 +102,12 @@ def evidence_of_model(model):
         names += [f"{target}/{name}" for name in (f"{model}.benchmark.json", "selection.json", "analysis/summary.pdf")]
     names += [f"{target}/{model}.{precision}.accuracy.json" for target, precision in resolved.engines(model)]
     return [f"results/{model}/{name}" for name in names]
+
+
+# Inputs that many rules share, written as `**NETWORK`. They are named by path, since the rules that make them follow later.
+# A network's file, and the record that says how it is loaded: weights of an architecture, or a program.
+NETWORK = {"weights": network_of, "weights_data": network_data_of, "weights_record": "results/{model}/weights.json"}
+SAMPLES = {"samples": "results/{model}/samples.npz", "samples_record": "results/{model}/samples.json"}
+# For jobs that need samples of the right dtypes and shapes, and whose output does not depend on the values. The interface is
+# `ancient`, too: if it changes, the weights, the engines or the settings change with it, and these make the job stale.
+ANY_SAMPLES = {"interface": ancient("results/{model}/interface.json"), "samples": ancient(SAMPLES["samples"])}

@@ -5,15 +5,17 @@ from slipway.keys.server_validation import require_local_server, require_real_we
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
-# A release has one model, also where one server has them all: the others stay live as they are. It is served from the repositories of these targets.
+# The targets whose repositories serve a release. A release has one model, also where one server has all models: the others
+# stay live as they are.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
 # How many versions are kept where they are published.
 KEEP_PUBLISHED = config["deploy"]["publish"]["keep_versions"]
 # The interpreter that has TensorRT, if the local server runs its engines in it.
 DEPLOYED_PYTHON = PLATFORM.together and resolved.tensorrt(resolved.deployed_target)["python"]
-# Whether repositories are signed here; whether their signatures are published, and verified before a release is served.
-SIGNS = bool(config["deploy"]["signing"]["private_key"])
-SIGNED = any(config["deploy"]["signing"].values())
+# Whether repositories are signed here.
+HAS_PRIVATE_KEY = bool(config["deploy"]["signing"]["private_key"])
+# Whether signatures are published, and verified before a release is served: also those that another machine made.
+USES_SIGNATURES = any(config["deploy"]["signing"].values())
 # The options that a deployment and a rollback have in common.
 COMMON = JobKey(
     {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")},
@@ -26,12 +28,12 @@ COMMON = JobKey(
 
 
 def of_release(files):
-    """Return files of a model, on each target that serves it where they are made for a target."""
+    """Return files of a model: those with {target} in their path for each target that serves it, the others once."""
     return expand(files, target=SERVED, allow_missing=True)
 
 
 def live(*models):
-    """Return the input function for models' receipts; it refuses models that no Triton would serve there."""
+    """Return the input function for models' receipts; it refuses models that no Triton of the platform would serve."""
 
     def receipts(wildcards):
         with refused_by_snakemake():
@@ -41,30 +43,30 @@ def live(*models):
     return receipts
 
 
-# Models to roll back or stop, also ones that config.yaml has no longer.
+# The models that may be rolled back or stopped, also those that config.yaml has no longer.
 DEPLOYED = dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)])
-# Models that are live, but that config.yaml has no longer: `deploy` takes them out of service, where one server has all.
+# Models that are live, but that config.yaml has no longer. `deploy` takes them out of service where one server has all models.
 UNCONFIGURED = sorted(live_models() - set(resolved.models)) if PLATFORM.together else []
 
 
 def no_rehearsal(wildcards):
-    """Return why random weights are of no use in this run; None unless it deploys or publishes the model elsewhere."""
+    """Return why this run cannot use random weights; None if it may, since it deploys and publishes nothing elsewhere."""
     makes = {"deploy", f"deploy_{wildcards.model}", "publish"} & set(hooks.targets) if PLATFORM.files else ()
     return f"random weights are not deployed to {PLATFORM.name} or published" if makes else None
 
 
 def withdrawal(wildcards):
-    """Return what `deploy` makes to take models out of service that config.yaml has no longer."""
+    """Return the file that `deploy` makes once the models that config.yaml has no longer are out of service."""
     return rules.withdraw.output if UNCONFIGURED else []
 
 
 def deployment(wildcards):
-    """Return the key of a deployment; a model here that does not answer is named, and makes its receipt stale."""
+    """Return the key of a deployment. A model that is live here but does not answer is named, and its receipt is stale."""
     return keys.deploy_release(silent=silent_models(tell=hooks.tell) if hooks.plans and PLATFORM.together else {})
 
 
 def runnable_server(wildcards):
-    """Return nothing, unless the load test has to run here, and the tritonserver of `triton.run` cannot."""
+    """Refuse a load test that must run here if the tritonserver of `triton.run` cannot; else return no input files."""
     record = Path(f"results/{wildcards.model}/{wildcards.target}/analysis/analysis.json")
     with refused_by_snakemake():
         if hooks.plans and hooks.runs_jobs_here():
@@ -73,14 +75,14 @@ def runnable_server(wildcards):
 
 
 def real_weights(wildcards):
-    """Return nothing, unless the weights of the model are random: they are not published."""
+    """Refuse to publish a model whose weights are random; else return no input files."""
     with refused_by_snakemake():
         require_real_weights(resolved, [wildcards.model], "not published")
     return []
 
 
 def supported_release(wildcards):
-    """Return nothing, unless the Triton that would serve elsewhere is unknown, or older than what is accepted."""
+    """Refuse a Triton elsewhere that is unknown or older than `triton.oldest`; else return no input files."""
     with refused_by_snakemake():
         triton = config["triton"]
         require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])
