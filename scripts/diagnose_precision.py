@@ -87,10 +87,10 @@ def main(arguments: argparse.Namespace) -> None:
                 answer = answering(session_of(exact, folder), reference.contract)
             return Variant(exact, folder, left_out, problems(arguments, exported, reference, answer, worst))
 
-        found = search((base, arguments.onnx.parent), build, lambda: [*reference.inputs, *worst.samples], configured)
-    begins_in = beginnings(found.errors, NAMED, NOISE * arguments.max_relative_error)
-    write_json(arguments.output, record_of(arguments, exported, found, begins_in))
-    show(arguments, found, begins_in)
+        result = search((base, arguments.onnx.parent), build, lambda: [*reference.inputs, *worst.samples], configured)
+    begins_in = beginnings(result.errors, NAMED, NOISE * arguments.max_relative_error)
+    write_json(arguments.output, record_of(arguments, exported, result, begins_in))
+    show(arguments, result, begins_in)
 
 
 def why_not(error: Exception) -> str:
@@ -181,47 +181,47 @@ def setting_of(arguments: argparse.Namespace) -> str:
     return f"models.{arguments.model}.precisions.{arguments.variant.partition('-')[0]}.{name}"
 
 
-def record_of(arguments: argparse.Namespace, exported: dict, found: Search, begins_in: list[LayerError]) -> dict:
+def record_of(arguments: argparse.Namespace, exported: dict, result: Search, begins_in: list[LayerError]) -> dict:
     """Return the record of a diagnosis."""
     return {
         "origin": exported["origin"],
         "key": settings_of(arguments),
         "variant": arguments.variant,
         "limits": {name: getattr(arguments, name) for name in LIMITS},
-        "problems": found.first.problems,
+        "problems": result.first.problems,
         "begins_in": [error.record() for error in begins_in],
         "setting": setting_of(arguments) if arguments.takes_list else None,
-        "left_out_before": found.first.left_out,
-        "proposal": None if found.last.problems else found.last.left_out,
-        "problems_left": found.last.problems,
-        "variants_made": found.trials,
+        "left_out_before": result.first.left_out,
+        "proposal": None if result.last.problems else result.last.left_out,
+        "problems_left": result.last.problems,
+        "variants_made": result.trials,
     }
 
 
-def show(arguments: argparse.Namespace, found: Search, begins_in: list[LayerError]) -> None:
+def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
     """Print where the error begins, and the list for config.yaml."""
-    if not found.first.problems:
+    if not result.first.problems:
         progress(
             f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits; if an engine breaks "
             "one, its runtime or its hardware is the cause, not the file"
         )
         return
-    progress(f"  {arguments.variant} of {arguments.model}: {'; '.join(found.first.problems)}")
+    progress(f"  {arguments.variant} of {arguments.model}: {'; '.join(result.first.problems)}")
     progress("  the error begins in")
     for error in begins_in:
         progress(f"    {error.in_words()}")
-    if found.last.problems:
+    if result.last.problems:
         progress(
-            f"  no list of layers was found with which it holds the limits ({found.trials} tried, the last without "
-            f"{len(found.last.left_out)} layers); leave {arguments.variant} out of `targets.*.precisions`"
+            f"  no list of layers was found with which it holds the limits ({result.trials} tried, the last without "
+            f"{len(result.last.left_out)} layers); leave {arguments.variant} out of `targets.*.precisions`"
         )
     elif not arguments.takes_list:
         progress(
-            f"  it would hold them without {', '.join(found.last.left_out)}, but this runtime lowers the network "
+            f"  it would hold them without {', '.join(result.last.left_out)}, but this runtime lowers the network "
             "as a whole and takes no list; leave the precision out, or change these layers of the network"
         )
     else:
-        show_setting(setting_of(arguments), found.last.left_out)
+        show_setting(setting_of(arguments), result.last.left_out)
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:

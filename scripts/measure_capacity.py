@@ -138,12 +138,12 @@ def try_options(row: dict, candidates: Candidates, folder: Path, end: float) -> 
 
 def capacity_of(row: dict, points: list[dict], ended_by: str | None, p99_limit_ms: float | None) -> dict:
     """Return the capacity of a row's configuration, with its points."""
-    found = capacity.capacity(points, ended_by)
+    measured = capacity.capacity(points, ended_by)
     return {
         **{name: row[name] for name in ("model", *CONFIGURATION, "concurrency") if name in row},
         "closed_loop_per_s": row["throughput_per_s"],
-        **found,
-        "words": capacity.in_words(found, p99_limit_ms),
+        **measured,
+        "words": capacity.in_words(measured, p99_limit_ms),
         "points": points,
     }
 

@@ -78,13 +78,15 @@ def batch_distances(
                 by_neighbours.append((number, first[place], own))
             first.setdefault(place, own)
     finite = all(np.isfinite(alone[0][tensor.name]).all() for tensor in contract.outputs)
-    found = {
+    distances = {
         "batches": sorted({len(batch) for batch in batches}),
         "by_size": _distance(contract, alone, by_size) if finite else float("inf"),
         "by_neighbours": _distance(contract, alone, by_neighbours),
     }
     pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
-    return {**found, "by_padding": max(_by_padding(answer, contract, pair) for pair in pairs)} if pairs else found
+    if pairs:
+        distances["by_padding"] = max(_by_padding(answer, contract, pair) for pair in pairs)
+    return distances
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:

@@ -23,7 +23,7 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
         for seed, tensor in enumerate(contract.inputs)
         if _takes_any_value(tensor)
     }
-    found = []
+    neighbours = []
     for number in range(NEIGHBOURS):
         random = np.random.default_rng(number)
         other = resized(contract, samples[(number + 1) % len(samples)], sizes)
@@ -31,7 +31,7 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
             size: random.permutation(size)
             for size in sorted({size for array in other.values() for size in array.shape})
         }
-        found.append(
+        neighbours.append(
             {
                 tensor.name: noises[tensor.name][number]
                 if tensor.name in noises
@@ -39,7 +39,7 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
                 for tensor in contract.inputs
             }
         )
-    return found
+    return neighbours
 
 
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:

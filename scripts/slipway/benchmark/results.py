@@ -13,11 +13,11 @@ def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -
     """Return the result of each subject at one batch size, with intervals, and a note if the budget was too small."""
     results = []
     for name, figures in rounds.items():
-        readings = [reading for each in figures for reading in each["gpu_readings"]]
+        readings = [reading for measurement in figures for reading in measurement["gpu_readings"]]
         result = result_of(name, batch, merged(figures), summarise_readings(readings) if readings else None)
         fewest = min(latency["count"] for latency in result["latency"].values())
         counts = {"rounds": (len(figures), ROUNDS), "samples": (fewest, min_samples)}
-        missed = [f"{count} of {asked} {what}" for what, (count, asked) in counts.items() if count < asked]
+        missed = [f"{count} of {wanted} {what}" for what, (count, wanted) in counts.items() if count < wanted]
         results.append({**result, "intervals": comparison.intervals(result), "not_reached": missed})
     return results
 

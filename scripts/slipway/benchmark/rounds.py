@@ -97,27 +97,27 @@ def merged(rounds: Sequence[dict]) -> dict:
     throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
     last = rounds[-1]
-    quantities = [name for name in last["samples_ms"] if all(each["samples_ms"].get(name) for each in rounds)]
+    quantities = [name for name in last["samples_ms"] if all(turn["samples_ms"].get(name) for turn in rounds)]
     throughputs = [name for name in last if name.startswith("throughput")]
-    kinds = [name for name in throughputs if all(each.get(name) for each in rounds)]
+    kinds = [name for name in throughputs if all(turn.get(name) for turn in rounds)]
     return {
         **{name: value for name, value in last.items() if name != "cpu_waiting"},
         **dict.fromkeys(throughputs),
-        **{kind: _medians([each[kind] for each in rounds]) for kind in kinds},
+        **{kind: _medians([turn[kind] for turn in rounds]) for kind in kinds},
         "samples_ms": {
-            quantity: [sample for each in rounds for sample in each["samples_ms"][quantity]] for quantity in quantities
+            quantity: [sample for turn in rounds for sample in turn["samples_ms"][quantity]] for quantity in quantities
         },
         "rounds": [
             {
-                "p50_ms": {name: round(float(np.median(each["samples_ms"][name])), 6) for name in quantities},
-                "rates": {kind: each[kind] for kind in kinds},
-                "cpu_waiting": each["cpu_waiting"],
+                "p50_ms": {name: round(float(np.median(turn["samples_ms"][name])), 6) for name in quantities},
+                "rates": {kind: turn[kind] for kind in kinds},
+                "cpu_waiting": turn["cpu_waiting"],
             }
-            for each in rounds
+            for turn in rounds
         ],
     }
 
 
 def _medians(rates: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the median of the rounds' inferences/s for each number of streams."""
-    return {streams: round(float(np.median([each[streams] for each in rates])), 2) for streams in rates[0]}
+    return {streams: round(float(np.median([of_round[streams] for of_round in rates])), 2) for streams in rates[0]}

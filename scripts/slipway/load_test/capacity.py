@@ -95,11 +95,11 @@ def _breaks_steadily(point: dict, most_per_s: float) -> bool:
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:
     """Return the next rate (requests/s) to ask for; None if the bounds are close, or too far from the first rate."""
-    asked: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
+    rates: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
-        asked[point["outcome"]].append(point["asked_per_s"])
-    high = min(asked[BREAKS] + asked[NOT_SENT], default=None)
-    low = max((rate for rate in asked[HOLDS] if high is None or rate < high), default=None)
+        rates[point["outcome"]].append(point["asked_per_s"])
+    high = min(rates[BREAKS] + rates[NOT_SENT], default=None)
+    low = max((rate for rate in rates[HOLDS] if high is None or rate < high), default=None)
     if low is None and high is None:
         return first
     if low is not None and high is not None:
@@ -171,23 +171,22 @@ def rate_of(point: dict) -> float:
     return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
 
 
-def in_words(found: dict, p99_limit_ms: float | None) -> str:
+def in_words(measured: dict, p99_limit_ms: float | None) -> str:
     """Return a capacity in words."""
-    holds, breaks = found["holds_at"], found["breaks_at"]
+    holds, breaks = measured["holds_at"], measured["breaks_at"]
     if holds is None and breaks is None:
         return "no rate was measured"
     if holds is None:
         limit = "" if p99_limit_ms is None else f" with p99 {p99_limit_ms:g} ms"
-        rest = (
-            "; a smaller configuration holds them, so fewer were not tried" if found["limited_by"] == DECISION else ""
-        )
+        is_decided = measured["limited_by"] == DECISION
+        rest = "; a smaller configuration holds them, so fewer were not tried" if is_decided else ""
         return f"not even {readable(rate_of(breaks))} requests/s hold{limit}: {breaks['why']}{rest}"
     tail = f"p{holds['tail_percentile']} {readable(holds['tail_ms'])} ms"
     words = f"{readable(rate_of(holds))} requests/s at random times, with {tail}"
     if breaks:
         words += f"; {readable(rate_of(breaks))}/s are too many ({breaks['why']})"
-    elif found["limited_by"] == PERF_ANALYZER:
+    elif measured["limited_by"] == PERF_ANALYZER:
         words += "; perf_analyzer could not send more, so the server may take more"
     else:
         words += "; no higher rate was measured"
-    return words + (f" (disturbed: {found['why']})" if found["why"] else "")
+    return words + (f" (disturbed: {measured['why']})" if measured["why"] else "")

@@ -50,8 +50,8 @@ def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configurat
     rank = _rank(selection)
     ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
     groups = [list(group) for _, group in groupby(ordered, key=lambda row: row["variant"])]
-    found = [Configuration(group, _best(group, selection, rank)) for group in groups]
-    return sorted(found, key=lambda each: (bool(broken(each.best, selection)), rank(each.best)))
+    configurations = [Configuration(group, _best(group, selection, rank)) for group in groups]
+    return sorted(configurations, key=lambda group: (bool(broken(group.best, selection)), rank(group.best)))
 
 
 def goal_of(selection: Mapping[str, Any]) -> str:
@@ -76,7 +76,7 @@ def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
 
 def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
     """Return the remarks on a measurement: whether it was chosen, the limits that it breaks, its disturbances."""
-    told = {
+    doubts = {
         "disturbed": is_disturbed(row),
         "short windows": row.get("shortened"),
         "GPU throttled": (row.get("gpu_state") or {}).get("throttled"),
@@ -89,7 +89,7 @@ def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
             else f"{UNKNOWN[limit['limit']]} not measured"
             for limit in broken(row, selection)
         ),
-        *(words for words, holds in told.items() if holds),
+        *(words for words, holds in doubts.items() if holds),
     ]
 
 
@@ -106,13 +106,10 @@ def _rank(selection: Mapping[str, Any]) -> Callable[[Row], tuple]:
     if goal == FASTEST:
         return lambda row: (row["p99_ms"], -reliable_rate(row))
     if goal == MOST_ACCURATE:
-        return lambda row: (_known(_loss(row, selection)), -reliable_rate(row))
+        # An unknown loss is the largest.
+        return lambda row: (math.inf if (loss := _loss(row, selection)) is None else loss, -reliable_rate(row))
     return lambda row: (-reliable_rate(row), -row["throughput_per_s"])
 
 
 def _loss(row: Row, selection: Mapping[str, Any]) -> float | None:
     return selection.get("accuracy_loss", {}).get(row["precision"], {}).get("loss")
-
-
-def _known(loss: float | None) -> float:
-    return math.inf if loss is None else loss

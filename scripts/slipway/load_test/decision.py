@@ -74,9 +74,9 @@ def _within(all_rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> list[
     limited = as_limited(rows)
     if allowed := [row for row, counted in zip(rows, limited, strict=True) if not limits.broken(counted)]:
         return allowed
-    asked = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
+    configured = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
     raise SlipwayError(
-        f"no configuration of {len(rows)} measured ones holds {' and '.join(asked)}: "
+        f"no configuration of {len(rows)} measured ones holds {' and '.join(configured)}: "
         f"{what_has_to_give(limited, limits)}. Change these limits in config.yaml, or add values to "
         "`load_test.concurrency`, `instances` or `max_batch_sizes`, such as fewer requests in flight for a lower p99"
     )

@@ -130,7 +130,7 @@ def is_within_noise(row: Row, best: Row) -> bool:
 
     The spread of a disturbed row shows only that little is known of it. Records of earlier versions have no windows.
     """
-    known = all("capacity" in each or each.get("windows_per_s") for each in (row, best))
+    known = all("capacity" in measurement or measurement.get("windows_per_s") for measurement in (row, best))
     return bool(known) and not is_disturbed(row) and interval(row)[1] >= interval(best)[0]
 
 

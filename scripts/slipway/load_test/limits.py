@@ -135,8 +135,8 @@ def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: f
             row for row in rows if (row.get("gpu_state") or {}).get("throttled")
         ],
     }
-    told = [f"{gap}: {_points_in_words(points, rows)}" for gap, points in gaps.items() if points]
-    return "; ".join(told) or None
+    sentences = [f"{gap}: {_points_in_words(points, rows)}" for gap, points in gaps.items() if points]
+    return "; ".join(sentences) or None
 
 
 def _points_in_words(points: Sequence[dict], rows: Sequence[dict]) -> str:

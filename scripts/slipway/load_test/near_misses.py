@@ -48,8 +48,8 @@ def _together(rows: Sequence[Row], limits: Limits) -> str:
     known = [row for row in rows if all(item["figure"] is not None for item in limits.broken(row))]
     if not known:
         return "what was not measured, such as memory that was not seen, holds no limit"
-    row = min(known, key=lambda row: sum(_excess(row, each["limit"], each["allowed"]) for each in limits.broken(row)))
-    settings = [f"`{KEYS[each['limit']]}: {settable(each['limit'], each['figure'])}`" for each in limits.broken(row)]
+    row = min(known, key=lambda row: sum(_excess(row, item["limit"], item["allowed"]) for item in limits.broken(row)))
+    settings = [f"`{KEYS[item['limit']]}: {settable(item['limit'], item['figure'])}`" for item in limits.broken(row)]
     return f"with {' and '.join(settings)} one holds: {point_in_words(row)}"
 
 
