@@ -16,7 +16,7 @@ from helpers.workplace import CLOSED_PROXIES
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from slipway.core.artifacts import read_json, sha256
-from slipway.manifests.common import GRPC, HTTP, METRICS
+from slipway.manifests.pod_ports import GRPC, HTTP, METRICS
 from slipway.manifests.validation import OLDEST, validate
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import PYTHON_CONFIGURATION, find_installation

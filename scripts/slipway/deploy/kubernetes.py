@@ -16,7 +16,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
-from slipway.manifests import common
+from slipway.manifests import pod_ports
 from slipway.triton.client.ports import Ports
 
 # Fields that the cluster adds to an object. Nobody may apply them.
@@ -27,7 +27,7 @@ ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-
 class Kubernetes(ContainerPlatform):
     """A namespace of a cluster, with the deployed `app`. A rollout may take `patience_s` seconds."""
 
-    ports = (common.HTTP, common.GRPC, common.METRICS)  # where Triton listens in its pod
+    ports = (pod_ports.HTTP, pod_ports.GRPC, pod_ports.METRICS)  # where Triton listens in its pod
 
     def __init__(self, cluster: Cluster, app: str, patience_s: float) -> None:
         self.cluster = cluster
@@ -40,7 +40,7 @@ class Kubernetes(ContainerPlatform):
         """Return the namespace in a receipt, by the context in the receipt, in `options`, or the current one."""
         place = receipt["place"]
         cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
-        return cls(cluster, place["app"], common.PULL_S + options.ready_timeout_s)
+        return cls(cluster, place["app"], pod_ports.PULL_S + options.ready_timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -183,7 +183,7 @@ class Kubernetes(ContainerPlatform):
 class KServe(Kubernetes):
     """A namespace of a cluster. KServe makes the pods of its InferenceService."""
 
-    ports = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
+    ports = (pod_ports.KSERVE_HTTP, pod_ports.KSERVE_GRPC, pod_ports.METRICS)
 
 
 def reference(obj: dict) -> dict:

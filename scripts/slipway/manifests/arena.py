@@ -7,7 +7,7 @@ start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml ha
 from pathlib import Path
 
 from slipway.core.templates import shell_script, yaml_documents
-from slipway.manifests import common
+from slipway.manifests import common, pod_ports
 from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.metadata import metadata
 from slipway.manifests.names import GATE
@@ -22,7 +22,8 @@ DRAIN_S = 25
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
     functions = {"node_labels": _node_labels, "annotations_of": lambda d: metadata(d)["provenance"]}
-    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S, "GATE": GATE, "ALLOCATION": ALLOCATION}
+    constants = {"common": common, "pod_ports": pod_ports, "SHARED_GPU": SHARED_GPU, "GATE": GATE}
+    constants |= {"DRAIN_S": DRAIN_S, "ALLOCATION": ALLOCATION}
     values = {"fleet": fleet.deployments, **constants, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {

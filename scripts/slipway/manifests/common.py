@@ -10,6 +10,7 @@ from pathlib import Path
 from slipway.core.templates import document
 from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
+from slipway.manifests.pod_ports import GRPC, HTTP, METRICS
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
 from slipway.triton.server.environment import ALLOCATION
@@ -17,12 +18,8 @@ from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
 WARNINGS = Path(__file__).with_name("warnings.txt.j2")
-# Triton's ports and model folder in its container.
-HTTP, GRPC, METRICS = 8000, 8001, 8002
-MODELS = "/models"
-# The ports that KServe expects a server on, and the folder that it puts the model into.
-KSERVE_HTTP, KSERVE_GRPC = 8080, 9000
-KSERVE_MODELS = "/mnt/models"
+# The folder of the models in Triton's container, and the folder that KServe puts the model into.
+MODELS, KSERVE_MODELS = "/models", "/mnt/models"
 # Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
 # is the pod's UID, which replaces this variable. Elsewhere the shell makes a key when it starts the server. A UID is no
 # secret to users who may read the pods of its namespace.
@@ -32,8 +29,6 @@ DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
 DRAIN_S = 30
 # The user of the server in NVIDIA's image.
 USER = 1000
-# Seconds for a node to pull the image, in addition to the server's start.
-PULL_S = 900
 
 
 def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence[DeploymentFacts]) -> dict[str, Value]:

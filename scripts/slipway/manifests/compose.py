@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from slipway.core.templates import yaml_documents
-from slipway.manifests import common
+from slipway.manifests import common, pod_ports
 from slipway.manifests.fleet import Fleet, documents, header
 from slipway.manifests.metadata import metadata
 from slipway.manifests.validation import require_valid_composition
@@ -17,6 +17,7 @@ def files(fleet: Fleet) -> dict[str, str]:
     # A shell makes the key of the restricted APIs and then becomes Triton. Compose replaces a single dollar sign.
     script = " ".join(['exec "$0" "$@"', *common.guards(d, common.DRAWN)]).replace("$", "$$")
     command = ["bash", "-c", script, *common.triton_command(d)]
-    [made] = yaml_documents(TEMPLATE, d=d, command=command, annotations=metadata(d)["annotations"], common=common)
+    values = {"d": d, "command": command, "annotations": metadata(d)["annotations"]}
+    [made] = yaml_documents(TEMPLATE, common=common, pod_ports=pod_ports, **values)
     require_valid_composition(made)
     return {"compose.yaml": documents([made], header([d], "docker compose up --detach"))}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.core.templates import yaml_documents
-from slipway.manifests import common, names, pod_resources
+from slipway.manifests import common, names, pod_ports, pod_resources
 from slipway.manifests.fleet import Fleet, kubectl_file
 from slipway.manifests.metadata import metadata
 from slipway.monitoring.rules import rule_file
@@ -48,5 +48,5 @@ def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
 
 
 def _filled_in(template: str, **values: Any) -> list[dict]:
-    modules = {"common": common, "names": names, "pod_resources": pod_resources, "metadata_of": metadata}
-    return yaml_documents(Path(__file__).with_name(template), **modules, **values)
+    modules = {"common": common, "names": names, "pod_ports": pod_ports, "pod_resources": pod_resources}
+    return yaml_documents(Path(__file__).with_name(template), metadata_of=metadata, **modules, **values)

@@ -8,7 +8,7 @@ from helpers.kubernetes_api.server import ApiServer
 from slipway.cluster.api_resources import provenance
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.manifests import common
+from slipway.manifests import pod_ports
 
 INDEX = "slipway/repository-index"
 
@@ -41,12 +41,12 @@ class Pods(dict):
         index = pods[-1]["metadata"]["annotations"][INDEX]
         ports = self.servers[self.seeds[index]].ports
         kinds = {
-            common.HTTP: ports.http,
-            common.KSERVE_HTTP: ports.http,
-            common.GRPC: ports.grpc,
-            common.KSERVE_GRPC: ports.grpc,
+            pod_ports.HTTP: ports.http,
+            pod_ports.KSERVE_HTTP: ports.http,
+            pod_ports.GRPC: ports.grpc,
+            pod_ports.KSERVE_GRPC: ports.grpc,
         }
-        return (kinds | {common.METRICS: ports.metrics})[port]
+        return (kinds | {pod_ports.METRICS: ports.metrics})[port]
 
 
 class Site(Deployable):
@@ -107,7 +107,7 @@ def api(tmp_path, monkeypatch):
     """Return a cluster with room for the model."""
     monkeypatch.chdir(tmp_path)
     # No image is pulled here.
-    monkeypatch.setattr("slipway.manifests.common.PULL_S", 0)
+    monkeypatch.setattr("slipway.manifests.pod_ports.PULL_S", 0)
     with ApiServer() as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path / "kubeconfig")))
         server.claim("model-repository")
