@@ -116,7 +116,7 @@ def test_what_yaml_reads_otherwise_than_it_is_written_is_told_in_one_sentence(wo
 
     outcome = workplace.snakemake("-n", WEIGHTS).refused(
         "`accuracy.limits.fp32.max_relative_error` in line",
-        "is written 1e-3, which YAML reads as text; write 1.0e-3",
+        "is written 1e-3, which YAML reads as text; write 0.001",
     )
 
     assert is_one_sentence(outcome), outcome.said

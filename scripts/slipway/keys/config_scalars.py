@@ -124,15 +124,11 @@ def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
 
 
 def _as_number(written: str, kinds: set[str]) -> str:
-    """Return a number in the form that YAML 1.1 requires: with a decimal point, and a sign in the exponent."""
+    """Return a number in a form that YAML 1.1 reads as this number, such as 0.001 or 1.0e-12."""
     value = float(written)
     if value.is_integer() and ("number" not in kinds or re.fullmatch(r"[-+]?\d+", written)):
         return str(int(value))
-    mantissa, _, exponent = written.lower().partition("e")
-    if mantissa.startswith("."):
-        mantissa = f"0{mantissa}"
-    mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
-    return f"{mantissa}e{int(exponent):+d}"
+    return yaml.safe_dump(value).split()[0]
 
 
 def _read_as(node: yaml.ScalarNode) -> str:

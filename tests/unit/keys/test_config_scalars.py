@@ -6,11 +6,11 @@ from slipway.keys.config_schema import SCHEMA
 
 # (what is written, its key, what YAML reads it as, what to write)
 MISREAD = [
-    ("load_test:\n  p99_limit_ms: 1e3", "load_test.p99_limit_ms", "text", "1.0e+3"),
-    ("accuracy: {limits: {fp32: {max_relative_error: 1e-3}}}", "max_relative_error", "text", "1.0e-3"),
-    ("accuracy: {limits: {fp32: {max_relative_error: .5e3}}}", "max_relative_error", "text", "0.5e+3"),
-    ("accuracy: {limits: {fp32: {max_relative_error: 1.5e3}}}", "max_relative_error", "text", "1.5e+3"),
-    ("models: {m: {preprocess: {mean: [4e-1, 0.4, 0.4]}}}", "models.m.preprocess.mean", "text", "4.0e-1"),
+    ("load_test:\n  p99_limit_ms: 1e3", "load_test.p99_limit_ms", "text", "1000.0"),
+    ("accuracy: {limits: {fp32: {max_relative_error: 1e-3}}}", "max_relative_error", "text", "0.001"),
+    ("accuracy: {limits: {fp32: {max_relative_error: .5e3}}}", "max_relative_error", "text", "500.0"),
+    ("accuracy: {limits: {fp32: {max_relative_error: 1.5e3}}}", "max_relative_error", "text", "1500.0"),
+    ("models: {m: {preprocess: {mean: [4e-1, 0.4, 0.4]}}}", "models.m.preprocess.mean", "text", "0.4"),
     ("deploy: {http_port: 8e3}", "deploy.http_port", "text", "8000"),
     ("benchmark: {batch_sizes: [08]}", "benchmark.batch_sizes", "text", "8"),
     ("models: {m: {preprocess: {resize: 072}}}", "models.m.preprocess.resize", "58", "72"),
@@ -27,7 +27,7 @@ MISREAD = [
     ("targets: {012: {}}", "targets.012", "10", '"012" in quotes'),
     ("targets: {cpu: {precisions: [off]}}", "targets.cpu.precisions", "false", '"off" in quotes'),
     ("targets: {l4: {tensorrt: {version: 2026-01-02}}}", "targets.l4.tensorrt.version", "a date", "in quotes"),
-    ("models: {m: {arguments: {rate: 1e-3}}}", "models.m.arguments.rate", "text", "1.0e-3"),
+    ("models: {m: {arguments: {rate: 1e-3}}}", "models.m.arguments.rate", "text", "0.001"),
     ("models: {m: {arguments: {num_classes: 012}}}", "models.m.arguments.num_classes", "10", '12, or "012" in quotes'),
     ("models: {m: {arguments: {time: 12:30}}}", "models.m.arguments.time", "750", '"12:30" in quotes'),
     ("models: {m: {arguments: {country: no}}}", "models.m.arguments.country", "false", 'false, or "no" in quotes'),
