@@ -57,7 +57,7 @@ class Arena(Kubernetes):
         self.require_lock()
         self._delete(_without(snapshot["releases"], releases(release)))
 
-    def rollback(self, release: Release, snapshot: dict) -> str:
+    def restore(self, release: Release, snapshot: dict) -> str:
         """Delete the new releases, and name the serving one in a sentence. The old releases were never touched."""
         self.require_lock()
         self._delete(_without(releases(release), snapshot["releases"]))

@@ -79,7 +79,7 @@ class Compose(ContainerPlatform):
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove nothing: Compose removed the services that the new file does not have."""
 
-    def rollback(self, release: Release, snapshot: dict) -> str:
+    def restore(self, release: Release, snapshot: dict) -> str:
         """Start the project from its earlier file, or stop it without one. Name the serving version in a sentence."""
         if snapshot["file"] is None:
             self._down(release.files[0])

@@ -55,9 +55,9 @@ class Kubernetes(ContainerPlatform):
         return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"objects": objects that a rollback restores, "absent": references to objects that it deletes}."""
+        """Return {"objects": objects that `restore` applies again, "absent": references to objects that it deletes}."""
         affected = {key(obj): obj for obj in [*_objects_of(state), *release.objects]}
-        earlier = {name: self._rollback_target(obj, state) for name, obj in affected.items()}
+        earlier = {name: self._object_to_restore(obj, state) for name, obj in affected.items()}
         absent = [reference(obj) for name, obj in affected.items() if earlier[name] is None]
         return {"objects": [obj for obj in earlier.values() if obj], "absent": absent}
 
@@ -90,10 +90,10 @@ class Kubernetes(ContainerPlatform):
         if self._held:
             self._held.require()
 
-    def rollback(self, release: Release, snapshot: dict) -> str:
+    def restore(self, release: Release, snapshot: dict) -> str:
         """Apply the earlier objects, delete the new ones, and wait. Name the serving version in a sentence.
 
-        An outage of the API may be the reason for this rollback, so wait first until the API answers.
+        An outage of the API may be why the new release failed, so wait first until the API answers.
         """
         self.cluster.transport.await_answer()
         self.require_lock()
@@ -170,8 +170,8 @@ class Kubernetes(ContainerPlatform):
         counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
         return {**wanted, "spec": wanted["spec"] | counted}
 
-    def _rollback_target(self, wanted: dict, state: DeploymentState) -> dict | None:
-        """Return the object to restore in a rollback; None if it did not exist."""
+    def _object_to_restore(self, wanted: dict, state: DeploymentState) -> dict | None:
+        """Return the object that `restore` applies again; None if it did not exist."""
         live = self.cluster.get(reference(wanted))
         if proven := _as_applied(state.live, live):
             return proven

@@ -52,7 +52,7 @@ class Platform(Protocol):
         """Return the results of the checks; raise SlipwayError if the rollout would fail. Nothing is changed."""
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
+        """Return the current state as JSON, for `restore`. It is stored until the transaction has ended."""
 
     def affected(self, release: Release, snapshot: dict) -> Release:
         """Return the stored release, with the other live models that its rollout restarts."""
@@ -69,8 +69,8 @@ class Platform(Protocol):
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove the parts that only the previous version needed. The release is live and proven by now."""
 
-    def rollback(self, release: Release, snapshot: dict) -> str:
-        """Restore the snapshot; return a sentence that says which version serves now."""
+    def restore(self, release: Release, snapshot: dict) -> str:
+        """Restore the snapshot after a failed deployment; return a sentence that says which version serves now."""
 
     def place(self) -> dict:
         """Return the "place" of a receipt, which identifies the platform."""

@@ -33,8 +33,8 @@ class DeploymentState:
     """The state of a platform, as this checkout recorded it.
 
     `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
-    `baseline`: the snapshot before an interrupted rollout (rollback target), {} without one. `attempted`: its
-    unverified release.
+    `baseline`: the snapshot before an interrupted rollout, which a failed deployment restores; {} without one.
+    `attempted`: the unverified release of the interrupted rollout.
     `serving`: the live versions of all models, where one server has them.
     """
 

@@ -69,7 +69,7 @@ def replace(
             proofs = [proof | now for proof, now in zip(proofs, again, strict=True)]
         return proofs
     except BaseException as error:
-        now = roll_back(platform, release, snapshot, history, error)
+        now = undo(platform, release, snapshot, history, error)
         if isinstance(error, SlipwayError):
             raise SlipwayError(f"{error}\n{now}") from None
         raise
@@ -85,16 +85,14 @@ def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]
         return prove(platform, release, reached, under_load)
 
 
-def roll_back(
-    platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, error: BaseException
-) -> str:
-    """Restore the snapshot, and return a sentence on the state now; raise SlipwayError with both errors if it fails."""
+def undo(platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, error: BaseException) -> str:
+    """Restore the snapshot after `error`, and return a sentence on the state now; raise SlipwayError if that fails."""
     progress(f"  {release.model}: it does not hold; going back")
     try:
-        now = platform.rollback(release, snapshot)
-    except SlipwayError as rollback_error:
+        now = platform.restore(release, snapshot)
+    except SlipwayError as restore_error:
         raise SlipwayError(
-            f"{str(error) or type(error).__name__}\nGoing back to what was live failed too: {rollback_error}\nIt is "
+            f"{str(error) or type(error).__name__}\nGoing back to what was live failed too: {restore_error}\nIt is "
             "not known what serves there now; see `snakemake --cores 1 status`. The next deployment goes on from here "
             "and knows what was live before."
         ) from error

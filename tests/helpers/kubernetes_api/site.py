@@ -72,7 +72,7 @@ class Site(Deployable):
         """Deploy until all is started, and leave it as a kill does: nothing is proven, nobody goes back."""
         with monkeypatch.context() as context:
             context.setattr("slipway.deploy.transaction.prove", Killed.now)
-            context.setattr("slipway.deploy.transaction.roll_back", Killed.now)
+            context.setattr("slipway.deploy.transaction.undo", Killed.now)
             with pytest.raises(Killed):
                 self.run(deploy)
 

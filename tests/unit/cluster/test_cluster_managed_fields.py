@@ -47,7 +47,7 @@ def test_going_back_to_what_another_checkout_deployed_does_not_stand_in_the_way_
     platform = Kubernetes(cluster, "resnet50", 20)
     before = platform.snapshot(new, DeploymentState())
     cluster.apply(new.objects)
-    assert "was applied again and serves" in platform.rollback(new, before)
+    assert "was applied again and serves" in platform.restore(new, before)
     cluster.apply(new.objects)
     assert cluster.get(reference(new.objects[1]))["spec"]["clusterIP"] == address
 
@@ -70,7 +70,7 @@ def test_replicas_that_an_autoscaler_counts_from_now_on_stay_as_many(server):
     platform.start(scaled, {})
     assert replicas(server) == 5
     platform.start(counted, {})
-    platform.rollback(counted, before)
+    platform.restore(counted, before)
     assert replicas(server) == 3
 
 

@@ -126,7 +126,7 @@ def test_going_back_waits_for_an_api_that_is_away(tmp_path, monkeypatch):
         cluster.apply(there.objects)
         server.fail(503, times=6, match="/version")
         absent = [reference(each) for each in there.objects]
-        said = Kubernetes(cluster, "resnet50", 1).rollback(there, {"objects": [], "absent": absent})
+        said = Kubernetes(cluster, "resnet50", 1).restore(there, {"objects": [], "absent": absent})
         assert "What was created was removed" in said
         assert server.one("Deployment", "resnet50-h100") is None
 

@@ -166,7 +166,7 @@ class Local:
         """Give the live server the generation number of this deployment: its versions were proven once more."""
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
-    def rollback(self, release: Release, snapshot: dict) -> str:
+    def restore(self, release: Release, snapshot: dict) -> str:
         """Serve the earlier versions again, from the running or a new server. Name them in a sentence."""
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]

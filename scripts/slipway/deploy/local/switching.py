@@ -39,7 +39,7 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def live_before(installation: LocalInstallation, names: Iterable[str], live: dict[str, int]) -> dict[str, int | None]:
-    """Return the rollback target {model: live version, None for a new model}, for `names` and all live models."""
+    """Return {model: version to restore if the deployment fails}, of `names` and all live models; None: a new one."""
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
 
