@@ -16,7 +16,7 @@ from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.results import conclusions, disturbed, line_of, result_of, results_of, series_of
-from slipway.benchmark.rounds import DISTURBED, METHOD, ROUNDS, merged, take_turns
+from slipway.benchmark.rounds import METHOD, ROUNDS, merged, take_turns
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, thin
 from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of, require_taken_batches
@@ -28,6 +28,7 @@ from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
+from slipway.core.steadiness import DISTURBED
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.models.canonical import load_model
 

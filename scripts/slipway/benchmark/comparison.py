@@ -8,7 +8,8 @@ A result is one subject at one batch size: {"subject", "batch", "latency": {quan
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from slipway.benchmark.rounds import DISTURBED, interval, is_no_difference
+from slipway.benchmark.rounds import interval, is_no_difference
+from slipway.core.steadiness import DISTURBED
 
 PYTORCH = "pytorch"
 PYTORCH_FP16 = "pytorch_fp16"

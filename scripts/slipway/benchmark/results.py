@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from slipway.benchmark import comparison
 from slipway.benchmark.gpu_monitor import summarise_readings
-from slipway.benchmark.rounds import DISTURBED, ROUNDS, merged
+from slipway.benchmark.rounds import ROUNDS, merged
 from slipway.benchmark.timing import distribution
+from slipway.core.steadiness import DISTURBED
 from slipway.engines.engine_artifact import BuiltEngine
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from slipway.benchmark.cpu_waiting import CpuWaiting
 from slipway.benchmark.timing import percentile_interval
+from slipway.core.steadiness import DISTURBED, STEADY
 
 Subject = TypeVar("Subject", bound=Hashable)
 # Rounds of a measurement, and how many count at most if it is repeated: the last ones.
@@ -20,14 +21,13 @@ ROUNDS, COUNTED = 5, 8
 # The interval's least probability. Five rounds have 94 % from the lowest to the highest, eight 93 % without these two.
 CONFIDENCE = 0.9
 # A figure is steady if its interval is at most this share of it, and if the process waited for a CPU at most so long.
-STEADY, MOST_WAITING = 0.15, 0.1
-STEADY_WORD, DISTURBED = "steady", "disturbed"
+STEADY_SHARE, MOST_WAITING = 0.15, 0.1
 METHOD = (
     f"each subject in turns, at least {ROUNDS} rounds; a disturbed measurement gets more, of which the last {COUNTED} "
     "count. Figures and ratios are medians of the rounds, and the ratio of a round is of the same round's figures. An "
     f"interval is that of the order statistics, at least {CONFIDENCE:.0%} from {ROUNDS} rounds up. "
-    f"{DISTURBED}: an interval is wider than {STEADY:.0%} of its figure, there are fewer rounds, or the process waited "
-    f"for a CPU that others had for more than {MOST_WAITING:.0%} of the time that it could have run"
+    f"{DISTURBED}: an interval is wider than {STEADY_SHARE:.0%} of its figure, there are fewer rounds, or the process "
+    f"waited for a CPU that others had for more than {MOST_WAITING:.0%} of the time that it could have run"
 )
 
 
@@ -48,11 +48,11 @@ def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> d
     middle, low, high = median_interval(values)
     known = [share for share in waiting if share is not None]
     is_quiet = not known or float(np.median(known)) <= MOST_WAITING
-    is_steady = is_quiet and len(values) >= ROUNDS and high - low <= STEADY * middle
+    is_steady = is_quiet and len(values) >= ROUNDS and high - low <= STEADY_SHARE * middle
     figures = {"median": middle, "low": low, "high": high}
     return {
         **{name: round(value, 4) for name, value in figures.items()},
-        "verdict": STEADY_WORD if is_steady else DISTURBED,
+        "verdict": STEADY if is_steady else DISTURBED,
     }
 
 

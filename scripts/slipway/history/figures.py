@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.core.steadiness import DISTURBED
 from slipway.history.lines import Run
 from slipway.load_test.goals import CHEAPEST
 
 # Conditions of figures.
 HARDWARE, DATA, IN_FLIGHT = "hardware", "evaluation data", "requests in flight"
-DISTURBED = "disturbed"
 # Properties of throughputs, and of shares.
 THROUGHPUT: dict[str, Any] = {"unit": "/s", "limit": "throughput", "more_is_better": True}
 SHARE: dict[str, Any] = {"is_share": True, "more_is_better": True}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from slipway.benchmark import comparison
 from slipway.core.artifacts import sha256
+from slipway.core.steadiness import STEADY
 from slipway.core.version import slipway_version
 from slipway.history.lines import RUN, key_of
 from slipway.load_test.configurations import goal_of
@@ -112,7 +113,7 @@ def of_selection(selection: dict) -> dict:
         "p99_ms": row["p99_ms"],
         "p99_interval_ms": row.get("p99_interval_ms"),
         "memory_mb": counted_memory_mb(row),
-        "verdict": row.get("verdict", "steady"),
+        "verdict": row.get("verdict", STEADY),
     }
 
 

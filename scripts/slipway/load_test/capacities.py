@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slipway.core.errors import SlipwayError
-from slipway.load_test.capacity import STEADY
+from slipway.core.steadiness import STEADY
 from slipway.load_test.goals import CHEAPEST, Goal, R, choose, configuration
 from slipway.load_test.limits import Limits, reliable_rate
 

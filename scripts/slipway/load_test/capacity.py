@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from slipway.core.readable import readable
+from slipway.core.steadiness import DISTURBED, STEADY
 
 HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
-STEADY, DISTURBED = "steady", "disturbed"
 # What ended a search before its bounds were close.
 TIME, DECISION, PERF_ANALYZER = "time", "decision", "perf_analyzer"
 # Bounds with this ratio or less are close enough.

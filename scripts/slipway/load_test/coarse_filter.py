@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slipway.benchmark.comparison import highest_throughput
+from slipway.core.steadiness import STEADY
 from slipway.load_test.limits import breaks_still
 
 LATENCY = "end_to_end"
-STEADY = "steady"
 
 
 def left_out(

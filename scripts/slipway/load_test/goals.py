@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from slipway.core.steadiness import DISTURBED
 from slipway.load_test.limits import Limits, counted_memory_mb, is_disturbed, reliable_rate
 
 Row = Mapping[str, Any]
@@ -19,7 +20,8 @@ CHEAPEST, FASTEST, MOST_ACCURATE = GOALS = ("cheapest", "fastest", "most_accurat
 EQUAL = 0.10
 # The keys of a row that name a configuration. Rows of one configuration differ in their requests in flight.
 CONFIGURATION = ("precision", "max_batch_size", "instances", "queue_delay_us")
-CLEAR, NOISE, DISTURBED, ALONE = "clear", "within the noise", "disturbed", "alone"
+# The certainty of a choice; the fourth word is DISTURBED.
+CLEAR, NOISE, ALONE = "clear", "within the noise", "alone"
 
 
 @dataclass(frozen=True)

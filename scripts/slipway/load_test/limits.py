@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.core.steadiness import DISTURBED
+
 # Share (%) of the CPUs' time that other programs may take during a measurement without a notice.
 MOST_BY_OTHERS = 10
 # From this share (%) of busy CPU time on, the time that other programs take is missing for the measurement.
@@ -118,7 +120,7 @@ def is_crowded(shares: Mapping[str, float | None]) -> bool:
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:
     """Say whether the windows of a measurement did not agree. Records of earlier versions do not tell."""
-    return row.get("verdict") == "disturbed"
+    return row.get("verdict") == DISTURBED
 
 
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:

@@ -7,6 +7,7 @@ from functools import partial
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.readable import readable
+from slipway.core.steadiness import DISTURBED, STEADY
 from slipway.load_test import capacity
 from slipway.load_test.candidates import READY_S, Candidates, Running
 from slipway.load_test.interference import Interference
@@ -67,7 +68,7 @@ class Prober:
             measured = self.measured(rate_per_s)
         self._step_s = time.monotonic() - start
         shares = interference.figures()
-        verdict = capacity.DISTURBED if is_crowded(shares) else capacity.STEADY
+        verdict = DISTURBED if is_crowded(shares) else STEADY
         return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:

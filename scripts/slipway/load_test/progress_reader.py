@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.core.cli import progress
+from slipway.core.steadiness import DISTURBED, STEADY
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OVER, REUSED, SLOW, WINDOWS
 from slipway.load_test.interference import Interference
@@ -95,6 +96,6 @@ class ProgressReader:
             "memory_mb": peak.get("memory_mb"),
             **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
             "spread_percent": spread,
-            "verdict": "disturbed" if disturbed else "steady",
+            "verdict": DISTURBED if disturbed else STEADY,
             **{name: value for name, value in windows.items() if name not in ("p50_ms", "p99_interval_ms", "unstable")},
         }

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.core.steadiness import DISTURBED
 from slipway.load_test.capacities import without_capacity
 from slipway.load_test.decision import Decision
 from slipway.load_test.goals import (
     CHEAPEST,
-    DISTURBED,
     EQUAL,
     FASTEST,
     NOISE,

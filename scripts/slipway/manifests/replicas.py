@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from slipway.core.steadiness import DISTURBED
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
 ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a measured capacity"
@@ -86,6 +87,6 @@ def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | 
         )
     if declared is not None and declared < needed:
         return f"deploy.cluster.replicas is {declared}, but deploy.rate needs {needed}: raise it, or leave it out"
-    if any(facts.selection.content["capacity"]["verdict"] == "disturbed" for facts in fleet):
+    if any(facts.selection.content["capacity"]["verdict"] == DISTURBED for facts in fleet):
         return "other work disturbed the measurement of the capacity that deploy.rate is compared with"
     return None

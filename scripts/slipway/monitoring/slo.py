@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.core.hardware import is_gpu
+from slipway.core.steadiness import DISTURBED
 from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # The margin of p99 above its measured value before an alert, as a share of that value.
@@ -120,7 +121,7 @@ def read_service_level(selection_path: Path, index_path: Path, headroom: float =
         **figures,
         capacity_per_s=figures["throughput_per_s"] if is_open else None,
         headroom=headroom,
-        is_disturbed=(held if is_open else measured).get("verdict") == "disturbed",
+        is_disturbed=(held if is_open else measured).get("verdict") == DISTURBED,
         **{name: selection[name] for name in ("max_batch_size", "instances")},
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
-from slipway.benchmark.rounds import DISTURBED
+from slipway.core.steadiness import DISTURBED
 from slipway.history.figures import Figure, served_figures
 from slipway.history.lines import DEPLOYED, Run
 from slipway.report import formats

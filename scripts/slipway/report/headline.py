@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from slipway.benchmark import comparison
-from slipway.benchmark.rounds import DISTURBED, is_no_difference
+from slipway.benchmark.rounds import is_no_difference
 from slipway.classification import reporting
+from slipway.core.steadiness import DISTURBED
 from slipway.load_test.limits import counted_memory_mb, is_disturbed
 from slipway.report.formats import AGREEMENTS, megabytes, milliseconds
 from slipway.report.measurements import Measurements, Target

@@ -5,8 +5,9 @@ from itertools import takewhile
 from slipway.benchmark import comparison, metric
 from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import ratio_in_words
-from slipway.benchmark.rounds import DISTURBED, is_no_difference
+from slipway.benchmark.rounds import is_no_difference
 from slipway.classification.reporting import proof_in_words
+from slipway.core.steadiness import DISTURBED
 from slipway.history.file import History
 from slipway.history.lines import ROLLED_BACK, UNDEPLOYED, Deployment
 from slipway.load_test.limits import configuration_in_words, is_disturbed

@@ -2,13 +2,12 @@ from functools import partial
 
 import pytest
 
+from slipway.core.steadiness import DISTURBED, STEADY
 from slipway.load_test.capacity import (
     BREAKS,
     DECISION,
-    DISTURBED,
     HOLDS,
     NOT_SENT,
-    STEADY,
     TIME,
     capacity,
     in_words,

@@ -1,10 +1,10 @@
 import pytest
 from helpers.artifacts.measured_rows import row
 
+from slipway.core.steadiness import DISTURBED
 from slipway.load_test.goals import (
     ALONE,
     CLEAR,
-    DISTURBED,
     FASTEST,
     MOST_ACCURATE,
     NOISE,

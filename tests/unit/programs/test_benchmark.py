@@ -83,7 +83,7 @@ def measured(artifacts, *more: str) -> dict:
 
 
 def test_a_measurement_that_other_work_disturbed_is_told(artifacts, monkeypatch, capsys):
-    monkeypatch.setattr("slipway.benchmark.rounds.STEADY", -1)  # no spread is so narrow
+    monkeypatch.setattr("slipway.benchmark.rounds.STEADY_SHARE", -1)  # no spread is so narrow
     record = measured(artifacts, "--batch-sizes", "1")
     assert {"pytorch at batch 1", "fp32 at batch 1", "fp32 over pytorch at batch 1"} <= {
         line.partition(",")[0] for line in record["disturbed"]
