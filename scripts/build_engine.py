@@ -99,7 +99,10 @@ def require_kernels(exported: dict, runtime: str) -> None:
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
-    """Return the engine's key: everything on which the engine depends. `exported` is the ONNX file's record."""
+    """Return the build key, the "key" of the build record: settings, versions, hardware, and its ONNX file.
+
+    The code is beside it in the record, as "code_sha256". `exported` is the ONNX file's record.
+    """
     key = {
         "onnx_sha256": exported["sha256"],
         "runtime": arguments.runtime,

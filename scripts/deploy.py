@@ -16,6 +16,7 @@ from slipway.deploy.release import Release
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from slipway.history.guard import require_no_regression
+from slipway.triton import default_ports
 from slipway.triton.server import releases
 from slipway.triton.server.server_options import add_server_choice
 from slipway.triton.server.tls import add_tls
@@ -36,8 +37,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     local.add_argument("--target", help="target whose repositories the local server serves")
     local.add_argument("--host", default="127.0.0.1", help="address to listen on")
     local.add_argument("--http-port", type=int, help="port of the HTTP API; left out, there is none")
-    local.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API")
-    local.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics")
+    local.add_argument("--grpc-port", type=int, default=default_ports.GRPC, help="port of the gRPC API")
+    local.add_argument("--metrics-port", type=int, default=default_ports.METRICS, help="port of the Prometheus metrics")
     local.add_argument(
         "--shared-memory", action=argparse.BooleanOptionalAction, default=False, help="let clients here share memory"
     )

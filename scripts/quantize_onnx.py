@@ -1,6 +1,6 @@
 """Quantise an ONNX file to INT8 or FP8: explicit Q/DQ nodes, calibrated on real inputs.
 
-ModelOpt places them for TensorRT and OpenVINO, ONNX Runtime's own quantiser for ONNX Runtime.
+For TensorRT and OpenVINO, ModelOpt places these nodes. For ONNX Runtime, its own quantiser does.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def quantized(
 ) -> onnx.ModelProto:
     """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples.
 
-    Large weights stay in `folder`, where the quantisers work: they write beside their input.
+    Large weights stay in `folder`, where the quantisers write their files.
     """
     source, target = folder / "model.onnx", folder / "quantized.onnx"
     here, model = arguments.onnx.parent, external_data.read(arguments.onnx)
@@ -131,7 +131,8 @@ def quantized(
         # A fully connected layer has become a convolution.
         nodes_to_exclude=[f"{re.escape(name)}(_convolution)?$" for name in excluded],
         high_precision_dtype=rest,
-        # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
+        # Of `int8`, weights stay FP32 before a Q and a DQ node: TensorRT 8.x needs that, and OpenVINO takes it, too. Of
+        # `int8-fp16` and `fp8`, which strongly typed builders read, weights are stored as INT8 or FP8 before a DQ node.
         dq_only=rest != "fp32",
         use_external_data_format=external_data.has_data(external_data.read(source)),
         output_path=str(target),

@@ -1,4 +1,7 @@
-"""The key of each job of a configuration: settings, versions, hardware and code. Input files are not part of it."""
+"""The key of each job of a configuration: settings, versions, hardware, code, and contents of the user's files.
+
+Artifacts that earlier jobs made are no part of a key. Snakemake compares them as input files.
+"""
 
 import json
 from pathlib import Path

@@ -13,7 +13,7 @@ from slipway.onnx.external_data import load_small_tensors
 from slipway.onnx.graph_walk import names_of_data, nodes_of
 from slipway.onnx.onnx_structure import constants_of
 
-# ComparedRun ONNX's own operators, ONNX Runtime has kernels for these domains.
+# Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # ONNX Runtime 1.24 reads this opset and older ones.
 NEWEST_OPSET = 25

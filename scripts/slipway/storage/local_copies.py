@@ -2,7 +2,7 @@
 
 Planning asks the storage for a fingerprint of the content, by one request, and downloads nothing. A job fetches the
 file if there is no copy with the planned fingerprint. A copy is one folder for each address, with its record; it is
-replaced as a whole, so half a download is never used. ComparedRun an ONNX file lie the files of its external data.
+replaced as a whole, so half a download is never used. Beside an ONNX file's copy lie its data files.
 """
 
 import hashlib

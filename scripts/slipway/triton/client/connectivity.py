@@ -6,6 +6,7 @@ import ssl
 
 from slipway.triton.client.endpoint import Endpoint, Tls
 from slipway.triton.client.tls_context import EXPIRED, tls_context
+from slipway.triton.default_ports import GRPC
 
 PATIENCE_S = 2.0
 # OpenSSL's error codes for refused certificates, from x509_vfy.h.
@@ -40,7 +41,7 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
     except TimeoutError:
         raise
     except OSError:
-        return "something listens there that closes the connection. Is it the gRPC port? Triton's is 8001 by default"
+        return f"something listens there that closes the connection. Is it the gRPC port? Triton's is {GRPC} by default"
     return "it speaks TLS. Add --tls, and --ca with the authority that signed its certificate"
 
 

@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.tls_context import tls_context
-
-# The default port of Triton's gRPC API.
-GRPC_PORT = 8001
+from slipway.triton.default_ports import GRPC
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Endpoint:
     """The address of a gRPC API, and its TLS settings. `tls` is None without encryption."""
 
     host: str
-    port: int = GRPC_PORT
+    port: int = GRPC
     tls: Tls | None = None
 
     @classmethod
@@ -45,10 +43,10 @@ class Endpoint:
             parts = urlsplit(f"//{url}")
             if "/" in url or not parts.hostname:
                 raise ValueError
-            return cls(parts.hostname, GRPC_PORT if parts.port is None else parts.port, tls)
+            return cls(parts.hostname, GRPC if parts.port is None else parts.port, tls)
         except ValueError:
             raise SlipwayError(
-                f"{url!r} is no address of a gRPC API; write HOST:PORT, such as 127.0.0.1:{GRPC_PORT}, without http://"
+                f"{url!r} is no address of a gRPC API; write HOST:PORT, such as 127.0.0.1:{GRPC}, without http://"
             ) from None
 
     def __str__(self) -> str:
