@@ -109,7 +109,7 @@ pictures: $(VENV)/installed ## Draw the pictures of README and docs/results.md f
 
 # Options: MODEL=resnet50
 page-picture: $(VENV)/installed ## Photograph the page in results/$MODEL with Chromium for docs/results.md
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1208 --screenshot=docs/page.png "file://$$PWD/results/$(MODEL)/report.html"
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1116 --screenshot=docs/page.png "file://$$PWD/results/$(MODEL)/report.html"
 	$(BIN)/python -c "from PIL import Image; Image.open('docs/page.png').quantize(128, method=1).save('docs/page.png', optimize=True)"
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
