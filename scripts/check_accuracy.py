@@ -154,9 +154,9 @@ def following(
 ) -> dict:
     """Compare the variation of PyTorch's answers over the reference samples with the engine's, by output.
 
-    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is the
-    largest error of the outputs that vary less than the limits can show; without such outputs, of all. An output that
-    is always the same, such as a table of positions, is ignored if another one varies.
+    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. `error`
+    is the largest one of the outputs that vary less than the limits can show; without such outputs, of all outputs. An
+    output that is always the same, such as a table of positions, is ignored if another one varies.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())

@@ -1,7 +1,7 @@
-"""Measure the planning time on this machine: runs with nothing to do against an empty workflow, and its growth.
+"""Measure the planning time: of runs with nothing to do, beside an empty workflow's, and of growing configurations.
 
-It works in a temporary folder, with a tiny model of random weights and synthetic configurations. It leaves no process
-running.
+The program works in a temporary folder, with a tiny model of random weights and synthetic configurations. It leaves no
+process running.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure the planning time and its growth, write the record, print it."""
+    """Measure the planning times, write the record, print it."""
     if arguments.rounds < 1:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:

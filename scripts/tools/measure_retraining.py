@@ -1,7 +1,7 @@
 """Measure the cost of a retraining: a cold build, a build with the timing cache, and a refit, side by side on one GPU.
 
 The workflow updates the engine of one model week after week, from a checkpoint whose weights change slightly each time.
-It works in its own folder, and starts without engine and timing cache.
+The program works in a folder of its own, and starts without engine and timing cache.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Measure the workflow itself on this machine: deploys, serving against the engine alone, and the CPU's precisions.
 
-It works in a temporary folder, with the shipped config.yaml on free ports. It leaves no process running. The precisions
-are those of the shipped model and of the example with pretrained weights, which `make demo` downloads.
+The program works in a temporary folder, with the shipped config.yaml on free ports. It leaves no process running. The
+precisions are those of the shipped model and of the example with pretrained weights, which `make demo` downloads.
 """
 
 import argparse

@@ -31,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write both pages."""
+    """Write the tables into docs/measurements/README.md, and some of their rows into the first page."""
     tables = tables_of(records())
     for path, written in ((MEASUREMENTS / "README.md", between_marks), (REPOSITORY / "README.md", with_rows)):
         with atomic_write(path) as partial:
@@ -54,7 +54,7 @@ def tables_of(records: dict) -> str:
 
 
 def between_marks(page: str, tables: str) -> str:
-    """Return a page with the tables between its marks. Raise SlipwayError if it lacks them."""
+    """Return a page with the tables between its marks. Raise SlipwayError if the page lacks the marks."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -63,13 +63,13 @@ def between_marks(page: str, tables: str) -> str:
 
 
 def with_rows(page: str, tables: str) -> str:
-    """Return a page whose rows have the figures of the tables' rows of the same words."""
+    """Return a page in which each table row is replaced by the row of `tables` with the same words, if there is one."""
     rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
     return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))
 
 
 def listed(values: Iterable[float], form: str, unit: str = "") -> str:
-    """Return figures beside each other, as the tables have them."""
+    """Return figures as one text, separated by commas, each in the format `form` and followed by `unit`."""
     return ", ".join(f"{value:{form}}{unit}" for value in values)
 
 

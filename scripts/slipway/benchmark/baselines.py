@@ -95,7 +95,7 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure whole calls of `infer` on a batch in host memory, which `cast` converts before."""
+    """Measure whole calls of `infer` on a batch in host memory. `cast` converts the batch before, not in the time."""
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
     latencies = effort.sample(call, share=1)

@@ -164,10 +164,11 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 
 
 def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict]]:
-    """Return {subject: {other subject: interval}} of `best_throughput_ratios`.
+    """Return {subject: {other subject: interval}} of the ratios that `best_throughput_ratios` returns.
 
-    Other batch sizes were not measured in the same rounds. So the interval is wider: from the lowest over the other's
-    highest throughput to the opposite.
+    The best batch sizes of the two subjects may differ, and then they were not measured in the same rounds. So the
+    interval goes from the subject's lowest throughput over the other's highest, to the subject's highest over the
+    other's lowest.
     """
     spans = {subject: highest["interval"] for subject, highest in best.items()}
     return {

@@ -1,4 +1,4 @@
-"""How long this process waited for a CPU that others had, by the kernel's schedule statistics."""
+"""How long this process waited for a CPU that other processes used, by the kernel's schedule statistics."""
 
 import contextlib
 from pathlib import Path

@@ -69,9 +69,10 @@ def take_turns(
 ) -> dict[Subject, list[dict]]:
     """Return {subject: its measurement in each round that counts}.
 
-    `turns` measure once. A turn that returns None ends the subject's part. After ROUNDS rounds, there are more until
-    `is_steady` accepts those that count, or until another one would exceed `seconds`. There is at least one round.
-    Each measurement gets "cpu_waiting", the share of the time that the process waited for a CPU.
+    Each function in `turns` measures its subject once. If it returns None, the subject gets no more turns. After ROUNDS
+    rounds, more follow until `is_steady` accepts the rounds that count, or until another round would exceed `seconds`.
+    There is at least one round. Each measurement gets "cpu_waiting", the share of the time that the process waited for
+    a CPU.
     """
     rounds: dict[Subject, list[dict]] = {name: [] for name in turns}
     begin, number = clock(), 0

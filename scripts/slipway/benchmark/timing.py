@@ -26,12 +26,12 @@ class Effort:
     budget_seconds: float
 
     def of_a_round(self, rounds: int) -> "Effort":
-        """Return the effort of one round, if it is divided among `rounds`."""
+        """Return the effort of one round, if this effort is divided among `rounds` rounds."""
         samples = math.ceil(self.min_samples / rounds)
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 
     def sample(self, call: Callable[[], object], share: float) -> list[float]:
-        """Call repeatedly for this share of the time. Return each duration (ms)."""
+        """Call `call` repeatedly for the share `share` of `seconds`. Return the duration of each call (ms)."""
         return sample_latency(call, share * self.seconds, self.min_samples, share * self.budget_seconds)
 
 
@@ -60,8 +60,8 @@ def warm_up(call: Callable[[], object], seconds: float) -> int:
 def distribution(samples_ms: Sequence[float]) -> dict:
     """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in ms.
 
-    A percentile is interpolated between the two samples next to its rank. Those that the samples do not carry are
-    absent: p99 needs 100 samples, p99.9 needs 1000.
+    A percentile is interpolated between the two samples next to its rank. Percentiles that the samples do not
+    carry are absent: p99 needs 100 samples, p99.9 needs 1000.
     """
     values = np.asarray(samples_ms, dtype=np.float64)
     ranks = [rank for rank in PERCENTILES if is_carried(rank, len(values))]
@@ -79,9 +79,10 @@ def distribution(samples_ms: Sequence[float]) -> dict:
 def percentile_interval(
     samples: Sequence[float], rank: float, confidence: float = 0.9
 ) -> tuple[float | None, float | None]:
-    """Return the bounds of a percentile by order statistics, with at least this probability on both sides together.
+    """Return (low, high): a percentile lies between these two samples with at least the probability `confidence`.
 
-    Any distribution has this interval. None: the samples are too few to bound the percentile on this side.
+    `rank` is the percentile in percent. The interval comes from order statistics, so it holds for any distribution.
+    `low` or `high` is None if the samples are too few to bound the percentile on that side.
     """
     ordered, share, outside = sorted(samples), rank / 100, (1 - confidence) / 2
     count = len(ordered)
@@ -100,7 +101,7 @@ def _log_chance(count: int, hits: int, share: float) -> float:
 
 
 def is_carried(rank: float, count: int) -> bool:
-    """Say whether so many samples carry a percentile: one of them is at least above it. Any have a median."""
+    """Say whether `count` samples carry a percentile: at least one is above it. Any number carries the median."""
     return rank == 50 or count * (100 - rank) >= 100 - 1e-6
 
 

@@ -22,9 +22,9 @@ def interval(share: float, count: int) -> tuple[float, float]:
 def difference(figures: dict) -> tuple[int, str]:
     """Return (photographs that the engine gets right more, or fewer if negative; whether that is noise).
 
-    This is the two-sided sign test on the photographs that one of them gets right alone (McNemar 1947, exact). The
-    records do not have their number, but its bounds: at least the difference, at most the photographs that the two
-    decide differently. So the word is "perhaps" if it depends on that.
+    This is the two-sided sign test on the photographs that only the engine or only PyTorch gets right (McNemar 1947,
+    exact). The records do not have the number of these photographs, but its bounds: at least the difference, at most
+    the photographs that the two decide differently. If the test's result depends on the number, the word is "perhaps".
     """
     count = figures["labelled"]
     gained = round(figures["engine"]["top1"] * count) - round(figures["pytorch"]["top1"] * count)

@@ -32,7 +32,10 @@ class Shown:
 
     @property
     def is_same(self) -> bool:
-        """Return whether the most likely class is the same; of a single class, whether both find it present."""
+        """Return whether PyTorch and the engine find the same class most likely.
+
+        If there is a single class: whether both find it present, or both absent.
+        """
         (before, share), (after, other) = self.before[0], self.after[0]
         return before == after and (len(self.before) > 1 or (share >= THRESHOLD) == (other >= THRESHOLD))
 

@@ -110,9 +110,9 @@ class Cluster:
     def list(
         self, kind: str, api_version: str = "v1", everywhere: bool = False, labels: dict | None = None, fields: str = ""
     ) -> "list[dict]":
-        """Return the objects of a kind in this namespace, or in all of them with `everywhere`.
+        """Return the objects of a kind in this namespace, or in all namespaces with `everywhere`.
 
-        With `labels` only those that have them; `fields` is the API's field selector.
+        With `labels`, only the objects that have these labels. `fields` is the API's field selector.
         """
         metadata = {"namespace": None} if everywhere else {}
         request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": metadata})

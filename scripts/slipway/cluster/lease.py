@@ -25,8 +25,8 @@ RENEW_S = 10.0
 def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
     """Hold the Lease of this name while the block runs, and yield it.
 
-    Raises SlipwayError with the holder and the start time if another one holds it; also if it was lost before the block
-    ended.
+    Raises SlipwayError with the holder and the start time if somebody else has the Lease, and also if the Lease was
+    lost before the block ended.
     """
     held = HeldLease(cluster, name)
     held.take()
@@ -76,7 +76,7 @@ class HeldLease:
                 self._renew()
 
     def require(self) -> None:
-        """Raise SlipwayError if the lease may be lost, as before a step that cannot be undone.
+        """Raise SlipwayError if the lease may be lost. Called before a step that cannot be undone.
 
         During an outage of the API nobody could take the lease. So a lease that can still be renewed was never lost.
         """

@@ -89,9 +89,10 @@ class Sizes(dict[str, list[list[int]]]):
 
 
 def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None:
-    """Raise SlipwayError if a program takes no such batches. `weights` is its record, `key` their place in config.yaml.
+    """Raise SlipwayError if a program does not take batches of these sizes.
 
-    An engine would answer them, but with numbers that the program itself never gave.
+    `weights` is the program's record, `key` the place of the sizes in config.yaml. An engine would answer such batches,
+    but with numbers that the program itself never gave.
     """
     largest = weights.get("largest_batch")
     if largest and max(sizes) > largest:

@@ -27,10 +27,10 @@ def find_contract(
     """Return the contract of a network for real samples.
 
     `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
-    `extremes` are arrays without values that have the lowest and the highest sizes of all samples. No network gets
-    them. An output with a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError
-    with the lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network
-    cannot be served.
+    `extremes` are arrays without values that have the lowest and the highest sizes of all samples. The network does not
+    get them. An output with a stated meaning other than `tensor` must have the shape (batch, scores). Raises
+    SlipwayError with the lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the
+    network cannot be served.
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)

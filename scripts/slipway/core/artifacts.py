@@ -80,7 +80,10 @@ def read_json(path: str | Path) -> dict:
 
 
 def data_file(path: Path) -> Path:
-    """Return the data file of an ONNX file. It has the weights of a network over 2 GB, and is empty for others."""
+    """Return the path of an ONNX file's data file.
+
+    It has the weights of a network over 2 GB, and is empty for other networks.
+    """
     return path.with_name(f"{path.name}.data")
 
 
@@ -94,7 +97,7 @@ def record_of_onnx(path: Path, record_path: Path) -> dict:
 
 
 def require_data(path: Path, record: dict) -> None:
-    """Raise SlipwayError if an ONNX file has weights in its data file, which is not the file of the record."""
+    """Raise SlipwayError if the weights of an ONNX file are in its data file, and this file is not the recorded one."""
     data, expected = data_file(path), record.get("data_sha256")
     if expected and (not data.is_file() or sha256(data) != expected):
         raise SlipwayError(

@@ -23,7 +23,7 @@ ArenaRelease = list[str]
 
 
 class Arena(Kubernetes):
-    """A namespace of a cluster. Arena makes the objects in it."""
+    """The platform `arena`: a namespace of a cluster, in which the program `arena` makes the objects of a release."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the checks' results; raise SlipwayError if an existing release would change: Arena changes none."""

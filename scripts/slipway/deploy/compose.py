@@ -46,7 +46,10 @@ class Compose(ContainerPlatform):
         return lock(self._folder)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"compose": version, "verified"}; raise SlipwayError if it refuses the file, or a port is taken."""
+        """Return {"compose": version, "verified"}.
+
+        Raises SlipwayError if Compose refuses the file, or if a port is taken.
+        """
         require_deployable(release)
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
         version = output_of(["docker", "compose", "version", "--short"], COMMAND_S).strip()

@@ -25,7 +25,10 @@ ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-
 
 
 class Kubernetes(ContainerPlatform):
-    """A namespace of a cluster, with the deployed `app`. A rollout may take `patience_s` seconds."""
+    """The platform `kubernetes`: a namespace of a cluster. `app` is the model's name there.
+
+    A rollout may take `patience_s` seconds.
+    """
 
     ports = (pod_ports.HTTP, pod_ports.GRPC, pod_ports.METRICS)  # where Triton listens in its pod
 
@@ -181,7 +184,7 @@ class Kubernetes(ContainerPlatform):
 
 
 class KServe(Kubernetes):
-    """A namespace of a cluster. KServe makes the pods of its InferenceService."""
+    """The platform `kserve`: a namespace of a cluster, in which KServe makes the pods of each InferenceService."""
 
     ports = (pod_ports.KSERVE_HTTP, pod_ports.KSERVE_GRPC, pod_ports.METRICS)
 

@@ -12,7 +12,8 @@ Each write replaces the whole file, so its parts always belong together:
     modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
-It lies outside the versions' folders. So a version whose files and index were both edited still differs from it.
+The ledger lies outside the versions' folders. So a version whose files and index were both edited still differs from
+the ledger.
 """
 
 import os
@@ -79,9 +80,9 @@ def in_words(versions: Versions) -> str:
 
 
 class Ledger:
-    """The ledger's file. Each method reads it again.
+    """The ledger's file. Each method reads it from disk.
 
-    Its list `live` has each set of versions once, the latest last.
+    The list `live` in it has each set of versions once, the latest last.
     """
 
     def __init__(self, file: Path) -> None:

@@ -116,12 +116,12 @@ class Release:
 
     @property
     def files(self) -> list[Path]:
-        """Return the manifests of the platform. The first file has the objects."""
+        """Return the paths of the platform's manifests. The first one has the objects that `objects` returns."""
         return [self.folder / "deploy" / name for name in PLATFORMS[self.to].files]
 
     @cached_property
     def objects(self) -> list[dict]:
-        """Return the objects of the first manifest."""
+        """Return the objects in the first manifest, such as a Deployment and a Service."""
         return list(yaml.safe_load_all(self.files[0].read_text(encoding="utf-8")))
 
     @cached_property

@@ -46,7 +46,10 @@ class DeploymentState:
 
 
 class ReleaseHistory:
-    """The history of the models with these receipts on one platform. `store` has the versions and the ledger."""
+    """The history of some models on one platform. `receipts` are the paths of the models' receipts.
+
+    `store` has the stored versions and the ledger.
+    """
 
     def __init__(self, store: VersionStore, receipts: Iterable[Path]) -> None:
         self.store, self.receipts = store, list(receipts)

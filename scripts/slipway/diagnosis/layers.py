@@ -23,7 +23,7 @@ VANISHED = 0.01
 class LayerError:
     """The errors of a node's outputs and of its inputs, both relative to the FP32 values.
 
-    `joined` are the nodes before it that the variant joined to it, such as the Conv before a Relu.
+    `joined` are the nodes before this one that the variant joined to it, such as the Conv before a Relu.
     """
 
     node: str

@@ -46,11 +46,11 @@ def search(
     samples: Callable[[], Sequence[dict]],
     already: Sequence[str] = (),
 ) -> Search:
-    """Rebuild with more and more layers left out, until the limits hold; then with fewer of the last step.
+    """Rebuild a variant with more and more layers left out, until the limits hold; then try fewer of the last ones.
 
-    `build` makes the variant without some nodes, and judges it. `samples` returns those to compare tensors on. If
-    values are too large for FP16, all nodes that touch them are left out at once; if not, the nodes that add most
-    error.
+    `build` makes the variant without some nodes, and judges it. `samples` returns the samples on which tensors are
+    compared. If values are too large for FP16, all nodes that touch them are left out at once. Otherwise the nodes that
+    add the most error are left out first.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())

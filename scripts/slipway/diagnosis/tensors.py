@@ -40,7 +40,7 @@ class Figures:
         return math.sqrt(self.squared_error / self.squared_size)
 
     def add(self, reference: np.ndarray, values: np.ndarray) -> None:
-        """Count one sample's values. Where FP32 is not finite itself, nothing is compared."""
+        """Add the values of the tensor for one sample. A value whose FP32 value is not finite is not compared."""
         is_finite = np.isfinite(reference)
         one, other = reference[is_finite].astype(np.float64), values[is_finite].astype(np.float64)
         here = np.isfinite(other)

@@ -149,8 +149,8 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """Return the entries of the build record about the final strategy, all attempts, and the saved time.
 
     The saving is relative to the last cold build of this network with these settings. Without a cold build, it is
-    relative to the first build. That one is faster than a cold build: the timing cache already had the kernels shared
-    with other engines. The time spent includes all attempts and gates.
+    relative to the first build, which is faster than a cold one: the timing cache already had the kernels shared with
+    other engines. The time spent includes all attempts and gates.
     """
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)

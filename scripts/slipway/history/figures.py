@@ -63,8 +63,8 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
 def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
     """Return the figures of the chosen configuration in the load test.
 
-    They hold for its number of requests in flight. With the `same_aim` in both runs, throughputs are compared even if
-    this number differs: both were chosen under the same limits.
+    The figures hold for the configuration's number of requests in flight. With the `same_aim` in both runs, throughputs
+    are compared even if this number differs: both were chosen under the same limits.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}

@@ -8,8 +8,8 @@ from slipway.core.records import read_record
 def recording_number(record: Path, history: Path) -> int:
     """Return the number in the key of `record_run`. `record` is the copy of the last run's line.
 
-    It stays the same while the history has the line. Once the line is gone, it is the next number, so the copy is stale
-    and Snakemake records the run again.
+    The number stays the same while the history has the line. Once the line is gone, the next number is returned, so the
+    copy is stale and Snakemake records the run again.
     """
     last = read_record(record, {"recording": int, "line": {"key": str}})
     if last is None:

@@ -101,7 +101,10 @@ def figure(interval: dict) -> dict:
 
 
 def of_selection(selection: dict) -> dict:
-    """Return the chosen configuration, the aim of the choice, and the figures. The windows are the rate's interval."""
+    """Return the chosen configuration, the aim of the choice, and the figures.
+
+    The interval of the throughput goes from the slowest window to the fastest one.
+    """
     row = selection["measured"]
     windows = row.get("windows_per_s") or [None]
     return {

@@ -29,7 +29,7 @@ class DeploymentKeys:
         self._current_generation = cache(server_state.current_generation)
 
     def write_report(self, model: str) -> JobKey:
-        """Return the key of the report page of a model. It changes if the history got a line since the last page."""
+        """Return the key of a model's report page. The key changes if the history got a line since the last page."""
         return JobKey(
             self._parts.program("write_report"),
             engines=self._engines(model),
@@ -39,7 +39,7 @@ class DeploymentKeys:
         )
 
     def record_run(self, model: str) -> JobKey:
-        """Return the key of a run's line in the history. It changes if the line is not in the history any more."""
+        """Return the key of a run's line in the history. The key changes if the history has lost the line."""
         results = Path(f"results/{model}")
         return JobKey(
             self._parts.program("record_run"),
@@ -65,7 +65,7 @@ class DeploymentKeys:
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
     def publish_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of a published repository. It changes if the published files are gone or damaged.
+        """Return the key of a published repository. The key changes if the published files are gone or damaged.
 
         Raises SlipwayError if `deploy.publish.to` is not set.
         """
@@ -84,9 +84,10 @@ class DeploymentKeys:
         )
 
     def sign_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of a repository's signature. It has the private key's path and public half, but no secret.
+        """Return the key of the job that signs a repository.
 
-        Raises SlipwayError if `deploy.signing.private_key` is not set.
+        It has the path of the private signing key and the SHA-256 of its public half, but no secret. Raises
+        SlipwayError if `deploy.signing.private_key` is not set.
         """
         private_key = self.resolved.config["deploy"]["signing"]["private_key"]
         if private_key is None:
@@ -150,7 +151,7 @@ class DeploymentKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of a bill of materials. It has the installed versions of Slipway's packages."""
+        """Return the key of a bill of materials. The key has the installed versions of Slipway's packages."""
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(

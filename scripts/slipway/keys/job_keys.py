@@ -124,7 +124,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def gates(self, model: str, target: str, precision: str) -> dict:
-        """Return the options with the limits for replacing an old engine. They are not part of any key."""
+        """Return the options with the limits for replacing an old engine. These options are in no key."""
         if self.resolved.runtime(target) != "tensorrt":
             return {}
         limits = json.dumps(self.resolved.accuracy(model)["limits"][precision])
@@ -164,7 +164,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. Limits, goal and open loop come after it, so they are no part."""
+        """Return the key of the load test. It has no limits, goal or open loop, which are used after the load test."""
         settings, others = self.resolved.config["load_test"], {*self._parts.choice(), *OPEN_LOOP}
         return JobKey(
             self._parts.server_program("load_test", target),
@@ -177,7 +177,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def limits_of_filter(self) -> dict:
-        """Return the limits of the coarse filter, which leaves engines out of the load test. They are in no key."""
+        """Return the limits by which the coarse filter leaves engines out of the load test. They are part of no key."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "min_throughput_per_s")}
 
     def _widened(self, model: str, target: str) -> int | None:

@@ -68,7 +68,10 @@ class ResolvedConfig(ResolvedModels):
         return python or "python"
 
     def precisions(self, target: str, model: str | None = None) -> list[str]:
-        """Return the precisions of a model's engines on a target, with `auto` decided; by default of any model's."""
+        """Return the precisions of a model's engines on a target, with `auto` decided.
+
+        Without `model`, these are the precisions that any model has.
+        """
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
             return declared
@@ -76,7 +79,7 @@ class ResolvedConfig(ResolvedModels):
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def engines(self, model: str | None = None) -> list[tuple[str, str]]:
-        """Return (target, precision) of each engine of a model; by default of any model."""
+        """Return (target, precision) of each engine of a model; without `model`, of all models."""
         return [(target, precision) for target in self.targets for precision in self.precisions(target, model)]
 
     def all_precisions(self) -> list[str]:
@@ -148,9 +151,9 @@ class ResolvedConfig(ResolvedModels):
         return {**lock, "tensorrt_of_release": served.version, "source": served.source}
 
     def default_release(self) -> str | None:
-        """Return the newest known Triton release, the default; None if the user named a release or image, or has to.
+        """Return the default Triton release, the newest known one; None if the user named a release or image, or must.
 
-        A TensorRT engine depends on the release that serves it, so the user has to name it.
+        A TensorRT engine depends on the release that serves it, so for TensorRT the user must name one.
         """
         triton = self.config["triton"]
         if triton["release"] or triton["image"] or set(self.fleet) & set(self.locked_targets()):

@@ -57,7 +57,8 @@ def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied
 def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
     """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
 
-    `record` is the record of a load test. A server as in this record is not checked, since no new load test needs it.
+    `record` is the record of a load test. If it names the same server, nothing is checked, since no new load test is
+    needed.
     """
     choice = resolved.server(target)
     tested = read_record(record, {"key": dict}) if record else None

@@ -86,7 +86,8 @@ def require_labels(resolved: ResolvedConfig) -> None:
 def require_sources(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the package of a model's source is missing, or a file that its `arguments` name.
 
-    A package is not looked for where jobs run in an image, or where PyTorch is missing, too: jobs run elsewhere then.
+    A package is not looked for where jobs run in an image. Where PyTorch is missing, it is not looked for either, since
+    jobs run elsewhere then.
     """
     for model, settings in resolved.config["models"].items():
         if _jobs_are_here(resolved) and settings["architecture"]:
@@ -96,7 +97,10 @@ def require_sources(resolved: ResolvedConfig) -> None:
 
 
 def require_installed(architecture: str) -> None:
-    """Raise SlipwayError with the command if the package of an architecture's source is missing. Imports nothing."""
+    """Raise SlipwayError if the package of an architecture's source is missing, with the command that installs it.
+
+    Nothing is imported.
+    """
     source = source_of(architecture)
     if source.package and package_version(source.package) == ABSENT:
         raise SlipwayError(f"{architecture} needs {source.package}, which is not installed here; {source.installation}")
@@ -218,7 +222,11 @@ def require_batches(resolved: ResolvedConfig) -> None:
 
 
 def require_versions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the server's version of a target's runtime cannot run engines of the builder's version."""
+    """Raise SlipwayError if the server has a version of a runtime that cannot run the engines built here.
+
+    Engines are built by the version that `runtime_version` returns for TensorRT, and by the installed one of another
+    runtime.
+    """
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
         if target in resolved.locked_targets():

@@ -1,6 +1,6 @@
-"""The points of a run of Model Analyzer: their bound in time, those of earlier runs, and those that show nothing.
+"""Decorators of Model Analyzer's method that measures a point: bound its time, take a kept result, leave it out.
 
-Decorators of the method that measures a point. Only keyed_model_analyzer uses them, within Model Analyzer's process.
+Only keyed_model_analyzer uses them, within Model Analyzer's process.
 """
 
 import contextlib
@@ -127,9 +127,10 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
 
 
 def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable[[dict], Any]) -> Callable:
-    """Decorate the measurement of a point, so that an earlier run's is taken. `read` makes it from a dictionary.
+    """Decorate the measurement of a point, so that an earlier run's measurement is taken, if there is one.
 
-    If a point comes again in this run, perhaps by another name, its first measurement is taken.
+    `read` makes a measurement from a dictionary. If a point comes again in this run, perhaps by another name, its first
+    measurement is taken.
     """
     of_this_run: dict[str, object] = {}
 

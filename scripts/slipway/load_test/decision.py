@@ -28,7 +28,10 @@ class Decision:
     certainty: str
 
     def candidates(self) -> list[dict]:
-        """Return the figures of every row: its interval, the limits that it breaks, its costs, and its place."""
+        """Return the figures of every row, with the limits that it breaks and its costs.
+
+        "chosen" marks the choice, "on_front" the rows of the Pareto front.
+        """
         front = goals.pareto_front(list(map(without_capacity, self.rows)))
         return [
             {
@@ -57,7 +60,7 @@ class Decision:
 
 
 def decide(rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> Decision:
-    """Return the choice among rows. Raise SlipwayError if none is within the limits, with those that have to give."""
+    """Return the choice among rows. Raise SlipwayError, with the limits to relax, if no row is within the limits."""
     allowed = _within(rows, limits, goal)
     choice = goals.choose(allowed, goal)
     second = goals.runner_up(allowed, choice, goal)

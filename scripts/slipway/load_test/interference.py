@@ -27,7 +27,7 @@ class _Readings:
 
 
 class Interference:
-    """A monitor that reads repeatedly while a point is measured, since it was made or since the last `restart`.
+    """A monitor that reads repeatedly while a point is measured, since its start or since the last `restart`.
 
     `gpu` is the monitor of a GPU target, None on a CPU target. `owner` is the name of the owner of servers in
     containers: their processes are the load test's own, too.

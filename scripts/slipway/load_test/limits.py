@@ -1,4 +1,4 @@
-"""The limits for the choice of a configuration, the check of a load test's measurement against them, its batches."""
+"""The limits for the choice of a configuration, and the figures of a measurement that are compared with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

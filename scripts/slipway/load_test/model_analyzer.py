@@ -153,8 +153,8 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
 def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
     """Return whether perf_analyzer can write the times of each request without slowing the measurement.
 
-    Its file has the values of each request and answer, too. So these need a known size, and together at most
-    LARGEST_LOGGED_BYTES.
+    Its file has the values of each request and answer, too. So requests and answers need a known size, and together at
+    most LARGEST_LOGGED_BYTES.
     """
     answers = [(np.dtype(output.dtype).itemsize, output.dims(contract.batched)) for output in contract.outputs]
     if any(-1 in dims for _, dims in answers):

@@ -33,7 +33,7 @@ ENDING_S = 5.0
 
 @dataclass
 class Prober:
-    """It measures the points of one configuration, which a row of the load test began with, until `end` (monotonic)."""
+    """The measurement of one configuration's points, from its row of the load test on, until `end` (monotonic)."""
 
     candidates: Candidates
     running: Running

@@ -13,7 +13,10 @@ NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
 
 
 def by_one_name(rows: list[dict]) -> list[dict]:
-    """Return the rows with one variant for each configuration: a search has two names for config.pbtxt itself."""
+    """Return the rows with one "variant" (name) for each configuration.
+
+    In a search, Model Analyzer measures the configuration in config.pbtxt under two names.
+    """
     names: dict[tuple, str] = {}
     varied = ("model", "instances", "max_batch_size", "queue_delay_us")
     return [row | {"variant": names.setdefault(tuple(row[name] for name in varied), row["variant"])} for row in rows]

@@ -23,7 +23,7 @@ def without_wrappers(name: str) -> str:
 
 
 def as_renamed(name: str) -> str:
-    """Return a tensor's name in DenseNet's first files as torchvision has it today."""
+    """Return torchvision's present name of a tensor, for a name from its first files of DenseNet."""
     return _DENSE_LAYER.sub(r"\1\2", name)
 
 

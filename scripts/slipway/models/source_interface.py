@@ -64,7 +64,10 @@ class Source(ABC):
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
-        """Return the arguments of the network: the user's, and the defaults that belong to these weights."""
+        """Return the keyword arguments of the network: the user's, and defaults that fit the weights `published`.
+
+        `published` is None for the user's own checkpoint.
+        """
         return arguments
 
     def notes(self, architecture: str, arguments: dict, published: Any) -> list[str]:

@@ -33,7 +33,7 @@ def write_record(
     /,
     **facts: object,
 ) -> dict:
-    """Write the record of the weights in `arguments.output`, tell its notes, and return it.
+    """Write the record of the weights in `arguments.output`, print its notes, and return it.
 
     `sample` and `answer` are the network's inputs and outputs. `facts` are
     further entries, or replace the empty ones of a program.

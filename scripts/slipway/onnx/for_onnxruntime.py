@@ -1,4 +1,4 @@
-"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, which it fuses into one.
+"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, fused into one.
 
 ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, before a layer alone. ONNX Runtime fuses a layer only if
 its output is quantised, too. Activations have 8 bits without a sign, weights with a sign and a scale for each channel:

@@ -21,7 +21,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return a copy of the model with another number of the opset. Its operators must have the same form there."""
+    """Return a copy of the model with another opset number. Its operators must have the same form in that opset."""
     changed = copy.deepcopy(model)
     _own_operators(changed).version = opset
     return changed

@@ -1,8 +1,8 @@
 """Show on a CPU how a file in FP16 or BF16 overflows and rounds: compute it in FP32, and round each of its tensors.
 
-ONNX Runtime's CPU kernels have few of FP16 and none of BF16. Where one lacks, ONNX Runtime computes in FP32, and passes
-the FP32 values on to the next such node. So a value above 65504 stays finite, as on no GPU. And its kernel for FP16
-QuantizeLinear (1.24) truncates where ONNX rounds to nearest.
+ONNX Runtime has few CPU kernels for FP16 and none for BF16. Where a kernel is missing, ONNX Runtime computes in FP32,
+and passes the FP32 values on to the next such node. So a value above 65504 stays finite, as on no GPU. And its kernel
+for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest.
 """
 
 import copy

@@ -45,7 +45,7 @@ def errors_of_variation(
 
 
 def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """Raise SlipwayError if no output depends on the sample. `answers` are those to very different samples."""
+    """Raise SlipwayError if no output depends on the sample. `answers` are the answers to very different samples."""
     varies = variations(answers)
     if not varies or max(varies.values()) >= ROUNDING:
         return

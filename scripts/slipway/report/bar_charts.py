@@ -73,7 +73,7 @@ class Stack:
 
 
 def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
-    """Return bars of parts on one scale, with the names of the parts below,."""
+    """Return bars of parts on one scale, with the names of the parts below them."""
     names = dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts)
     bottom, described = _STACK * len(rows), "; ".join(f"{row.label}: {row.text}" for row in rows)
     height = bottom + 26 + 20 * ((len(names) + 1) // 2)

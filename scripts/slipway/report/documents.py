@@ -86,7 +86,10 @@ def table(
 
 
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
-    """Return the widths (points) of columns. Columns of figures fit their contents; `texts` share the rest."""
+    """Return the width (points) of each column of a table.
+
+    Columns of figures are as wide as their contents. The columns in `texts`, {column: its share}, share the rest.
+    """
     widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
     for row in rows:
         widths = [max(width, stringWidth(cell, *CELL) + 2 * PADDING) for width, cell in zip(widths, row, strict=True)]

@@ -68,8 +68,8 @@ def is_current(page: Path) -> bool:
 def edition(page: Path) -> int:
     """Return the number of a page that is written now.
 
-    It stays the same while the page shows the history as it is. Once the history has another line, it is the next
-    number, so the page is stale.
+    The number stays the same while the page shows the history as it is. Once the history has another line, the next
+    number is returned, so the page is stale.
     """
     recipe = recipe_of(page)
     if recipe is None:

@@ -1,7 +1,7 @@
 """Protect artifacts while jobs replace them: a failed or killed job loses no artifact and makes nothing stale.
 
-Snakemake copies an `update()` output before its job, and restores the copy when the job fails. But then it records the
-copy with the inputs of the failed job. Of a killed job it knows only that the job began.
+Snakemake copies an `update()` output before its job, and restores the copy when the job fails. But Snakemake then
+records the copy with the inputs of the failed job. Of a killed job, Snakemake knows only that the job began.
 """
 
 import os

@@ -7,7 +7,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 
 
 def require_declared(config: dict) -> None:
-    """Raise SlipwayError if a target has values to detect: they must be detected where its jobs run, not here."""
+    """Raise SlipwayError if a target leaves values to be detected: here is not the machine where its jobs run."""
     for target, chosen in config["targets"].items():
         missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
         if missing := missing + _undeclared(chosen, {**config["tensorrt"], **chosen["tensorrt"]}):

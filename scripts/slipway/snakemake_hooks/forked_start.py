@@ -10,5 +10,5 @@ from snakemake.workflow import Workflow
 
 
 def take_working_folder() -> None:
-    """Let Snakemake work in the present folder, which it otherwise finds out when it is imported."""
+    """Let Snakemake work in the present folder. Otherwise it works in the folder where it was imported."""
     Workflow._rundir = str(Path.cwd())

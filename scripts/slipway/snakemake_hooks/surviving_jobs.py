@@ -15,7 +15,7 @@ PATIENCE_S = 60
 
 
 def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process]:
-    """Return the running processes of programs in `folders` that the run with the id `run` started; [] if it is None.
+    """Return the running processes of programs in `folders` that the run with the id `run` started; [] without `run`.
 
     Child processes of these programs are not included: the live server is one, and must stay.
     """

@@ -97,7 +97,10 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
 
 
 def recover_state(folder: Path = FOLDER, **changes: int) -> dict | None:
-    """Return the state of the running server with `changes`, and record it if its record differs; None without one."""
+    """Return the state of the running server with `changes`; None if no server runs.
+
+    If the record differs from this state, the state is recorded.
+    """
     running = running_server(folder)
     if running and read_state(folder) != (running := running | changes):
         write_json(state_file(folder), running)

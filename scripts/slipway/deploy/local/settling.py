@@ -78,7 +78,7 @@ def served(platform: LocalServer, rollout: Rollout) -> Versions:
 
 
 def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
-    """Return the ready version of each model on a server; None while one changes, {} if the server does not answer."""
+    """Return {model: its ready version on a server}; None while a model changes, {} if the server does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
             options = {"headers": header(platform.state), "client_timeout": ANSWER_S, "as_json": True}

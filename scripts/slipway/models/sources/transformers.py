@@ -53,7 +53,10 @@ class Transformers(Source):
         return read | {name: value for name, value in arguments.items() if name != _FILE}
 
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return a function that makes the network of a class from fields of its configuration, with random weights."""
+        """Return a function that makes a network of `architecture`'s class from fields of its configuration.
+
+        The network has random weights.
+        """
         kind = self._class_of(architecture)
 
         def network(**fields: object) -> "torch.nn.Module":

@@ -82,9 +82,10 @@ def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors 
 
 
 def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tuple[list[float], bool]:
-    """Return (median time (ms) on the GPU of each stream context, whether they ran as CUDA graphs).
+    """Return (median time (ms) on the GPU of each stream context, whether the runs were CUDA graphs).
 
-    They have run before. They take turns, so that a warming or shared GPU slows all of them equally.
+    Each stream context must have run once before this. The contexts take turns, so that a warming or shared GPU slows
+    all of them equally.
     """
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)

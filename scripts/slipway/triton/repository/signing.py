@@ -34,7 +34,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
 
 
 def verify(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless `signature` signs exactly these files, and `public_key` verifies it."""
+    """Raise SlipwayError unless `signature` signs exactly the files below `folder`, and `public_key` verifies it."""
     require_public_key(public_key)
     if not signature.is_file():
         raise SlipwayError(

@@ -40,9 +40,9 @@ def repository_path(claim_path: str, model: str, target: str, version: str = "")
 def publication_number(record: Path) -> int:
     """Return the number of a publication that is made now; `record` is the record of the last one.
 
-    It stays the same while the published files are in their folder unchanged. Once they are gone or damaged, it is the
-    next number, so the record is stale and Snakemake publishes again. An object store is not checked, because that
-    would take a connection.
+    The number stays the same while the published files are in their folder unchanged. Once they are gone or damaged,
+    the next number is returned, so the record is stale and Snakemake publishes again. An object store is not checked,
+    because that would take a connection.
     """
     last = read_record(record, {"key": dict, "destination": str, "version": str})
     if last is None:

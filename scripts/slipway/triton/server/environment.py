@@ -20,5 +20,5 @@ def allocation() -> dict[str, str]:
 
 
 def server_environment(owner: str) -> dict[str, str]:
-    """Return the variables of a server's processes, which they all inherit. `owner` is such as the server's id."""
+    """Return the variables that all processes of a server inherit. `owner` names the server, such as by its id."""
     return allocation() | owner_variable(owner)

@@ -11,7 +11,7 @@ from slipway.triton.server.leftovers import own_processes
 
 
 class PeakMemory:
-    """A monitor of the tritonserver processes that this one started: the peak memory of each phase, in MB.
+    """A monitor of the tritonserver processes that this process started: the peak memory of each phase, in MB.
 
     `peaks` is {phase: {"memory_mb": ..., "gpu_memory_mb": ...}}. Model Analyzer measures only the server process, but
     an engine behind the Python backend is in a child process. Shared pages are counted once (proportional set size).
