@@ -101,7 +101,7 @@ def rules() -> list[Rule]:
 
 @cache
 def key_names() -> dict[str, dict[str, list[str]]]:
-    """Return {method of JobKeys: {target: names in the keys that the method makes}}."""
+    """Return {method of JobKeys: {target: names of the settings in the keys that the method makes}}."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]
         keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]

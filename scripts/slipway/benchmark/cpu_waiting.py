@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 class CpuWaiting(contextlib.AbstractContextManager):
-    """A block, after which `share` is the time that threads waited for a CPU, of the time that they could have run.
+    """A context manager. After its block, `share` is the threads' time of waiting for a CPU / of waiting or running.
 
-    It is None where the kernel does not tell.
+    `share` is None where the kernel does not report these times.
     """
 
     share: float | None = None

@@ -20,7 +20,7 @@ Forward = Callable[..., tuple[torch.Tensor, ...]]
 
 @cache
 def stream_of(number: int) -> torch.cuda.Stream:
-    """Return stream `number`, the same one each time: libraries keep a workspace for every stream."""
+    """Return the CUDA stream `number`, for each call the same one: libraries keep a workspace for every stream."""
     return torch.cuda.Stream()
 
 

@@ -70,7 +70,7 @@ class Arena(Kubernetes):
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the Arena releases of these receipts; return "name version" of each release that existed."""
+        """Delete the Arena releases in the contents of receipts; return "name version" of each that existed."""
         return _named(self._delete(name_version for entry in contents for name_version in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:

@@ -117,7 +117,7 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [{**reference(obj), "sha256": digest(obj)} for obj in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the objects of these receipts; return the names of the objects that existed.
+        """Delete the objects in the contents of receipts; return the names of those that existed.
 
         Servers go last, so that no Service sends a request to a deleted server.
         """

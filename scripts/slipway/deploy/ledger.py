@@ -137,7 +137,7 @@ class Ledger:
         return next((step for step in reversed(self.read()["live"]) if step and step != versions), None)
 
     def before_of(self, name: str, number: int | None) -> int | None:
-        """Return the last other version than `number` of one model that was live; None if there is none."""
+        """Return the version of a model that was live last, other than `number`; None if there is none."""
         return next((earlier for earlier in self.last_of(name) if earlier != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:

@@ -82,11 +82,11 @@ class VersionStore(ABC):
         return sorted(map(int, self.ledger.read()["stored"].get(name, {})))
 
     def is_there(self) -> bool:
-        """Say whether anything was ever stored here."""
+        """Say whether this store ever had a version."""
         return self.ledger.file.parent.is_dir()
 
     def knows(self, name: str) -> bool:
-        """Say whether there is or was a version of a model here."""
+        """Say whether this store has or had a version of a model."""
         return bool(self._numbers(name)) or name in self.ledger.read()["last"]
 
     def require_whole(self, name: str, number: int) -> None:
@@ -109,7 +109,7 @@ class VersionStore(ABC):
         return self.ledger.read()["stored"].get(name, {}).get(str(number))
 
     def number_of(self, name: str, files: Files) -> int | None:
-        """Return the newest version that consists of these files; None if there is none."""
+        """Return the newest version that consists of `files`; None if there is none."""
         return next((number for number in reversed(self.versions(name)) if self.record(name, number) == files), None)
 
     def next_number(self, name: str) -> int:

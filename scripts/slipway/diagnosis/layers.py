@@ -45,7 +45,7 @@ class LayerError:
 
     @property
     def begins(self) -> bool:
-        """Say whether the error begins here: the inputs have less than half of it."""
+        """Say whether the error begins in this node: its inputs have less than half of its outputs' error."""
         return self.added > 0 and (math.isinf(self.added) or self.error_after > JUMP * self.error_before)
 
     def record(self) -> dict:

@@ -210,7 +210,7 @@ def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
 
 
 def is_current(previous: RecordedEngine | None, head: dict) -> bool:
-    """Say whether the existing engine has the same key and was built by the same code."""
+    """Say whether the existing engine has the build key in `head`, and was built by the code in `head`."""
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 

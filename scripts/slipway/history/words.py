@@ -11,7 +11,10 @@ from slipway.history.lines import Run
 
 
 def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: dict[str, list[Change]]) -> list[str]:
-    """Return the comparison on one target as lines. `changes` are of the served engine (""), and of the others."""
+    """Return the comparison on one target as lines.
+
+    `changes` is {precision: changes of that engine}; "" stands for the served engine.
+    """
     values = {"now": now, "target": target, "compared": compared, "changes": changes}
     template = Path(__file__).with_name("comparison.txt.j2")
     text = document(template, values, figure=figure_in_words, change=change_in_words, notes=notes_of)

@@ -1,4 +1,4 @@
-"""Tell the files that `weights` may name apart, by their names and contents: state dicts and programs.
+"""Find the kind of a file that `weights` names, by its name and its content: a state dict, or a kind of program.
 
 A program has its network inside. This module imports no PyTorch, since the Snakefile needs it.
 """

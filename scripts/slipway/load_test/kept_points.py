@@ -1,8 +1,8 @@
 """Measured points of load tests, kept by the hash of engine, configuration and load in results/.measured/.
 
-An interrupted load test goes on with them, and a widened one measures the new points alone. After a finished one, only
-steady points with full windows stay, so that the next one measures the others again. `keyed_model_analyzer` looks them
-up and measures the others; here they are stored.
+After an interrupted load test the next one takes these points, and a widened one measures the new points alone. When a
+load test has finished, only steady points with full windows stay, so that the next one measures the others again.
+`keyed_model_analyzer` looks kept points up and measures the others; this module stores them.
 
 results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
 """

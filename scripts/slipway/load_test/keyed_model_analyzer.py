@@ -4,7 +4,8 @@ Its client sends the key with each request. Each point of the sweep gets an equa
 unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an earlier run
 measured, by the hash of engine, configuration and load, is not measured again.
 
-A program of its own, with Model Analyzer's command line behind the path of a `RunPlan` (see `model_analyzer.run`).
+This module is a program. Its arguments are the path of a `RunPlan`, then those of Model Analyzer's command line (see
+`model_analyzer.run`).
 """
 
 import inspect
@@ -169,7 +170,7 @@ def _of_windows(experiment: dict) -> list[float]:
 def with_own_instances(apply: Callable) -> Callable:
     """Decorate the making of a configuration, so that its instances keep all of config.pbtxt but their number.
 
-    By itself, a quick or optuna search takes CPUs for a model whose GPUs it does not monitor, and drops the profiles.
+    Without this, a quick or optuna search takes CPUs for a model whose GPUs it does not monitor, and drops profiles.
     """
 
     def apply_count(model: Any, parameters: dict | None, messages: list[str]) -> dict:

@@ -1,14 +1,14 @@
 """Run perf_analyzer at one request rate with Poisson arrivals: its command, and its figures as a point.
 
 Requests are sent at their times, whether or not earlier ones were answered. So a server that is too slow gets a queue,
-as in production; a closed loop would send less. perf_analyzer's requests have one sample each.
+as in production; a closed loop would send less. Each of perf_analyzer's requests has one sample.
 
-The times are drawn here. perf_analyzer's own `--request-distribution poisson` has the same first times in each run.
-With them, release 2.51 sends the first hundred requests at a rate that is a fifth too low, and reports only delayed
-requests.
+This module draws the times of the requests itself. perf_analyzer's own `--request-distribution poisson` draws the same
+first times in each run. With these times, release 2.51 sends the first hundred requests at a rate that is a fifth too
+low, and reports only delayed requests.
 
-It goes on sending while it evaluates a window, and counts these requests, but not that time. So with ten thousand
-requests/s, it reports up to twice the rate that it was asked for. It never really sends so many.
+perf_analyzer goes on sending while it evaluates a window. It counts these requests, but not the time of the evaluation.
+So at ten thousand requests/s it reports up to twice the rate that it was asked for, which it never really sends.
 """
 
 import csv
@@ -53,7 +53,7 @@ LATENCIES = {
 
 @dataclass(frozen=True)
 class Sender:
-    """perf_analyzer for one model on a server. `folder` has the samples, and is for perf_analyzer's files."""
+    """perf_analyzer for one model on a server. `folder` has the samples, and gets perf_analyzer's files."""
 
     model: str
     ports: Ports

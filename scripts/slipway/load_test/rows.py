@@ -23,7 +23,7 @@ def by_one_name(rows: list[dict]) -> list[dict]:
 
 
 def not_measured(rows: list[dict], engines: Mapping[str, RecordedEngine], sweep: Sweep) -> list[dict]:
-    """Return the points of the sweep that no row measured; none of a search, which chooses its points itself."""
+    """Return the points of the sweep that no row measured; none for a search, which chooses its points itself."""
     if sweep.search != BRUTE:
         return []
     measured = [{name: row[name] for name in POINT} for row in rows]

@@ -133,7 +133,7 @@ def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
 
 
 def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> None:
-    """Raise SlipwayError unless the source of an artifact here has the `expected` SHA-256."""
+    """Raise SlipwayError unless `source` has the SHA-256 `expected`, which `artifact` states for its source."""
     if expected != source.sha256:
         raise SlipwayError(
             f"{artifact.path} was made from another {source.path} than the one that lies here; run snakemake again"

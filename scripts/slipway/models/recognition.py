@@ -35,7 +35,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass
 class Match:
-    """A network whose body a checkpoint has. `weights_keys` are the places in the file, each with other weights.
+    """A network whose body is that of a checkpoint. `weights_keys` are the places in the file that have weights of it.
 
     `is_exact`: the head fits, too, if the network is built with the keyword arguments `arguments`. `head`: the first
     part of the names of the head's tensors.

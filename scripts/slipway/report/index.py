@@ -27,6 +27,6 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
 
 
 def rewrite_index(index: Path) -> None:
-    """Update an existing index, for the same models."""
+    """Write an existing index again, for the models that it links."""
     if models := pages_of_index(index):
         write_index(index, [index.with_name(model) / "report.html" for model in models])

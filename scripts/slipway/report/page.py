@@ -28,7 +28,7 @@ def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
 
 
 def rewrite(page: Path) -> None:
-    """Update an existing page, for the same engines."""
+    """Write an existing page again, for the engines that it shows."""
     if recipe := recipe_of(page):
         write_page(page.parent, page, recipe)
 

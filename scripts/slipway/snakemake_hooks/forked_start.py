@@ -1,6 +1,6 @@
 """Start Snakemake in a fork of a process that imported it in another folder, as the tests do.
 
-It is run by its path, before the fork imports Slipway from the folder of its own Snakefile.
+This file is run by its path, before the fork imports Slipway from the folder of its own Snakefile.
 """
 
 from pathlib import Path

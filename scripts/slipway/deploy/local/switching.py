@@ -114,7 +114,7 @@ def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
 
 
 def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[dict, dict[str, str]]:
-    """Return (the versions that are in the store as they were proven, {model: the change, as text} of the others)."""
+    """Return (the versions whose stored files are as proven, {model: change of its files, as text} of the others)."""
     whole, changed = dict(before), {}
     for name, number in before.items():
         try:

@@ -1,6 +1,6 @@
-"""The sources of networks: a module for each. Its `SOURCE` is a `source_interface.Source`.
+"""The sources of networks: a module for each. In each module, `SOURCE` is a `source_interface.Source`.
 
-A module with the name `timm` makes the architectures "timm:NAME". It is imported without PyTorch and without the
+The module `timm` makes the architectures "timm:NAME", and so on. A module is imported without PyTorch and without the
 source's own package, since planning reads it.
 """
 
