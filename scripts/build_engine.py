@@ -88,7 +88,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
 def require_kernels(exported: dict, runtime: str) -> None:
     """Raise SlipwayError if an ONNX file has operators of domains that only ONNX Runtime has.
 
-    `exported` is the file's record. Older records, and those of other variants, say nothing of them.
+    `exported` is the file's record. Older records, and records of other variants, do not name such operators.
     """
     for domain, names in exported.get("operators", {}).items() if runtime != "onnxruntime" else ():
         raise SlipwayError(

@@ -88,9 +88,10 @@ def count_in_words(count: int) -> str:
 def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[str, Content | None, object | None]:
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
-    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has no content, since its weights
-    are random. Raises SlipwayError if the download fails for weights other than `default`, and with the reason `denied`
-    instead of a rehearsal.
+    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so no content.
+    It is the result for the weights `random`, without published weights, and if the weights `default` cannot be
+    downloaded. Raises SlipwayError for a rehearsal that is `denied` (the reason), and if other weights cannot be
+    downloaded.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:

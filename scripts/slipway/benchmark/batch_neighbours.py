@@ -43,7 +43,7 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 
 
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return a smaller and a larger sample than the first one; one or none if the contract does not pad or allow them.
+    """Return a smaller and a larger sample than the first one; fewer if the contract does not pad or allow these sizes.
 
     They are real samples, or the next sample cut to half and repeated to twice the size.
     """

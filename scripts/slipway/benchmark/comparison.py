@@ -76,7 +76,7 @@ def intervals(result: dict) -> dict:
 
 
 def worst(*figures: Mapping[str, Any]) -> str:
-    """Return "disturbed" if the verdict of any of the figures is."""
+    """Return "disturbed" if one of the figures has this verdict, else "steady"."""
     return max((figure["verdict"] for figure in figures), key=DISTURBED.__eq__)
 
 

@@ -104,7 +104,7 @@ class Compose(ContainerPlatform):
         return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.parts[0].values))}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Stop the projects of these receipts; return their names. Their volumes stay, with Prometheus's metrics."""
+        """Stop the projects in the contents of receipts; return their names. Volumes with Prometheus's metrics stay."""
         running = {entry["project"]: Path(entry["file"]) for entry in contents if running_file(entry["project"])}
         for file in running.values():
             self._down(file)

@@ -1,6 +1,6 @@
-"""The models that this checkout deployed, also models that config.yaml no longer has. Planning imports it.
+"""The models that this checkout deployed, also models that config.yaml no longer has.
 
-The client is imported only if a server runs.
+Planning imports this module, which imports the client only if a server runs.
 """
 
 from collections.abc import Callable

@@ -96,5 +96,5 @@ def write_message(pipe: IO[bytes], message: dict, arrays: dict[str, np.ndarray] 
 
 
 def read_arrays(pipe: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
-    """Read the named arrays, in this order; return {name: array}. Raise ValueError if the pipe ends within them."""
+    """Read the named arrays, in this order; return {name: array}. Raise ValueError if the pipe ends before them."""
     return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

@@ -64,7 +64,8 @@ def read(path: Path) -> History:
 def append(path: Path, line: dict) -> bool:
     """Append a valid line, unless the history has its key; return whether it was appended.
 
-    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written; then nothing was.
+    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written. In both cases nothing is
+    appended.
     """
     text = text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whether a run's line is still in its history. Planning imports it."""
+"""Whether a run's line is still in its history. Planning imports this module."""
 
 from pathlib import Path
 

@@ -103,7 +103,7 @@ class Budget:
         return self._end - self._clock()
 
     def share_s(self) -> float:
-        """Return the equal share of the next point in the seconds that are left."""
+        """Return the seconds for the next point: an equal share of the seconds that are left."""
         share = self.left_s() / max(self._points, 1)
         self.leave_out_point()
         return share
@@ -156,11 +156,11 @@ def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable
 
 
 def unless_idle(execute: Callable, most_in_flight: int) -> Callable:
-    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are left out.
+    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are skipped.
 
-    Instances without a request would show nothing. With `most_in_flight` (the sweep's highest number), each
-    configuration is measured. An earlier measurement replaces the missing one, since Model Analyzer ends a
-    configuration without it.
+    Instances without a request would show nothing. A point with `most_in_flight` requests, the sweep's highest number,
+    is always measured, so each configuration has a measurement. A skipped point gets an earlier point's measurement,
+    since Model Analyzer ends a configuration whose point has none.
     """
     earlier: list[object] = []
 

@@ -65,8 +65,8 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
 def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline: str = "PyTorch") -> str | None:
     """Return a sentence if the model's own answers vary so little that the limits prove little; None if not.
 
-    `baseline` computed them. `varies` is {output: its variation over the samples}. Only "max_relative_error" in
-    `limits` counts.
+    `baseline` is the runtime of these answers. `varies` is {output: its variation over the samples}. Only
+    "max_relative_error" in `limits` counts.
     """
     limit = limits.get("max_relative_error")
     weak = {name: value for name, value in varies.items() if limit is not None and value <= limit}

@@ -213,7 +213,8 @@ class Hooks:
     def end_run(self) -> None:
         """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
 
-        From then on, the next error message is the last one, and gets the errors of all failed jobs.
+        After this, Snakemake logs one more error message, the last one of the run. It gets the errors of all failed
+        jobs.
         """
         self._tracking.settle()
         self._failed.run_ended = True
