@@ -72,7 +72,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Search, write the record, and show the layers and the list."""
+    """Search, write the record, and show the layers where the error begins and the list of layers to leave out."""
     exported, reference = base_record(arguments), ReferenceOutputs.read(arguments.reference)
     base = external_data.read(arguments.onnx)
     worst = Worst(answering(session_of(base, arguments.onnx.parent), reference.contract), reference.contract)
@@ -176,7 +176,7 @@ def problems(
 
 
 def setting_of(arguments: argparse.Namespace) -> str:
-    """Return the key of config.yaml that takes the list."""
+    """Return the key of config.yaml that takes the list of layers to leave out."""
     name = "keep_in_fp32" if arguments.variant in CAST else "not_quantized"
     return f"models.{arguments.model}.precisions.{arguments.variant.partition('-')[0]}.{name}"
 
@@ -199,7 +199,7 @@ def record_of(arguments: argparse.Namespace, exported: dict, result: Search, beg
 
 
 def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
-    """Print where the error begins, and the list for config.yaml."""
+    """Print where the error begins, and the list of layers to leave out, as config.yaml takes it."""
     if not result.first.problems:
         progress(
             f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits; if an engine breaks "
@@ -225,7 +225,7 @@ def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerErr
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:
-    """Print the list as config.yaml takes it."""
+    """Print the list of layers to leave out as config.yaml takes it."""
     progress("  with this in config.yaml it holds the limits, as proven here on the CPU:")
     content: Any = list(left_out)
     for section in reversed(setting.split(".")):

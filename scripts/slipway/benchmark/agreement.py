@@ -45,7 +45,8 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
     """Return a sentence for each limit that the figures of `compare` violate, by output; [] if there are none.
 
-    A limit without its figure does not count. Equal values of integers and booleans are held like equal decisions.
+    An output is not checked against a limit whose figure it lacks. "min_top1_agreement" also limits the share of equal
+    values of integers and booleans.
     """
     by_output = figures.get("outputs", {"": figures})
     return [

@@ -171,9 +171,10 @@ def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np
 
 
 def apart(one: np.ndarray, other: np.ndarray, usual: float = 0.0) -> float:
-    """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger.
+    """Return the distance of two answers, relative to the norm of the first, or to `usual` if that is larger.
 
-    Of integers and booleans it is the share of unequal values; of answers that have other shapes, infinity.
+    The distance is the norm of their difference. Of integers and booleans, the share of unequal values is returned; for
+    answers of different shapes, infinity.
     """
     if one.shape != other.shape:
         return float("inf")

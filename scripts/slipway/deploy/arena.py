@@ -53,7 +53,7 @@ class Arena(Kubernetes):
         rollout.wait(self.cluster, release.objects, self._patience_s)
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Delete the earlier releases that are no part of this version."""
+        """Delete the earlier Arena releases that are no part of the new version."""
         self.require_lock()
         self._delete(_without(snapshot["releases"], releases(release)))
 

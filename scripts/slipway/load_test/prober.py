@@ -72,7 +72,7 @@ class Prober:
         return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:
-        """Return the figures of one rate. If the server ended under it, "ended" says how.
+        """Return the figures of one rate. If the server ended at this rate, "ended" says how.
 
         Raises SlipwayError if perf_analyzer fails although the server answers.
         """

@@ -1,4 +1,4 @@
-"""compose.yaml: Triton, Prometheus and Grafana on one machine with the target's hardware and these results."""
+"""compose.yaml: Triton, Prometheus and Grafana on one machine, with the target's hardware and this folder results/."""
 
 from pathlib import Path
 

@@ -50,7 +50,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line: the tensor, or the `count` best entries (None: all in the answer)."""
+    """Return an answer of `answer_of` in one line: the tensor, or the `count` best entries (None: all entries)."""
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)

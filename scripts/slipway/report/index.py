@@ -16,7 +16,7 @@ def render_index(models: dict[str, Measurements]) -> str:
 
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:
-    """Write the index of these pages. Raise SlipwayError if a page is missing or of an earlier version of Slipway."""
+    """Write the index of the models of `pages`. Raise SlipwayError if a page is missing or of an earlier Slipway."""
     recipes = {page: recipe for page in pages if (recipe := recipe_of(page))}
     if unknown := [str(page) for page in pages if page not in recipes]:
         raise SlipwayError(

@@ -70,7 +70,7 @@ def local_installation(
     shared_memory: bool = False,
     choice: ServerChoice | None = None,
 ) -> LocalInstallation:
-    """Return the local installation that can run engines with these keys, with the server that planning chose."""
+    """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose."""
     runtimes = {key["runtime"] for key in keys}
     # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None

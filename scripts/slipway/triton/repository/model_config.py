@@ -99,7 +99,7 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:
-    """Write the text form, and check that it reads back as the same message."""
+    """Write a configuration as text, and check that it reads back as the same message."""
     text = text_format.MessageToString(config)
     if text_format.Parse(text, pb.ModelConfig()) != config:
         raise SlipwayError(f"{path} would not read back as the message it was written from; report this as a defect")

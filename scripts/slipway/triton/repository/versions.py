@@ -23,7 +23,7 @@ UNREADABLE = "unreadable"
 
 
 def served_name(model: str) -> str:
-    """Return the name of a model in Triton. The output of `write_repository` in rules/repository.smk has it, too."""
+    """Return the name of a model in Triton. Rule `write_repository` in rules/repository.smk has the same name."""
     return f"{model}_trt"
 
 

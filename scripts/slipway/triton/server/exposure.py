@@ -15,7 +15,7 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 
 
 def local_release(runtimes: Collection[str], choice: ServerChoice | None = None) -> str | None:
-    """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
+    """Return the release of the server here that would serve engines of `runtimes`; None if it is unknown."""
     if choice and choice.run == CONTAINER:
         return choice.release
     version, run = serving_version("nvidia-pytriton"), choice and choice.run

@@ -9,7 +9,7 @@ CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 
 
 def on_path_with(backends: Collection[str]) -> str | None:
-    """Return the tritonserver on PATH with all of these backends; None if there is none."""
+    """Return the tritonserver on PATH if it has all of `backends`; else None."""
     program = shutil.which("tritonserver")
     return program if program and set(backends) <= native_backends(program) else None
 

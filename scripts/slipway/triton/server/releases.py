@@ -66,7 +66,7 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
 
 
 def release_with(field: str, value: str | None) -> TritonRelease | None:
-    """Return the release with this value of "triton", "server" or "wheel"; None if the table does not have it."""
+    """Return the release whose "triton", "server" or "wheel" (`field`) is `value`; None if it is not in the table."""
     return next((release for release in releases() if value and getattr(release, field) == value), None)
 
 

@@ -39,7 +39,7 @@ HELP_S = 20
 
 
 def flags(key: str, apis: tuple[str, ...] = (*GUARDED, SHARED_MEMORY), header: str = HEADER) -> list[str]:
-    """Return the flags that restrict these APIs of a server to holders of the key."""
+    """Return the flags that restrict the APIs in `apis` to holders of the key."""
     guarded = f"{','.join(sorted(apis))}:{header}={key}"
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
@@ -53,7 +53,7 @@ def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
 
 @cache
 def can_guard(program: str) -> bool:
-    """Say whether a tritonserver knows these flags. Releases before FIRST_RELEASE do not start with them."""
+    """Say whether a tritonserver can restrict its APIs. Releases before FIRST_RELEASE do not know the flags for it."""
     try:
         usage = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):
