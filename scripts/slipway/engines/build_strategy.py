@@ -229,7 +229,10 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
 
 
 def why_not_to_refit(record: dict, head: dict) -> str | None:
-    """Return the reason why the existing, comparable engine of a build record cannot take new weights, or None."""
+    """Return why an existing engine, which is comparable with the new one, cannot take new weights; None if it can.
+
+    `record` is the build record of the existing engine.
+    """
     if record.get("structure_sha256") != head["structure_sha256"]:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"
     if record.get("code_sha256") != head["code_sha256"]:

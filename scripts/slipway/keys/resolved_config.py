@@ -101,7 +101,10 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(needed))
 
     def diagnosed(self, model: str) -> list[str]:
-        """Return a model's variants to diagnose: BF16 too if a runtime lowers the FP32 file itself."""
+        """Return a model's variants to diagnose.
+
+        BF16 is among them if a runtime builds its BF16 engine from the FP32 file.
+        """
         engines = [(self.variant(target, name), name) for target, name in self.engines(model)]
         variants = [name if variant == "fp32" else variant for variant, name in engines]
         return [name for name in dict.fromkeys(variants) if name != "fp32"]

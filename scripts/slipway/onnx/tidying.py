@@ -74,7 +74,10 @@ def served_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Rename tensors everywhere in a graph and in the graphs inside it. A tensor that has a new name gets another."""
+    """Rename tensors everywhere in a graph and in the graphs inside it.
+
+    `names` is {old name: new name}. If a tensor that is not renamed has one of the new names, it gets another name.
+    """
     present = {name for inner in _graphs(graph) for node in inner.node for name in (*node.input, *node.output)}
     present |= {value.name for inner in _graphs(graph) for value in (*inner.input, *inner.initializer)}
     names = dict(names)

@@ -169,7 +169,7 @@ class Frame:
                 free_until = place - half - 6
 
     def draw_events(self, events: Sequence[Event]) -> None:
-        """Draw the marks of events between the frame and the names of the x axis; of one index side by side."""
+        """Draw the marks of events between the frame and the names of the x axis; marks of one index side by side."""
         for number_before, event in enumerate(events):
             beside = sum(other.index == event.index for other in events[:number_before])
             x, shape = self.across(event.index) + 11 * beside, UP if event.is_up else DOWN
