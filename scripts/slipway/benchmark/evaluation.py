@@ -51,7 +51,7 @@ class Evaluation:
         )
 
     def write(self, path: str | Path) -> None:
-        """Write the archive, completely or not at all."""
+        """Write the archive at `path`, completely or not at all."""
         facts = {"samples": np.array(self.samples), "facts": json.dumps(self.facts)}
         write_arrays(path, {**facts, **numbered(self.answers)})
 

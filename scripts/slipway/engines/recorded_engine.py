@@ -41,7 +41,7 @@ class RecordedEngine:
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
-        """Raise SlipwayError if no optimization profile accepts one of the sizes; its text begins with `setting`."""
+        """Raise SlipwayError if no optimization profile accepts one of the sizes. `setting` begins the error's text."""
         profiles = self.record.get("profiles") or []
         if missing := unsupported_batches(profiles, sizes):
             raise SlipwayError(

@@ -25,7 +25,7 @@ def require_supported_version(version: str) -> None:
 
 
 def require_plain_module(modifier: Any) -> None:
-    """Raise WorkflowError if a workflow takes this one as a module with other names of rules, or other paths."""
+    """Raise WorkflowError if a workflow takes Slipway's as a module with other names of rules, or other paths."""
     if (modifier.modify_rulename("evidence"), modifier.modify_path("results/x")) != ("evidence", "results/x"):
         raise WorkflowError(
             "Slipway's programs, records and servers look for results/ and for its rules by their names; leave "

@@ -38,7 +38,7 @@ class Container:
     shares_memory: bool = False
 
     def command(self, name: str, mounts: Mapping[Path, str], words: Sequence[str]) -> list[str]:
-        """Return the command line that runs `words` in a container `name`, and ends with it.
+        """Return the command line that runs `words` in a container `name`. The command ends with the container.
 
         `mounts` is {folder or file: its path in the container}, read-only. The first one is the working folder.
         """

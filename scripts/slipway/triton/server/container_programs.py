@@ -1,6 +1,6 @@
 """Docker and Podman on this machine: which one runs containers here, its images, and the containers of Slipway.
 
-Nothing here imports the client or a runtime, because planning asks, too.
+Nothing here imports the client or a runtime, because planning uses this module, too.
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""The tritonserver on PATH, and the backends that it has. Nothing here imports the client: planning asks it, too."""
+"""The tritonserver on PATH, and the backends that it has.
+
+Nothing here imports the client, because planning uses this module, too.
+"""
 
 import shutil
 from collections.abc import Collection
