@@ -1,6 +1,6 @@
 """Find the highest rate of requests, in an open loop, that the fastest configurations answer within the p99 limit.
 
-It starts the same server as the load test. perf_analyzer sends requests with Poisson arrivals.
+This program starts the same server as the load test. perf_analyzer sends requests with Poisson arrivals.
 """
 
 import argparse

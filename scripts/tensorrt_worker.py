@@ -1,7 +1,7 @@
 """Run one TensorRT engine for a program in another interpreter: requests on standard input, answers on output.
 
-It runs in the interpreter that has TensorRT, and needs nothing of Slipway's environment. A request is a line of JSON
-with a "do". The "arrays" that it names follow in NumPy's own format; an answer is the same. See
+This program runs in the interpreter that has TensorRT, and needs nothing of Slipway's environment. A request is a line
+of JSON with a "do". The "arrays" that it names follow in NumPy's own format; an answer is the same. See
 slipway.engines.subprocess_engine.
 """
 

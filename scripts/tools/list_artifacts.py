@@ -139,7 +139,7 @@ def first_line(path: Path | str) -> str:
 
 
 def names_in_key(rule: Rule) -> list[str]:
-    """Return the names in the keys of a rule. Those of a runtime's rule are of the target of its name."""
+    """Return the names in the keys of a rule. A runtime's rule has the keys for the target of the runtime's name."""
     by_target = key_names()[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
     return by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))

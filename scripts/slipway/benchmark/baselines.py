@@ -191,8 +191,8 @@ def measure_fp16(
 def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
     """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
 
-    It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
-    `device_memory_bytes` is null.
+    The measurement uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory,
+    so `device_memory_bytes` is null.
     """
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")

@@ -45,7 +45,7 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
     """Return a smaller and a larger sample than the first one; fewer if the contract does not pad or allow these sizes.
 
-    They are real samples, or the next sample cut to half and repeated to twice the size.
+    The samples are real, or the next sample cut to half and repeated to twice the size.
     """
     if not contract.axes or any(tensor.axes and tensor.pad is None for tensor in contract.inputs):
         return []

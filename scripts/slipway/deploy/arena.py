@@ -1,7 +1,7 @@
 """Deploying with Arena: each version of a target is a separate Arena release, started beside the old one.
 
-The commands come from the generated arena.sh. They run one by one, because unchanged releases of a fleet are live
-already. Readiness and the way to the pods come from the cluster itself.
+The commands come from the generated arena.sh. The commands run one by one, because unchanged releases of a fleet are
+live already. Readiness and the way to the pods come from the cluster itself.
 """
 
 import shlex

@@ -52,7 +52,7 @@ class Platform(Protocol):
         """Return the results of the checks; raise SlipwayError if the rollout would fail. Nothing is changed."""
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the current state as JSON, for `restore`. It is stored until the transaction has ended."""
+        """Return the current state as JSON, for `restore`. The snapshot is stored until the transaction has ended."""
 
     def affected(self, release: Release, snapshot: dict) -> Release:
         """Return the stored release, with the other live models that its rollout restarts."""

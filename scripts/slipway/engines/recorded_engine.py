@@ -22,7 +22,7 @@ class RecordedEngine:
 
     @classmethod
     def of_record(cls, record_path: Path) -> "Self":
-        """Return the engine that a build record describes. It lies beside the record.
+        """Return the engine that a build record describes. The engine lies beside the record.
 
         Raises SlipwayError if one of its files is missing or has changed since the build.
         """

@@ -19,7 +19,7 @@ DATA = ("labelled_sha256", "files_sha256", "max_samples")
 def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
     """Return the line of the run that made these measurements; `folder` is results/<model>.
 
-    Its key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
+    The line's key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
     """
     line = {
         "model": measurements.model,

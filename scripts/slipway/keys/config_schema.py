@@ -30,7 +30,7 @@ def fill_in(config: dict) -> None:
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
+    """Return the JSON Schema of config.yaml. The schema allows the runtimes and platforms that have traits."""
     content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)

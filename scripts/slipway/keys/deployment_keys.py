@@ -52,7 +52,7 @@ class DeploymentKeys:
         return [f"{target}/{precision}" for target, precision in self.resolved.engines(model)]
 
     def write_index(self) -> JobKey:
-        """Return the key of the index of all models. Their pages are input files."""
+        """Return the key of the index of all models. The models' pages are input files."""
         return JobKey(self._parts.program("write_index"), models=list(self.resolved.models))
 
     def write_repository(self, model: str, target: str) -> JobKey:

@@ -171,7 +171,7 @@ class ResolvedConfig(ResolvedModels):
         return self.targets_of("tensorrt")
 
     def timing_cache(self, target: str) -> str | None:
-        """Return the file of a target's TensorRT timing cache; None without a cache. It is no part of any key."""
+        """Return the file of a target's TensorRT timing cache; None without a cache. The file is in no key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
         return f"results/.timing/{target}.cache" if used else None
 

@@ -15,7 +15,7 @@ BATCH = "batch"
 
 
 class ResolvedModels:
-    """The models of a completed configuration. It asks for no hardware and no versions."""
+    """The models of a completed configuration. Hardware and versions are not looked for here."""
 
     def __init__(self, config: dict) -> None:
         self.config = config

@@ -55,7 +55,7 @@ def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configurat
 
 
 def goal_of(selection: Mapping[str, Any]) -> str:
-    """Return the goal of a selection. Those of earlier versions have none, and sought the most throughput."""
+    """Return the goal of a selection. Selections of earlier versions have no goal; they sought the most throughput."""
     return selection.get("goal", {}).get("name", CHEAPEST)
 
 

@@ -57,7 +57,7 @@ class Interference:
     def figures(self) -> dict:
         """Return shares (%) of the CPUs' time: of programs other than the load test's, and of all that is not idle.
 
-        They are "others_cpu_percent" and "cpus_busy_percent". On a GPU target there is the "gpu_state", too: the
+        The entries are "others_cpu_percent" and "cpus_busy_percent". On a GPU target there is the "gpu_state", too: the
         summary of the GPU's readings (see `summarise_readings`), or None if there are none.
         """
         self.read()

@@ -1,8 +1,8 @@
 """Model Analyzer with three features that it lacks: the server's key, a bound in time, kept measurements.
 
-Its client sends the key with each request. Each point of the sweep gets an equal share of the remaining time, and an
-unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an earlier run
-measured, by the hash of engine, configuration and load, is not measured again.
+Model Analyzer's client sends the key with each request. Each point of the sweep gets an equal share of the remaining
+time, and an unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an
+earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
 This module is a program. Its arguments are the path of a `RunPlan`, then those of Model Analyzer's command line (see
 `model_analyzer.run`).

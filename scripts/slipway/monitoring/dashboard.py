@@ -17,7 +17,7 @@ SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
 def dashboard(slo: ServiceLevel) -> dict:
-    """Return the JSON model of the dashboard. Its user selects the Prometheus data source in Grafana."""
+    """Return the JSON model of the dashboard. The dashboard's user selects the Prometheus data source in Grafana."""
     content = filled_in(TEMPLATE, slo)
     figures = [_panel("stat", lines={figure["title"]: figure.pop("expr")}, **figure) for figure in content["figures"]]
     graphs = [_panel("timeseries", options=content["options_of_graphs"], **graph) for graph in content["graphs"]]

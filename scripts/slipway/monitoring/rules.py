@@ -1,8 +1,8 @@
 """The Prometheus rules of one model: its recorded series, named slipway:..., and its alerts.
 
-They need the metrics of a Triton that was started with METRICS_FLAGS. In a cluster they also need the label
-`namespace`, because another namespace may serve a model of the same name. A server belongs to a model while its metrics
-have the model's counters.
+Series and alerts need the metrics of a Triton that was started with METRICS_FLAGS. In a cluster they also need the
+label `namespace`, because another namespace may serve a model of the same name. A server belongs to a model while its
+metrics have the model's counters.
 
 Latency quantiles come from Triton's summaries over the last 60 seconds: Triton has no histograms for models with one
 response per request. Quantiles cannot be averaged, so the slowest of several servers counts. Triton's quantiles exclude
@@ -23,7 +23,7 @@ GPU_MEMORY_ALERT = 0.95
 def rule_file(slo: ServiceLevel) -> dict:
     """Return the content of a Prometheus rule file, which is also the `spec` of a Kubernetes PrometheusRule.
 
-    It is one group, so the series are recorded before the alerts that use them.
+    The file has one group, so the series are recorded before the alerts that use them.
     """
     return {"groups": [{"name": f"slipway-{slo.model}", "rules": [*recording(slo), *alerting(slo)]}]}
 

@@ -53,7 +53,7 @@ def naming(source: str | None) -> Iterator[None]:
 
 
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
-    """Return how a network takes the inputs `names`. Its optional parameters may be left out.
+    """Return how a network takes the inputs `names`. The network's optional parameters may be left out.
 
     A network with one required parameter takes a single input of any name. Raises SlipwayError if the network does not
     take an input, or needs another one.

@@ -15,7 +15,7 @@ from slipway.networks.answer_structure import tensors_in
 class Difference:
     """The module whose own code causes the difference, with its name ("" for the network).
 
-    `before`: the child module whose input differs. It is None if the difference shows in the module's own output.
+    `before`: the child module whose input differs. `before` is None if the difference shows in the module's own output.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Exporters often write the batch of their example into a graph: into the shapes of inputs and outputs, and into the
 constants of Reshape and Resize nodes. A rewritten graph is only taken after a trial. Each sample alone must have the
-file's answer. It must have the same answer in batches of several sizes, beside any other samples.
+file's answer. A sample must have the same answer in batches of several sizes, beside any other samples.
 """
 
 import copy

@@ -1,8 +1,8 @@
 """Write and read networks that are too large for one ONNX file: their weights are ONNX's external data, a second file.
 
-`<name>.onnx.data` always lies beside `<name>.onnx`, since Snakemake has to know every file that a job makes. It is
-empty if the weights are inside. Otherwise the ONNX file has the SHA-256 of its data file in its metadata. So other
-weights always make another ONNX file, even of the same graph.
+`<name>.onnx.data` always lies beside `<name>.onnx`, since Snakemake has to know every file that a job makes. The data
+file is empty if the weights are inside. Otherwise the ONNX file has the SHA-256 of its data file in its metadata. So
+other weights always make another ONNX file, even of the same graph.
 """
 
 import math

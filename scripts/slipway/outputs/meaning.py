@@ -34,9 +34,9 @@ _PARAMETER, _ACTIVATION, _NEGATIVE = "output_meaning", "output_activation", "neg
 class Meaning:
     """The meaning of an output (N, values).
 
-    `activation` is the function that turns the values into probabilities: "softmax" or "sigmoid". It is None if the
-    values are probabilities already, or no class scores. `negative` is the label of the negative class of a single
-    sigmoid. `reason` says how the meaning is known.
+    `activation` is the function that turns the values into probabilities: "softmax" or "sigmoid". `activation` is None
+    if the values are probabilities already, or no class scores. `negative` is the label of the negative class of a
+    single sigmoid. `reason` says how the meaning is known.
     """
 
     kind: str

@@ -37,9 +37,10 @@ RUNTIMES: dict[str, RuntimeTraits] = {
 
 
 def runtime(name: str) -> ModuleType:
-    """Return the module of a runtime. It is imported by name, so a program's rule lists it as an input of its own.
+    """Return the module of a runtime.
 
-    Raises SlipwayError when it lacks a part of the interface.
+    The module is imported by name, so a program's rule lists it as an input of its own. Raises SlipwayError when it
+    lacks a part of the interface.
     """
     module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
     missing = [part for part in INTERFACE if not hasattr(module, part)]

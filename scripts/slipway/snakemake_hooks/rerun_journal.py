@@ -17,7 +17,7 @@ NAMED = 2
 
 @dataclass
 class RerunJournal:
-    """A filter of Snakemake's log that rewrites the reason of each announced job. It passes every record.
+    """A filter of Snakemake's log that rewrites the reason of each announced job. The filter passes every record.
 
     `changed`: {edited artifact: (SHA-256 when made, SHA-256 now)}. `incomplete`: the other artifacts that were marked
     before this run. `remember` stores the stamps of a finished job's artifacts before other jobs read them.

@@ -1,4 +1,4 @@
-"""Access to storage through fsspec, with errors as sentences. Its packages find credentials in the environment."""
+"""Access to storage through fsspec, with errors as sentences. fsspec's packages find credentials in the environment."""
 
 import errno
 import re

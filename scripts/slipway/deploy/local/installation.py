@@ -81,7 +81,10 @@ def local_installation(
 
 
 def start_recorded(server: Server, state: Path, generation: int, identity: dict | None) -> Server:
-    """Start a server and return it. Its record is written before and after the start, so no interruption loses it."""
+    """Start a server and return it.
+
+    The server's record is written before and after the start, so no interruption loses the server.
+    """
     facts = generation, asdict(server.ports), identity, server.id
     server_state.write_state(state, None, *facts)
     server.start()

@@ -38,7 +38,7 @@ def log_file(folder: Path = FOLDER) -> Path:
 
 
 def new_id(folder: Path = FOLDER, generation: int = 0) -> str:
-    """Return the id of a server that is about to be started. Its command line and its metadata state it.
+    """Return the id of a server that is about to be started. The server's command line and metadata state the id.
 
     It has the checkout's prefix, to recognise a server without a record, and its generation number.
     """
@@ -114,7 +114,7 @@ def forget_state(folder: Path) -> None:
 
 
 def is_running(state: dict | None) -> bool:
-    """Say whether the process of `state` still runs. Its id alone is no proof: another process may have it now."""
+    """Say whether the process of `state` still runs. Its id alone proves nothing: another process may have it now."""
     if state is None or "pid" not in state:
         return False
     try:
@@ -127,8 +127,8 @@ def is_running(state: dict | None) -> bool:
 def current_generation(folder: Path = FOLDER) -> int:
     """Return the server's generation number for a deployment that is made now.
 
-    It stays the same while the server runs. Once the server has died, it is the next number, so the receipt of the dead
-    server is stale and Snakemake makes a new one.
+    The number stays the same while the server runs. Once the server has died, it is the next number, so the receipt of
+    the dead server is stale and Snakemake makes a new one.
     """
     running = running_server(folder)
     return running["generation"] if running else next_generation(folder)

@@ -1,7 +1,7 @@
 """Refit an engine: replace its weights by the weights of another ONNX file with the same structure.
 
-It takes seconds instead of the minutes of a build, since every kernel stays the same. Outputs and speed must be checked
-afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
+A refit takes seconds instead of the minutes of a build, since every kernel stays the same. Outputs and speed must be
+checked afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
 """
 
 import time

@@ -73,7 +73,7 @@ class Engine:
         return next(iter(shapes.values()))[0] if self._batched else 1
 
     def profile_for(self, batch: int) -> int:
-        """Return the index of the profile for a batch size. It accepts the size, and its optimum is nearest to it.
+        """Return the index of the profile for a batch size: of those that accept it, the one with the nearest optimum.
 
         Raises ValueError if no profile accepts the size.
         """
@@ -90,7 +90,7 @@ class Engine:
         return sorted(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
 
     def stream_context(self, profile: int) -> StreamContext:
-        """Return the stream context of a profile. It is made at the first call."""
+        """Return the stream context of a profile. The context is made at the first call."""
         if profile not in self._stream_contexts:
             self._stream_contexts[profile] = StreamContext(self.cuda_engine, profile, self.device)
         return self._stream_contexts[profile]

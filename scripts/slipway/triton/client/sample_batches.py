@@ -14,7 +14,7 @@ Ask = Callable[[Tensors], Tensors]
 
 
 def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | None, ask: Ask) -> list[Tensors]:
-    """Return the answer to each request. Their samples are asked in batches of up to `largest`.
+    """Return the answer to each request. The requests' samples are sent in batches of up to `largest`.
 
     Without a batch axis `largest` is None, and each request is asked as it is. Samples of different sizes share a batch
     if the contract has a `pad` for each input that differs. Their answers are cut back to their sizes without padding.

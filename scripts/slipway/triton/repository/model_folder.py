@@ -31,7 +31,7 @@ def served_model(
 ) -> Served:
     """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
 
-    Its tensors have the dtypes of the engine, or of `contract` if an earlier build did not record them.
+    The model's tensors have the dtypes of the engine, or of `contract` if an earlier build did not record them.
     """
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())

@@ -1,8 +1,8 @@
 """A tritonserver in NVIDIA's image: the command line of `docker run` or `podman run`.
 
 The container has the network of this machine. So its server is a process of this machine that listens on 127.0.0.1, and
-the checks of ports, ids and processes are the same as for a server without a container. It runs under the user's own
-id, reads its repository and certificates, and writes nothing but its own /tmp.
+the checks of ports, ids and processes are the same as for a server without a container. The container runs under the
+user's own id, reads its repository and certificates, and writes nothing but its own /tmp.
 """
 
 import csv

@@ -149,7 +149,7 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return the environment for tritonclient's perf_analyzer. Its libraries are linked below `workspace`.
+    """Return the environment for tritonclient's perf_analyzer. perf_analyzer's libraries are linked below `workspace`.
 
     The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
     hash in their names. Without that wheel the result is {}.
