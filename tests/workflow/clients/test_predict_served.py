@@ -192,7 +192,7 @@ def test_the_server_forgets_the_shared_memory_of_a_client_that_is_ended(server, 
 
 def test_without_a_url_this_checkouts_own_deployment_is_asked(server, pictures, expected, tmp_path):
     results = tmp_path / "results"
-    state = server_state.write_state(results / ".server", server.process.pid, 1, vars(server.ports))
+    state = server_state.write_state(results / ".server", server.process.pid, 1, vars(server.ports), None, server.id)
     chain = {"weights_sha256": "a" * 64}
     receipt = local_receipt("net", server=state, served_as="tiny", origin="rehearsal")
     write_json(results / "net" / "deploy" / "receipt.json", receipt)
