@@ -197,13 +197,13 @@ def test_without_a_url_this_checkouts_own_deployment_is_asked(server, pictures, 
     receipt = local_receipt("net", server=state, served_as="tiny", origin="rehearsal")
     write_json(results / "net" / "deploy" / "receipt.json", receipt)
     proven = {"resize": RESIZE, "crop": CROP, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
-    write_json(results / "net" / "reference_outputs.json", {**chain, "key": {**proven, "input": "uint8"}})
+    write_json(results / "net" / "reference_outputs.json", {**chain, "preprocess": proven})
     found, outcome = predict(command(pictures, "--json"), cwd=tmp_path)
     outcome.succeeded()
     require_expected(found, expected)
     assert found["preprocessing"] == proven
 
-    write_json(results / "net" / "reference_outputs.json", {"weights_sha256": "b" * 64, "key": proven})
+    write_json(results / "net" / "reference_outputs.json", {"weights_sha256": "b" * 64, "preprocess": proven})
     printed, outcome = predict(command(pictures), cwd=tmp_path)
     assert "other weights were built since the deployment" in outcome.said
     assert printed.endswith("REHEARSAL: random weights, so these predictions mean nothing\n")
