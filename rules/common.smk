@@ -1,17 +1,17 @@
 # Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
 #
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
-# value of a param or the text of the command differs from the last run. Therefore in each rule:
+# value of a param or the text of the rule's command differs from the last run. It does not compare an `ancient` input, or
+# a param that is a function of `input`. Therefore in each rule:
 #   settings=keys.<rule>(...)    The key of the job: the options of the program that its output depends on, versions, hardware,
-#                                and the SHA-256 of the user's files and of the program's code. It is one dict with names.
-#                                As single params, two options could exchange their values unnoticed: Snakemake compares the
-#                                values of params without their names.
-#   options=options(...)         The program's other options, which are not in the key: paths (the key has the SHA-256 of the
-#                                content), limits, timeouts. Another value of these makes nothing stale.
-#   program=program("benchmark") The input scripts/benchmark.py. It is `ancient(...)`, so Snakemake does not compare the
-#                                file. The key has the hash of its code without comments.
+#                                and the SHA-256 of the user's files and of the program's code. Snakemake compares the values
+#                                of params without their names. Therefore the key is one dict, which has the names: otherwise
+#                                two options could exchange their values unnoticed.
+#   options=options(...)         The program's other options: paths (the key has the SHA-256 of the content), limits, timeouts.
+#                                They are a function of `input` (`untracked`), so another value makes nothing stale.
+#   program=program("benchmark") The input scripts/benchmark.py, as `ancient`. The key has the hash of its code instead.
 #   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
-#   ancient(...)                 An input that must exist. A change of it makes nothing of this rule stale.
+#   ancient(...)                 Any other input that must exist when the job runs, but is not compared.
 import json
 import shlex
 
@@ -28,7 +28,7 @@ with refused_by_snakemake():
     # Options of one command, such as `prune --config prune=yes`, are no part of the configuration.
     PRUNE = what_to_prune(config.pop("prune", "no"))
     COMPARE = str(config.pop("compare", ""))
-    # What cannot be built is still operated: looked at, rolled back, stopped.
+    # A configuration that `resolve` refuses cannot be built, but its deployment can be shown, rolled back and stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
     if hooks.plans and hooks.builds:
         require_users_packages(resolved)

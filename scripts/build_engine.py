@@ -99,9 +99,9 @@ def require_kernels(exported: dict, runtime: str) -> None:
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
-    """Return the build key, the "key" of the build record: settings, versions, hardware, and its ONNX file.
+    """Return the build key, the "key" of the build record: settings, versions, hardware, and the ONNX file's SHA-256.
 
-    The code is beside it in the record, as "code_sha256". `exported` is the ONNX file's record.
+    The code is beside the key in the record, as "code_sha256". `exported` is the ONNX file's record.
     """
     key = {
         "onnx_sha256": exported["sha256"],

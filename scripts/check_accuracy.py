@@ -44,7 +44,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Compare on reference samples, then on evaluation data. Write the figures, or raise SlipwayError for bad ones."""
+    """Compare an engine with PyTorch on reference samples, then on evaluation data, and write the figures.
+
+    Raises SlipwayError if the figures break a limit.
+    """
     built, reference = BuiltEngine.of_record(arguments.engine_record), ReferenceOutputs.read(arguments.reference)
     limits = {name: getattr(arguments, name) for name in LIMITS}
     require_interface(built.record, reference.contract)

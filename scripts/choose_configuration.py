@@ -1,4 +1,4 @@
-"""Choose the configuration to serve: by the goal, the best of the measured ones within the limits."""
+"""Choose the configuration to serve: of the measured configurations within the limits, the best one by the goal."""
 
 import argparse
 

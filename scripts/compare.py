@@ -1,4 +1,4 @@
-"""Show this run beside the last one that was live: each figure, its change, whether it is noise, whether it is allowed.
+"""Show this run beside the last run that was live: each figure, its change, and whether the change is noise or allowed.
 
 The exit code is 1 if a change breaks a limit of `regression`, even if the measurement was disturbed and proves nothing.
 """
@@ -71,7 +71,7 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
 
 
 def compared_run_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> ComparedRun:
-    """Return the run to compare with on a target."""
+    """Return the run with which this run is compared on a target."""
     if arguments.run is None:
         return last_live(history, now, arguments.to, target)
     other = named(history, arguments.run)

@@ -199,7 +199,10 @@ def record_of(arguments: argparse.Namespace, exported: dict, result: Search, beg
 
 
 def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
-    """Print where the error begins, and the list of layers to leave out, as config.yaml takes it."""
+    """Print the layers where the error begins, and the lines of config.yaml that leave the proposed layers out.
+
+    If the variant holds the limits as it is, only that is printed.
+    """
     if not result.first.problems:
         progress(
             f"  on this CPU the {arguments.variant} file of {arguments.model} holds the limits; if an engine breaks "
@@ -225,7 +228,7 @@ def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerErr
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:
-    """Print the list of layers to leave out as config.yaml takes it."""
+    """Print the lines of config.yaml that leave these layers out."""
     progress("  with this in config.yaml it holds the limits, as proven here on the CPU:")
     content: Any = list(left_out)
     for section in reversed(setting.split(".")):

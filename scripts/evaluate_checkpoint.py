@@ -31,7 +31,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Evaluate; write the answers, then the figures. Raise SlipwayError if the checkpoint breaks a limit."""
+    """Evaluate the checkpoint; write the answers, then the figures.
+
+    Raises SlipwayError if the checkpoint breaks a limit.
+    """
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     samples = evaluation_data(arguments, contract)
     if samples is None:

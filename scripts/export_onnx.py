@@ -100,7 +100,7 @@ def foreign_operators(network: ServedNetwork, path: Path) -> dict:
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:
-    """Export; return the lines of the user's code that the exporter replaced by their result for one input.
+    """Export the network; return the lines of the user's code that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
     """
@@ -180,7 +180,7 @@ def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tup
 
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
-    """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
+    """Return a session on the CPU. Raise SlipwayError if ONNX Runtime lacks an operator or type of the file."""
 
     def why_not(error: Exception) -> str:
         weights = other_types(model)

@@ -1,4 +1,4 @@
-"""Ask a model on a Triton server about inputs in a .npz file, and write its outputs to another."""
+"""Ask a model on a Triton server about inputs in a .npz file, and write its outputs to another .npz file."""
 
 import argparse
 import statistics
@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Send every sample. Write the answers after the last one."""
+    """Send every request to the model. Write the answers after the last request."""
     require_sensible(arguments)
     requests = read_requests(arguments.inputs)
     require_writable(arguments.output, arguments.inputs)
@@ -57,7 +57,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
-    """Return a request with the model's dtypes. Raise SlipwayError, with its number, if the model does not take it."""
+    """Return a request with the model's dtypes.
+
+    Raises SlipwayError, with the `number` of the request, if the model does not take the request.
+    """
     with amended("" if number == ONLY else f"sample {number}: "):
         return model.cast(inputs)
 

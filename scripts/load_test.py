@@ -176,9 +176,9 @@ def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
 
 
 def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping) -> list[dict]:
-    """Run the sweep and return one row per measurement. Raise SlipwayError if there is none.
+    """Run the sweep and return one row per measurement. Raise SlipwayError if nothing was measured.
 
-    Points of earlier runs under the same `conditions` are taken as they are, and new ones kept.
+    Points of earlier runs under the same `conditions` are taken as they are, and new points are kept.
     """
     models, server = list(candidates.engines), candidates.server
     for name in models:
@@ -239,7 +239,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
 
 
 def none_in_time(models: list[str], sweep: Sweep) -> str:
-    """Return the error of a load test that measured nothing in its time, with settings that give it more."""
+    """Return the error of a load test that measured nothing in its time, with settings that give it more time."""
     nothing = "the load test measured no configuration"
     if short := sweep.too_short_in_words(models):
         return f"{nothing}: {short}"

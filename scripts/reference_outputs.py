@@ -51,7 +51,8 @@ def main(arguments: argparse.Namespace) -> None:
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:
     """Return the relative difference between the answers to the samples, of the output that varies most.
 
-    If it is tiny, the network is also run on noise, low and high values. Raises SlipwayError if all answers are equal.
+    If this difference is tiny, the network is also run on noise, low and high values. Raises SlipwayError if all
+    answers are equal.
     """
     varies = max(variations(answers).values(), default=0.0)
     if varies < ROUNDING:

@@ -1,4 +1,4 @@
-"""Serve the release that was live before the live one again, and prove it again."""
+"""Serve the release again that was live before the present one, and prove it again."""
 
 import argparse
 from pathlib import Path
@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find and verify every model's earlier release before any of them changes, then deploy them."""
+    """Find and verify every model's earlier release before any model changes, then deploy these releases."""
     unwind_when_terminated()
     chosen = deployments(arguments)
     platforms = [(deployment.live_platform(), deployment.history) for deployment in chosen]

@@ -1,4 +1,4 @@
-"""Write the index of all models: a page that links their reports, with the live versions and the deciding figures."""
+"""Write the index of all models: a page that links their reports, with the live versions and the main figures."""
 
 import argparse
 

@@ -87,7 +87,10 @@ def measure(folder: Path, name: str, config: dict, output: Path, until: str = ST
 
 
 def configurations_of(arguments: argparse.Namespace) -> list[Path]:
-    """Return the configurations to measure. Raise SlipwayError if a named one, or any at all, is missing."""
+    """Return the configurations to measure.
+
+    Raises SlipwayError if a named configuration is missing, or if there is no configuration at all.
+    """
     paths = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
     missing = set(arguments.only or []) - set(paths)
     if missing or not paths:

@@ -1,6 +1,6 @@
-"""Write the figures of the records in docs/measurements into the tables of its README.md, and of the first page.
+"""Write the figures of the records in docs/measurements into the tables there, and some into the project's README.md.
 
-measurement_figures.md.j2 has the tables. The first page repeats some of their rows.
+measurement_figures.md.j2 has the tables for docs/measurements/README.md.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the tables into docs/measurements/README.md, and some of their rows into the first page."""
+    """Write the tables into docs/measurements/README.md, and some of their rows into the project's README.md."""
     tables = tables_of(records())
     for path, written in ((MEASUREMENTS / "README.md", between_marks), (REPOSITORY / "README.md", with_rows)):
         with atomic_write(path) as partial:

@@ -95,7 +95,7 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure whole calls of `infer` on a batch in host memory. `cast` converts the batch before, not in the time."""
+    """Measure whole calls of `infer` on a batch in host memory. `cast` converts the batch before the measurement."""
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
     latencies = effort.sample(call, share=1)
@@ -202,7 +202,10 @@ def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, 
 
 
 def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
-    """Return a copy that computes in FP16. It takes an engine's inputs and returns float32. Integers stay integers."""
+    """Return a copy of a network that computes in FP16.
+
+    The copy takes an engine's inputs and returns float32. Integers stay integers.
+    """
     network = copy.deepcopy(model).half()
     if all(parameter.ndim < 5 for parameter in network.parameters()):
         network = network.to(memory_format=torch.channels_last)
@@ -244,7 +247,7 @@ def torch_settings() -> dict:
 
 
 class BoundSession:
-    """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
+    """An ONNX Runtime session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
     def __init__(self, onnx: Path, contract: Contract, sizes: Mapping[str, int], stream: torch.cuda.Stream) -> None:
         """Load the ONNX file for these sizes of the axes. Raise SlipwayError if it cannot run on the GPU."""

@@ -50,7 +50,10 @@ class GpuMonitor:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Read repeatedly while the block runs. A block shorter than one interval gets one reading, at its end."""
+        """Read the GPU's clocks, power and temperature repeatedly while the block runs.
+
+        A block that is shorter than one interval gets one reading, at its end.
+        """
         self.readings = []
         if self.unavailable is not None:
             yield

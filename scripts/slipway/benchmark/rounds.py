@@ -34,7 +34,7 @@ METHOD = (
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Return (median, low, high): the interval of `percentile_interval`.
 
-    Few values have no such interval. Then it is from the lowest to the highest one.
+    Too few values have no such interval. Then it goes from the lowest to the highest value.
     """
     low, high = percentile_interval(values, 50, CONFIDENCE)
     return float(np.median(values)), min(values) if low is None else low, max(values) if high is None else high

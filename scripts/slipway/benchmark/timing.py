@@ -38,9 +38,10 @@ class Effort:
 def sample_latency(
     call: Callable[[], object], seconds: float, minimum: int, longest_seconds: float = math.inf
 ) -> list[float]:
-    """Call repeatedly for `seconds` and at least `minimum` times, which may take `longest_seconds`, or a single call.
+    """Call `call` repeatedly, at least once, and return the duration of each call (ms).
 
-    Return each duration (ms).
+    The calls end after `seconds`. With fewer than `minimum` calls by then, they go on until there are as many, or until
+    `longest_seconds` have passed.
     """
     samples: list[float] = []
     begin = now = time.perf_counter()
@@ -53,7 +54,7 @@ def sample_latency(
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> int:
-    """Call for `seconds`, at least once, so that allocation, caches and clocks settle. Return the number of calls."""
+    """Repeat `call` for `seconds`, at least once, so that allocation, caches and clocks settle; return how often."""
     return len(sample_latency(call, seconds, minimum=1))
 
 

@@ -36,7 +36,10 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer as lines, the most likely class first. For a sigmoid, the last line has those present."""
+    """Return an answer as lines, the most likely class first.
+
+    For a sigmoid, the last line names the classes that are present.
+    """
     lines = [f"{entry['confidence']:6.1%}  {entry['label']}{_number(entry, ' (class {})')}" for entry in answer["top"]]
     if "present" in answer:
         lines.append(f"each by itself; from {answer['threshold']:.0%} on: {', '.join(answer['present']) or 'none'}")

@@ -39,7 +39,7 @@ def kept_in_words(figures: dict) -> str:
 
 
 def figure_of(figures: dict) -> tuple[str, str, str]:
-    """Return the top-1 accuracy of an engine, its name, and the figure to compare it with."""
+    """Return as texts the top-1 accuracy of an engine, the name of this figure, and the model's own accuracy."""
     theirs = f"the model itself: {figures['pytorch']['top1']:.1%}; {paired_accuracy.in_words(figures)}"
     return f"{figures['engine']['top1']:.1%}", "top-1 accuracy", theirs
 

@@ -33,7 +33,10 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
 
 
 def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
-    """Return the name of the newest ready pod with these labels; raise SlipwayError with the pods' states if none."""
+    """Return the name of the newest ready pod with these labels.
+
+    Raises SlipwayError, with the states of the pods, if none is ready.
+    """
     pods = cluster.list("Pod", labels=labels)
     ready = [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
     if not ready:

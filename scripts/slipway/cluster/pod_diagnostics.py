@@ -30,7 +30,10 @@ class PodDiagnosis:
     of_rollout: bool = False
 
     def explained(self, cluster: Cluster) -> str:
-        """Return the diagnosis as text, with the remedy, or with the end of the container's log if none is known."""
+        """Return the diagnosis as text, with the remedy.
+
+        If no remedy is known, the text has the end of the container's log instead.
+        """
         stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
         message = self.message.rstrip(".") or "the cluster says no more"
         problem = f"{stuck if self.of_rollout else idle} ({self.reason}): {message}"

@@ -35,7 +35,7 @@ class Node:
         return labelled and all(taint["key"] in borne for taint in lasting)
 
     def shortage(self, wanted: Counter) -> str:
-        """Return which of the wanted resources are not free, as text; "" if all are."""
+        """Return which of the wanted resources the node has not free, as text; "" if all are free."""
         short = [
             f"{_said(self.free[name])} of {_said(quantity)} {name}"
             for name, quantity in wanted.items()

@@ -82,7 +82,7 @@ def read_json(path: str | Path) -> dict:
 def data_file(path: Path) -> Path:
     """Return the path of an ONNX file's data file.
 
-    It has the weights of a network over 2 GB, and is empty for other networks.
+    The data file has the weights of a network over 2 GB, and is empty for other networks.
     """
     return path.with_name(f"{path.name}.data")
 

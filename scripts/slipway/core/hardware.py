@@ -52,7 +52,7 @@ def describe_gpu(name: str, compute_capability: str) -> str:
 
 @cache
 def gpu_identity() -> str | None:
-    """Return the identity of this machine's first visible GPU; None without a GPU, or if NVML does not know which."""
+    """Return the identity of this machine's first visible GPU; None without a GPU, or if NVML does not state it."""
     try:
         library, device = nvml.open_device()
     except SlipwayError:

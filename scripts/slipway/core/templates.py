@@ -1,6 +1,6 @@
 """Fill in Jinja templates that lie beside the code.
 
-Values in what a machine reads are quoted, so they cannot change its structure.
+In texts for machines, such as YAML and shell scripts, values are quoted, so they cannot change the text's structure.
 """
 
 import json

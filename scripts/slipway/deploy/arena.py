@@ -58,7 +58,10 @@ class Arena(Kubernetes):
         self._delete(_without(snapshot["releases"], releases(release)))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Delete the new releases, and name the serving one in a sentence. The old releases were never touched."""
+        """Delete the new Arena releases, and name the serving release in a sentence.
+
+        The old Arena releases were never touched.
+        """
         self.require_lock()
         self._delete(_without(releases(release), snapshot["releases"]))
         if not snapshot["releases"]:

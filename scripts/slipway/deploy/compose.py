@@ -59,9 +59,9 @@ class Compose(ContainerPlatform):
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"file": Compose file of the running project, None if none runs}.
+        """Return {"file": path of the Compose file of the running project; None if no project runs}.
 
-        If that file belongs to an unverified release, "file" is the file before it.
+        If a killed deployment started that project, "file" is the path of the file that ran before that deployment.
         """
         running = running_file(project_of(release.files[0]))
         attempted = state.attempted and str(state.attempted.files[0].resolve())

@@ -33,7 +33,7 @@ def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
 
 @cache
 def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
-    """Return {live model here that does not answer: the reason}, and call `tell` with each, once a run."""
+    """Return {live model here that does not answer: the reason}, and call `tell` with a sentence about each of them."""
     if server_state.recorded_server() is None:
         return {}
     from slipway.deploy.local.health_check import why_silent  # it takes half a second to import

@@ -90,7 +90,7 @@ class ReleaseHistory:
         return self.store.release(versions, begun | self.with_unconfigured().live())
 
     def find(self, receipt: dict) -> Release | None:
-        """Return the stored release of a receipt; None if it was changed or is not stored."""
+        """Return the stored release of a receipt; None if the stored release was changed, or if there is none."""
         return self._intact({receipt["served_as"]: receipt["number"]})
 
     def pending(self) -> Rollout | None:
@@ -99,7 +99,10 @@ class ReleaseHistory:
         return Rollout(**recorded) if recorded else None
 
     def attempted(self) -> Release | None:
-        """Return the release of a deployment that did not end; None if there is none, or if it was changed."""
+        """Return the release of a deployment that did not end.
+
+        None if there is no such deployment, or if the stored release was changed.
+        """
         rollout = self.pending()
         return self._intact(rollout.versions) if rollout else None
 
@@ -156,7 +159,7 @@ class ReleaseHistory:
         """Record that a stored release is about to replace the state in `snapshot`.
 
         `chosen` are the models that the user deploys or rolls back, by the names that clients use; None means all of
-        the release. The others only get a new server.
+        the release. The other models of the release only get a new server.
         """
         before = self.serving()
         receipts: dict[str, dict] = {}

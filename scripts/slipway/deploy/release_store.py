@@ -67,7 +67,10 @@ class ReleaseStore(VersionStore):
         return {"": self.folder}
 
     def selected(self, name: str) -> int | None:
-        """Return the live version by its receipt, even if the ledger was lost; None if there is no receipt."""
+        """Return the number of the live version from the model's receipt; None without a receipt.
+
+        The receipt has the number even if the ledger was lost.
+        """
         return (read_record(self._receipt, {"number": int}) or {}).get("number")
 
     def next_number(self, name: str) -> int:

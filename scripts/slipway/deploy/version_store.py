@@ -1,7 +1,7 @@
 """The stored versions of models: numbered folders, and a ledger outside of them with the SHA-256 of every file.
 
-A version exists once the ledger has all its files; the ledger is written last. A version whose files differ from it is
-not served, not even by a rollback.
+A version exists once the ledger has all its files; the ledger is written last. A version whose files differ from the
+ledger is not served, not even by a rollback.
 """
 
 import shutil
@@ -58,7 +58,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the version that is served, even if the ledger does not have it; None if there is none."""
+        """Return the number of the version that is served; None if none is served. The ledger may lack this version."""
 
     def path(self, name: str, number: int, file: str) -> Path:
         """Return the path of a file of a stored version."""

@@ -49,7 +49,7 @@ class LayerError:
         return self.added > 0 and (math.isinf(self.added) or self.error_after > JUMP * self.error_before)
 
     def record(self) -> dict:
-        """Return the layer for a record: infinite errors, which JSON has not, are None."""
+        """Return the layer for a record. An infinite error becomes None, since JSON has no infinity."""
         return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
     def in_words(self) -> str:

@@ -1,4 +1,7 @@
-"""Find the layers to leave in a higher precision: rebuild the variant without more and more of them until it holds."""
+"""Find the layers to leave in a higher precision: rebuild a variant with more and more of them left out.
+
+The search ends when the answers of the variant hold the limits.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,9 +32,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class Search:
-    """The result: the variant as configured, its layers' errors, and the smallest variant found that holds the limits.
+    """The result: `first`, the variant as configured; the errors of its layers; `last`, the variant that is proposed.
 
-    If no list of layers was found, `last` still breaks limits.
+    Of the tried variants that hold the limits, `last` is the one with the fewest layers left out. If none of them held
+    the limits, `last` breaks limits.
     """
 
     first: Variant
@@ -46,11 +50,11 @@ def search(
     samples: Callable[[], Sequence[dict]],
     already: Sequence[str] = (),
 ) -> Search:
-    """Rebuild a variant with more and more layers left out, until the limits hold; then try fewer of the last ones.
+    """Rebuild a variant with more and more layers left out, until the limits hold. Then try again with fewer of them.
 
     `build` makes the variant without some nodes, and judges it. `samples` returns the samples on which tensors are
     compared. If values are too large for FP16, all nodes that touch them are left out at once. Otherwise the nodes that
-    add the most error are left out first.
+    add the most error are left out first. In the end, some of the nodes that were added last are taken back.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())

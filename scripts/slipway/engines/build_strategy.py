@@ -36,7 +36,10 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """The production of one engine. `why_no_gates` and `why_no_refit` are None if gates and a refit are possible."""
+    """The production of one engine.
+
+    `why_no_gates` and `why_no_refit` are the reasons why gates and a refit are impossible, None if they are possible.
+    """
 
     arguments: argparse.Namespace
     module: ModuleType  # of slipway.runtimes

@@ -12,14 +12,14 @@ PART_OF_KEYS = False
 
 
 def went_live(receipts: dict[str, dict]) -> None:
-    """Append the deployment or rollback of each receipt, {its file: its content}, of a release that is live now."""
+    """Append a line on the deployment or rollback of each receipt, {file: content}, of a release that is live now."""
     for file, receipt in receipts.items():
         action = ROLLED_BACK if "rolled_back_from" in receipt else DEPLOYED
         _append(Path(file), receipt, receipt["deployed_at"], action, receipt["number"], targets_of(receipt))
 
 
 def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
-    """Append for each receipt, (file, content), that its release is not live any more."""
+    """Append a line about each receipt, (file, content), whose release is not live any more."""
     for file, receipt in receipts:
         _append(file, receipt, utc_now(), UNDEPLOYED, None, {})
 

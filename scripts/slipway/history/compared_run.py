@@ -9,9 +9,9 @@ from slipway.history.lines import Deployment, Run
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """The run to compare with on one target, and the deployment that made it live; None if another one was named.
+    """The run to compare with on one target, and the deployment that made it live.
 
-    Without `run`, `why_not` says why there is none.
+    `deployment` is None if the user named a run. Without `run`, `why_not` says why there is none.
     """
 
     run: Run | None
@@ -50,6 +50,6 @@ def named(history: History, name: str) -> Run:
 
 
 def live_version(history: History, platform: str, target: str) -> str | None:
-    """Return the version of the repository that is live now for a target; None if none is."""
+    """Return the version of the repository that is live now for a target; None if no version is live."""
     last = [change for change in history.deployments if change.platform == platform][-1:]
     return next((change.targets[target]["version"] for change in last if target in change.targets), None)

@@ -33,7 +33,7 @@ def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
 
 
 def identity_of(line: dict) -> dict:
-    """Return the content of a run's line that makes it another run if it differs."""
+    """Return the part of a run's line that identifies the run: if this part differs, it is another run."""
     of_targets = {
         name: {
             "records": target["records"],

@@ -38,7 +38,7 @@ _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model
 
 
 class CodeHashes:
-    """The hashes of the programs' code. Each method returns {file: shortened SHA-256 of its code}."""
+    """The hashes of the programs' code. Each method returns {file: shortened SHA-256 of the file's code}."""
 
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
@@ -76,10 +76,13 @@ class CodeHashes:
         return self._of_files(_ADAPTER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
-        """Return {file: SHA-256} of the user's package in "module:factory"; {} for torchvision's classifiers.
+        """Return {file: SHA-256} of the Python files of the user's package that "module:name" is in.
 
-        An installed package counts by its version: {package: version}. An editable or uninstalled package counts by all
-        its Python files. The result is {} if the package cannot be found.
+        If pip has installed the package, and not as editable, its version counts in place of its files: {package:
+        version}.
+
+        The result is {} for a name without a colon, which is one of torchvision's classifiers. It is also {} for a
+        package that cannot be found; then the job fails with the reason.
         """
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}

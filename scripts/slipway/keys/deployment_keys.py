@@ -52,7 +52,7 @@ class DeploymentKeys:
         return [f"{target}/{precision}" for target, precision in self.resolved.engines(model)]
 
     def write_index(self) -> JobKey:
-        """Return the key of the index of all models. The models' pages are input files."""
+        """Return the key of the index of all models. The models' pages are input files, so they are not in the key."""
         return JobKey(self._parts.program("write_index"), models=list(self.resolved.models))
 
     def write_repository(self, model: str, target: str) -> JobKey:
@@ -61,7 +61,10 @@ class DeploymentKeys:
         return JobKey(program, name=served_name(model), triton_release=self.resolved.config["triton"]["release"])
 
     def write_monitoring(self) -> JobKey:
-        """Return the key of the alerts and the dashboard. Their thresholds come from input files."""
+        """Return the key of the alerts and the dashboard.
+
+        The figures from which their thresholds come are not in the key, because they are in input files.
+        """
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
     def publish_repository(self, model: str, target: str) -> JobKey:
@@ -86,7 +89,7 @@ class DeploymentKeys:
     def sign_repository(self, model: str, target: str) -> JobKey:
         """Return the key of the job that signs a repository.
 
-        It has the path of the private signing key and the SHA-256 of its public half, but no secret. Raises
+        The key has the path of the private signing key and the SHA-256 of its public half, but no secret. Raises
         SlipwayError if `deploy.signing.private_key` is not set.
         """
         private_key = self.resolved.config["deploy"]["signing"]["private_key"]
@@ -102,7 +105,7 @@ class DeploymentKeys:
         return JobKey(program, self._parts.public_key(), private_key=private_key, signed_by=signed_by)
 
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
-        """Return the key of a deployment. Manifests are input files.
+        """Return the key of a deployment. The manifests are not in the key, because they are input files.
 
         `silent` is {live model: why it does not answer}. Unless it is empty, the next generation number of the local
         server is used.
@@ -133,7 +136,7 @@ class DeploymentKeys:
         return {"target": target, "server_generation": generation, **listening, **http, **tls, **server}
 
     def write_manifests(self) -> JobKey:
-        """Return the key of a model's deployment manifests. The measurements are input files."""
+        """Return the key of a model's manifests. The measurements are not in the key, because they are input files."""
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
         own = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
         return JobKey(

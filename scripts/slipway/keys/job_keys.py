@@ -1,6 +1,6 @@
 """The key of each job of a configuration: settings, versions, hardware, code, and contents of the user's files.
 
-Artifacts that earlier jobs made are no part of a key. Snakemake compares them as input files.
+Artifacts that earlier jobs made are no part of a key, because Snakemake compares them as input files.
 """
 
 import json
@@ -100,7 +100,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
 
     def diagnose_precision(self, model: str, variant: str) -> JobKey:
-        """Return the key of a diagnosis. It makes the variant itself, with the options of the variant's program."""
+        """Return the key of a diagnosis. Its job makes the variant itself, so the key has the options for that."""
         is_cast = variant in ("fp16", "bf16")
         conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
         return JobKey(
@@ -155,7 +155,10 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, limits, self._parts.evaluation(model))
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
-        """Return the key of PyTorch's answers to the evaluation data. The preprocessing is part of the contract."""
+        """Return the key of PyTorch's answers to the evaluation data.
+
+        The preprocessing is not in the key, because it is part of the contract, an input file.
+        """
         return JobKey(
             self._parts.program_with_network("evaluate_checkpoint", model),
             self._parts.evaluation(model),
@@ -164,7 +167,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. It has no limits, goal or open loop, which are used after the load test."""
+        """Return the key of the load test. It has no limits, goal or open loop: only later jobs use these settings."""
         settings, others = self.resolved.config["load_test"], {*self._parts.choice(), *OPEN_LOOP}
         return JobKey(
             self._parts.server_program("load_test", target),
@@ -206,7 +209,7 @@ class JobKeys(DeploymentKeys):
         return last["key"].get("server_image_id") if is_measured else image.id
 
     def measure_capacity(self, target: str) -> JobKey:
-        """Return the key of the capacities. Limits and goal decide which configurations are measured."""
+        """Return the key of the capacities. It has limits and goal, which decide which configurations are measured."""
         settings = self.resolved.config["load_test"]
         rates = settings["request_rates"]
         return JobKey(

@@ -154,9 +154,10 @@ class ResolvedConfig(ResolvedModels):
         return {**lock, "tensorrt_of_release": served.version, "source": served.source}
 
     def default_release(self) -> str | None:
-        """Return the default Triton release, the newest known one; None if the user named a release or image, or must.
+        """Return the default Triton release, which is the newest known one.
 
-        A TensorRT engine depends on the release that serves it, so for TensorRT the user must name one.
+        It is None if the user named a release or an image. It is None for TensorRT, too: an engine depends on the
+        release that serves it, so the user must name one.
         """
         triton = self.config["triton"]
         if triton["release"] or triton["image"] or set(self.fleet) & set(self.locked_targets()):
@@ -176,7 +177,7 @@ class ResolvedConfig(ResolvedModels):
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: the profiles for all precisions, and for its own."""
+        """Return the optimization profiles of an engine: those for all precisions, and those for its own precision."""
         profiles = self.tensorrt(target)["profiles"]
         return [sizes_of(profile) for profile in profiles if precision in profile.get("precisions", [precision])]
 

@@ -58,7 +58,7 @@ class ResolvedModels:
     def program_kind(self, model: str) -> str | None:
         """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
 
-        A file in storage whose name does not tell is taken for TorchScript, until the job has its content.
+        A file in storage whose name does not tell its kind is taken for TorchScript, until the job has its content.
         """
         path = self.address(model) or self.checkpoint(model)
         if path is None or not self.is_program(model):

@@ -224,8 +224,8 @@ def require_batches(resolved: ResolvedConfig) -> None:
 def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the server has a version of a runtime that cannot run the engines built here.
 
-    Engines are built by the version that `runtime_version` returns for TensorRT, and by the installed one of another
-    runtime.
+    Engines are built by the version that `runtime_version` returns for TensorRT, and by the installed version of
+    another runtime.
     """
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]

@@ -1,4 +1,4 @@
-"""The capacities of a load test's configurations: which are measured, and where they are beside the closed loop."""
+"""The capacities of a load test's configurations: which are measured, and how the rows of the load test get them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ MOST, NEAR = 3, 0.75
 def contenders(rows: Sequence[R], goal: str) -> list[R]:
     """Return the best rows, each of another configuration, the best first. `rows` are those within the limits.
 
-    Only the goal `cheapest` compares throughputs. For another one, the best row is the only one.
+    Only the goal `cheapest` compares throughputs. For another goal, only the best row is returned.
     """
     left = list(rows)
     taken: list[R] = []
@@ -58,7 +58,10 @@ def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sh
 
 
 def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
-    """Return the rows to choose from. Where the goal is throughput, capacities are not compared with closed loops."""
+    """Return the rows to choose from. For the goal `cheapest`, these are the rows with a capacity, if there are any.
+
+    So a throughput of the closed loop is never compared with a capacity.
+    """
     with_capacity = [row for row in rows if "capacity" in row] if goal == CHEAPEST else []
     return with_capacity or list(rows)
 
@@ -70,7 +73,7 @@ def as_limited(rows: Sequence[Row]) -> list[dict]:
 
 
 def without_capacity(row: Row) -> dict:
-    """Return the row of the closed loop alone."""
+    """Return the row without its capacity: only the figures of the closed loop."""
     return {name: value for name, value in row.items() if name != "capacity"}
 
 

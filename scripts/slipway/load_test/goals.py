@@ -1,6 +1,7 @@
 """Choose among the measurements of a load test, all within the limits, by a goal; say how sure the choice is.
 
-A measurement (row) has its accuracy loss as "accuracy_loss". Of a disturbed one, only the slowest window counts.
+A measurement (row) has its accuracy loss as "accuracy_loss". Of a disturbed measurement, only the slowest window
+counts.
 """
 
 import argparse
@@ -57,7 +58,7 @@ class Goal:
 
 
 def choose(rows: Sequence[R], goal: Goal) -> R:
-    """Return the best row by the goal. Of equal ones, the cheapest; of equally cheap ones, the smallest.
+    """Return the best row by the goal. Of equally good rows, the cheapest; of equally cheap rows, the smallest.
 
     Small means few instances, then small batches, then little memory (the GPU's on a GPU target), then a low p99.
     """
@@ -73,7 +74,8 @@ def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
 def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
     """Return how sure it is that the chosen row is better than the second by the goal.
 
-    "disturbed": other work disturbed the chosen one. "alone": there is no second. Else "clear" or "within the noise".
+    "disturbed": other work disturbed the chosen row's measurement. "alone": there is no second row. Else "clear" or
+    "within the noise".
     """
     if is_disturbed(choice):
         return DISTURBED

@@ -27,7 +27,7 @@ class _Readings:
 
 
 class Interference:
-    """A monitor that reads repeatedly while a point is measured, since its start or since the last `restart`.
+    """A monitor of the CPUs' times, and of a GPU's state, since its start or since the last `restart`.
 
     `gpu` is the monitor of a GPU target, None on a CPU target. `owner` is the name of the owner of servers in
     containers: their processes are the load test's own, too.
@@ -38,16 +38,16 @@ class Interference:
         self.restart()
 
     def watching(self) -> AbstractContextManager[None]:
-        """Read repeatedly while a block runs."""
+        """Read the CPUs' times, and a GPU's state, every INTERVAL_S seconds while a block runs."""
         return polling(self.read, INTERVAL_S, "interference")
 
     def restart(self) -> None:
-        """Forget the readings, and begin anew."""
+        """Forget all readings, and take a first reading of the CPUs' times."""
         now, own = (time.monotonic(), _busy_seconds()), _own_seconds(self._owner)
         self._readings = _Readings(now, own, now, dict(own))
 
     def read(self) -> None:
-        """Take one reading."""
+        """Take one reading of the CPUs' times and, on a GPU target, of the GPU's state."""
         readings = self._readings
         readings.end = time.monotonic(), _busy_seconds()
         readings.own |= _own_seconds(self._owner)  # a process that has ended keeps its last reading

@@ -1,4 +1,4 @@
-"""The limits to change if no measurement of a load test holds all of them: how near the best one came to each limit."""
+"""The limits to change if no measurement of a load test holds them all: how near the best measurement came to each."""
 
 import math
 from collections.abc import Mapping, Sequence

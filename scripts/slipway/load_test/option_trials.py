@@ -43,7 +43,7 @@ def options_of(served: Served, server: Installation) -> list[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """The trials of one configuration, which end at a time (monotonic). `in_flight` is the load of the closed loop."""
+    """The trials of one configuration until the monotonic time `end`. `in_flight` is the load of the closed loop."""
 
     candidates: Candidates
     served: Served

@@ -65,7 +65,10 @@ def recognise(content: Content) -> list[Match]:
 
 
 def recognise_timm(content: Content) -> Match | None:
-    """Return timm's network whose name is in the checkpoint; None without name or timm, or if it does not fit."""
+    """Return timm's network whose name is in the checkpoint.
+
+    None if the checkpoint has no name, if timm is not installed, or if the network does not fit.
+    """
     architecture = f"timm:{content.noted}"
     if content.noted is None or package_version("timm") == ABSENT:
         return None

@@ -56,7 +56,7 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     """Return how a network takes the inputs `names`. The network's optional parameters may be left out.
 
     A network with one required parameter takes a single input of any name. Raises SlipwayError if the network does not
-    take an input, or needs another one.
+    take an input, or needs another input.
     """
     if isinstance(network, GraphNetwork):
         return _call_of_graph(network, names)

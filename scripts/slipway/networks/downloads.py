@@ -1,4 +1,4 @@
-"""Limit the time of downloads by a network's code, and find the address of a failed one."""
+"""Limit how long a model's code waits for a download, and find the address of a download that failed."""
 
 import socket
 import traceback

@@ -26,7 +26,10 @@ class SampleReader(CalibrationDataReader):
         self.rewind()
 
     def get_next(self) -> Tensors | None:
-        """Return the next sample; None after the last one. Print progress at every hundredth: they take minutes."""
+        """Return the next sample; None after the last one.
+
+        Progress is printed at every hundredth sample, since a calibration takes minutes.
+        """
         number, sample = next(self._rest, (0, None))
         if number and number % 100 == 0:
             progress(f"  {number} of {len(self._samples)} samples")

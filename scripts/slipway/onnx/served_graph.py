@@ -29,7 +29,7 @@ _EQUAL = 1e-4
 def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opset: int, path: Path) -> str:
     """Write the graph of a network's file with the contract's inputs, outputs and axes. Return a note, or "".
 
-    The graph has an opset up to `opset`. Raises SlipwayError if it has a newer one and cannot be converted.
+    The graph has an opset up to `opset`. Raises SlipwayError if the file has a newer opset and cannot be converted.
     """
     file: GraphNetwork = network.network
     model, folder = external_data.read(file.path), file.path.parent
@@ -51,8 +51,8 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
 def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path) -> tuple[onnx.ModelProto, str]:
     """Return (the model at an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
 
-    `folder` has the model's data file, if it has one. An older opset stays if the graph cannot be
-    converted. Raises SlipwayError if a newer one cannot.
+    `folder` has the model's data file, if it has one. An older opset stays if the graph cannot be converted. Raises
+    SlipwayError if a newer opset cannot be converted.
     """
     own = opset_of(model)
     if OLDEST_OPSET <= own <= newest:

@@ -1,4 +1,4 @@
-"""The top of the page: the verdict in one line, and the five figures that decide."""
+"""The top of the page: the verdict in one line, and the five main figures."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Write the index of all models, with their live versions and the figures that decide."""
+"""Write the index of all models, with their live versions and the main figures."""
 
 from collections.abc import Sequence
 from pathlib import Path

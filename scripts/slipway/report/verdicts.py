@@ -97,9 +97,9 @@ def how_busy_may_it_be(target: Target) -> Verdict:
 
 
 def is_it_live(target: Target, history: History) -> Verdict:
-    """Return whether the chosen configuration is live, by the last deployments: "open" if another version is.
+    """Return whether the chosen configuration is live, by the last deployments: "open" if another version is live.
 
-    A server that died since is not known here: `snakemake status` asks it.
+    Whether the server has died since then is not known here: `snakemake status` asks it.
     """
     latest = {change.platform: change for change in history.deployments}  # they are in the order of their times
     if own := [platform for platform, last in latest.items() if _serves(last, target)]:

@@ -135,7 +135,10 @@ class Frame:
     up: Scale
 
     def draw_axes(self, x: Axis, y: Axis, events: float) -> None:
-        """Draw the grid, the numbers and titles of the axes, and the limits. `events` is the height of their line."""
+        """Draw the grid, the numbers and titles of the axes, and the limits.
+
+        `events` is the height of the line with the marks of events.
+        """
         left, right, bottom, top = self.across.start, self.across.end, self.up.start, self.up.end
         for tick in self.up.ticks:
             self.drawing.line(left, self.up(tick), right, self.up(tick), "grid")

@@ -94,7 +94,7 @@ class Hooks:
     def program(self, name: str) -> Any:
         """Return scripts/<name>.py as a rule's input. Snakemake ignores its changes: the key has the hash of its code.
 
-        If input files are in storage, the program is not: the image of the jobs contains it.
+        If input files are in storage, the program is not among them: the image of the jobs contains it.
         """
         path = code_hash.program_file(name)
         return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
@@ -213,8 +213,8 @@ class Hooks:
     def end_run(self) -> None:
         """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
 
-        After this, Snakemake logs one more error message, the last one of the run. It gets the errors of all failed
-        jobs.
+        After this, Snakemake logs one more error message, the last one of the run. That message gets the errors of all
+        failed jobs.
         """
         self._tracking.settle()
         self._failed.run_ended = True

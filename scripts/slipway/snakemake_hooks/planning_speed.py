@@ -15,8 +15,8 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 def plan_faster(may_have_tables: bool) -> None:
     """Collect garbage less often, format each shell command once instead of three times, and import no pandas.
 
-    If pandas is installed, Snakemake imports it to recognise its tables among the params. Slipway has none there, but a
-    workflow that takes it as a module `may_have_tables`.
+    If pandas is installed, Snakemake imports it to recognise pandas' tables among the params. Slipway's params have no
+    tables. `may_have_tables`: another workflow takes Slipway as a module, and its params may have some.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))

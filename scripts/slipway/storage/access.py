@@ -67,7 +67,10 @@ def reason(error: Exception, key: str) -> str:
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return why storage failed, by the error and its causes: fsspec reports every refusal of the web as absence."""
+    """Return why storage failed, by the error and its causes.
+
+    The error alone does not tell, since fsspec reports every refusal of a web server as a missing file.
+    """
     chain = causes(error)
     names = " ".join(type(cause).__name__ for cause in chain)
     numbers = {getattr(cause, "errno", None) for cause in chain}

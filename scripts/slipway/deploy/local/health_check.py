@@ -1,6 +1,7 @@
 """Check that this checkout's server answers each live model's reference request with the reference outputs, in time.
 
-A server states that it and its model are ready, long after the process with the engine has died.
+Only an answer is a proof: a server states that it and its model are ready, long after the process with the engine has
+died.
 """
 
 from pathlib import Path

@@ -103,7 +103,7 @@ def stop_all(state: Path, patience_s: float) -> None:
 
 
 def remove_server_leftovers(state: Path) -> None:
-    """Remove the shared memory and containers that killed servers of this checkout left behind, live or trial ones."""
+    """Remove the shared memory and the containers that killed servers of this checkout left, live and trial servers."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in server_state.running_servers(folder)}
         remove_leftovers(server_state.ids_of(folder), but_of=running)

@@ -36,7 +36,7 @@ class ModelStore(VersionStore):
         super().__init__(folder, self._published / "live.json")
 
     def keep(self, release: Release) -> Release:
-        """Store each part as a version beside the older ones; return the release of the stored ones."""
+        """Store each part as a version beside the older versions; return the release of the stored versions."""
         return replace(release, parts=tuple(map(self.publish, release.parts)))
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:

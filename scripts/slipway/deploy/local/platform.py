@@ -35,7 +35,10 @@ from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
 
 class Local:
-    """The Triton server of this checkout; its state is in `options.state`. `receipt` is an earlier server's, if any."""
+    """The Triton server of this checkout. `options.state` is the folder of its state.
+
+    `receipt` is the receipt of an earlier deployment on it; {} without one.
+    """
 
     def __init__(self, receipt: dict, options: argparse.Namespace) -> None:
         self.state: Path = options.state
@@ -123,7 +126,10 @@ class Local:
         return replace(release, parts=(*release.parts, *self._installation.store.release(whole, {}).parts))
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release in a trial server beside the live one; if no live one answers, start it as the live one."""
+        """Start the release in a trial server beside the live server.
+
+        If no live server answers, the release starts in a new live server.
+        """
         if not release.parts:
             return
         if snapshot["beside"]:
@@ -163,7 +169,7 @@ class Local:
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Give the live server the generation number of this deployment: its versions were proven once more."""
+        """Give the live server the generation number of this deployment, which proved all its versions once more."""
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:
@@ -208,7 +214,10 @@ class Local:
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports of the receipt's server, with its present TLS files; without it, the options' ports."""
+        """Return the ports of the server in the receipt, with the present content of its TLS files.
+
+        If the receipt has no server, return the ports in the options.
+        """
         if self._server is None:
             options = self._options
             return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))

@@ -83,7 +83,7 @@ def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
 def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
     """Yield the state of each server without a record that was started here, from its command line.
 
-    A kill interrupted its start, or its record was lost or damaged since then.
+    A server has no record if a kill interrupted its start, or if the record was lost or damaged since then.
     """
     intents = {state["id"]: state for state in _known(folder)}
     for process in psutil.process_iter(["cmdline", "uids"]):

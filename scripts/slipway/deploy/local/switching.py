@@ -39,12 +39,15 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def live_before(installation: LocalInstallation, names: Iterable[str], live: dict[str, int]) -> dict[str, int | None]:
-    """Return {model: version to restore if the deployment fails}, of `names` and all live models; None: a new one."""
+    """Return {model: version to restore if the deployment fails}, of `names` and all live models.
+
+    The version of a new model is None.
+    """
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
 
 def start_trial(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
-    """Start a server of a stored release at free ports. A bad version never gets into the live server."""
+    """Start a server of a stored release at free ports, so that a bad version never gets into the live server."""
     trial = installation.state / TRIAL
     stop_trial(installation.state)
     for name, number in release.versions.items():

@@ -244,9 +244,10 @@ def whole(stream_context: StreamContext, work: Work) -> float:
 
 
 def repeat(call: Callable[[], Any], seconds: float, minimum: int, longest_seconds: float = math.inf) -> list:
-    """Call for some seconds and at least `minimum` times, which may take `longest_seconds`, or a single call.
+    """Call `call` repeatedly, at least once, and return the results.
 
-    Return the results.
+    The calls end after `seconds`. With fewer than `minimum` calls by then, they go on until there are as many, or until
+    `longest_seconds` have passed.
     """
     results: list = []
     begin = now = time.perf_counter()

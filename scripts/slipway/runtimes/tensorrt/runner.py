@@ -98,8 +98,8 @@ class Engine:
     def copies_for_streams(self, count: int) -> list["Engine"]:
         """Return `count` engines: this one, and the same one loaded again for each further stream.
 
-        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The twins are kept, because
-        a device frees their buffers only when it closes.
+        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The copies are kept,
+        because a device frees their buffers only when it closes.
         """
         while len(self._copies) < count - 1:
             self._copies.append(Engine(self._path, device=self.device))

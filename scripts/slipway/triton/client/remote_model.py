@@ -60,7 +60,10 @@ class RemoteModel:
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
-    """Return `model`, or the only ready model if it is None; raise SlipwayError, with the ready models, without one."""
+    """Return `model`; if it is None, return the only ready model.
+
+    Raises SlipwayError, with the names of the ready models, if there is no such model.
+    """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
     try:

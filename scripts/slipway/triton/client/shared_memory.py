@@ -58,7 +58,7 @@ class SharedBatch:
         self._memory.unlink()
 
     def register(self, client_timeout: float) -> None:
-        """Register the region with the server, also if the server already has one of that name."""
+        """Register the region with the server, also if the server already has a region of that name."""
         client, name = self._connection.client, self._memory.name
         client.unregister_system_shared_memory(name, client_timeout=client_timeout)
         client.register_system_shared_memory(name, f"/{name}", self._byte_size, client_timeout=client_timeout)

@@ -72,7 +72,7 @@ def _why_unusable(info: dict) -> str | None:
 
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
-    """Return an image that is on this machine; None if it is not, or if the program does not describe it."""
+    """Return an image that is on this machine; None if it is absent, or if the program does not describe it."""
     output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], ANSWER_S)
     try:
         described = json.loads(output or "")
@@ -131,7 +131,7 @@ def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen,
 
 
 def note_program(program: ContainerProgram, folder: Path) -> None:
-    """Write into a folder of servers which program starts their containers, so that a later run finds those left."""
+    """Write into a folder of servers which program starts their containers: a later run removes leftover containers."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / USED).write_text(program.name, encoding="ascii")
 
@@ -139,7 +139,7 @@ def note_program(program: ContainerProgram, folder: Path) -> None:
 def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
     """Remove the containers of servers whose ids begin with `begins`, if servers of this folder ran in containers.
 
-    The servers named in `but_of` run, so theirs stay.
+    The servers named in `but_of` run, so their containers stay.
     """
     with contextlib.suppress(FileNotFoundError):
         name = (folder / USED).read_text(encoding="ascii")

@@ -111,11 +111,12 @@ class Installation:
 def find_installation(
     workspace: Path, backends: Collection[str], python: Path | None = None, choice: ServerChoice | None = None
 ) -> Installation:
-    """Return the tritonserver of this machine for models that need these backends, by default as planning chooses it.
+    """Return the tritonserver of this machine for models that need these backends: the one in planning's `choice`.
 
-    If it has all of them, it serves the models natively. Else it uses the Python backend, under `python` (by default
-    the one of the environment that serves). `workspace` is its working folder, and gets the files that the wheel's
-    server needs. No container is started without a choice, since only planning knows its image.
+    The module says which server is taken without a choice: none in a container, since only planning knows the image. If
+    the server has all of the backends, it serves the models natively. Else it uses the Python backend, under `python`
+    (by default the interpreter of the serving environment). `workspace` is the server's working folder, and gets the
+    files that the wheel's server needs.
     """
     folder, run = workspace.resolve(), choice.run if choice else None
     if choice and run == CONTAINER:

@@ -28,11 +28,11 @@ class PeakMemory:
         self._gpu_before = self._gpu_memory_mb()
 
     def watching(self) -> AbstractContextManager[None]:
-        """Measure repeatedly while a block runs."""
+        """Measure the memory of the servers repeatedly while a block runs."""
         return polling(self.measure, self._interval_s, "peak-memory")
 
     def measure(self) -> None:
-        """Measure once, now. So a phase that is shorter than the interval has a measurement, too."""
+        """Measure the memory once, now. So a phase that is shorter than the interval has a measurement, too."""
         phase, used = self.phase, _servers_mb(self._owner)
         if not used:
             return

@@ -71,7 +71,10 @@ def release_with(field: str, value: str | None) -> TritonRelease | None:
 
 
 def vulnerability(release: str) -> str | None:
-    """Return text: since when a release's vulnerabilities are known, or the release that mended them; None if none."""
+    """Return a text on the vulnerabilities of a release, None if it has none that are known.
+
+    The text says since when they are known or, if that is not in the table, which release mended them.
+    """
     if release >= FLOOR:
         return None
     advisory = next((entry for entry in _table_at(TABLE)["advisories"] if release < entry["fixed"]), None)

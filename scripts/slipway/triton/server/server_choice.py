@@ -23,7 +23,12 @@ _WAYS_OUT = {
 
 
 def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
-    """Return the server for engines of a runtime by the settings of `triton`. A declared one is not checked."""
+    """Return the tritonserver for engines of a runtime, by the settings in `triton`, a section of config.yaml.
+
+    If `triton.run` names a kind of server, this kind is returned. Whether such a server can run here is not checked:
+    `require_runnable` does that. If `triton.run` is auto, the first that fits is returned: a tritonserver on PATH with
+    the runtime's backend, NVIDIA's container, the wheel's server.
+    """
     if triton["run"] == CONTAINER:
         return _container(triton, "`triton.run` says so")
     if triton["run"] == WHEEL:

@@ -22,7 +22,7 @@ class ServerChoice:
     why: str = ""
 
     def settings(self) -> dict[str, str | None]:
-        """Return the options of the programs that start it, for their key."""
+        """Return the options with which programs start the chosen server, for the keys of their jobs."""
         named = {"server_image": self.image, "server_release": self.release}
         return {"server": self.run, **{name: value for name, value in named.items() if value}}
 

@@ -1,4 +1,7 @@
-"""Versions of TensorRT: which are the same, and which runs the engines of another. Nothing here knows a release."""
+"""Versions of TensorRT: whether two are the same, and whether one runs an engine that another built.
+
+Nothing here knows the releases of Triton.
+"""
 
 import re
 
