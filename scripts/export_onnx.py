@@ -168,7 +168,7 @@ def why_it_differs(network: ServedNetwork, frozen: list[str], opset: int) -> str
 
 
 def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:
-    """Yield (words, requests): requests at several sizes of each axis, then real samples, then other values."""
+    """Yield (words, requests): requests at several sizes of each axis, then real samples, then unlike samples."""
     if contract.batched:
         for batch in CHECKED_BATCHES:
             yield f"batch {batch}", [batch_of(contract, samples, batch)]

@@ -89,8 +89,8 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
     The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so no content.
-    It is the result for the weights `random`, without published weights, and if the weights `default` cannot be
-    downloaded. Raises SlipwayError for a rehearsal that is `denied` (the reason), and if other weights cannot be
+    The result is a rehearsal, without published weights, for the weights `random`, and if the weights `default` cannot
+    be downloaded. Raises SlipwayError for a rehearsal that is `denied` (the reason), and if other weights cannot be
     downloaded.
     """
     source = source_of(arguments.architecture)

@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Classify every photograph, and print the answers as they arrive; raise SlipwayError if any has none."""
+    """Classify every photograph, and print the answers as they arrive; raise SlipwayError if a photograph has none."""
     require_sensible(arguments)
     unwind_when_terminated()  # so that the server releases the shared memory then, too
     model = client_options.served_model(arguments)

@@ -82,7 +82,7 @@ def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
 
 
 def fastest(rows: Iterable[dict], precisions: Sequence[str]) -> list[dict]:
-    """Return the load test's row with the highest throughput of each precision that has one."""
+    """Return the row with the highest throughput of each of the precisions that the load test measured."""
     best: dict[str, dict] = {}
     for row in sorted(rows, key=lambda row: row["throughput_per_s"]):
         best[row["precision"]] = row

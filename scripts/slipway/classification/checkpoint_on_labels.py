@@ -64,8 +64,9 @@ def figures_on_labels(
 ) -> dict:
     """Return the record of the accuracy on photographs of known class, with checks of its plausibility.
 
-    It has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If a class is known, it
-    also has "top1", "top5" and "top1_interval". Random weights are not checked for plausibility.
+    The record has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If the class of a
+    photograph is known, it also has "top1", "top5" and "top1_interval". Random weights are not checked for
+    plausibility.
     """
     meaning = contract.outputs[0].known_meaning
     (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)

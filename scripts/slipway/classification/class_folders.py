@@ -36,9 +36,9 @@ class ClassFolder:
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
     """Return (the reading of each folder in `folder`, a second possible reading). Both lists can be empty.
 
-    The second one is empty in most cases. `source` is the source of the labels: "file", "torchvision" or "none". Raises
-    SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some folders have
-    a class. Hidden folders and folders without photographs are skipped.
+    In most cases there is no second reading. `source` is the source of the labels: "file", "torchvision" or "none".
+    Raises SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some
+    folders have a class. Hidden folders and folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
     folders = with_images(folder)

@@ -45,8 +45,8 @@ def chance(apart: int, differing: int) -> float:
 def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
     """Return the probability that `after` is correct so much more often than `before` by chance alone.
 
-    Both are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's exact test,
-    one-sided: only photographs on which the two differ count.
+    `before` and `after` are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's
+    exact test, one-sided: only photographs on which the two differ count.
     """
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     return _tail(gained, gained + lost)

@@ -7,9 +7,9 @@ from slipway.storage.addresses import local_path
 
 
 def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
-    """Return the preprocessing that a model's source publishes; None if it has none.
+    """Return the preprocessing that a model's source publishes; None if the source publishes none.
 
-    None, too, if only a job can know it, since the source's package is not imported while planning.
+    The result is also None if only a job can know it, since the source's package is not imported while planning.
     """
     if not _is_planned(settings):
         return None

@@ -1,7 +1,7 @@
 """The preprocessing and the accuracy that torchvision publishes for its weights.
 
-They are copied into a table, published.json: importing torchvision takes seconds, and the Snakefile is parsed in less
-than one. A test compares the table with torchvision.
+Both are copied into a table, published.json: importing torchvision takes seconds, and the Snakefile is parsed in less
+than a second. A test compares the table with torchvision.
 """
 
 import json

@@ -64,7 +64,7 @@ class Tensor:
 
     @property
     def known_meaning(self) -> Meaning:
-        """Return the meaning; TENSOR, which is numbers without one, if none is known."""
+        """Return the meaning; if no meaning is known, TENSOR, which stands for numbers without a meaning."""
         return self.meaning or TENSOR
 
     @property

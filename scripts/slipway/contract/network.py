@@ -17,9 +17,9 @@ CAST = (torch.float64, torch.float16, torch.bfloat16)
 class ServedNetwork(torch.nn.Module):
     """The user's network with normalised pixels, chosen outputs, and casts to float32.
 
-    It takes tensors in the order of the contract's inputs, and returns a tuple of tensors in the order of the
-    contract's outputs. If the contract has no outputs yet, it returns all outputs of the network. Raises SlipwayError
-    if the network does not take the inputs by name.
+    A ServedNetwork takes tensors in the order of the contract's inputs, and returns a tuple of tensors in the order of
+    the contract's outputs. If the contract has no outputs yet, all outputs of the network are returned. Raises
+    SlipwayError if the network does not take the inputs by name.
     """
 
     def __init__(self, network: torch.nn.Module, contract: Contract) -> None:

@@ -93,7 +93,7 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 def served_model(arguments: argparse.Namespace) -> ServedModel:
     """Return the model that --model names, on the server of --url or on this checkout's live server.
 
-    Raises SlipwayError if no server is live, or if the name, in config.yaml or on the server, does not select one.
+    Raises SlipwayError if no server is live, or if the name, in config.yaml or on the server, does not select a model.
     """
     tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
     if arguments.url:

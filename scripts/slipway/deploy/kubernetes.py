@@ -201,7 +201,7 @@ def digest(obj: dict) -> str:
 
 
 def applicable(live: dict) -> dict:
-    """Return a live object in a form to apply again: with the fields that were set, without those the cluster added."""
+    """Return a live object in a form to apply again: with the fields that were set, without those of the cluster."""
     live = set_fields(live)
     metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
     notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}

@@ -116,7 +116,7 @@ class Ledger:
     def went_live(self, versions: Versions, **changes: object) -> None:
         """Record that these versions are proven and live, together with other `changes` of the record.
 
-        The deployments of one run of Snakemake are one step: a rollback goes back to the versions before all of them.
+        The deployments of one run of Snakemake are one step: a rollback goes back to the versions before the whole run.
         """
         record, run = self.read(), os.environ.get(RUN)
         steps = record["live"][:-1] if run and run == record["run"] else record["live"]

@@ -1,6 +1,6 @@
 """A release: the models that are deployed together to one platform, with their manifests and expected answers.
 
-It is read from results/<model>/ of each model, or from stored versions.
+A release is read from results/<model>/ of each model, or from stored versions.
 """
 
 from collections.abc import Sequence

@@ -125,11 +125,11 @@ class ReleaseHistory:
         return DeploymentState(receipt, live, baseline, attempted)
 
     def before(self, alone: bool = False) -> Release:
-        """Return the release that was live before, to go back to; raise SlipwayError without one.
+        """Return the release that was live before, to go back to; raise SlipwayError without such a release.
 
-        It has only models that changed since then. With `alone`, it has only models of this history. After an
-        interrupted deployment, it has the versions before that deployment. Raises SlipwayError, too, if a stored
-        version was changed.
+        The returned release has only models that changed since then. With `alone`, it has only models of this history.
+        After an interrupted deployment, it has the versions before that deployment. Raises SlipwayError, too, if a
+        stored version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(

@@ -29,7 +29,10 @@ class ReleaseStore(VersionStore):
         self._to, self._receipt = to, results / "deploy" / PLATFORMS[to].receipt
 
     def keep(self, release: Release) -> Release:
-        """Store a release beside the older ones, unless it is stored already; repair a stored one that was changed."""
+        """Store a release beside the older releases, unless it is stored already.
+
+        A stored release that was changed is repaired.
+        """
         if release.folder.parent == self.folder:
             return release
         sources = {path.relative_to(release.folder).as_posix(): path for path in files_of(release)}

@@ -33,7 +33,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     def keep(self, release: Release) -> Release:
-        """Store a release beside the older ones, unless it is stored already; return the stored one.
+        """Store a release beside the older releases, unless it is stored already; return the stored release.
 
         A stored version that was changed since then is repaired.
         """

@@ -22,7 +22,10 @@ FEW = 8
 
 @dataclass(frozen=True)
 class Variant:
-    """A rebuilt variant in the form that ONNX Runtime computes exactly: `left_out` are the nodes that it left alone."""
+    """A rebuilt variant in the form that ONNX Runtime computes exactly.
+
+    `left_out` are the nodes that were left in a higher precision.
+    """
 
     model: onnx.ModelProto
     folder: Path

@@ -52,7 +52,7 @@ class Job:
 
     @property
     def existing(self) -> RecordedEngine:
-        """Return the existing engine, for a job that has one."""
+        """Return the existing engine. May be called only for a job that has an existing engine."""
         assert self.previous is not None
         return self.previous
 

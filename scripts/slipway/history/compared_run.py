@@ -33,9 +33,9 @@ def last_live(history: History, now: Run, platform: str, target: str) -> Compare
 
 
 def named(history: History, name: str) -> Run:
-    """Return the run with a name such as r0123456789ab, its beginning, or its number, 1 for the first one.
+    """Return the run with a name such as r0123456789ab, its beginning, or its number, 1 for the first run.
 
-    Raises SlipwayError if there is none, or more than one.
+    Raises SlipwayError if there is no such run, or more than one.
     """
     if name.isdecimal() and 1 <= int(name) <= len(history.runs):
         return history.runs[int(name) - 1]

@@ -24,7 +24,8 @@ _BEGIN = '{"kind": '
 class History:
     """The lines of a history, each once, in the order of their times.
 
-    `damaged` has a sentence for each line that could not be read, such as an edited one. A torn last line is none.
+    `damaged` has a sentence for each line that could not be read, such as an edited one. A torn last line does not
+    count as damaged.
     """
 
     runs: list[Run]

@@ -58,7 +58,7 @@ def readable(folder: Path) -> tuple[History, Run]:
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:
-    """Return the changes of one target since the last run that was live; print why if there is none to compare with."""
+    """Return the changes of one target since the last run that was live; if there is no such run, print the reason."""
     beside = last_live(history, now, platform, target)
     if beside.run is None:
         progress(f"  {now.content['model']} on {target}: no regression can be found, since {beside.why_not}")

@@ -121,7 +121,7 @@ def of_selection(selection: dict) -> dict:
 
 
 def accuracy_of(record: dict) -> dict:
-    """Return the accuracy of an engine from its record: on the evaluation data, or on the sample without them."""
+    """Return the accuracy of an engine from its record: on the evaluation data or, without such data, on the sample."""
     evaluation = record["evaluation"] or {}
     figures = evaluation or record["sample"]
     return {

@@ -100,7 +100,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
 
     def diagnose_precision(self, model: str, variant: str) -> JobKey:
-        """Return the key of a diagnosis. Its job makes the variant itself, so the key has the options for that."""
+        """Return the key of a diagnosis. Its job makes the variant itself, so the key has the options that make it."""
         is_cast = variant in ("fp16", "bf16")
         conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
         return JobKey(

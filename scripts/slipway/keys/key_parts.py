@@ -98,7 +98,7 @@ class KeyParts:
         return {name: self.resolved.config["load_test"][name] for name in ("goal", *limits)}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return {"cuda": version, "builder": JSON text of the build settings}, the part of TensorRT engines alone."""
+        """Return {"cuda": version, "builder": JSON text of the build settings}, a part for TensorRT engines only."""
         runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
         builder = {name: settings[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}

@@ -14,7 +14,8 @@ from slipway.load_test.sweep import Sweep
 def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
     """Yield a sentence for each automatic decision and for each fact that could not be verified.
 
-    `builds`: the run needs the files in storage. Then `storage_notices` follow.
+    `builds`: the run builds artifacts, so it needs the files in storage. Then the sentences of `storage_notices`
+    follow.
     """
     for target in resolved.targets:
         if resolved.config["targets"][target]["runtime"] == "auto":

@@ -110,7 +110,10 @@ class ResolvedConfig(ResolvedModels):
         return [name for name in dict.fromkeys(variants) if name != "fp32"]
 
     def preflight_variants(self, model: str) -> list[str]:
-        """Return a model's ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets'."""
+        """Return a model's ONNX variants to try without a GPU.
+
+        These are FP32, FP16, with calibration data INT8, and the variants of the targets' engines.
+        """
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
         others = [name for name in self.variants(model) if name != "int8-onnxruntime"]
         return list(dict.fromkeys(["fp32", "fp16", *quantized, *others]))

@@ -30,8 +30,9 @@ class RunPlan:
 
     `points` have `seconds` together. `most_in_flight` is the highest number of a sweep of all points, 0 for a search. A
     window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
-    perf_analyzer writes the times of each request. `bases` are {model: hash of all but its configuration and the load}.
-    `store` is the folder of earlier runs' measurements, and `fresh` that of this run's.
+    perf_analyzer writes the times of each request. `bases` are {model: hash of all that its measurements depend on, but
+    for its configuration and the load}. `store` is the folder of the measurements of earlier runs, and `fresh` the
+    folder of the measurements of this run.
     """
 
     points: int
@@ -114,7 +115,7 @@ class Budget:
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:
-    """Decorate the measurement of a point (its server included), so that none begins when no time is left."""
+    """Decorate the measurement of a point (its server included), so that no measurement begins when no time is left."""
 
     def execute_in_time(self: object, run_config: Any) -> object:
         if budget.left_s() < LEAST_S:
@@ -129,8 +130,8 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
 def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable[[dict], Any]) -> Callable:
     """Decorate the measurement of a point, so that an earlier run's measurement is taken, if there is one.
 
-    `read` makes a measurement from a dictionary. If a point comes again in this run, perhaps by another name, its first
-    measurement is taken.
+    `read` makes a measurement from a dictionary. If a point comes again in this run, perhaps under another name, the
+    first measurement of the point is taken.
     """
     of_this_run: dict[str, object] = {}
 

@@ -110,7 +110,7 @@ def next_rate(points: Sequence[dict], first: float) -> float | None:
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
-    """Return the point that counts of each rate: its last steady measurement, or its last one if none is steady."""
+    """Return the point that counts of each rate: its last steady point or, if no point is steady, its last point."""
     last: dict[float, dict] = {}
     for point in points:
         before = last.get(point["asked_per_s"])

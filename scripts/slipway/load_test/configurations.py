@@ -44,8 +44,8 @@ class Configuration:
 def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
     """Return the configurations, the best one by the selection's goal first, those that break limits last.
 
-    A configuration is represented by the chosen measurement, or by its best one within the limits. If none is within
-    the limits, it is the measurement with the lowest p99 latency.
+    A configuration is represented by the chosen measurement, or by its best measurement within the limits. If no
+    measurement is within the limits, it is the measurement with the lowest p99 latency.
     """
     rank = _rank(selection)
     ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))

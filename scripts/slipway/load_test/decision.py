@@ -14,8 +14,9 @@ from slipway.load_test.near_misses import what_has_to_give
 class Decision:
     """A choice among rows, which have their accuracy loss and, where it was measured, the capacity.
 
-    `limited` are the rows, each with the capacity of its configuration, and `allowed` those to choose from. `second` is
-    the best of the other configurations, if there is one. `certainty` says how sure it is that the choice is better.
+    `limited` are the rows, each with the capacity of its configuration, and `allowed` the rows to choose from. `second`
+    is the best row of another configuration, if there is one. `certainty` says how sure it is that the choice is
+    better.
     """
 
     rows: Sequence[dict]

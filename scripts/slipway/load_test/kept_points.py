@@ -46,7 +46,7 @@ class KeptPoints:
         write_json(self.store / f"{key}.json", content)
 
     def finish(self) -> None:
-        """Remove the points that another load test has to measure again, and damaged ones."""
+        """Remove the points that the next load test measures again: disturbed, shortened and damaged ones."""
         for path in self.store.glob("*.json"):
             content = read_record(path, {"row": {"shortened": bool}})
             if content is None or is_disturbed(content["row"]) or content["row"]["shortened"]:

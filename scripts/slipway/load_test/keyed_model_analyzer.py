@@ -137,7 +137,10 @@ class Bounded(_PerfAnalyzer):
 
 
 def p50_ms(output: str) -> float | None:
-    """Return the median latency (ms) of the last measurement in perf_analyzer's output; Model Analyzer has none."""
+    """Return the median latency (ms) of the last measurement in perf_analyzer's output.
+
+    Model Analyzer's own tables have no median.
+    """
     medians = re.findall(r"p50 latency: (\d+) usec", output)
     return int(medians[-1]) / 1000 if medians else None
 

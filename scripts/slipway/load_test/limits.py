@@ -114,7 +114,7 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
 
 
 def is_crowded(shares: Mapping[str, float | None]) -> bool:
-    """Say whether other programs took CPUs from a measurement, since there were hardly any idle ones."""
+    """Say whether other programs took CPUs from a measurement, since hardly any CPUs were idle."""
     return (shares["others_cpu_percent"] or 0) > MOST_BY_OTHERS and (shares["cpus_busy_percent"] or 0) > CROWDED
 
 

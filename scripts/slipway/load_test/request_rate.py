@@ -121,7 +121,7 @@ class Sender:
 
 
 def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
-    """Return the intervals (microseconds) between requests of a Poisson process that has the rate in these seconds."""
+    """Return the intervals (microseconds) between the requests of a Poisson process at this rate, in `seconds`."""
     count = max(1, round(rate_per_s * seconds))
     intervals = np.random.default_rng(SEED).exponential(size=count)
     return np.maximum(1, np.rint(intervals * 1e6 * count / rate_per_s / intervals.sum())).astype(int).tolist()

@@ -50,10 +50,10 @@ class Sweep:
 
     @property
     def grid(self) -> dict[str, list[int]]:
-        """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} for none.
+        """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} if there is nothing to sweep.
 
         Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values,
-        all are swept, and the combination of the first ones comes twice; keyed_model_analyzer measures it once.
+        all are swept, and the combination of the first values comes twice; keyed_model_analyzer measures it once.
         """
         grid = {name: getattr(self, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
         if self.search == OPTUNA:

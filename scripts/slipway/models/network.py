@@ -51,7 +51,10 @@ class Network:
 
     @cached_property
     def common_prefix(self) -> str:
-        """Return the common prefix of all names; "" without one. A network that wraps another may have "model."."""
+        """Return the common prefix of all names; "" without a common prefix.
+
+        A network that wraps another network may have "model.".
+        """
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
         shared = takewhile(lambda names: len(set(names)) == 1, components)
         return "".join(f"{names[0]}." for names in shared)

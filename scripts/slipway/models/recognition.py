@@ -49,7 +49,7 @@ class Match:
 
 
 def recognise(content: Content) -> list[Match]:
-    """Return the networks that fit a checkpoint. If none does, return those whose body fits."""
+    """Return the networks that fit a checkpoint. If no network fits, return the networks whose body fits."""
     matches: dict[str, Match] = {}
     chosen: dict[str, list[Candidate]] = {}
     for candidate in candidates(content, max(1, len(content.tensors) // 8), None):

@@ -1,4 +1,4 @@
-"""The service level of a model: figures of its load test, and the limits of alerts and dashboard from them."""
+"""The service level of a model: figures of its load test, and the limits that alerts and dashboard get from them."""
 
 import math
 from dataclasses import dataclass, replace
@@ -60,8 +60,8 @@ class ServiceLevel:
     def rate_alert_per_s(self) -> float | None:
         """Return the requests/s of one server that raise an alert: its capacity without the headroom.
 
-        With several targets: the highest of them, so that no fast target raises an endless alert. None if the capacity
-        of a target is not known.
+        With several targets, this is the highest of their rates, so that no fast target raises an endless alert. None
+        if the capacity of a target is not known.
         """
         capacities = [level.capacity_per_s for level in (self, *self.faster)]
         known = [capacity for capacity in capacities if capacity]

@@ -1,4 +1,4 @@
-"""A network that is only a graph in a file. It has no code, so its tensors and operations are read from the graph."""
+"""A network that is only a graph in a file. Without code, its tensors and operations are read from the graph."""
 
 import re
 from collections.abc import Sequence

@@ -26,7 +26,10 @@ _EQUAL = 1e-5
 
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
-    """Return the size of the first axis if it is the same in all inputs; None if it differs, or is dynamic in one."""
+    """Return the size of the first axis of all inputs.
+
+    None if the first axis of an input is dynamic, or if the sizes differ.
+    """
     sizes = {(tensor_of(value).shape or (None,))[0] for value in model.graph.input}
     size = next(iter(sizes), None)
     return size if len(sizes) == 1 and isinstance(size, int) else None

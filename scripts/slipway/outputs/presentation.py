@@ -19,7 +19,8 @@ WHOLE, FIRST = 8, 5
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
     """Return one sample's values of an output for a record, as {"tensor": {"dtype", "shape", "min", "max", "values"}}.
 
-    The task whose outputs have such a meaning shows them in its own form, with `names` and its `count` best entries.
+    If a task knows the meaning of the output, the task shows the values in its own form, with `names` and the `count`
+    best entries.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)

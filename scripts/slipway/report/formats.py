@@ -30,7 +30,10 @@ def layers(counts: dict[str, int]) -> str:
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of an output's decisions or integers that equal PyTorch's, and its limit; None for others."""
+    """Return the share of an output's decisions or integers that equal PyTorch's, and its limit.
+
+    None for an output of another kind.
+    """
     shares = (f"{figures[name]:.1%}{words}" for name, words in AGREEMENTS.items() if name in figures)
     return next((f"{share} (at least {limit:.0%})" for share in shares), None)
 

@@ -1,4 +1,4 @@
-"""The charts of a load test: throughput and memory against latency of all configurations, and the latencies of one."""
+"""The charts of a load test: throughput and memory against latency, and the latencies of one configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -98,7 +98,7 @@ def side_by_side(targets: list[Target], measurements: Measurements) -> list[tupl
 
 
 def samples_of(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
-    """Return the samples as the task shows them, with the answers on a target; [] if it shows none."""
+    """Return the samples as the task shows them, with the answers on a target; [] if the task shows no samples."""
     if measurements.samples is None or not measurements.is_classifier:
         return []
     facts = {**measurements.reference, **measurements.contract.facts}

@@ -61,10 +61,10 @@ def planned(address: str, folder: Path = FOLDER) -> Planned:
 
 
 def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
-    """Return the path of the copy of a file with the planned `fingerprint`, after fetching it if there is none.
+    """Return the path of the copy of a file with the planned `fingerprint`. Without such a copy, the file is fetched.
 
-    If two jobs need the same file at once, one fetches it and the other waits. Raises SlipwayError if the file is
-    another one by now, or if it cannot be fetched as a whole.
+    If two jobs need the same file at once, one job fetches it and the other waits. Raises SlipwayError if the file in
+    storage was changed since planning, or if it cannot be fetched as a whole.
     """
     import filelock
 

@@ -1,7 +1,7 @@
-"""Measure the precisions of a CPU with the workflow: one network with random and one with pretrained weights.
+"""Measure the precisions of a CPU with the workflow: of a network with random and of one with pretrained weights.
 
 All precisions of a model, and PyTorch, take turns in one benchmark. Each engine is served by Triton in a closed loop,
-and the best one in an open loop, too.
+and the best engine in an open loop, too.
 """
 
 from collections.abc import Sequence

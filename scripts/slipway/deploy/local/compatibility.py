@@ -23,9 +23,10 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE
 
 @dataclass(frozen=True)
 class Host:
-    """The process that runs engines: a server's own backends, or its Python backend with `python` (None: this one).
+    """The process that runs engines: a server's own backends, or its Python backend with the interpreter `python`.
 
-    `environment` is the server's environment. Inside NVIDIA's container it states the installed versions.
+    `python` None is this interpreter. `environment` is the server's environment. Inside NVIDIA's container it states
+    the installed versions.
     """
 
     native_backends: bool

@@ -42,7 +42,8 @@ class ModelStore(VersionStore):
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
-        For a model without a receipt, the ledger has them. Raises SlipwayError if a version differs from its record.
+        For a model without a receipt, its name and targets come from the ledger. Raises SlipwayError if a version
+        differs from its record.
         """
         known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
         earlier = self.ledger.read()["models"]
@@ -138,7 +139,7 @@ class ModelStore(VersionStore):
         return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
-        """Raise SlipwayError unless a version has a signature, of this key and of exactly its files."""
+        """Raise SlipwayError unless a version has a signature of exactly its files that this public key verifies."""
         # Only here, since it takes half a second to import.
         from slipway.triton.repository.signing import verify_repository
 

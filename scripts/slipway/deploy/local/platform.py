@@ -35,9 +35,9 @@ from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
 
 class Local:
-    """The Triton server of this checkout. `options.state` is the folder of its state.
+    """The Triton server of this checkout. `options.state` is the folder of the server's state.
 
-    `receipt` is the receipt of an earlier deployment on it; {} without one.
+    `receipt` is the receipt of an earlier deployment on this server; {} without such a deployment.
     """
 
     def __init__(self, receipt: dict, options: argparse.Namespace) -> None:

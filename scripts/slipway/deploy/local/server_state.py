@@ -40,7 +40,8 @@ def log_file(folder: Path = FOLDER) -> Path:
 def new_id(folder: Path = FOLDER, generation: int = 0) -> str:
     """Return the id of a server that is about to be started. The server's command line and metadata state the id.
 
-    It has the checkout's prefix, to recognise a server without a record, and its generation number.
+    The id has the checkout's prefix, by which a server without a record is recognised, and the server's generation
+    number.
     """
     return f"{ids_of(folder)}{generation}-{secrets.token_hex(6)}"
 

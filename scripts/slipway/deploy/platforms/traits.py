@@ -24,7 +24,10 @@ class PlatformTraits:
         return "receipt.json" if self.name == "local" else f"receipt.{self.name}.json"
 
     def load(self, entry_point: str) -> Any:
-        """Import and return an entry point; raise SlipwayError if that fails. Its packages are needed only then."""
+        """Import and return an entry point; raise SlipwayError if that fails.
+
+        The packages of the entry point are needed only then.
+        """
         try:
             return pkgutil.resolve_name(entry_point)
         except (AttributeError, ImportError) as error:

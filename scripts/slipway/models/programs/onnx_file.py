@@ -81,9 +81,9 @@ class OnnxNetwork(GraphNetwork):
         return [tensor.name for tensor in self.inputs if tensor.name not in seen]
 
     def last_operation(self, output: str) -> str:
-        """Return the name that PyTorch has for the operation that makes an output, such as "softmax"; "" if none does.
+        """Return the name that PyTorch has for the operation that makes an output, such as "softmax".
 
-        Views, casts and averages are skipped.
+        The result is "" for an operation without such a name. Views, casts and averages are skipped.
         """
         makers = {name: node for node in self.graph.node for name in node.output}
         node = makers.get(output)

@@ -80,9 +80,9 @@ class Engine:
         return self.profiles_for(batch)[0]
 
     def profiles_for(self, batch: int) -> list[int]:
-        """Return the indices of all profiles that accept a batch size, that with the nearest optimum first.
+        """Return the indices of all profiles that accept a batch size, the profile with the nearest optimum first.
 
-        Raises ValueError if there is none.
+        Raises ValueError if no profile accepts the size.
         """
         fits = [index for index, sizes in enumerate(self.profiles) if sizes["min"] <= batch <= sizes["max"]]
         if not fits:

@@ -112,7 +112,7 @@ class ModelClient(AbstractContextManager):
 
 
 def read_page(ports: Ports) -> str:
-    """Return a server's page of metrics, read directly and never through a proxy; raise OSError if it has none."""
+    """Return a server's page of metrics, read directly and never through a proxy; raise OSError if there is no page."""
     # No `Connection: close`: through a tunnel, the close may overtake the answer.
     with closing(HTTPConnection(ports.clear_host, ports.metrics, timeout=METRICS_TIMEOUT_S)) as connection:
         try:

@@ -58,9 +58,9 @@ def publish(
 
 
 def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
-    """Raise SlipwayError unless a version is published unchanged: every file of its index, and no other.
+    """Raise SlipwayError unless a version is published unchanged: every file of its index, and no other file.
 
-    With a `public_key` its signature is verified too; for that, an object store's files are copied here.
+    With a `public_key` the version's signature is verified too; for that, an object store's files are copied here.
     """
     storage = Storage(destination)
     wanted = _files(version, content)

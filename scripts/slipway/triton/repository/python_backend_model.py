@@ -22,7 +22,7 @@ WARM_UP_S = 2
 class TritonPythonModel:
     """One instance of the model, with an engine of its own.
 
-    A model with a batch axis gets whole batches, another one request at a time.
+    A model with a batch axis gets whole batches, a model without a batch axis one request at a time.
     """
 
     def initialize(self, args: dict[str, str]) -> None:

@@ -51,7 +51,10 @@ def verify(folder: Path, public_key: Path, signature: Path) -> None:
 
 
 def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless the repository in `folder` is the signed one; compiled bytecode is removed first."""
+    """Raise SlipwayError unless `signature` signs exactly the files of the repository in `folder`.
+
+    Compiled bytecode is removed first.
+    """
     remove_bytecode(folder)
     verify(folder, public_key, signature)
 

@@ -93,7 +93,7 @@ class Installation:
 
     @property
     def can_guard(self) -> bool:
-        """Say whether the server can restrict its APIs; the unknown release of an image counts as a newer one."""
+        """Say whether the server can restrict its APIs. An image whose release is unknown counts as a newer release."""
         if self.container:
             return self.release is None or self.release >= FIRST_RELEASE
         return can_guard(self.program)

@@ -71,8 +71,8 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports.
 
-    Processes that were started for `owner` count as its own, too: processes in containers, and a server that runs on
-    for a moment after its Model Analyzer has ended.
+    Processes that were started for `owner` count as started by this process, too: processes in containers, and a server
+    that runs on for a moment after its Model Analyzer has ended.
     """
     # A server that starts during the first look is seen there without its process.
     if _strangers_port(ports, owner) and (port := _strangers_port(ports, owner)):

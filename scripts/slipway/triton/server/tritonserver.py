@@ -46,7 +46,7 @@ class Server:
     def start(self) -> subprocess.Popen:
         """Start the server in its own session, so that it outlives this program; return the started process.
 
-        `pid` is the id of the server. In a container the started process is another one, which writes the log.
+        `pid` is the id of the server. In a container the server is not the started process, which only writes the log.
         """
         make_way_for_file(self.log)
         with open(self.log, "wb") as log:
