@@ -81,7 +81,7 @@ measure: $(VENV)/installed $(DEMO_FILES) ## Measure the workflow and the precisi
 	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH="$$PWD/checkpoints/packages" python scripts/tools/measure_workflow.py --output docs/measurements/cpu.json $(OPTIONS)
 	$(MAKE) figures
 
-figures: $(VENV)/installed ## Write the figures of docs/measurements into the tables of its README and of the first page
+figures: $(VENV)/installed ## Write the figures of docs/measurements into the tables of its README.md and of the project's
 	$(BIN)/python scripts/tools/write_figures.py
 
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json

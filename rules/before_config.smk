@@ -1,4 +1,4 @@
-# What comes before Snakemake reads config.yaml: the way to Slipway's modules, and checks that need no configuration.
+# Read before config.yaml: the path of Slipway's modules, and checks that need no configuration.
 import sys
 from pathlib import Path
 
@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from slipway.snakemake_hooks.start_checks import require_supported_version
 
-# Before anything is imported that another version may not have.
+# This check comes before imports that may fail with another version of Snakemake.
 require_supported_version(snakemake.__version__)
 
 from slipway.snakemake_hooks.hooks import Hooks, in_report, options, refused_by_snakemake, untracked

@@ -9,7 +9,7 @@ rule measure_capacity:
         weights_record=rules.fetch_weights.output.record,
         records=of_every_engine("engine.json"),
         load_test=rules.load_test.output.record,
-        # It tells which configurations the goal may choose. `ancient`, because another accuracy changes no capacity.
+        # By their accuracy, the goal may choose engines or not. `ancient`, because another accuracy changes no capacity.
         accuracy=ancient(of_every_engine("accuracy.json")),
     output:
         update(in_report("results/{model}/{target}/capacity.json", "Load test")),

@@ -1,7 +1,7 @@
-# Where jobs run on a cluster. On one machine none of it limits anything; profiles/ says the rest, by rule.
+# Where jobs run on a cluster, and with which resources. On one machine these limit nothing. profiles/ has more, by rule.
 
 
-# These run where Snakemake does, since they take seconds or need the internet.
+# The jobs of these rules run where Snakemake runs, since they take seconds or need the internet.
 localrules:
     choose_configuration,
     compare,
@@ -29,7 +29,7 @@ resource_scopes:
     seat="local",
 
 
-# What a job of a target asks a cluster for.
+# The resources that a job on a target requests from a cluster.
 ON_TARGET = hooks.resources_on_target(resolved)
-# A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.
+# The cores of a job that measures speed, which has the machine to itself. Snakemake lowers them to --cores.
 WHOLE_MACHINE = usable_cores()

@@ -1,5 +1,5 @@
 # From model repositories to storage that a cluster reads, and to live servers, here or elsewhere: Kubernetes, KServe, Arena
-# or Compose. Needs the repositories of what is deployed, and elsewhere its manifests; makes published.json of each
+# or Compose. Needs the repositories of the deployed models, and elsewhere their manifests; makes published.json of each
 # repository, and results/<model>/deploy/receipt.json or receipt.<to>.json.
 
 
@@ -48,13 +48,13 @@ rule deploy_release:
         indexes=of_release(rules.write_repository.output.index),
         references=of_release(rules.reference_outputs.output.reference),
         signatures=of_release(rules.sign_repository.output) if HAS_PRIVATE_KEY else [],
-        # It refuses a regression, and changes nothing of what is deployed.
+        # By this run's figures a regression is refused. `ancient`, because they change nothing that is deployed.
         run=ancient(rules.record_run.output),
     output:
         update(in_report(f"results/{{model}}/deploy/{PLATFORM.receipt}", "Deployment")),
     log:
         f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
-    # More than any machine has, so that one job at a time changes the server here.
+    # More cores than any machine has, so that one job at a time changes the server here.
     threads: 100_000 if PLATFORM.on_this_machine else 1
     params:
         settings=deployment,
@@ -76,7 +76,7 @@ rule deploy_release:
 rule withdraw:
     input:
         program=program("undeploy"),
-        # They stop only after the models of the configuration are live.
+        # The withdrawn models stop only after the models of the configuration are live.
         receipts=live(*resolved.models),
     output:
         temp(touch("results/.server/withdrawn")),
@@ -100,7 +100,7 @@ rule status:
         "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 
 
-# Of all models, and as rollback_<model> and undeploy_<model> of one alone, also one that config.yaml has no longer.
+# `rollback` and `undeploy` are about all models; rollback_<model> and undeploy_<model> about one that is or was configured.
 for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in DEPLOYED}}.items():
 
     rule:

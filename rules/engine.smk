@@ -12,7 +12,7 @@ for runtime, traits in RUNTIMES.items():
             onnx=onnx_of(),
             data=onnx_of(".data"),
             record=onnx_of(".json"),
-            # It judges an engine and changes nothing of it.
+            # The reference only judges the engine. `ancient`, because another reference changes no engine.
             reference=ancient("results/{model}/reference_outputs.npz") if runtime == "tensorrt" else [],
         output:
             engine=[update(f"results/{{model}}/{{target}}/{{model}}.{{precision}}{end}") for end in traits.suffixes],

@@ -56,8 +56,8 @@ rule load_test:
         # Every engine must have passed `check_accuracy`: if one fails, that job fails and there is no load test. `ancient`,
         # because another accuracy changes no speed.
         accuracy=ancient(of_every_engine("accuracy.json")),
-        # The coarse filter reads it, and leaves out precisions that break a limit even without load. If a limit is relaxed
-        # later, `widened` in the key makes this job stale.
+        # The coarse filter reads the benchmark, and leaves out precisions that break a limit even without load. If a limit
+        # is relaxed later, `widened` in the key makes this job stale.
         benchmark=ancient(rules.benchmark.output),
         server=runnable_server,
     output:
@@ -98,7 +98,7 @@ rule write_report:
         onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
         measured=measured_of,
-        # It appends this run to the history, whose lines the page shows.
+        # Its job appends this run to the history, whose lines the page shows.
         run="results/{model}/run.json",
     output:
         update(in_report("results/{model}/report.html", "Everything")),

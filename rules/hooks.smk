@@ -15,5 +15,5 @@ onerror:
     hooks.end_run()
 
 
-# Of a module, Snakemake calls none of these.
+# If another workflow takes this one as a module, Snakemake calls none of the handlers above.
 hooks.join_handlers(config)
