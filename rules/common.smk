@@ -1,14 +1,16 @@
-# Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
+# For the rules in all other files: the resolved configuration, the keys of the jobs, the functions that several rules use for
+# their options, and the constraints on the wildcards in paths.
 #
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
 # value of a param or the text of the rule's command differs from the last run. It does not compare an `ancient` input, or
 # a param that is a function of `input`. Therefore in each rule:
-#   settings=keys.<rule>(...)    The key of the job: the options of the program that its output depends on, versions, hardware,
-#                                and the SHA-256 of the user's files and of the program's code. Snakemake compares the values
-#                                of params without their names. Therefore the key is one dict, which has the names: otherwise
-#                                two options could exchange their values unnoticed.
+#   settings=keys.<rule>(...)    The key of the job: everything that can change the content of its output. This is some options
+#                                of the program, versions, hardware, the SHA-256 of the user's files and of the program's code.
+#                                Snakemake compares values of params without their names. Therefore the key is one dict, which
+#                                has the names: otherwise two options could exchange their values unnoticed.
 #   options=options(...)         The program's other options: paths (the key has the SHA-256 of the content), limits, timeouts.
-#                                They are a function of `input` (`untracked`), so another value makes nothing stale.
+#                                `options` returns a function of `input`, so Snakemake does not compare these values: a new
+#                                timeout makes no output stale.
 #   program=program("benchmark") The input scripts/benchmark.py, as `ancient`. The key has the hash of its code instead.
 #   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
 #   ancient(...)                 Any other input that must exist when the job runs, but is not compared.

@@ -180,7 +180,7 @@ def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
     """Return results of single requests with all dynamic axes at their smallest, and then at their largest size.
 
-    Each result has "axes", the sizes. Without dynamic axes, there are no such results.
+    "axes" in each result has the sizes of the axes. Without dynamic axes, there are no such results.
     """
     ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
     return [

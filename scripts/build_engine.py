@@ -116,7 +116,7 @@ def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
 
 
 def keep(job: Job, previous: RecordedEngine) -> None:
-    """Keep the engine, make its files newer than its inputs, and update its record if the new one differs."""
+    """Keep the engine, make its files newer than its inputs, and update its record if the new record differs."""
     record = {**previous.record, **job.head}
     for file in previous.files:
         os.utime(file)

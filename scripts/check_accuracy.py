@@ -155,11 +155,12 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(
     references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
 ) -> dict:
-    """Compare the variation of PyTorch's answers over the reference samples with the engine's, by output.
+    """Compare the variation of PyTorch's answers over the reference samples with the engine's, for each output.
 
-    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. `error`
-    is the largest one of the outputs that vary less than the limits can show; without such outputs, of all outputs. An
-    output that is always the same, such as a table of positions, is ignored if another one varies.
+    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. The
+    returned `error` is the largest error of the outputs that vary less than the limits can show. Without such outputs,
+    it is the largest error of all outputs. An output that is always the same, such as a table of positions, is ignored
+    if another output varies.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())

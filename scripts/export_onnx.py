@@ -94,7 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def foreign_operators(network: ServedNetwork, path: Path) -> dict:
-    """Return {"operators": {domain: names}} of an ONNX file alone, without ONNX's own domain; {} of other models."""
+    """Return {"operators": {domain: names}} of an ONNX file alone, without ONNX's own domain; {} for other models."""
     is_graph = isinstance(network.network, GraphNetwork)
     return {"operators": operators_of(external_data.read(path))} if is_graph else {}
 
@@ -139,8 +139,8 @@ def compare_with_pytorch(
 ) -> dict[str, dict]:
     """Return {size of the inputs in words: agreement of the file in ONNX Runtime with PyTorch}.
 
-    Raises SlipwayError if one is poor. Real samples and very different ones are compared, since the network's code may
-    make decisions by their values.
+    Raises SlipwayError if an agreement is poor. Real samples and very different ones are compared, since the network's
+    code may make decisions by their values.
     """
     answer = onnx_files.answering(session_of_file(path, network), contract)
     agreements = {}

@@ -164,7 +164,7 @@ def require_planned_image(server: Installation, planned: str | None) -> None:
 
 
 def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
-    """Return the conditions under which a measured point is kept. If one changes, all points are measured again."""
+    """Return the conditions under which a measured point is kept. If one condition changes, all are measured anew."""
     names = ("hardware", "pytriton_version", "perf_analyzer_version", "model_analyzer_version", "stability_percent")
     program = Path(server.program)
     return {

@@ -81,7 +81,7 @@ def require_sensible(arguments: argparse.Namespace) -> None:
 
 
 def photographs(paths: list[Path]) -> list[Path]:
-    """Return the files to classify: files, and the images of folders; the sample photograph without any."""
+    """Return the files to classify: files, and the images in folders; without `paths`, the sample photograph."""
     return [
         file for path in paths or [sample_photograph()] for file in (find_images(path) if path.is_dir() else [path])
     ]

@@ -58,7 +58,7 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
 def published_for(arguments: argparse.Namespace) -> dict:
     """Return the preprocessing that the source of --architecture publishes; ImageNet's without the option.
 
-    A warning names settings that differ from it.
+    A warning names the settings of the options that differ from the returned preprocessing.
     """
     if arguments.architecture is None:
         return IMAGENET

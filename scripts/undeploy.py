@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def undeploy(deployment: Deployment) -> list[str]:
-    """Remove all objects of one release, live or of a killed deployment; return the names of those that existed."""
+    """Remove all objects of one release, live or of a killed deployment; return the names of the removed objects."""
     platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:
         return []

@@ -76,7 +76,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write docs/artifacts.md, or the file that --output names."""
     write_text(arguments.output, page(rules()))
 
 

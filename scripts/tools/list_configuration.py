@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write docs/configuration.md, or the file that --output names."""
     write_text(arguments.output, page(yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))))
 
 

@@ -63,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(folder: Path, name: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
-    """Make the records of each step up to `until`, and write the collected ones.
+    """Make the records of each step up to `until`, and write the collected records.
 
     Raises SlipwayError at the end if a step failed.
     """
@@ -102,7 +102,7 @@ def configurations_of(arguments: argparse.Namespace) -> list[Path]:
 def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
     """Return {name: checkpoint} from NAME=PATH. Raise SlipwayError for another form or an unknown name.
 
-    Any file of the folder is allowed, so that `--only` alone decides which ones are measured.
+    Any file of the folder is allowed, so that `--only` alone decides which configurations are measured.
     """
     models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}

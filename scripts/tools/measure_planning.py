@@ -1,4 +1,4 @@
-"""Measure the planning time: of runs with nothing to do, beside an empty workflow's, and of growing configurations.
+"""Measure how long Snakemake plans: runs with nothing to do, beside an empty workflow, and growing configurations.
 
 The program works in a temporary folder, with a tiny model of random weights and synthetic configurations. It leaves no
 process running.
@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure the planning times, write the record, print it."""
+    """Measure the planning times; write them to the file --output as JSON; print them as a table."""
     if arguments.rounds < 1:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:
@@ -103,7 +103,7 @@ def tiny_config() -> dict:
 
 
 def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], Outcome]]:
-    """Return {name: run} of the runs to measure in turn."""
+    """Return {name: function that runs Snakemake once} of the runs to measure in turn."""
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
     runs = {name: partial(snakemake, built, *given) for name, given in options.items()}
@@ -120,7 +120,7 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
-    """Return {"seconds": all samples, "median_seconds", "ratio_to_empty": ratio of the medians}, each by run."""
+    """Return {"seconds": all samples, "median_seconds", "ratio_to_empty": ratio of medians}, each as {run: value}."""
     samples = {name: [outcome.seconds for outcome in several] for name, several in outcomes.items()}
     medians = {name: statistics.median(seconds) for name, seconds in samples.items()}
     return {

@@ -167,7 +167,7 @@ def summary(weeks: dict[str, dict]) -> dict:
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
     """Return the "speed" of `trial`: GPU times of a plain and a refittable engine, measured in turn.
 
-    Raises SlipwayError if they cannot be compared.
+    Raises SlipwayError if the engines cannot be compared.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parents[1])

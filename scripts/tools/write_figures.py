@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def records() -> dict:
-    """Return the records: those of a GPU as {folder: {name: record}}, those of a CPU as {name: record}."""
+    """Return the records: a GPU's records as {folder: {name: record}}, a CPU's records as {name: record}."""
     gpus = {
         gpu: {path.stem: read_json(path) for path in (MEASUREMENTS / gpu).glob("*.json")} for gpu in ("h100", "h200")
     }

@@ -26,10 +26,12 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
     `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
     difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for outputs
     that mean `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share
-    of equal values; the only figure of integers and booleans. `other_sizes`: both shapes, if an output's sizes depend
-    on the values and differ from PyTorch's; such an output has no other figures.
+    (0..1) of the values that are equal; it is the only comparison for an output of integers or booleans.
+    `other_sizes`: both shapes, if an output's sizes depend on the values and differ from PyTorch's; such an output has
+    no other comparison.
 
-    Each figure is the worst of the outputs; `outputs` has the figures by output. Raises SlipwayError for another shape.
+    Each figure is the worst of all outputs. `outputs` is {output: its own figures}. Raises SlipwayError if an answer
+    has another shape than PyTorch's.
     """
     by_output = {
         tensor.name: _figures(tensor, *_of_output(tensor.name, references, answers)) for tensor in contract.outputs
@@ -43,10 +45,11 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
 
 
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
-    """Return a sentence for each limit that the figures of `compare` violate, by output; [] if there are none.
+    """Return a sentence for each limit that an output's figures violate; [] if no limit is violated.
 
-    An output is not checked against a limit whose figure it lacks. "min_top1_agreement" also limits the share of equal
-    values of integers and booleans.
+    `figures` are from `compare`. If there are several outputs, each sentence begins with the output's name. An output
+    is not checked against a limit whose figure it lacks. "min_top1_agreement" is also the limit of `equal_values`, the
+    share of equal values in an output of integers or booleans.
     """
     by_output = figures.get("outputs", {"": figures})
     return [

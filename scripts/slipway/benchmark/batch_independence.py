@@ -57,10 +57,11 @@ def batch_distances(
 
     `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns the batch
     sizes ("batches") and the distances of one sample's answers, relative to their norm, of the worst output: `by_size`
-    between alone and in a batch, `by_neighbours` between batches that differ only in its neighbours. If the contract
-    pads, `by_padding` is the distance between alone and padded to another sample's size. For integers and booleans the
-    distance is the share of unequal values. Without a batch axis all are 0. Raises SlipwayError if a batch has not as
-    many answers as samples.
+    between the answer alone and the answer in a batch, `by_neighbours` between the answers in batches that differ only
+    in the sample's neighbours. If the contract pads, `by_padding` is the distance between the answer alone and the
+    answer to the sample padded to another sample's size. For integers and booleans the distance is the share of
+    unequal values. Without a batch axis all distances are 0. Raises SlipwayError if a batch has not as many answers as
+    samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:

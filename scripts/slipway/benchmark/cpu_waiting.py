@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 class CpuWaiting(contextlib.AbstractContextManager):
-    """A context manager. After its block, `share` is the threads' time of waiting for a CPU / of waiting or running.
+    """A context manager. After its block, `share` is the share (0..1) of time that threads waited for a CPU.
 
-    `share` is None where the kernel does not report these times.
+    The whole is their time of waiting and running. `share` is None where the kernel does not report these times.
     """
 
     share: float | None = None

@@ -31,7 +31,7 @@ HARMLESS = {"idle", "application clocks"}
 class GpuMonitor:
     """The first GPU in CUDA_VISIBLE_DEVICES, for one reading or for repeated readings.
 
-    `readings` are those of the last block of `watching`; there are none if the GPU cannot be read.
+    `readings` has the repeated readings of the last block of `watching`. It is empty if the GPU cannot be read.
 
     If NVML is missing or not permitted, `unavailable` has the reason, and the methods return {"unavailable": reason} or
     None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.

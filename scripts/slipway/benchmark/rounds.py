@@ -94,7 +94,7 @@ def merged(rounds: Sequence[dict]) -> dict:
     """Return one subject's measurements of several rounds as one: all samples, medians of the throughputs.
 
     A quantity that is missing in a round, such as a CUDA graph that could not be captured, is None. Other entries are
-    taken from the last round. "rounds" has the figures of each: {"p50_ms": {quantity: ...}, "rates": {kind of
+    taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity: ...}, "rates": {kind of
     throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
     last = rounds[-1]

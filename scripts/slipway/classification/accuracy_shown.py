@@ -17,7 +17,10 @@ def show_engine(record: dict) -> None:
 
 
 def show_checkpoint(record: dict) -> None:
-    """Print the accuracy of a checkpoint, the rules that the folders were read by, and warnings."""
+    """Print a checkpoint's accuracy on labelled photographs, and the warnings in its record.
+
+    Also print the rules by which the class of each folder of photographs was found, such as by its name or its index.
+    """
     _show(Path(__file__).with_name("checkpoint_accuracy.txt.j2"), record)
 
 

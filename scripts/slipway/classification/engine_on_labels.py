@@ -11,8 +11,8 @@ from slipway.contract.contract import Contract
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
     """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
 
-    "labelled" counts the photographs of known class. "pytorch" and "engine" are the accuracies on them, missing if
-    there are none. "folders" says how the folders were read.
+    "labelled" counts the photographs of known class. "pytorch" and "engine" are the accuracies on these photographs;
+    both are missing if there are no such photographs. "folders" says how the class of each folder was found.
     """
     classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].known_meaning
     known = classes >= 0

@@ -37,7 +37,7 @@ def read_labels(path: str | Path) -> Labels:
 
     A text file has one name per line, optionally after a WordNet ID ("n01440764 tench, Tinca tinca"). A JSON file has a
     list of names, {name: index} as torchvision's `class_to_idx`, {index: name}, or {index: [ID, name]} as Keras has for
-    ImageNet. Raises SlipwayError if the file is neither, has a class without a name, or is ambiguous.
+    ImageNet. Raises SlipwayError if the file has another form, has a class without a name, or is ambiguous.
     """
     path = Path(path)
     try:

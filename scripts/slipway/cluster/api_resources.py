@@ -16,7 +16,7 @@ KSERVE_LABEL = "serving.kserve.io/inferenceservice"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind in the API: "Deployment", "apps/v1", "deployments", and whether it is namespaced."""
+    """A kind of objects in the API, such as "Deployment" of "apps/v1", whose plural in paths is "deployments"."""
 
     name: str
     api_version: str

@@ -28,7 +28,11 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """Let imports in the block find the user's modules first. The modules of scripts/ stay last, for lazy imports."""
+    """Let imports in the block find the user's modules before Slipway's modules of the same name.
+
+    The folder scripts/ is moved to the end of sys.path, but stays there: some functions of Slipway import a module of
+    scripts/ only when they are called.
+    """
     sys.path.sort(key=_is_scripts)
     files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
     ours = {name: sys.modules[name] for name, file in files.items() if file and Path(file).is_relative_to(SCRIPTS)}

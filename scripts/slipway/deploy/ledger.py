@@ -82,7 +82,7 @@ def in_words(versions: Versions) -> str:
 class Ledger:
     """The ledger's file. Each method reads it from disk.
 
-    The list `live` in it has each set of versions once, the latest last.
+    The list `live` in the file has each set of versions once, the latest last.
     """
 
     def __init__(self, file: Path) -> None:

@@ -10,9 +10,12 @@ PART_OF_KEYS = False
 def refresh_pages(results: Sequence[Path]) -> None:
     """Write the page of each model with a new line in its history, and then the index of all models.
 
-    `results` are folders results/<model>. All models beside them are looked at, since one server may have them all. The
-    deployment has succeeded, so an error is not raised: the next run writes the page. The pages' stamps are renewed, or
-    the next run of Snakemake would find the pages edited.
+    `results` are folders results/<model>. The pages of all models beside these folders are checked, since one server
+    may serve all models. If a page cannot be written, the error is only printed, because the deployment has succeeded;
+    the next `snakemake --cores 1 evidence` writes the page.
+
+    Each artifact has a stamp, the recorded SHA-256 by which Snakemake's next run detects an edited artifact. So each
+    written page gets a new stamp here.
     """
     from slipway.core.cli import progress
     from slipway.keys.file_hash_cache import FileHashCache

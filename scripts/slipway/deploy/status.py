@@ -51,7 +51,7 @@ def _outputs(tested: dict) -> list[str]:
 def is_newest(receipt: dict, results: Path) -> bool:
     """Say whether the served version matches the model's results: the same weights, and each target's repository.
 
-    Files that were removed from the results since then do not make it stale.
+    Files that were removed from the results since the deployment do not make the served version stale.
     """
     weights = read_record(results / "weights.json", {"sha256": str})
     chains = [entry["chain"] for entry in receipt["targets"].values()]

@@ -48,7 +48,11 @@ def deploy(
 
 
 def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
-    """Check the release before anything is changed; return {"versions": {target: its runtime}, "place": results}."""
+    """Check a release before anything is changed, and return {"versions", "place"} for the receipts.
+
+    "versions" is {target: the version of its runtime, as `Platform.verify_runtime` returns it}. "place" has the results
+    of the platform's own checks, as `Platform.preflight` returns them. Raises SlipwayError if a check fails.
+    """
     what = f"checking whether {release.to} can take it" if release.parts else "being taken out of service"
     progress(f"  {release.model}: {what}")
     checked = platform.preflight(release, state)

@@ -1,4 +1,4 @@
-"""The gates that a new engine must pass to replace the existing one: PyTorch's outputs, and the existing speed."""
+"""The gates for a new engine: its outputs are compared with PyTorch's, its speed with the existing engine's."""
 
 import argparse
 import json
@@ -72,7 +72,10 @@ def only_finite(figures: Any) -> Any:
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:
-    """Return {limit: number} from JSON text, None for None; raise SlipwayError unless it has a precision's limits."""
+    """Return {limit: number} from JSON text; None without a text.
+
+    Raises SlipwayError unless the text has a precision's limits.
+    """
     if text is None:
         return None
     needed = {"min_cosine", "max_relative_error", "min_top1_agreement"}

@@ -180,7 +180,7 @@ class ResolvedConfig(ResolvedModels):
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: those for all precisions, and those for its own precision."""
+        """Return the optimization profiles of an engine: the profiles for all precisions, then for its own."""
         profiles = self.tensorrt(target)["profiles"]
         return [sizes_of(profile) for profile in profiles if precision in profile.get("precisions", [precision])]
 

@@ -1,4 +1,4 @@
-"""The settings of each model: those of all models, overridden by its own, and the facts that follow from them."""
+"""The settings of each model (the common settings, overridden by the model's own), and facts that follow from them."""
 
 from functools import cache
 

@@ -28,8 +28,8 @@ LEAST_S = 6.0
 class RunPlan:
     """The load test's instructions for Model Analyzer's process, which gets them as a JSON file.
 
-    `points` have `seconds` together. `most_in_flight` is the highest number of a sweep of all points, 0 for a search. A
-    window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
+    All `points` together have `seconds`. `most_in_flight` is the highest number of a sweep of all points, 0 for a
+    search. A window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
     perf_analyzer writes the times of each request. `bases` are {model: hash of all that its measurements depend on, but
     for its configuration and the load}. `store` is the folder of the measurements of earlier runs, and `fresh` the
     folder of the measurements of this run.

@@ -51,7 +51,7 @@ class Candidates:
 
     @classmethod
     def of(cls, engines: dict[str, RecordedEngine], workspace: Path, arguments: argparse.Namespace) -> "Candidates":
-        """Return the candidates of a program's options; raise SlipwayError as `find_server`."""
+        """Return the candidates of a program's options; raise SlipwayError as `find_server` does."""
         server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
         contract, samples = Contract.read(arguments.interface), read_samples(arguments.samples)
         return cls(engines, contract, samples, server, is_gpu(arguments.hardware))

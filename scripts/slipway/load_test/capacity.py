@@ -74,8 +74,8 @@ def search(
     """Return the measured points, and the reason of an early end: TIME, DECISION, or None.
 
     `next_of` returns the next rate after the points so far, and None at the end. `measure` returns the judged point of
-    a rate. `may_go_on` says whether there is time for it. A disturbed point is measured once more. A configuration that
-    breaks at `needed_per_s`, or below, is measured no further.
+    a rate. `may_go_on` says whether there is time to measure a rate. A disturbed point is measured once more. A
+    configuration that breaks at `needed_per_s`, or below, is measured no further.
     """
     points: list[dict] = []
     while rate := next_of(points):

@@ -65,7 +65,7 @@ def limits_of(selection: Mapping[str, Any]) -> Limits:
 
 
 def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
-    """Return the limits that a measurement breaks, as `Limits.broken`."""
+    """Return the limits that a measurement breaks, as `Limits.broken` returns them."""
     return limits_of(selection).broken({**row, "accuracy_loss": _loss(row, selection)})
 
 

@@ -85,7 +85,10 @@ def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
 
 
 def configuration(row: Row) -> tuple:
-    """Return the values of CONFIGURATION. Records of earlier versions have no batching delay."""
+    """Return the values that a row has for the keys in CONFIGURATION; None for a key that the row lacks.
+
+    Rows of earlier versions of Slipway lack "queue_delay_us", the batching delay.
+    """
     return tuple(row.get(name) for name in CONFIGURATION)
 
 
@@ -178,9 +181,10 @@ def pareto_front(rows: Sequence[Row]) -> list[int]:
 
 
 def dominates(other: Row, row: Row) -> bool:
-    """Say whether another measurement is nowhere worse and somewhere better. A disturbed one never beats a steady one.
+    """Say whether another measurement is nowhere worse and somewhere better.
 
-    Of a disturbed measurement, the slowest window counts. Memory that is not known is the largest.
+    A disturbed measurement never dominates a steady one, and only its slowest window counts. Memory that is not known
+    is the largest.
     """
     if is_disturbed(other) and not is_disturbed(row):
         return False

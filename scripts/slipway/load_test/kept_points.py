@@ -1,8 +1,9 @@
 """Measured points of load tests, kept by the hash of engine, configuration and load in results/.measured/.
 
-After an interrupted load test the next one takes these points, and a widened one measures the new points alone. When a
-load test has finished, only steady points with full windows stay, so that the next one measures the others again.
-`keyed_model_analyzer` looks kept points up and measures the others; this module stores them.
+After an interrupted load test, the next load test takes these points. A load test with a wider sweep measures only the
+new points. When a load test has finished, only steady points with full windows stay, so that the next load test
+measures the other points again. `keyed_model_analyzer` looks kept points up and measures the others; this module stores
+them.
 
 results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
 """

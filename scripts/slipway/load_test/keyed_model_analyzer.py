@@ -4,8 +4,8 @@ Model Analyzer's client sends the key with each request. Each point of the sweep
 time, and an unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an
 earlier run measured, by the hash of engine, configuration and load, is not measured again.
 
-This module is a program. Its arguments are the path of a `RunPlan`, then those of Model Analyzer's command line (see
-`model_analyzer.run`).
+This module is a program. Its arguments are the path of a `RunPlan`, then the arguments of Model Analyzer's command
+line (see `model_analyzer.run`).
 """
 
 import inspect
@@ -148,8 +148,8 @@ def p50_ms(output: str) -> float | None:
 def p99_interval_ms(requests: Path) -> list[float | None] | None:
     """Return the bounds of the p99 (ms; see `percentile_interval`) from perf_analyzer's file of the requests' times.
 
-    The requests of the last three windows count, as in its own figures. Without such a file, or without requests in it,
-    the result is None.
+    The requests of the last three windows count, as in perf_analyzer's own figures. Without such a file, or without
+    requests in it, the result is None.
     """
     request = {"timestamp": int, "response_timestamps": list}
     content = read_record(requests, {"experiments": [{"requests": [request]}]}) or {"experiments": []}

@@ -1,4 +1,7 @@
-"""A short load on a model before its rollout, to check the latency limit under which it was chosen."""
+"""A short load on a model before its rollout: its p99 latency must be within the limit of the load test.
+
+In the load test, only a configuration within this limit, `load_test.p99_limit_ms`, could be chosen.
+"""
 
 import itertools
 import time

@@ -119,7 +119,7 @@ def is_crowded(shares: Mapping[str, float | None]) -> bool:
 
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:
-    """Say whether the windows of a measurement did not agree. Records of earlier versions do not tell."""
+    """Say whether the windows of a measurement did not agree. Records of earlier versions do not say this."""
     return row.get("verdict") == DISTURBED
 
 

@@ -22,9 +22,9 @@ VARIED = ("instances", "queue_delay_us")
 class ProgressReader:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
-    `figures` are those of each point (variant, requests in flight) that Model Analyzer's table lacks: of points that
-    were measured now, which are kept, and of points of an earlier run. Before and after each measurement, `require_own`
-    checks that the ports belong to the load test's own server.
+    `figures` has, for each point (variant, requests in flight), the figures that Model Analyzer's table lacks. It has
+    the points that were measured now, which are kept, and the points of an earlier run. Before and after each
+    measurement, `require_own` checks that the ports belong to the load test's own server.
     """
 
     engines: Mapping[str, RecordedEngine]

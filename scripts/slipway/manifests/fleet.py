@@ -16,7 +16,7 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The values of each target's deployment; `here` are those for Compose, `slo` has the slowest target's figures."""
+    """The values of each target's deployment; `here` are Compose's values, `slo` has the slowest target's figures."""
 
     deployments: list[dict]
     here: dict

@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).with_name("metadata.yaml.j2")
 def metadata(d: dict) -> dict:
     """Return the parts of the template: "of_target" and "of_model", the metadata of their objects, and their selectors.
 
-    Also "annotations": the "provenance" of a deployment, and its warnings if there are any.
+    There is also "annotations", with the "provenance" of a deployment and, if there are any, its warnings.
     """
     [parts] = yaml_documents(TEMPLATE, d=d, configuration=configuration_in_words(d), REHEARSAL=REHEARSAL)
     return parts

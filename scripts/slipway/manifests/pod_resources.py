@@ -20,8 +20,8 @@ WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com
 def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     """Return a pod's requests: {"on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"}.
 
-    For a GPU also "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not measure the memory,
-    or the GPU partition has too little of it.
+    On a GPU target there are also "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not
+    measure the memory, or the GPU partition has too little of it.
     """
     memory_mib = math.ceil(facts.peak("memory_mb") * 1e6 * cluster["memory_margin"] / 2**20) + SHM_MIB
     on_gpu = is_gpu(facts.key["hardware"])

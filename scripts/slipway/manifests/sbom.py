@@ -37,9 +37,10 @@ class Served:
 def bill(
     model: str, weights: dict, served: list[Served], packages: dict[str, str], serving_packages: dict[str, str]
 ) -> str:
-    """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages.
+    """Return the bill of materials of a deployed model as JSON text.
 
-    `packages` and `serving_packages`: {name: version} of the building and of the serving environment.
+    `weights` is the record of the model's weights, and `served` has the served parts of each target. `packages` is
+    {name: version} of the environment that built the engines, `serving_packages` of the environment that serves them.
     """
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)

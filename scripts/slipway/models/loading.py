@@ -19,9 +19,10 @@ COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Differences:
-    """The differences between a state dict and a network.
+    """The differences between a state dict and a network, as `load` found them.
 
-    `missing` and `unexpected` are names of tensors. `reshaped` and `others` are sentences.
+    `missing` are the names of tensors that only the network has, `unexpected` of tensors that only the state dict has.
+    `reshaped` has a sentence for each tensor of another shape, `others` a sentence for each other error.
     """
 
     missing: list[str] = field(default_factory=list)

@@ -77,7 +77,10 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield {module: its version} to try if a state dict has none: empty, the network's own, version 1 for each."""
+        """Yield each {module: its version} to try with a state dict that states no versions.
+
+        These are, in this order: {} (no versions), the versions of the network's own modules, version 1 of each module.
+        """
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})
         yield dict(current)

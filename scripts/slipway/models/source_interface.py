@@ -52,7 +52,7 @@ class Source(ABC):
         """
 
     def recognised(self, architecture: str, checkpoint: Path) -> Any:
-        """Return the published weights that a file is a copy of; None if it is the user's own."""
+        """Return the published weights that a file is a copy of; None if the file is the user's own."""
         return None
 
     def download(self, published: Any) -> dict:

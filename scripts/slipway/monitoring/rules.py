@@ -41,7 +41,7 @@ def recording(slo: ServiceLevel) -> list[dict]:
 def alerting(slo: ServiceLevel) -> list[dict]:
     """Return the alerts on availability, correctness, latency, memory and missing requests.
 
-    Each has annotations with the SHA-256 of the artifacts that it is about.
+    Each alert has annotations with the SHA-256 of the artifacts that the alert is about.
     """
     sources = {"sha256": ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))}
     if slo.origin == "rehearsal":

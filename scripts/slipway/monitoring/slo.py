@@ -19,8 +19,8 @@ class ServiceLevel:
     """The load test's figures of the served configuration, its latency limit (None without one), and its origin.
 
     `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times; without
-    it, with `concurrency` requests in flight. Each has one sample. `queue_ms` and `compute_ms` are the server's means
-    in the same measurement; compute is the inference alone. `is_disturbed` says that other work disturbed this
+    it, with `concurrency` requests in flight. Each request has one sample. `queue_ms` and `compute_ms` are the server's
+    means in the same measurement; compute is the inference alone. `is_disturbed` says that other work disturbed this
     measurement. `headroom` is the share of the capacity that stays free. `artifacts` is {file: its SHA-256}.
     `namespace` is the cluster's namespace, None outside of a cluster. `faster` are the levels of the model's other
     targets, if it has any.

@@ -4,7 +4,7 @@ ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, before a layer al
 its output is quantised, too. Activations have 8 bits without a sign, weights with a sign and a scale for each channel:
 the pair that the CPU's instructions (VNNI, AMX, I8MM) multiply.
 
-ModelOpt changes ONNX Runtime's quantiser for its own placement, so that one process can do only one of the two.
+ModelOpt changes ONNX Runtime's quantiser for its own placement, so one process can use only one of the two quantisers.
 """
 
 from pathlib import Path

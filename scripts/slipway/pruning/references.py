@@ -53,7 +53,10 @@ class References:
         return "." not in folder and folder not in OF_MODEL and folder not in self.targets
 
     def unreferenced(self, artifact: str) -> str | None:
-        """Return the owner of an artifact (results/<model>/...) in words if the configuration has none; else None."""
+        """Return in words the owner of an artifact (results/<model>/...) that the configuration lacks.
+
+        None if the configuration has the owner.
+        """
         if artifact.count("/") < 2:  # of all models, such as results/index.html
             return None
         _, model, *folders, file = artifact.split("/")

@@ -41,7 +41,7 @@ def agreement(figures: dict, limit: float) -> str | None:
 def largest_error(onnx_record: dict) -> str | None:
     """Return an ONNX file's largest relative error as text; None if no errors were measured.
 
-    The FP32 file is compared with PyTorch at each size, another one with the FP32 file.
+    The FP32 file is compared with PyTorch at each size, any other file with the FP32 file.
     """
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]

@@ -30,7 +30,7 @@ class Engine:
     accuracy: dict
 
     def metric_limit(self, name: str) -> str | None:
-        """Return the limits of the value `name` of the user's metric in words; None if it has none."""
+        """Return the limits of the value `name` of the user's metric in words; None without limits."""
         limit = self.accuracy["key"].get("metric_limits", {}).get(name)
         return ", ".join(f"{end} {value:g}" for end, value in limit.items()) if limit else None
 

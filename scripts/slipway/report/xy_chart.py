@@ -94,7 +94,7 @@ def xy_chart(
     note: str = "",
     events: Sequence[Event] = (),
 ) -> Drawing | None:
-    """Return points in a frame of some height; None if there is only one, which a table shows better.
+    """Return points in a frame of some height; None if there is only one point, which a table shows better.
 
     `title` is for people who do not see the chart; `heading` is drawn. The legend is beside the heading, or below.
     """

@@ -55,7 +55,7 @@ def runtime_code(name: str) -> list[Path]:
 
 
 def engine_files(name: str, path: Path) -> list[Path]:
-    """Return all files of a runtime's engine: the one at `path`, which is loaded, and those beside it."""
+    """Return all files of a runtime's engine: the file at `path`, which is loaded, and the files beside it."""
     first, *others = RUNTIMES[name].suffixes
     return [path, *(path.with_name(path.name.removesuffix(first) + suffix) for suffix in others)]
 

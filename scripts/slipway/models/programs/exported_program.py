@@ -58,7 +58,7 @@ class ExportedNetwork(FileNetwork):
 
     @property
     def largest_batch(self) -> int | None:
-        """Return the largest batch that the program takes; None if any."""
+        """Return the largest batch that the program takes; None if it takes any batch."""
         bounds = [largest for (_, axis), (_, largest) in self.ranges.items() if axis == 0 and largest is not None]
         return min(bounds, default=None)
 

@@ -1,4 +1,4 @@
-"""Factories in the user's own package, as "package.module:factory". Nothing is published for them."""
+"""Networks that factories in the user's own package make, as "package.module:factory", without published weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from slipway.models.source_interface import Source
 
 
 class Factories(Source):
-    """The user's own callables."""
+    """The source of networks that functions or classes in the user's own package return."""
 
     title = "your package"
 
     def factory(self, architecture: str) -> Callable[..., Any]:
-        """Return the user's callable. Raise SlipwayError if it cannot be imported."""
+        """Return the user's function or class that makes the network; raise SlipwayError if it cannot be imported."""
         with explained_by(
             lambda error: (
                 f"architecture {architecture} cannot be imported ({error}); install its package into this environment "

@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
 
 class Timm(Source):
-    """timm. Its registry of networks is only known with timm imported, which takes longer than planning may."""
+    """The source of timm's networks. They are known only after timm was imported, which takes too long for planning."""
 
     title = "timm"
     package = "timm"

@@ -20,7 +20,7 @@ _TRANSFORMING = ("googlenet", "inception_v3")
 
 
 class Torchvision(Source):
-    """torchvision, which Slipway pins. Its published preprocessing is in a table of `classification.published`."""
+    """The source of torchvision's networks. The table of `classification.published` has their preprocessing."""
 
     title = "torchvision"
     is_reproducible = True

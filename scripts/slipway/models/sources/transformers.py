@@ -24,7 +24,7 @@ _COMMON = {
 
 
 class Transformers(Source):
-    """transformers. It publishes no weights for a class: a class has been trained many times."""
+    """The source of transformers' networks. A class has no published weights: it has been trained many times."""
 
     title = "transformers"
     package = "transformers"

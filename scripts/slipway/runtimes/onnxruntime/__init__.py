@@ -18,9 +18,9 @@ _LARGE = 3 << 29
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 
-    `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without any, it is empty. An int8
-    file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
-    ValueError for another precision or an unreadable file.
+    `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without large weights, this file
+    is empty. An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one
+    node. Raises ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
@@ -44,7 +44,7 @@ class Engine:
         self._outputs = [tensor["name"] for tensor in tensors["outputs"]]
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
+        """Return {"inputs": [...], "outputs": [...]}, lists of {"name", "dtype" (NumPy's), "shape" (-1: dynamic)}."""
         sides = {"inputs": self._session.get_inputs(), "outputs": self._session.get_outputs()}
         return {side: [_described(tensor) for tensor in sides[side]] for side in sides}
 

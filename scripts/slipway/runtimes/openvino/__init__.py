@@ -67,7 +67,7 @@ class Engine:
         self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in self._tensors["inputs"]}
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
+        """Return {"inputs": [...], "outputs": [...]}, lists of {"name", "dtype" (NumPy's), "shape" (-1: dynamic)}."""
         return self._tensors
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -73,7 +73,7 @@ def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
 
 
 def tensors_of(engine: Any) -> dict[str, list[dict]]:
-    """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
+    """Return {"inputs": [...], "outputs": [...]}, lists of {"name", "dtype": NumPy's name, "shape": -1 is dynamic}."""
     tensors: dict[str, list[dict]] = {"inputs": [], "outputs": []}
     for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors)):
         side = "inputs" if engine.get_tensor_mode(name).name == "INPUT" else "outputs"
@@ -100,7 +100,7 @@ def is_batched(engine: Any) -> bool:
 
 
 def profile_shapes(engine: Any, profile: int) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return {input: {"min", "opt", "max": shape}} of an optimization profile."""
+    """Return {input: {"min": shape, "opt": shape, "max": shape}} of an optimization profile."""
     return {
         tensor["name"]: dict(
             zip(ENDS, map(tuple, engine.get_tensor_profile_shape(tensor["name"], profile)), strict=True)

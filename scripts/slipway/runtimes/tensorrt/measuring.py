@@ -36,8 +36,8 @@ def measure(
 
     Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
     quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "profile_choice"
-    (why it runs), "binding" (to CUDA), "samples_ms" (of `_samples`), "no_graph_reason" (text or None),
-    "device_memory_bytes", and the entries of `_throughputs`.
+    (why this profile runs), "binding" (the package for CUDA), "samples_ms" (see `_samples`), "no_graph_reason" (text or
+    None), "device_memory_bytes", and the entries of `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)
@@ -203,9 +203,9 @@ def _randomise(array: np.ndarray) -> None:
 
 
 def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
-    """Return ({"run", "whole": launch functions of CUDA graphs}, None), or ({}, the reason why there are no graphs).
+    """Return ({name: function that launches a CUDA graph}, None), or ({}, the reason why there are no graphs).
 
-    "run" is the engine alone, "whole" includes both transfers.
+    The graph named "run" has the engine alone. The graph named "whole" has the engine and both transfers.
     """
     if reason := why_no_graphs():
         return {}, reason

@@ -38,7 +38,7 @@ class Engine:
         self._copies: list[Engine] = []
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
+        """Return {"inputs": [...], "outputs": [...]}, lists of {"name", "dtype" (NumPy's), "shape" (-1: dynamic)}."""
         return tensors_of(self.cuda_engine)
 
     def infer(self, inputs: Tensors) -> Tensors:

@@ -50,7 +50,7 @@ class ModelClient(AbstractContextManager):
             raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
 
     def metadata(self) -> dict:
-        """Return {"server": its version, "inputs", "outputs": the model's tensors}, as the server states them."""
+        """Return {"server": its version, "inputs": [...], "outputs": [...]}, with the tensors as it states them."""
         model = self._call("get_model_metadata", self.model, as_json=True)
         server = self._call("get_server_metadata", as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}

@@ -48,7 +48,7 @@ class Ports:
         return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
 
     def flags(self) -> list[str]:
-        """Return the flags with which Triton listens on no other ports."""
+        """Return the flags with which Triton listens on these ports, and on no others."""
         listening = [
             flag
             for kind, (port, host) in self._by_kind().items()

@@ -1,7 +1,7 @@
 """System shared memory that hands inputs to a server on this machine without the network.
 
-The region is made with Python's own multiprocessing.shared_memory: tritonclient 2.51's needs pkg_resources, which
-setuptools no longer has.
+The region is made with Python's own module multiprocessing.shared_memory. The module of tritonclient 2.51 for shared
+memory is not used: it needs pkg_resources, which setuptools no longer has.
 """
 
 import contextlib

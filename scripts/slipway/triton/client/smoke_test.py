@@ -38,7 +38,10 @@ class Expected:
 
     @classmethod
     def of(cls, name: str, reference: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
-        """Return the expectation from a model's files and index; SlipwayError if the reference outputs are damaged."""
+        """Return the expectation from a model's files and index.
+
+        Raises SlipwayError if the reference outputs are damaged.
+        """
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
         return cls(name, ReferenceOutputs.read(reference), names, limits, Contract.of(served) if served else None)
 

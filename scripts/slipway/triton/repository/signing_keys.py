@@ -40,7 +40,9 @@ def require_public_key(path: Path) -> None:
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of a private key's public half; of the signature's key if the private key cannot be read.
+    """Return the SHA-256 of a private key's public half.
+
+    If the private key cannot be read, return the SHA-256 of the public key in the signature.
 
     `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
     """
@@ -51,7 +53,7 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
 
 
 def public_sha256(private_key: Path) -> str:
-    """Return the SHA-256 of a private key's public half in PEM, as in signatures; SlipwayError if it cannot sign."""
+    """Return the SHA-256 of a private key's public half in PEM; raise SlipwayError if the key cannot sign."""
     key, _ = require_private_key(private_key)
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     pem = key.public_key().public_bytes(serialization.Encoding.PEM, form)

@@ -33,7 +33,10 @@ def version_of(index_sha256: str) -> str:
 
 
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
-    """Return the folder of a model's version for a target, below a claim or storage; without `version`, of all."""
+    """Return claim_path/model/target/version: the folder of one version, relative to the claim or object store.
+
+    Without `version`, return claim_path/model/target: the folder of all the model's versions for the target.
+    """
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
 
 

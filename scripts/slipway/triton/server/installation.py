@@ -47,8 +47,8 @@ METRICS_FLAGS = (
 class Installation:
     """A tritonserver that can be started: its program, its flags, and its working folder.
 
-    `run` is "path", "wheel" or "container". `container` is set for the last one, whose program is inside the image.
-    `stated_release` is the release of the wheel's server as planning knows it.
+    `run` is "path", "wheel" or "container". `container` is set only for "container"; then the program is inside the
+    image. `stated_release` is the release of the wheel's server as planning knows it.
     """
 
     program: str
@@ -111,9 +111,9 @@ class Installation:
 def find_installation(
     workspace: Path, backends: Collection[str], python: Path | None = None, choice: ServerChoice | None = None
 ) -> Installation:
-    """Return the tritonserver of this machine for models that need these backends: the one in planning's `choice`.
+    """Return the tritonserver of this machine for models that need these backends, by planning's `choice`.
 
-    The module says which server is taken without a choice: none in a container, since only planning knows the image. If
+    Without a choice, the server is never in a container, since only planning knows the image (see the module). If
     the server has all of the backends, it serves the models natively. Else it uses the Python backend, under `python`
     (by default the interpreter of the serving environment). `workspace` is the server's working folder, and gets the
     files that the wheel's server needs.

@@ -45,8 +45,9 @@ class Interpreter:
     """An interpreter's description of itself.
 
     `version` is such as "3.10", `numpy` is NumPy's version or None. `executable` is the real program behind a script or
-    a virtual environment. `packages` is its sys.path, `libraries` the folders with its libpython. `changes` are the
-    changes of the environment that it runs with, such as its start script's: {name: value, or None for a removed name}.
+    a virtual environment. `packages` is the interpreter's sys.path, `libraries` the folders with its libpython.
+    `changes` are the changes of the environment that it runs with, such as its start script's: {name: value, or None
+    for a removed name}.
     """
 
     version: str
@@ -58,7 +59,7 @@ class Interpreter:
 
 
 def ask_interpreter(python: Path) -> Interpreter:
-    """Return the description of `python`, which may be a script around an interpreter; SlipwayError if it fails."""
+    """Return the description of `python`, which may be a script that starts one; raise SlipwayError if it fails."""
     try:
         done = subprocess.run(
             [str(python), "-c", _QUESTION],

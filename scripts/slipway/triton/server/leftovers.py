@@ -1,8 +1,11 @@
 """Leftovers of a server that was killed: processes of its Python backend, and 1 MB of /dev/shm for each instance.
 
-A server that ends normally stops its own processes and removes its own regions. A stub whose server is killed while it
-loads waits for it forever. The names of regions begin with their owner's name. Every process of a server inherits that
-name in an environment variable, so that other processes are left alone.
+A server that ends normally stops its own processes and removes its own regions of shared memory. For each instance of a
+Python model, the server starts a process, Triton's stub. If the server is killed while a stub loads the model, the stub
+waits for the server forever.
+
+Each server has an owner's name, such as its id. The names of its regions begin with the owner's name, and all its
+processes inherit the owner's name in the environment variable SLIPWAY_SERVER. So no other process or region is removed.
 """
 
 import contextlib

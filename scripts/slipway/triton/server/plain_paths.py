@@ -60,7 +60,7 @@ def joined(*parts: str | None) -> str:
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files, or a usual one if its path is not plain; SlipwayError if there is none."""
+    """Return the folder for temporary files, or a usual one if its path is not plain; else raise SlipwayError."""
     chosen = Path(tempfile.gettempdir())
     for folder in (chosen, *map(Path, _USUAL_TEMPORARY)):
         if is_plain(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):

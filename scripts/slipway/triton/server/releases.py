@@ -71,7 +71,7 @@ def release_with(field: str, value: str | None) -> TritonRelease | None:
 
 
 def vulnerability(release: str) -> str | None:
-    """Return a text on the vulnerabilities of a release, None if it has none that are known.
+    """Return a text on the vulnerabilities of a release, None if no vulnerability is known.
 
     The text says since when they are known or, if that is not in the table, which release mended them.
     """

@@ -1,7 +1,7 @@
-"""Which tritonserver measures and serves on this machine: the one on PATH, NVIDIA's container, or the wheel's.
+"""Choose the tritonserver of this machine: a program on PATH, NVIDIA's container, or the wheel nvidia-pytriton.
 
-Planning chooses it (`triton.run`), so that every job takes the same one, and its key states which. Nothing here imports
-the client or a runtime.
+It measures and serves. Planning chooses it (`triton.run`), so that every job takes the same server and has it in its
+key. Nothing here imports the client or a runtime.
 """
 
 import shutil
@@ -26,8 +26,8 @@ def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
     """Return the tritonserver for engines of a runtime, by the settings in `triton`, a section of config.yaml.
 
     If `triton.run` names a kind of server, this kind is returned. Whether such a server can run here is not checked:
-    `require_runnable` does that. If `triton.run` is auto, the first that fits is returned: a tritonserver on PATH with
-    the runtime's backend, NVIDIA's container, the wheel's server.
+    `require_runnable` does that. If `triton.run` is auto, the first server that fits is returned: a tritonserver on
+    PATH with the runtime's backend, NVIDIA's container, the wheel's server.
     """
     if triton["run"] == CONTAINER:
         return _container(triton, "`triton.run` says so")
@@ -50,7 +50,7 @@ def require_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits)
 
 
 def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
-    """Return why no container can serve engines of a runtime here, in words; None if one can."""
+    """Return why no container can serve engines of a runtime here, in words; None if a container can."""
     if runtime.native_backend is None:
         return f"NVIDIA's image has no backend for engines of {runtime.title}"
     if (image := image_that_serves(triton)) is None:
