@@ -4,7 +4,7 @@
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
 # value of a param or the text of the rule's command differs from the last run. It does not compare an `ancient` input, or
 # a param that is a function of `input`. Therefore in each rule:
-#   settings=keys.<rule>(...)    The key of the job: everything that can change the content of its output. This is some options
+#   settings=keys.<rule>(...)    The key of the job: everything that can change the content of its output. It has those options
 #                                of the program, versions, hardware, the SHA-256 of the user's files and of the program's code.
 #                                Snakemake compares values of params without their names. Therefore the key is one dict, which
 #                                has the names: otherwise two options could exchange their values unnoticed.

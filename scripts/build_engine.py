@@ -138,7 +138,7 @@ def show(record: dict) -> None:
 
 
 def saved(record: dict) -> str:
-    """Return this build's time as a share of the first build's, such as " (8% of a cold build's 96.0 s)".
+    """Return this build's time as a share of the first build's time, such as " (8% of a cold build's 96.0 s)".
 
     Empty if no first build is known, or if it was made in the same way.
     """

@@ -126,7 +126,7 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
 
 
 def rehearsed(published: object, reason: str, remedy: str, denied: str | None) -> object:
-    """Warn prominently that random weights replace the published ones, seed the random numbers, return `published`.
+    """Warn prominently that random weights replace published weights, seed the random numbers, return `published`.
 
     Raises SlipwayError if random weights are `denied`.
     """

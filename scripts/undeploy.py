@@ -41,7 +41,7 @@ def undeploy(deployment: Deployment) -> list[str]:
 
 
 def withdraw(deployment: Deployment) -> list[str]:
-    """Withdraw models from the server; return the names of the live ones. Without a model left, the server stops."""
+    """Withdraw models from the server; return the names of the live models. If no model is left, the server stops."""
     release, live, platform = deployment.history.without(), deployment.history.serving(), deployment.live_platform()
     others = {name: number for name, number in live.items() if name not in release.withdrawn}
     if platform is None or not release.withdrawn:

@@ -91,7 +91,7 @@ def picture(record: dict, lines: Sequence[Line]) -> str:
 def bars(record: dict) -> list[dict]:
     """Return {"name", "number", "width" (pixels), "kind" (its look)} of each subject's highest throughput.
 
-    The number of an engine has the ratio to PyTorch's.
+    The number of an engine has the ratio to PyTorch's throughput.
     """
     best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
     rates = {subject: best[subject]["inferences_per_s"] for subject in SUBJECTS}

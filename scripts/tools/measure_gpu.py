@@ -52,7 +52,7 @@ def interpreter(text: str) -> str:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the workflow for one configuration after the other."""
+    """Run the workflow for each configuration."""
     configurations = configurations_of(arguments)
     weights = weights_of(arguments)
     for path in configurations:

@@ -114,7 +114,7 @@ def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
-    """Return the state dict to start from: the given checkpoint's, or seeded random weights of the architecture."""
+    """Return the state dict to start from: of the given checkpoint, or seeded random weights of the architecture."""
     settings = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)

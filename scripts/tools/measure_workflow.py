@@ -96,7 +96,7 @@ def seconds_of(workplace: Path, target: str) -> float:
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
-    """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput over the engine's, batch 1."""
+    """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput / the engine's own throughput."""
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
     built = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json")
     sample, sender = read_samples(results / "samples.npz")[0], Sender(receipt["served_as"], ports, workplace)

@@ -26,9 +26,9 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
     `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
     difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for outputs
     that mean `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share
-    (0..1) of the values that are equal; it is the only comparison for an output of integers or booleans.
-    `other_sizes`: both shapes, if an output's sizes depend on the values and differ from PyTorch's; such an output has
-    no other comparison.
+    (0..1) of the values that are equal; it is the only comparison for an output of integers or booleans. `other_sizes`:
+    both shapes, if an output's sizes depend on the values and differ from PyTorch's sizes; such an output has no other
+    comparison.
 
     Each figure is the worst of all outputs. `outputs` is {output: its own figures}. Raises SlipwayError if an answer
     has another shape than PyTorch's.

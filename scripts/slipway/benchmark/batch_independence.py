@@ -39,8 +39,8 @@ IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 def tolerance_of(limits: dict[str, float]) -> Tolerance:
     """Return the tolerance of a precision from its `accuracy.limits`.
 
-    An answer may differ from PyTorch's by `max_relative_error`, alone and in a batch. So the answer alone and the
-    answer in a batch may differ from each other by twice that.
+    An answer may differ from PyTorch's answer by `max_relative_error`, alone and in a batch. So the answer alone and
+    the answer in a batch may differ from each other by twice that.
     """
     allowed = limits["max_relative_error"]
     return Tolerance(by_neighbours=min(MAX_BY_NEIGHBOURS, allowed), by_size=2 * allowed)

@@ -1,4 +1,4 @@
-"""Samples that stand for other clients' requests, which Triton may put into the same batch: always the same ones."""
+"""Samples that stand for other clients' requests, which Triton may put into the same batch. They never change."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ NEIGHBOURS = 4
 
 
 def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return NEIGHBOURS samples with the first one's sizes, unlike it and each other, always the same ones.
+    """Return NEIGHBOURS samples with the sizes of the first sample, unlike it and each other. They never change.
 
     Floating-point inputs and pixels are noise over the first sample's range, and low, high and coarse values with a
     little noise; none is constant. Other inputs keep the values of the samples, since other values may have no meaning;

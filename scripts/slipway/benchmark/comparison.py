@@ -110,7 +110,7 @@ def highest_throughput(result: Mapping[str, Any]) -> dict:
 def compare(results: Sequence[dict]) -> dict:
     """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio, "intervals": both}}}}.
 
-    The baselines are the one that `baseline_of` returns, and PyTorch in FP16 if it was measured.
+    The baselines are the subject that `baseline_of` returns, and PyTorch in FP16 if it was measured.
     """
     main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}

@@ -89,8 +89,9 @@ def measure_forward(
 ) -> dict:
     """Return times (ms), inferences/s by number of streams, and peak memory of a forward pass on a batch of inputs.
 
-    The result has the same keys as an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
-    device_memory_bytes (the peak of PyTorch's tensors), no_graph_reason. With `graph`, a CUDA graph is measured, too.
+    The result has the same keys as the result of an engine worker: samples_ms, throughput_per_s,
+    throughput_graph_per_s, device_memory_bytes (the peak of PyTorch's tensors), no_graph_reason. With `graph`, a CUDA
+    graph is measured, too.
     """
     torch.cuda.synchronize()
     torch.cuda.empty_cache()

@@ -60,7 +60,7 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return the ratios of every subject to the baseline, and of the engines' sizes to the FP32 ONNX file's."""
+    """Return every subject's ratios to the baseline, and the ratios of the engines' sizes to the FP32 ONNX file."""
     ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})
     best = comparison.best_throughput(results)
     sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
@@ -79,7 +79,7 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
 
 
 def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to the baseline's."""
+    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to the baseline."""
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)

@@ -1,4 +1,4 @@
-"""Compare the accuracy of an engine on labelled photographs with PyTorch's."""
+"""Compare the accuracy of an engine on labelled photographs with PyTorch's accuracy."""
 
 import numpy as np
 

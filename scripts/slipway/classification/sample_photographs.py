@@ -34,10 +34,10 @@ def photographs_of(path: Path | None, preprocess: Preprocessing, dtype: str) -> 
 
 
 def variations(image: Image.Image) -> list[Image.Image]:
-    """Return 8 variations of an RGB photograph, always the same ones.
+    """Return 8 variations of an RGB photograph. The variations never change.
 
-    Mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a quarter of its
-    size), and with rotated colours (green, blue, red).
+    They are: mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a quarter
+    of its size), and with rotated colours (green, blue, red).
     """
     width, height = image.size
     right, low = round(width * PART), round(height * PART)

@@ -100,8 +100,8 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
     """Return the preprocessing. Each setting comes from the first of: options, server, `proven`, ImageNet.
 
     `proven` has the settings of the model's deployment. If the server states the side of the input, it is the crop.
-    Every setting that is guessed from ImageNet's is printed. Raises SlipwayError if the options contradict the server,
-    or the resized photograph is smaller than the crop.
+    Every setting that is guessed, as for ImageNet, is printed. Raises SlipwayError if the options contradict the
+    server, or the resized photograph is smaller than the crop.
     """
     side, default = classifier.side, asdict(IMAGENET)
     if side and options.crop not in (None, side):

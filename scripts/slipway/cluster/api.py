@@ -98,7 +98,7 @@ class Cluster:
     def request(self, verb: str, obj: dict, part: str = "") -> Request:
         """Return a request for an object or a subresource such as "log"; without a name, for all objects of the kind.
 
-        The namespace is the cluster's if the object names none; None means all namespaces.
+        The namespace is that of this Cluster if the object names no namespace; None means all namespaces.
         """
         kind, metadata = self.kind(obj["kind"], obj["apiVersion"]), obj["metadata"]
         name = metadata.get("name", "")

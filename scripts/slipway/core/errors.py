@@ -34,7 +34,7 @@ def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def listed(items: list[str], most: int) -> str:
-    """Return the first `most` items in words, and the number of further ones, such as "a, b and 3 more"."""
+    """Return the first `most` items in words, and the number of further items, such as "a, b and 3 more"."""
     further = len(items) - most
     return ", ".join(items[:most]) + (f" and {further} more" if further > 0 else "")
 

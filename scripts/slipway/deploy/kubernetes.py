@@ -117,7 +117,7 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [{**reference(obj), "sha256": digest(obj)} for obj in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the objects in the contents of receipts; return the names of those that existed.
+        """Delete the objects in the contents of receipts; return the names of the objects that existed.
 
         Servers go last, so that no Service sends a request to a deleted server.
         """
@@ -201,7 +201,7 @@ def digest(obj: dict) -> str:
 
 
 def applicable(live: dict) -> dict:
-    """Return a live object in a form to apply again: with the fields that were set, without those of the cluster."""
+    """Return a live object in a form to apply again: with the fields that were set, without the cluster's fields."""
     live = set_fields(live)
     metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
     notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}

@@ -25,8 +25,8 @@ class Platform(Protocol):
         """Return the platform of a receipt's release. No request is sent yet.
 
         The receipt's "place" identifies the platform, for example by the model's name there, the namespace and the
-        context of the kubeconfig. `options` are the program's, for the settings that a receipt lacks. `folder` has the
-        stored releases on this machine.
+        context of the kubeconfig. `options` are the program's options, for the settings that a receipt lacks. `folder`
+        has the stored releases on this machine.
         """
 
     def lock(self) -> AbstractContextManager[None]:

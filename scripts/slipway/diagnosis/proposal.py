@@ -37,8 +37,8 @@ class Variant:
 class Search:
     """The result: `first`, the variant as configured; the errors of its layers; `last`, the variant that is proposed.
 
-    Of the tried variants that hold the limits, `last` is the one with the fewest layers left out. If none of them held
-    the limits, `last` breaks limits.
+    Of the tried variants that hold the limits, `last` is the variant with the fewest layers left out. If none of them
+    held the limits, `last` breaks limits.
     """
 
     first: Variant

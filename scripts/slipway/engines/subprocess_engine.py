@@ -1,4 +1,4 @@
-"""Run a TensorRT engine in another interpreter: the one that has TensorRT."""
+"""Run a TensorRT engine in the interpreter that has TensorRT, as another process."""
 
 import contextlib
 import json

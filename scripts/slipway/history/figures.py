@@ -17,7 +17,7 @@ SHARE: dict[str, Any] = {"is_share": True, "more_is_better": True}
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. `limit` is the key of `regression` in config.yaml that limits its change; None if none does.
+    """One figure. `limit` is the key of `regression` in config.yaml that limits its change; None without a limit.
 
     `is_share`: it is a share (0..1), so its change is a difference; other changes are relative. `spreads`: repeated
     measurements differ, so only a change above the noise counts. `low` and `high` are its interval, None if it is not

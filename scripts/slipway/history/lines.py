@@ -39,8 +39,8 @@ class Line:
     def targets(self) -> dict[str, dict]:
         """Return {target: facts}.
 
-        A run's are its hardware, versions, engines and selection. A deployment's are the "version", "checkpoint" and
-        "selection" that it serves; {} if nothing is served.
+        The facts of a run are its hardware, versions, engines and selection. The facts of a deployment are the
+        "version", "checkpoint" and "selection" that it serves; {} if nothing is served.
         """
         return self.content["targets"]
 

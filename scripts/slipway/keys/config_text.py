@@ -17,7 +17,7 @@ def read_tree(path: str | Path) -> yaml.Node | None:
     """Return the YAML tree of a configuration file; None if it is missing, since Snakemake names a missing file itself.
 
     Raises SlipwayError unless the file is UTF-8 text whose YAML is a mapping of moderate size, without recursion, and
-    names each key of a mapping once. YAML would silently drop the first of two.
+    names each key of a mapping once. YAML would silently drop the first of two equal keys.
     """
     if not Path(path).is_file():
         return None

@@ -149,7 +149,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.network(model), settings, versions("torch"), hardware=hardware)
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
-        """Return the key of the comparison of an engine's outputs with PyTorch's."""
+        """Return the key of the comparison of an engine's outputs with PyTorch's outputs."""
         program = self._parts.program_with_runtime("check_accuracy", target)
         limits = self.resolved.accuracy(model)["limits"][precision]
         return JobKey(program, limits, self._parts.evaluation(model))

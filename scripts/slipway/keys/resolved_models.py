@@ -88,7 +88,7 @@ class ResolvedModels:
     def file_of_samples(self, model: str) -> dict[str, str | None]:
         """Return {"files": path of a model's samples}, or {"image": path} of a model of photographs, as an option.
 
-        The path is None if a function yields the samples, or if the sample photograph is Matplotlib's.
+        The path is None if a function yields the samples, or if Matplotlib's photograph is the sample.
         """
         return _file_of(self.samples(model)) or {"image": self.image(model)}
 

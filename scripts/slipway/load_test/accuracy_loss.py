@@ -24,10 +24,10 @@ def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str
 def accuracy_loss(record: Mapping[str, Any]) -> dict:
     """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS that the record carries.
 
-    "top1_drop": PyTorch's top-1 accuracy minus the engine's. "metric_loss": the largest relative loss of a value of the
-    user's metric against PyTorch's; the metric's limits tell the worse direction. "relative_error": the error of the
-    answers to the evaluation data, or to the reference sample without such data. A gain counts as 0. Both are None if
-    unknown.
+    "top1_drop": PyTorch's top-1 accuracy minus the engine's accuracy. "metric_loss": the largest relative loss of a
+    value of the user's metric against PyTorch's value; the metric's limits tell the worse direction. "relative_error":
+    the error of the answers to the evaluation data, or to the reference sample without such data. A gain counts as 0.
+    Both are None if unknown.
     """
     figures, metric = record.get("evaluation") or {}, record.get("metric")
     if figures.get("labelled"):

@@ -74,7 +74,7 @@ class Candidates:
     def lay_out(self, folder: Path, served: Served, model: str | None = None) -> None:
         """Write a configuration below folder/repository, its config.pbtxt for this server, and its samples in `folder`.
 
-        `model` is the name of the candidate, if `served` has another one.
+        `model` is the name of the candidate, if `served` has another name.
         """
         written = folder / "repository" / served.name
         write_model(written, served, self.engines[model or served.name])

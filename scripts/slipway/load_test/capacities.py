@@ -14,7 +14,7 @@ MOST, NEAR = 3, 0.75
 
 
 def contenders(rows: Sequence[R], goal: str) -> list[R]:
-    """Return the best rows, each of another configuration, the best first. `rows` are those within the limits.
+    """Return the best rows, each of another configuration, the best first. `rows` are the rows within the limits.
 
     Only the goal `cheapest` compares throughputs. For another goal, only the best row is returned.
     """

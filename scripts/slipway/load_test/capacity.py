@@ -126,7 +126,7 @@ def capacity(points: Sequence[dict], ended_by: str | None = None) -> dict:
 
     "capacity_per_s" is the highest sent rate that held below the lowest one that broke, None without such a rate.
     "holds_at" and "breaks_at" are these two points; None if there is none. "verdict" is "disturbed", and "why" says so,
-    if one of them was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
+    if one of these points was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
     "limited_by" is the reason for bounds that are far apart: PERF_ANALYZER, TIME, DECISION, or None.
     """
     known = counted(points)

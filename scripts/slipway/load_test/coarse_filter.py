@@ -19,10 +19,10 @@ def left_out(
 ) -> list[dict]:
     """Return {"precision", "limit", "allowed", "figure", "quantity"} of each engine that breaks a limit without load.
 
-    `results` are the benchmark's. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out if its latency
-    of single requests (p99, or the median without enough samples for it) is above the limit, or if `instances` times
-    its best throughput is below the minimum, where batches up to `largest_batch` were measured. A disturbed
-    measurement leaves nothing out.
+    `results` are the results of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out
+    if its latency of single requests (p99, or the median without enough samples for it) is above the limit, or if
+    `instances` times its best throughput is below the minimum, where batches up to `largest_batch` were measured. A
+    disturbed measurement leaves nothing out.
     """
     entries = []
     for precision in precisions:

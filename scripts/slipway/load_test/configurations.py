@@ -42,7 +42,7 @@ class Configuration:
 
 
 def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
-    """Return the configurations, the best one by the selection's goal first, those that break limits last.
+    """Return the configurations, the best by the selection's goal first, configurations that break limits last.
 
     A configuration is represented by the chosen measurement, or by its best measurement within the limits. If no
     measurement is within the limits, it is the measurement with the lowest p99 latency.

@@ -93,10 +93,10 @@ def configuration(row: Row) -> tuple:
 
 
 def interval(row: Row) -> tuple[float, float]:
-    """Return the bounds (1/s) of the throughput to count on: the capacity's, if it was measured.
+    """Return the bounds (1/s) of the throughput to count on.
 
-    Otherwise they are the slowest and the fastest window. Without windows, both are the
-    throughput of the whole measurement.
+    If the capacity was measured, they are the bounds of the capacity. Otherwise they are the throughputs of the slowest
+    and the fastest window. Without windows, both are the throughput of the whole measurement.
     """
     if "capacity" in row:
         lower, breaks = reliable_rate(row), row["capacity"]["breaks_at"]

@@ -55,9 +55,10 @@ class Interference:
             readings.gpu.append(self._gpu.read())
 
     def figures(self) -> dict:
-        """Return shares (%) of the CPUs' time: of programs other than the load test's, and of all that is not idle.
+        """Return two shares (%) of the CPUs' time and, on a GPU target, the GPU's state.
 
-        The entries are "others_cpu_percent" and "cpus_busy_percent". On a GPU target there is the "gpu_state", too: the
+        "others_cpu_percent" is the share that programs outside of the load test took, "cpus_busy_percent" the share in
+        which any program ran. On a GPU target there is the "gpu_state", too: the
         summary of the GPU's readings (see `summarise_readings`), or None if there are none.
         """
         self.read()

@@ -2,8 +2,8 @@
 
 After an interrupted load test, the next load test takes these points. A load test with a wider sweep measures only the
 new points. When a load test has finished, only steady points with full windows stay, so that the next load test
-measures the other points again. `keyed_model_analyzer` looks kept points up and measures the others; this module stores
-them.
+measures the other points again. `keyed_model_analyzer` looks kept points up and measures the other points; this module
+stores them.
 
 results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
 """
@@ -47,7 +47,7 @@ class KeptPoints:
         write_json(self.store / f"{key}.json", content)
 
     def finish(self) -> None:
-        """Remove the points that the next load test measures again: disturbed, shortened and damaged ones."""
+        """Remove the points that the next load test measures again: disturbed, shortened and damaged points."""
         for path in self.store.glob("*.json"):
             content = read_record(path, {"row": {"shortened": bool}})
             if content is None or is_disturbed(content["row"]) or content["row"]["shortened"]:

@@ -89,8 +89,8 @@ def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
 def reliable_rate(row: Mapping[str, Any]) -> float:
     """Return the throughput (inferences/s) to count on: the capacity of an open loop, if it was measured.
 
-    Otherwise it is the closed loop's throughput. For a disturbed measurement, it is the slowest window's, so that noise
-    wins nothing. Without any window, or if no rate held, it is 0.
+    Otherwise it is the closed loop's throughput. For a disturbed measurement, it is the throughput of the slowest
+    window, so that noise wins nothing. Without any window, or if no rate held, it is 0.
     """
     if "capacity" in row:
         return row["capacity"]["capacity_per_s"] or 0.0
@@ -100,7 +100,7 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
 
 
 def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
-    """Return the memory (MB) that is limited: the GPU's, or the processes' on a CPU; None if not measured."""
+    """Return the limited memory (MB): of the GPU or, on a CPU target, of the processes; None if not measured."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 

@@ -17,7 +17,7 @@ UNITS = {"p99_ms": " ms", "memory_mb": " MB", "min_throughput_per_s": "/s", "max
 def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
     """Return in words, for each limit, a value that would let one measurement hold all limits.
 
-    If no change of a single limit suffices, return the smallest change, relative to the limits, of several.
+    If no change of a single limit suffices, return the smallest change of several limits, relative to their values.
     """
     broken = {item["limit"] for row in rows for item in limits.broken(row)}
     sentences = [_alone(rows, limits, name) for name in KEYS if name in broken]

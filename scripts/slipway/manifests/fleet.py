@@ -24,7 +24,7 @@ class Fleet:
 
 
 def manifests(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} of every platform's manifests; raise SlipwayError if one of them is not valid."""
+    """Return {file: text} of every platform's manifests; raise SlipwayError if a manifest is not valid."""
     texts: dict[str, str] = {}
     for name, traits in PLATFORMS.items():
         if not traits.files:

@@ -50,7 +50,7 @@ def resources(d: dict) -> dict:
 
 
 def product(hardware: str) -> str:
-    """Return a GPU's name as in a node's label, such as "NVIDIA-H100-80GB-HBM3"; a partition has the whole GPU's."""
+    """Return a GPU's name as in a node's label, such as "NVIDIA-H100-80GB-HBM3"; for a partition, of its whole GPU."""
     name = hardware.partition(" (compute capability")[0].partition(" MIG ")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
 

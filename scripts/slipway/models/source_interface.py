@@ -64,7 +64,7 @@ class Source(ABC):
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
-        """Return the keyword arguments of the network: the user's, and defaults that fit the weights `published`.
+        """Return the network's keyword arguments: the user's `arguments`, and defaults that fit `published` weights.
 
         `published` is None for the user's own checkpoint.
         """

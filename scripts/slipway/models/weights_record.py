@@ -35,8 +35,8 @@ def write_record(
 ) -> dict:
     """Write the record of the weights in `arguments.output`, print its notes, and return it.
 
-    `sample` and `answer` are the network's inputs and outputs. `facts` are
-    further entries, or replace the empty ones of a program.
+    `sample` and `answer` are the network's inputs and outputs. `facts` are further entries, or replace
+    entries that are empty for a program.
     """
     record = {
         "origin": origin,

@@ -16,7 +16,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 @dataclass(frozen=True)
 class Call:
-    """The names of the inputs that a network takes by position, in their order, and of those it takes by keyword."""
+    """The names of a network's inputs: those that it takes by position, in their order, and those by keyword."""
 
     positional: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ def layers(counts: dict[str, int]) -> str:
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of an output's decisions or integers that equal PyTorch's, and its limit.
+    """Return the share of an output's decisions or integers that PyTorch has, too, and its limit.
 
     None for an output of another kind.
     """

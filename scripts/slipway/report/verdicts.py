@@ -54,10 +54,10 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
 
 
 def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
-    """Return the verdict on the served engine's speed relative to the baseline's in the same job.
+    """Return the verdict on the served engine's speed relative to the baseline in the same job.
 
-    It is "yes" if the latency is lower than the baseline's, and "no" if it is higher. It is "open" if the measurement
-    was disturbed, or shows no difference.
+    It is "yes" if the latency is lower than the latency of the baseline, and "no" if it is higher. It is "open" if the
+    measurement was disturbed, or shows no difference.
     """
     engine, tutorial = target.chosen.precision, target.benchmark["tutorial"]
     measured, rates = tutorial["measured"][engine], target.benchmark["best_throughput_ratios"][engine]

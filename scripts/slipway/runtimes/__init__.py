@@ -15,8 +15,8 @@ the Python backend's model.py runs it. It has:
         .layers()                   {precision: number of compute layers that really run in it}
     gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
 
-Its `traits.json` has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ nodes. Any
-other is built from the FP32 file, but for TensorRT's.
+Its `traits.json` has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ nodes. An
+engine of another precision is built from the FP32 file; only TensorRT's engines have a file of their own precision.
 """
 
 import importlib

@@ -43,7 +43,7 @@ def _undeclared(target: dict, tensorrt: dict) -> list[str]:
 def on_target(resolved: ResolvedConfig) -> dict:
     """Return the resources of rules with jobs on a target as {name: value, or function of the wildcards}.
 
-    A resource that no target requests is left out. So without a declared partition, the one of the profile remains.
+    A resource that no target requests is left out. So without a declared partition, the profile's partition remains.
     """
     by_target = {target: _requested(resolved, target) for target in resolved.targets}
     resources: dict[str, Any] = {"seat": 1}

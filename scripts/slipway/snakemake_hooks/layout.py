@@ -46,5 +46,5 @@ def artifact_of(record: Path, folder: Path) -> str | None:
 
 
 def stamp_of(path: Path) -> Path:
-    """Return the file whose modification time Snakemake takes for the artifact's."""
+    """Return the file whose modification time Snakemake takes for that of the artifact."""
     return path / TIME_STAMP if path.is_dir() else path

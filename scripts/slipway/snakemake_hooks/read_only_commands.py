@@ -25,7 +25,7 @@ PRINTING = (
 def is_read_only(options: argparse.Namespace) -> bool:
     """Return whether a command only prints facts about the workflow, or runs only rules of `_TELLING`.
 
-    Such a command may run beside another one.
+    Such a command may run beside another command.
     """
     return any(getattr(options, name, None) for name in PRINTING) or _runs_only(_TELLING, options)
 

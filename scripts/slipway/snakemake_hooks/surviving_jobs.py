@@ -29,7 +29,7 @@ def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
-    """Terminate programs, and return their names. Raise SlipwayError if one does not end within PATIENCE_S."""
+    """Terminate programs, and return their names. Raise SlipwayError if a program does not end within PATIENCE_S."""
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -145,7 +145,7 @@ class Local:
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: ports} of the server on trial, or of the live server, which must be this checkout's."""
+        """Yield {target: ports} of the server on trial, or of the live server, which must belong to this checkout."""
         require_own, ports = self._reached()
         require_own()
         yield {part.target: ports for part in release.parts}

@@ -95,7 +95,7 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
 
 
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve the versions that were live, except those changed in the store since then.
+    """Make the running server serve the versions that were live, except versions whose stored files changed since.
 
     Models in `untouched` stay as the server has them. A changed version serves on if the server still has its proven
     files in memory. Other changed models are unloaded, and a SlipwayError names them.
@@ -147,7 +147,7 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
 
 
 def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, generation: int) -> None:
-    """Start the server with the versions that were live, except those changed in the store since then.
+    """Start the server with the versions that were live, except versions whose stored files changed since.
 
     Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.
     """

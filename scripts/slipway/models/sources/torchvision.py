@@ -74,8 +74,8 @@ class Torchvision(Source):
     def network_arguments(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
         """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
 
-        The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are those
-        of a network without pretrained weights.
+        The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are the
+        defaults of a network without pretrained weights.
         """
         defaults: dict[str, object] = {}
         if architecture in _TRANSFORMING:

@@ -9,7 +9,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: bool) -> Shapes:
-    """Return {input: shape} of requests that are joined along axis 0. `inputs` are an engine's.
+    """Return {input: shape} of requests that are joined along axis 0. `inputs` are the inputs of an engine.
 
     Raises ValueError if a request does not fit the inputs or the other requests, or if several are to run as one in an
     engine without a batch axis.

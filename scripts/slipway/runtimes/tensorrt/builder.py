@@ -26,7 +26,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     `options` are the `tensorrt` settings in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
     workspace_mb, optimization_level, tf32, tactic_sources, compatibility, refit (False if missing), timing_cache (a
     path or None). With dynamic axes beside the batch axis there are inputs ({name: shape with names of axes}) and axes
-    ({name: {"min", "opt", "max"}}). Further ones are compute_capability ("8.9") for an edition that builds without a
+    ({name: {"min", "opt", "max"}}). Further options are compute_capability ("8.9") for an edition that builds without a
     GPU, and measure_anew, to ignore the content of the timing cache. Returns the facts for the build record. Raises
     ValueError with the problem and the remedy.
     """

@@ -38,8 +38,8 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU, and return its facts for the build record.
 
     They are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
-    layers}), "unread_layers" (the inspector's text on each), "gpu", "not_refittable_reason" (None for none) and
-    "layers_read_from". Raises ValueError if it cannot be loaded.
+    layers}), "unread_layers" (texts on layers that could not be read), "gpu", "not_refittable_reason" (text or None)
+    and "layers_read_from". Raises ValueError if it cannot be loaded.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)

@@ -32,7 +32,7 @@ def measure(
     inputs: Tensors | None = None,
     budget_seconds: float | None = None,
 ) -> dict:
-    """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random ones.
+    """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random inputs.
 
     Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
     quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "profile_choice"
@@ -176,7 +176,7 @@ def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = 
 
 
 def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tensors | None = None) -> None:
-    """Fill the inputs with `inputs`, a batch of this size, or with random ones, and copy them to the GPU."""
+    """Fill the inputs with `inputs`, a batch of this size, or with random values, and copy them to the GPU."""
     if inputs is None:
         stream_context.set_shapes(stream_context.optimum(batch))
         for buffer in stream_context.inputs.values():

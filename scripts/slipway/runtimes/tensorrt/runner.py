@@ -42,7 +42,7 @@ class Engine:
         return tensors_of(self.cuda_engine)
 
     def infer(self, inputs: Tensors) -> Tensors:
-        """Return {output: array} for {input: array}. A batch larger than the engine's is split."""
+        """Return {output: array} for {input: array}. A batch that is too large for the engine is split."""
         parts = [inputs]
         if self.batch_of(self.shapes_of(parts)) > self.max_batch:
             parts = split(inputs, self.max_batch)
@@ -73,7 +73,7 @@ class Engine:
         return next(iter(shapes.values()))[0] if self._batched else 1
 
     def profile_for(self, batch: int) -> int:
-        """Return the index of the profile for a batch size: of those that accept it, the one with the nearest optimum.
+        """Return the index of the profile that accepts a batch size and whose optimal batch size is the nearest.
 
         Raises ValueError if no profile accepts the size.
         """

@@ -15,8 +15,8 @@ def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[dict
     Yields the facts for the build record, which are complete after the block; None without a cache.
 
     A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
-    cache, and the later one adds its measurements to the other's. With `anew` the builder starts with an empty cache,
-    and its measurements replace the existing ones of the same kernels.
+    cache, and the later build adds its measurements to those of the earlier build. With `anew` the builder starts with
+    an empty cache, and its measurements replace the existing measurements of the same kernels.
     """
     if path is None:
         yield None

@@ -70,7 +70,10 @@ class SharedBatch:
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a host name or address is this machine's. A program can bind a socket only to such an address."""
+    """Say whether a host name or address belongs to this machine.
+
+    A program can bind a socket only to an address of its own machine.
+    """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

@@ -76,7 +76,7 @@ def read_index(repository: Path, index: Path) -> dict:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return {path below `folder`: SHA-256} of every file, hidden ones and links too; {} if the folder is absent."""
+    """Return {path below `folder`: SHA-256} of every file, hidden files and links too; {} if the folder is absent."""
     return {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))

@@ -2,7 +2,7 @@
 
 There are three kinds: on PATH, in a container of NVIDIA's image, or in the nvidia-pytriton wheel, which has only the
 Python backend. Planning chooses (`server_choice.py`). Without a choice, a `tritonserver` on PATH is used if it has the
-backends of the models, and the wheel's if not.
+backends of the models, else the server of the wheel.
 """
 
 import os

@@ -46,8 +46,8 @@ class Interpreter:
 
     `version` is such as "3.10", `numpy` is NumPy's version or None. `executable` is the real program behind a script or
     a virtual environment. `packages` is the interpreter's sys.path, `libraries` the folders with its libpython.
-    `changes` are the changes of the environment that it runs with, such as its start script's: {name: value, or None
-    for a removed name}.
+    `changes` are the changes of the environment that it runs with, such as the changes by its start script: {name:
+    value, or None for a removed name}.
     """
 
     version: str

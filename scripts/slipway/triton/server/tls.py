@@ -34,7 +34,7 @@ Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # of a server and of its clien
 
 @dataclass(frozen=True)
 class ServerTls:
-    """The paths of a server's PEM files, the SHA-256 of the public ones, and the name in its certificate.
+    """The paths of a server's PEM files, the SHA-256 of the public files, and the name in its certificate.
 
     A server reads its files once, at its start. So it has to be replaced if the files change.
     """
