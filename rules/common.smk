@@ -4,8 +4,8 @@
 # How staleness works here (docs/staleness.md has the details). Snakemake runs a job again if the content of an input, the
 # value of a param or the text of the rule's command differs from the last run. It does not compare an `ancient` input, or
 # a param that is a function of `input`. Therefore in each rule:
-#   settings=keys.<rule>(...)    The key of the job: everything that can change the content of its output. It has those options
-#                                of the program, versions, hardware, the SHA-256 of the user's files and of the program's code.
+#   settings=keys.<rule>(...)    The key of the job: everything that can change its output, except other jobs' artifacts. It has
+#                                options of the program, versions, hardware, SHA-256 of the user's files and of the code.
 #                                Snakemake compares values of params without their names. Therefore the key is one dict, which
 #                                has the names: otherwise two options could exchange their values unnoticed.
 #   options=options(...)         The program's other options: paths (the key has the SHA-256 of the content), limits, timeouts.

@@ -155,7 +155,7 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(
     references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
 ) -> dict:
-    """Compare the variation of PyTorch's answers over the reference samples and of the engine's, for each output.
+    """Compare how much PyTorch's and the engine's answers vary over the reference samples, for each output.
 
     `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. The
     returned `error` is the largest error of the outputs that vary less than the limits can show. Without such outputs,

@@ -51,7 +51,7 @@ class Alternative:
 
 
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
-    """Return the preprocessings to try: torchvision's one for the architecture, usual means and deviations, and BGR.
+    """Return the preprocessings to try: as torchvision publishes it, with usual means and deviations, and with BGR.
 
     Preprocessings that equal the configured one are left out.
     """

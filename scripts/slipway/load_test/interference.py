@@ -58,8 +58,8 @@ class Interference:
         """Return two shares (%) of the CPUs' time and, on a GPU target, the GPU's state.
 
         "others_cpu_percent" is the share that programs outside of the load test took, "cpus_busy_percent" the share in
-        which any program ran. On a GPU target there is the "gpu_state", too: the
-        summary of the GPU's readings (see `summarise_readings`), or None if there are none.
+        which any program ran. "gpu_state" is the summary of the GPU's readings (see `summarise_readings`), or None
+        without readings.
         """
         self.read()
         readings = self._readings

@@ -16,7 +16,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 @dataclass(frozen=True)
 class Call:
-    """The names of a network's inputs: those that it takes by position, in their order, and those by keyword."""
+    """How a network takes its inputs: names of inputs by position, in their order, and names of inputs by keyword."""
 
     positional: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()

@@ -202,7 +202,7 @@ class Hooks:
         self._tracking.begin()
 
     def join_handlers(self, config: dict) -> None:
-        """If another workflow uses this one as a module, add the handlers of a run's begin and end to its handlers."""
+        """Add this workflow's handlers of a run's begin and end to a workflow that uses this one as a module."""
         if not self._is_module:
             return
         ours = {"_onstart": lambda: self.begin_run(config), "_onsuccess": self.end_run, "_onerror": self.end_run}
