@@ -60,7 +60,7 @@ labels_from = lambda wildcards: config["models"][wildcards.model]["labels"]
 baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
 
 
-# With `--sdm apptainer` jobs run in this image, except the jobs of deploy.smk.
+# With `--sdm apptainer` jobs run in this container, except the jobs of deploy.smk.
 container: config["container"]
 
 

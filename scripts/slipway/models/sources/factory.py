@@ -9,7 +9,7 @@ from slipway.models.source_interface import Source
 
 
 class Factories(Source):
-    """The source of networks that functions or classes in the user's own package return."""
+    """The source of networks that callables of the user's own package return."""
 
     title = "your package"
 
