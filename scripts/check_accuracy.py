@@ -19,6 +19,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
+from slipway.core.readable import readable
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.outputs.presentation import record_of
@@ -184,8 +185,8 @@ def variation_problems(record: dict) -> list[str]:
     if not record["variation"]["weakness"] or record["origin"] == "rehearsal" or error < 1:
         return []
     return [
-        f"its answers to the samples differ otherwise than the model's own, by {error:.2g} times their difference, so "
-        "one answer for everything would be as near"
+        f"its answers to the samples differ otherwise than the model's own, by {readable(error, 2)} times their "
+        "difference, so one answer for everything would be as near"
     ]
 
 

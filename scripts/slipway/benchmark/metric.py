@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, explained_by
+from slipway.core.readable import readable
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, place_of
 
@@ -50,14 +51,14 @@ def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]
     for name, limit in limits.items():
         # NaN is within no limit.
         if not limit.get("min", -math.inf) <= values[name] <= limit.get("max", math.inf):
-            between = " and ".join(f"{end} {limit[end]:g}" for end in ("min", "max") if end in limit)
-            problems.append(f"{name} is {values[name]:.6g}, but must hold {between}")
+            between = " and ".join(f"{end} {readable(limit[end], 6)}" for end in ("min", "max") if end in limit)
+            problems.append(f"{name} is {readable(values[name], 6)}, but must hold {between}")
     return problems
 
 
 def in_words(values: Mapping[str, float]) -> str:
     """Return values in words, such as "cosine 0.998, error 0.01"."""
-    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+    return ", ".join(f"{name} {readable(value, 6)}" for name, value in values.items())
 
 
 def _is_number(value: object) -> bool:

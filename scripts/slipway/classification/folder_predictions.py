@@ -81,7 +81,7 @@ def classify(
     shared: SharedBatch | None,
 ) -> Iterator[list[dict]]:
     """Send the photographs in batches, add the answers to `predictions`, and yield the new entries of each batch."""
-    for group in batched(readable(files, settings, predictions), settings.batch):
+    for group in batched(read_inputs(files, settings, predictions), settings.batch):
         sent = [file for file, _ in group]
         try:
             scores, request = ask(connection, settings.classifier, np.stack([picture for _, picture in group]), shared)
@@ -94,7 +94,7 @@ def classify(
             yield predictions.add(sent, scores, meaning, settings.labels, settings.top, request)
 
 
-def readable(
+def read_inputs(
     files: list[Path], settings: Classification, predictions: Predictions
 ) -> Iterator[tuple[Path, np.ndarray]]:
     """Yield (file, input (3, side, side) of the model's dtype) of each photograph that can be read.

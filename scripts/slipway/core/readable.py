@@ -1,6 +1,18 @@
-"""Numbers in sentences."""
+"""Numbers in sentences, tables and charts."""
+
+import math
+
+# Only numbers outside of this range have powers of ten.
+TINY, HUGE = 1e-6, 1e12
 
 
-def readable(value: float) -> str:
-    """Return a number as text with four significant digits. A larger whole part is shown in full, such as "11,430"."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def readable(value: float, digits: int = 4) -> str:
+    """Return a number as text with so many significant digits, such as "12.35" or "11,430".
+
+    All digits of a whole part are shown, even if they are more.
+    """
+    if not TINY <= abs(value) < HUGE:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text

@@ -80,7 +80,7 @@ class ReleaseStore(VersionStore):
         """Return the highest number of an existing version, plus 1. A removed version's number may be used again."""
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
 
-    def readable(self) -> list[Release]:
+    def with_files(self) -> list[Release]:
         """Return the recorded versions whose files still exist."""
         stored = self.ledger.read()["stored"]
         return [
@@ -94,7 +94,7 @@ class ReleaseStore(VersionStore):
 def versions_in_use(results: Path, target: str) -> set[str]:
     """Return the versions of a target's repository that any platform serves or may roll back to."""
     platforms = {to: traits for to, traits in PLATFORMS.items() if traits.files}
-    releases = [release for to in platforms for release in ReleaseStore(results, to).readable()]
+    releases = [release for to in platforms for release in ReleaseStore(results, to).with_files()]
     kept = {part.version for release in releases for part in release.parts if part.target == target}
     receipts = [read_record(results / "deploy" / traits.receipt, SERVED) or {} for traits in platforms.values()]
     return kept | {

@@ -35,13 +35,13 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     limits = {name: settings.get(name) for name in LIMITS}
     if all(limit is None for limit in limits.values()):
         return
-    history, now = readable(folder)
+    history, now = require_records(folder)
     others = [target for target, version in versions.items() if live_version(history, platform, target) != version]
     changes = [change for target in others for change in changes_on(history, now, platform, target, limits)]
     judge(folder.name, now, changes, settings.get("accept", []))
 
 
-def readable(folder: Path) -> tuple[History, Run]:
+def require_records(folder: Path) -> tuple[History, Run]:
     """Return the history and this run; raise SlipwayError if the run was not recorded, or if a line is damaged."""
     history, now = read(folder / NAME), this_run(folder)
     if now is None:

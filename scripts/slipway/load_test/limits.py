@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 
 # Share (%) of the CPUs' time that other programs may take during a measurement without a notice.
@@ -71,8 +72,8 @@ def breaks_still(entry: Mapping[str, Any], limits: Mapping[str, float | None]) -
 def left_out_in_words(entry: Mapping[str, Any]) -> str:
     """Return why an engine was left out, such as "fp32 is not load-tested: unloaded p99 12.3 breaks p99_ms 10"."""
     return (
-        f"{entry['precision']} is not load-tested: {entry['quantity']} {entry['figure']:.4g} breaks "
-        f"{entry['limit']} {entry['allowed']:g}"
+        f"{entry['precision']} is not load-tested: {entry['quantity']} {readable(entry['figure'])} breaks "
+        f"{entry['limit']} {readable(entry['allowed'], 6)}"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from slipway.core.readable import readable
 from slipway.load_test.limits import KEYS, Limits, figure_of, point_in_words
 
 # It only explains an error.
@@ -39,8 +40,8 @@ def _alone(rows: Sequence[Row], limits: Limits, name: str) -> str:
         return f"`{KEYS[name]}` alone does not suffice, since every configuration breaks another limit, too"
     figure = figure_of(row, name) or 0.0  # `_nearest` returns only rows whose figure is known
     return (
-        f"with `{KEYS[name]}: {settable(name, figure)}` for {getattr(limits, name):g} one holds: "
-        f"{point_in_words(row)}, with {figure:.4g}{UNITS[name]}"
+        f"with `{KEYS[name]}: {settable(name, figure)}` for {readable(getattr(limits, name), 6)} one holds: "
+        f"{point_in_words(row)}, with {readable(figure)}{UNITS[name]}"
     )
 
 
@@ -70,4 +71,4 @@ def settable(name: str, figure: float) -> str:
         return f"{figure:g}"
     unit = 10 ** (math.floor(math.log10(abs(figure))) - 2)
     rounded = (math.floor if name == "min_throughput_per_s" else math.ceil)(round(figure / unit, 6)) * unit
-    return f"{rounded:.6g}"
+    return f"{rounded:.12g}"  # as YAML has it: no commas, no power of ten

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 from slipway.load_test.capacities import without_capacity
 from slipway.load_test.decision import Decision
@@ -30,15 +31,16 @@ Row = Mapping[str, Any]
 
 def figures_in_words(row: Row, limits: Limits) -> str:
     """Return a measurement's figures beside the limits, such as "p99 9.1 ms of 10 allowed, 1,900 of 2,000 MB"."""
-    allowed = f" of {limits.p99_ms:g} allowed" if limits.p99_ms is not None else ""
+    allowed = f" of {readable(limits.p99_ms, 6)} allowed" if limits.p99_ms is not None else ""
     if limits.p99_ms is not None and is_near(row, limits.p99_ms):
         low, high = row["p99_interval_ms"]
-        allowed += f" (within the noise: {low:.3g} to {high:.3g} ms)" if low and high else " (within the noise)"
-    words = [f"p99 {row['p99_ms']:.3g} ms{allowed}" if row["p99_ms"] < 100 else f"p99 {row['p99_ms']:.0f} ms{allowed}"]
+        interval = f": {readable(low, 3)} to {readable(high, 3)} ms" if low and high else ""
+        allowed += f" (within the noise{interval})"
+    words = [f"p99 {readable(row['p99_ms'], 3)} ms{allowed}"]
     if (memory := counted_memory_mb(row)) is not None:
         most = "" if limits.memory_mb is None else f" of {limits.memory_mb:,.0f}"
         words.append(f"{memory:,.0f}{most} MB")
-    least = f" of at least {limits.min_throughput_per_s:,g}" if limits.min_throughput_per_s else ""
+    least = f" of at least {readable(limits.min_throughput_per_s, 6)}" if limits.min_throughput_per_s else ""
     words.append(f"{row['throughput_per_s']:,.1f}/s{least}")
     if limits.max_accuracy_loss is not None:
         words.append(f"accuracy loss {row['accuracy_loss']:.2g} of {limits.max_accuracy_loss:g}")
@@ -96,9 +98,9 @@ def _like_with_like(choice: Row, others: Sequence[Row]) -> tuple[Row, Row]:
 
 def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
     if times > 1 and not is_equal:
-        return f"{precision} would need {times:.2g} times the {servers}"
+        return f"{precision} would need {readable(times, 2)} times the {servers}"
     if times < 1 - EQUAL:
-        return f"{precision} would need {times:.2g} of the {servers}"
+        return f"{precision} would need {readable(times, 2)} of the {servers}"
     return f"{precision} would need as many {servers}"
 
 
@@ -121,7 +123,7 @@ def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
         return "the cheapest of those that lose the least accuracy"
     if goal.rate:
         count = goal.machines(choice)
-        return f"the fewest servers for {goal.rate:g}/s (`deploy.rate`): {count if count else 'not known'}"
+        return f"the fewest servers for {readable(goal.rate, 6)}/s (`deploy.rate`): {count if count else 'not known'}"
     best = max(allowed, key=lambda row: (reliable_rate(row), row["throughput_per_s"]))
     if is_close(choice, best):
         return f"the smallest within {EQUAL:.0%} of the most that any configuration answers under the limits"
@@ -133,5 +135,5 @@ def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
 
 def _cost(choice: Row, goal: Goal) -> str:
     cost = goal.cost_per_million(choice)
-    basis = f"at {goal.rate:g}/s" if goal.rate else "at its own throughput"
-    return "" if cost is None else f"; {cost:.3g} for a million inferences {basis}"
+    basis = f"at {readable(goal.rate, 6)}/s" if goal.rate else "at its own throughput"
+    return "" if cost is None else f"; {readable(cost, 3)} for a million inferences {basis}"

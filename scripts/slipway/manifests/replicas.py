@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
@@ -49,7 +50,7 @@ def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -
     slowest = min(fleet, key=lambda facts: facts.capacity_per_s or 0)
     targets = f" on each of {len(fleet)} targets" if len(fleet) > 1 else ""
     return (
-        f"{deploy['rate']:g} requests/s (deploy.rate) over {slowest.capacity_per_s:.4g}/s that one server of "
+        f"{deploy['rate']:g} requests/s (deploy.rate) over {readable(slowest.capacity_per_s)}/s that one server of "
         f"{slowest.target} takes, of which {deploy['headroom']:.0%} stay free (deploy.headroom): {replicas}{targets}"
     )
 

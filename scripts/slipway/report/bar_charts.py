@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from slipway.core.readable import readable
 from slipway.report.drawing import Drawing
-from slipway.report.scales import Scale, from_zero, number
+from slipway.report.scales import Scale, from_zero
 from slipway.report.xy_chart import WIDTH
 
 LABELS, VALUES = 92, 86
@@ -26,7 +27,7 @@ class Bar:
 
 def with_unit(value: float, unit: str) -> str:
     """Return a value with its unit, such as "5 ms" or "5/s"."""
-    return f"{number(value)}{'' if unit.startswith('/') else ' '}{unit}"
+    return f"{readable(value, 3)}{'' if unit.startswith('/') else ' '}{unit}"
 
 
 def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
@@ -39,6 +40,11 @@ def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
     return drawing
 
 
+def _tick_words(tick: float, unit: str) -> str:
+    """Return the number at a tick; zero has the unit of all."""
+    return readable(tick, 3) if tick else with_unit(tick, unit)
+
+
 def _draw_group(drawing: Drawing, name: str, unit: str, group: list[Bar], top: float) -> None:
     highest = max(max(bar.value, bar.high or 0) for bar in group)
     scale = from_zero(highest, LABELS, WIDTH - VALUES)
@@ -46,7 +52,7 @@ def _draw_group(drawing: Drawing, name: str, unit: str, group: list[Bar], top: f
     drawing.text(0, top + 13, name, "strong")
     for tick in scale.ticks[:: 2 if len(scale.ticks) > 5 else 1]:
         drawing.line(scale(tick), first, scale(tick), last, "grid")
-        drawing.text(scale(tick), last + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", "middle")
+        drawing.text(scale(tick), last + 14, _tick_words(tick, unit), "tick", "middle")
     for row, bar in enumerate(group):
         _draw_bar(drawing, bar, first + _ROW * (row + 0.5), scale)
 
@@ -82,7 +88,7 @@ def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
     for tick in scale.ticks:
         drawing.line(scale(tick), 0, scale(tick), bottom, "grid")
         anchor = "start" if tick == 0 else "end" if tick == scale.ticks[-1] else "middle"
-        drawing.text(scale(tick), bottom + 14, with_unit(tick, unit) if tick == 0 else number(tick), "tick", anchor)
+        drawing.text(scale(tick), bottom + 14, _tick_words(tick, unit), "tick", anchor)
     for index, row in enumerate(rows):
         top, begin = _STACK * index, 0.0
         drawing.text(2, top + 13, row.label, "plain halo")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
+from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 from slipway.history.figures import Figure, served_figures
 from slipway.history.lines import DEPLOYED, Run
@@ -13,7 +14,6 @@ from slipway.report.formats import milliseconds, moment
 from slipway.report.headline import baseline_of, results
 from slipway.report.measurements import CHANGES, Measurements, Target
 from slipway.report.operators import KINDS, OTHER, by_kind
-from slipway.report.scales import number
 from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
 # {quantity of `best_quantity`: its words}. On a GPU, latencies with and without a CUDA graph share one chart.
@@ -56,13 +56,13 @@ def _latency_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
 
 def _throughput_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
     rate = highest_throughput(result)["inferences_per_s"]
-    return rate, f"{number(rate)}/s", intervals.get("inferences_per_s", {})
+    return rate, f"{readable(rate, 3)}/s", intervals.get("inferences_per_s", {})
 
 
 def _bar(result: dict, look: str, value: float, text: str, interval: dict) -> Bar:
     low, high = interval.get("low"), interval.get("high")
     disturbed = result.get("intervals", {}).get("verdict") == DISTURBED
-    between = f" ({number(low, 4)} to {number(high, 4)})" if low and high and low != high else ""
+    between = f" ({readable(low)} to {readable(high)})" if low and high and low != high else ""
     hover = f"{result['subject']}: {text}{between}{', disturbed' if disturbed else ''}"
     return Bar(result["subject"].replace("_", " "), value, text, low, high, look, disturbed, hover)
 
@@ -144,5 +144,5 @@ def point_of(index: int, run: Run, figure: Figure) -> Point:
     """Return a run's figure as a point of a trend; a share in percent."""
     scale, unit = (100, "%") if figure.is_share else (1, figure.unit)
     low, high = (None if end is None else scale * end for end in (figure.low, figure.high))
-    words = f"{run.name}, {moment(run.when)}: {number(scale * figure.value, 4)} {unit}"
+    words = f"{run.name}, {moment(run.when)}: {readable(scale * figure.value)} {unit}"
     return Point(index, scale * figure.value, low, high, hover=words, disturbed=figure.disturbed)

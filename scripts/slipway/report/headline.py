@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from slipway.benchmark import comparison
 from slipway.benchmark.rounds import is_no_difference
 from slipway.classification import reporting
+from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 from slipway.load_test.limits import counted_memory_mb, is_disturbed
 from slipway.report.formats import AGREEMENTS, megabytes, milliseconds
 from slipway.report.measurements import Measurements, Target
-from slipway.report.scales import number
 from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_live, is_it_right
 
 
@@ -106,9 +106,8 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
         return Figure(*reporting.figure_of(record["evaluation"]))
     if record.get("metric"):
         name, value = next(iter(record["metric"]["engine"].items()))
-        return Figure(
-            f"{value:.4g}", name, f"{measurements.contract.baseline}: {record['metric']['pytorch'][name]:.4g}"
-        )
+        of_baseline = readable(record["metric"]["pytorch"][name])
+        return Figure(readable(value), name, f"{measurements.contract.baseline}: {of_baseline}")
     compared = record.get("evaluation") or record["sample"]
     several = measurements.words.several if record.get("evaluation") else measurements.words.first
     if shares := [compared[name] for name in AGREEMENTS if name in compared]:
@@ -135,5 +134,5 @@ def results(target: Target) -> tuple[dict, dict]:
 
 def _times(ratio: float, interval: dict | None) -> str:
     """Return a ratio of latencies as a factor of speed, such as "3.9 times (3.5 to 4.3)"."""
-    low, high = (number(1 / interval[end], 2) for end in ("high", "low")) if interval else ("", "")
-    return f"{number(1 / ratio, 2)} times" + (f" ({low} to {high})" if low != high else "")
+    low, high = (readable(1 / interval[end], 2) for end in ("high", "low")) if interval else ("", "")
+    return f"{readable(1 / ratio, 2)} times" + (f" ({low} to {high})" if low != high else "")

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from slipway.core.readable import readable
 from slipway.load_test.configurations import Configuration, is_chosen, limits_of
 from slipway.load_test.limits import counted_memory_mb, is_disturbed, point_in_words
 from slipway.report.drawing import Drawing
 from slipway.report.formats import milliseconds
-from slipway.report.scales import number
 from slipway.report.xy_chart import Axis, Point, Series, xy_chart
 
 PERCENTILES = {"p99_ms": "p99", "p95_ms": "p95", "p90_ms": "p90", "p50_ms": "p50"}
@@ -112,7 +112,7 @@ def _series(
 def _point(row: Mapping[str, Any], value: float, unit: str, selection: Mapping[str, Any], has_label: bool) -> Point:
     windows = (row.get("windows_per_s") if unit == "/s" else None) or [None]
     left, right = row.get("p99_interval_ms") or (None, None)
-    words = f"{point_in_words(row)}: {number(value, 4)}{unit} at p99 {milliseconds(row['p99_ms'])}"
+    words = f"{point_in_words(row)}: {readable(value)}{unit} at p99 {milliseconds(row['p99_ms'])}"
     return Point(
         row["p99_ms"],
         value,

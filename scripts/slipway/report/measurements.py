@@ -10,6 +10,7 @@ from slipway.contract.contract import Contract
 from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
+from slipway.core.readable import readable
 from slipway.history import file as history_file
 from slipway.history.file import History
 from slipway.history.lines import DEPLOYED, ROLLED_BACK, Run
@@ -32,7 +33,7 @@ class Engine:
     def metric_limit(self, name: str) -> str | None:
         """Return the limits of the value `name` of the user's metric in words; None without limits."""
         limit = self.accuracy["key"].get("metric_limits", {}).get(name)
-        return ", ".join(f"{end} {value:g}" for end, value in limit.items()) if limit else None
+        return ", ".join(f"{end} {readable(value, 6)}" for end, value in limit.items()) if limit else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from tritonclient.utils import np_to_triton_dtype
 from slipway.benchmark import comparison
 from slipway.classification import report_photographs, reporting
 from slipway.core.artifacts import write_text
+from slipway.core.readable import readable
 from slipway.history import file as history_file
 from slipway.load_test import configurations, limits
 from slipway.report import charts, drawing, formats, headline, load_test_charts, palette
@@ -43,6 +44,7 @@ def environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    environment.filters["readable"] = readable
     environment.filters["triton_dtype"] = lambda name: np_to_triton_dtype(np.dtype(name))
     environment.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
     environment.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2"}

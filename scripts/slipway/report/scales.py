@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from slipway.core.readable import readable
+
 # Steps between ticks, times a power of ten.
 STEPS = (1, 2, 5, 10)
 # Values that spread over more than this factor get a logarithmic scale.
@@ -39,7 +41,7 @@ class Scale:
 
     def words(self, tick: float) -> str:
         """Return a tick as text, such as "2,500"."""
-        return self.names[round(tick)] if self.names else number(tick)
+        return self.names[round(tick)] if self.names else readable(tick, 3)
 
 
 def named(names: Sequence[str], start: float, end: float) -> Scale:
@@ -86,12 +88,3 @@ def log_ticks(low: float, high: float) -> list[float]:
     every = [step * 10.0**power for power in powers for step in (1, 2, 5) if low <= step * 10.0**power <= high]
     tens = [value for value in every if math.log10(value).is_integer()]
     return tens if len(tens) >= 4 else every
-
-
-def number(value: float, figures: int = 3) -> str:
-    """Return a number as plain text with so many significant figures, such as "1,500", "0.05" or "12.3"."""
-    if value == 0:
-        return "0"
-    digits = max(0, figures - 1 - math.floor(math.log10(abs(value))))
-    text = f"{value:,.{min(digits, 6)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from slipway.core.readable import readable
 from slipway.report.drawing import DOWN, UP, Drawing, text_width
-from slipway.report.scales import Scale, close_up, fitted, named, number
+from slipway.report.scales import Scale, close_up, fitted, named
 
 # Widths in units of the drawing. On a phone, one unit of WIDTH is about 0.9 pixels, so texts stay legible.
 WIDTH = 400
@@ -121,7 +122,7 @@ def xy_chart(
 
 def _described(x: Axis, y: Axis, points: Sequence[Point]) -> str:
     if x.names:
-        return f"{', '.join(f'{x.names[round(point.x)]}: {number(point.y)} {y.title}' for point in points)}."
+        return f"{', '.join(f'{x.names[round(point.x)]}: {readable(point.y, 3)} {y.title}' for point in points)}."
     chosen = "; ".join(point.hover for point in points if point.chosen)
     return f"{len(points)} points, {y.title} against {x.title}. {chosen}"
 

@@ -120,7 +120,7 @@ class _Remote:
                 f"{self.address} takes {self.size / 1e6:.0f} MB, but the disk of {target.parent.parent} has "
                 f"{free / 1e6:.0f} MB left; free some space and run again"
             )
-        progress(f"  fetching {self.address}" + (f" ({self.size / 1e6:.3g} MB)" if self.size is not None else ""))
+        progress(f"  fetching {self.address}" + (f" ({self.size / 1e6:,.1f} MB)" if self.size is not None else ""))
         try:
             self._system.get_file(self._path, str(target))
         except Exception as error:

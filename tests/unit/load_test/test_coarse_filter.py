@@ -32,6 +32,9 @@ def test_an_engine_that_is_too_slow_without_load_is_left_out_with_its_figure():
         "quantity": "unloaded p50",
     }
     assert left_out_in_words(entry) == "fp32 is not load-tested: unloaded p50 12 breaks p99_ms 10"
+    large = entry | {"quantity": "throughput at its best", "figure": 11_430.4, "limit": "min_throughput_per_s"}
+    said = left_out_in_words(large | {"allowed": 1_200_000})
+    assert said == "fp32 is not load-tested: throughput at its best 11,430 breaks min_throughput_per_s 1,200,000"
 
 
 def test_the_p99_counts_where_the_samples_carry_it():

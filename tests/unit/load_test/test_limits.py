@@ -55,6 +55,8 @@ def test_a_p99_whose_interval_has_the_limit_is_within_the_noise():
     assert figures_in_words(row(p99=50, **NEAR), Limits(p99_ms=52)).startswith(
         "p99 50 ms of 52 allowed (within the noise: 45 to 55 ms)"
     )
+    slow = figures_in_words(row(p99=1200, p99_interval_ms=[1150.0, 1300.0]), Limits(p99_ms=1160))
+    assert slow.startswith("p99 1,200 ms of 1,160 allowed (within the noise: 1,150 to 1,300 ms)")
     assert "noise" not in figures_in_words(row(p99=50, **NEAR), Limits(p99_ms=60))
     # Too few samples to bound it from above.
     assert "noise" not in figures_in_words(row(p99=50, p99_interval_ms=[45.0, None]), Limits(p99_ms=60))
@@ -68,6 +70,12 @@ def test_each_limit_that_alone_suffices_is_told_with_its_value():
     words = what_has_to_give(rows, Limits(p99_ms=5, min_throughput_per_s=80))
     assert "with `load_test.p99_limit_ms: 9.13` for 5 one holds: fp32" in words
     assert "with `load_test.min_throughput_per_s: 50` for 80 one holds: fp32" in words
+
+
+def test_large_figures_are_told_in_digits():
+    words = what_has_to_give([row(11_430, memory=None)], Limits(min_throughput_per_s=20_000))
+    assert "`load_test.min_throughput_per_s: 11400` for 20,000 one holds" in words
+    assert words.endswith("with 11,430/s")
 
 
 def test_limits_that_only_together_suffice_are_told_together():
@@ -87,6 +95,7 @@ def test_memory_that_nobody_saw_is_told():
         ("p99_ms", 9.1234, "9.13"),
         ("min_throughput_per_s", 3129, "3120"),
         ("memory_mb", 1900, "1900"),
+        ("memory_mb", 12_345_678, "12400000"),
         ("p99_ms", 0, "0"),
         ("min_throughput_per_s", 0, "null"),
     ],

@@ -7,7 +7,7 @@ from helpers.models.server_metadata import LOGITS, PICTURES, described
 from PIL import Image
 
 import predict
-from slipway.classification.folder_predictions import Classification, batched, readable
+from slipway.classification.folder_predictions import Classification, batched, read_inputs
 from slipway.classification.images import Preprocessing
 from slipway.classification.predictions import Predictions
 from slipway.core.errors import SlipwayError
@@ -41,12 +41,12 @@ def test_a_broken_picture_leaves_the_others(tmp_path, dtype, capsys):
     predictions = Predictions()
     files = [tmp_path / "bad.png", tmp_path / "good.png"]
     task = Classification(kind, IMAGENET, 1, [], None, 5, strict=False)
-    ((file, picture),) = readable(files, task, predictions)
+    ((file, picture),) = read_inputs(files, task, predictions)
     assert (file.name, picture.shape, picture.dtype) == ("good.png", (3, 224, 224), np.dtype(dtype))
     assert task.batch_bytes == picture.nbytes
     assert [Path(failed["file"]).name for failed in predictions.failed] == ["bad.png"]
     with pytest.raises(SlipwayError, match="not an image"):
-        list(readable(files, Classification(kind, IMAGENET, 1, [], None, 5, strict=True), predictions))
+        list(read_inputs(files, Classification(kind, IMAGENET, 1, [], None, 5, strict=True), predictions))
 
 
 def test_folders_and_files_are_taken_in_their_order(tmp_path):
