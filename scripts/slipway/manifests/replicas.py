@@ -50,8 +50,8 @@ def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -
     slowest = min(fleet, key=lambda facts: facts.capacity_per_s or 0)
     targets = f" on each of {len(fleet)} targets" if len(fleet) > 1 else ""
     return (
-        f"{deploy['rate']:g} requests/s (deploy.rate) over {readable(slowest.capacity_per_s)}/s that one server of "
-        f"{slowest.target} takes, of which {deploy['headroom']:.0%} stay free (deploy.headroom): {replicas}{targets}"
+        f"{deploy['rate']:g} requests/s (deploy.rate) over {readable(slowest.capacity_per_s or 0)}/s that one server "
+        f"of {slowest.target} takes, of which {deploy['headroom']:.0%} stay free (deploy.headroom): {replicas}{targets}"
     )
 
 
