@@ -76,21 +76,21 @@ def head_of(arguments: argparse.Namespace) -> dict:
         "weights_sha256": exported["weights_sha256"],
         "key": key_of(arguments, exported),
         "code_sha256": digest(CodeHashes().of_program("build_engine", arguments.runtime)),
-        "structure_sha256": exported.get("structure_sha256"),
-        "topology_sha256": exported.get("topology_sha256"),
+        "structure_sha256": exported["structure_sha256"],
+        "topology_sha256": exported["topology_sha256"],
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",
-        **({"interface": exported["interface"]} if "interface" in exported else {}),
+        "interface": exported["interface"],
         "onnx_bytes": exported["fp32_bytes"],
-        "calibration": exported.get("calibration"),
+        "calibration": exported["calibration"],
     }
 
 
 def require_kernels(exported: dict, runtime: str) -> None:
     """Raise SlipwayError if an ONNX file has operators of domains that only ONNX Runtime has.
 
-    `exported` is the file's record. Older records, and records of other variants, do not name such operators.
+    `exported` is the file's record.
     """
-    for domain, names in exported.get("operators", {}).items() if runtime != "onnxruntime" else ():
+    for domain, names in exported["operators"].items() if runtime != "onnxruntime" else ():
         raise SlipwayError(
             f"the ONNX file has operators of {domain} ({', '.join(names[:3])}), for which only ONNX Runtime has "
             f"kernels, not {RUNTIMES[runtime].title}; set `runtime: onnxruntime` in this target of config.yaml, leave "

@@ -87,7 +87,7 @@ def require_interface(record: dict, contract: Contract) -> None:
 
     If config.yaml does not state the dtypes and sizes of samples, planning does not see that they changed.
     """
-    if record.get("interface", contract.interface()) != contract.interface():
+    if record["interface"] != contract.interface():
         raise SlipwayError(
             "the engine was made for other inputs and outputs than the model has now, since its samples have other "
             "dtypes or sizes; run `snakemake --cores 1 evidence --forcerun export_onnx`"
@@ -131,7 +131,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contrac
     pytorch, engine = Evaluation.read(arguments.evaluation, contract), evaluated(answer, contract, samples)
     pytorch.require_same_samples(engine)
     figures = compare_requests(pytorch.answers, engine.answers, contract)
-    if "classes" in pytorch.facts:
+    if arguments.labelled:
         figures |= engine_on_labels.figures_on_labels(contract, pytorch, engine)
     values = metric.measure(arguments.metric, engine.answers, samples, arguments.metric_limits)
     return {

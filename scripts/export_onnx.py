@@ -80,7 +80,8 @@ def main(arguments: argparse.Namespace) -> None:
         "fp32_bytes": about["bytes"],
         "interface": contract.interface(),
         "answers_in": answers_in,
-        **foreign_operators(network, arguments.output),
+        "operators": operators_of(external_data.read(arguments.output)),
+        "calibration": None,
         "agreement": agreement,
         "batch_independence": distances,
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
@@ -91,12 +92,6 @@ def main(arguments: argparse.Namespace) -> None:
         f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to "
         f"{runtime_of(network.network)} at most {worst:.1e} at {', '.join(agreement)}"
     )
-
-
-def foreign_operators(network: ServedNetwork, path: Path) -> dict:
-    """Return {"operators": {domain: names}} of an ONNX file alone, without ONNX's own domain; {} for other models."""
-    is_graph = isinstance(network.network, GraphNetwork)
-    return {"operators": operators_of(external_data.read(path))} if is_graph else {}
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from slipway.core.artifacts import read_json, require_data, write_json
+from slipway.core.artifacts import record_of_onnx, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
@@ -37,9 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         "compatibility": "none",
         "compute_capability": arguments.compute_capability,
     }
-    records = [read_json(path) for path in arguments.onnx_records]
-    for onnx, record in zip(arguments.onnx, records, strict=True):
-        require_data(onnx, record)
+    records = [record_of_onnx(*files) for files in zip(arguments.onnx, arguments.onnx_records, strict=True)]
     verdicts = {
         record["variant"]: verdict_on(onnx, options | dynamic_axes(record))
         for onnx, record in zip(arguments.onnx, records, strict=True)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.models import named_tensors
 from helpers.models.named_tensors import SEQUENCE, assert_same, images, texts
+from helpers.models.onnx_record import onnx_record
 from helpers.tensorrt_builds import BUILDER, PYTHON, VERSION, Build
 from onnx import helper
 
@@ -16,7 +17,6 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT
 from slipway.engines.subprocess_engine import SubprocessEngine
-from slipway.onnx.onnx_files import described
 
 pytestmark = [
     pytest.mark.gpu,
@@ -38,8 +38,7 @@ class Named(Build):
     def train(self, **changed):
         """Write the ONNX file, its record, and the reference outputs to sequences of several lengths."""
         self.answer = self._write(self.onnx, **self._options, **changed)
-        about = {"origin": "checkpoint", "weights_sha256": "0" * 64, "fp32_bytes": 1000, "interface": self.interface}
-        write_json(self.onnx_record, about | described(self.onnx))
+        write_json(self.onnx_record, onnx_record(self.onnx, self.interface))
 
     def prove(self, samples):
         """Write reference outputs to samples."""

@@ -53,7 +53,7 @@ def common(tmp_path):
     torch.manual_seed(0)
     network = build(**NETWORK).eval()
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    write_json(tmp_path / "weights.json", {"origin": "rehearsal", **NETWORK})
+    write_json(tmp_path / "weights.json", {"origin": "rehearsal", "largest_batch": None, **NETWORK})
     write_json(tmp_path / "interface.json", CONTRACT.interface())
     write_samples(tmp_path / "samples.npz", [{"input": random_batch("float32", 1, 32)}])
     records = [write_engine(tmp_path, network, "bf16"), write_engine(tmp_path, Enlarged(network), "fp32")]

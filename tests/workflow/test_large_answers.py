@@ -41,7 +41,7 @@ def segmentation(tmp_path_factory):
     key = {"runtime": "openvino", "runtime_version": package_version("openvino"), "precision": "fp32"}
     files = {file.name: sha256(file) for file in engine_files("openvino", engine)}
     write_json(folder / "engine.json", {"files": files, "key": key})
-    write_json(folder / "weights.json", {"origin": "checkpoint"})
+    write_json(folder / "weights.json", {"origin": "checkpoint", "largest_batch": None})
     write_json(folder / "interface.json", CONTRACT.interface())
     image = np.random.default_rng(1).standard_normal((1, 3, SIDE, SIDE), dtype=np.float32)
     write_samples(folder / "samples.npz", [{"image": image}])

@@ -13,7 +13,7 @@ PART_OF_KEYS = False
 
 def show_engine(record: dict) -> None:
     """Print the accuracy record of an engine."""
-    _show(Path(__file__).with_name("engine_accuracy.txt.j2"), {"metric": None, "variation": {}} | record)
+    _show(Path(__file__).with_name("engine_accuracy.txt.j2"), record)
 
 
 def show_checkpoint(record: dict) -> None:

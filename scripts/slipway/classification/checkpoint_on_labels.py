@@ -81,7 +81,7 @@ def figures_on_labels(
         return record
     if labelling.alternative_folders:
         require_reading(labelling, scores.argmax(axis=1))
-    published = published_weights(weights["architecture"], weights.get("weights") or "")
+    published = published_weights(weights["architecture"], weights["weights"] or "")
     top1 = published.top1 if published else None
     sample = [(photographs.files[index], labelling.classes[index]) for index in evenly(indices.tolist(), SAMPLE)]
     tried = try_alternatives(network, meaning, sample, photographs.preprocess, weights["architecture"])

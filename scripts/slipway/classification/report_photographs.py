@@ -49,7 +49,7 @@ def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts:
 
     `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
     """
-    answers = accuracy.get("answers", [])
+    answers = accuracy["answers"]
     if len(answers) != len(reference.samples) or "preprocess" not in facts or INPUT not in reference.request.inputs:
         return []
     names = NAMES if len(answers) == len(NAMES) else [f"sample {number}" for number in range(1, len(answers) + 1)]

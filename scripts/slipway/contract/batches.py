@@ -94,7 +94,7 @@ def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None
     `weights` is the program's record, `key` the place of the sizes in config.yaml. An engine would answer such batches,
     but with numbers that the program itself never gave.
     """
-    largest = weights.get("largest_batch")
+    largest = weights["largest_batch"]
     if largest and max(sizes) > largest:
         raise SlipwayError(
             f"the program takes batches of at most {largest}, but `{key}` has {max(sizes)}; lower it, or export the "

@@ -98,7 +98,7 @@ def record_of_onnx(path: Path, record_path: Path) -> dict:
 
 def require_data(path: Path, record: dict) -> None:
     """Raise SlipwayError if the weights of an ONNX file are in its data file, and this file is not the recorded one."""
-    data, expected = data_file(path), record.get("data_sha256")
+    data, expected = data_file(path), record["data_sha256"]
     if expected and (not data.is_file() or sha256(data) != expected):
         raise SlipwayError(
             f"{data}, which has the weights of {path.name}, is not the file of its record: edited, truncated or "

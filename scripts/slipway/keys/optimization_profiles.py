@@ -15,8 +15,8 @@ def dynamic_axes(onnx_record: dict) -> dict:
 
     The options are {"inputs": {name: shape}, "axes": {name: {"min", "opt", "max"}}}.
     """
-    interface = onnx_record.get("interface") or {}
-    if not interface.get("axes"):
+    interface = onnx_record["interface"]
+    if not interface["axes"]:
         return {}
     return {
         "inputs": {tensor["name"]: tensor["shape"] for tensor in interface["inputs"]},

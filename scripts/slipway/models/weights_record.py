@@ -42,6 +42,8 @@ def write_record(
         "origin": origin,
         "key": settings_of(arguments),
         "sha256": sha256(arguments.output),
+        "program": None,
+        "largest_batch": None,
         "architecture": None,
         "arguments": {},
         "inputs": {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()},

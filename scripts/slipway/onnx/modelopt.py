@@ -103,7 +103,7 @@ def write_variant(
             session_of(computed, partial.parent), contract, samples, IN_FEWER_BITS
         )
     record = {
-        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface")},
+        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface", "operators")},
         "key": settings_of(arguments),
         "variant": arguments.variant,
         "source_sha256": base["sha256"],

@@ -68,8 +68,8 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline:
     `baseline` is the runtime of these answers. `varies` is {output: its variation over the samples}. Only
     "max_relative_error" in `limits` counts.
     """
-    limit = limits.get("max_relative_error")
-    weak = {name: value for name, value in varies.items() if limit is not None and value <= limit}
+    limit = limits["max_relative_error"]
+    weak = {name: value for name, value in varies.items() if value <= limit}
     if not weak:
         return None
     there = f" in {' and '.join(weak)}" if len(varies) > 1 else ""

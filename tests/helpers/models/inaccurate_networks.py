@@ -1,15 +1,14 @@
 """Networks that lose their accuracy in few bits, exported by PyTorch, with the files that a diagnosis reads."""
 
-import json
-
 import numpy as np
 import torch
 
+from helpers.models.onnx_record import onnx_record
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.contract.archives import write_samples
 from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.contract.reference_outputs import ReferenceOutputs, Sample
-from slipway.core.artifacts import sha256
+from slipway.core.artifacts import write_json
 
 WIDTH = 16
 LIMITS = "--min-cosine 0.999 --max-relative-error {error} --min-top1-agreement 0.9 --max-top1-drop 0.1"
@@ -70,9 +69,7 @@ def written(folder, network, reference, evaluation):
         input_names=["x"], output_names=["y"], external_data=False, verbose=False,
     )  # fmt: skip
     onnx.with_name("net.onnx.data").write_bytes(b"")
-    facts = {"origin": "checkpoint", "opset": 20, "ir_version": 10, "interface": CONTRACT.interface()}
-    digests = {"sha256": sha256(onnx), "data_sha256": None, "weights_sha256": "w", "fp32_bytes": onnx.stat().st_size}
-    (folder / "net.onnx.json").write_text(json.dumps({**facts, **digests, "versions": {}}))
+    write_json(folder / "net.onnx.json", onnx_record(onnx, CONTRACT.interface(), versions={}))
 
     def answer(inputs):
         with torch.no_grad():

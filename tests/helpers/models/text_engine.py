@@ -79,7 +79,8 @@ def _built(folder, model, contract, nodes, weights, name):
     record = folder / f"{model}.engine.json"
     files = {file.name: sha256(file) for file in engine_files(name, path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / f"{model}.onnx")}
-    write_json(record, {"files": files, "key": key, "tensors": runtime(name).Engine(path, "fp32").tensors()})
+    about = {"interface": contract.interface(), "tensors": runtime(name).Engine(path, "fp32").tensors()}
+    write_json(record, {"files": files, "key": key, **about})
     return BuiltEngine.of_record(record)
 
 

@@ -68,12 +68,15 @@ def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=F
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in engine_files(name, path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}
-    write_json(folder / "tiny.engine.json", {"files": files, "key": key, **record})
-    write_json(folder / "weights.json", {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64})
+    contract = classifier(input_dtype, CROP, CLASSES)
+    made = {"files": files, "key": key, "interface": contract.interface()}
+    write_json(folder / "tiny.engine.json", {**made, **record})
+    weights = {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64, "largest_batch": None}
+    write_json(folder / "weights.json", weights)
     (folder / "labels.txt").write_text("\n".join(f"class {index}" for index in range(CLASSES)) + "\n")
     pixels = np.random.default_rng(1).integers(0, 256, (1, 3, CROP, CROP), dtype=np.uint8)
     files = (folder / "tiny.engine.json", folder / "weights.json", folder / "labels.txt")
-    return Tiny(*files, pixels.astype(input_dtype), classifier(input_dtype, CROP, CLASSES))
+    return Tiny(*files, pixels.astype(input_dtype), contract)
 
 
 def change_record(path, **changes):

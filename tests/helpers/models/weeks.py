@@ -7,9 +7,9 @@ import numpy as np
 import build_engine
 from helpers.gpu_stand_in import CROP
 from helpers.gpu_stand_in.networks import BUILD_OPTIONS, write_network
+from helpers.models.onnx_record import onnx_record
 from helpers.models.served_pictures import write_reference
 from slipway.core.artifacts import read_json, write_json
-from slipway.onnx.onnx_files import described
 
 LIMITS = {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98, "max_top1_drop": 0.005}
 SLOW, FAST = {"milliseconds": 8}, {"milliseconds": 2}
@@ -27,8 +27,7 @@ class Week:
     def train(self, seed, **network):
         """Write the ONNX file of a training, its record, and PyTorch's answers."""
         answer = write_network(self.onnx, seed, **network)
-        about = {"origin": "checkpoint", "weights_sha256": f"training {seed}"}
-        write_json(f"{self.onnx}.json", {**about, "fp32_bytes": 1000, **described(self.onnx)})
+        write_json(f"{self.onnx}.json", onnx_record(self.onnx, weights_sha256=f"training {seed}"))
         random = np.random.default_rng(1)
         images, varied = (random.standard_normal((count, 3, CROP, CROP), dtype=np.float32) for count in (1, 8))
         self.varied, self.expected = varied, answer(varied)

@@ -48,7 +48,7 @@ def artifacts(request, tmp_path_factory, model):
 
     folder = tmp_path_factory.mktemp(f"benchmark-{request.param}")
     save_file(model.state_dict(), folder / "weights.safetensors")
-    write_json(folder / "weights.json", {"origin": "rehearsal", **ARCHITECTURE})
+    write_json(folder / "weights.json", {"origin": "rehearsal", "largest_batch": None, **ARCHITECTURE})
     engine = folder / "m.fp32.ort.onnx"
     served = ServedNetwork(model, contract_of(request.param))
     images = torch.from_numpy(random_batch(request.param, 2, PREPROCESS.crop))

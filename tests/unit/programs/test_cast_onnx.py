@@ -70,6 +70,7 @@ def test_the_record_describes_the_file(files, case):
     assert record["bytes"] < 0.75 * record["fp32_bytes"]
     assert record["interface"]["inputs"][0]["dtype"] == case[0]
     assert record["calibration"] is None
+    assert record["operators"] == record_of(base)["operators"] == {}
     # BF16 has three bits of mantissa less.
     assert record["agreement"]["samples"] == 9
     assert 1e-5 < record["agreement"]["relative_error"] < {"fp16": 5e-3, "bf16": 5e-2}[case[2]]

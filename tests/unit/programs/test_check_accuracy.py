@@ -29,6 +29,7 @@ CONTRACT = Contract(
     facts={"preprocess": PREPROCESS},
 )
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
+NO_METRIC = {"metric": None, "variation": {"weakness": None}}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
 
 
@@ -41,7 +42,7 @@ TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
     ],
 )
 def test_what_is_proven_is_said(photographs, words, capsys):
-    show_engine({"sample": SAMPLE, "evaluation": photographs})
+    show_engine({"sample": SAMPLE, "evaluation": photographs, **NO_METRIC})
     assert words in capsys.readouterr().err
 
 
@@ -223,7 +224,7 @@ def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(tmp_pat
 
 
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
-    show_engine({"sample": {"relative_error": 1e-3}, "evaluation": {"images": 3, "labelled": 0}})
+    show_engine({"sample": {"relative_error": 1e-3}, "evaluation": {"images": 3, "labelled": 0}, **NO_METRIC})
     assert "no decisions, so of the limits only max_relative_error is held" in capsys.readouterr().err
 
 
@@ -236,7 +237,6 @@ def test_photographs_of_a_yes_and_a_no_need_both_names(tmp_path):
 def test_an_engine_of_other_tensors_than_the_model_has_now_is_refused():
     contract = REFERENCE.contract
     require_interface({"interface": contract.interface()}, contract)
-    require_interface({}, contract)  # a record of an earlier Slipway
     other = Contract((Tensor("input", "int64", (BATCH, 1)),), contract.outputs)
     with pytest.raises(SlipwayError, match="other inputs and outputs than the model has now"):
         require_interface({"interface": other.interface()}, contract)

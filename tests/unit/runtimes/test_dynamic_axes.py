@@ -4,11 +4,12 @@ import json
 
 import pytest
 from helpers.models import named_tensors
+from helpers.models.onnx_record import FIXED, onnx_record
 from onnx import helper
 
 import build_engine
 import preflight_onnx
-from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.core.artifacts import read_json, write_json
 from slipway.core.packages import runtime_version
 from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import runtime
@@ -59,7 +60,7 @@ def test_a_picture_of_dynamic_height_and_width(tmp_path):
 @pytest.mark.parametrize(
     ("interface", "words"),
     [
-        ({}, r"the input ids \(-1, -1\), which its record does not describe"),
+        (FIXED, r"the input ids \(-1, -1\), which its record does not describe"),
         (named_tensors.map_interface(), "the input ids .*, which its record does not describe"),
         (named_tensors.text_interface(("batch", 2)), "the input ids .*, which its record does not describe"),
     ],
@@ -83,7 +84,7 @@ def test_an_input_whose_values_are_sizes_is_refused_with_the_way_round(tmp_path)
 
 def test_only_models_with_further_axes_have_them_in_their_key():
     fixed = named_tensors.interface([("x", "float32", ("batch", 3, 8, 8))], [("y", "float32", ("batch", 5))], {})
-    assert dynamic_axes({}) == dynamic_axes({"interface": fixed}) == {}
+    assert dynamic_axes({"interface": fixed}) == {}
     assert dynamic_axes({"interface": named_tensors.text_interface()}) == {
         "inputs": {"ids": ["batch", "sequence"], "mask": ["batch", "sequence"]},
         "axes": {"sequence": named_tensors.SEQUENCE},
@@ -93,8 +94,7 @@ def test_only_models_with_further_axes_have_them_in_their_key():
 def test_the_build_program_takes_the_axes_from_the_record_of_the_onnx_file(tmp_path):
     interface, version = named_tensors.text_interface(), runtime_version("tensorrt_rtx")
     named_tensors.write_text(tmp_path / "m.onnx")
-    about = {"origin": "checkpoint", "weights_sha256": "0" * 64, "fp32_bytes": 1000, "interface": interface}
-    write_json(tmp_path / "m.json", about | {"sha256": sha256(tmp_path / "m.onnx")})
+    write_json(tmp_path / "m.json", onnx_record(tmp_path / "m.onnx", interface))
     options = [
         *("--runtime", "tensorrt_rtx", "--runtime-version", version, "--precision", "fp32", "--cuda", "cu13"),
         *("--hardware", "NVIDIA L4 (compute capability 8.9)", "--builder", json.dumps(OPTIONS)),
@@ -110,8 +110,7 @@ def test_the_build_program_takes_the_axes_from_the_record_of_the_onnx_file(tmp_p
 
 def test_preflight_builds_it_as_well(tmp_path):
     named_tensors.write_text(tmp_path / "m.onnx")
-    record = {"origin": "checkpoint", "variant": "fp32", "sha256": sha256(tmp_path / "m.onnx")}
-    write_json(tmp_path / "m.json", record | {"interface": named_tensors.text_interface()})
+    write_json(tmp_path / "m.json", onnx_record(tmp_path / "m.onnx", named_tensors.text_interface()))
     files = f"--onnx {tmp_path}/m.onnx --onnx-records {tmp_path}/m.json --output {tmp_path}/preflight.json"
     preflight_onnx.main(preflight_onnx.parse_arguments(files.split()))
     (verdict,) = read_json(tmp_path / "preflight.json")["verdicts"].values()
