@@ -19,6 +19,7 @@ from slipway.classification.presentation import answer_of
 from slipway.outputs.meaning import LOGITS
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server, log_end
 
 MAX_BATCH = 4
@@ -38,7 +39,7 @@ def said_by(model, pictures):
 
 def served(repository, workspace, *flags, ports=None):
     """Return a server of the repository, not started yet."""
-    installation = find_installation(workspace, {"a backend that no server has"})
+    installation = find_installation(workspace, ServerChoice("wheel"))
     installation = replace(installation, flags=(*installation.flags, *flags))
     return Server(installation, [repository], ports or Ports.free(), workspace / "server.log")
 

@@ -16,6 +16,7 @@ from slipway.deploy.local.switching import load_again
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.signing import sign
+from slipway.triton.server.server_options import ServerChoice
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,8 @@ def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_wi
     for training in trainings[:2]:
         deploy(place, training).succeeded()
     state = place.path(STORE)
-    found = local_installation([read_json(trainings[0].index)["engine_key"]], state, None, 60)
+    key = read_json(trainings[0].index)["engine_key"]
+    found = local_installation([key], state, ServerChoice("wheel"), None, 60)
     ports = Ports.of(receipt(place)["contents"]["server"]["listening"])
     for number in (1, 2):
         append(state / f"models/tiny/{number}/model.py")

@@ -13,6 +13,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def server(engines, tmp_path_factory):
     for name, engine in engines[0].items():
         served = served_model(name, engine, engines[1][name].contract, MAX_BATCH, 1)
         write_model(folder / "repository" / name, served, engine, labels)
-    installation = find_installation(folder, {"a backend that no server has"})
+    installation = find_installation(folder, ServerChoice("wheel"))
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
         server.wait_until_ready(60)
         yield server

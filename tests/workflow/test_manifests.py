@@ -20,6 +20,7 @@ from slipway.manifests.pod_ports import GRPC, HTTP, METRICS
 from slipway.manifests.validation import OLDEST, validate
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import PYTHON_CONFIGURATION, find_installation
+from slipway.triton.server.server_options import ServerChoice
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +155,7 @@ def status_of(url):
 def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path):
     """The server that is here has the Python backend only, so it is told to take that configuration."""
     [container] = containers(made)
-    installation, ports = find_installation(tmp_path, {"a backend that no server has"}), Ports.free()
+    installation, ports = find_installation(tmp_path, ServerChoice("wheel")), Ports.free()
     replaced = {"--model-repository": made.path("results/tiny/cpu/repository"), "--http-port": ports.http}
     replaced |= {"--grpc-port": ports.grpc, "--metrics-port": ports.metrics}
     given = [argument.partition("=") for argument in container["args"][1:]]

@@ -26,6 +26,7 @@ from slipway.triton.client.grpc_client import ModelClient, read_page
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ def served(tmp_path_factory):
     tiny = tiny_engine(folder, "openvino", "uint8")
     served = served_model("tiny", tiny.engine, tiny.contract, 4, 2)
     write_model(folder / "r" / "tiny", served, tiny.engine, tiny.labels)
-    installation = find_installation(folder / "w", {"a backend that no server has"})
+    installation = find_installation(folder / "w", ServerChoice("wheel"))
     with Server(installation, [folder / "r"], Ports.free(), folder / "server.log") as server:
         server.wait_until_ready(60)
         asking = threading.Thread(target=keep_asking, args=(server, tiny.batch), daemon=True)

@@ -23,6 +23,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
@@ -78,7 +79,7 @@ def wrapped_interpreter(folder):
 
 
 def serve(repository, workspace, python=None):
-    installation = find_installation(workspace, {"a backend that no server has"}, python)
+    installation = find_installation(workspace, ServerChoice("wheel"), python=python)
     return Server(installation, [repository], Ports.free(), workspace / "server.log")
 
 

@@ -19,6 +19,7 @@ from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server
 
 pytestmark = pytest.mark.slow
@@ -76,7 +77,7 @@ def served(tmp_path_factory):
         answers[runtime_name] = named_tensors.write_text(folder / f"{runtime_name}.onnx")
         with_data_file(folder / f"{runtime_name}.onnx")
         write(folder, runtime_name, runtime_name, named_tensors.text_interface())
-    installation = find_installation(folder / "w", {"a backend that no server has"}, None)
+    installation = find_installation(folder / "w", ServerChoice("wheel"))
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
         server.wait_until_ready(60)
         yield server, answers, folder / "repository"

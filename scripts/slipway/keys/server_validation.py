@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.triton.client.hosts import is_loopback
+from slipway.triton.server.exposure import require_accepted
 from slipway.triton.server.server_choice import require_runnable
 
 # The `weights` that ask for a rehearsal.
@@ -21,13 +21,9 @@ def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> Non
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
-        host = resolved.config["deploy"]["host"]
-        if not is_loopback(host):  # others may reach the server
-            from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
-
-            target = resolved.deployed_target
-            require_accepted(host, {resolved.runtime(target)}, triton["oldest"], resolved.server(target))
-        require_local_server(resolved, resolved.deployed_target)
+        target = resolved.deployed_target
+        require_accepted(resolved.config["deploy"]["host"], resolved.server(target), triton["oldest"])
+        require_local_server(resolved, target)
         return
     require_real_weights(resolved, models, f"not deployed to {platform}")
     unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]

@@ -102,7 +102,7 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
 
 
 def find_server(
-    engines: dict[str, RecordedEngine], workspace: Path, python: Path | None, choice: ServerChoice | None = None
+    engines: dict[str, RecordedEngine], workspace: Path, python: Path | None, choice: ServerChoice
 ) -> Installation:
     """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
 
@@ -112,7 +112,7 @@ def find_server(
     runtimes = {key["runtime"] for key in keys.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
     backends = {RUNTIMES[name].backend for name in runtimes}
-    server = find_installation(workspace, backends, python if runs_tensorrt else None, choice)
+    server = find_installation(workspace, choice, backends, python if runs_tensorrt else None)
     server = server.for_engines(keys.values())
     for name, key in keys.items():
         if server.container:

@@ -10,6 +10,7 @@ from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import find_installation
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server, stop_process
 from write_manifests import main as write_manifests
 
@@ -83,7 +84,7 @@ class Deployable:
 @contextmanager
 def served(repository, workspace):
     """Yield a real server of a repository that is ready; at the end it is left the time to clear up."""
-    installation = find_installation(workspace, {"a backend that no server has"})
+    installation = find_installation(workspace, ServerChoice("wheel"))
     server = Server(installation, [repository], Ports.free(), workspace / "server.log")
     process = server.start()
     try:

@@ -17,6 +17,7 @@ def start(folder, asked):
     It runs in a working folder as in a container: the one of --workdir.
     """
     from slipway.triton.server.installation import find_installation
+    from slipway.triton.server.server_options import ServerChoice
 
     assert asked.words[0] == "tritonserver", asked.words
     folder.mkdir(exist_ok=True)
@@ -25,7 +26,7 @@ def start(folder, asked):
     for number, (target, source) in enumerate(mounts_of(asked).items()):
         mounts[target] = folder / f"mount{number}"
         mounts[target].symlink_to(source)
-    installation = find_installation(folder, {"a backend that no server has"})
+    installation = find_installation(folder, ServerChoice("wheel"))
     library = folder / "backends" / "python" / "libtriton_python.so"
     shutil.copyfile(library.resolve(), library.with_suffix(".own"))
     library.with_suffix(".own").rename(library)  # for other backends Triton takes no link to a file elsewhere

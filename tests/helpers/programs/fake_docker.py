@@ -64,6 +64,7 @@ class Project:
         from slipway.core.errors import SlipwayError
         from slipway.triton.client.ports import Ports
         from slipway.triton.server.installation import find_installation
+        from slipway.triton.server.server_options import ServerChoice
         from slipway.triton.server.tritonserver import Server
 
         triton = composition(file)["services"]["triton"]
@@ -77,7 +78,8 @@ class Project:
         self.down()
         inside = {str(each["target"]): int(each["published"]) for each in triton["ports"]}
         ports = Ports(inside["8000"], inside["8001"], inside["8002"], triton["ports"][0]["host_ip"])
-        server = Server(find_installation(self.folder, {"none"}), [repository], ports, self.folder / "triton.log")
+        installation = find_installation(self.folder, ServerChoice("wheel"))
+        server = Server(installation, [repository], ports, self.folder / "triton.log")
         process = server.start()
         said = {"file": str(file), "triton": triton, "pid": process.pid}
         self.state.write_text(json.dumps(said), encoding="utf-8")

@@ -163,7 +163,7 @@ def test_a_server_for_engines_of_a_gpu_starts_with_gpus_and_the_machines_shared_
         fake_container.change(place.state, answers=False)
     state = tmp_path / "programs" / f"{program}-state"
     (tmp_path / "repository").mkdir()
-    server = find_installation(tmp_path, {"openvino"}, None, ServerChoice("container", IMAGE, RELEASE))
+    server = find_installation(tmp_path, ServerChoice("container", IMAGE, RELEASE), {"openvino"})
     server = server.for_engines([{"hardware": "NVIDIA L4 (compute capability 8.9)"}], shares_memory=True)
     ports = Ports.free()
     flags = ["--model-control-mode=explicit"]

@@ -79,7 +79,7 @@ def test_the_next_load_test_removes_the_container_of_one_that_was_killed(place, 
     folder = tmp_path / "slipway-load-test-killed"
     folder.mkdir()
     folder.with_suffix(".lock").touch()
-    server = find_installation(folder, {"openvino"}, None, ServerChoice("container", IMAGE, RELEASE))
+    server = find_installation(folder, ServerChoice("container", IMAGE, RELEASE), {"openvino"})
     words = ["tritonserver", "--model-repository=/w", "--model-control-mode=explicit"]
     words += Ports.free().flags()
     client = subprocess.Popen(server.container.command(folder.name, {folder: "/w"}, words))

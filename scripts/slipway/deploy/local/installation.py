@@ -65,17 +65,17 @@ class LocalInstallation:
 def local_installation(
     keys: list[dict],
     state: Path,
+    choice: ServerChoice,
     tensorrt_python: Path | None,
     ready_timeout_s: float,
     shared_memory: bool = False,
-    choice: ServerChoice | None = None,
 ) -> LocalInstallation:
     """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose."""
     runtimes = {key["runtime"] for key in keys}
     # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
     backends = {RUNTIMES[name].backend for name in runtimes}
-    tritonserver = find_installation(state, backends, python, choice).for_engines(keys, shared_memory)
+    tritonserver = find_installation(state, choice, backends, python).for_engines(keys, shared_memory)
     host = host_of(tritonserver, python or serving_python())
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 

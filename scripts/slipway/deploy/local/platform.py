@@ -9,6 +9,7 @@ live models are proven again on the new server.
 import argparse
 import contextlib
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -28,6 +29,7 @@ from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.exposure import require_accepted
+from slipway.triton.server.kinds import PATH, WHEEL
 from slipway.triton.server.ownership import require_own
 from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tls import tls_of
@@ -86,7 +88,7 @@ class Local:
                 keys.append(ModelStore(self.state).proven_by(name, number).index_content["engine_key"])
         options = self._options
         self._installation = local_installation(
-            keys, self.state, options.tensorrt_python, options.ready_timeout_s, self._shared_memory, self._choice
+            keys, self.state, self._choice, options.tensorrt_python, options.ready_timeout_s, self._shared_memory
         )
         return self._installation
 
@@ -96,9 +98,8 @@ class Local:
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return {"verified": texts}; raise SlipwayError if a port is taken, or if others could reach an old server."""
-        runtimes = {part.index_content["engine_key"]["runtime"] for part in release.parts}
         if self._server is None:
-            require_accepted(self.ports.host, runtimes, self._options.oldest, self._choice)
+            require_accepted(self.ports.host, self._choice, self._options.oldest)
         switching.require_own_ports(self.ports, server_state.recover_state(self.state))
         self.use_installation_for(release, self._others(release, state.serving))
         return {"verified": ["the ports are free, or its own"]}
@@ -236,12 +237,15 @@ class Local:
         return (self._server.get("identity") or {}).get("shared_memory", False)
 
     @property
-    def _choice(self) -> ServerChoice | None:
-        """Return the tritonserver that the options choose; without a choice, the tritonserver in the receipt."""
-        if choice := choice_of(self._options):
-            return choice
-        stated = ((self._server or {}).get("identity") or {}).get("server") or {}
-        return ServerChoice(stated["run"], stated.get("image"), stated["release"]) if stated else None
+    def _choice(self) -> ServerChoice:
+        """Return the tritonserver that the options choose; without such options, the one that runs or ran here."""
+        if hasattr(self._options, "server"):
+            return choice_of(self._options)
+        server = self._server or server_state.running_server(self.state) or {}
+        if not server.get("identity"):  # its record was lost
+            return ServerChoice(PATH if shutil.which("tritonserver") else WHEEL)
+        stated = server["identity"]["server"]
+        return ServerChoice(stated["run"], stated.get("image"), stated["release"])
 
     def _generation(self, snapshot: dict) -> int:
         """Return the generation number of a server that is started now."""

@@ -1,8 +1,7 @@
 """The tritonserver of this machine that serves: its program, its flags, and its working folder.
 
 There are three kinds: on PATH, in a container of NVIDIA's image, or in the nvidia-pytriton wheel, which has only the
-Python backend. Planning chooses (`server_choice.py`). Without a choice, a `tritonserver` on PATH is used if it has the
-backends of the models, else the server of the wheel.
+Python backend. Planning chooses (`server_choice.py`).
 """
 
 import os
@@ -17,7 +16,7 @@ from slipway.core.serving_environment import MAKE_IT, serving_python, wheel
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.container import Container
 from slipway.triton.server.container_programs import fetched_image, note_program, usable_program
-from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.on_path import native_backends
 from slipway.triton.server.plain_paths import joined, listed, make_link, seen_from
 from slipway.triton.server.restricted_apis import FIRST_RELEASE, can_guard
 from slipway.triton.server.server_options import (
@@ -48,7 +47,7 @@ class Installation:
     """A tritonserver that can be started: its program, its flags, and its working folder.
 
     `run` is "path", "wheel" or "container". `container` is set only for "container"; then the program is inside the
-    image. `stated_release` is the release of the wheel's server as planning knows it.
+    image, whose own release may differ from `stated_release`.
     """
 
     program: str
@@ -87,9 +86,7 @@ class Installation:
     @property
     def release(self) -> str | None:
         """Return the Triton release of the server; None if it is unknown."""
-        if self.container:
-            return self.container.release
-        return os.environ.get(RELEASE_VARIABLE) if self.run == PATH else self.stated_release
+        return self.container.release if self.container else self.stated_release
 
     @property
     def can_guard(self) -> bool:
@@ -109,28 +106,25 @@ class Installation:
 
 
 def find_installation(
-    workspace: Path, backends: Collection[str], python: Path | None = None, choice: ServerChoice | None = None
+    workspace: Path, choice: ServerChoice, backends: Collection[str] = (), python: Path | None = None
 ) -> Installation:
-    """Return the tritonserver of this machine for models that need these backends, by planning's `choice`.
+    """Return the chosen tritonserver of this machine, for models that need these backends.
 
-    Without a choice, the server is never in a container, since only planning knows the image (see the module). If
-    the server has all of the backends, it serves the models natively. Else it uses the Python backend, under `python`
-    (by default the interpreter of the serving environment). `workspace` is the server's working folder, and gets the
-    files that the wheel's server needs.
+    If a server on PATH has all of the backends, it serves the models natively. Else it uses the Python backend, as the
+    wheel's server does, under `python` (by default the interpreter of the serving environment). `workspace` is the
+    server's working folder, and gets the files that the wheel's server needs.
     """
-    folder, run = workspace.resolve(), choice.run if choice else None
-    if choice and run == CONTAINER:
+    folder = workspace.resolve()
+    if choice.run == CONTAINER:
         return _in_container(folder, choice)
-    if run != WHEEL and (native := on_path_with(backends)):
-        return Installation(native, native_backends=True, folder=folder)
-    if run != PATH and (package := wheel()):
+    if choice.run == PATH and (on_path := shutil.which("tritonserver")):
+        is_native = set(backends) <= native_backends(on_path)
+        return Installation(on_path, is_native, folder, stated_release=choice.release_here)
+    if choice.run == WHEEL and (package := wheel()):
         program = package / "tritonserver" / "bin" / "tritonserver"
         lay_out_backends(package, folder, python or serving_python())
         flags = (f"--backend-directory={BACKENDS}",)
-        release = choice.release if choice else None
-        return Installation(str(program), False, folder, flags, run=WHEEL, stated_release=release)
-    if run != WHEEL and (on_path := shutil.which("tritonserver")):
-        return Installation(on_path, native_backends=False, folder=folder)
+        return Installation(str(program), False, folder, flags, run=WHEEL, stated_release=choice.release_here)
     raise SlipwayError(f"no tritonserver was found: put one on PATH, or install the wheel that carries one ({MAKE_IT})")
 
 

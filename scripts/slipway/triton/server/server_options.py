@@ -1,6 +1,7 @@
 """The options that tell a program which tritonserver planning has chosen."""
 
 import argparse
+import os
 from dataclasses import dataclass
 
 from slipway.triton.server.kinds import CONTAINER, PATH, WHEEL
@@ -26,21 +27,23 @@ class ServerChoice:
         named = {"server_image": self.image, "server_release": self.release}
         return {"server": self.run, **{name: value for name, value in named.items() if value}}
 
+    @property
+    def release_here(self) -> str | None:
+        """Return the server's release; None if it is unknown. A server on PATH states it as NVIDIA's image does."""
+        return os.environ.get(RELEASE_VARIABLE) if self.run == PATH else self.release
+
 
 def add_server_choice(arguments: argparse.ArgumentParser) -> None:
     """Add the options that say which tritonserver is started."""
     group = arguments.add_argument_group("tritonserver")
-    left_out = "left out, the one on PATH with the backends, else the wheel's"
-    group.add_argument("--server", choices=[PATH, WHEEL, CONTAINER], help=f"which tritonserver is started; {left_out}")
+    group.add_argument("--server", choices=[PATH, WHEEL, CONTAINER], default=WHEEL, help="which one is started")
     group.add_argument("--server-image", help="image of the container")
     group.add_argument("--server-release", help="Triton release in it")
     group.add_argument("--server-why", default="", help="why it was chosen, for the record")
 
 
-def choice_of(arguments: argparse.Namespace) -> ServerChoice | None:
-    """Return the choice in the options; None if they have none."""
-    if getattr(arguments, "server", None) is None:
-        return None
+def choice_of(arguments: argparse.Namespace) -> ServerChoice:
+    """Return the choice in the options."""
     return ServerChoice(arguments.server, arguments.server_image, arguments.server_release, arguments.server_why)
 
 

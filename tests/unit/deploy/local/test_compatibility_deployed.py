@@ -22,6 +22,7 @@ from slipway.deploy.release import Release
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected
 from slipway.triton.server.installation import Installation
+from slipway.triton.server.server_options import ServerChoice
 
 PORTS = Ports(1, 2, 3)
 pytestmark = pytest.mark.usefixtures("an_h100")
@@ -58,13 +59,14 @@ def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatc
 def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, tmp_path):
     asked, python = [], Path("/opt/tensorrt/bin/python")
 
-    def find(workspace, backends, python, choice):
+    def find(workspace, choice, backends, python):
         asked.append(python)
         return Installation("tritonserver", native_backends=False, folder=workspace)
 
     monkeypatch.setattr(installation, "find_installation", find)
-    assert installation.local_installation([TENSORRT], tmp_path, python, 1).host.python == python
-    assert installation.local_installation([openvino_key()], tmp_path, python, 1).host.python == serving_python()
+    for key, expected in ((TENSORRT, python), (openvino_key(), serving_python())):
+        found = installation.local_installation([key], tmp_path, ServerChoice("wheel"), python, 1)
+        assert found.host.python == expected
     assert asked == [python, None]
 
 

@@ -10,7 +10,8 @@ from slipway.keys.job_keys import JobKeys
 from slipway.keys.server_validation import require_servers
 from slipway.keys.validation import resolve
 from slipway.triton.server import releases
-from slipway.triton.server.exposure import local_release, require_accepted
+from slipway.triton.server.exposure import require_accepted
+from slipway.triton.server.server_options import ServerChoice
 
 CPU = "AMD EPYC [avx2] x2"
 
@@ -26,23 +27,17 @@ def configured(host, **triton):
 
 
 def test_the_wheels_server_is_known_by_the_wheel():
-    assert local_release({"openvino"}) == "24.10"
+    assert configured("127.0.0.1", run="wheel").server("cpu").release_here == "24.10"
     assert releases.release_with("triton", "24.10").server == "2.51.0"
 
 
-def test_a_server_on_path_is_known_by_its_container(tmp_path, monkeypatch):
-    program = tmp_path / "opt" / "bin" / "tritonserver"
-    (tmp_path / "opt" / "backends" / "openvino").mkdir(parents=True)
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+def test_a_server_on_path_is_known_by_its_container(monkeypatch):
     monkeypatch.setenv("NVIDIA_TRITON_SERVER_VERSION", "26.08")
-    assert local_release({"openvino"}) == "26.08"
-    require_accepted("0.0.0.0", {"openvino"}, "26.07")
+    assert ServerChoice("path").release_here == "26.08"
+    require_accepted("0.0.0.0", ServerChoice("path"), "26.07")
     monkeypatch.delenv("NVIDIA_TRITON_SERVER_VERSION")
     with pytest.raises(SlipwayError, match="whose release is unknown: leave it at"):
-        require_accepted("0.0.0.0", {"openvino"}, "26.07")
+        require_accepted("0.0.0.0", ServerChoice("path"), "26.07")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.7", "gpu7"])

@@ -11,6 +11,7 @@ from slipway.deploy.local.model_store import ModelStore
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import Installation
 from slipway.triton.server.restricted_apis import can_guard, header, keep_key, local_flags, new_key
+from slipway.triton.server.server_options import ServerChoice
 
 
 def tritonserver(folder, usage):
@@ -63,7 +64,7 @@ def test_a_tritonserver_that_cannot_guard_is_started_all_the_same(tmp_path):
 
 
 def test_the_real_tritonserver_can_guard(tmp_path):
-    found = installation.find_installation(tmp_path, {"a backend that no server has"})
+    found = installation.find_installation(tmp_path, ServerChoice("wheel"))
     assert can_guard(found.program)
 
 

@@ -1,7 +1,6 @@
 """Which tritonserver runs here, and what is refused while planning: stand-ins for Docker and Podman."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 from helpers.artifacts.configured import WITH_BF16, job_keys, resolved
@@ -16,7 +15,6 @@ from slipway.triton.server import server_choice
 from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
 from slipway.triton.server.kinds import server_in_words, why_another
 from slipway.triton.server.releases import image_of
-from slipway.triton.server.server_options import choice_of
 
 OPENVINO, RTX = RUNTIMES["openvino"], RUNTIMES["tensorrt_rtx"]
 NAMED = {"run": "auto", "release": RELEASE, "image": IMAGE}
@@ -177,4 +175,3 @@ def test_another_server_than_the_one_that_serves_elsewhere_is_said(server, same)
 def test_the_image_that_serves_is_the_named_one_or_the_one_of_the_release():
     assert server_choice.image_that_serves(NAMED) == IMAGE
     assert server_choice.image_that_serves({"release": "26.07", "image": None}) == image_of("26.07")
-    assert choice_of(SimpleNamespace()) is None

@@ -13,6 +13,7 @@ from slipway.core.errors import SlipwayError
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import LOAD_COMPATIBLE, Installation, find_installation
 from slipway.triton.server.on_path import native_backends
+from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import log_end, stop_process
 
 OBEDIENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); signal.pause()"
@@ -142,20 +143,19 @@ def test_the_backends_of_a_link_are_those_of_its_target(installed, tmp_path):
 
 
 def test_a_server_on_path_serves_natively_what_it_has_backends_for(installed, tmp_path):
-    found = find_installation(tmp_path, {"openvino"})
+    found = find_installation(tmp_path, ServerChoice("path"), {"openvino"})
     assert (found.program, found.native_backends) == (str(installed), True)
 
 
 @pytest.mark.parametrize("backends", [{"tensorrt"}, {"openvino", "tensorrt"}, {"python"}])
 def test_one_missing_backend_sends_all_models_to_the_python_backend(installed, tmp_path, backends):
-    found = find_installation(tmp_path, backends)
-    assert not found.native_backends
-    assert "pytriton" in found.program
+    found = find_installation(tmp_path, ServerChoice("path"), backends)
+    assert (found.program, found.native_backends) == (str(installed), False)
     assert "--model-config-name=python" in found.command([tmp_path], Ports(1, 2, 3))
 
 
 def test_the_wheels_server_finds_its_backends_in_the_folder_that_it_works_in(tmp_path):
-    found = find_installation(tmp_path, {"openvino"})
+    found = find_installation(tmp_path, ServerChoice("wheel"))
     assert found.folder == tmp_path
     assert found.flags == ("--backend-directory=backends",)
     assert os.access(tmp_path / "backends" / "python" / "triton_python_backend_stub", os.X_OK)
@@ -175,21 +175,21 @@ def test_a_file_in_place_of_the_backends_is_replaced(tmp_path, in_the_way):
     path = tmp_path / in_the_way
     path.parent.mkdir(exist_ok=True)
     path.write_text("in the way", encoding="utf-8")
-    find_installation(tmp_path, {"openvino"})
+    find_installation(tmp_path, ServerChoice("wheel"))
     assert (tmp_path / "backends" / "python" / "triton_python_backend_stub").is_file()
 
 
 def test_an_interpreter_that_the_wheel_has_no_stub_for_is_named(tmp_path):
     python = pretended(tmp_path, version="2.7")
     with pytest.raises(SlipwayError, match=r"no Python backend for Python 2\.7 .*it has 3\.\d") as caught:
-        find_installation(tmp_path, {"tensorrt"}, python)
+        find_installation(tmp_path, ServerChoice("wheel"), python=python)
     assert str(python) in str(caught.value)
 
 
 @pytest.mark.parametrize(("numpy", "word"), [("2.2.6", r"2\.2\.6"), (None, "none")])
 def test_a_numpy_that_the_backend_would_serve_zeros_with_is_refused(tmp_path, numpy, word):
     with pytest.raises(SlipwayError, match=rf"needs NumPy 1, but .*pretended-python has {word}: install `numpy<2`"):
-        find_installation(tmp_path, {"tensorrt"}, pretended(tmp_path, numpy=numpy))
+        find_installation(tmp_path, ServerChoice("wheel"), python=pretended(tmp_path, numpy=numpy))
 
 
 def test_the_reason_that_a_model_did_not_load_comes_first(tmp_path):
