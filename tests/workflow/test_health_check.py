@@ -138,6 +138,18 @@ def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorde
     assert read_json(live.path(f"{STATE}/state.json"))["pid"] == server
 
 
+def test_with_its_ledger_lost_what_was_live_is_served_again_after_a_failed_deployment(live, trainings, tmp_path):
+    live.path(f"{STATE}/published/live.json").unlink()
+    server_of(live).kill()
+    too_slow = Training(tmp_path / "too_slow", 0, p99_limit_ms=1e-3)
+    deploy(live, too_slow).refused("The versions that were live are served again.")
+    assert status(live).startswith("tiny: answers")
+    deploy(live, trainings[0]).succeeded()
+    live.program_here("rollback", "--results", RESULTS).succeeded()
+    with ModelClient(live.served_at, "tiny") as client:
+        assert trainings[1].gave(client.infer({"input": trainings[1].input}).outputs["logits"])
+
+
 def test_a_server_whose_folder_was_removed_is_replaced(live, trainings):
     before = server_of(live).pid
     shutil.rmtree(live.path(STATE))

@@ -6,6 +6,7 @@ from slipway.core.cli import progress
 from slipway.core.templates import document
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.presentation import SAMPLE, lines_of, prefixed
+from slipway.triton.client.ports import Ports
 from slipway.triton.server import releases
 
 # It shows what a deployment did, and is no part of it.
@@ -26,12 +27,21 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
 
 def _address(receipt: dict, server_version: str) -> list[str]:
     """Return lines: where a model is live, and the known vulnerabilities of its server."""
+    cautions, release = releases.cautions(server_version), releases.release_with("server", server_version)
+    if server := receipt["contents"].get("server"):
+        name = f"{release.triton} (server {server_version})" if release else server_version
+        return [f"Triton {name} listens on {address(Ports.of(server['listening']))}", *cautions]
     place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
-    live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
-    address = receipt["contents"].get("address")
-    release = releases.release_with("server", server_version)
-    name = f"{release.triton} (server {server_version})" if release else server_version
-    return [f"Triton {name} listens on {address}" if address else live, *releases.cautions(server_version)]
+    return [f"{receipt['served_as']} is live on {receipt['to']} ({place})", *cautions]
+
+
+def address(ports: Ports) -> str:
+    """Return the address and ports of a server as text, and which of them are encrypted."""
+    secured = (
+        f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}" if ports.tls else ""
+    )
+    http = f"HTTP {ports.http}, " if ports.http else ""
+    return f"{ports.host}: gRPC {ports.grpc}{secured}, {http}metrics http://{ports.clear_host}:{ports.metrics}/metrics"
 
 
 def _outputs(tested: dict) -> list[str]:

@@ -38,6 +38,7 @@ class ContainerPlatform:
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
         """Return the recorded state. No interrupted rollout has to be settled here before a new one."""
+        history.restore_ledger()
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:

@@ -104,9 +104,8 @@ class Ledger:
         remove(aside)
         self.file.rename(aside)
         progress(
-            f"  WARNING: {self.file} is damaged and was set aside as {aside.name}: the versions that were stored "
-            "before cannot be verified any more, so no rollback goes back to them; `snakemake --cores 1 deploy` stores "
-            "what it serves anew"
+            f"  WARNING: {self.file} is damaged and was set aside as {aside.name}: older versions cannot be verified "
+            "any more, so no rollback goes back to them"
         )
 
     def live(self) -> Versions:

@@ -8,7 +8,8 @@ import time
 import psutil
 from helpers.workplace import Outcome
 
-PATIENCE_S = 120
+# Twice the --ready-timeout-s of a scene's deployments, for a load and for the way back, and the start of a server.
+PATIENCE_S = 240
 
 
 class Command:

@@ -35,6 +35,10 @@ from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tls import tls_of
 from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
+UNCHANGED = "The server that was live serves on unchanged."
+# The recorded identity of a server that loads nothing any more. No installation has it, so the server is replaced.
+STUCK = {"stuck": True}
+
 
 class Local:
     """The Triton server of this checkout. `options.state` is the folder of the server's state.
@@ -111,11 +115,12 @@ class Local:
         """
         running = server_state.running_server(self.state)
         beside = running is not None and not is_silent(self.state)
-        return {
-            "server": running,
-            "before": switching.live_before(self._installation, release.versions, state.serving),
-            "beside": beside,
-        }
+        before: dict[str, int | None] = dict.fromkeys(release.versions)
+        if running and not state.serving:
+            # If all records were lost, the selected version is live. A recorded one is not: its deployment failed.
+            store = self._installation.store
+            before |= {name: store.selected(name) for name in before if not store.versions(name)}
+        return {"server": running, "before": before | state.serving, "beside": beside}
 
     def affected(self, release: Release, snapshot: dict) -> Release:
         """Return the release. If the server is replaced, add all other live models whose files are unchanged."""
@@ -174,29 +179,43 @@ class Local:
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Serve the earlier versions again, from the running or a new server. Name them in a sentence."""
+        """Serve the earlier versions again, from the running or a new server. Say in a sentence which of both.
+
+        A new server is started if the running one has ended, or if a live model does not answer.
+        """
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
-        if snapshot["beside"] and server_state.is_running(running):
-            if self._switching:
-                others = self._others(release, before)
-                touched = {name: number for name, number in before.items() if name not in others}
-                switching.load_again(installation, touched, Ports.of(running["listening"]), others)
-            return "The server that was live serves on unchanged."
+        if snapshot["beside"] and server_state.is_running(running) and not is_silent(self.state):
+            return self._load_before(release, before, running) if self._switching else UNCHANGED
         stop_all(self.state, UNSERVED_S)
-        if not running:
+        if not any(before.values()):
             return "Nothing was live before, and nothing is served now."
-        switching.start_again(installation, before, Ports.of(running["listening"]), self._generation(snapshot))
+        ports = Ports.of(running["listening"]) if running else self.ports
+        switching.start_again(installation, before, ports, self._generation(snapshot))
         return "The versions that were live are served again."
+
+    def _load_before(self, release: Release, before: Versions, running: dict) -> str:
+        """Load the earlier versions in the running server, which answers; return a sentence about it.
+
+        If Triton does not end this load either, the server serves on, and the next deployment replaces it.
+        """
+        others = self._others(release, before)
+        touched = {name: number for name, number in before.items() if name not in others}
+        try:
+            switching.load_again(self._installation, touched, Ports.of(running["listening"]), others)
+        except switching.Stuck:
+            server_state.recover_state(self.state, identity=STUCK)
+            return "The server that was live serves on. It loads nothing any more: the next deployment replaces it."
+        return UNCHANGED
 
     def place(self) -> dict:
         """Return {"machine": the name of this machine}."""
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return {"server": state of the live server, "address": its address as text}; {} if no server runs."""
+        """Return {"server": state of the live server}; {} if no server runs."""
         server = server_state.running_server(self.state)
-        return {"server": server, "address": address(Ports.of(server["listening"]))} if server else {}
+        return {"server": server} if server else {}
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Drain and stop the live server, and stop any trial server; return the live server's name, [] without one."""
@@ -257,9 +276,13 @@ class Local:
     def _replace_server(self, release: Release, snapshot: dict) -> None:
         """Stop the running server, and start one with this release."""
         if running := server_state.running_server(self.state):
-            reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
+            reason, drain_s = "it is to listen or to run otherwise than before", DRAIN_S
+            if not snapshot["beside"]:
+                reason, drain_s = "it does not answer", UNSERVED_S
+            elif running["identity"] == STUCK:  # it would wait for the end of its load
+                reason, drain_s = "it loads nothing any more", UNSERVED_S
             progress(f"  the server has to be started anew, since {reason}")
-            stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
+            stop_process(running["pid"], drain_s)
         generation = self._generation(snapshot)
         self._wait(switching.start_server(self._installation, release.versions, self.ports, generation))
 
@@ -275,12 +298,3 @@ class Local:
     def _stop_trial(self) -> None:
         self._started = None
         switching.stop_trial(self.state)
-
-
-def address(ports: Ports) -> str:
-    """Return the address and ports of a server as text, and which of them are encrypted."""
-    secured = (
-        f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}" if ports.tls else ""
-    )
-    http = f"HTTP {ports.http}, " if ports.http else ""
-    return f"{ports.host}: gRPC {ports.grpc}{secured}, {http}metrics http://{ports.clear_host}:{ports.metrics}/metrics"

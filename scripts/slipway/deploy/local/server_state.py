@@ -97,7 +97,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
             yield state | {"pid": process.pid, "created": _created(process)}
 
 
-def recover_state(folder: Path = FOLDER, **changes: int) -> dict | None:
+def recover_state(folder: Path = FOLDER, **changes: object) -> dict | None:
     """Return the state of the running server with `changes`; None if no server runs.
 
     If the record differs from this state, the state is recorded.

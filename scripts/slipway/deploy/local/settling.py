@@ -45,6 +45,7 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
     Without `may_load` the server does not change: a rollout that would have to be taken back is only reported.
     """
     history.store.ledger.set_aside_if_damaged()
+    history.restore_ledger()
     taken_back = False
     if (rollout := history.pending()) and not _finish(platform, history, rollout):
         taken_back = _take_back(platform, history, rollout, may_load) and rollout.action == DEPLOYMENT

@@ -2,9 +2,11 @@
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+
+from tritonclient.utils import InferenceServerException
 
 from slipway.core.artifacts import remove
 from slipway.core.cli import progress
@@ -12,7 +14,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, LocalInstallation, start_recorded, stop_all
 from slipway.deploy.release import Release
-from slipway.triton.client.connection import connect, errors_as
+from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -26,6 +28,10 @@ REPOSITORY = "models"
 Wanted = Mapping[str, int | None]
 
 
+class Stuck(SlipwayError):
+    """Triton does not end a load. It never ends one whose process was killed while it started."""
+
+
 def require_own_ports(ports: Ports, running: dict | None) -> None:
     """Raise SlipwayError if another program than the `running` server, which is replaced, listens on the ports."""
     own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
@@ -36,14 +42,6 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
             "deployment does not replace. Stop it (what this checkout deployed elsewhere, with that `deploy.to` and "
             "`snakemake undeploy`), or set other ports under `deploy` in config.yaml; nothing was changed"
         )
-
-
-def live_before(installation: LocalInstallation, names: Iterable[str], live: dict[str, int]) -> dict[str, int | None]:
-    """Return {model: version to restore if the deployment fails}, of `names` and all live models.
-
-    The version of a new model is None.
-    """
-    return {name: None if live else installation.store.selected(name) for name in names} | live
 
 
 def start_trial(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
@@ -80,10 +78,11 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
 def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve exactly these versions of models; None means no version.
 
-    Models in `untouched` stay as the server has them: they are not loaded again.
+    Models in `untouched` stay as the server has them: they are not loaded again. Raises Stuck if a load does not end in
+    time, and SlipwayError if a load fails.
     """
     options = {"headers": header(installation.state), "client_timeout": installation.ready_timeout_s}
-    with connect(endpoint_of(ports)) as client, errors_as("Triton does not load what was published"):
+    with connect(endpoint_of(ports)) as client, _errors_of_loads(installation.ready_timeout_s):
         for name, number in wanted.items():
             if number is not None:
                 installation.store.select(name, number)
@@ -92,6 +91,16 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
         for name in {model["name"] for model in listed if model.get("state") == "READY"}:
             if wanted.get(name) is None and name not in untouched:
                 client.unload_model(name, **options)
+
+
+@contextlib.contextmanager
+def _errors_of_loads(timeout_s: float) -> Iterator[None]:
+    try:
+        yield
+    except InferenceServerException as error:
+        if error.status() == "StatusCode.DEADLINE_EXCEEDED":
+            raise Stuck(f"Triton does not end a load within {timeout_s:.0f} s (`deploy.ready_timeout_s`)") from None
+        raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
 
 
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:

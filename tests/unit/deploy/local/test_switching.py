@@ -15,10 +15,11 @@ import undeploy
 from slipway.core.errors import SlipwayError
 from slipway.deploy import transaction
 from slipway.deploy.ledger import Ledger
-from slipway.deploy.local import server_state
+from slipway.deploy.local import server_state, switching
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, lock
 from slipway.deploy.local.platform import Local
-from slipway.deploy.local.switching import live_before, require_own_ports, stop_trial
+from slipway.deploy.local.switching import Stuck, require_own_ports, stop_trial, takes_versions
+from slipway.deploy.release_history import DeploymentState
 from slipway.triton.client.ports import Ports
 
 OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)
@@ -114,8 +115,26 @@ def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
         return transaction.replace(server, RELEASE, snapshot, history, under_load=True)
 
 
-def test_what_is_gone_back_to_is_all_that_was_live(place):
-    assert live_before(place, RELEASE.versions, {"m": 1, "other": 3}) == {"m": 1, "added": None, "other": 3}
+@pytest.mark.parametrize(
+    ("serving", "is_running", "before"),
+    [
+        ({"m": 1, "other": 3}, True, {"m": 1, "added": None, "other": 3}),
+        ({"m": 1}, False, {"m": 1, "added": None}),
+        ({}, True, {"m": None, "added": 7}),
+        ({}, False, {"m": None, "added": None}),
+    ],
+    ids=["all live models", "of a dead server", "one without a record", "never live"],
+)
+def test_what_is_gone_back_to_is_all_that_was_live(place, monkeypatch, serving, is_running, before):
+    monkeypatch.setattr("slipway.deploy.local.platform.is_silent", lambda _: False)
+    if not is_running:
+        dead = psutil.Process(server_state.running_server(place.state)["pid"])
+        dead.kill()
+        dead.wait()
+    server = Local({}, Namespace(state=place.state))
+    store = Namespace(selected=lambda _: 7, versions={"m": [7], "added": []}.get)
+    server._installation = Namespace(store=store)
+    assert server.snapshot(RELEASE, DeploymentState(serving=serving))["before"] == before
 
 
 def test_another_server_takes_the_place_of_the_old_one(place):
@@ -195,10 +214,40 @@ def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
     assert server_state.running_server(place.state)["generation"] == 2
 
 
+def going_back(place, monkeypatch, silent, load_again=lambda *_: None):
+    """Restore what was live after a switch in the running server; return the sentence about it."""
+    monkeypatch.setattr("slipway.deploy.local.platform.is_silent", lambda _: silent)
+    monkeypatch.setattr(switching, "load_again", load_again)
+    server = Local({}, Namespace(state=place.state, server_generation=2, ready_timeout_s=1))
+    vars(server).update(_installation=place, _switching=True)
+    snapshot = {"server": server_state.running_server(place.state), "before": BEFORE, "beside": True}
+    return server.restore(RELEASE, snapshot)
+
+
+def test_after_a_load_that_does_not_end_the_server_serves_on_and_is_replaced_by_the_next_deployment(place, monkeypatch):
+    def never_ends(*_):
+        raise Stuck("Triton does not end a load")
+
+    before = server_state.running_server(place.state)
+    assert "the next deployment replaces it" in going_back(place, monkeypatch, silent=False, load_again=never_ends)
+    assert server_state.is_running(before)
+    assert not takes_versions(server_state.running_server(place.state), place, OLD)
+
+
+def test_a_server_that_died_in_the_switch_is_started_anew_with_what_was_live(place, monkeypatch):
+    def never_called(*_):
+        raise AssertionError("a dead server loads nothing")
+
+    said = going_back(place, monkeypatch, silent=True, load_again=never_called)
+    assert said == "The versions that were live are served again."
+    assert place.started == [(["m"], OLD)]
+    assert len(psutil.Process().children()) == 1, "one server alone is left"
+
+
 def test_a_first_server_that_does_not_hold_is_stopped(place):
     undeploy.main(undeploy.parse_arguments(["--results", "none", "--state", str(place.state)]))
     with pytest.raises(SlipwayError, match=r"^another answer than the reference outputs\nNothing was live before"):
-        replaced(place, refuse)
+        replaced(place, refuse, before=dict.fromkeys(BEFORE))
     assert not psutil.Process().children()
 
 
