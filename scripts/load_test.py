@@ -1,6 +1,7 @@
 """Measure every engine of a target under load: Model Analyzer and perf_analyzer against a real tritonserver."""
 
 import argparse
+import csv
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -24,7 +25,6 @@ from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints, base_of
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.progress_reader import ProgressReader
-from slipway.load_test.rows import by_one_name, not_measured, write_table
 from slipway.load_test.sweep import BRUTE, SEARCHES, Sweep
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
@@ -37,6 +37,8 @@ from slipway.triton.server.server_options import add_server_choice
 
 # Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
 UNTRACKED = ("p99_limit_ms", "min_throughput_per_s")
+# Figures that are only in the record, since a cell of the table holds one.
+NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -106,7 +108,8 @@ def main(arguments: argparse.Namespace) -> None:
             # The memory plot shows only the server process; the Python backend has the engine in another one.
             shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
-    missing = not_measured(rows, engines, sweep)
+    precisions = {name: engine.record["key"]["precision"] for name, engine in engines.items()}
+    missing = [{"precision": precisions[point["model"]], **point} for point in sweep.unmeasured(list(engines), rows)]
     record = {
         "origin": weights["origin"],
         "measured_at": utc_now(),
@@ -218,24 +221,22 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
         except SlipwayError as error:
             # It gives up if its first two points have no figures.
             raise SlipwayError(none_in_time(models, sweep)) if reader.out_of_time else error from None
-    rows = model_analyzer.read_table(workspace / model_analyzer.TABLE)
-    if not rows and reader.out_of_time:
+    if not reader.rows and reader.out_of_time:
         raise SlipwayError(none_in_time(models, sweep))
-    if not rows:
+    if not reader.rows:
         raise SlipwayError(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
         )
-    return by_one_name(
-        [
-            {
-                "model": row["model"],
-                "precision": candidates.engines[row["model"]].record["key"]["precision"],
-                **row,
-                **reader.figures[row["variant"], row["concurrency"]],
-            }
-            for row in rows
-        ]
-    )
+    return reader.rows
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """Write the rows as CSV."""
+    with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        columns = [name for name in rows[0] if name not in NOT_IN_TABLE]
+        writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def none_in_time(models: list[str], sweep: Sweep) -> str:

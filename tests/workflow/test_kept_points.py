@@ -1,5 +1,6 @@
 """A real load test that is interrupted, widened and repeated with another engine: only new points are measured."""
 
+import csv
 from functools import cache
 
 import pytest
@@ -10,6 +11,7 @@ from slipway.contract.archives import write_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
+from slipway.load_test.analyzed_points import FIGURES
 from slipway.load_test.kept_points import KeptPoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -42,6 +44,11 @@ def load_tested(folder, concurrency, seed=0):
     command += [word for name, path in outputs.items() for word in (f"--{name}", path)]
     load_test.main(load_test.parse_arguments(command))
     rows = read_json(folder / "record")["measurements"]
+    with open(folder / "original", encoding="utf-8", newline="") as file:
+        table = list(filter(None, csv.reader(file)))[1:]
+    # Model Analyzer's own table has the same figures, rounded to tenths.
+    figures = [[row[name] for name in ("concurrency", *FIGURES.values())] for row in rows]
+    assert sorted(figures) == [pytest.approx(own, abs=0.051) for own in sorted([*map(float, row[4:])] for row in table)]
     assert all(row["p99_interval_ms"][0] <= 1.01 * row["p99_ms"] for row in rows), "of perf_analyzer's own requests"
     return {row["concurrency"]: row.get("measured_at") for row in rows}, rows
 

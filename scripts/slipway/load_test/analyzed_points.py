@@ -18,6 +18,16 @@ BEGINS, WINDOWS, MEASURED, REUSED = "begins", "windows", "measured", "reused"
 OVER, SLOW, NO_FIGURES = "no time is left", "slow", "no figures"
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
 ROUNDS_IN_A_WINDOW = 4
+# {tag of a metric of Model Analyzer, which is also a column of its table: this project's name}
+FIGURES = {
+    "perf_throughput": "throughput_per_s",
+    "perf_latency_avg": "mean_ms",
+    "perf_latency_p90": "p90_ms",
+    "perf_latency_p95": "p95_ms",
+    "perf_latency_p99": "p99_ms",
+    "perf_server_queue": "queue_ms",
+    "perf_server_compute_infer": "compute_ms",
+}
 # perf_analyzer's options that are part of a measurement's hash.
 LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
 # A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
@@ -90,6 +100,11 @@ def point_of(run_config: Any) -> dict:
     }
 
 
+def figures_of(measurement: Any) -> dict[str, float]:
+    """Return {this project's name: value} of a measurement of Model Analyzer."""
+    return {name: round(measurement.get_non_gpu_metric_value(tag), 4) for tag, name in FIGURES.items()}
+
+
 class Budget:
     """The seconds for a number of points. They start with the first point, the start of its server included."""
 
@@ -149,7 +164,8 @@ def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable
             return None
         else:
             plan.write(key, measurement, self._state_manager.default_encode)
-        tell(REUSED if earlier else MEASURED, key=key, **point_of(run_config))
+        row = point_of(run_config) | figures_of(measurement)
+        tell(REUSED if earlier else MEASURED, key=key, row=row)
         of_this_run[key] = measurement
         return measurement
 

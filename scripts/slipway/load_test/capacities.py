@@ -5,7 +5,7 @@ from typing import Any
 
 from slipway.core.errors import SlipwayError
 from slipway.core.steadiness import STEADY
-from slipway.load_test.goals import CHEAPEST, Goal, R, choose, configuration
+from slipway.load_test.goals import CHEAPEST, Goal, R, choose, configuration, point
 from slipway.load_test.limits import Limits, reliable_rate
 
 Row = Mapping[str, Any]
@@ -53,8 +53,8 @@ def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sh
     """
     if record["chosen_from"]["load_test_sha256"] != load_test_sha256:
         raise SlipwayError("capacity.json was measured after another load test than the one here; run snakemake again")
-    measured = {_point(entry): entry for entry in record["configurations"] if entry["points"]}
-    return [{**row, **({"capacity": measured[_point(row)]} if _point(row) in measured else {})} for row in rows]
+    measured = {point(entry): entry for entry in record["configurations"] if entry["points"]}
+    return [{**row, **({"capacity": measured[point(row)]} if point(row) in measured else {})} for row in rows]
 
 
 def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
@@ -81,7 +81,3 @@ def of_choice(choice: Row, limited: Sequence[Row]) -> dict | None:
     """Return the capacity of the chosen configuration, without its points; None if it was not measured."""
     own = next(row.get("capacity") for row in limited if configuration(row) == configuration(choice))
     return own and {name: value for name, value in own.items() if name != "points"}
-
-
-def _point(row: Row) -> tuple:
-    return (*configuration(row), row["concurrency"])

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from slipway.load_test.goals import CHEAPEST, FASTEST, MOST_ACCURATE
+from slipway.load_test.goals import CHEAPEST, FASTEST, MOST_ACCURATE, configuration, point
 from slipway.load_test.limits import Limits, configuration_in_words, is_disturbed, reliable_rate
 
 Row = Mapping[str, Any]
@@ -48,9 +48,10 @@ def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configurat
     measurement is within the limits, it is the measurement with the lowest p99 latency.
     """
     rank = _rank(selection)
-    ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
-    groups = [list(group) for _, group in groupby(ordered, key=lambda row: row["variant"])]
-    configurations = [Configuration(group, _best(group, selection, rank)) for group in groups]
+    groups: dict[tuple, list[Row]] = {}
+    for row in sorted(rows, key=itemgetter("concurrency")):
+        groups.setdefault(configuration(row), []).append(row)
+    configurations = [Configuration(group, _best(group, selection, rank)) for group in groups.values()]
     return sorted(configurations, key=lambda group: (bool(broken(group.best, selection)), rank(group.best)))
 
 
@@ -71,7 +72,7 @@ def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
 
 def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
     """Return whether the selection chose this measurement."""
-    return all(row[name] == selection["measured"][name] for name in ("variant", "concurrency"))
+    return point(row) == point(selection["measured"])
 
 
 def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:

@@ -92,6 +92,11 @@ def configuration(row: Row) -> tuple:
     return tuple(row.get(name) for name in CONFIGURATION)
 
 
+def point(row: Row) -> tuple:
+    """Return the values that name a measurement: the values of its configuration, and its requests in flight."""
+    return (*configuration(row), row.get("concurrency"))
+
+
 def interval(row: Row) -> tuple[float, float]:
     """Return the bounds (1/s) of the throughput to count on.
 

@@ -1,7 +1,6 @@
-"""Run Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
+"""Run Triton's Model Analyzer in local mode: its configuration and its command."""
 
 import base64
-import csv
 import json
 import math
 import os
@@ -23,7 +22,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
-from slipway.load_test.analyzed_points import RunPlan
+from slipway.load_test.analyzed_points import FIGURES, RunPlan
 from slipway.load_test.sweep import BEST_OF_QUICK, BRUTE, OPTUNA, QUICK, Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import read_config
@@ -38,8 +37,9 @@ from slipway.triton.server.tritonserver import stop_process
 NO_HTTP = 8000
 # The folder of Model Analyzer's variants of the models, in the workspace.
 VARIANTS = "variants"
-# Its table, in the workspace.
+# Its table, in the workspace, and the columns before the figures.
 TABLE = Path("results/analysis.csv")
+COLUMNS = ("model_name", "model_config_path", "instance_group", "max_batch_size", "concurrency")
 # Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
 START = f"import sys; sys.path.append(sys.argv.pop(1)); from {keyed_model_analyzer.__name__} import main; main()"
 # The file in the workspace with the `RunPlan`.
@@ -51,22 +51,6 @@ LARGEST_LOGGED_BYTES = 4096
 NEVER_KILLED = 1e9
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
-
-# The requested columns of Model Analyzer's table, in its order: {its name: (this project's name, type)}.
-COLUMNS = {
-    "model_name": ("model", str),
-    "model_config_path": ("variant", str),
-    "instance_group": ("instances", str),
-    "max_batch_size": ("max_batch_size", int),
-    "concurrency": ("concurrency", int),
-    "perf_throughput": ("throughput_per_s", float),
-    "perf_latency_avg": ("mean_ms", float),
-    "perf_latency_p90": ("p90_ms", float),
-    "perf_latency_p95": ("p95_ms", float),
-    "perf_latency_p99": ("p99_ms", float),
-    "perf_server_queue": ("queue_ms", float),
-    "perf_server_compute_infer": ("compute_ms", float),
-}
 
 
 def configuration(
@@ -103,7 +87,7 @@ def configuration(
         "perf_analyzer_cpu_util": NEVER_KILLED,
         "perf_analyzer_max_auto_adjusts": 1,  # more would repeat ten windows ten times, each time with more requests
         "filename_model_inference": "analysis.csv",
-        "inference_output_fields": list(COLUMNS),
+        "inference_output_fields": [*COLUMNS, *FIGURES],
         "skip_detailed_reports": True,
     }
 
@@ -196,15 +180,6 @@ def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without proxies, for programs that would use a proxy even for 127.0.0.1."""
     proxies = {"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"}
     return {name: value for name, value in environment.items() if name.lower() not in proxies}
-
-
-def read_table(path: Path) -> list[dict]:
-    """Return Model Analyzer's table as rows {this project's name: value}. Raise SlipwayError if it is missing."""
-    if not path.is_file():
-        raise SlipwayError(f"Model Analyzer left no table at {path}: no configuration could be measured, see the log")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(filter(None, csv.reader(file)))[1:]
-    return [{name: kind(value) for (name, kind), value in zip(COLUMNS.values(), row, strict=True)} for row in rows]
 
 
 def perf_analyzer() -> str:

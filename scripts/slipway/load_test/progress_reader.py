@@ -14,17 +14,13 @@ from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import is_crowded, point_in_words
 from slipway.triton.server.memory import PeakMemory
 
-# The keys of an event that a row of Model Analyzer's table lacks.
-VARIED = ("instances", "queue_delay_us")
-
 
 @dataclass
 class ProgressReader:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
-    `figures` has, for each point (variant, requests in flight), the figures that Model Analyzer's table lacks. It has
-    the points that were measured now, which are kept, and the points of an earlier run. Before and after each
-    measurement, `require_own` checks that the ports belong to the load test's own server.
+    `rows` are the measurements, one for each point: of this run, which are kept, and of earlier runs. Before and after
+    each measurement, `require_own` checks that the ports belong to the load test's own server.
     """
 
     engines: Mapping[str, RecordedEngine]
@@ -33,7 +29,7 @@ class ProgressReader:
     interference: Interference
     require_own: Callable[[], None]
     stability_percent: float
-    figures: dict[tuple[str, int], dict] = field(default_factory=dict)
+    rows: list[dict] = field(default_factory=list)
     out_of_time: bool = False
     _windows: dict = field(default_factory=dict)
     _point: str = ""
@@ -55,30 +51,30 @@ class ProgressReader:
 
     def _read_event(self, event: str, content: dict) -> None:
         if event == BEGINS:
-            self._point = self._in_words(content)
+            self._point = point_in_words(self._with_precision(content))
             progress(f"  measuring {self._point}")
         elif event == WINDOWS:
             self.memory.measure()
             self._windows = content | self.interference.figures()
         elif event in (MEASURED, REUSED):
-            name, key = (content["variant"], content["concurrency"]), content["key"]
+            row, key = self._with_precision(content["row"]), content["key"]
             if event == REUSED:
-                progress(f"  {self._in_words(content)}: measured by an earlier run")
+                progress(f"  {point_in_words(row)}: measured by an earlier run")
                 figures = self.kept.reuse(key)
             else:
-                figures = self._figures(f"{name[0]}/{name[1]}")
-                self.kept.keep(key, figures, self.engines[content["model"]])
-            self.figures[name] = {varied: content[varied] for varied in VARIED} | figures
+                figures = self._figures(f"{row['variant']}/{row['concurrency']}")
+                self.kept.keep(key, figures, self.engines[row["model"]])
+            self.rows.append(row | figures)
         elif event == NO_FIGURES:
             progress(f"  not measured: {self._point}: {content['reason']}")
         elif event in (OVER, SLOW):
             self.out_of_time = True
 
-    def _in_words(self, point: dict) -> str:
-        return point_in_words(point | {"precision": self.engines[point["model"]].record["key"]["precision"]})
+    def _with_precision(self, point: dict) -> dict:
+        return {"precision": self.engines[point["model"]].record["key"]["precision"], **point}
 
     def _figures(self, phase: str) -> dict:
-        """Return the figures of the point that was just measured: memory, spread, and disturbances.
+        """Return the figures of the measured point that Model Analyzer lacks: memory, spread, and disturbances.
 
         "spread_percent" is the difference between the throughputs of its windows. "verdict" is "disturbed" if the
         spread is more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other

@@ -78,6 +78,11 @@ class Sweep:
         named = [dict(zip(POINT, point, strict=True)) for point in swept]
         return [point for point in named if point["concurrency"] >= min(self.most_in_flight, point["instances"])]
 
+    def unmeasured(self, models: Sequence[str], rows: Sequence[dict]) -> list[dict[str, Any]]:
+        """Return the points that no row measured; none for a search, which chooses its points itself."""
+        measured = [{name: row[name] for name in POINT} for row in rows]
+        return [point for point in self.points(models) if point not in measured] if self.search == BRUTE else []
+
     def expected_points(self, models: Sequence[str]) -> int:
         """Return the number of points that share the time. Of a search, it is an estimate."""
         return math.ceil(len(self.points(models)) * (1 if self.search == BRUTE else MEASURED_BY_SEARCH))

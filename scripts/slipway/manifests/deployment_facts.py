@@ -6,6 +6,8 @@ from typing import Any
 
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
+from slipway.load_test.goals import configuration
+from slipway.load_test.limits import configuration_in_words
 from slipway.runtimes import RUNTIMES
 
 CONFIG = "config.yaml"
@@ -71,8 +73,8 @@ class DeploymentFacts:
         return (self.selection.content.get("capacity") or {}).get("capacity_per_s")
 
     @property
-    def _variant(self) -> str:
-        return self.selection.content["measured"]["variant"]
+    def _configuration(self) -> str:
+        return configuration_in_words(self.selection.content["measured"])
 
     def of_hardware(self, value: object, how: str) -> Value:
         """Return a value that was derived from the target's hardware."""
@@ -81,7 +83,7 @@ class DeploymentFacts:
     def of_peak(self, value: object, kind: str, how: str) -> Value:
         """Return a value that was derived from `peak(kind)` and the margin in config.yaml."""
         margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
-        how = f"the most that {self._variant} took, times {margin}, {how}"
+        how = f"the most memory of {self._configuration}, times {margin}, {how}"
         return Value(value, self.load_test.path, f"measurements[].{kind}", how)
 
     def peak(self, kind: str) -> float:
@@ -89,12 +91,13 @@ class DeploymentFacts:
 
         Raises SlipwayError if no measurement has it.
         """
-        rows = [row for row in self.load_test.content["measurements"] if row["variant"] == self._variant]
+        chosen = configuration(self.selection.content["measured"])
+        rows = [row for row in self.load_test.content["measurements"] if configuration(row) == chosen]
         seen = [row[kind] for row in rows if row.get(kind) is not None]
         if not seen:
             raise SlipwayError(
-                f"{self.load_test.path} has no {kind} of {self._variant}: the load test was over before it could look, "
-                "or must not. Raise `load_test.requests`, so that it takes longer, and run snakemake again"
+                f"{self.load_test.path} has no {kind} of {self._configuration}: the load test was over before it could "
+                "look, or must not. Raise `load_test.requests`, so that it takes longer, and run snakemake again"
             )
         return max(seen)
 

@@ -3,14 +3,14 @@ import pytest
 from slipway.load_test.configurations import is_chosen, ranked, remarks
 
 
-def row(variant, concurrency, throughput, p99_ms, **more):
-    fixed = {"precision": "fp16", "instances": 1, "max_batch_size": 8, "memory_mb": 500.0, "gpu_memory_mb": 900.0}
+def row(instances, concurrency, throughput, p99_ms, **more):
+    fixed = {"precision": "fp16", "max_batch_size": 8, "memory_mb": 500.0, "gpu_memory_mb": 900.0}
     measured = {"throughput_per_s": throughput, "p99_ms": p99_ms, "verdict": "steady"}
-    return {"variant": variant, "concurrency": concurrency, **fixed, **measured, **more}
+    return {"instances": instances, "concurrency": concurrency, **fixed, **measured, **more}
 
 
-SLOW, FAST = row("a", 1, 100.0, 5.0), row("a", 8, 300.0, 50.0)
-OTHER, LATE = row("b", 1, 200.0, 9.0), row("c", 1, 900.0, 70.0)
+SLOW, FAST = row(1, 1, 100.0, 5.0), row(1, 8, 300.0, 50.0)
+OTHER, LATE = row(2, 1, 200.0, 9.0), row(3, 1, 900.0, 70.0)
 ROWS = [LATE, FAST, OTHER, SLOW]
 
 
@@ -35,17 +35,19 @@ def test_the_goal_says_which_configuration_comes_first():
     exact = OTHER | {"precision": "fp32"}
     chosen = selection(goal="most_accurate", loss=0.01)
     chosen["accuracy_loss"]["fp32"] = {"loss": 0.0}
-    assert ranked([row("d", 1, 999.0, 1.0), exact], chosen)[0].best == exact
+    assert ranked([row(4, 1, 999.0, 1.0), exact], chosen)[0].best == exact
 
 
 def test_noise_wins_nothing():
-    noisy = row("d", 1, 999.0, 1.0, verdict="disturbed", windows_per_s=[50.0, 2000.0])
+    noisy = row(4, 1, 999.0, 1.0, verdict="disturbed", windows_per_s=[50.0, 2000.0])
     assert [each.best for each in ranked([noisy, OTHER], selection())] == [OTHER, noisy]
 
 
-def test_a_configuration_has_no_private_name():
-    assert "fp16" in ranked([SLOW], selection())[0].words
-    assert "a" not in ranked([SLOW], selection())[0].words.split()
+def test_a_configuration_is_known_by_its_values_and_not_by_the_names_of_model_analyzer():
+    rows = [SLOW | {"variant": "m_config_default"}, FAST | {"variant": "m_config_0"}]
+    (configuration,) = ranked(rows, selection())
+    assert configuration.rows == rows
+    assert configuration.words == "fp16, 1 instance, batches up to 8"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,7 @@ def test_remarks_say_what_there_is_to_know_of_a_measurement(measured, limits, ex
     assert remarks(measured, selection(**limits)) == expected
 
 
-def test_the_choice_is_known_by_variant_and_requests_in_flight():
+def test_the_choice_is_known_by_configuration_and_requests_in_flight():
     assert is_chosen(SLOW, selection(SLOW))
     assert not is_chosen(FAST, selection(SLOW))
+    assert not is_chosen(OTHER, selection(SLOW))

@@ -5,6 +5,7 @@ import pytest
 
 from slipway.load_test.analyzed_points import (
     EVENT,
+    FIGURES,
     MEASURED,
     REUSED,
     Budget,
@@ -16,6 +17,7 @@ from slipway.load_test.kept_points import KeptPoints, base_of
 
 CONFIGURATION = {"name": "m_fp32", "max_batch_size": 8, "instance_group": [{"count": 1}]}
 ENGINE = SimpleNamespace(record={"files": {"m.fp32.trt": "ab"}})
+FIGURES_OF_7 = dict.fromkeys(FIGURES.values(), 7)
 STEADY = {"verdict": "steady", "shortened": False, "windows_per_s": [1.0, 2.0], "memory_mb": 9.0}
 
 
@@ -53,6 +55,13 @@ def read(line):
     return json.loads(line.removeprefix(EVENT))
 
 
+class Measurement(dict):
+    """A measurement of Model Analyzer: all its metrics are 7."""
+
+    def get_non_gpu_metric_value(self, tag):
+        return 7
+
+
 class Manager:
     """Model Analyzer's MetricsManager: it measures, and notes results."""
 
@@ -64,12 +73,12 @@ class Manager:
 
     def measure(self, run_config):
         self.measured.append(run_config)
-        return SimpleNamespace(_model_variants_name=run_config.model_variants_name(), throughput=7)
+        return Measurement(_model_variants_name=run_config.model_variants_name(), throughput=7)
 
 
 def run(kept, manager, run_config, capsys, base="a"):
     """Measure a point as Model Analyzer does, pass on what is printed, and return (measurement, line)."""
-    measure = unless_kept(Manager.measure, looked_up(kept, base), Budget(60, 9), lambda content: content)
+    measure = unless_kept(Manager.measure, looked_up(kept, base), Budget(60, 9), Measurement)
     measurement = measure(manager, run_config)
     line = capsys.readouterr().out.strip()
     return measurement, line
@@ -80,21 +89,21 @@ def test_a_point_is_measured_once(kept, capsys):
     _, line = run(kept, manager, point(2), capsys)
     [event, named] = read(line)
     assert event == MEASURED
-    assert named == point_of(point(2)) | {"key": named["key"]}
+    assert named == {"key": named["key"], "row": point_of(point(2)) | FIGURES_OF_7}
     kept.keep(named["key"], STEADY, ENGINE)
     measurement, line = run(kept, manager, point(2, variant="m_fp32_config_default"), capsys)
     assert len(manager.measured) == 1
     # It has the name of this run, where Model Analyzer counts its results and lays out its configuration.
     assert measurement == {"_model_variants_name": "m_fp32_config_default", "throughput": 7} == manager.results[0]
     assert len(manager.laid_out) == 1
-    assert read(line) == [REUSED, named | {"variant": "m_fp32_config_default"}]
+    assert read(line) == [REUSED, named | {"row": named["row"] | {"variant": "m_fp32_config_default"}}]
     reused = kept.reuse(named["key"])
     assert reused == STEADY | {"measured_at": reused["measured_at"]}
 
 
 def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
     manager, budget = Manager(), Budget(60, 3, lambda: 0)
-    measure = unless_kept(Manager.measure, looked_up(kept), budget, dict)
+    measure = unless_kept(Manager.measure, looked_up(kept), budget, Measurement)
     first = measure(manager, point(2, variant="m_fp32_config_default"))
     assert measure(manager, point(2)) is first
     assert len(manager.measured) == 1

@@ -7,7 +7,7 @@ from helpers.models.classifier_contract import classifier
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_program
 from slipway.load_test import model_analyzer
-from slipway.load_test.model_analyzer import COLUMNS, configuration, perf_analyzer, read_table
+from slipway.load_test.model_analyzer import configuration, perf_analyzer
 from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, model_config, write_config
@@ -16,25 +16,6 @@ from slipway.triton.server.installation import Installation
 
 SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
 ENGINE = Served("m_fp16", "tensorrt", "fp16", classifier("float32", 64, 7), 8, 2, ((1, 1, 1), (1, 8, 32)))
-
-ROW = "m_fp32,m_fp32_config_0,2:CPU,8,4,123.5,30.1,31,32,33.5,1.5,20.25"
-
-
-def test_a_table_is_read_with_numbers_as_numbers(tmp_path):
-    path = tmp_path / "analysis.csv"
-    path.write_text(f"{','.join(COLUMNS)}\n{ROW}\n{ROW}\n\n", encoding="utf-8")
-    rows = read_table(path)
-    assert len(rows) == 2
-    assert rows[0]["variant"] == "m_fp32_config_0"
-    assert rows[0]["max_batch_size"] == 8
-    assert rows[0]["throughput_per_s"] == 123.5
-    assert rows[0]["compute_ms"] == 20.25
-
-
-def test_a_missing_table_is_named(tmp_path):
-    with pytest.raises(SlipwayError, match="no configuration could be measured") as caught:
-        read_table(tmp_path / "analysis.csv")
-    assert str(tmp_path) in str(caught.value)
 
 
 def tritonserver(folder):

@@ -170,7 +170,7 @@ def test_memory_that_the_load_test_did_not_see_is_not_made_up(refused, kind):
     message = refused(
         rows={"h100": {kind: None}}, deploy={"cluster": {"gpu_resources": {"h100": "aliyun.com/gpu-mem"}}}
     )
-    assert f"has no {kind} of resnet50_config_1" in message
+    assert f"has no {kind} of 2 instances, batches up to 16: the load" in message
     assert "`load_test.requests`" in message
 
 

@@ -96,7 +96,7 @@ def test_the_record_says_what_is_served_and_why(chosen):
     assert found["chosen_from"]["measurements"] == 2
     assert found["certainty"] == {"verdict": "clear", "runner_up": 0}
     assert found["reason"].startswith(
-        "bf16 with 2 instances, batches up to 8, 4 in flight: p99 50 ms of 1000 allowed, 200 of 900 MB, 200.0/s; "
+        "bf16 with 2 instances, batches up to 8, 4 in flight: p99 50 ms of 1,000 allowed, 200 of 900 MB, 200.0/s; "
     )
     assert "; fp32 would need 2 times the machines" in found["reason"]
 

@@ -20,7 +20,6 @@ from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.progress_reader import ProgressReader
-from slipway.load_test.rows import NOT_IN_TABLE
 from slipway.load_test.sweep import Sweep
 from slipway.triton.client.ports import Ports
 from slipway.triton.server import ownership
@@ -28,19 +27,6 @@ from slipway.triton.server.installation import Installation
 from slipway.triton.server.leftovers import owner_variable
 from slipway.triton.server.ownership import require_own_listeners
 
-ROW = {
-    "model": "m_fp32",
-    "variant": "m_fp32_config_0",
-    "max_batch_size": 8,
-    "concurrency": 4,
-    "throughput_per_s": 123.4,
-    "mean_ms": 1.0,
-    "p90_ms": 2.0,
-    "p95_ms": 3.0,
-    "p99_ms": 4.0,
-    "queue_ms": 0.1,
-    "compute_ms": 0.5,
-}
 POINT = {
     "variant": "m_fp32_config_0",
     "model": "m_fp32",
@@ -48,6 +34,15 @@ POINT = {
     "max_batch_size": 8,
     "queue_delay_us": 0,
     "concurrency": 4,
+}
+FIGURES = {
+    "throughput_per_s": 123.4,
+    "mean_ms": 1.0,
+    "p90_ms": 2.0,
+    "p95_ms": 3.0,
+    "p99_ms": 4.0,
+    "queue_ms": 0.1,
+    "compute_ms": 0.5,
 }
 PROFILING = "[Model Analyzer] Profiling m_fp32_config_0: concurrency=4"
 SAVED = "[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt"
@@ -97,14 +92,15 @@ def event(name, **content):
 def row_of(reader, windows=AGREEING, on_gpu=False, **seen):
     """Let the reader read of one point that is measured. Return its row."""
     reader.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
-    for line in (PROFILING, event(WINDOWS, **windows), SAVED, event(MEASURED, key="the-key", **POINT)):
+    for line in (PROFILING, event(WINDOWS, **windows), SAVED, event(MEASURED, key="the-key", row=POINT | FIGURES)):
         reader(line)
-    return ROW | {"precision": "fp32"} | reader.figures["m_fp32_config_0", 4]
+    return reader.rows[-1]
 
 
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(reader):
     row = row_of(reader)
-    assert (row["instances"], row["queue_delay_us"], row["memory_mb"], row["p50_ms"]) == (2, 0, 150, 1.5)
+    assert row == row | POINT | FIGURES | {"precision": "fp32"}
+    assert (row["memory_mb"], row["p50_ms"]) == (150, 1.5)
     assert row["p99_interval_ms"] == [0.9, None]
     assert "gpu_memory_mb" not in row
 
@@ -138,9 +134,8 @@ def test_a_row_is_disturbed_if_others_took_the_cpus(reader, busy, verdict):
 
 def test_a_point_of_an_earlier_run_has_the_figures_that_were_kept(reader):
     measured = row_of(reader)
-    reader.figures.clear()
-    reader(event(REUSED, key="the-key", **POINT))
-    reused = ROW | {"precision": "fp32"} | reader.figures["m_fp32_config_0", 4]
+    reader(event(REUSED, key="the-key", row=POINT | FIGURES))
+    _, reused = reader.rows
     assert reused.pop("measured_at")
     assert reused == measured
 
@@ -153,7 +148,7 @@ def test_progress_names_the_precision_and_the_configuration(reader, capsys):
         event(NO_FIGURES, reason="perf_analyzer failed"),
         "[Model Analyzer] Model m_fp32_config_1 load failed: no memory",
     ]
-    for line in [*lines, event(REUSED, key="the-key", **delayed)]:
+    for line in [*lines, event(REUSED, key="the-key", row=delayed)]:
         if line.startswith(f'{EVENT}["{REUSED}'):
             write_json(reader.kept.store / "the-key.json", {"row": {}, "measured_at": "now"})
         reader(line)
@@ -165,13 +160,11 @@ def test_progress_names_the_precision_and_the_configuration(reader, capsys):
     ]
 
 
-def test_points_without_figures_are_named(reader, tiny):
+def test_points_without_figures_are_named(reader):
     rows = [row_of(reader) | {"instances": instances, "concurrency": 1} for instances in (1, 2)]
-    missing = load_test.not_measured(rows, {"m_fp32": tiny.engine}, SWEEP)
-    assert [(point["precision"], point["instances"], point["concurrency"]) for point in missing] == [
-        ("fp32", 1, 4),
-        ("fp32", 2, 4),
-    ]
+    missing = [{"precision": "fp32", **point} for point in SWEEP.unmeasured(["m_fp32"], rows)]
+    assert [(point["instances"], point["concurrency"]) for point in missing] == [(1, 4), (2, 4)]
+    assert not replace(SWEEP, search="quick").unmeasured(["m_fp32"], rows)
     words = gaps_in_words(missing, rows, SWEEP.minutes)
     assert "not measured, since `load_test.minutes` (2) did not suffice" in words
     assert "fp32, 2 instances, batches up to 8, 4 in flight" in words
@@ -184,7 +177,7 @@ def test_the_table_has_a_column_a_figure(tmp_path, reader):
     with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
-    cells = {name: value for name, value in row.items() if name not in NOT_IN_TABLE}
+    cells = {name: value for name, value in row.items() if name not in load_test.NOT_IN_TABLE}
     assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
 
 
@@ -243,7 +236,6 @@ def load_tested(tmp_path, tiny, monkeypatch):
     def measure(run, sweep):
         monkeypatch.setattr(load_test.model_analyzer, "configuration", lambda *_: {})
         monkeypatch.setattr(load_test.model_analyzer, "run", run)
-        monkeypatch.setattr(load_test.model_analyzer, "read_table", lambda path: [])
         server = Installation("t", native_backends=True, folder=tmp_path)
         candidates = Candidates({"m_fp32": tiny.engine}, tiny.contract, [{"input": tiny.batch}], server)
         load_test.measure(candidates, sweep, KeptPoints(tmp_path / "kept", tmp_path / "fresh"), tmp_path, {})
@@ -284,10 +276,3 @@ def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(lo
 def test_a_sweep_without_figures_is_told(load_tested):
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
         load_tested(lambda *_: None, Sweep([1], [2], [4], 30, 100))
-
-
-def test_rows_of_one_configuration_have_one_variant():
-    row = {"model": "m_fp32", "instances": 1, "max_batch_size": 4, "queue_delay_us": 0, "variant": "default"}
-    other = row | {"instances": 2, "variant": "config_1"}
-    rows = load_test.by_one_name([row, row | {"variant": "config_0", "concurrency": 2}, other])
-    assert [row["variant"] for row in rows] == ["default", "default", "config_1"]
