@@ -100,7 +100,7 @@ def main(arguments: argparse.Namespace) -> None:
         require_planned_image(server, arguments.server_image_id)
         reason = f": {arguments.server_why}" if arguments.server_why else ""
         progress(f"  the server is {server_in_words(server.facts())}{reason}")
-        kept = KeptPoints(arguments.kept or workspace / "kept", workspace / "measured")
+        kept = KeptPoints(arguments.kept or workspace / "kept")
         rows = measure(candidates, sweep, kept, workspace, kept_under(arguments, server))
         with atomic_write(arguments.original) as partial:
             shutil.copyfile(workspace / model_analyzer.TABLE, partial)
@@ -204,7 +204,6 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
             for name in models
         },
         store=str(kept.store.resolve()),
-        fresh=str(kept.fresh),
     )
     owner = workspace.name if server.container else None
     reader = ProgressReader(

@@ -15,7 +15,7 @@ from typing import Any
 # How a line of the output begins that the load test reads. Its name and a JSON object follow.
 EVENT = "slipway event: "
 BEGINS, WINDOWS, MEASURED, REUSED = "begins", "windows", "measured", "reused"
-OVER, SLOW, NO_FIGURES = "no time is left", "slow", "no figures"
+OUT_OF_TIME, NO_FIGURES = "out of time", "no figures"
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
 ROUNDS_IN_A_WINDOW = 4
 # {tag of a metric of Model Analyzer, which is also a column of its table: this project's name}
@@ -41,8 +41,7 @@ class RunPlan:
     All `points` together have `seconds`. `most_in_flight` is the highest number of a sweep of all points, 0 for a
     search. A window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
     perf_analyzer writes the times of each request. `bases` are {model: hash of all that its measurements depend on, but
-    for its configuration and the load}. `store` is the folder of the measurements of earlier runs, and `fresh` the
-    folder of the measurements of this run.
+    for its configuration and the load}. `store` is the folder of the measurements of earlier runs.
     """
 
     points: int
@@ -53,7 +52,6 @@ class RunPlan:
     logs_requests: bool
     bases: dict[str, str]
     store: str
-    fresh: str
 
     def set_window(self, run_config: Any) -> None:
         """Set the number of requests in a window of a point."""
@@ -75,15 +73,10 @@ class RunPlan:
             return json.loads(Path(self.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
         return None
 
-    def write(self, key: str, measurement: object, encode: Callable) -> None:
-        """Write a measurement of this run."""
-        Path(self.fresh).mkdir(exist_ok=True)
-        Path(self.fresh, f"{key}.json").write_text(json.dumps(measurement, default=encode), encoding="utf-8")
 
-
-def tell(event: str, **content: object) -> None:
-    """Print an event for the load test, which reads the output."""
-    print(f"{EVENT}{json.dumps([event, content])}", flush=True)
+def tell(event: str, encode: Callable | None = None, **content: object) -> None:
+    """Print an event for the load test, which reads the output. `encode` makes JSON content of other objects."""
+    print(f"{EVENT}{json.dumps([event, content], default=encode)}", flush=True)
 
 
 def point_of(run_config: Any) -> dict:
@@ -134,7 +127,7 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
 
     def execute_in_time(self: object, run_config: Any) -> object:
         if budget.left_s() < LEAST_S:
-            tell(OVER)
+            tell(OUT_OF_TIME)
             return None
         tell(BEGINS, **point_of(run_config))
         return execute(self, run_config)
@@ -162,10 +155,8 @@ def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable
             self._result_manager.add_run_config_measurement(run_config, measurement)
         elif (measurement := execute(self, run_config)) is None:
             return None
-        else:
-            plan.write(key, measurement, self._state_manager.default_encode)
-        row = point_of(run_config) | figures_of(measurement)
-        tell(REUSED if earlier else MEASURED, key=key, row=row)
+        event, row = REUSED if earlier else MEASURED, point_of(run_config) | figures_of(measurement)
+        tell(event, self._state_manager.default_encode, key=key, row=row, measurement=measurement)
         of_this_run[key] = measurement
         return measurement
 

@@ -26,20 +26,19 @@ FOLDER = Path("results/.measured")
 
 @dataclass(frozen=True)
 class KeptPoints:
-    """The kept points of a model on a target. `fresh` is the folder of Model Analyzer's measurements of this run."""
+    """The kept points of a model on a target, in the folder `store`."""
 
     store: Path
-    fresh: Path
 
     def reuse(self, key: str) -> dict:
         """Return the figures of a point of an earlier run, with "measured_at"."""
         content = read_json(self.store / f"{key}.json")
         return content["row"] | {"measured_at": content["measured_at"]}
 
-    def keep(self, key: str, figures: Mapping[str, Any], engine: RecordedEngine) -> None:
-        """Keep a point of this run, with the figures that Model Analyzer's measurement does not have."""
+    def keep(self, key: str, measurement: Mapping, figures: Mapping[str, Any], engine: RecordedEngine) -> None:
+        """Keep a point of this run: Model Analyzer's measurement, and the figures that it does not have."""
         content = {
-            "measurement": read_json(self.fresh / f"{key}.json"),
+            "measurement": measurement,
             "row": figures,
             "engine": engine.record["files"],
             "measured_at": utc_now(),

@@ -26,7 +26,7 @@ from slipway.benchmark.timing import percentile_interval
 from slipway.core.records import read_record
 from slipway.load_test.analyzed_points import (
     NO_FIGURES,
-    SLOW,
+    OUT_OF_TIME,
     WINDOWS,
     Budget,
     RunPlan,
@@ -98,7 +98,7 @@ class Bounded(_PerfAnalyzer):
             if shortened:
                 # A window of time takes 1.2 intervals. There are three, and perf_analyzer has to start.
                 interval_ms = round(left_s * 1e3 / 5)
-                tell(SLOW, interval_ms=interval_ms)
+                tell(OUT_OF_TIME)
                 others |= {"measurement-mode": "time_windows", "measurement-interval": interval_ms}
             first = {name: options[name] for name in others}
             options.update_config(others)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slipway.core.cli import progress
 from slipway.core.steadiness import DISTURBED, STEADY
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OVER, REUSED, SLOW, WINDOWS
+from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OUT_OF_TIME, REUSED, WINDOWS
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import is_crowded, point_in_words
@@ -36,10 +36,11 @@ class ProgressReader:
 
     def __call__(self, line: str) -> None:
         """Read one line."""
-        print(line, flush=True)
         if line.startswith(EVENT):
             self._read_event(*json.loads(line.removeprefix(EVENT)))
-        elif match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
+            return
+        print(line, flush=True)
+        if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
             self.require_own()
             self.interference.restart()
             self.memory.phase = f"{match[1]}/{match[2]}"
@@ -50,6 +51,8 @@ class ProgressReader:
             progress(f"  not measured: {self._point}: {line.removeprefix('[Model Analyzer] ')}")
 
     def _read_event(self, event: str, content: dict) -> None:
+        measurement = content.pop("measurement", {})  # which is long
+        print(f"{EVENT}{event} {content}", flush=True)
         if event == BEGINS:
             self._point = point_in_words(self._with_precision(content))
             progress(f"  measuring {self._point}")
@@ -63,11 +66,11 @@ class ProgressReader:
                 figures = self.kept.reuse(key)
             else:
                 figures = self._figures(f"{row['variant']}/{row['concurrency']}")
-                self.kept.keep(key, figures, self.engines[row["model"]])
+                self.kept.keep(key, measurement, figures, self.engines[row["model"]])
             self.rows.append(row | figures)
         elif event == NO_FIGURES:
             progress(f"  not measured: {self._point}: {content['reason']}")
-        elif event in (OVER, SLOW):
+        elif event == OUT_OF_TIME:
             self.out_of_time = True
 
     def _with_precision(self, point: dict) -> dict:

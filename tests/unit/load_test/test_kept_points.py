@@ -43,11 +43,11 @@ def point(concurrency=1, variant="m_fp32_config_0", **changes):
 
 @pytest.fixture
 def kept(tmp_path):
-    return KeptPoints(tmp_path / "store", tmp_path / "fresh")
+    return KeptPoints(tmp_path / "store")
 
 
 def looked_up(kept, base="a", requests=30):
-    return RunPlan(9, 60, 0, requests, ("key", ""), False, {"m_fp32": base}, str(kept.store), str(kept.fresh))
+    return RunPlan(9, 60, 0, requests, ("key", ""), False, {"m_fp32": base}, str(kept.store))
 
 
 def read(line):
@@ -89,14 +89,16 @@ def test_a_point_is_measured_once(kept, capsys):
     _, line = run(kept, manager, point(2), capsys)
     [event, named] = read(line)
     assert event == MEASURED
-    assert named == {"key": named["key"], "row": point_of(point(2)) | FIGURES_OF_7}
-    kept.keep(named["key"], STEADY, ENGINE)
+    measurement = {"_model_variants_name": "m_fp32_config_0", "throughput": 7}
+    assert named == {"key": named["key"], "row": point_of(point(2)) | FIGURES_OF_7, "measurement": measurement}
+    kept.keep(named["key"], measurement, STEADY, ENGINE)
     measurement, line = run(kept, manager, point(2, variant="m_fp32_config_default"), capsys)
     assert len(manager.measured) == 1
     # It has the name of this run, where Model Analyzer counts its results and lays out its configuration.
     assert measurement == {"_model_variants_name": "m_fp32_config_default", "throughput": 7} == manager.results[0]
     assert len(manager.laid_out) == 1
-    assert read(line) == [REUSED, named | {"row": named["row"] | {"variant": "m_fp32_config_default"}}]
+    renamed = named["row"] | {"variant": "m_fp32_config_default"}
+    assert read(line) == [REUSED, named | {"row": renamed, "measurement": measurement}]
     reused = kept.reuse(named["key"])
     assert reused == STEADY | {"measured_at": reused["measured_at"]}
 
@@ -125,7 +127,7 @@ def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
 def test_another_point_is_measured(kept, capsys, other, base):
     manager = Manager()
     _, line = run(kept, manager, point(2), capsys)
-    kept.keep(read(line)[1]["key"], STEADY, ENGINE)
+    kept.keep(read(line)[1]["key"], {}, STEADY, ENGINE)
     run(kept, manager, other, capsys, base)
     assert len(manager.measured) == 2
 
@@ -152,11 +154,9 @@ def test_each_point_has_a_window_of_its_own(kept, concurrency, requests):
 
 
 def test_after_a_finished_load_test_only_steady_points_stay(kept):
-    kept.fresh.mkdir()
     rows = {"steady": {}, "noisy": {"verdict": "disturbed"}, "short": {"shortened": True}}
     for key, changes in rows.items():
-        (kept.fresh / f"{key}.json").write_text("{}", encoding="utf-8")
-        kept.keep(key, STEADY | changes, ENGINE)
+        kept.keep(key, {}, STEADY | changes, ENGINE)
     # An interrupted one goes on with all of them.
     assert len(list(kept.store.iterdir())) == 3
     (kept.store / "damaged.json").write_text('{"measure', encoding="utf-8")

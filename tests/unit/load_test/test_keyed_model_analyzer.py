@@ -10,8 +10,7 @@ from slipway.load_test.analyzed_points import (
     EVENT,
     LEAST_S,
     NO_FIGURES,
-    OVER,
-    SLOW,
+    OUT_OF_TIME,
     WINDOWS,
     Budget,
     in_time,
@@ -109,7 +108,7 @@ def test_windows_that_take_more_than_half_of_the_share_are_shortened(capsys):
     assert [timeout <= 1.0 for _, timeout in runs.calls] == [True, True]
     # Three windows of 1.2 intervals, and a start, fit into the rest of the time.
     assert 3 * 1.2 * runs.calls[1][0]["measurement-interval"] < 1000
-    assert [name for name, _ in told] == [SLOW, WINDOWS]
+    assert [name for name, _ in told] == [OUT_OF_TIME, WINDOWS]
 
 
 def test_windows_that_do_not_agree_are_kept_and_told(capsys):
@@ -166,7 +165,7 @@ def test_a_point_that_no_time_is_left_for_starts_no_server(capsys):
     assert execute(None, point) is point
     now[0] += 60 - LEAST_S / 2
     assert execute(None, point) is None
-    assert events(capsys.readouterr().out) == [[BEGINS, point_of(point)], [OVER, {}]]
+    assert events(capsys.readouterr().out) == [[BEGINS, point_of(point)], [OUT_OF_TIME, {}]]
 
 
 @pytest.mark.parametrize(

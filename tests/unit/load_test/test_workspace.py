@@ -94,7 +94,7 @@ def test_model_analyzer_ends_with_the_load_test(tmp_path, monkeypatch):
         assert running()
         raise KeyboardInterrupt
 
-    plan = RunPlan(1, 60, 0, 30, ("key", ""), False, {}, str(tmp_path / "store"), str(tmp_path / "fresh"))
+    plan = RunPlan(1, 60, 0, 30, ("key", ""), False, {}, str(tmp_path / "store"))
     with pytest.raises(KeyboardInterrupt):
         model_analyzer.run({}, plan, tmp_path, interrupt)
     assert not running()

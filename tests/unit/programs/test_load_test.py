@@ -12,9 +12,9 @@ import pytest
 from helpers.models.tiny_engine import tiny_engine
 
 import load_test
-from slipway.core.artifacts import write_json
+from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
-from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OVER, REUSED, WINDOWS
+from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OUT_OF_TIME, REUSED, WINDOWS
 from slipway.load_test.candidates import Candidates
 from slipway.load_test.interference import Interference
 from slipway.load_test.kept_points import KeptPoints
@@ -35,6 +35,7 @@ POINT = {
     "queue_delay_us": 0,
     "concurrency": 4,
 }
+RAW = {"measurement": {"throughput": 1}}
 FIGURES = {
     "throughput_per_s": 123.4,
     "mean_ms": 1.0,
@@ -44,6 +45,7 @@ FIGURES = {
     "queue_ms": 0.1,
     "compute_ms": 0.5,
 }
+ROW = POINT | FIGURES
 PROFILING = "[Model Analyzer] Profiling m_fp32_config_0: concurrency=4"
 SAVED = "[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt"
 PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
@@ -78,8 +80,7 @@ class Disturbances(Interference):
 
 @pytest.fixture
 def reader(tmp_path, tiny):
-    kept = KeptPoints(tmp_path / "kept", tmp_path / "fresh")
-    write_json(kept.fresh / "the-key.json", {"throughput": 1})
+    kept = KeptPoints(tmp_path / "kept")
     return ProgressReader(
         {"m_fp32": tiny.engine}, kept, Memory(), Disturbances(), lambda: None, SWEEP.stability_percent
     )
@@ -92,15 +93,21 @@ def event(name, **content):
 def row_of(reader, windows=AGREEING, on_gpu=False, **seen):
     """Let the reader read of one point that is measured. Return its row."""
     reader.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
-    for line in (PROFILING, event(WINDOWS, **windows), SAVED, event(MEASURED, key="the-key", row=POINT | FIGURES)):
+    for line in (
+        PROFILING,
+        event(WINDOWS, **windows),
+        SAVED,
+        event(MEASURED, key="the-key", row=POINT | FIGURES, **RAW),
+    ):
         reader(line)
     return reader.rows[-1]
 
 
 def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(reader):
     row = row_of(reader)
-    assert row == row | POINT | FIGURES | {"precision": "fp32"}
+    assert row == row | ROW | {"precision": "fp32"}
     assert (row["memory_mb"], row["p50_ms"]) == (150, 1.5)
+    assert read_json(reader.kept.store / "the-key.json")["measurement"] == RAW["measurement"]
     assert row["p99_interval_ms"] == [0.9, None]
     assert "gpu_memory_mb" not in row
 
@@ -134,7 +141,7 @@ def test_a_row_is_disturbed_if_others_took_the_cpus(reader, busy, verdict):
 
 def test_a_point_of_an_earlier_run_has_the_figures_that_were_kept(reader):
     measured = row_of(reader)
-    reader(event(REUSED, key="the-key", row=POINT | FIGURES))
+    reader(event(REUSED, key="the-key", row=ROW))
     _, reused = reader.rows
     assert reused.pop("measured_at")
     assert reused == measured
@@ -238,7 +245,7 @@ def load_tested(tmp_path, tiny, monkeypatch):
         monkeypatch.setattr(load_test.model_analyzer, "run", run)
         server = Installation("t", native_backends=True, folder=tmp_path)
         candidates = Candidates({"m_fp32": tiny.engine}, tiny.contract, [{"input": tiny.batch}], server)
-        load_test.measure(candidates, sweep, KeptPoints(tmp_path / "kept", tmp_path / "fresh"), tmp_path, {})
+        load_test.measure(candidates, sweep, KeptPoints(tmp_path / "kept"), tmp_path, {})
 
     return measure
 
@@ -264,7 +271,7 @@ def load_tested(tmp_path, tiny, monkeypatch):
 )
 def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(load_tested, minutes, told):
     def run(*arguments):
-        arguments[-1](event(OVER))
+        arguments[-1](event(OUT_OF_TIME))
         raise SlipwayError("Model Analyzer ended with exit code 1")
 
     sweep = replace(SWEEP, minutes=minutes, batching_delays_us=[0, 100])
