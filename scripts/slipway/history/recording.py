@@ -47,7 +47,6 @@ def identity_of(line: dict) -> dict:
 def of_target(target: Target, folder: Path) -> dict:
     """Return the measurements on one target."""
     key, benchmark, tested = target.chosen.build["key"], target.benchmark, target.load_test
-    baseline = comparison.baseline_of({result["subject"] for result in benchmark["results"]})
     files = {
         "benchmark": f"{folder.name}.benchmark.json",
         "load_test": "analysis/analysis.json",
@@ -60,7 +59,7 @@ def of_target(target: Target, folder: Path) -> dict:
         "runtime": {"name": key["runtime"], "version": key["runtime_version"]},
         "server": {"name": "nvidia-pytriton", "version": wheel} if wheel else None,
         "engines": {engine.precision: of_engine(engine, benchmark) for engine in target.engines},
-        "baseline": {"subject": baseline, "batches": batches_of(baseline, benchmark)},
+        "baseline": {"subject": target.baseline, "batches": batches_of(target.baseline, benchmark)},
         "selection": of_selection(target.selection),
         "records": {kind: sha256(folder / target.name / file) for kind, file in files.items()},
     }

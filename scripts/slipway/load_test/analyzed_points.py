@@ -74,7 +74,7 @@ class RunPlan:
         return None
 
 
-def tell(event: str, encode: Callable | None = None, **content: object) -> None:
+def tell(event: str, encode: Any = None, **content: object) -> None:
     """Print an event for the load test, which reads the output. `encode` makes JSON content of other objects."""
     print(f"{EVENT}{json.dumps([event, content], default=encode)}", flush=True)
 

@@ -11,7 +11,7 @@ from slipway.report import formats
 from slipway.report.bar_charts import Bar, Stack, bars
 from slipway.report.drawing import Drawing
 from slipway.report.formats import milliseconds, moment
-from slipway.report.headline import baseline_of, results
+from slipway.report.headline import results
 from slipway.report.measurements import CHANGES, Measurements, Target
 from slipway.report.operators import KINDS, OTHER, by_kind
 from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
@@ -39,7 +39,7 @@ def throughput_chart(target: Target, measurements: Measurements) -> Drawing:
 
 
 def _by_batch(target: Target, measurements: Measurements, figure: Callable) -> dict[str, list[Bar]]:
-    looks = {baseline_of(target): "baseline", "pytorch_fp16": "baseline", target.chosen.precision: "chosen"}
+    looks = {target.baseline: "baseline", "pytorch_fp16": "baseline", target.chosen.precision: "chosen"}
     groups: dict[str, list[Bar]] = {}
     for result in target.benchmark["results"]:
         name = f"batch {result['batch']}" if measurements.contract.batched else "single requests"

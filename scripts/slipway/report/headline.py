@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from slipway.benchmark import comparison
-from slipway.benchmark.rounds import is_no_difference
 from slipway.classification import reporting
 from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED
 from slipway.load_test.limits import counted_memory_mb, is_disturbed
 from slipway.report.formats import AGREEMENTS, megabytes, milliseconds
 from slipway.report.measurements import Measurements, Target
-from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_it_live, is_it_right
+from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_faster, is_it_live, is_it_right
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,13 @@ def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
 
 def speed(target: Target) -> Verdict:
     """Return how many times as fast as the baseline the chosen engine answers single requests."""
-    measured, baseline = target.benchmark["tutorial"]["measured"][target.chosen.precision], baseline_of(target)
-    ratio, interval = measured[f"latency_over_{baseline}"], measured.get("interval")
-    title = comparison.TITLES[baseline]
+    (ratio, interval), state, title = target.latency_ratio, is_faster(target), comparison.TITLES[target.baseline]
+    if state == NO:
+        return NO, f"slower than {title}: {ratio:.2f} times its latency"
     if interval and interval["verdict"] == DISTURBED:
         return OPEN, f"{_times(ratio, interval)} as fast as {title}, in a disturbed measurement"
-    if interval and is_no_difference(interval):
+    if state == OPEN:
         return OPEN, f"as fast as {title}, within the noise"
-    if ratio >= 1:
-        return NO, f"slower than {title}: {ratio:.2f} times its latency"
     return YES, f"{_times(ratio, interval)} as fast as {title}"
 
 
@@ -77,7 +74,7 @@ def _latency(target: Target, measurements: Measurements) -> Figure:
     )
     name = f"median latency, batch {own['batch']}" if measurements.contract.batched else "median latency"
     is_disturbed = own.get("intervals", {}).get("verdict") == DISTURBED
-    return Figure(p50, name, f"{comparison.TITLES[baseline_of(target)]}: {baseline_p50}", is_disturbed)
+    return Figure(p50, name, f"{comparison.TITLES[target.baseline]}: {baseline_p50}", is_disturbed)
 
 
 def _under_load(target: Target) -> list[Figure]:
@@ -117,11 +114,6 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
     )
 
 
-def baseline_of(target: Target) -> str:
-    """Return the baseline of the engines: PyTorch or ONNX Runtime."""
-    return comparison.baseline_of({result["subject"] for result in target.benchmark["results"]})
-
-
 def results(target: Target) -> tuple[dict, dict]:
     """Return the results of the chosen engine and of the baseline at the batch size of the tutorial."""
     by_subject = {
@@ -129,7 +121,7 @@ def results(target: Target) -> tuple[dict, dict]:
         for result in target.benchmark["results"]
         if result["batch"] == target.benchmark["tutorial"]["batch"]
     }
-    return by_subject[target.chosen.precision], by_subject[baseline_of(target)]
+    return by_subject[target.chosen.precision], by_subject[target.baseline]
 
 
 def _times(ratio: float, interval: dict | None) -> str:

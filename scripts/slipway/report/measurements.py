@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from slipway.benchmark.comparison import baseline_of
 from slipway.classification.reporting import preprocessing_in_words, values_in_words
 from slipway.contract.contract import Contract
 from slipway.contract.reference_outputs import ReferenceOutputs
@@ -51,6 +52,17 @@ class Target:
     def chosen(self) -> Engine:
         """Return the engine that is served."""
         return next(engine for engine in self.engines if engine.precision == self.selection["precision"])
+
+    @property
+    def baseline(self) -> str:
+        """Return the baseline of the engines, "pytorch" or "onnxruntime"."""
+        return baseline_of({result["subject"] for result in self.benchmark["results"]})
+
+    @property
+    def latency_ratio(self) -> tuple[float, dict | None]:
+        """Return (latency of the chosen engine / latency of the baseline, its interval if there is one)."""
+        measured = self.benchmark["tutorial"]["measured"][self.chosen.precision]
+        return measured[f"latency_over_{self.baseline}"], measured.get("interval")
 
 
 @dataclass(frozen=True)

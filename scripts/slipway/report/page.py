@@ -44,38 +44,20 @@ def environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
-    environment.filters["readable"] = readable
-    environment.filters["triton_dtype"] = lambda name: np_to_triton_dtype(np.dtype(name))
+    environment.filters |= {"readable": readable, "triton_dtype": lambda name: np_to_triton_dtype(np.dtype(name))}
     environment.globals |= {"light": palette.LIGHT, "dark": palette.DARK, "looks": drawing.rules("var(--{})".format)}
-    environment.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2"}
-    environment.globals |= {"headline": headline, "in_order": in_order}
+    environment.globals |= {"tables": "tables.html.j2", "styles": "page.css.j2", "task": reporting}
+    modules = (charts, comparison, configurations, headline, limits, load_test_charts)
+    environment.globals |= {module.__name__.rpartition(".")[2]: module for module in modules}
+    functions = (answers, in_order, samples_of, served_name, side_by_side, slipway_of, stacks)
+    environment.globals |= {function.__name__: function for function in functions}
     return environment
 
 
 def render(measurements: Measurements, recipe: Recipe) -> str:
     """Return the page as self-contained HTML."""
-    targets = in_order(measurements)
     template = environment().get_template("page.html.j2")
-    return template.render(
-        measurements=measurements,
-        recipe=recipe.markup(),
-        targets=targets,
-        part_of_task=reporting.TEMPLATE,
-        samples_of_task=reporting.SAMPLES,
-        side_by_side=side_by_side(targets, measurements),
-        charts=charts,
-        stacks=stacks,
-        load_test_charts=load_test_charts,
-        ranked=configurations.ranked,
-        samples_of=samples_of,
-        answers=answers,
-        slipway_of=slipway_of,
-        noise_in_words=reporting.noise_in_words,
-        served=served_name(measurements.model),
-        comparison=comparison,
-        load_test=limits,
-        breaks_limits=configurations.broken,
-    )
+    return template.render(measurements=measurements, recipe=recipe.markup(), targets=in_order(measurements))
 
 
 def in_order(measurements: Measurements) -> list[Target]:

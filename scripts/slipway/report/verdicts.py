@@ -53,29 +53,32 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
     return OPEN, "; ".join(filter(None, (text, accuracy.get("variation", {}).get("weakness"))))
 
 
-def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
-    """Return the verdict on the served engine's speed relative to the baseline in the same job.
+def is_faster(target: Target) -> str:
+    """Return "yes" if the engine's latency is lower than the baseline's, "no" if it is higher.
 
-    It is "yes" if the latency is lower than the latency of the baseline, and "no" if it is higher. It is "open" if the
-    measurement was disturbed, or shows no difference.
+    It is "open" if the measurement was disturbed, or shows no difference.
     """
-    engine, tutorial = target.chosen.precision, target.benchmark["tutorial"]
-    measured, rates = tutorial["measured"][engine], target.benchmark["best_throughput_ratios"][engine]
-    baseline = comparison.baseline_of(rates)
-    latency, interval = measured[f"latency_over_{baseline}"], measured.get("interval")
+    ratio, interval = target.latency_ratio
+    if interval and (interval["verdict"] == DISTURBED or is_no_difference(interval)):
+        return OPEN
+    return YES if ratio < 1 else NO
+
+
+def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
+    """Return the verdict on the served engine's speed relative to the baseline in the same job (see `is_faster`)."""
+    engine, tutorial, baseline = target.chosen.precision, target.benchmark["tutorial"], target.baseline
+    rates, (latency, interval) = target.benchmark["best_throughput_ratios"][engine], target.latency_ratio
     rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(baseline)
     is_batched = measurements.contract.batched
     smallest, best = (f" at batch {tutorial['batch']}", " at the best batch") if is_batched else ("", "")
     text = (
         f"{ratio_in_words(latency, interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
         f"{ratio_in_words(rates[baseline], rate_interval)} times its inferences/s{best}; "
-        f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
+        f"{tutorial['measured'][engine]['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if interval and interval["verdict"] == DISTURBED:
-        return OPEN, f"{text}; but its rounds differ or are few: measure again on a quiet machine"
-    if interval and is_no_difference(interval):
-        return OPEN, text
-    return YES if latency < 1 else NO, text
+        text += "; but its rounds differ or are few: measure again on a quiet machine"
+    return is_faster(target), text
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:

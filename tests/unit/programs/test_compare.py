@@ -145,7 +145,7 @@ def test_throughput_with_other_requests_in_flight_is_compared_if_both_choices_so
     assert "4 -> 8" in row
 
 
-@pytest.mark.parametrize(("value", "text"), [(11430.4, "11,430 /s"), (999.96, "1000 /s"), (0.01234, "0.01234 /s")])
+@pytest.mark.parametrize(("value", "text"), [(11430.4, "11,430 /s"), (999.96, "1,000 /s"), (0.01234, "0.01234 /s")])
 def test_figures_are_plain_numbers(value, text):
     assert figure_in_words(Figure("throughput under load", value, "/s")) == text
     assert figure_in_words(Figure("throughput under load", value, "/s", 8.0, 12000.0)) == f"{text} (8 to 12,000)"
