@@ -3,6 +3,7 @@
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
+from slipway.triton.server.kinds import WHEEL
 from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 
 
@@ -10,7 +11,7 @@ def require_accepted(host: str, choice: ServerChoice, oldest: str) -> None:
     """Raise SlipwayError if other machines could reach a server at `host` that is unknown or older than `oldest`."""
     if is_loopback(host):
         return
-    release = choice.release_here
+    release = releases.release_of_wheel() if choice.run == WHEEL else choice.release_here
     if release is None:
         raise SlipwayError(
             f"`deploy.host` {host} would let others reach the tritonserver of this machine, whose release is unknown: "

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import serving_version
 from slipway.triton.server.container_programs import PROGRAMS, ContainerProgram, image_here
 from slipway.triton.server.tensorrt_versions import VARIABLE, numbers, same_tensorrt
 
@@ -68,6 +69,12 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
 def release_with(field: str, value: str | None) -> TritonRelease | None:
     """Return the release whose "triton", "server" or "wheel" (`field`) is `value`; None if it is not in the table."""
     return next((release for release in releases() if value and getattr(release, field) == value), None)
+
+
+def release_of_wheel() -> str | None:
+    """Return the name of the release whose server the installed wheel has; None without a wheel or a row for it."""
+    known = release_with("wheel", serving_version("nvidia-pytriton"))
+    return known.triton if known else None
 
 
 def vulnerability(release: str) -> str | None:

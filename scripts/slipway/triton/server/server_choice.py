@@ -7,7 +7,7 @@ key. Nothing here imports the client or a runtime.
 import shutil
 
 from slipway.core.errors import SlipwayError
-from slipway.core.serving_environment import MAKE_IT, serving_version, wheel
+from slipway.core.serving_environment import MAKE_IT, wheel
 from slipway.runtimes.traits import RuntimeTraits
 from slipway.triton.server import releases
 from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
@@ -70,8 +70,7 @@ def image_that_serves(triton: dict) -> str | None:
 
 
 def _of_wheel(why: str) -> ServerChoice:
-    known = releases.release_with("wheel", serving_version("nvidia-pytriton"))
-    return ServerChoice(WHEEL, release=known.triton if known else None, why=why)
+    return ServerChoice(WHEEL, release=releases.release_of_wheel(), why=why)
 
 
 def _container(triton: dict, why: str) -> ServerChoice:
