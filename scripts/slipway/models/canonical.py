@@ -35,8 +35,8 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
         )
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with atomic_write(path) as partial:
-        save_file(_apart(state), partial, {"format": "pt", _VERSIONS: versions})
-        _sort_metadata(partial)
+        # One entry alone: safetensors writes several in random order, so the same weights would give different files.
+        save_file(_apart(state), partial, {_VERSIONS: versions})
 
 
 def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -51,22 +51,6 @@ def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         apart[name] = tensor.detach() if is_apart else tensor.detach().clone(memory_format=torch.contiguous_format)
         taken.add(memory)
     return apart
-
-
-def _sort_metadata(path: Path) -> None:
-    """Sort the metadata in the header of a safetensors file.
-
-    safetensors writes them in random order. Then the same weights would give different files and stale artifacts.
-    """
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        content = json.loads(file.read(size))
-        content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
-        header = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
-        if len(header) != size:
-            raise ValueError(f"safetensors wrote a header of {size} bytes, which has {len(header)} when it is sorted")
-        file.seek(8)
-        file.write(header)
 
 
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:

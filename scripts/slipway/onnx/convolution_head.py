@@ -9,6 +9,8 @@ from pathlib import Path
 
 import onnx
 
+from slipway.onnx.graph_walk import makers_of, refill
+
 _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
@@ -21,7 +23,7 @@ def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx
     """
     changed = copy.deepcopy(model)
     shapes = _shapes(onnx.shape_inference.infer_shapes(model))
-    makers = {output: node for node in model.graph.node for output in node.output}
+    makers = makers_of(model.graph)
     readers = [name for node in model.graph.node for name in node.input]
     for node in model.graph.node:
         maker = makers.get(node.input[0]) if node.op_type == "Gemm" and _is_plain(node, model) else None
@@ -72,7 +74,5 @@ def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto, f
         make("Flatten", [f"{values}_pixel"], [values], f"{gemm.name}_flatten", axis=1),
     ]
     new = {maker.output[0]: pools, values: layer}
-    nodes = [made for node in model.graph.node for made in new.get(node.output[0], [node])]
+    refill(model.graph.node, [made for node in model.graph.node for made in new.get(node.output[0], [node])])
     del model.graph.value_info[:]  # shapes inferred for the old nodes
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)

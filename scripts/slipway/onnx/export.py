@@ -13,6 +13,7 @@ from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.errors import SlipwayError
 from slipway.networks.export_failures import why_the_axis_is_fixed
 from slipway.onnx import external_data
+from slipway.onnx.graph_walk import refill
 
 # PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
@@ -120,9 +121,7 @@ def _sizes(tensors: Iterable[Tensor], values: Iterable[onnx.ValueInfoProto]) -> 
 def forget_sources(model: onnx.ModelProto) -> None:
     """Remove the source lines from each node: their paths would make the file different in every clone."""
     for node in model.graph.node:
-        other_entries = [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")]
-        del node.metadata_props[:]
-        node.metadata_props.extend(other_entries)
+        refill(node.metadata_props, [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")])
 
 
 def lower_einsum(model: onnx.ModelProto) -> None:

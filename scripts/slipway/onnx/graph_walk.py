@@ -1,6 +1,7 @@
 """Walk through all nodes and tensors of an ONNX model, including inner graphs and functions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import onnx
 from onnx import AttributeProto, TensorProto
@@ -18,6 +19,36 @@ def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """Return the graphs inside a node, such as the branches of an If."""
     single = [entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH]
     return [*single, *(graph for entry in node.attribute for graph in entry.graphs)]
+
+
+def makers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """Return {tensor: the node that makes it} for the tensors that nodes of a graph make."""
+    return {name: node for node in graph.node for name in node.output}
+
+
+def tensors_behind(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[str]:
+    """Return the names of the tensors that outputs of a graph depend on, with the outputs themselves."""
+    makers, names, waiting = makers_of(graph), set(), list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in names:
+            names.add(name)
+            waiting += _read_by(makers[name]) if name in makers else []
+    return names
+
+
+def _read_by(node: onnx.NodeProto) -> list[str]:
+    """Return the names of the tensors that a node reads, also in the graphs inside it."""
+    inner = graphs_in(node)
+    names = [name for graph in inner for inner_node in nodes_of(graph) for name in inner_node.input]
+    return [*node.input, *names, *(value.name for graph in inner for value in graph.output)]
+
+
+def refill(part: Any, entries: Iterable) -> None:
+    """Replace all entries of a repeated field, such as a graph's nodes."""
+    entries = list(entries)
+    del part[:]
+    part.extend(entries)
 
 
 def names_of_data(model: onnx.ModelProto) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from slipway.onnx.graph_walk import graphs_in, nodes_of
+from slipway.onnx.graph_walk import graphs_in, nodes_of, refill
 
 HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 # The attributes that name an element type.
@@ -42,9 +42,7 @@ def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
         nodes.append(node)
         for name, kind in made.items():
             nodes += _rounding(name, kind, is_output=name in declared)
-    copies = copy.deepcopy(nodes)
-    del wide.graph.node[:]
-    wide.graph.node.extend(copies)
+    refill(wide.graph.node, nodes)
     return wide
 
 

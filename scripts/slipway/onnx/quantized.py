@@ -62,9 +62,9 @@ class Quantized:
 
 def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
     """Return the counts of a graph's compute and Q/DQ nodes, with its invalid scales. `folder` has its data file."""
-    producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    dequantized = {name for node in model.graph.node if node.op_type == _DQ for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
-    left = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
+    left = [node.name for node in compute if not dequantized.issuperset(node.input[:2])]
     quantizing = [node for node in model.graph.node if node.op_type in (_Q, _DQ)]
     constants, bad_scales = constants_of(model.graph), []
     for node in quantizing:

@@ -17,7 +17,7 @@ from slipway.core.errors import SlipwayError
 from slipway.networks.graph_network import GraphNetwork
 from slipway.onnx import external_data
 from slipway.onnx.export import lower_einsum
-from slipway.onnx.graph_walk import graphs_in, nodes_of
+from slipway.onnx.graph_walk import refill, tensors_behind
 from slipway.onnx.onnx_files import opset_of, renumbered, session_of, tensor_of
 from slipway.onnx.tidying import ir_version_of, rename
 
@@ -88,7 +88,10 @@ def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors
 
 
 def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
-    """Give a graph the contract's tensors. `inputs` and `outputs` are {name in the graph: the contract's tensor}."""
+    """Give a graph the contract's tensors, and remove the nodes and weights that no output depends on.
+
+    `inputs` and `outputs` are {name in the graph: the contract's tensor}.
+    """
     graph = model.graph
     dtypes = {value.name: tensor_of(value).dtype for value in graph.output}
     around: list[onnx.NodeProto] = []
@@ -106,17 +109,13 @@ def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[st
             to = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
             casts.append(helper.make_node("Cast", [names[name]], [tensor.name], f"{tensor.name}_cast", to=to))
     rename(graph, {name: served for name, served in names.items() if name != served})
-    nodes = [*around, *graph.node, *casts]
-    for part, made in (
-        (graph.node, nodes),
-        (graph.input, map(_value, inputs.values())),
-        (graph.output, map(_value, outputs.values())),
-        (graph.value_info, []),
-    ):
-        made = list(made)
-        del part[:]
-        part.extend(made)
-    _prune(graph)
+    refill(graph.node, [*around, *graph.node, *casts])
+    refill(graph.input, map(_value, inputs.values()))
+    refill(graph.output, map(_value, outputs.values()))
+    del graph.value_info[:]
+    needed = tensors_behind(graph, [value.name for value in graph.output])
+    refill(graph.node, [node for node in graph.node if needed.intersection(node.output)])
+    refill(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
 
 
 def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx.NodeProto]:
@@ -137,20 +136,3 @@ def _value(tensor: Tensor) -> onnx.ValueInfoProto:
     """Return the declaration of a contract's tensor in a graph."""
     shape = [f"{tensor.name}_{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
     return helper.make_tensor_value_info(tensor.name, helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)), shape)
-
-
-def _prune(graph: onnx.GraphProto) -> None:
-    """Remove the nodes and weights that no output depends on."""
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed.update(node.input)
-            for inner in graphs_in(node):
-                needed.update(name for inner_node in nodes_of(inner) for name in inner_node.input)
-                needed.update(value.name for value in inner.output)
-    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
-    for part, made in ((graph.node, kept[::-1]), (graph.initializer, weights)):
-        del part[:]
-        part.extend(made)

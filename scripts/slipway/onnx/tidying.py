@@ -10,7 +10,7 @@ from onnx import inliner
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.graph_network import SERVABLE
 from slipway.networks.user_code import first_sentence
-from slipway.onnx.graph_walk import graphs_in, nodes_of
+from slipway.onnx.graph_walk import graphs_in, nodes_of, refill
 from slipway.onnx.onnx_files import opset_of
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -133,10 +133,9 @@ def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:
     """Remove the inputs that have a value in the file, and return their names."""
     stored = {tensor.name for tensor in graph.initializer}
     stored |= {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = list(graph.input)
-    del graph.input[:]
-    graph.input.extend(value for value in inputs if value.name not in stored)
-    return [value.name for value in inputs if value.name in stored]
+    names = [value.name for value in graph.input if value.name in stored]
+    refill(graph.input, [value for value in graph.input if value.name not in stored])
+    return names
 
 
 def _name_nodes(graph: onnx.GraphProto) -> None:

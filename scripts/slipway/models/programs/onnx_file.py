@@ -19,7 +19,8 @@ from slipway.networks.user_code import first_sentence
 from slipway.onnx import external_data
 from slipway.onnx.batch_axis import fixed_batch, with_batch_axis
 from slipway.onnx.foreign_file import operators_of, read_onnx
-from slipway.onnx.graph_walk import graphs_in, nodes_of
+from slipway.onnx.graph_walk import makers_of, tensors_behind
+from slipway.onnx.onnx_files import session_of, tensor_of
 from slipway.onnx.onnx_structure import QUANTIZING, constants_of
 from slipway.onnx.tidying import tidied
 
@@ -47,14 +48,11 @@ class OnnxNetwork(GraphNetwork):
         """Load an ONNX file. Raise SlipwayError if ONNX Runtime cannot run it."""
         super().__init__()
         self.path = Path(path)
-        self.model = onnx.load(path, load_external_data=False)
+        self.model = external_data.read(self.path)
         self.inputs, self.outputs = (tuple(map(_tensor, side)) for side in (self.graph.input, self.graph.output))
         self.parameter_count = parameters_of(self.model)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         with explained_by(_why_not_run):
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = session_of(self.model, self.path.parent)
         self.eval()
 
     @property
@@ -71,21 +69,15 @@ class OnnxNetwork(GraphNetwork):
 
     def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
         """Return the names of the inputs that none of these outputs depends on."""
-        makers = {name: node for node in self.graph.node for name in node.output}
-        seen, waiting = set(), list(outputs)
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += _read_by(makers[name]) if name in makers else []
-        return [tensor.name for tensor in self.inputs if tensor.name not in seen]
+        used = tensors_behind(self.graph, outputs)
+        return [tensor.name for tensor in self.inputs if tensor.name not in used]
 
     def last_operation(self, output: str) -> str:
         """Return the name that PyTorch has for the operation that makes an output, such as "softmax".
 
         The result is "" for an operation without such a name. Views, casts and averages are skipped.
         """
-        makers = {name: node for node in self.graph.node for name in node.output}
+        makers = makers_of(self.graph)
         node = makers.get(output)
         while node is not None and node.op_type in _TRANSPARENT and makers.get(node.input[0]) is not None:
             node = makers[node.input[0]]
@@ -223,12 +215,5 @@ def parameters_of(model: onnx.ModelProto) -> int:
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
     """Return a tensor of a file with a size or None for each axis."""
-    tensor = value.type.tensor_type
-    sizes = tuple(size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim)
-    return Tensor(value.name, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), sizes)
-
-
-def _read_by(node: onnx.NodeProto) -> list[str]:
-    """Return the names of the tensors that a node reads, also in the graphs inside it."""
-    names = [name for graph in graphs_in(node) for inner in nodes_of(graph) for name in inner.input]
-    return [*node.input, *names, *(value.name for graph in graphs_in(node) for value in graph.output)]
+    tensor = tensor_of(value)
+    return replace(tensor, shape=tuple(size if isinstance(size, int) else None for size in tensor.shape))
