@@ -31,8 +31,16 @@ LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_dr
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__, "engine_record", "output", reference="reference outputs (.npz), with the contract")
-    arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
+    arguments = parser(__doc__, "engine_record", "output")
+    add_comparison(arguments)
+    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
+    return arguments.parse_args(argv)
+
+
+def add_comparison(arguments: argparse.ArgumentParser) -> None:
+    """Add the options for the data of a comparison with PyTorch, and for its limits."""
+    arguments.add_argument("--reference", type=Path, required=True, help="reference outputs (.npz), with the contract")
+    arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of outputs")
@@ -40,8 +48,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--min-top1-agreement", type=float, required=True, help="lowest share of equal decisions")
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy of PyTorch and the engine")
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
-    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
-    return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -63,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
             "outputs": {
                 tensor.name: tensor.meaning and tensor.meaning.record() for tensor in reference.contract.outputs
             },
-            **on_reference_samples(answer, reference, built.record.get("profiles") or [], limits, labels_of(arguments)),
+            **on_reference_samples(answer, reference, built.record.get("profiles") or [], limits, arguments.labels),
             **on_evaluation_data(arguments, answer, reference.contract),
         }
     if problems := problems_of(record, arguments):
@@ -94,20 +100,15 @@ def require_interface(record: dict, contract: Contract) -> None:
         )
 
 
-def labels_of(arguments: argparse.Namespace) -> list[str]:
-    """Return the names of the output values; [] if no file has them."""
-    return arguments.labels.read_text(encoding="utf-8").splitlines() if arguments.labels else []
-
-
 def on_reference_samples(
-    answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], names: list[str]
+    answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], labels: Path
 ) -> dict:
     """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation": `following`}.
 
-    "answers" has the engine's answer to each reference sample. Raises SlipwayError if an output has another dtype than
-    the contract.
+    "answers" has the engine's answer to each reference sample, with names from the file `labels`. Raises SlipwayError
+    if an output has another dtype than the contract.
     """
-    answers = list(map(answer, reference.inputs))
+    answers, names = list(map(answer, reference.inputs)), labels.read_text(encoding="utf-8").splitlines()
     require_dtypes(reference.contract, answers[0])
     return {
         "sample": compare(reference.request.outputs, answers[0], reference.contract),

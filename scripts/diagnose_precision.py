@@ -20,9 +20,8 @@ import yaml
 
 import cast_onnx
 import quantize_onnx
-from check_accuracy import LIMITS, labels_of, on_evaluation_data, on_reference_samples, problems_of
+from check_accuracy import LIMITS, add_comparison, on_evaluation_data, on_reference_samples, problems_of
 from slipway.benchmark.agreement import compare
-from slipway.benchmark.evaluation_data import add_evaluation_data
 from slipway.contract.archives import read_samples
 from slipway.contract.batches import rows
 from slipway.contract.contract import Contract, Tensors
@@ -49,25 +48,18 @@ NOISE = 0.1
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    files = {"reference": "reference outputs (.npz), with the contract", "onnx": "FP32 ONNX file"}
-    arguments = parser(__doc__, "model", "onnx_record", "samples", "output", **files)
+    arguments = parser(__doc__, "model", "onnx_record", "samples", "samples_record", "output", onnx="FP32 ONNX file")
     variants = sorted([*CAST, *quantize_onnx.VARIANTS, quantize_onnx.FOR_ONNXRUNTIME])
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to diagnose")
     arguments.add_argument("--conversion", default="", help="options of cast_onnx or quantize_onnx, as one text")
     arguments.add_argument("--conversion-files", default="", help="likewise those with its files")
-    arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
     arguments.add_argument(
         "--takes-list",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="whether engines are built from this file; else their runtime lowers the FP32 file as a whole",
     )
-    arguments.add_argument("--labels", type=Path, help="names of output values, one a line; default: numbers")
-    arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
-    add_evaluation_data(arguments)
-    for name in (*LIMITS, "min_top1"):
-        required = name in LIMITS
-        arguments.add_argument(f"--{name.replace('_', '-')}", type=float, required=required, help=f"accuracy: {name}")
+    add_comparison(arguments)
     return arguments.parse_args(argv)
 
 
@@ -138,14 +130,14 @@ def conversion_of(
 
     `exported` is the record of the FP32 file `base`.
     """
-    shared = ("onnx", "onnx_record", "samples", "variant")
+    shared = ["onnx", "onnx_record", "samples", "variant"]
+    shared += [] if arguments.variant in CAST else ["samples_record"]
     options = [f"--{name.replace('_', '-')}={getattr(arguments, name)}" for name in shared]
     options += shlex.split(f"--output=unused --record=unused {arguments.conversion} {arguments.conversion_files}")
     if arguments.variant in CAST:
         cast, samples = cast_onnx.parse_arguments(options), read_samples(arguments.samples)
         configured = nodes_named(base, cast.keep_in_fp32 or [], setting_of(arguments))
         return lambda names: cast_onnx.lowered(arguments.onnx, arguments.variant, samples, names), configured
-    options += [f"--samples-record={arguments.samples_record}"] if arguments.samples_record else []
     quantize = quantize_onnx.parse_arguments(options)
     data, _ = quantize_onnx.calibration_of(quantize, Contract.of(exported["interface"]))
     configured = nodes_named(base, quantize.not_quantized or [], setting_of(arguments))
@@ -169,7 +161,7 @@ def problems(
     figures = {
         "origin": exported["origin"],
         "limits": limits,
-        **on_reference_samples(answer, reference, [], limits, labels_of(arguments)),
+        **on_reference_samples(answer, reference, [], limits, arguments.labels),
         **on_evaluation_data(arguments, worst.watching(answer), reference.contract),
     }
     return problems_of(figures, arguments)

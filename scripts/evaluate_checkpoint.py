@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from slipway.benchmark import metric
 from slipway.benchmark.evaluation import evaluated
@@ -22,10 +22,11 @@ from slipway.models.canonical import load_model
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    common = ("weights", "weights_record", "contract", "output")
+    common = ("weights", "weights_record", "contract", "labels", "output")
     arguments = parser(__doc__, *common, evaluation="NumPy archive of PyTorch's answers to write")
     add_evaluation_data(arguments)
-    checkpoint_on_labels.add_labels(arguments)
+    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
+    arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
     add_planned(arguments, "labels_from_sha256", "torch_version")
     return arguments.parse_args(argv)
 
@@ -39,10 +40,10 @@ def main(arguments: argparse.Namespace) -> None:
     samples = evaluation_data(arguments, contract)
     if samples is None:
         raise SlipwayError("there are no evaluation data; name them by --labelled, --files or --function")
-    network, labelling = load_model(arguments.weights, weights), None
-    facts: dict[str, Any] = {}
+    network, labelling, facts = load_model(arguments.weights, weights), None, {}
     if isinstance(samples, PhotographInputs):
-        labelling, facts = checkpoint_on_labels.labelling_of(arguments, contract, samples)
+        labelling = checkpoint_on_labels.labelling_of(arguments, contract, samples)
+        facts = {"classes": labelling.classes.tolist(), "folders": labelling.record}
     evaluation = evaluated(partial(answers_of, ServedNetwork(network, contract), contract), contract, samples)
     values = metric.measure(arguments.metric, evaluation.answers, samples, arguments.metric_limits)
     evaluation = replace(evaluation, facts={**facts, "metric": values})

@@ -16,7 +16,7 @@ from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
-from slipway.models.trial_runs import require_reproducible, samples_of, try_run
+from slipway.models.trial_runs import network_samples, require_reproducible, try_run
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.storage.local_copies import fetched
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     origin, content, published = obtain(arguments, denied)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
-    sample = samples_of(arguments.samples)[0]
+    sample = network_samples(arguments.samples)[0]
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
@@ -101,7 +101,8 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
     published = source.named_weights(arguments.architecture, "default" if rehearses else arguments.weights)
     if rehearses or published is None:
         reason = "`weights` is random" if rehearses else f"nobody publishes weights of {arguments.architecture}"
-        return "rehearsal", None, rehearsed(published, reason, "to a checkpoint", denied)
+        rehearse(reason, "to a checkpoint", denied)
+        return "rehearsal", None, published
     try:
         return source.title, content_of(source.download(published)), published
     except OSError as error:  # including urllib's URLError, which has no errno
@@ -122,11 +123,12 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
             "!! A model whose pretrained weights are in a Python package: make demo"
         )
         reason = f"the pretrained weights could not be downloaded ({error})"
-        return "rehearsal", None, rehearsed(published, reason, remedy, denied)
+        rehearse(reason, remedy, denied)
+        return "rehearsal", None, published
 
 
-def rehearsed(published: object, reason: str, remedy: str, denied: str | None) -> object:
-    """Warn prominently that random weights replace published weights, seed the random numbers, return `published`.
+def rehearse(reason: str, remedy: str, denied: str | None) -> None:
+    """Warn prominently that random weights replace published weights, and seed the random numbers.
 
     Raises SlipwayError if random weights are `denied`.
     """
@@ -144,7 +146,6 @@ def rehearsed(published: object, reason: str, remedy: str, denied: str | None) -
     random.seed(REHEARSAL_SEED)
     np.random.seed(REHEARSAL_SEED)
     torch.manual_seed(REHEARSAL_SEED)
-    return published
 
 
 def fill_zero_weights(model: torch.nn.Module) -> None:

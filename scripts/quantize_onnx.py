@@ -13,7 +13,6 @@ import onnx
 from slipway.classification.images import Preprocessing
 from slipway.classification.photograph_inputs import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.classification.published import IMAGENET
 from slipway.contract.batches import digest_of_values, joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, samples_of
@@ -38,9 +37,8 @@ FOR_ONNXRUNTIME = "int8-onnxruntime"
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = variant_parser(__doc__, sorted([*VARIANTS, FOR_ONNXRUNTIME]))
+    arguments = variant_parser(__doc__, sorted([*VARIANTS, FOR_ONNXRUNTIME]), "samples_record")
     add_photographs(add_source(arguments))
-    arguments.add_argument("--samples-record", type=Path, help="record of the samples (.json)")
     arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
     arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
     arguments.add_argument(
@@ -78,8 +76,7 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
         samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
         digest = digest_of_values(samples)
     else:
-        recorded = read_json(arguments.samples_record)["preprocess"] if arguments.samples_record else IMAGENET
-        preprocess = preprocessing_of(arguments, recorded)
+        preprocess = preprocessing_of(arguments, read_json(arguments.samples_record)["preprocess"])
         require_same_input(arguments, preprocess, contract)
         samples, digest = read_calibration(arguments.images, arguments.max_samples, preprocess, arguments.input)
     if len(samples) < arguments.min_samples:

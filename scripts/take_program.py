@@ -9,7 +9,7 @@ from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
 from slipway.models.programs import program
-from slipway.models.trial_runs import samples_of, try_run
+from slipway.models.trial_runs import network_samples, try_run
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.networks.graph_network import count_of_parameters
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
     if arguments.data_digest:
         require_data(path, arguments.data_digest)
-    samples, kind = samples_of(arguments.samples), program(arguments.kind)
+    samples, kind = network_samples(arguments.samples), program(arguments.kind)
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, data):
         data.write_bytes(b"")
         with naming(arguments.samples_from):

@@ -1,14 +1,14 @@
 """Compute the accuracy of a checkpoint on labelled photographs in PyTorch, and check it."""
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.classification.label_files import served_labels
-from slipway.classification.labelling import Labelling, label_photographs
+from slipway.classification.labelling import UNKNOWN, Labelling, label_photographs
 from slipway.classification.paired_accuracy import interval
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.classification.plausibility import clear_gains, drop_from_published, require_reading, try_alternatives
@@ -23,20 +23,10 @@ from slipway.core.errors import SlipwayError
 SAMPLE = 200
 
 
-def add_labels(arguments: argparse.ArgumentParser) -> None:
-    """Add --labels, --labels-from and --min-top1."""
-    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
-    arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
+def labelling_of(arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs) -> Labelling:
+    """Return the labelling of the photographs. All classes are unknown if the outputs are no class scores.
 
-
-def labelling_of(
-    arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs
-) -> tuple[Labelling, dict]:
-    """Return (labelling, {"classes": class index of each photograph, "folders": their readings} for a record).
-
-    A class is -1 if it is unknown or if the outputs are no class scores. Raises SlipwayError if labels would prove
-    nothing, or if a folder is ambiguous.
+    Raises SlipwayError if labels would prove nothing, or if a folder is ambiguous.
     """
     meaning = contract.outputs[0].known_meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -50,8 +40,7 @@ def labelling_of(
             "not name both; give it two lines, the name of the no and the name of the yes"
         )
     labelling = label_photographs(photographs.files, arguments.labelled, labels, source)
-    classes = labelling.classes if meaning.has_classes else np.full_like(labelling.classes, -1)
-    return labelling, {"classes": classes.tolist(), "folders": labelling.record}
+    return labelling if meaning.has_classes else replace(labelling, classes=np.full_like(labelling.classes, UNKNOWN))
 
 
 def figures_on_labels(
@@ -69,8 +58,8 @@ def figures_on_labels(
     plausibility.
     """
     meaning = contract.outputs[0].known_meaning
-    (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
-    record: dict = {"images": len(photographs.files), "labelled": len(indices), "folders": evaluation.facts["folders"]}
+    (indices,) = np.nonzero(labelling.classes != UNKNOWN)
+    record: dict = {"images": len(photographs.files), "labelled": len(indices), "folders": labelling.record}
     record |= {"published_top1": None, "alternatives": [], "warnings": []}
     if not len(indices):
         return record

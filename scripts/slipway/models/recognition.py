@@ -50,18 +50,12 @@ class Match:
 
 def recognise(content: Content) -> list[Match]:
     """Return the networks that fit a checkpoint. If no network fits, return the networks whose body fits."""
-    matches: dict[str, Match] = {}
-    chosen: dict[str, list[Candidate]] = {}
-    for candidate in candidates(content, max(1, len(content.tensors) // 8), None):
-        for architecture, class_tensor in _possible_architectures(_shapes(candidate)):
-            match = _match(architecture, class_tensor, _shapes(candidate))
-            known = matches.setdefault(f"{architecture} {match.is_exact} {match.arguments}", match)
-            others = chosen.setdefault(architecture, [])
-            if not any(_are_same(candidate, other) for other in others):
-                others.append(candidate)
-                known.weights_keys.append(candidate.key)
-    exact = [match for match in matches.values() if match.is_exact]
-    return exact or list(matches.values())
+
+    def of_torchvision(shapes: Shapes) -> list[Match]:
+        return [_match(*architecture, shapes) for architecture in _possible_architectures(shapes)]
+
+    matches = _matches(content, of_torchvision)
+    return [match for match in matches if match.is_exact] or matches
 
 
 def recognise_timm(content: Content) -> Match | None:
@@ -76,15 +70,29 @@ def recognise_timm(content: Content) -> Match | None:
         make = source_of(architecture).factory(architecture)
     except SlipwayError:  # timm has no such network
         return None
-    match: Match | None = None
-    chosen: list[Candidate] = []
+
+    def of_timm(shapes: Shapes) -> list[Match]:
+        arguments = _timm_arguments(make, shapes)
+        return [] if arguments is None else [Match(architecture, is_exact=True, arguments=arguments)]
+
+    return next(iter(_matches(content, of_timm)), None)
+
+
+def _matches(content: Content, networks_with: Callable[[Shapes], list[Match]]) -> list[Match]:
+    """Return the networks whose weights are in a checkpoint, each with the places of its different sets of weights.
+
+    `networks_with` returns the networks that a set of weights with these names and shapes fits.
+    """
+    matches: dict[str, Match] = {}
+    chosen: dict[str, list[Candidate]] = {}
     for candidate in candidates(content, max(1, len(content.tensors) // 8), None):
-        arguments = _timm_arguments(make, _shapes(candidate))
-        if arguments is not None and not any(_are_same(candidate, other) for other in chosen):
-            chosen.append(candidate)
-            match = match or Match(architecture, is_exact=True, arguments=arguments)
-            match.weights_keys.append(candidate.key)
-    return match
+        for match in networks_with(_shapes(candidate)):
+            known = matches.setdefault(f"{match.architecture} {match.is_exact} {match.arguments}", match)
+            others = chosen.setdefault(match.architecture, [])
+            if not any(_are_same(candidate, other) for other in others):
+                others.append(candidate)
+                known.weights_keys.append(candidate.key)
+    return list(matches.values())
 
 
 def body_digest(shapes: Shapes, head: str) -> str:

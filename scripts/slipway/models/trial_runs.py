@@ -17,7 +17,7 @@ from slipway.networks.forward_failures import why_it_fails
 from slipway.networks.graph_network import runtime_of
 
 
-def samples_of(path: Path) -> list[Tensors]:
+def network_samples(path: Path) -> list[Tensors]:
     """Return the samples as the network itself takes them: pixels in float32, since the served graph scales them."""
     return [
         {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}

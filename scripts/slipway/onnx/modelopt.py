@@ -26,9 +26,9 @@ from slipway.onnx.precision_emulation import emulated
 PACKAGE = "nvidia-modelopt"
 
 
-def variant_parser(description: str, variants: Iterable[str]) -> argparse.ArgumentParser:
-    """Return an argument parser with the options that all conversions share."""
-    common = ("onnx_record", "samples", "record")
+def variant_parser(description: str, variants: Iterable[str], *more: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that all conversions share. `more` are further names, as for `parser`."""
+    common = ("onnx_record", "samples", *more, "record")
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
     return arguments

@@ -81,7 +81,10 @@ def written(folder, network, reference, evaluation):
     write_samples(folder / "samples.npz", reference)
     np.savez(folder / "evaluation_inputs.npz", x=np.concatenate([inputs["x"] for inputs in evaluation]))
     Evaluation(*answers_of(answer, evaluation), {"metric": {}}).write(folder / "evaluation.npz")
+    write_json(folder / "samples.json", {})
+    (folder / "labels.txt").touch()
     files = f"--model net --onnx {onnx} --onnx-record {onnx}.json --samples {folder}/samples.npz"
+    files += f" --samples-record {folder}/samples.json --labels {folder}/labels.txt"
     files += f" --reference {folder}/reference_outputs.npz --evaluation {folder}/evaluation.npz"
     files += f" --files {folder}/evaluation_inputs.npz --output {folder}/diagnosis.json"
     return files.split()

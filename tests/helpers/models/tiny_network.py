@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 import export_onnx
 from helpers.models.served_pictures import contract_of, random_pictures, write_interface
 from slipway.classification.images import Preprocessing
-from slipway.core.artifacts import read_json, sha256
+from slipway.classification.published import IMAGENET
+from slipway.core.artifacts import read_json, sha256, write_json
 
 CROP = 64
 PREPROCESS = Preprocessing(72, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -67,6 +68,7 @@ def export(folder, input_dtype, opset, training):
     interface = write_interface(
         folder, CONTRACTS[input_dtype], random_pictures(CROP, 2, input_dtype), f"{input_dtype}."
     )
+    write_json(folder / f"{input_dtype}.samples.json", {"preprocess": IMAGENET})
     export_onnx.main(export_onnx.parse_arguments([*files, "--opset", str(opset), *interface]))
 
 

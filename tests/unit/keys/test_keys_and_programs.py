@@ -38,12 +38,13 @@ OPTIONS_OF = {
     "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --samples s --variant fp16", ("m", "fp16")),
     "quantize_onnx": (
         "quantize_onnx",
-        f"{IN_OUT} --onnx o --onnx-record r --samples s --variant int8 --images i",
+        f"{IN_OUT} --onnx o --onnx-record r --samples s --samples-record s --variant int8 --images i",
         ("m", "int8"),
     ),
     "diagnose_precision": (
         "diagnose_precision",
-        "--output o --model m --onnx o --onnx-record r --samples s --reference g --variant int8",
+        "--output o --model m --onnx o --onnx-record r --samples s --samples-record s --reference g --labels l "
+        "--variant int8",
         ("m", "int8"),
     ),
     "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
@@ -55,7 +56,7 @@ OPTIONS_OF = {
     ),
     "check_accuracy": (
         "check_accuracy",
-        "--reference g --engine-record e --output o",
+        "--reference g --labels l --engine-record e --output o",
         ("m", "cpu", "bf16"),
     ),
     "evaluate_checkpoint": (

@@ -41,6 +41,7 @@ def variant(large, request):
     files += f" --samples {large.parent}/float32.samples.npz --variant {request.param}"
     if program is quantize_onnx:
         folder = large.parent / "photographs"
+        files += f" --samples-record {large.parent}/float32.samples.json"
         files += f" --images {folder if folder.exists() else photographs(folder)}"
     with lowered_limit():
         program.main(program.parse_arguments([*files.split(), *options]))

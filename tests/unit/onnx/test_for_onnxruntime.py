@@ -23,7 +23,8 @@ def test_onnx_runtime_fuses_every_layer_with_its_q_and_dq_nodes(tmp_path, images
     base, _ = exported(tmp_path, input_dtype, 17)
     output, engine = tmp_path / "tiny.int8-onnxruntime.onnx", tmp_path / "tiny.ort.onnx"
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --images {images}"
-    options = f"--samples {tmp_path}/{input_dtype}.samples.npz --variant int8-onnxruntime --method {method}"
+    samples = f"--samples {tmp_path}/{input_dtype}.samples.npz --samples-record {tmp_path}/{input_dtype}.samples.json"
+    options = f"{samples} --variant int8-onnxruntime --method {method}"
     more = ["--min-samples=8", f"--input={input_dtype}", *OPTIONS]
     # A process of its own, as in the workflow: ModelOpt changes ONNX Runtime's quantiser in the other tests' process.
     command = [sys.executable, SCRIPTS / "quantize_onnx.py", *f"{files} {options}".split(), *more]

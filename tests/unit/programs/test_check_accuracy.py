@@ -55,7 +55,7 @@ def checked(folder, *options, **made):
         folder / "reference_outputs.npz"
     )
     written = f"--reference {folder}/reference_outputs.npz --output {folder}/accuracy.json"
-    files = f"{written} --engine-record {tiny.engine_record}"
+    files = f"{written} --engine-record {tiny.engine_record} --labels {tiny.labels}"
     limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
     main(parse_arguments([*files.split(), *limits.split(), *map(str, options)]))
     return read_json(folder / "accuracy.json")
@@ -208,7 +208,7 @@ def classes_of_photographs(folder, meaning, names):
     (folder / "labels.txt").write_text("\n".join(names), encoding="utf-8")
     arguments = Namespace(labelled=folder / "photographs", labels=folder / "labels.txt", labels_from=None)
     contract = Contract((), (Tensor("logits", "float32", (BATCH, len(names)), meaning=meaning),))
-    return labelling_of(arguments, contract, SimpleNamespace(files=files))[1]["classes"]
+    return labelling_of(arguments, contract, SimpleNamespace(files=files)).classes.tolist()
 
 
 @pytest.mark.parametrize("stated", [True, False])

@@ -24,7 +24,8 @@ CASES = [
 def quantize(base, images, case, output, *more):
     input_dtype, _, variant, method = case
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --images {images}"
-    files += f" --samples {base.parent}/{input_dtype}.samples.npz"
+    samples = base.parent / f"{input_dtype}.samples"
+    files += f" --samples {samples}.npz --samples-record {samples}.json"
     options = f"--variant {variant} --method {method} --min-samples 8 --input {input_dtype}"
     quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), *options.split(), *OPTIONS, *more]))
     return output
@@ -213,7 +214,7 @@ def test_samples_of_the_user_give_the_scales_with_or_without_targets(tmp_path):
     output = tmp_path / "int8.onnx"
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --variant int8"
     files += f" --samples {tmp_path}/float32.samples.npz --files {tmp_path}/like_those_to_come.npz --batched"
-    files += " --targets label absent"
+    files += f" --targets label absent --samples-record {tmp_path}/float32.samples.json"
     with pytest.raises(SlipwayError, match=r"like_those_to_come.npz, gives 12 sample\(s\), and at least 32 are needed"):
         quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), "--method=max"]))
     assert not output.exists()
