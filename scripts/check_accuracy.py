@@ -101,14 +101,14 @@ def require_interface(record: dict, contract: Contract) -> None:
 
 
 def on_reference_samples(
-    answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], labels: Path
+    answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], names_file: Path
 ) -> dict:
     """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation": `following`}.
 
-    "answers" has the engine's answer to each reference sample, with names from the file `labels`. Raises SlipwayError
-    if an output has another dtype than the contract.
+    "answers" has the engine's answer to each reference sample, with the names of its values. Raises SlipwayError if
+    an output has another dtype than the contract.
     """
-    answers, names = list(map(answer, reference.inputs)), labels.read_text(encoding="utf-8").splitlines()
+    answers, names = list(map(answer, reference.inputs)), names_file.read_text(encoding="utf-8").splitlines()
     require_dtypes(reference.contract, answers[0])
     return {
         "sample": compare(reference.request.outputs, answers[0], reference.contract),
