@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 
 RECORDS = [
     *(".snakemake/slipway/running.json", ".snakemake/slipway/file_hashes.json"),
-    *("results/.server/state.json", "results/.server/control.key", "results/.server/published/live.json"),
+    *("results/.server/state.json", "results/.server/published/live.json"),
     *("results/.server/trial/state.json", "results/.server/deploying.lock", "results/tiny/deploy/receipt.json"),
 ]
 NOTES = "results/.provenance"

@@ -125,7 +125,6 @@ def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, tr
 def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorded_again(live, trainings):
     server = server_of(live).pid
     live.path(f"{STATE}/state.json").write_text("null")
-    live.path(f"{STATE}/control.key").write_text("noise")
     assert status(live).startswith("tiny: answers")
     before, generation = read_json(live.path(RECEIPT)), planned_generation(live)
     live.path(RECEIPT).write_text("{}")

@@ -1,7 +1,5 @@
 """What serves is reached over TLS, and changed by those alone who have its key: deployed for real, then asked."""
 
-import stat
-
 import numpy as np
 import psutil
 import pytest
@@ -14,10 +12,9 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.triton.client.ports import Ports
+from slipway.triton.server.restricted_apis import key_of
 
 pytestmark = pytest.mark.slow
-
-KEY_FILE = "results/.server/control.key"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +39,6 @@ def place(tmp_path):
     found.served_at = Ports.free()
     yield found
     found.program("undeploy", "--results", RESULTS).succeeded()
-    assert not found.path(KEY_FILE).exists()
 
 
 @pytest.fixture
@@ -69,8 +65,8 @@ def addresses(place):
 
 
 def everything_written(place):
-    """Return the text of every file that the deployment left behind but the key's own."""
-    files = [path for path in place.folder.rglob("*") if path.is_file() and path != place.path(KEY_FILE)]
+    """Return the text of every file that the deployment left behind."""
+    files = [path for path in place.folder.rglob("*") if path.is_file()]
     return b"\n".join(path.read_bytes() for path in files)
 
 
@@ -93,7 +89,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
     assert (listening[at.http], listening[at.metrics]) == ("127.0.0.1", "127.0.0.1")
     assert listening[at.grpc] in ("0.0.0.0", "::")
 
-    key_of_first = place.path(KEY_FILE).read_bytes()
+    key_of_first = key_of(first["pid"]).encode()
     said = place.program("deploy", *options(place, trainings[1], *tls)).succeeded().said
     assert "switching in the running server" in said
     place.program("rollback", "--results", RESULTS).succeeded()
@@ -109,6 +105,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
     said = place.program("deploy", *options(place, trainings[1], "--shared-memory", *named(certificate, key), *mutual))
     said = said.succeeded().said
     assert "the server has to be started anew" in said
+    assert key_of(server_of(place)["pid"]).encode() != key_of_first
     assert "over mutual TLS" in said
     place.program("predict", picture, "--shared-memory").succeeded()
     stranger = ["--tls", "--ca", certificate, "--server-name", "localhost", "--retries", 0]
@@ -120,8 +117,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
 def test_only_the_deployer_may_change_what_is_served(place, trainings):
     said = place.program("deploy", *options(place, trainings[0], "--shared-memory")).succeeded().said
     at = place.served_at
-    key = place.path(KEY_FILE).read_text()
-    assert stat.S_IMODE(place.path(KEY_FILE).stat().st_mode) == 0o600
+    key = key_of(server_of(place)["pid"])
     with triton.InferenceServerClient(f"{at.host}:{at.grpc}") as stranger:
         for call in (stranger.unload_model, stranger.load_model):
             assert "restricted" in refusal_of(call, "tiny")

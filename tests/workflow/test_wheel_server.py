@@ -18,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.triton.client.ports import Ports
+from slipway.triton.server.restricted_apis import key_of
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +115,7 @@ def test_no_local_user_registers_shared_memory_whatever_ps_shows_them(place):
     region = SharedMemory(create=True, size=64)
     try:
         with triton.InferenceServerClient(f"{at.host}:{at.grpc}") as stranger:
-            key = {"triton-grpc-protocol-slipway-key": place.path("results/.server/control.key").read_text()}
+            key = {"triton-grpc-protocol-slipway-key": key_of(pid_of(place))}
             for headers in ({}, key):
                 with pytest.raises(InferenceServerException, match="protocol is restricted"):
                     stranger.register_system_shared_memory("mine", f"/{region.name}", 64, headers=headers)

@@ -130,7 +130,7 @@ DAMAGES = {
     "a link to nowhere": lambda path: (delete(path), path.symlink_to("nowhere")),
     "gone": delete,
 }
-RECORDS = {"live.json": LIVE_JSON, "state.json": "state.json", "control.key": "control.key", "receipt.json": None}
+RECORDS = {"live.json": LIVE_JSON, "state.json": "state.json", "receipt.json": None}
 DAMAGED = {f"{record}: {how}": (record, damage) for record in RECORDS for how, damage in DAMAGES.items()}
 
 
@@ -143,16 +143,15 @@ def a_record_is_damaged(scene, case):
     scene.run("rollback", allowed=record != "live.json")
 
 
-@faults({"control.key": ["control.key"], "state.json": ["state.json"], "both": ["state.json", "control.key"]})
-def a_record_is_lost_and_the_next_version_deployed(scene, records):
-    for record in records:
-        delete(scene.state / record)
+@fault
+def its_record_is_lost_and_the_next_version_deployed(scene):
+    delete(scene.state / "state.json")
     scene.deploy(NEXT).succeeded()
 
 
 @fault
 def every_record_is_damaged_and_the_server_dead(scene):
-    for file in ("state.json", "control.key", LIVE_JSON):
+    for file in ("state.json", LIVE_JSON):
         DAMAGES["null"](scene.state / file)
     DAMAGES["noise"](scene.path(RECEIPT))
     scene.may_forget()
@@ -202,9 +201,7 @@ def a_folder_may_not_be_used_any_more(scene, case):
         path.chmod(before)
 
 
-@faults(
-    {"control.key": ".server/control.key", "live.json": f".server/{LIVE_JSON}", "receipt": "tiny/deploy/receipt.json"}
-)
+@faults({"live.json": f".server/{LIVE_JSON}", "receipt": "tiny/deploy/receipt.json"})
 def a_file_may_not_be_read_any_more(scene, name):
     path = scene.path("results") / name
     path.chmod(0o000)

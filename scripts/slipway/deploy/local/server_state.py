@@ -27,11 +27,6 @@ def state_file(folder: Path = FOLDER) -> Path:
     return folder / "state.json"
 
 
-def key_file(folder: Path = FOLDER) -> Path:
-    """Return the file with the key to the live server's model control. Only its user may read it."""
-    return folder / "control.key"
-
-
 def log_file(folder: Path = FOLDER) -> Path:
     """Return the log of the server that was started last."""
     return folder / "server.log"
@@ -109,9 +104,8 @@ def recover_state(folder: Path = FOLDER, **changes: object) -> dict | None:
 
 
 def forget_state(folder: Path) -> None:
-    """Remove the record of a server that was stopped, and its key."""
+    """Remove the record of a server that was stopped."""
     remove(state_file(folder))
-    remove(key_file(folder))
 
 
 def is_running(state: dict | None) -> bool:

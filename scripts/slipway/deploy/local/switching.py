@@ -18,7 +18,7 @@ from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.restricted_apis import header, keep_key, new_key
+from slipway.triton.server.restricted_apis import header, new_key
 from slipway.triton.server.tls import ServerTls
 from slipway.triton.server.tritonserver import Server
 
@@ -148,10 +148,8 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
         store.select(name, number)
-    key = new_key()
-    keep_key(state, key)
     log, server_id = server_state.log_file().name, server_state.new_id(state, generation)
-    server = installation.server(store.models, list(served), ports, log, key, server_id)
+    server = installation.server(store.models, list(served), ports, log, new_key(), server_id)
     return start_recorded(server, state, generation, installation.identity)
 
 

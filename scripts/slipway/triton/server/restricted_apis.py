@@ -1,12 +1,10 @@
 """Restricted APIs of a server: only holders of a key may load models, register shared memory, trace, or set logging.
 
 Triton takes such requests only with a header; its command line sets the value of that header. Other users of this
-machine can see a command line (`ps`) unless /proc is mounted with hidepid. The key is in no log, state, receipt or
-message. The local server gets a new key at each start, in a file that only its user may read.
+machine can see a command line (`ps`) unless /proc is mounted with hidepid. The key is in no file, log or message: the
+local server gets a new key at each start, and Slipway reads it in the server's command line.
 """
 
-import contextlib
-import os
 import secrets
 import subprocess
 from collections.abc import Mapping
@@ -15,8 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from slipway.core.artifacts import remove
-from slipway.deploy.local.server_state import key_file, running_server
+from slipway.deploy.local.server_state import running_server
 from slipway.triton.client.hosts import is_loopback
 
 # Triton's names of the APIs that need the key.
@@ -66,23 +63,11 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-def keep_key(state: Path, key: str) -> None:
-    """Write the key of the server that is about to start into a file that only its user may read."""
-    state.mkdir(parents=True, exist_ok=True)
-    remove(key_file(state))
-    with open(os.open(key_file(state), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
-        file.write(key)
-
-
 def header(state: Path) -> Mapping[str, str]:
-    """Return {gRPC header: key of the live server}. A file with another key is corrected."""
-    running, kept = running_server(state), ""
-    with contextlib.suppress(OSError, ValueError):
-        kept = key_file(state).read_text(encoding="ascii").strip()
-    key = (key_of(running["pid"]) if running else None) or kept
-    if key != kept:
-        keep_key(state, key)
-    return {GRPC_HEADER: key}
+    """Return {gRPC header: key of the live server}; {} if no server runs, or if it has no key."""
+    running = running_server(state)
+    key = key_of(running["pid"]) if running else None
+    return {GRPC_HEADER: key} if key else {}
 
 
 def key_of(pid: int) -> str | None:

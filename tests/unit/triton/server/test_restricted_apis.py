@@ -1,7 +1,5 @@
 """Who may change a server: what it guards at which address, with which key, and where it cannot."""
 
-import stat
-
 import pytest
 
 from slipway.deploy.local import installation
@@ -10,7 +8,7 @@ from slipway.deploy.local.installation import LocalInstallation
 from slipway.deploy.local.model_store import ModelStore
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import Installation
-from slipway.triton.server.restricted_apis import can_guard, header, keep_key, local_flags, new_key
+from slipway.triton.server.restricted_apis import can_guard, local_flags
 from slipway.triton.server.server_options import ServerChoice
 
 
@@ -66,13 +64,3 @@ def test_a_tritonserver_that_cannot_guard_is_started_all_the_same(tmp_path):
 def test_the_real_tritonserver_can_guard(tmp_path):
     found = installation.find_installation(tmp_path, ServerChoice("wheel"))
     assert can_guard(found.program)
-
-
-def test_each_start_has_a_key_that_its_user_alone_may_read(tmp_path):
-    keep_key(tmp_path, new_key())
-    first = header(tmp_path)
-    (tmp_path / "control.key").chmod(0o644)
-    keep_key(tmp_path, new_key())
-    assert header(tmp_path) != first
-    assert list(header(tmp_path)) == ["triton-grpc-protocol-slipway-key"]
-    assert stat.S_IMODE((tmp_path / "control.key").stat().st_mode) == 0o600
