@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     common = ("weights", "weights_record", "contract", "labels", "output")
     arguments = parser(__doc__, *common, evaluation="NumPy archive of PyTorch's answers to write")
     add_evaluation_data(arguments)
-    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
+    arguments.add_argument("--labels-from", type=Path, help="the user's file of names, if there is one")
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
     add_planned(arguments, "labels_from_sha256", "torch_version")
     return arguments.parse_args(argv)
