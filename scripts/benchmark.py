@@ -59,8 +59,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__, *common, output="JSON to write, raw samples included")
     arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
-    arguments.add_argument("--seconds", type=float, default=4, help="for each subject at each batch size")
-    arguments.add_argument("--warmup-seconds", type=float, default=1, help="before each measurement")
+    arguments.add_argument("--seconds", type=float, default=2, help="for each subject at each batch size")
+    arguments.add_argument("--warmup-seconds", type=float, default=0.5, help="before each measurement")
     arguments.add_argument("--min-samples", type=int, default=15, help="samples to take, within the budget")
     budget = "most seconds for each subject at each batch size, with slow samples and further rounds"
     arguments.add_argument("--budget-seconds", type=float, default=20, help=budget)

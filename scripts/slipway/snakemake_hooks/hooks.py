@@ -64,7 +64,7 @@ class Hooks:
         """Raise WorkflowError if the run cannot keep records, write its folders or read config.yaml."""
         restrict_umask()
         prefer_this_interpreter()
-        plan_faster(may_have_tables=self._is_module)
+        plan_faster(self._is_module)
         if not self.plans:
             return
         logger.addFilter(reduce_refusal)

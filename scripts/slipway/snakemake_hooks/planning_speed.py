@@ -4,7 +4,9 @@ import gc
 from functools import lru_cache
 
 import snakemake.api  # noqa: F401, the modules below cannot be imported before it
+from snakemake import common, rules
 from snakemake.jobs import Job
+from snakemake.output_index import OutputIndex
 from snakemake.persistence import PersistenceBase
 
 # A plan of 300 engines makes millions of small objects, and nearly all of them stay until its end. With Python's
@@ -12,13 +14,19 @@ from snakemake.persistence import PersistenceBase
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
-def plan_faster(may_have_tables: bool) -> None:
-    """Collect garbage less often, format each shell command once instead of three times, and import no pandas.
+def plan_faster(is_module: bool) -> None:
+    """Collect garbage less often, do repeated work of Snakemake once, and import no pandas.
 
-    If pandas is installed, Snakemake imports it to recognise pandas' tables among the params. Slipway's params have no
-    tables. `may_have_tables`: another workflow takes Slipway as a module, and its params may have some.
+    Snakemake formats each shell command three times. For each job it inspects the parameters of the same functions, and
+    for each input file it looks for the rules that make the file. If pandas is installed, Snakemake imports it to
+    recognise pandas' tables among the params.
+
+    `is_module`: another workflow takes Slipway as a module. Its functions may not be hashable, and its params may have
+    tables.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))
-    if not may_have_tables:
+    OutputIndex.match_producers = lru_cache(maxsize=None)(OutputIndex.match_producers)
+    if not is_module:
+        common.get_function_params = rules.get_function_params = lru_cache(maxsize=1000)(common.get_function_params)
         PersistenceBase._serialize_param = PersistenceBase._serialize_param_builtin

@@ -4,7 +4,10 @@ from types import SimpleNamespace
 import pytest
 import snakemake.api  # noqa: F401, the modules below cannot be imported before it
 from helpers.fresh_interpreter import printed
+from snakemake import common, rules
 from snakemake.jobs import Job as SnakemakeJob
+from snakemake.output_index import OutputIndex
+from snakemake.persistence import PersistenceBase
 
 from slipway.snakemake_hooks.planning_speed import plan_faster
 
@@ -17,19 +20,30 @@ import snakemake.api
 from snakemake.persistence.file import FilePersistence
 from slipway.snakemake_hooks.planning_speed import plan_faster
 
-plan_faster(may_have_tables={may_have_tables})
+plan_faster(is_module={is_module})
 class Job:
     non_derived_params = [{{"a": [1, None]}}, "text", object()]
 print(FilePersistence(path=Path("p"))._params(Job), "pandas" in sys.modules)
 """
 
 
+# What `plan_faster` changes of Snakemake.
+CHANGED = [
+    (SnakemakeJob, "shellcmd"),
+    (OutputIndex, "match_producers"),
+    (common, "get_function_params"),
+    (rules, "get_function_params"),
+    (PersistenceBase, "_serialize_param"),
+]
+
+
 @pytest.fixture
 def faster(monkeypatch):
     """Let this process plan faster, for one test."""
     thresholds = gc.get_threshold()
-    monkeypatch.setattr(SnakemakeJob, "shellcmd", SnakemakeJob.shellcmd)
-    plan_faster(may_have_tables=True)
+    for owner, name in CHANGED:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    plan_faster(is_module=False)
     yield
     gc.set_threshold(*thresholds)
 
@@ -55,9 +69,41 @@ def test_a_shell_command_that_is_shown_three_times_is_formatted_once():
     assert (first.formatted, second.formatted) == (1, 1)
 
 
-@pytest.mark.parametrize("may_have_tables", [False, True])
+class Rule:
+    """A rule of Snakemake that makes one file."""
+
+    def __init__(self, product):
+        self.product, self.asked = product, 0
+
+    def products(self):
+        return [SimpleNamespace(constant_prefix=lambda: self.product, constant_suffix=lambda: "")]
+
+    def is_producer(self, file):
+        self.asked += 1
+        return file == self.product
+
+
+@pytest.mark.usefixtures("faster")
+def test_the_rules_that_make_a_file_are_looked_for_once_in_each_workflow():
+    rule, other = Rule("a.txt"), Rule("a.txt")
+    index = OutputIndex([rule])
+    assert [index.match_producers(file) for file in ("a.txt", "a.txt", "b.txt")] == [{rule}, {rule}, set()]
+    assert rule.asked == 1
+    assert OutputIndex([other]).match_producers("a.txt") == {other}
+
+
+@pytest.mark.usefixtures("faster")
+def test_the_parameters_of_functions_are_those_that_snakemake_finds():
+    functions = [lambda wildcards: 1, lambda wildcards, input: 2, lambda wildcards, **others: 3]
+    taken = [common.get_input_function_aux_params(function, {"input": [], "threads": 1}) for function in functions * 2]
+    assert taken == [{}, {"input": []}, {"input": [], "threads": 1}] * 2
+    assert rules.get_function_params is common.get_function_params
+    assert rules.get_function_params.cache_info()[:2] == (3, 3)
+
+
+@pytest.mark.parametrize("is_module", [False, True])
 def test_params_are_compared_as_snakemake_does_and_pandas_is_imported_only_for_other_workflows(
-    may_have_tables, in_an_empty_folder
+    is_module, in_an_empty_folder
 ):
     expected = ["'text'", "{'a': [1, None]}"]
-    assert printed(SERIALIZED.format(may_have_tables=may_have_tables)) == f"{expected} {may_have_tables}"
+    assert printed(SERIALIZED.format(is_module=is_module)) == f"{expected} {is_module}"

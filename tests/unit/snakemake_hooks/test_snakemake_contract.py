@@ -4,6 +4,7 @@ One small workflow runs for real and writes down what it saw. Each test names on
 Snakemake the names of the failed tests are the list of what changed.
 """
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -173,6 +174,16 @@ def test_the_folder_in_which_snakemake_works_is_found_out_when_it_is_imported():
 
 def test_the_shell_command_of_a_job_is_a_property():
     assert callable(jobs.Job.shellcmd.fget), changed("Job.shellcmd")
+
+
+def test_rules_of_a_file_and_parameters_of_a_function_are_found_by_these_functions():
+    from snakemake import common, rules
+    from snakemake.output_index import OutputIndex
+
+    assert list(inspect.signature(OutputIndex.match_producers).parameters) == ["self", "targetfile"], changed(
+        "OutputIndex.match_producers"
+    )
+    assert rules.get_function_params is common.get_function_params, changed("get_function_params")
 
 
 def test_params_are_written_down_by_the_method_that_is_chosen():
