@@ -118,10 +118,10 @@ def _of_document(document: Any, path: Path) -> Labels:
     """Return the labels of a parsed document, which must have exactly one reading."""
     if isinstance(document, dict) and isinstance(document.get("id2label"), dict):  # config.json of a Hugging Face model
         document = document["id2label"]
+    if not isinstance(document, dict | list) or not document:
+        raise SlipwayError(f"{path} has no class names; it may have a list, {{name: index}} or {{index: name}}")
     if isinstance(document, list):
         return _of_entries(dict(enumerate(document)), path)
-    if not isinstance(document, dict) or not document:
-        raise SlipwayError(f"{path} has no class names; it may have a list, {{name: index}} or {{index: name}}")
     by_name: dict[int | None, Any] = {_index_of(index): str(name) for name, index in document.items()}
     entries = {name: entry for name, entry in document.items() if not isinstance(entry, int)}
     by_index: dict[int | None, Any] = {_index_of(index): entry for index, entry in entries.items()}
@@ -154,8 +154,6 @@ def _of_entries(entries: Mapping[Any, Any], path: Path) -> Labels:
         *others, name = map(_one_line, texts)
         labels.names.append(name)
         labels.ids.append(others)
-    if not labels.names:
-        raise SlipwayError(f"{path} has no class names; write one for each class")
     return labels
 
 

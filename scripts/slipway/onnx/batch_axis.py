@@ -18,7 +18,7 @@ from onnx.external_data_helper import uses_external_data
 from slipway.benchmark.batch_independence import IN_32_BITS, apart, batch_distances, dependence
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
-from slipway.onnx.onnx_files import answering, session_of, tensor_of
+from slipway.onnx.onnx_files import answering, session_of, shapes_of, tensor_of
 from slipway.onnx.onnx_structure import constants_of
 
 # The allowed distance of an answer from that of the file, relative to its norm: both use the same kernels.
@@ -68,7 +68,7 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
         for name, tensor in constants_of(model.graph).items()
         if not uses_external_data(tensor)
     }
-    shapes = _shapes(model)
+    shapes = shapes_of(model)
     freed = copy.deepcopy(model)
     for value in (*freed.graph.input, *freed.graph.output):
         for first in value.type.tensor_type.shape.dim[:1]:
@@ -86,12 +86,6 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
             del node.input[position + 1 :]
             node.input[position] = name
     return freed
-
-
-def _shapes(model: onnx.ModelProto) -> Mapping[str, tuple]:
-    """Return {tensor: shape} as far as shapes can be inferred. An entry of a shape is a size, a name or None."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    return {value.name: tensor_of(value).shape for value in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def _any_batch(

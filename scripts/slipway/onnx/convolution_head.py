@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 
 from slipway.onnx.graph_walk import makers_of, refill
+from slipway.onnx.onnx_files import shapes_of
 
 _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
@@ -22,7 +23,7 @@ def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx
     has one.
     """
     changed = copy.deepcopy(model)
-    shapes = _shapes(onnx.shape_inference.infer_shapes(model))
+    shapes = shapes_of(model)
     makers = makers_of(model.graph)
     readers = [name for node in model.graph.node for name in node.input]
     for node in model.graph.node:
@@ -30,12 +31,6 @@ def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx
         if maker is not None and readers.count(maker.output[0]) == 1 and _leaves_one_pixel(maker, shapes):
             _swap(changed, maker, node, folder)
     return changed
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Return {tensor: its shape} for all tensors of known shape; a dynamic size is 0."""
-    values = [*model.graph.value_info, *model.graph.input, *model.graph.output]
-    return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in values}
 
 
 def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
@@ -46,7 +41,7 @@ def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     return not scaled and bool(attributes.get("transB", 0)) and len(gemm.input) == 3 and set(gemm.input[1:]) <= stored
 
 
-def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
+def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple]) -> bool:
     """Say whether a node turns (N, C, 1, 1) into (N, C), or (N, C, H, W) by a mean over the pixels."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if node.op_type == "ReduceMean":

@@ -63,9 +63,19 @@ def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
 
 def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
     """Return a tensor of a graph in the form of a contract."""
-    tensor = value.type.tensor_type
-    sizes = (size.dim_param or (size.dim_value if size.HasField("dim_value") else None) for size in tensor.shape.dim)
-    return Tensor(value.name, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), tuple(sizes))
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    return Tensor(value.name, str(dtype), _shape_of(value))
+
+
+def _shape_of(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...]:
+    sizes = value.type.tensor_type.shape.dim
+    return tuple(size.dim_param or (size.dim_value if size.HasField("dim_value") else None) for size in sizes)
+
+
+def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
+    """Return {tensor: shape} as far as shapes can be inferred. An entry of a shape is a size, a name or None."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    return {value.name: _shape_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
 
 
 def require_batch_independence(
