@@ -89,9 +89,9 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
     The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so no content.
-    The result is a rehearsal, without published weights, for the weights `random`, and if the weights `default` cannot
-    be downloaded. Raises SlipwayError for a rehearsal that is `denied` (the reason), and if other weights cannot be
-    downloaded.
+    Its network has the arguments of the published weights, if there are any. The weights `random` are rehearsed, and
+    the weights `default` if they cannot be downloaded. Raises SlipwayError if a rehearsal is `denied` (the reason), and
+    if other weights cannot be downloaded.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:

@@ -62,7 +62,10 @@ def main(arguments: argparse.Namespace) -> None:
 def of_samples(
     arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors], weights: dict
 ) -> tuple[Contract, list[str]]:
-    """Return (contract of a model with samples, names for the values of its first output with scores, or [])."""
+    """Return (contract of a model with `samples` in config.yaml, names of the values of its first output with scores).
+
+    Without such an output, the names are [].
+    """
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])

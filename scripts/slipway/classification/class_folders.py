@@ -83,9 +83,10 @@ class Names:
         self._by_id = _classes_by_name(labels.ids, _exact)
 
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
-        """Return the reading of a folder by its name, in the strictest spelling that matches; None if none matches.
+        """Return the reading of a folder by its name; None if no class has this name.
 
-        Raises SlipwayError if two classes have this name. `parent` is the folder around it.
+        Of the spellings that match, the strictest counts. Raises SlipwayError if two classes have the name in this
+        spelling. `parent` is the folder around it.
         """
         for rule, spelled, classes in self._by_rule:
             matches = classes.get(spelled(folder), [])

@@ -51,7 +51,7 @@ def require_same_meaning(classifier: Classifier, stated: str | None) -> str | No
 
 
 def read_labels(path: Path, classifier: Classifier) -> list[str]:
-    """Return a file's class names. Raise SlipwayError unless it has one for each class, or two for a single output."""
+    """Return a file's class names. Raise SlipwayError for a wrong number: one a class, or two for a single output."""
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
     labels = label_files.read_labels(path).names

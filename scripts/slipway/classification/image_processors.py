@@ -1,4 +1,4 @@
-"""Read the preprocessing of photographs from the preprocessor_config.json that transformers' models have."""
+"""Read the preprocessing of photographs from preprocessor_config.json, a file of transformers' models."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
     """Return the preprocessing of the image processor in a folder; None if it has no such file.
 
     An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
-    cannot be read, or if it makes other inputs than squares in colour.
+    cannot be read, or if the inputs that it describes are not square or not in colour.
     """
     path = folder / IMAGE_PROCESSOR
     if not path.is_file():
@@ -64,7 +64,7 @@ def _sides(size: Any) -> tuple[int, int]:
 
 
 def _resize(read: dict, side: int) -> int:
-    """Return the length of the short side before the cut."""
+    """Return the length of the short side before the crop."""
     size: Any = read.get("size", side)
     if read.get("do_center_crop"):
         return int(size.get("shortest_edge") or size.get("height", side) if isinstance(size, dict) else size)

@@ -56,7 +56,7 @@ def find_meaning(
 
     `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are classes; None
     without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network
-    contradicts the stated meaning, or if softmax and sigmoid make no probabilities of the outputs.
+    contradicts the stated meaning, or if neither softmax nor sigmoid turns the outputs into probabilities.
     """
     values = outputs.astype(np.float64)
     count = values.shape[1]

@@ -44,7 +44,7 @@ def published(architecture: str) -> list[Published]:
 def published_weights(architecture: str, weights: str) -> Published | None:
     """Return torchvision's weights with the name `weights`; "default" names the default weights.
 
-    Return None if `weights` is no such name, such as the path of a file.
+    Return None if torchvision has no weights of this name; `weights` may be the path of a file.
     """
     rows = (row for row in published(architecture) if weights == row.name or (weights == "default" and row.is_default))
     return next(rows, None)

@@ -185,7 +185,7 @@ class Contract:
         return sizes
 
     def interface(self) -> dict:
-        """Return {"inputs", "outputs", "axes"} of contract.json without meanings. Graphs and engines depend on it."""
+        """Return {"inputs", "outputs", "axes"} without meanings: the part on which graphs and engines depend."""
         sides = {side: [replace(tensor, meaning=None).record() for tensor in getattr(self, side)] for side in _SIDES}
         return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 

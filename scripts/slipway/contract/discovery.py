@@ -152,7 +152,7 @@ def _require_use(network: ServedNetwork, sample: Tensors) -> None:
 
 
 def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: Sequence[_Run]) -> Meaning:
-    """Return the meaning of an output. Raise SlipwayError if the network contradicts the stated one."""
+    """Return the meaning of an output. Raise SlipwayError if the network contradicts the meaning in config.yaml."""
     if stated in (None, "tensor"):
         return Meaning("tensor", reason=STATED if stated else "")
     from slipway.classification.output_meaning import find_meaning, last_operation

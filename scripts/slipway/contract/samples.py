@@ -73,7 +73,7 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
 
 
 def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
-    """Yield the samples in (entry, its place in words) of a source. An entry may have several rows, each a sample."""
+    """Yield the samples of a source. `given` are (entry, its place in words). Each row of an entry may be a sample."""
     first = None
     for sample, where in given:
         arrays = _arrays(sample, where, targets)

@@ -40,7 +40,7 @@ def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]
 
 
 def _facts(checkpoint: Path) -> dict:
-    """Return the facts about a file that the templates name."""
+    """Return facts about a file, under the names that the templates have for them."""
     if kind := program_kind(str(checkpoint)):
         return {"program": PROGRAMS[kind], "tensors": list(_tensors_of(checkpoint)) if kind == "onnx_file" else []}
     content = read_checkpoint(checkpoint)

@@ -157,7 +157,7 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
 
 
 def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
-    """Return the arguments that give a network of timm these shapes: its number of classes. None if no number does."""
+    """Return {"num_classes": number} that gives a network of timm these shapes, {} if its default does, else None."""
     published = _shapes_of(_made_empty(make))
     if shapes.keys() != published.keys():
         return None

@@ -46,6 +46,6 @@ def _is_download_error(error: BaseException) -> bool:
 
 
 def _address(candidate: object) -> str | None:
-    """Return an address that is text or the URL of a request; None for another object."""
+    """Return `candidate` if it is text, or the URL in it if it is a request; None for another object."""
     values = (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None))
     return next((value for value in values if isinstance(value, str) and value), None)

@@ -40,9 +40,10 @@ def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, 
 
 
 def _steps(network: ServedNetwork, inputs: Tensors) -> list[tuple[Difference, list[torch.Tensor]]]:
-    """Run inputs. Return [(difference, tensors)]: the inputs and outputs of each module, in the order of execution.
+    """Run inputs. Return [(difference, tensors)] in the order of execution.
 
-    `difference` is the result if two runs differ first in these tensors. A module's inputs are made by its caller.
+    `tensors` are the inputs or the outputs of a module. `difference` has the module whose own code made them: the
+    calling module made the inputs, the module itself the outputs.
     """
     steps: list[tuple[Difference, list[torch.Tensor]]] = []
     running: list[tuple[str, torch.nn.Module]] = []

@@ -1,4 +1,4 @@
-"""Find operators that a program keeps in train mode: a file has decided it once, so `eval()` changes nothing."""
+"""Find operators of a program that compute as in training. Their mode is fixed in the file: `eval()` does not help."""
 
 from collections.abc import Iterable, Mapping
 

@@ -42,7 +42,7 @@ def place_of(error: BaseException) -> str:
 
 
 def at(line: str | None) -> str:
-    """Return " at " and the line, as part of a sentence; "" for None."""
+    """Return " at <line>" for the end of a sentence; "" if `line` is None."""
     return f" at {line}" if line else ""
 
 

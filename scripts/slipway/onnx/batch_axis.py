@@ -54,7 +54,7 @@ def with_batch_axis(
 
 
 def contract_of(sample: Tensors, answer: Tensors) -> Contract:
-    """Return a contract with a batch axis and the sample's other sizes. `answer` are the outputs for the sample."""
+    """Return a contract with a batch axis and the sample's other sizes. `answer` has the outputs for the sample."""
     inputs = (Tensor(name, str(array.dtype), (BATCH, *array.shape[1:])) for name, array in sample.items())
     unknown = {name: (None,) * (array.ndim - 1) for name, array in answer.items()}
     outputs = (Tensor(name, str(array.dtype), (BATCH, *unknown[name])) for name, array in answer.items())

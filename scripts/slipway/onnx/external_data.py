@@ -40,7 +40,7 @@ def has_data(model: onnx.ModelProto) -> bool:
 
 
 def size_of(model: onnx.ModelProto) -> int:
-    """Return the bytes of a model with its weights, up to some hundred."""
+    """Return the number of bytes of a model with its weights. It may be some hundred bytes off."""
     weights, graph = model.graph.initializer, (*model.graph.node, *model.graph.value_info)
     outside = (ExternalDataInfo(tensor).length or 0 for tensor in weights if uses_external_data(tensor))
     return sum(part.ByteSize() for part in (*weights, *graph)) + sum(outside)
@@ -63,10 +63,9 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
-    """Write a model to `path` and to the data file beside it. The weights are inside unless that exceeds ONNX_LIMIT.
+    """Write a model to `path`. Weights that would make it larger than ONNX_LIMIT go into the data file beside it.
 
-    `folder` has the weights that the model only refers to. If they are already in that data file, it is not written
-    again.
+    `folder` has the weights to which the model only refers. A data file that has them already is not written again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):
@@ -83,7 +82,7 @@ def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> Non
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:
-    """Return the bytes of a tensor's values. Two values of 4 bits share a byte."""
+    """Return the number of bytes of a tensor's values. Two values of 4 bits share a byte."""
     return math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 

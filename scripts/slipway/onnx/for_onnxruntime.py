@@ -31,7 +31,7 @@ _OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
 def quantized_for_onnxruntime(
     source: Path, samples: list[Tensors], method: str, not_quantized: list[str], target: Path
 ) -> onnx.ModelProto:
-    """Return the model at `source` with Q/DQ nodes; nodes with the names `not_quantized` have none.
+    """Return the model at `source` with Q/DQ nodes. The nodes that `not_quantized` names get none.
 
     `target` is a path for the model; large weights stay in a file beside it.
     """

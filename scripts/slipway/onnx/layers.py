@@ -1,4 +1,4 @@
-"""Find nodes of an ONNX graph by their names, by the network's modules that they come from, or by their operator."""
+"""Find nodes of an ONNX graph by their names, by their operators, or by the network's modules that they compute."""
 
 import ast
 import contextlib

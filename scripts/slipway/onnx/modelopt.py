@@ -64,7 +64,8 @@ def scratch_folder() -> Iterator[Path]:
 def base_record(arguments: argparse.Namespace) -> dict:
     """Return the record of the FP32 file.
 
-    Raises SlipwayError if the record belongs to another file, if the file is quantised already, or without ModelOpt.
+    Raises SlipwayError if the record belongs to another file, if the file is quantised already, or if ModelOpt is not
+    installed.
     """
     modelopt_version()
     record = record_of_onnx(arguments.onnx, arguments.onnx_record)

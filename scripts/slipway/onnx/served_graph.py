@@ -119,7 +119,7 @@ def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[st
 
 
 def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx.NodeProto]:
-    """Return the nodes that make (pixels / 255 - mean) / std, called `name`, of an input; store their constants."""
+    """Return the nodes that make the tensor `name`, (pixels / 255 - mean) / std. The graph gets their constants."""
     shape = [1, -1] + [1] * (len(tensor.shape) - 2)
     constants = {"of_255": np.array(255.0)}
     constants |= {part: np.reshape(getattr(tensor.normalisation, part), shape) for part in ("mean", "std")}

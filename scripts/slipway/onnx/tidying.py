@@ -62,7 +62,7 @@ def ir_version_of(opset: int) -> int:
 
 
 def served_names(names: Iterable[str]) -> dict[str, str]:
-    """Return {name of a tensor in a file: its served name}. Served names are unique, and most stay as they are."""
+    """Return {name of a tensor in a file: its served name}. Served names are unique. Servable names do not change."""
     names = list(dict.fromkeys(names))
     served = {name: name for name in names if SERVABLE.fullmatch(name)}
     taken = set(served.values())
@@ -99,7 +99,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:
 
 
 def _servable(name: str) -> str:
-    """Return a name with the characters that a served name may have."""
+    """Return a servable name: each run of other characters than letters, digits, _, . and - becomes one _."""
     words = _OTHER.sub("_", _FIRST_OUTPUT.sub("", name)).strip("_")
     return words if SERVABLE.fullmatch(words) else f"tensor_{words}".rstrip("_")
 
@@ -111,7 +111,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
-    """Let a node make each output that is an input or a weight itself, under the name NAME_out."""
+    """Rename each output that is also an input or a weight to NAME_out. An Identity node then makes it."""
     known = {value.name for value in (*graph.input, *graph.initializer)}
     for value in graph.output:
         if value.name in known:

@@ -58,7 +58,7 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
-    """Return a sentence about each output in `outputs`, which `record_of` returned."""
+    """Return a sentence about each output, with its `count` best entries. `outputs` is the result of `record_of`."""
     return prefixed({name: [sentence_of(values, count)] for name, values in outputs.items()})
 
 

@@ -30,7 +30,7 @@ LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests"
 
 
 def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str, dict]:
-    """Return {model: its figures} of two models: the shipped configuration's (`config`), and the pretrained one.
+    """Return {model: its figures} for the models of the shipped configuration, `config`, and for the pretrained model.
 
     `photographs` is a folder to calibrate on; None takes crops of the sample photograph. The folder `workplace` may
     have the artifacts of an earlier run, which are used.

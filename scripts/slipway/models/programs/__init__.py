@@ -1,8 +1,8 @@
-"""Programs, which are files with a network inside: a module for each kind, with two functions.
+"""Programs: files that have their network inside. Each kind of program has a module here, with two functions.
 
-`take(path, output, samples)` writes a program in the form that later steps take, and returns sentences about it.
-`samples` are inputs as the network itself takes them. `take` raises SlipwayError if the file is damaged or of another
-kind. `load(path)` returns a program that was taken, as a network in eval mode on the CPU.
+`take(path, output, samples)` reads a user's file, writes it to `output` for the later steps, and returns sentences
+about it. `samples` are inputs as the network itself takes them. `take` raises SlipwayError if the file is damaged or of
+another kind. `load(path)` returns the network in a file that `take` wrote, in eval mode on the CPU.
 """
 
 import importlib

@@ -103,7 +103,7 @@ class ExportedNetwork(FileNetwork):
                     yield tensor.name, axis, f"axis {axis} of {tensor.name} takes {taken}, not {given}"
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "ExportedNetwork":
-        """Move the program, also the tensors that its operators make, such as a mask on the device of the export."""
+        """Move the program. Its operators then also make tensors, such as masks, on the new device."""
         super()._apply(fn, recurse)
         device = fn(torch.empty(0)).device
         for graph in _graphs(self.program):

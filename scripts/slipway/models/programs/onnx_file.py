@@ -128,8 +128,8 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
     """Write the model of any ONNX file in the form that later steps take, and return sentences about the changes.
 
     The data file beside `output` has the weights of a model over 2 GB. It is empty for other models.
-    `samples` are real inputs, as the network takes them. A batch axis of a fixed size is made dynamic if that is
-    proven on them. Raises SlipwayError if the file is damaged, or cannot be served.
+    `samples` are real inputs, as the network takes them. A batch axis of the fixed size 1 becomes dynamic if the
+    samples keep their answers in batches. Raises SlipwayError if the file is damaged, or cannot be served.
     """
     model, notes = tidied(read_onnx(path))
     notes += _facts(model)
