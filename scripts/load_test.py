@@ -21,7 +21,7 @@ from slipway.keys.code_hash import CodeHashes, digest
 from slipway.load_test import coarse_filter, model_analyzer
 from slipway.load_test.analyzed_points import RunPlan
 from slipway.load_test.candidates import Candidates, require_covered_batches
-from slipway.load_test.interference import Interference
+from slipway.load_test.interference import PointMonitor
 from slipway.load_test.kept_points import KeptPoints, base_of
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.progress_reader import ProgressReader
@@ -30,7 +30,6 @@ from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import Installation
 from slipway.triton.server.kinds import server_in_words
-from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import GRPC_HEADER, new_key
 from slipway.triton.server.server_options import add_server_choice
@@ -209,12 +208,11 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
     reader = ProgressReader(
         candidates.engines,
         kept,
-        PeakMemory(gpu=candidates.gpu, owner=owner),
-        Interference(candidates.gpu, owner),
+        PointMonitor(candidates.gpu, owner),
         partial(require_own_listeners, ports, workspace.name),
         sweep.stability_percent,
     )
-    with reader.memory.watching(), reader.interference.watching():
+    with reader.monitor.watching():
         try:
             model_analyzer.run(settings, plan, workspace, reader)
         except SlipwayError as error:

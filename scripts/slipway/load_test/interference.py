@@ -1,4 +1,4 @@
-"""Disturbances of a load test's measurements: other programs on the CPUs, and reduced clocks of the GPU."""
+"""Disturbances of a load test's measurements, by other programs or reduced clocks of the GPU; the servers' memory."""
 
 import contextlib
 import os
@@ -11,6 +11,7 @@ import psutil
 from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
 from slipway.core.polling import polling
 from slipway.triton.server.leftovers import own_processes
+from slipway.triton.server.memory import servers_memory_mb
 
 INTERVAL_S = 0.5
 
@@ -72,6 +73,41 @@ class Interference:
             "cpus_busy_percent": round(busy / whole, 1),
             **state,
         }
+
+
+class PointMonitor(Interference):
+    """A monitor of disturbances that also sees the peak memory of the servers that this process started, in MB.
+
+    Model Analyzer measures only the server process, but an engine behind the Python backend is in a child process. The
+    GPU memory is the increase since this object was made, so make it before the server.
+    """
+
+    def __init__(self, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
+        self._gpu_before = gpu.used_memory_mb() if gpu else None
+        super().__init__(gpu, owner)
+
+    def restart(self) -> None:
+        """Forget all readings, and the peaks."""
+        self._peaks: dict[str, float] = {}
+        super().restart()
+
+    def read(self) -> None:
+        """Take one reading of the memory, too."""
+        peaks = self._peaks  # of this point, even if the next one begins during the reading
+        super().read()
+        if not (used := servers_memory_mb(self._owner)):
+            return
+        now = {"memory_mb": used}
+        of_gpu = self._readings.gpu[-1]["memory_used_mb"] if self._readings.gpu else None
+        if of_gpu is not None and self._gpu_before is not None:
+            now["gpu_memory_mb"] = of_gpu - self._gpu_before
+        peaks |= {kind: round(max(peaks.get(kind, 0.0), size), 1) for kind, size in now.items()}
+
+    def figures(self) -> dict:
+        """Return the peak "memory_mb" and, on a GPU target, "gpu_memory_mb", None if unknown, and the disturbances."""
+        disturbances = super().figures()
+        kinds = ("memory_mb", "gpu_memory_mb") if self._gpu else ("memory_mb",)
+        return {kind: self._peaks.get(kind) for kind in kinds} | disturbances
 
 
 def _busy_seconds() -> float:

@@ -9,10 +9,9 @@ from slipway.core.cli import progress
 from slipway.core.steadiness import DISTURBED, STEADY
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OUT_OF_TIME, REUSED, WINDOWS
-from slipway.load_test.interference import Interference
+from slipway.load_test.interference import PointMonitor
 from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import is_crowded, point_in_words
-from slipway.triton.server.memory import PeakMemory
 
 
 @dataclass
@@ -25,8 +24,7 @@ class ProgressReader:
 
     engines: Mapping[str, RecordedEngine]
     kept: KeptPoints
-    memory: PeakMemory
-    interference: Interference
+    monitor: PointMonitor
     require_own: Callable[[], None]
     stability_percent: float
     rows: list[dict] = field(default_factory=list)
@@ -40,12 +38,10 @@ class ProgressReader:
             self._read_event(*json.loads(line.removeprefix(EVENT)))
             return
         print(line, flush=True)
-        if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
+        if re.search(r"Profiling \S+: concurrency=\d+", line):
             self.require_own()
-            self.interference.restart()
-            self.memory.phase = f"{match[1]}/{match[2]}"
+            self.monitor.restart()
         elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
-            self.memory.phase = ""
             self.require_own()
         elif "load failed" in line:
             progress(f"  not measured: {self._point}: {line.removeprefix('[Model Analyzer] ')}")
@@ -57,15 +53,14 @@ class ProgressReader:
             self._point = point_in_words(self._with_precision(content))
             progress(f"  measuring {self._point}")
         elif event == WINDOWS:
-            self.memory.measure()
-            self._windows = content | self.interference.figures()
+            self._windows = content | self.monitor.figures()
         elif event in (MEASURED, REUSED):
             row, key = self._with_precision(content["row"]), content["key"]
             if event == REUSED:
                 progress(f"  {point_in_words(row)}: measured by an earlier run")
                 figures = self.kept.reuse(key)
             else:
-                figures = self._figures(f"{row['variant']}/{row['concurrency']}")
+                figures = self._figures()
                 self.kept.keep(key, measurement, figures, self.engines[row["model"]])
             self.rows.append(row | figures)
         elif event == NO_FIGURES:
@@ -76,25 +71,16 @@ class ProgressReader:
     def _with_precision(self, point: dict) -> dict:
         return {"precision": self.engines[point["model"]].record["key"]["precision"], **point}
 
-    def _figures(self, phase: str) -> dict:
-        """Return the figures of the measured point that Model Analyzer lacks: memory, spread, and disturbances.
+    def _figures(self) -> dict:
+        """Return the figures of the measured point that Model Analyzer lacks: windows, memory, spread, disturbances.
 
         "spread_percent" is the difference between the throughputs of its windows. "verdict" is "disturbed" if the
         spread is more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other
         programs took CPU time when hardly any was left. "shortened": its windows have fewer requests than asked for,
         since they would have taken too long. On a GPU target there are the GPU's memory and state, too.
         """
-        windows, peak = self._windows, self.memory.peaks.get(phase, {})
-        rates = windows["windows_per_s"]
+        figures = dict(self._windows)
+        rates, unstable = figures["windows_per_s"], figures.pop("unstable")
         spread = round(100 * (max(rates) / min(rates) - 1), 1) if rates and min(rates) else None
-        disturbed = windows["unstable"] or spread is None or spread > self.stability_percent or is_crowded(windows)
-        on_gpu = "gpu_state" in windows
-        return {
-            "p50_ms": windows["p50_ms"],
-            "p99_interval_ms": windows["p99_interval_ms"],
-            "memory_mb": peak.get("memory_mb"),
-            **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
-            "spread_percent": spread,
-            "verdict": DISTURBED if disturbed else STEADY,
-            **{name: value for name, value in windows.items() if name not in ("p50_ms", "p99_interval_ms", "unstable")},
-        }
+        disturbed = unstable or spread is None or spread > self.stability_percent or is_crowded(figures)
+        return figures | {"spread_percent": spread, "verdict": DISTURBED if disturbed else STEADY}

@@ -16,7 +16,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.load_test.analyzed_points import BEGINS, EVENT, MEASURED, NO_FIGURES, OUT_OF_TIME, REUSED, WINDOWS
 from slipway.load_test.candidates import Candidates
-from slipway.load_test.interference import Interference
+from slipway.load_test.interference import PointMonitor
 from slipway.load_test.kept_points import KeptPoints
 from slipway.load_test.limits import gaps_in_words
 from slipway.load_test.progress_reader import ProgressReader
@@ -48,10 +48,9 @@ FIGURES = {
 ROW = POINT | FIGURES
 PROFILING = "[Model Analyzer] Profiling m_fp32_config_0: concurrency=4"
 SAVED = "[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt"
-PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
 AGREEING = {"windows_per_s": [100.0, 104.0, 110.0], "unstable": False, "shortened": False}
 AGREEING |= {"p50_ms": 1.5, "p99_interval_ms": [0.9, None]}
-QUIET = {"others_cpu_percent": 0.0, "cpus_busy_percent": 50.0}
+QUIET = {"memory_mb": 150.0, "others_cpu_percent": 0.0, "cpus_busy_percent": 50.0}
 SWEEP = Sweep([1, 4], [1, 2], [8], requests=30, stability_percent=20, minutes=2)
 
 
@@ -60,16 +59,7 @@ def tiny(tmp_path):
     return tiny_engine(tmp_path)
 
 
-class Memory:
-    """What of PeakMemory the reader names the phase of, and its peaks."""
-
-    phase, peaks = "", PEAKS
-
-    def measure(self):
-        self.measured = self.phase
-
-
-class Disturbances(Interference):
+class Monitor(PointMonitor):
     """A monitor that saw these figures."""
 
     seen = QUIET
@@ -81,9 +71,7 @@ class Disturbances(Interference):
 @pytest.fixture
 def reader(tmp_path, tiny):
     kept = KeptPoints(tmp_path / "kept")
-    return ProgressReader(
-        {"m_fp32": tiny.engine}, kept, Memory(), Disturbances(), lambda: None, SWEEP.stability_percent
-    )
+    return ProgressReader({"m_fp32": tiny.engine}, kept, Monitor(), lambda: None, SWEEP.stability_percent)
 
 
 def event(name, **content):
@@ -92,7 +80,7 @@ def event(name, **content):
 
 def row_of(reader, windows=AGREEING, on_gpu=False, **seen):
     """Let the reader read of one point that is measured. Return its row."""
-    reader.interference.seen = QUIET | seen | ({"gpu_state": None} if on_gpu else {})
+    reader.monitor.seen = QUIET | seen | ({"gpu_state": None, "gpu_memory_mb": 700} if on_gpu else {})
     for line in (
         PROFILING,
         event(WINDOWS, **windows),
@@ -112,10 +100,9 @@ def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(reader):
     assert "gpu_memory_mb" not in row
 
 
-@pytest.mark.parametrize(("peaks", "seen"), [(PEAKS, 700), ({}, None)])
-def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(reader, peaks, seen):
-    reader.memory.peaks = peaks
-    assert row_of(reader, on_gpu=True)["gpu_memory_mb"] == seen
+def test_a_row_of_a_gpu_has_the_gpus_memory_and_state(reader):
+    row = row_of(reader, on_gpu=True)
+    assert (row["gpu_memory_mb"], row["gpu_state"]) == (700, None)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +173,6 @@ def test_the_table_has_a_column_a_figure(tmp_path, reader):
     assert len(rows) == 2
     cells = {name: value for name, value in row.items() if name not in load_test.NOT_IN_TABLE}
     assert rows[0] == {name: "" if value is None else str(value) for name, value in cells.items()}
-
-
-def test_memory_is_counted_for_a_measurement_only_while_it_runs(reader):
-    reader(PROFILING)
-    assert reader.memory.phase == "m_fp32_config_0/4"
-    reader(SAVED)
-    assert reader.memory.phase == ""
 
 
 def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured(reader):

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from slipway.load_test import interference
+from slipway.load_test.interference import PointMonitor
 from slipway.load_test.limits import counted_memory_mb
-from slipway.triton.server.memory import PeakMemory
 
 BYTES = 50_000_000
 
@@ -14,11 +15,16 @@ BYTES = 50_000_000
 class SteppingGpu:
     """A GPU whose memory in use grows with every look, as while a server loads its engines."""
 
+    unavailable = None
+
     def __init__(self, *used_mb):
         self._used = list(used_mb)
 
     def used_memory_mb(self):
         return self._used.pop(0) if len(self._used) > 1 else self._used[0]
+
+    def read(self):
+        return {"memory_used_mb": self.used_memory_mb(), "reasons": None}
 
 
 @pytest.fixture
@@ -36,39 +42,53 @@ def server(tmp_path):
     process.communicate()
 
 
-def watched(memory):
-    """Let the watcher look a few times."""
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(interference, "INTERVAL_S", 0.01)
+
+
+def watched(monitor):
+    """Let the monitor look a few times at one point; return the memory that it saw."""
+    monitor.restart()
     end = time.monotonic() + 10
-    with memory.watching():
-        memory.phase = "variant/4"
-        while "variant/4" not in memory.peaks and time.monotonic() < end:
+    with monitor.watching():
+        while not monitor._peaks and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(0.1)
-    return memory.peaks["variant/4"]
+    return {kind: size for kind, size in monitor.figures().items() if kind.endswith("memory_mb")}
 
 
 def test_the_children_of_a_server_count(server):
-    assert watched(PeakMemory(interval_s=0.01))["memory_mb"] >= BYTES / 1e6
+    assert watched(PointMonitor())["memory_mb"] >= BYTES / 1e6
 
 
 def test_without_a_gpu_its_memory_is_not_told(server):
-    assert set(watched(PeakMemory(interval_s=0.01))) == {"memory_mb"}
+    assert set(watched(PointMonitor())) == {"memory_mb"}
 
 
 def test_of_a_gpu_the_peak_above_what_was_there_before_is_kept(server):
     gpu = SteppingGpu(1000.0, 1200.0, 1700.0, 1500.0)
-    assert watched(PeakMemory(interval_s=0.01, gpu=gpu))["gpu_memory_mb"] == 700
+    assert watched(PointMonitor(gpu))["gpu_memory_mb"] == 700
 
 
 def test_a_gpu_that_does_not_tell_leaves_no_figure(server):
-    assert set(watched(PeakMemory(interval_s=0.01, gpu=SteppingGpu(None)))) == {"memory_mb"}
+    assert watched(PointMonitor(SteppingGpu(None)))["gpu_memory_mb"] is None
 
 
 def test_nothing_is_kept_where_no_server_runs():
-    memory = PeakMemory(interval_s=0.01)
-    with memory.watching():
+    monitor = PointMonitor()
+    with monitor.watching():
         time.sleep(0.1)
-    assert memory.peaks == {}
+    assert monitor.figures()["memory_mb"] is None
+
+
+def test_memory_is_that_of_one_point(server):
+    monitor = PointMonitor()
+    assert watched(monitor)["memory_mb"]
+    server.kill()
+    server.wait()
+    monitor.restart()
+    assert monitor.figures()["memory_mb"] is None
 
 
 @pytest.mark.parametrize(
