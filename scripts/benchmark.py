@@ -28,6 +28,7 @@ from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
+from slipway.core.setting_options import add_settings
 from slipway.core.steadiness import DISTURBED
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.models.canonical import load_model
@@ -58,13 +59,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     common = ("weights", "weights_record", "engine_records", "interface", "samples", "hardware")
     arguments = parser(__doc__, *common, output="JSON to write, raw samples included")
     arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
-    arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
-    arguments.add_argument("--seconds", type=float, default=2, help="for each subject at each batch size")
-    arguments.add_argument("--warmup-seconds", type=float, default=0.5, help="before each measurement")
-    arguments.add_argument("--min-samples", type=int, default=15, help="samples to take, within the budget")
-    budget = "most seconds for each subject at each batch size, with slow samples and further rounds"
-    arguments.add_argument("--budget-seconds", type=float, default=20, help=budget)
-    arguments.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="CUDA streams, for the throughput")
+    effort = ("seconds", "warmup_seconds", "min_samples", "budget_seconds")
+    add_settings(arguments, "benchmark", "batch_sizes", *effort, "streams")
     add_planned(arguments, "torch_version")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if not this one")
     return arguments.parse_args(argv)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
+from slipway.core.setting_options import add_settings
 from slipway.deploy.platforms import PLATFORMS
 from slipway.history.compared_run import ComparedRun, last_live, named
 from slipway.history.comparison import REGRESSION, UNDECIDED, Change, compare, compare_others
@@ -26,8 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--results", type=Path, nargs="*", help="folders of the models' results; left out, all")
     arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform on which a run was live")
     arguments.add_argument("--run", help="run to compare with: its name, such as r0123456789ab, or its number")
-    for name in LIMITS:
-        arguments.add_argument(f"--{name}", type=float, help=f"`regression.{name}` of config.yaml; none if left out")
+    add_settings(arguments, "regression", *LIMITS)
     arguments.add_argument("--accept", nargs="*", default=[], help="runs whose regression is accepted, by name")
     arguments.add_argument("--json", action="store_true", help="print JSON")
     return arguments.parse_args(argv)
@@ -53,8 +53,6 @@ def main(arguments: argparse.Namespace) -> None:
 def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
     """Compare one model's run on each of its targets, and print it unless JSON is wanted; return it for JSON."""
     history, now = read(folder / NAME), this_run(folder)
-    if now is None:
-        raise SlipwayError(f"{folder / COPY} is missing or damaged; `snakemake --cores 1 {folder / COPY}` writes it")
     for sentence in history.damaged:
         progress(f"CAUTION: {sentence}")
     limits = {name: getattr(arguments, name) for name in LIMITS}

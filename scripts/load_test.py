@@ -16,6 +16,7 @@ from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import require_hardware
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.setting_options import add_settings
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.load_test import coarse_filter, model_analyzer
@@ -25,7 +26,7 @@ from slipway.load_test.interference import PointMonitor
 from slipway.load_test.kept_points import KeptPoints, base_of
 from slipway.load_test.limits import gaps_in_words, left_out_in_words
 from slipway.load_test.progress_reader import ProgressReader
-from slipway.load_test.sweep import BRUTE, SEARCHES, Sweep
+from slipway.load_test.sweep import BRUTE, Sweep
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import Installation
@@ -49,21 +50,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         original="Model Analyzer's own table to keep (.csv)",
         plots="folder to write Model Analyzer's plots to",
     )
-    arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
-    arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
-    arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
-    delays = "how long (µs) a request may wait for others to form a batch"
-    arguments.add_argument("--batching-delays-us", type=int, nargs="+", default=[0], help=delays)
-    search = "Model Analyzer's search: all points, or those that it finds better"
-    arguments.add_argument("--search", choices=SEARCHES, default=BRUTE, help=search)
-    arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
-    stability = "allowed difference of three windows; above it, they are repeated"
-    arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
-    arguments.add_argument("--minutes", type=float, help="for all points together; those not reached are left out")
+    grid = ("concurrency", "instances", "max_batch_sizes", "batching_delays_us", "search")
+    add_settings(arguments, "load_test", *grid, "requests", "stability_percent", "minutes")
+    # By these two limits, engines are left out.
+    add_settings(arguments, "load_test", *UNTRACKED)
     benchmark = "record of the benchmark, for leaving out engines that break a limit without load"
     arguments.add_argument("--benchmark", type=Path, help=benchmark)
-    arguments.add_argument("--p99-limit-ms", type=float, help="highest p99 latency, by which engines are left out")
-    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput, likewise")
     arguments.add_argument(
         "--widened", type=int, help="how often changed limits brought back engines that were left out"
     )

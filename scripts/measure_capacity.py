@@ -14,6 +14,7 @@ from slipway.core.clock import utc_now
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import require_hardware
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.setting_options import add_settings
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.load_test import capacity
 from slipway.load_test.accuracy_loss import proven_rows, read_accuracy
@@ -37,8 +38,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_choice(arguments)
     rates = "rates to measure, in requests/s; auto finds them by bisection, none measures nothing"
     arguments.add_argument("--request-rates", nargs="*", default=[AUTO], help=rates)
-    arguments.add_argument("--requests", type=int, default=30, help="requests in each of a point's three windows")
-    arguments.add_argument("--capacity-minutes", type=float, default=3, help="for the points of all configurations")
+    add_settings(arguments, "load_test", "requests", "capacity_minutes")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_server_choice(arguments)
     add_planned(arguments, "pytriton_version", "perf_analyzer_version")

@@ -20,6 +20,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
+from slipway.core.setting_options import add_settings
 from slipway.core.templates import document
 from slipway.models.canonical import load_model
 
@@ -45,8 +46,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     common = ("weights", "weights_record", "interface", "samples", "record")
     arguments = parser(__doc__, *common, trace="trace to write (.json.gz)")
     arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
-    arguments.add_argument("--batch-size", type=int, default=1, help="samples in a forward pass")
-    arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")
+    add_settings(arguments, "profile", "batch_size", "steps")
     add_planned(arguments, "torch_version")
     return arguments.parse_args(argv)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.core.records import read_record
+from slipway.core.records import require_record
 from slipway.history.compared_run import last_live, live_version
 from slipway.history.comparison import NOT_COMPARED, PASSED, REGRESSION, UNDECIDED, Change, compare
 from slipway.history.file import NAME, History, read
@@ -19,10 +19,10 @@ LIMITS = ("latency", "p99", "throughput", "size", "memory", "top1", "agreement")
 COPY = "run.json"
 
 
-def this_run(folder: Path) -> Run | None:
-    """Return the run whose records are in results/<model>; None if it was not recorded."""
-    record = read_record(folder / COPY, {"line": {"key": str, "targets": dict}})
-    return Run(record["line"]) if record else None
+def this_run(folder: Path) -> Run:
+    """Return the run whose records are in results/<model>. Raise SlipwayError if it was not recorded."""
+    written_by = f"`snakemake --cores 1 {folder / COPY}` writes it. Nothing was changed"
+    return Run(require_record(folder / COPY, {"line": {"key": str, "targets": dict}}, written_by)["line"])
 
 
 def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
@@ -35,26 +35,15 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     limits = {name: settings.get(name) for name in LIMITS}
     if all(limit is None for limit in limits.values()):
         return
-    history, now = require_records(folder)
-    others = [target for target, version in versions.items() if live_version(history, platform, target) != version]
-    changes = [change for target in others for change in changes_on(history, now, platform, target, limits)]
-    judge(folder.name, now, changes, settings.get("accept", []))
-
-
-def require_records(folder: Path) -> tuple[History, Run]:
-    """Return the history and this run; raise SlipwayError if the run was not recorded, or if a line is damaged."""
-    history, now = read(folder / NAME), this_run(folder)
-    if now is None:
-        raise SlipwayError(
-            f"{folder / COPY} is missing or damaged, so `regression` cannot be held; "
-            f"`snakemake --cores 1 {folder / COPY}` writes it. Nothing was changed"
-        )
+    now, history = this_run(folder), read(folder / NAME)
     if history.damaged:
         raise SlipwayError(
             f"{history.damaged[0]}. So nobody knows whether a regression is hidden: put the line right, or remove it. "
             "Nothing was changed"
         )
-    return history, now
+    others = [target for target, version in versions.items() if live_version(history, platform, target) != version]
+    changes = [change for target in others for change in changes_on(history, now, platform, target, limits)]
+    judge(folder.name, now, changes, settings.get("accept", []))
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from slipway.core.setting_options import add_settings
 from slipway.core.steadiness import DISTURBED
 from slipway.load_test.limits import Limits, counted_memory_mb, is_disturbed, reliable_rate
 
 Row = Mapping[str, Any]
 R = TypeVar("R", bound=Row)
-CHEAPEST, FASTEST, MOST_ACCURATE = GOALS = ("cheapest", "fastest", "most_accurate")
+CHEAPEST, FASTEST, MOST_ACCURATE = ("cheapest", "fastest", "most_accurate")
 # Figures this close to the best count as equal, since repeated measurements differ as much.
 EQUAL = 0.10
 # The keys of a row that name a configuration. Rows of one configuration differ in their requests in flight.
@@ -205,11 +206,8 @@ def _badness(row: Row) -> tuple[float, float, float]:
 def add_choice(arguments: argparse.ArgumentParser) -> None:
     """Add the options that say which of the measured configurations is best: accuracy records, limits, goal."""
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
-    arguments.add_argument("--p99-limit-ms", type=float, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    arguments.add_argument("--min-throughput-per-s", type=float, help="lowest throughput of one server")
-    arguments.add_argument("--max-accuracy-loss", type=float, help="most accuracy that an engine may lose")
-    arguments.add_argument("--goal", choices=GOALS, default=GOALS[0], help="which of those within the limits is best")
+    limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
+    add_settings(arguments, "load_test", *limits, "goal")
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:

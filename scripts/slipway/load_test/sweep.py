@@ -14,7 +14,7 @@ LONGEST_S = 600
 POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
 # The searches of Model Analyzer. `brute` measures all points. `quick` climbs from the smallest values to the best
 # throughput; `optuna` takes points that are likely better. Both measure config.pbtxt first.
-BRUTE, QUICK, OPTUNA = SEARCHES = ("brute", "quick", "optuna")
+BRUTE, QUICK, OPTUNA = ("brute", "quick", "optuna")
 # `quick` then measures the best configurations with fewer and more requests in flight: so many.
 BEST_OF_QUICK = 3
 # The share of all points that a search is expected to measure, for the share of each in the time.

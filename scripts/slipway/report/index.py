@@ -5,14 +5,8 @@ from pathlib import Path
 
 from slipway.core.artifacts import write_text
 from slipway.core.errors import SlipwayError
-from slipway.report.measurements import Measurements
 from slipway.report.page import environment, measurements_of
 from slipway.report.recipe import element, pages_of_index, recipe_of
-
-
-def render_index(models: dict[str, Measurements]) -> str:
-    """Return the page as self-contained HTML. `models` is {folder with a model's page: the model's measurements}."""
-    return environment().get_template("index.html.j2").render(models=models, recipe=element({"models": list(models)}))
 
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:
@@ -23,7 +17,8 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
             f"{', '.join(unknown)} is missing or of an earlier version of Slipway; run snakemake evidence"
         )
     models = {page.parent.name: measurements_of(page.parent, recipe) for page, recipe in recipes.items()}
-    write_text(output, render_index(models))
+    template = environment().get_template("index.html.j2")
+    write_text(output, template.render(models=models, recipe=element({"models": list(models)})))
 
 
 def rewrite_index(index: Path) -> None:

@@ -1,0 +1,42 @@
+"""Options of programs that are settings of config.yaml: their type, default and meaning are in its schema."""
+
+import argparse
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+# It reads options, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
+SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
+_TYPES = {"integer": int, "number": float}
+
+
+def add_settings(arguments: argparse.ArgumentParser, section: str, *names: str) -> None:
+    """Add an option for each of these settings of a section, such as --warmup-seconds of `benchmark`.
+
+    An option for a setting that may be null has the default None, since rules leave it out for null.
+    """
+    for name in names:
+        setting = _resolved(_schema()["properties"][section]["properties"][name])
+        is_list = setting.get("type") == "array"
+        types = _resolved(setting["items"])["type"] if is_list else setting.get("type", "string")
+        arguments.add_argument(
+            f"--{name.replace('_', '-')}",
+            nargs="+" if is_list else None,
+            type=next((kind for word, kind in _TYPES.items() if word in types), str),
+            choices=setting.get("enum"),
+            default=None if "null" in types else setting["default"],
+            help=setting["description"].replace("%", "%%"),
+        )
+
+
+@cache
+def _schema() -> dict:
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+
+
+def _resolved(setting: dict) -> dict:
+    """Return a part of the schema with the definition that it refers to."""
+    return _schema()["$defs"].get(setting.get("$ref", "").rpartition("/")[2], {}) | setting
