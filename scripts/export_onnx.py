@@ -5,7 +5,8 @@ import platform
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -16,7 +17,7 @@ from slipway.benchmark.batch_independence import IN_32_BITS
 from slipway.benchmark.batch_neighbours import batch_neighbours
 from slipway.contract.archives import read_samples
 from slipway.contract.batches import batch_of
-from slipway.contract.contract import Contract, Tensors
+from slipway.contract.contract import BATCH, Contract, Tensors
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import atomic_write_together, data_file, read_json, write_json
 from slipway.core.cli import parser, progress, run
@@ -39,6 +40,18 @@ CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
 # Integers such as the index of the largest value may differ for two values that differ by rounding alone.
 MIN_EQUAL_VALUES = 0.999
+
+
+@dataclass
+class LeftOut:
+    """What an exported file may lack of its network's code.
+
+    `lines` are the lines of the user's code that the older exporter replaced by their result for one input. `sizes` are
+    (axis, size) where the code decides otherwise than in the file.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    sizes: list[tuple[str, int]] = field(default_factory=list)
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -65,11 +78,11 @@ def main(arguments: argparse.Namespace) -> None:
                 f"to {tensor.dtype}, which is served"
             )
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, _):
-        frozen = exported(network, contract, samples, arguments.opset, partial)
-        for line in frozen:
+        left_out = exported(network, contract, samples, arguments.opset, partial)
+        for line in left_out.lines:
             progress(f"  CAUTION: the exporter replaced Python code by its result for one batch, in {line}")
         require_valid(partial, contract)
-        agreement = compare_with_pytorch(network, contract, samples, partial, frozen)
+        agreement = compare_with_pytorch(network, contract, samples, partial, left_out)
         as_written = onnx_files.session_of(external_data.read(partial), partial.parent)
         distances = onnx_files.require_batch_independence(as_written, contract, samples, IN_32_BITS)
     about = onnx_files.described(arguments.output)
@@ -94,27 +107,27 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:
-    """Export the network; return the lines of the user's code that the exporter replaced by their result for one input.
+def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> LeftOut:
+    """Export the network; return the parts of its code that the file may lack.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
     """
     if isinstance(network.network, GraphNetwork):
         if note := take_graph(network, contract, samples[0], opset, path):
             progress(f"  {note}")
-        return []
-    with frozen_lines() as frozen:
+        return LeftOut()
+    with frozen_lines() as lines:
         try:
-            export(network, contract, samples, opset, path)
+            sizes = export(network, contract, samples, opset, path)
         except Exception as error:  # PyTorch and its libraries raise many types
             print(without_colours(traceback.format_exc()), file=sys.stderr)
             if failure := of_system(error):
                 raise failure from None
             raise SlipwayError(why_not_exported(error, network, opset)) from None
     if not external_data.read(path).graph.input:
-        raise SlipwayError(f"the exported file has no input: {why_answers_differ(frozen, network.network, opset)}")
+        raise SlipwayError(f"the exported file has no input: {why_answers_differ(lines, network.network, opset)}")
     require_dynamic_axes(network, contract, samples, path)
-    return frozen
+    return LeftOut(lines, sizes)
 
 
 def require_valid(path: Path, contract: Contract) -> None:
@@ -130,7 +143,7 @@ def require_valid(path: Path, contract: Contract) -> None:
 
 
 def compare_with_pytorch(
-    network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, frozen: list[str]
+    network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, left_out: LeftOut
 ) -> dict[str, dict]:
     """Return {size of the inputs in words: agreement of the file in ONNX Runtime with PyTorch}.
 
@@ -139,7 +152,7 @@ def compare_with_pytorch(
     """
     answer = onnx_files.answering(session_of_file(path, network), contract)
     agreements = {}
-    for words, requests in requests_by_size(contract, samples):
+    for words, requests in requests_by_size(contract, samples, left_out.sizes):
         references = [answers_of(network, contract, inputs) for inputs in requests]
         try:
             agreements[words] = compare_requests(references, list(map(answer, requests)), contract)
@@ -150,26 +163,41 @@ def compare_with_pytorch(
         if problem:
             raise SlipwayError(
                 f"the exported file answers differently from {runtime_of(network.network)} at {words} ({problem}): "
-                f"{why_it_differs(network, frozen, onnx_files.opset_of(external_data.read(path)))}"
+                f"{why_it_differs(network, left_out, words, onnx_files.opset_of(external_data.read(path)))}"
             )
     return agreements
 
 
-def why_it_differs(network: ServedNetwork, frozen: list[str], opset: int) -> str:
-    """Return in words why an exported file answers otherwise than its network, with the remedy."""
+def why_it_differs(network: ServedNetwork, left_out: LeftOut, words: str, opset: int) -> str:
+    """Return why a file answers otherwise than its network to requests of the size `words`, and the remedy."""
     if isinstance(network.network, GraphNetwork):
         return f"its graph means something else at opset {opset}; export the model to ONNX with this opset"
-    return why_answers_differ(frozen, network.network, opset)
+    if words in (f"{name} {size}" for name, size in left_out.sizes):
+        return (
+            f"its code decides by the size of {words.split()[0]} (an `if` or a loop), and the file has one branch "
+            "alone; let it compute every size in one way, with torch.where or a mask in place of the decision, or keep "
+            "to sizes with the same decision in `axes` of config.yaml"
+        )
+    if types := other_types(network.network):
+        return (
+            f"its weights are {' and '.join(types)}, in which PyTorch rounds otherwise than other runtimes; let the "
+            "factory return it in float32 (no .half()): the precisions of the targets make engines in fewer bits"
+        )
+    return why_answers_differ(left_out.lines, network.network, opset)
 
 
-def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:
-    """Yield (words, requests): requests at several sizes of each axis, then real samples, then unlike samples."""
-    if contract.batched:
-        for batch in CHECKED_BATCHES:
-            yield f"batch {batch}", [batch_of(contract, samples, batch)]
-    for name, axis in contract.axes.items():
-        for size in axis.ends:
-            yield f"{name} {size}", [batch_of(contract, samples, 2, {name: size})]
+def requests_by_size(
+    contract: Contract, samples: list[Tensors], further: Iterable[tuple[str, int]] = ()
+) -> Iterator[tuple[str, list[Tensors]]]:
+    """Yield (words, requests): requests at several sizes of each axis, then real samples, then unlike samples.
+
+    `further` are sizes (axis, size) beside those that are compared always.
+    """
+    sizes = [(BATCH, batch) for batch in CHECKED_BATCHES if contract.batched]
+    sizes += [(name, size) for name, axis in contract.axes.items() for size in axis.ends]
+    for name, size in dict.fromkeys([*sizes, *further]):
+        batch, axes = (size, {}) if name == BATCH else (2, {name: size})
+        yield f"{name} {size}", [batch_of(contract, samples, batch, axes)]
     yield "samples", samples
     yield "other values", batch_neighbours(contract, samples)
 

@@ -14,16 +14,20 @@ from slipway.core.errors import SlipwayError
 from slipway.networks.export_failures import why_the_axis_is_fixed
 from slipway.onnx import external_data
 from slipway.onnx.graph_walk import refill
+from slipway.onnx.size_decisions import deciding_sizes
 
 # PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
 LARGEST_BATCH = 4096
 
 
-def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> None:
+def export(
+    network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path
+) -> list[tuple[str, int]]:
     """Write the network to `path`, and large weights to the data file beside it, with the contract's dynamic axes.
 
-    PyTorch may leave other files beside `path`.
+    PyTorch may leave other files beside `path`. Returns the sizes of `deciding_sizes`, which only the newer exporter
+    shows.
     """
     inputs, served = example_of(contract, samples), network
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
@@ -39,12 +43,13 @@ def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], o
         "input_names": [tensor.name for tensor in contract.inputs],
         "output_names": [tensor.name for tensor in contract.outputs],
     }
-    torch.onnx.export(served, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
+    program = torch.onnx.export(served, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
     model = external_data.read(path) if is_new else simplified(path)
     forget_sources(model)
     lower_einsum(model)
     name_axes(model, contract)
     external_data.write(model, path, path.parent)
+    return deciding_sizes(program.exported_program, contract, inputs) if program else []
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:

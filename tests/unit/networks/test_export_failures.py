@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,58 @@ def test_attention_that_the_older_exporter_fixes_at_one_length_is_told_with_its_
     assert "answers differently from PyTorch at sequence " in said
     assert "fixes the batch size and lengths inside nn.MultiheadAttention (`self_attn`)" in said
     assert "compute it with torch.nn.functional.scaled_dot_product_attention, or build for TensorRT 10 or newer" in said
+
+
+@pytest.mark.parametrize(
+    ("decides", "size"),
+    [(lambda length: 20 < length < 30, 21), (lambda length: length % 8 != 0, 15), (lambda length: length == 50, 50)],
+    ids=["in_the_middle", "by_a_remainder", "at_one_size"],
+)
+def test_a_branch_for_sizes_that_neither_samples_nor_ends_have_is_found_and_told(decides, size, tmp_path):
+    torch.manual_seed(0)
+    with pytest.raises(SlipwayError) as caught:
+        export_and_compare(
+            *of_any_length(lambda x: x * 3 if decides(x.shape[1]) else x), NEW, tmp_path / "network.onnx"
+        )
+    said = str(caught.value)
+    require_one_plain_sentence(said)
+    assert f"answers differently from PyTorch at length {size} " in said
+    assert "its code decides by the size of length" in said
+
+
+def test_a_branch_that_answers_alike_is_exported_and_compared_there(tmp_path):
+    network = of_any_length(lambda x: x + x if x.shape[1] > 20 else x * 2)
+    assert "length 21" in export_and_compare(*network, NEW, tmp_path / "network.onnx")
+
+
+class OfAnyLength(torch.nn.Module):
+    """A layer and a function of its answer (N, length, 4)."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = torch.nn.Linear(4, 4), function
+
+    def forward(self, x):
+        return self.function(self.layer(x))
+
+
+def of_any_length(function):
+    """Return OfAnyLength with its contract, lengths 8 to 64, and samples of lengths that 8 divides."""
+    inputs, outputs = (Tensor(name, "float32", (BATCH, "length", 4)) for name in ("x", "y"))
+    contract = Contract((inputs,), (outputs,), axes={"length": Axis(8, 16, 64)})
+    samples = [{"x": np.random.default_rng(0).standard_normal((1, length, 4), np.float32)} for length in (8, 16, 40)]
+    return ServedNetwork(OfAnyLength(function).eval(), contract), contract, samples
+
+
+def test_a_network_in_16_bits_is_told_with_its_type(tmp_path):
+    """Its rounding differs from ONNX Runtime's by more than is allowed of a network in 32 bits."""
+    torch.manual_seed(0)
+    half = of_any_length(lambda x: (x * 100).sin())
+    half[0].network.half()
+    half_samples = [{"x": sample["x"].astype(np.float16)} for sample in half[2]]
+    contract = replace(half[1], inputs=(replace(half[1].inputs[0], dtype="float16"),))
+    with pytest.raises(SlipwayError, match=r"its weights are float16, .*in float32 \(no .half\(\)\)"):
+        export_and_compare(ServedNetwork(half[0].network, contract), contract, half_samples, NEW, tmp_path / "n.onnx")
 
 
 @pytest.mark.parametrize(
