@@ -21,7 +21,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, ServingOptions
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.installation import PYTHON_CONFIGURATION, Installation, find_installation
-from slipway.triton.server.restricted_apis import GRPC_HEADER, local_flags, new_key
+from slipway.triton.server.restricted_apis import header, new_key
 from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tensorrt_versions import require_inside
 from slipway.triton.server.tritonserver import Server
@@ -85,13 +85,13 @@ class Candidates:
     @contextlib.contextmanager
     def served_from(self, folder: Path, *flags: str) -> Iterator[Running]:
         """Start a server with the configurations in `folder` and wait until it is ready; stop it at the end."""
-        ports, key = replace(Ports.free(), http=None), new_key()
-        guards = local_flags(key, ports.host, shared_memory=False) if self.server.can_guard else []
+        ports = replace(Ports.free(), http=None)
+        guards = self.server.guards(new_key(), ports.host)
         owner = f"{folder.parent.name}-{folder.name}"
         repositories, log = [folder / "repository"], folder / "log"
         with Server(self.server, repositories, ports, log, *flags, *guards, server_id=owner) as server:
             server.wait_until_ready(READY_S)
-            yield Running(server, {GRPC_HEADER: key} if guards else {}, folder)
+            yield Running(server, header(server.pid), folder)
 
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:

@@ -30,7 +30,6 @@ from slipway.triton.server.environment import allocation
 from slipway.triton.server.installation import Installation, perf_analyzer_environment
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
-from slipway.triton.server.restricted_apis import local_flags
 from slipway.triton.server.tritonserver import stop_process
 
 # Model Analyzer requires an HTTP port even if the server has none.
@@ -229,8 +228,7 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
     server flags may have no spaces, so they cannot keep other machines and users out, as a deployed server does.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-    guards = local_flags(key, ports.host, shared_memory=False) if server.can_guard else []
-    flags = [*ports.flags(), *guards, region_flag(workspace.name)]
+    flags = [*ports.flags(), *server.guards(key, ports.host), region_flag(workspace.name)]
     launcher, before = workspace / "start-tritonserver", []
     command = [server.program, *flags]
     if server.container:

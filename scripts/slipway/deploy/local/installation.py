@@ -21,7 +21,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import USED, remove_containers
 from slipway.triton.server.installation import Installation, find_installation
 from slipway.triton.server.leftovers import remove_leftovers
-from slipway.triton.server.restricted_apis import local_flags
+from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server, stop_process
 
@@ -55,9 +55,9 @@ class LocalInstallation:
             "server": self.tritonserver.facts(),
         }
 
-    def server(self, repository: Path, names: list[str], ports: Ports, log: str, key: str, server_id: str) -> Server:
-        """Return a server of some models, not started yet. Only clients with `key` may change its models."""
-        guards = local_flags(key, ports.host, self.shared_memory) if self.tritonserver.can_guard else []
+    def server(self, repository: Path, names: list[str], ports: Ports, log: str, server_id: str) -> Server:
+        """Return a server of some models, not started yet. Only clients with its key may change its models."""
+        guards = self.tritonserver.guards(new_key(), ports.host, self.shared_memory)
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)
 

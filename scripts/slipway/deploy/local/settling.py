@@ -16,7 +16,7 @@ from slipway.core.os_errors import explained
 from slipway.deploy.ledger import DEPLOYMENT, Rollout, Versions, in_words
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import LocalInstallation
-from slipway.deploy.local.switching import load_again
+from slipway.deploy.local.switching import live_header, load_again
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import ReleaseHistory
@@ -24,7 +24,6 @@ from slipway.deploy.verification import prove, receipts_of
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.restricted_apis import header
 
 # Timeouts: for a server to state its versions, and to end a load that has begun.
 ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
@@ -82,7 +81,7 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
     """Return {model: its ready version on a server}; None while a model changes, {} if the server does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
-            options = {"headers": header(platform.state), "client_timeout": ANSWER_S, "as_json": True}
+            options = {"headers": live_header(platform.state), "client_timeout": ANSWER_S, "as_json": True}
             listed = client.get_model_repository_index(**options).get("models", [])
         except (InferenceServerException, OSError):
             return {}

@@ -18,7 +18,7 @@ from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.restricted_apis import header, new_key
+from slipway.triton.server.restricted_apis import header
 from slipway.triton.server.tls import ServerTls
 from slipway.triton.server.tritonserver import Server
 
@@ -52,7 +52,7 @@ def start_trial(installation: LocalInstallation, release: Release, tls: ServerTl
         installation.store.lay_out(name, number, trial / REPOSITORY)
     # Without HTTP: only this workflow uses the trial server.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
-    server = installation.server(trial / REPOSITORY, list(release.versions), ports, "trial.log", new_key(), server_id)
+    server = installation.server(trial / REPOSITORY, list(release.versions), ports, "trial.log", server_id)
     return start_recorded(server, trial, 0, None)
 
 
@@ -81,7 +81,7 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
     Models in `untouched` stay as the server has them: they are not loaded again. Raises Stuck if a load does not end in
     time, and SlipwayError if a load fails.
     """
-    options = {"headers": header(installation.state), "client_timeout": installation.ready_timeout_s}
+    options = {"headers": live_header(installation.state), "client_timeout": installation.ready_timeout_s}
     with connect(endpoint_of(ports)) as client, _errors_of_loads(installation.ready_timeout_s):
         for name, number in wanted.items():
             if number is not None:
@@ -91,6 +91,12 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
         for name in {model["name"] for model in listed if model.get("state") == "READY"}:
             if wanted.get(name) is None and name not in untouched:
                 client.unload_model(name, **options)
+
+
+def live_header(state: Path) -> Mapping[str, str]:
+    """Return {gRPC header: key of the live server}; {} if no server runs, or if it has no key."""
+    running = server_state.running_server(state)
+    return header(running["pid"]) if running else {}
 
 
 @contextlib.contextmanager
@@ -149,7 +155,7 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
     for name, number in served.items():
         store.select(name, number)
     log, server_id = server_state.log_file().name, server_state.new_id(state, generation)
-    server = installation.server(store.models, list(served), ports, log, new_key(), server_id)
+    server = installation.server(store.models, list(served), ports, log, server_id)
     return start_recorded(server, state, generation, installation.identity)
 
 

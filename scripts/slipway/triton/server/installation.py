@@ -18,7 +18,7 @@ from slipway.triton.server.container import Container
 from slipway.triton.server.container_programs import fetched_image, note_program, usable_program
 from slipway.triton.server.on_path import native_backends
 from slipway.triton.server.plain_paths import joined, listed, make_link, seen_from
-from slipway.triton.server.restricted_apis import FIRST_RELEASE, can_guard
+from slipway.triton.server.restricted_apis import FIRST_RELEASE, can_guard, local_flags
 from slipway.triton.server.server_options import (
     CONTAINER,
     PATH,
@@ -94,6 +94,10 @@ class Installation:
         if self.container:
             return self.release is None or self.release >= FIRST_RELEASE
         return can_guard(self.program)
+
+    def guards(self, key: str, host: str, shared_memory: bool = False) -> list[str]:
+        """Return the flags that restrict the APIs of a server at `host`; [] if it cannot restrict them."""
+        return local_flags(key, host, shared_memory) if self.can_guard else []
 
     def facts(self) -> dict:
         """Return the server's facts for a record: {"run", "program", "native_backends", "release"}.

@@ -9,11 +9,9 @@ import secrets
 import subprocess
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 import psutil
 
-from slipway.deploy.local.server_state import running_server
 from slipway.triton.client.hosts import is_loopback
 
 # Triton's names of the APIs that need the key.
@@ -63,10 +61,9 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-def header(state: Path) -> Mapping[str, str]:
-    """Return {gRPC header: key of the live server}; {} if no server runs, or if it has no key."""
-    running = running_server(state)
-    key = key_of(running["pid"]) if running else None
+def header(pid: int) -> Mapping[str, str]:
+    """Return {gRPC header: key of a server of this user}; {} if it has none."""
+    key = key_of(pid)
     return {GRPC_HEADER: key} if key else {}
 
 

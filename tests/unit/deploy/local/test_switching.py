@@ -78,7 +78,7 @@ class WaitingPlace:
         if name in self.changed:
             raise SlipwayError(f"version {number} of {name} is not what was proven (edited: model.py)")
 
-    def server(self, _, names, ports, __, ___, server_id):
+    def server(self, _, names, ports, __, server_id):
         self.started.append((names, ports))
         return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports, server_id)
 

@@ -24,7 +24,7 @@ def serving(folder, usage, host, shared_memory=True):
     """Return the flags of a server of such a tritonserver, and what identifies it."""
     at_hand = Installation(tritonserver(folder, usage), native_backends=True, folder=folder)
     found = LocalInstallation(at_hand, Host(True), folder, ModelStore(folder), 1, shared_memory)
-    command = found.server(folder, ["m"], Ports(1, 2, 3, host), "log", "the-key", "the-id")._command
+    command = found.server(folder, ["m"], Ports(1, 2, 3, host), "log", "the-id")._command
     return [word for word in command if "restricted" in word], found.identity
 
 
@@ -49,9 +49,12 @@ def test_else_it_takes_a_header_that_no_client_can_send(host):
 
 def test_both_protocols_are_guarded_by_the_key_which_identifies_no_server(tmp_path):
     flags, identity = serving(tmp_path, "--http-restricted-api", "0.0.0.0")
-    guarded = "logging,model-repository,shared-memory,trace:slipway-key=the-key"
+    key = flags[0].rpartition("=")[2]
+    guarded = f"logging,model-repository,shared-memory,trace:slipway-key={key}"
     assert flags == [f"--grpc-restricted-protocol={guarded}", f"--http-restricted-api={guarded}"]
-    assert "the-key" not in str(identity)
+    assert len(key) == 32
+    assert key not in str(identity)
+    assert serving(tmp_path, "--http-restricted-api", "0.0.0.0")[0] != flags, "each server has a key of its own"
 
 
 def test_a_tritonserver_that_cannot_guard_is_started_all_the_same(tmp_path):
