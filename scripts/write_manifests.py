@@ -73,27 +73,16 @@ def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, 
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
-    """Return the record: each value with its source, each repository's place, the SHA-256 of each artifact and file."""
+    """Return the record: each value with its source, and the SHA-256 of each artifact and file."""
     return {
         "key": settings_of(arguments),
         "model": arguments.model,
-        "repositories": {target: place_of(plain(values)) for target, values in fleet.items()},
         "warnings": {target: values["warnings"].value for target, values in fleet.items()},
         "values": {target: trace(values) for target, values in fleet.items()},
         "artifacts": {
             path.as_posix(): sha256(path) for path in arguments.indexes + arguments.selections + arguments.load_tests
         },
         "files": {path.name: sha256(path) for path in files},
-    }
-
-
-def place_of(d: dict) -> dict:
-    """Return {"from", "claim", "path", "index_sha256"}: where a repository must be before manifests are applied."""
-    return {
-        "from": f"results/{d['model']}/{d['target']}/repository",
-        "claim": d["claim"],
-        "path": d["repository_path"],
-        "index_sha256": d["index_sha256"],
     }
 
 

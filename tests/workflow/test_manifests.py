@@ -186,10 +186,10 @@ def test_a_signed_repository_lies_where_the_manifests_look_for_it(made):
     made.configure("deploy.publish", {"to": "claim"})
     made.configure("deploy.signing", {"private_key": private.name, "public_key": public.name})
     made.snakemake("publish").succeeded()
-    [place] = read_json(made.path(f"{DEPLOY}/manifests.json"))["repositories"].values()
-    folder = made.path("claim") / place["path"]
+    [values] = read_json(made.path(f"{DEPLOY}/manifests.json"))["values"].values()
+    folder = made.path("claim") / values["repository_path"]["value"]
     model_signing.verifying.Config().use_elliptic_key_verifier(public_key=public).verify(folder, f"{folder}.sig")
-    assert read_json(folder.with_name(f"{folder.name}.json"))["index_sha256"] == place["index_sha256"]
+    assert read_json(folder.with_name(f"{folder.name}.json"))["index_sha256"] == values["index_sha256"]["value"]
     made.configure("deploy.publish", {"to": "claim", "keep_versions": 1})
     assert planned(made, "publish") == []
     files = [path for part in ("results", "logs", "claim") for path in made.path(part).rglob("*") if path.is_file()]

@@ -1,8 +1,6 @@
 """Deploying to Kubernetes, plain or KServe: apply the objects, watch the rollout, prove the release by port-forward."""
 
 import argparse
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -113,8 +111,8 @@ class Kubernetes(ContainerPlatform):
         return {"context": self.cluster.context, "namespace": self.cluster.namespace, "app": self._app}
 
     def contents(self, release: Release) -> dict:
-        """Return {"objects": a reference to each object, with the "sha256" of the applied object}."""
-        return {"objects": [{**reference(obj), "sha256": digest(obj)} for obj in release.objects]}
+        """Return {"objects": a reference to each object}."""
+        return {"objects": list(map(reference, release.objects))}
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Delete the objects in the contents of receipts; return the names of the objects that existed.
@@ -193,11 +191,6 @@ def reference(obj: dict) -> dict:
     """Return an object's kind, name and namespace, as needed to get and to delete it."""
     metadata = {name: value for name, value in obj["metadata"].items() if name in ("name", "namespace")}
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
-
-
-def digest(obj: dict) -> str:
-    """Return the SHA-256 of an object as JSON with sorted keys."""
-    return hashlib.sha256(json.dumps(obj, sort_keys=True).encode()).hexdigest()
 
 
 def applicable(live: dict) -> dict:

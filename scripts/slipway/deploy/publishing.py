@@ -30,10 +30,7 @@ def publish(
     for part in release.parts:
         with amended(after=". Nothing was changed."):
             read_index(part.repository.parent, part.index)
-            if public_key:
-                from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
-
-                verify_repository(part.repository.parent, public_key, part.signature)
+            part.require_signed(public_key)
     if PLATFORMS[release.to].on_this_machine:
         return {part.target: {"published": False, "why": HERE} for part in release.parts}
     if to is None:

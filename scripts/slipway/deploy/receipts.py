@@ -10,11 +10,10 @@ RECEIPT = {
     "number": int,
     "place": dict,
     "contents": dict,
-    "identity": {"indexes": {str: str}},
     "targets": {
         str: {
             "version": str,
-            "chain": {"weights_sha256": str},
+            "chain": {"weights_sha256": str, "repository_index_sha256": str},
             "engine_key": dict,
             "smoke_test": {"outputs": {str: dict}},
         }

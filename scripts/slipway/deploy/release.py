@@ -70,6 +70,13 @@ class Part:
         labels = self.repository / "labels.txt"
         return Expected.of(self.name, self.reference, labels, index["accuracy_limits"], index.get("contract"))
 
+    def require_signed(self, public_key: Path | None) -> None:
+        """With a public key, raise SlipwayError unless the repository has a valid signature."""
+        if public_key:
+            from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
+
+            verify_repository(self.repository.parent, public_key, self.signature)
+
 
 @dataclass(frozen=True)
 class Release:
@@ -123,14 +130,6 @@ class Release:
     def objects(self) -> list[dict]:
         """Return the objects in the first manifest, such as a Deployment and a Service."""
         return list(yaml.safe_load_all(self.files[0].read_text(encoding="utf-8")))
-
-    @cached_property
-    def identity(self) -> dict:
-        """Return the version's identity: {"manifests": {file: SHA-256}, "indexes": {target: SHA-256 of its index}}."""
-        return {
-            "manifests": {path.name: sha256(path) for path in self.files},
-            "indexes": {part.target: part.index_sha256 for part in self.parts},
-        }
 
     @property
     def place(self) -> dict:

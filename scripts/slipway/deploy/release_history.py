@@ -85,8 +85,7 @@ class ReleaseHistory:
         Raises SlipwayError if a stored version was changed.
         """
         rollout = self.pending()
-        entries = rollout.receipts.values() if rollout else ()
-        begun = {entry["model"]: {"targets": ["local"], **entry} for entry in entries}
+        begun = {entry["model"]: entry for entry in rollout.receipts.values()} if rollout else {}
         return self.store.release(versions, begun | self.with_unconfigured().live())
 
     def find(self, receipt: dict) -> Release | None:

@@ -59,10 +59,8 @@ class ReleaseStore(VersionStore):
                 require_published(record["destination"], record["version"], part.index_content, public_key)
             elif not PLATFORMS[self._to].on_this_machine:
                 progress(f"  {part.target}: not compared, since Slipway did not publish it: {record.get('why', '')}")
-            elif public_key:
-                from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
-
-                verify_repository(part.repository.parent, public_key, part.signature)
+            else:
+                part.require_signed(public_key)
         return published
 
     def roots(self, name: str) -> dict[str, Path]:

@@ -57,6 +57,5 @@ def is_newest(receipt: dict, results: Path) -> bool:
     chains = [entry["chain"] for entry in receipt["targets"].values()]
     if weights and any(weights["sha256"] != chain["weights_sha256"] for chain in chains):
         return False
-    served = receipt["identity"]["indexes"]
-    indexes = {target: results / target / "repository.json" for target in receipt["targets"]}
-    return all(not path.is_file() or sha256(path) == served[target] for target, path in indexes.items())
+    served = {results / target / "repository.json": entry["chain"] for target, entry in receipt["targets"].items()}
+    return all(not path.is_file() or sha256(path) == chain["repository_index_sha256"] for path, chain in served.items())

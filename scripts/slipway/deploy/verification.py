@@ -53,7 +53,6 @@ def _receipt(release: Release, part: Part) -> dict:
         "served_as": part.name,
         "number": part.number,
         "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "identity": release.of_model(part.model).identity,
         "slipway": slipway_version(),
         "targets": {},
     }

@@ -9,7 +9,6 @@ from pathlib import Path
 from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common, pod_ports
 from slipway.manifests.fleet import Fleet, header, kubectl_file
-from slipway.manifests.metadata import metadata
 from slipway.manifests.names import GATE
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
 from slipway.triton.server.environment import ALLOCATION
@@ -21,7 +20,7 @@ DRAIN_S = 25
 
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
-    functions = {"node_labels": _node_labels, "annotations_of": lambda d: metadata(d)["provenance"]}
+    functions = {"node_labels": _node_labels, "annotations_of": lambda d: common.metadata(d)["provenance"]}
     constants = {"common": common, "pod_ports": pod_ports, "SHARED_GPU": SHARED_GPU, "GATE": GATE}
     constants |= {"DRAIN_S": DRAIN_S, "ALLOCATION": ALLOCATION}
     values = {"fleet": fleet.deployments, **constants, **functions}

@@ -7,7 +7,8 @@ the same inputs give the same bytes.
 from collections.abc import Sequence
 from pathlib import Path
 
-from slipway.core.templates import document
+from slipway.core.templates import document, yaml_documents
+from slipway.load_test.limits import configuration_in_words
 from slipway.manifests import names, pod_resources, replicas
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
 from slipway.manifests.pod_ports import GRPC, HTTP, METRICS
@@ -17,7 +18,7 @@ from slipway.triton.server.environment import ALLOCATION
 from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
-WARNINGS = Path(__file__).with_name("warnings.txt.j2")
+WARNINGS, METADATA = (Path(__file__).with_name(name) for name in ("warnings.txt.j2", "metadata.yaml.j2"))
 # The folder of the models in Triton's container, and the folder that KServe puts the model into.
 MODELS, KSERVE_MODELS = "/models", "/mnt/models"
 # Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
@@ -95,6 +96,17 @@ def triton_command(
     """Return the command line of the server in its container, without the flags of the restricted APIs."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", *ports, f"--model-repository={models}", *triton_flags(d, drain_s)]
+
+
+def metadata(d: dict) -> dict:
+    """Return the labels, selectors and annotations of a target's objects, as metadata.yaml.j2 names them.
+
+    "of_target" and "of_model" are the metadata of their objects. "annotations" has the "provenance" of a deployment
+    and, if there are any, its warnings.
+    """
+    values = {"configuration": configuration_in_words(d), "REHEARSAL": names.REHEARSAL}
+    [parts] = yaml_documents(METADATA, d=d, **values)
+    return parts
 
 
 def environment(d: dict) -> dict[str, str]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common, pod_ports
 from slipway.manifests.fleet import Fleet, documents, header
-from slipway.manifests.metadata import metadata
 from slipway.manifests.validation import require_valid_composition
 
 TEMPLATE = Path(__file__).with_name("compose.yaml.j2")
@@ -17,7 +16,7 @@ def files(fleet: Fleet) -> dict[str, str]:
     # A shell makes the key of the restricted APIs and then becomes Triton. Compose replaces a single dollar sign.
     script = " ".join(['exec "$0" "$@"', *common.guards(d, common.DRAWN)]).replace("$", "$$")
     command = ["bash", "-c", script, *common.triton_command(d)]
-    values = {"d": d, "command": command, "annotations": metadata(d)["annotations"]}
+    values = {"d": d, "command": command, "annotations": common.metadata(d)["annotations"]}
     [made] = yaml_documents(TEMPLATE, common=common, pod_ports=pod_ports, **values)
     require_valid_composition(made)
     return {"compose.yaml": documents([made], header([d], "docker compose up --detach"))}

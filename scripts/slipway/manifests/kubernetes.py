@@ -7,7 +7,6 @@ from typing import Any
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common, names, pod_ports, pod_resources
 from slipway.manifests.fleet import Fleet, kubectl_file
-from slipway.manifests.metadata import metadata
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import ServiceLevel
 from slipway.runtimes import RUNTIMES
@@ -49,4 +48,4 @@ def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
 
 def _filled_in(template: str, **values: Any) -> list[dict]:
     modules = {"common": common, "names": names, "pod_ports": pod_ports, "pod_resources": pod_resources}
-    return yaml_documents(Path(__file__).with_name(template), metadata_of=metadata, **modules, **values)
+    return yaml_documents(Path(__file__).with_name(template), metadata_of=common.metadata, **modules, **values)

@@ -72,7 +72,8 @@ def run(number, when="2026-01-05T09:00:00Z", latency_ms=10.0, verdict="steady", 
 def receipt(line, number, when="2026-01-05T10:00:00+00:00", to="local", **more):
     """Return the receipt of a deployment of what a run chose, as far as the history reads it."""
     selection = line["targets"]["cpu"]["records"]["selection"]
-    chain = {"weights_sha256": line["checkpoint"]["sha256"], "selection_sha256": selection}
+    index = {"repository_index_sha256": "b" * 64}
+    chain = {"weights_sha256": line["checkpoint"]["sha256"], "selection_sha256": selection, **index}
     entry = {"version": f"v{number:012x}", "chain": chain, "smoke_test": {"server_version": "2.51.0", "outputs": {}}}
     return {"model": "tiny", "to": to, "number": number, "deployed_at": when, "targets": {"cpu": entry}, **more}
 

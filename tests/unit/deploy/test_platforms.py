@@ -1,6 +1,5 @@
 """What going back means to each place, object by object, and the commands that Arena is given."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from helpers.kubernetes_api.parts import connect, objects, stand_in
 from slipway.core.errors import SlipwayError
 from slipway.deploy import arena, commands
 from slipway.deploy.compose import objects_in, ports_of
-from slipway.deploy.kubernetes import Kubernetes, applicable, digest, key, readiness, reference
+from slipway.deploy.kubernetes import Kubernetes, applicable, key, readiness, reference
 from slipway.deploy.release_history import DeploymentState
 
 
@@ -140,11 +139,6 @@ def test_what_the_cluster_adds_is_not_applied_again():
         "metadata": {"name": "tiny", "annotations": {"slipway/weights": "old"}},
         "spec": {},
     }
-
-
-def test_the_digest_of_an_object_is_that_of_its_content():
-    assert digest(OLD) == digest(json.loads(json.dumps(OLD, sort_keys=True)))
-    assert digest(OLD) != digest(NEW)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from slipway.deploy.release_history import ReleaseHistory
 from slipway.history.file import read
 
 # The parts of a receipt that only other programs read.
-MORE = {"origin": "checkpoint", "place": {}, "contents": {}, "identity": {"indexes": {}}, "published": {}}
+MORE = {"origin": "checkpoint", "place": {}, "contents": {}, "published": {}}
 LINE = runs.run(1)
 
 

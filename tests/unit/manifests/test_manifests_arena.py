@@ -76,7 +76,7 @@ def test_the_command_says_all_that_arena_would_guess(measured, asked):
     found = measured(deploy={"cluster": {"image_pull_secrets": ["registry"], "replicas": 2}}).written()
     [call] = asked(found, "deploy")
     told = options_of(call)
-    path = found.record()["repositories"]["h100"]["path"]
+    path = found.record()["values"]["h100"]["repository_path"]["value"]
     assert (told.name, told.namespace, told.replicas) == ("resnet50-h100", "inference", 2)
     assert told.image == DIGEST
     assert told.data == ["model-repository:/models"]

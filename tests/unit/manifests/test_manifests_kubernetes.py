@@ -76,7 +76,7 @@ def test_the_repository_is_mounted_read_only_from_a_place_of_its_own(measured):
     }
     [volume] = [volume for volume in pod(found)["volumes"] if volume["name"] == "models"]
     assert volume["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
-    assert found.record()["repositories"]["h100"]["path"] == mount["subPath"]
+    assert found.record()["values"]["h100"]["repository_path"]["value"] == mount["subPath"]
 
 
 def test_a_new_repository_changes_the_pods(measured):

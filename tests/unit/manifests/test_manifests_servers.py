@@ -37,7 +37,7 @@ def test_the_service_runs_on_its_own_runtime_of_this_triton(measured):
     assert served["image"] == DIGEST
     assert {"--model-repository=/mnt/models", "--http-port=8080", "--grpc-port=9000"} <= set(served["args"])
     assert {served[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {8080}
-    path = found.record()["repositories"]["h100"]["path"]
+    path = found.record()["values"]["h100"]["repository_path"]["value"]
     assert model["storageUri"] == f"pvc://model-repository/{path}"
 
 

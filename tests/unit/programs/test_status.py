@@ -69,9 +69,8 @@ def results(tmp_path):
 def receipt(results, target=TARGET, **changed):
     index = sha256(results / "cpu" / "repository.json")
     found = local_receipt("resnet50", 3, SERVER, **changed)
-    return copy.deepcopy(
-        found | {"served_as": "resnet50_trt", "targets": {"cpu": target}, "identity": {"indexes": {"cpu": index}}}
-    )
+    target = {**target, "chain": {**target["chain"], "repository_index_sha256": index}}
+    return copy.deepcopy(found | {"served_as": "resnet50_trt", "targets": {"cpu": target}})
 
 
 def describe(found, results):

@@ -36,7 +36,7 @@ from slipway.triton.server.tls import tls_of
 from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
 UNCHANGED = "The server that was live serves on unchanged."
-# The recorded identity of a server that loads nothing any more. No installation has it, so the server is replaced.
+# A part of the recorded identity of a server that loads nothing any more. No installation has it.
 STUCK = {"stuck": True}
 
 
@@ -204,7 +204,7 @@ class Local:
         try:
             switching.load_again(self._installation, touched, Ports.of(running["listening"]), others)
         except switching.Stuck:
-            server_state.recover_state(self.state, identity=STUCK)
+            server_state.recover_state(self.state, identity=(running["identity"] or {}) | STUCK)
             return "The server that was live serves on. It loads nothing any more: the next deployment replaces it."
         return UNCHANGED
 
@@ -261,9 +261,9 @@ class Local:
         if hasattr(self._options, "server"):
             return choice_of(self._options)
         server = self._server or server_state.running_server(self.state) or {}
-        if not server.get("identity"):  # its record was lost
+        stated = (server.get("identity") or {}).get("server")
+        if stated is None:  # the server's record was lost
             return ServerChoice(PATH if shutil.which("tritonserver") else WHEEL)
-        stated = server["identity"]["server"]
         return ServerChoice(stated["run"], stated.get("image"), stated["release"])
 
     def _generation(self, snapshot: dict) -> int:
@@ -279,7 +279,7 @@ class Local:
             reason, drain_s = "it is to listen or to run otherwise than before", DRAIN_S
             if not snapshot["beside"]:
                 reason, drain_s = "it does not answer", UNSERVED_S
-            elif running["identity"] == STUCK:  # it would wait for the end of its load
+            elif STUCK.items() <= (running["identity"] or {}).items():  # it would wait for the end of its load
                 reason, drain_s = "it loads nothing any more", UNSERVED_S
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], drain_s)

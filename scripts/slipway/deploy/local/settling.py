@@ -46,8 +46,10 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
     history.store.ledger.set_aside_if_damaged()
     history.restore_ledger()
     taken_back = False
-    if (rollout := history.pending()) and not _finish(platform, history, rollout):
-        taken_back = _take_back(platform, history, rollout, may_load) and rollout.action == DEPLOYMENT
+    if rollout := history.pending():
+        now = served(platform, rollout)
+        if not (now == rollout.versions and now and _finish(platform, history, rollout)):
+            taken_back = _take_back(platform, history, rollout, now, may_load) and rollout.action == DEPLOYMENT
     history.restore_receipts()
     return taken_back
 
@@ -91,9 +93,7 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
 
 
 def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) -> bool:
-    """Prove the versions of an interrupted rollout if they are served. Return True if the rollout is recorded now."""
-    if not rollout.versions or served(platform, rollout) != rollout.versions:
-        return False
+    """Prove the served versions of an interrupted rollout. Return True if the rollout is recorded now."""
     try:
         release = history.release(rollout.proven)
         platform.use_installation_for(release)
@@ -107,9 +107,12 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
     return True
 
 
-def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, may_load: bool) -> bool:
-    """Load the versions that were live before, and forget the rollout; say whether the server serves them."""
-    now, running = served(platform, rollout), server_state.running_server(platform.state)
+def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, now: Versions, may_load: bool) -> bool:
+    """Load the versions that were live before the rollout, and forget the rollout; say whether a server runs.
+
+    `now` are the versions that are served.
+    """
+    running = server_state.running_server(platform.state)
     if running and now != rollout.before:
         try:
             if not may_load:
