@@ -17,6 +17,7 @@ the ledger.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -107,6 +108,23 @@ class Ledger:
             f"  WARNING: {self.file} is damaged and was set aside as {aside.name}: older versions cannot be verified "
             "any more, so no rollback goes back to them"
         )
+
+    def restore_receipts(self) -> None:
+        """Write every receipt again that is lost, damaged, or different from the recorded one."""
+        for file, content in self.read()["receipts"].items():
+            if read_record(file, object) != content:
+                write_json(file, content)
+                progress(f"  {file} was not the receipt of what is live; it was written anew")
+
+    def facts_of(self, receipts: Iterable[dict]) -> dict[str, dict]:
+        """Return the parts "published" and "models", with the entries of these receipts."""
+        recorded = self.read()
+        published, models = dict(recorded["published"]), dict(recorded["models"])
+        for receipt in receipts:
+            name = receipt["served_as"]
+            published[name] = published.get(name, {}) | {str(receipt["number"]): receipt["published"]}
+            models[name] = {"model": receipt["model"], "targets": list(receipt["targets"])}
+        return {"published": published, "models": models}
 
     def live(self) -> Versions:
         """Return {model: version} of the versions that became live last; {} if none ever did."""

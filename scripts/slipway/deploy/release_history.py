@@ -207,7 +207,7 @@ class ReleaseHistory:
             for file, receipt in recorded["receipts"].items()
             if receipt.get("model") not in renewed and receipt.get("served_as") in rollout.versions
         }
-        changes = {"rollout": None, "receipts": others | written, **self._facts_of(receipts)}
+        changes = {"rollout": None, "receipts": others | written, **self.store.ledger.facts_of(receipts.values())}
         try:
             for file, receipt in written.items():
                 write_json(file, receipt)
@@ -241,38 +241,22 @@ class ReleaseHistory:
         if self.store.is_there():
             self.store.ledger.write(rollout=None, receipts={})
 
-    def restore_receipts(self) -> None:
-        """Write every receipt again that is lost, damaged, or different from the recorded one."""
-        for file, content in self.store.ledger.read()["receipts"].items():
-            if read_record(file, object) != content:
-                write_json(file, content)
-                progress(f"  {file} was not the receipt of what is live; it was written anew")
-
     def restore_ledger(self) -> None:
         """Record the live versions again that the ledger lost, if their files are those that the receipts state."""
-        lost, live = {}, self.store.ledger.live()
-        for model, receipt in self.with_unconfigured().live().items():
+        lost, ledger = {}, self.store.ledger
+        for path, receipt in self._of_files(self.with_unconfigured().receipts):
             name, number, files = receipt["served_as"], receipt["number"], receipt.get("stored_files")
-            if files and name not in live and self.store.contents(name, number) == files:
+            if files and name not in ledger.live() and self.store.contents(name, number) == files:
                 self.store.enter(name, number, files)
-                lost[model] = receipt
+                lost[path.as_posix()] = receipt
         if lost:
-            self.store.ledger.went_live(self.serving(), **self._facts_of(lost))
-            progress(f"  {self.store.ledger.file} lacked {', '.join(lost)}; written anew, from what is live")
+            receipts = ledger.read()["receipts"] | lost
+            ledger.went_live(self.serving(), receipts=receipts, **ledger.facts_of(lost.values()))
+            progress(f"  {ledger.file} was lost; it was written anew, from the receipts of what is live")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
         """Return a receipt with the further entries of its rollout, and with {file: SHA-256} of the stored version."""
         return {**receipt, **entry["more"], "stored_files": self.store.record(receipt["served_as"], receipt["number"])}
-
-    def _facts_of(self, receipts: dict[str, dict]) -> dict[str, dict]:
-        """Return the ledger's parts "published" and "models", with the entries of these receipts."""
-        recorded = self.store.ledger.read()
-        published, models = dict(recorded["published"]), dict(recorded["models"])
-        for receipt in receipts.values():
-            name = receipt["served_as"]
-            published[name] = published.get(name, {}) | {str(receipt["number"]): receipt["published"]}
-            models[name] = {"model": receipt["model"], "targets": list(receipt["targets"])}
-        return {"published": published, "models": models}
 
     def _receipt(self, path: Path) -> dict | None:
         recorded = self.store.ledger.read()["receipts"].get(path.as_posix())

@@ -112,7 +112,7 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     history.record({name: local_receipt(name, served_as=name, published={}) for name in ("gone", "b")})
     assert history.serving() == {"a": 1, "b": 1, "gone": 1}
     assert not history.receipts[2].exists()
-    history.restore_receipts()
+    history.store.ledger.restore_receipts()
     assert not history.receipts[2].exists(), "what was taken out of service came back, under another path"
     assert history.store.ledger.before(history.serving()) is None, "b and c were rolled back"
 

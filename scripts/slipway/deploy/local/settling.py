@@ -50,7 +50,7 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
         now = served(platform, rollout)
         if not (now == rollout.versions and now and _finish(platform, history, rollout)):
             taken_back = _take_back(platform, history, rollout, now, may_load) and rollout.action == DEPLOYMENT
-    history.restore_receipts()
+    history.store.ledger.restore_receipts()
     return taken_back
 
 
