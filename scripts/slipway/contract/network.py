@@ -89,9 +89,12 @@ def dtypes_of(network: ServedNetwork, inputs: Tensors) -> dict[str, str]:
 
 
 def tensor_of(array: np.ndarray) -> torch.Tensor:
-    """Return an array as a tensor. Raise SlipwayError if PyTorch has no such dtype."""
+    """Return a copy of an array as a tensor, since a network may change its input in place.
+
+    Raises SlipwayError if PyTorch has no such dtype.
+    """
     try:
-        return torch.from_numpy(np.ascontiguousarray(array))
+        return torch.from_numpy(np.array(array, order="C"))
     except TypeError:
         raise SlipwayError(
             f"an input has the dtype {array.dtype}, of which PyTorch makes no tensor; let the samples have numbers "

@@ -27,6 +27,7 @@ _OF_TYPES = re.compile(
     r"|following scalar types"
 )
 _OF_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
+_OF_STATISTICS = re.compile(r"Expected more than 1 (value per channel|spatial element) when training")
 _OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA error|No CUDA GPUs")
 
 # Runs the network on named inputs. It may raise any exception.
@@ -47,6 +48,11 @@ def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, ru
         return (
             f"{failed}: it takes {channels[1]} channels, and the input has {channels[2]}; let `architecture` name a "
             "factory whose network takes them, or give it other inputs"
+        )
+    if _OF_STATISTICS.search(message):
+        return (
+            f"{failed}: it normalises by the statistics of the batch, so an answer would depend on the other samples; "
+            "leave this layer in eval mode, with the running statistics of training, or take GroupNorm or LayerNorm"
         )
     if _OF_DEVICE.search(message):
         return f"{failed}: it asks for a GPU by itself; let it leave its tensors on the device of its input"

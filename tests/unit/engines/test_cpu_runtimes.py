@@ -145,6 +145,25 @@ def test_several_inputs_and_outputs_of_any_length_alone_and_as_one(tmp_path, mod
             engine.infer(wrong)
 
 
+def test_integers_that_openvino_would_cut_to_32_bits_are_refused_and_others_are_exact(tmp_path, module):
+    """OpenVINO answers for the last 32 bits of a number, ONNX Runtime for all 64."""
+    numbers = helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch"])
+    next_ones = helper.make_tensor_value_info("next", TensorProto.INT64, ["batch"])
+    one = numpy_helper.from_array(np.int64(1), "one")
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["ids", "one"], ["next"])], "next", [numbers], [next_ones], [one]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), tmp_path / "m.onnx")
+    engine = built(module, tmp_path / "m.onnx")
+    small, large = np.array([-(2**31), 2**31 - 2]), np.array([7, 2**40])
+    assert (engine.infer({"ids": small})["next"] == small + 1).all()
+    if "openvino" not in module.__name__:
+        assert (engine.infer({"ids": large})["next"] == large + 1).all()
+        return
+    with pytest.raises(ValueError, match=r"ids has values from 7 to 1099511627776, but OpenVINO .* int64 in int32"):
+        engine.infer({"ids": large})
+
+
 def test_a_network_without_a_batch_axis_and_one_of_whole_pictures(tmp_path, module):
     answer = named_tensors.write_text(tmp_path / "text.onnx", batch=())
     engine = built(module, tmp_path / "text.onnx")

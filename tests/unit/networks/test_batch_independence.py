@@ -43,6 +43,19 @@ def test_a_network_that_answers_by_its_neighbours_is_refused_with_the_module(nam
         assert "batch_networks.py:" in str(caught.value)
 
 
+class ChangesItsInput(batch_networks.Backbone):
+    def forward(self, images):
+        return super().forward(images.mul_(2))
+
+
+def test_a_network_that_changes_its_input_in_place_answers_alike_and_leaves_the_samples_as_they_are():
+    torch.manual_seed(0)
+    network, contract, samples = served(ChangesItsInput(), 32)
+    before = samples[0]["input"].copy()
+    require_batch_independence(network, contract, samples)
+    assert (samples[0]["input"] == before).all()
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [

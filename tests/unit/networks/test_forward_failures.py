@@ -135,6 +135,14 @@ def test_a_batch_size_that_is_fixed_in_the_code_is_told_with_its_line(network, b
     assert ": return self.head(self.features(images).view(" in said
 
 
+def test_statistics_of_a_single_sample_are_told_as_such_and_not_as_a_fixed_batch_size():
+    """In PyTorch's words: Expected more than 1 value per channel when training."""
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3 * 4 * 4, track_running_stats=False))
+    said = refusal(network, random_batch("float32", 1, 4))
+    assert "it normalises by the statistics of the batch" in said
+    assert "fixes the size" not in said
+
+
 def test_rows_that_are_dropped_are_told():
     assert "a batch of 3 with an output logits of shape (2, 5), not with one row for each sample" in refusal(
         DropsRows(), random_batch("float32", 3, 32)

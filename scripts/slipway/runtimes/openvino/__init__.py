@@ -16,6 +16,7 @@ import openvino as ov  # noqa: E402
 
 # An int8 file states the precision of each quantized layer. The other layers run in FP32.
 _HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "int8": ov.Type.f32}
+_WIDE, _INT32 = ("int64", "uint64", "uint32"), np.iinfo(np.int32)
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
 # The layers with a network's arithmetic. Their precision is the engine's precision.
 _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "LSTMSequence"}
@@ -75,6 +76,7 @@ class Engine:
         given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:  # OpenVINO would cast silently, and take the last request's array for a missing one
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
+        _require_integers_of_32_bits(inputs)
         arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
         try:
             outputs = self._request.infer(arrays, share_inputs=True)
@@ -98,6 +100,19 @@ class Engine:
                 reported = info["runtimePrecision"].astype(str)
                 counts[_NAMES.get(reported, reported)] += 1
         return dict(counts)
+
+
+def _require_integers_of_32_bits(inputs: dict[str, np.ndarray]) -> None:
+    """Raise ValueError if an integer needs more than the 32 bits in which OpenVINO computes on CPUs.
+
+    OpenVINO would drop the other bits, and answer for another number.
+    """
+    for name, array in inputs.items():
+        if array.dtype in _WIDE and array.size and not (array.min() >= _INT32.min and array.max() <= _INT32.max):
+            raise ValueError(
+                f"{name} has values from {array.min()} to {array.max()}, but OpenVINO computes with {array.dtype} in "
+                "int32 on CPUs; send smaller numbers, or let the target have `runtime: onnxruntime`"
+            )
 
 
 def _described(port: ov.Output) -> dict:
