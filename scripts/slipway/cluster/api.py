@@ -78,7 +78,7 @@ class Cluster:
         return self.transport.send(self.request("update", obj), body=obj)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """Return the last lines of a container's log, or with `previous` of the log before its restart."""
+        """Return the last lines of a container's log. With `previous`, it is the log before the container's restart."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         return self.transport.send(self.request("get", named("Pod", pod), "log"), query=query, accept="*/*")
 

@@ -134,7 +134,7 @@ def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> N
 
 
 def _stop(pod: socket.socket) -> None:
-    """Close a stream that was only a trial."""
+    """Close a stream that was opened only to see whether the user may do so."""
     with suppress(OSError):
         pod.shutdown(socket.SHUT_WR)
         while pod.recv(CHUNK):

@@ -59,7 +59,7 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
 
 
 def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
-    """Return the context to use; raise SlipwayError with the existing contexts if it is not among them."""
+    """Return the entry of a context, by default of the current one. A SlipwayError about a missing one lists all."""
     contexts = {entry["name"]: entry for entry in (merged.safe_get("contexts") if merged else None) or []}
     existing = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
     chosen = context or (merged.safe_get("current-context") if merged else None)

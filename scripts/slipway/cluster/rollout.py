@@ -115,7 +115,7 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(obj: dict) -> bool:
-    """Say whether the status belongs to the present generation; without an observedGeneration it counts as present."""
+    """Say whether a controller has seen the present generation of an object. A status without a generation counts."""
     generation = obj["metadata"].get("generation", 0)
     status = obj.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation
@@ -137,7 +137,7 @@ def _require_there(goals: list[dict], before: Live, now: Live) -> None:
 
 
 def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start time}, and is updated."""
+    """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start}, and is updated here."""
     problems = _problems(live)
     for ended in set(since) - set(problems):
         del since[ended]

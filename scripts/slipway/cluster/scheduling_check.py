@@ -45,7 +45,7 @@ class Node:
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
-    """Return (verified facts, unverified facts) on the room for a fleet's pods; raise SlipwayError if room is missing.
+    """Return (verified facts, unverified facts) on the room for a fleet's pods. Without room, raise SlipwayError.
 
     The room of pods that the rollout replaces counts as free.
     """

@@ -85,7 +85,7 @@ class Transport:
         return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:
-        """Return the API server's time in seconds since the epoch. The clocks of two deploying machines may differ."""
+        """Return the API server's time, in seconds since the epoch. It is one clock for all deploying machines."""
         response = self.opened(VERSION)
         response.drain_conn()
         date = response.headers.get("Date")

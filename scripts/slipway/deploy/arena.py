@@ -26,7 +26,7 @@ class Arena(Kubernetes):
     """The platform `arena`: a namespace of a cluster, in which the program `arena` makes the objects of a release."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the checks' results; raise SlipwayError if an existing release would change: Arena changes none."""
+        """Return the checks' results. Raise SlipwayError if a live release would change, which Arena cannot do."""
         require_program("arena", "install Arena's client (github.com/kubeflow/arena), or deploy to `kubernetes`")
         self._require_current_context()
         self._require_same_where_there(release, state)
@@ -98,7 +98,7 @@ class Arena(Kubernetes):
         return sorted(map(_release_of, self.cluster.list("Deployment", "apps/v1", labels=labels)))
 
     def _require_current_context(self) -> None:
-        """Raise SlipwayError if Arena would use another cluster: it takes the kubeconfig's current context."""
+        """Raise SlipwayError if the kubeconfig's current context, which Arena takes, is another cluster."""
         current = type(self.cluster).connect(self.cluster.namespace).context
         if current != self.cluster.context:
             raise SlipwayError(

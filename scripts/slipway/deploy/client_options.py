@@ -116,7 +116,7 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
-    """Return the receipt of the model `name` (None: the only one) on the server with this process id."""
+    """Return the receipt of a model on the server with this process id. Without a name, it is the only model there."""
     live = [receipt for receipt in local_receipts(results) if receipt["contents"].get("server", {}).get("pid") == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
     if len(matching) != 1:

@@ -83,7 +83,7 @@ class Compose(ContainerPlatform):
         """Remove nothing: Compose removed the services that the new file does not have."""
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Start the project from its earlier file, or stop it without one. Name the serving version in a sentence."""
+        """Start the project from its earlier file. Without one, stop it. Return a sentence on what serves now."""
         if snapshot["file"] is None:
             self._down(release.files[0])
             return "Nothing of it was live before, and nothing of it runs now."

@@ -38,7 +38,10 @@ class Kubernetes(ContainerPlatform):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
-        """Return the namespace in a receipt, by the context in the receipt, in `options`, or the current one."""
+        """Return the platform in the namespace of a receipt.
+
+        The context is that of the receipt. A receipt without a context leaves it to `options`, else to the kubeconfig.
+        """
         place = receipt["place"]
         cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
         return cls(cluster, place["app"], pod_ports.PULL_S + options.ready_timeout_s)
@@ -56,7 +59,7 @@ class Kubernetes(ContainerPlatform):
         return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"objects": objects that `restore` applies again, "absent": references to objects that it deletes}."""
+        """Return {"objects", "absent"}: the objects that `restore` applies, and references to those that it deletes."""
         affected = {key(obj): obj for obj in [*_objects_of(state), *release.objects]}
         earlier = {name: self._object_to_restore(obj, state) for name, obj in affected.items()}
         absent = [reference(obj) for name, obj in affected.items() if earlier[name] is None]
@@ -92,7 +95,7 @@ class Kubernetes(ContainerPlatform):
             self._held.require()
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Apply the earlier objects, delete the new ones, and wait. Name the serving version in a sentence.
+        """Apply the earlier objects, delete the new ones, and wait. Return a sentence on what serves now.
 
         An outage of the API may be why the new release failed, so wait first until the API answers.
         """
@@ -134,7 +137,7 @@ class Kubernetes(ContainerPlatform):
         return lines
 
     def _require_this_place(self, release: Release, state: DeploymentState) -> None:
-        """Raise SlipwayError if the model is live or was begun elsewhere, or if `release` is for another namespace."""
+        """Raise SlipwayError if the model was deployed elsewhere, or if `release` is for another namespace."""
         here, model = self.place(), release.model
         there = state.receipt["place"] if state.receipt else here | (state.attempted.place if state.attempted else {})
         other_context = there["context"] != here["context"] and not self._serves(state.live)
@@ -218,7 +221,7 @@ def readiness(live: dict) -> str:
 
 
 def _named(place: dict) -> str:
-    """Return a place as text."""
+    """Return the "place" of a receipt as text."""
     return f"the namespace {place['namespace']} of {place['context']}"
 
 

@@ -124,11 +124,11 @@ class ReleaseHistory:
         return DeploymentState(receipt, live, baseline, attempted)
 
     def before(self, alone: bool = False) -> Release:
-        """Return the release that was live before, to go back to; raise SlipwayError without such a release.
+        """Return the release that a rollback deploys: the versions that were live before.
 
-        The returned release has only models that changed since then. With `alone`, it has only models of this history.
-        After an interrupted deployment, it has the versions before that deployment. Raises SlipwayError, too, if a
-        stored version was changed.
+        It has only the models that changed since then. With `alone`, it has only models of this history. After an
+        interrupted deployment, it has the versions before that deployment. Raises SlipwayError if no earlier release is
+        known, or if a stored version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(
@@ -196,7 +196,7 @@ class ReleaseHistory:
                 self.store.prune(name)
 
     def record(self, receipts: dict[str, dict]) -> None:
-        """Record a proven release as live: first its receipts, then history and the rollout's end together."""
+        """Record a proven release as live: first write its receipts, then the ledger, which ends the rollout."""
         rollout = self.pending()
         assert rollout, "nothing was begun"
         written = {file: self._completed(receipts[entry["model"]], entry) for file, entry in rollout.receipts.items()}
@@ -242,7 +242,7 @@ class ReleaseHistory:
             self.store.ledger.write(rollout=None, receipts={})
 
     def restore_ledger(self) -> None:
-        """Record the live versions again that the ledger lost, if their files are those that the receipts state."""
+        """Record live versions that the ledger lost, from their receipts, unless their files changed."""
         lost, ledger = {}, self.store.ledger
         for path, receipt in self._of_files(self.with_unconfigured().receipts):
             name, number, files = receipt["served_as"], receipt["number"], receipt.get("stored_files")
@@ -263,7 +263,7 @@ class ReleaseHistory:
         return read_receipt(path) or (recorded if has_shape(recorded, RECEIPT) else None)
 
     def _of_files(self, paths: Iterable[Path]) -> list[tuple[Path, dict]]:
-        """Return (path, receipt) of each of these receipts that can be read."""
+        """Return (path, receipt) of each path with a receipt that can be read, or has a copy in the ledger."""
         return [(path, receipt) for path in paths if (receipt := self._receipt(path))]
 
     def _numbers(self) -> Versions:
@@ -287,7 +287,7 @@ class ReleaseHistory:
         return first.parents[2] / model / first.parent.name / first.name
 
     def _unconfigured(self) -> list[Path]:
-        """Return the receipts of live models outside the configuration; [] unless one server has all models."""
+        """Return the receipts of live models that the configuration lacks; [] unless one server has all models."""
         if not self.store.of_all_models:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}

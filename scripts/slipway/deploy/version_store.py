@@ -22,7 +22,7 @@ SIGNATURE = "repository.sig"
 
 
 class VersionStore(ABC):
-    """The stored versions of models below `folder`. A version is a number, under the model's name for clients."""
+    """The stored versions of models below `folder`. A model has its name for clients, and a version is a number."""
 
     # Whether all models share this store. Then a refused version stays until another one is live.
     of_all_models = False
@@ -58,7 +58,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the number of the version that is served; None if none is served. The ledger may lack this version."""
+        """Return the number of the served version, which the ledger may lack; None if no version is served."""
 
     def path(self, name: str, number: int, file: str) -> Path:
         """Return the path of a file of a stored version."""
@@ -124,7 +124,7 @@ class VersionStore(ABC):
         self.ledger.write(stored=record["stored"] | {name: versions}, last=last)
 
     def prune(self, name: str, keep: int | None = None) -> None:
-        """Remove a model's versions, except the last `keep` that were live (None: except all that were live)."""
+        """Remove a model's versions, except the last `keep` that were live. Without `keep`, all that were live stay."""
         kept, record = self.ledger.last_of(name, keep), self.ledger.read()
         stored, live = record["stored"], [step for step in record["live"] if step.get(name) in (None, *kept)]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}

@@ -143,7 +143,7 @@ def _of_artifacts(facts: DeploymentFacts) -> dict[str, Value]:
 
 
 def _image(chosen: dict) -> dict[str, Value]:
-    """Return {"image", "triton_release"} of the server; the release is None if only an image was named."""
+    """Return {"image", "triton_release", "release_is_named"}; the release is None if only an image was named."""
     named, image = chosen["triton_release"], chosen["image"]
     release = named or chosen["default_release"]
     releases.require_supported(release, image, chosen["oldest"])

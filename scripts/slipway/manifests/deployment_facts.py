@@ -15,7 +15,7 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a manifest, with its source file and key, and how it was derived from them."""
+    """A value of a manifest, the file and the key that it comes from, and in `how` its derivation in words."""
 
     value: Any
     source: str

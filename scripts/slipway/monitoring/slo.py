@@ -133,7 +133,7 @@ def read_service_level(selection_path: Path, index_path: Path, headroom: float =
 
 
 def read_slowest(selections: list[Path], indexes: list[Path], headroom: float = 0.0) -> ServiceLevel:
-    """Return `slowest` of several targets. The lists have one file for each target, in the same order."""
+    """Return the service level of the slowest target. Both lists have a file for each target, in the same order."""
     return slowest([read_service_level(*paths, headroom) for paths in zip(selections, indexes, strict=True)])
 
 

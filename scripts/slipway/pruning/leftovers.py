@@ -94,7 +94,7 @@ class Leftovers:
         return True
 
     def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
-        """Say whether another configuration may refer to something of a model; `target` may be no target at all."""
+        """Say whether another configuration may refer to a model's files in a folder, which may be that of a target."""
         lost = model in self.references.models and self.references.is_lost(target)
         return model in other.models and (not lost or other.names_target(target))
 
@@ -167,7 +167,7 @@ class Leftovers:
                 self._add("logs", path)
 
     def _files_of_users(self) -> None:
-        """Note the files that Slipway did not make, of models that nothing refers to."""
+        """For models that nothing refers to, note the files that Slipway did not make."""
         made = {Path(name) for name in self._stamps}.union(*self.removable.values())
         strange = [
             path

@@ -182,7 +182,7 @@ def _names(address: str, folder: Path) -> Iterator[str]:
 
 
 def _external_data(path: Path) -> list[str]:
-    """Return the relative paths of an ONNX file's external data. Raise SlipwayError if one leads elsewhere."""
+    """Return the relative paths of an ONNX file's external data. Raise SlipwayError if one leaves the file's folder."""
     import onnx
 
     from slipway.onnx.graph_walk import names_of_data

@@ -42,11 +42,11 @@ def host_of(tritonserver: Installation, python: Path | None) -> Host:
 
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:
-    """Return the verified parts of an engine's key: {"hardware", "runtime", "runtime_version", "source"}.
+    """Compare an engine's key with hardware and runtime; return {"hardware", "runtime", "runtime_version", "source"}.
 
-    `name` is the model's name, `server_version` the version that the running server states. `runtime` is False if
-    `runtime_version`, the version that will run the engine, is unknown. `source` is the source of that version. Raises
-    SlipwayError, with both versions and the remedy, if hardware or runtime do not match the engine.
+    "hardware" is True. "runtime_version" is the version that will run the engine, and "source" says where it was found.
+    "runtime" is False if that version is unknown. `name` is the model's name, and `server_version` the version that the
+    running server states. Raises SlipwayError, with both versions and the remedy, if hardware or runtime do not match.
     """
     require_hardware(key["hardware"])
     serving = find_runtime(key["runtime"], host, server_version)

@@ -81,7 +81,7 @@ def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) 
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return text with the number of dead engine processes, None if all live. A living one may still answer."""
+    """Return text with the number of dead engine processes; None if all are alive. The others may still answer."""
     config = client.config()
     versions = list(map(str, config.version_policy.specific.versions))
     if config.backend != "python" or not versions:

@@ -109,7 +109,7 @@ class Local:
         return {"verified": ["the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"server": the live server's state or None, "before": {model: version}, "beside": bool}.
+        """Return {"server": the live server's state or None, "before": {model: live version or None}, "beside": bool}.
 
         "beside" is True if the live server answers: then the release is tried in another server beside it.
         """
@@ -195,9 +195,9 @@ class Local:
         return "The versions that were live are served again."
 
     def _load_before(self, release: Release, before: Versions, running: dict) -> str:
-        """Load the earlier versions in the running server, which answers; return a sentence about it.
+        """Load the earlier versions in the running server, which answers; return a sentence on what is served.
 
-        If Triton does not end this load either, the server serves on, and the next deployment replaces it.
+        If Triton does not end this load, the server serves on, and the next deployment replaces it.
         """
         others = self._others(release, before)
         touched = {name: number for name, number in before.items() if name not in others}
@@ -287,7 +287,7 @@ class Local:
         self._wait(switching.start_server(self._installation, release.versions, self.ports, generation))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
-        """Return (check that the server is this checkout's, its ports) of the started or the live server."""
+        """Return a check that the started (else the live) server belongs to this checkout, and the server's ports."""
         if self._started:
             return self._started.require_own, self._started.ports
         if (running := server_state.running_server(self.state)) is None:

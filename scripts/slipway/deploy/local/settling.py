@@ -55,7 +55,10 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
 
 
 def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
-    """Settle for a read-only command: the server does not change, and an unsettled rollout is reported."""
+    """Settle a rollout for a command that only reads. The server does not change; what cannot be settled is printed.
+
+    During another deployment nothing is settled.
+    """
     if not history.store.is_there():
         return
     try:
