@@ -89,9 +89,9 @@ def picture(record: dict, lines: Sequence[Line]) -> str:
 
 
 def bars(record: dict) -> list[dict]:
-    """Return {"name", "number", "width" (pixels), "kind" (its look)} of each subject's highest throughput.
+    """Return a bar for the highest throughput of each subject: {"name", "number", "width" (pixels), "kind" (its look)}.
 
-    The number of an engine has the ratio to PyTorch's throughput.
+    "number" is the throughput as text; for an engine, its ratio to PyTorch's throughput follows.
     """
     best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
     rates = {subject: best[subject]["inferences_per_s"] for subject in SUBJECTS}
@@ -116,7 +116,7 @@ def dry_run(folder: Path) -> str:
 def terminal(said: str) -> list[Line]:
     """Return the stale jobs of a dry run up to the engines, each with its reason, as lines of a terminal.
 
-    It leaves out jobs that were never made, since the dry run follows only the way to the engines.
+    Jobs whose outputs are missing are left out: only the engines, and the files that they need, were made before.
     """
     jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", said, re.MULTILINE)
     last = max(index for index, (job, _) in enumerate(jobs) if "engine of" in job and "Building" in job)

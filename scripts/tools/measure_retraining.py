@@ -125,7 +125,7 @@ def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
 
 
 def train(folder: Path, state: dict[str, torch.Tensor], seed: int) -> None:
-    """Write a checkpoint with slightly different weights, as another week of training would."""
+    """Write a checkpoint whose weights differ slightly from `state`, as after another week of training."""
     random = torch.Generator().manual_seed(seed)
     torch.save({name: changed(name, values, random) for name, values in state.items()}, folder / CHECKPOINT)
 

@@ -64,7 +64,7 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return {name: function that measures it} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each loaded engine.
 
-    ONNX Runtime runs the `onnx` file. It is the only baseline of a model that is an ONNX file alone. `streams` are the
+    ONNX Runtime runs the `onnx` file, and is the only baseline of a model that is an ONNX file alone. `streams` are the
     numbers of CUDA streams to measure the throughput with.
     """
 

@@ -45,7 +45,8 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
     """Return a smaller and a larger sample than the first one; fewer if the contract does not pad or allow these sizes.
 
-    The samples are real, or the next sample cut to half and repeated to twice the size.
+    They are real samples. If all of these have one size, it is the second sample, cut to half and repeated to twice its
+    size.
     """
     if not contract.axes or any(tensor.axes and tensor.pad is None for tensor in contract.inputs):
         return []

@@ -65,7 +65,7 @@ class StreamContext:
         self._outputs = self._graph_outputs
 
     def run_of(self, suffix: str) -> Callable[[], None]:
-        """Return the function that enqueues a forward pass: captured for the suffix "_graph", plain for ""."""
+        """Return the method that enqueues a forward pass: `replay` for the suffix "_graph", `enqueue` for ""."""
         return self.replay if suffix else self.enqueue
 
     def upload(self) -> None:

@@ -1,7 +1,7 @@
 """PyTorch's answers to evaluation data: computed once for a model, and every engine is compared with them.
 
-The archive has "samples", the SHA-256 of each sample, "facts", further facts as JSON, and PyTorch's answers as arrays
-"<sample>/<output>".
+The archive has the SHA-256 of each sample in "samples", further facts as JSON in "facts", and PyTorch's answers in
+arrays with the names "<sample>/<output>".
 """
 
 import hashlib

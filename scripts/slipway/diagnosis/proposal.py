@@ -102,7 +102,8 @@ def _next(
 def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
     """Return (a variant that leaves out fewer layers of the last step and still holds the limits, trials).
 
-    Of the layers in their order the first half is tried, and so on. Of a few that are left, each one is tried.
+    A bisection of the layers in their order finds how many must be left out. If these are few, it is then tried to take
+    back each one of them.
     """
     added = holding.left_out[len(before.left_out) :]
     fewest, most, trials = 1, len(added), 0

@@ -1,4 +1,4 @@
-"""The figures of a run, one by one, with the conditions under which two runs can be compared in them."""
+"""The figures of a run. Each has the conditions that must be equal in two runs for comparing it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -148,7 +148,7 @@ def of_checkpoint(record: dict | None) -> dict | None:
 def data_of(record: dict) -> str | None:
     """Return the identity of a record's evaluation data: equal data have equal identities.
 
-    Data of a function are known by their values.
+    Data that a function yields are identified by their values.
     """
     if record["key"].get("function"):
         return record["samples_sha256"]

@@ -99,7 +99,7 @@ def figures_of(measurement: Any) -> dict[str, float]:
 
 
 class Budget:
-    """The seconds for a number of points. They start with the first point, the start of its server included."""
+    """The seconds that a number of points share. The time starts before the server of the first point is started."""
 
     def __init__(self, seconds: float, points: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._points, self._clock = seconds, points, clock

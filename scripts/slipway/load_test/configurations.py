@@ -1,4 +1,4 @@
-"""The measured configurations of a load test, the best first. Each was measured with several numbers of requests."""
+"""The measured configurations of a load test, the best first. Each has one or more numbers of requests in flight."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_thr
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration: its measurements by requests in flight, and the measurement that represents it."""
+    """One configuration: its measurements, with few requests in flight first, and the one that represents it."""
 
     rows: Sequence[Row]
     best: Row

@@ -141,7 +141,8 @@ def is_close(row: Row, best: Row) -> bool:
 def is_within_noise(row: Row, best: Row) -> bool:
     """Say whether a steady row's fastest window reaches the slowest window of the best row.
 
-    The spread of a disturbed row shows only that little is known of it. Records of earlier versions have no windows.
+    The windows of a disturbed row differ because little is known of it, so they do not count. Records of earlier
+    versions have no windows.
     """
     known = all("capacity" in measurement or measurement.get("windows_per_s") for measurement in (row, best))
     return bool(known) and not is_disturbed(row) and interval(row)[1] >= interval(best)[0]
@@ -165,7 +166,7 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
 
 
 def _most(row: Row) -> float:
-    """Return the most throughput (1/s) that a row may have. Of a capacity that is open above or disturbed, no bound."""
+    """Return the upper bound (1/s) of a row's throughput; infinite for a capacity that is disturbed or open above."""
     own = row.get("capacity")
     is_open = own and (own["breaks_at"] is None or own["verdict"] == DISTURBED)
     return math.inf if is_open else interval(row)[1]

@@ -92,7 +92,7 @@ class PointMonitor(Interference):
         super().restart()
 
     def read(self) -> None:
-        """Take one reading of the memory, too."""
+        """Take one reading of the CPUs' times, of the servers' memory and, on a GPU target, of the GPU's state."""
         peaks = self._peaks  # of this point, even if the next one begins during the reading
         super().read()
         if not (used := servers_memory_mb(self._owner)):

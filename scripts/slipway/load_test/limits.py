@@ -48,9 +48,10 @@ class Limits:
 
 
 def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
-    """Say whether the interval of a measurement's p99 includes a limit: measured again, it may be on the other side.
+    """Say whether a limit lies within the interval of a measurement's p99.
 
-    Samples that do not bound the p99 from above say nothing about limits above it.
+    Then a second measurement may be on the other side of the limit. If the samples do not bound the p99 from above, no
+    limit above the p99 counts.
     """
     if not row.get("p99_interval_ms"):
         return False
@@ -78,7 +79,7 @@ def left_out_in_words(entry: Mapping[str, Any]) -> str:
 
 
 def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
-    """Return the figure of a measurement that a limit is about; None if it is not known."""
+    """Return the figure of a measurement that is compared with a limit; None if it is not known."""
     if limit == "min_throughput_per_s":
         is_unknown = "capacity" in row and row["capacity"]["capacity_per_s"] is None
         return None if is_unknown and row["capacity"]["limited_by"] else reliable_rate(row)

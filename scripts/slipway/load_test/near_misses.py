@@ -28,7 +28,7 @@ def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
 
 
 def _nearest(rows: Sequence[Row], limits: Limits, name: str) -> Row | None:
-    """Return the row that comes nearest to a limit and holds all others; None if there is none of known figure."""
+    """Return the row nearest to a limit, among the rows that hold all others; None if their figures are unknown."""
     others = replace(limits, **{name: None})
     holding = [row for row in rows if not others.broken(row) and figure_of(row, name) is not None]
     return min(holding, key=lambda row: _excess(row, name, getattr(limits, name)), default=None)

@@ -33,7 +33,10 @@ ENDING_S = 5.0
 
 @dataclass
 class Prober:
-    """The measurement of one configuration's points, from its row of the load test on, until `end` (monotonic)."""
+    """It measures the points of one configuration until the monotonic time `end`.
+
+    `row` is the configuration's measurement in the load test, at whose throughput a search begins.
+    """
 
     candidates: Candidates
     running: Running

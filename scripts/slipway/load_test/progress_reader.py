@@ -18,8 +18,8 @@ from slipway.load_test.limits import is_crowded, point_in_words
 class ProgressReader:
     """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
 
-    `rows` are the measurements, one for each point: of this run, which are kept, and of earlier runs. Before and after
-    each measurement, `require_own` checks that the ports belong to the load test's own server.
+    `rows` has one measurement for each point, of this run or of an earlier one. Those of this run are kept for later
+    runs. Before and after each measurement, `require_own` checks that the ports belong to the load test's own server.
     """
 
     engines: Mapping[str, RecordedEngine]

@@ -130,9 +130,9 @@ def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
 def read_point(said: str, table: str, rate_per_s: float) -> dict:
     """Return the point of perf_analyzer's verbose output and its CSV table.
 
-    {"asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
-    "delayed_percent", "windows_per_s", "windows_mean_ms", latencies in ms}. A percentile that the samples do not carry
-    is absent. "tail_percentile" is the percentile nearest to p99 that the samples carry, and "tail_ms" its value.
+    It has "asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
+    "delayed_percent", "windows_per_s", "windows_mean_ms", and latencies in ms. A percentile that the samples do not
+    carry is absent. "tail_percentile" is the percentile nearest to p99 that the samples carry, and "tail_ms" its value.
     """
     [row] = csv.DictReader(io.StringIO(table))
     passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", said)

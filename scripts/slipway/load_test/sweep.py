@@ -79,7 +79,7 @@ class Sweep:
         return [point for point in named if point["concurrency"] >= min(self.most_in_flight, point["instances"])]
 
     def unmeasured(self, models: Sequence[str], rows: Sequence[dict]) -> list[dict[str, Any]]:
-        """Return the points that no row measured; none for a search, which chooses its points itself."""
+        """Return the points that no row measured. A search chooses its points itself, so it misses none."""
         measured = [{name: row[name] for name in POINT} for row in rows]
         return [point for point in self.points(models) if point not in measured] if self.search == BRUTE else []
 

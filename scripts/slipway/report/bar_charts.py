@@ -1,4 +1,4 @@
-"""Draw horizontal bars, in groups with a scale of their own, with intervals; and bars that are made of parts."""
+"""Draw horizontal bars with intervals, in groups that each have their own scale; and bars that are made of parts."""
 
 from dataclasses import dataclass
 

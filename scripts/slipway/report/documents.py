@@ -50,7 +50,7 @@ def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
 
 
 def paragraph(text: str, style: str = "body", bold: str = "") -> Paragraph:
-    """Return a paragraph, after some words in bold. The text is no markup."""
+    """Return a paragraph of plain text. It begins with the words `bold`, in bold, if there are any."""
     return Paragraph((f"<b>{escape(bold)}</b> " if bold else "") + escape(text), STYLES[style])
 
 

@@ -46,7 +46,7 @@ def memory_series(configurations: Sequence[Configuration], selection: Mapping[st
 
 
 def memory_title(configurations: Sequence[Configuration]) -> str:
-    """Return the words for the memory that counts on the target."""
+    """Return the title of the memory that is limited on the target: the GPU's, or that of the processes."""
     return "GPU memory" if "gpu_memory_mb" in configurations[0].best else "Memory of server and model"
 
 
