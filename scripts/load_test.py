@@ -87,43 +87,54 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     with new_workspace() as workspace:
         candidates = Candidates.of(engines, workspace, arguments)
-        server = candidates.server
-        require_planned_image(server, arguments.server_image_id)
-        reason = f": {arguments.server_why}" if arguments.server_why else ""
-        progress(f"  the server is {server_in_words(server.facts())}{reason}")
         kept = KeptPoints(arguments.kept or workspace / "kept")
-        rows = measure(candidates, sweep, kept, workspace, kept_under(arguments, server))
-        with atomic_write(arguments.original) as partial:
-            shutil.copyfile(workspace / model_analyzer.TABLE, partial)
-        with atomic_write(arguments.plots) as partial:
-            # The memory plot shows only the server process; the Python backend has the engine in another one.
-            shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
+        require_planned_image(candidates.server, arguments.server_image_id)
+        reason = f": {arguments.server_why}" if arguments.server_why else ""
+        progress(f"  the server is {server_in_words(candidates.server.facts())}{reason}")
+        rows = measure(candidates, sweep, kept, workspace, kept_under(arguments, candidates.server))
+        keep_originals(arguments, workspace)
     write_table(arguments.table, rows)
-    precisions = {name: engine.record["key"]["precision"] for name, engine in engines.items()}
-    missing = [{"precision": precisions[point["model"]], **point} for point in sweep.unmeasured(list(engines), rows)]
     record = {
         "origin": weights["origin"],
         "measured_at": utc_now(),
         "key": {name: value for name, value in settings_of(arguments).items() if name not in UNTRACKED},
-        "search": sweep.search,
         "left_out": filtered,
-        "inputs": [tensor.in_words() for tensor in contract.inputs],
-        "batched": contract.batched,
-        "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {f"{arguments.model}_{name}": sha256(path) for name, path in records.items()},
-        "server": server.facts() | {"why": arguments.server_why},
-        "requests_per_window": sweep.window,
-        "stability_percent": sweep.stability_percent,
-        "minutes": sweep.minutes,
-        "not_measured": missing,
-        "measurements": rows,
+        "server": candidates.server.facts() | {"why": arguments.server_why},
+        **facts_of(candidates, sweep, rows),
     }
     write_json(arguments.record, record)
-    if words := gaps_in_words(missing, rows, sweep.minutes):
+    if words := gaps_in_words(record["not_measured"], rows, sweep.minutes):
         progress(f"  {words}")
     kept.finish()
     best = max(rows, key=lambda row: row["throughput_per_s"])
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
+
+
+def keep_originals(arguments: argparse.Namespace, workspace: Path) -> None:
+    """Copy Model Analyzer's own table and plots out of the working folder."""
+    with atomic_write(arguments.original) as partial:
+        shutil.copyfile(workspace / model_analyzer.TABLE, partial)
+    with atomic_write(arguments.plots) as partial:
+        # The memory plot shows only the server process; the Python backend has the engine in another one.
+        shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
+
+
+def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
+    """Return the parts of the record about the engines, the requests, and the measured and missing points."""
+    keys = {name: engine.record["key"] for name, engine in candidates.engines.items()}
+    missing = sweep.unmeasured(list(keys), rows)
+    return {
+        "search": sweep.search,
+        "inputs": [tensor.in_words() for tensor in candidates.contract.inputs],
+        "batched": candidates.contract.batched,
+        "engines": keys,
+        "requests_per_window": sweep.window,
+        "stability_percent": sweep.stability_percent,
+        "minutes": sweep.minutes,
+        "not_measured": [{"precision": keys[point["model"]]["precision"], **point} for point in missing],
+        "measurements": rows,
+    }
 
 
 def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> list[dict]:
@@ -182,20 +193,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
     settings = model_analyzer.configuration(models, sweep, ports, server, workspace, key)
     if candidates.gpu and candidates.gpu.unavailable:
         progress(f"  GPU memory is not measured: {candidates.gpu.unavailable}")
-    plan = RunPlan(
-        points=sweep.expected_points(models),
-        seconds=sweep.seconds(models),
-        most_in_flight=sweep.most_in_flight,
-        requests=sweep.requests,
-        header=(GRPC_HEADER, key),
-        # perf_analyzer writes the times of each request, from which the interval of the p99 follows.
-        logs_requests=model_analyzer.can_log_requests(candidates.samples, candidates.contract),
-        bases={
-            name: base_of(workspace / "repository", name, model_analyzer.input_data(workspace, name), conditions)
-            for name in models
-        },
-        store=str(kept.store.resolve()),
-    )
+    plan = plan_of(candidates, sweep, kept, workspace, conditions, key)
     owner = workspace.name if server.container else None
     reader = ProgressReader(
         candidates.engines,
@@ -207,16 +205,37 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
     with reader.monitor.watching():
         try:
             model_analyzer.run(settings, plan, workspace, reader)
-        except SlipwayError as error:
+        except SlipwayError:
             # It gives up if its first two points have no figures.
-            raise SlipwayError(none_in_time(models, sweep)) if reader.out_of_time else error from None
-    if not reader.rows and reader.out_of_time:
+            if reader.rows or not reader.out_of_time:
+                raise
+    if reader.rows:
+        return reader.rows
+    if reader.out_of_time:
         raise SlipwayError(none_in_time(models, sweep))
-    if not reader.rows:
-        raise SlipwayError(
-            "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
-        )
-    return reader.rows
+    raise SlipwayError(
+        "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`"
+    )
+
+
+def plan_of(
+    candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping, key: str
+) -> RunPlan:
+    """Return the instructions for Model Analyzer's process. `key` is the key of its server."""
+    models, repository = list(candidates.engines), workspace / "repository"
+    return RunPlan(
+        points=sweep.expected_points(models),
+        seconds=sweep.seconds(models),
+        most_in_flight=sweep.most_in_flight,
+        requests=sweep.requests,
+        header=(GRPC_HEADER, key),
+        # perf_analyzer writes the times of each request, from which the interval of the p99 follows.
+        logs_requests=model_analyzer.can_log_requests(candidates.samples, candidates.contract),
+        bases={
+            name: base_of(repository, name, model_analyzer.input_data(workspace, name), conditions) for name in models
+        },
+        store=str(kept.store.resolve()),
+    )
 
 
 def write_table(path: Path, rows: list[dict]) -> None:

@@ -263,3 +263,13 @@ def test_a_load_test_that_measures_nothing_in_its_time_names_the_lines_to_set(lo
 def test_a_sweep_without_figures_is_told(load_tested):
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
         load_tested(lambda *_: None, Sweep([1], [2], [4], 30, 100))
+
+
+def test_a_model_analyzer_that_fails_after_a_measurement_has_its_own_error(load_tested):
+    def run(*arguments):
+        arguments[-1].rows.append(ROW)
+        arguments[-1](event(OUT_OF_TIME))
+        raise SlipwayError("Model Analyzer ended with exit code 1")
+
+    with pytest.raises(SlipwayError, match="ended with exit code 1"):
+        load_tested(run, SWEEP)
