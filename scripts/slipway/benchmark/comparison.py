@@ -19,8 +19,6 @@ TITLES = {PYTORCH: "PyTorch", ONNX_RUNTIME: "ONNX Runtime"}
 QUANTITIES = ("gpu", "gpu_graph", "end_to_end", "end_to_end_graph")
 # Latencies in order of preference: the first one that a subject has represents it.
 BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
-# The promises of the tutorial from which this project grew, for an engine on one GPU.
-PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
 
 
 def baseline_of(subjects: Iterable[str]) -> str:
@@ -183,25 +181,3 @@ def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict
         }
         for subject, own in spans.items()
     }
-
-
-def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
-    """Return {"promised": the tutorial's ratios, "batch": the smallest measured one, "measured": {engine: its ratios}}.
-
-    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is compared with `baseline_of`. On a GPU it is the GPU's
-    time, in a CUDA graph if there is one; on a CPU it is the time of the whole call.
-    """
-    batch = min(result["batch"] for result in results)
-    ratios = compare([result for result in results if result["batch"] == batch])
-    main = baseline_of({result["subject"] for result in results})
-    measured = {}
-    for engine, size in bytes_over_onnx.items():
-        ratios_to_main = ratios[engine][str(batch)][main]
-        quantity = best_quantity(ratios_to_main["p50"])
-        measured[engine] = {
-            f"latency_over_{main}": ratios_to_main["p50"][quantity],
-            "quantity": quantity,
-            "bytes_over_fp32_onnx": size,
-            "interval": ratios_to_main["intervals"]["p50"][quantity],
-        }
-    return {"promised": PROMISED, "batch": batch, "measured": measured}

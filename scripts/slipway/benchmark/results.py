@@ -74,7 +74,6 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
         "best_throughput_ratios": comparison.best_throughput_ratios(best),
         "best_throughput_intervals": comparison.best_throughput_intervals(best),
         "bytes_over_fp32_onnx": sizes,
-        "tutorial": comparison.tutorial(results, sizes),
     }
 
 

@@ -29,14 +29,14 @@ def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
 
 def speed(target: Target) -> Verdict:
     """Return how many times as fast as the baseline the chosen engine answers single requests."""
-    (ratio, interval), state, title = target.latency_ratio, is_faster(target), comparison.TITLES[target.baseline]
+    ratio, state, title = target.latency_ratio, is_faster(target), comparison.TITLES[target.baseline]
     if state == NO:
-        return NO, f"slower than {title}: {ratio:.2f} times its latency"
-    if interval and interval["verdict"] == DISTURBED:
-        return OPEN, f"{_times(ratio, interval)} as fast as {title}, in a disturbed measurement"
+        return NO, f"slower than {title}: {ratio['median']:.2f} times its latency"
+    if ratio["verdict"] == DISTURBED:
+        return OPEN, f"{_times(ratio)} as fast as {title}, in a disturbed measurement"
     if state == OPEN:
         return OPEN, f"as fast as {title}, within the noise"
-    return YES, f"{_times(ratio, interval)} as fast as {title}"
+    return YES, f"{_times(ratio)} as fast as {title}"
 
 
 def size(target: Target) -> Verdict:
@@ -115,16 +115,14 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
 
 
 def results(target: Target) -> tuple[dict, dict]:
-    """Return the results of the chosen engine and of the baseline at the batch size of the tutorial."""
+    """Return the results of the chosen engine and of the baseline at the smallest batch size."""
     by_subject = {
-        result["subject"]: result
-        for result in target.benchmark["results"]
-        if result["batch"] == target.benchmark["tutorial"]["batch"]
+        result["subject"]: result for result in target.benchmark["results"] if result["batch"] == target.smallest_batch
     }
     return by_subject[target.chosen.precision], by_subject[target.baseline]
 
 
-def _times(ratio: float, interval: dict | None) -> str:
+def _times(ratio: dict) -> str:
     """Return a ratio of latencies as a factor of speed, such as "3.9 times (3.5 to 4.3)"."""
-    low, high = (readable(1 / interval[end], 2) for end in ("high", "low")) if interval else ("", "")
-    return f"{readable(1 / ratio, 2)} times" + (f" ({low} to {high})" if low != high else "")
+    times, low, high = (readable(1 / ratio[end], 2) for end in ("median", "high", "low"))
+    return f"{times} times" + (f" ({low} to {high})" if low != high else "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from slipway.benchmark.comparison import baseline_of
+from slipway.benchmark.comparison import baseline_of, best_quantity
 from slipway.classification.reporting import preprocessing_in_words, values_in_words
 from slipway.contract.contract import Contract
 from slipway.contract.reference_outputs import ReferenceOutputs
@@ -59,10 +59,16 @@ class Target:
         return baseline_of({result["subject"] for result in self.benchmark["results"]})
 
     @property
-    def latency_ratio(self) -> tuple[float, dict | None]:
-        """Return (latency of the chosen engine / latency of the baseline, its interval if there is one)."""
-        measured = self.benchmark["tutorial"]["measured"][self.chosen.precision]
-        return measured[f"latency_over_{self.baseline}"], measured.get("interval")
+    def smallest_batch(self) -> int:
+        """Return the smallest batch size of the benchmark, at which latencies are compared."""
+        return min(result["batch"] for result in self.benchmark["results"])
+
+    @property
+    def latency_ratio(self) -> dict:
+        """Return the latency of the chosen engine / that of the baseline: {"median", "low", "high", "verdict"}."""
+        compared = self.benchmark["ratios"][self.chosen.precision][str(self.smallest_batch)][self.baseline]
+        latencies = compared["intervals"]["p50"]
+        return latencies[best_quantity(latencies)]
 
 
 @dataclass(frozen=True)

@@ -58,25 +58,25 @@ def is_faster(target: Target) -> str:
 
     It is "open" if the measurement was disturbed, or shows no difference.
     """
-    ratio, interval = target.latency_ratio
-    if interval and (interval["verdict"] == DISTURBED or is_no_difference(interval)):
+    ratio = target.latency_ratio
+    if ratio["verdict"] == DISTURBED or is_no_difference(ratio):
         return OPEN
-    return YES if ratio < 1 else NO
+    return YES if ratio["median"] < 1 else NO
 
 
 def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
     """Return the verdict on the served engine's speed relative to the baseline in the same job (see `is_faster`)."""
-    engine, tutorial, baseline = target.chosen.precision, target.benchmark["tutorial"], target.baseline
-    rates, (latency, interval) = target.benchmark["best_throughput_ratios"][engine], target.latency_ratio
-    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine, {}).get(baseline)
+    engine, baseline, ratio = target.chosen, target.baseline, target.latency_ratio
+    rate = target.benchmark["best_throughput_ratios"][engine.precision][baseline]
+    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine.precision, {}).get(baseline)
     is_batched = measurements.contract.batched
-    smallest, best = (f" at batch {tutorial['batch']}", " at the best batch") if is_batched else ("", "")
+    smallest, best = (f" at batch {target.smallest_batch}", " at the best batch") if is_batched else ("", "")
     text = (
-        f"{ratio_in_words(latency, interval)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
-        f"{ratio_in_words(rates[baseline], rate_interval)} times its inferences/s{best}; "
-        f"{tutorial['measured'][engine]['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
+        f"{ratio_in_words(ratio['median'], ratio)} of {comparison.TITLES[baseline]}'s latency{smallest}, "
+        f"{ratio_in_words(rate, rate_interval)} times its inferences/s{best}; "
+        f"{engine.build['bytes'] / engine.build['onnx_bytes']:.2f} of the FP32 ONNX file's size"
     )
-    if interval and interval["verdict"] == DISTURBED:
+    if ratio["verdict"] == DISTURBED:
         text += "; but its rounds differ or are few: measure again on a quiet machine"
     return is_faster(target), text
 

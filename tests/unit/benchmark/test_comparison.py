@@ -1,12 +1,9 @@
-import pytest
-
 from slipway.benchmark.comparison import (
     best_throughput,
     best_throughput_ratios,
     compare,
     highest_throughput,
     intervals,
-    tutorial,
 )
 
 
@@ -76,21 +73,3 @@ def test_best_of_each_against_best_of_each():
     ratios = best_throughput_ratios(best)
     assert ratios["fp16"] == {"pytorch": 8, "pytorch_fp16": 8}
     assert ratios["pytorch"] == {"pytorch_fp16": 1, "fp16": 0.125}
-
-
-def test_the_tutorials_row():
-    row = tutorial([*LARGE, EAGER, HALF, ENGINE], {"fp16": 0.52})
-    assert row["batch"] == 1
-    assert row["measured"]["fp16"].pop("interval")["median"] == 0.1
-    assert row["measured"] == {
-        "fp16": {"latency_over_pytorch": 0.1, "quantity": "gpu_graph", "bytes_over_fp32_onnx": 0.52}
-    }
-
-
-def test_the_tutorials_row_of_a_cpu_is_the_whole_call():
-    results = [
-        result("pytorch", 1, {"end_to_end": 30.0}, {"1": 33}),
-        result("int8", 1, {"end_to_end": 6.0}, {"1": 160}),
-    ]
-    found = tutorial(results, {"int8": 0.26})["measured"]["int8"]
-    assert (found["quantity"], found["latency_over_pytorch"]) == ("end_to_end", pytest.approx(0.2))

@@ -54,8 +54,8 @@ def test_the_verdict_has_speed_size_accuracy_and_liveness(measurements):
 )
 def test_speed_is_claimed_only_where_it_was_measured(measurements, ratio, interval, expected):
     target = target_of(measurements, "cpu")
-    measured = target.benchmark["tutorial"]["measured"][target.chosen.precision]
-    measured |= {"latency_over_pytorch": ratio, "interval": interval}
+    latencies = target.benchmark["ratios"][target.chosen.precision]["1"]["pytorch"]["intervals"]["p50"]
+    latencies["end_to_end"] = interval | {"median": ratio}
     assert headline.speed(target) == expected
 
 
@@ -146,3 +146,12 @@ def test_a_run_of_the_history_is_told_with_its_deployments(measurements):
     deployment = changed(target_of(measurements, "cpu"), selection=served)
     measurements.__dict__["history"] = History([Run(line)], [deployment], [])
     assert measurements.changes_of(Run(line)) == ["deployed: 29 November 2026, 12:03 UTC"]
+
+
+@pytest.mark.parametrize(("quantities", "taken"), [(["end_to_end", "gpu", "gpu_graph"], 0.1), (["end_to_end"], 0.2)])
+def test_the_latency_of_an_engine_is_the_gpus_in_a_graph_or_that_of_the_whole_call(measurements, quantities, taken):
+    target = target_of(measurements, "l4")
+    ratios = {"gpu_graph": 0.1, "gpu": 0.15, "end_to_end": 0.2}
+    spans = {name: {"median": ratios[name], "low": 0.05, "high": 0.3, "verdict": "steady"} for name in quantities}
+    target.benchmark["ratios"][target.chosen.precision]["1"]["pytorch"]["intervals"]["p50"] = spans
+    assert target.latency_ratio["median"] == taken
