@@ -150,7 +150,7 @@ def test_the_experiments_with_an_engine_have_the_figures_of_their_record(words, 
 
 
 def test_the_page_on_serving_has_the_figures_of_the_load_test():
-    lines = (write_figures.MEASUREMENTS / "h100" / "serving.md").read_text(encoding="utf-8").splitlines()
+    lines = (write_figures.MEASUREMENTS / "h200" / "serving.md").read_text(encoding="utf-8").splitlines()
     rows = read_json(write_figures.MEASUREMENTS / "h200" / "resnet50.int8.json")["load_test"]["measurements"]
     int8 = sorted(
         (row for row in rows if row["precision"] == "int8"), key=lambda row: (row["instances"], row["max_batch_size"])
