@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slipway.core.cli import run, unwind_when_terminated
 from slipway.core.job_settings import add_planned
+from slipway.core.setting_options import add_settings
 from slipway.deploy.announcement import announce
 from slipway.deploy.deployments import add_rollout, deployment_parser, deployments
 from slipway.deploy.publishing import publish
@@ -16,7 +17,6 @@ from slipway.deploy.release import Release
 from slipway.deploy.report_pages import refresh_pages
 from slipway.deploy.transaction import deploy
 from slipway.history.guard import require_no_regression
-from slipway.triton import default_ports
 from slipway.triton.server import releases
 from slipway.triton.server.server_options import add_server_choice
 from slipway.triton.server.tls import add_tls
@@ -35,10 +35,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     cluster.add_argument("--signed", action="store_true", help="whether the repositories have signatures")
     local = arguments.add_argument_group("on this machine")
     local.add_argument("--target", help="target whose repositories the local server serves")
-    local.add_argument("--host", default="127.0.0.1", help="address to listen on")
     local.add_argument("--http-port", type=int, help="port of the HTTP API; left out, there is none")
-    local.add_argument("--grpc-port", type=int, default=default_ports.GRPC, help="port of the gRPC API")
-    local.add_argument("--metrics-port", type=int, default=default_ports.METRICS, help="port of the Prometheus metrics")
+    add_settings(local, "deploy", "host", "grpc_port", "metrics_port")
     local.add_argument(
         "--shared-memory", action=argparse.BooleanOptionalAction, default=False, help="let clients here share memory"
     )

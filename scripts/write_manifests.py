@@ -8,11 +8,11 @@ from slipway.core.artifacts import sha256, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
+from slipway.core.setting_options import add_settings
 from slipway.manifests.common import deployment
 from slipway.manifests.deployment_facts import Artifact, DeploymentFacts, Value, plain, require_shippable, trace
 from slipway.manifests.fleet import Fleet, manifests
 from slipway.monitoring.slo import read_slowest
-from slipway.triton import default_ports
 from slipway.triton.server.releases import FLOOR
 
 
@@ -28,13 +28,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--default-release", help="the release that serves if neither it nor an image is named")
     arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")
     arguments.add_argument("--image", help="the image that will serve, if not NVIDIA's of that release")
-    arguments.add_argument("--host", default="127.0.0.1", help="address to listen on, on one machine")
-    arguments.add_argument("--http-port", type=int, default=default_ports.HTTP, help="port of the HTTP API there")
-    arguments.add_argument("--grpc-port", type=int, default=default_ports.GRPC, help="port of the gRPC API there")
-    arguments.add_argument("--metrics-port", type=int, default=default_ports.METRICS, help="port of the metrics there")
-    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
-    arguments.add_argument("--rate", type=float, help="requests/s that all servers together must answer")
-    arguments.add_argument("--headroom", type=float, default=0.3, help="share of a server's capacity that stays free")
+    listening = ("host", "http_port", "grpc_port", "metrics_port")
+    add_settings(arguments, "deploy", *listening, "ready_timeout_s", "rate", "headroom")
     arguments.add_argument("--files", type=Path, nargs="+", required=True, help="manifests to write, of every platform")
     return arguments.parse_args(argv)
 

@@ -6,6 +6,7 @@ import yaml
 
 from slipway.core.artifacts import write_json, write_text
 from slipway.core.cli import parser, progress, run
+from slipway.core.setting_options import add_settings
 from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import read_slowest
@@ -14,7 +15,7 @@ from slipway.monitoring.slo import read_slowest
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
     arguments = parser(__doc__, "selections", "indexes", rules="Prometheus' rules", dashboard="Grafana's dashboard")
-    arguments.add_argument("--headroom", type=float, default=0.3, help="share of a server's capacity that stays free")
+    add_settings(arguments, "deploy", "headroom")
     return arguments.parse_args(argv)
 
 

@@ -13,7 +13,7 @@ SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 _TYPES = {"integer": int, "number": float}
 
 
-def add_settings(arguments: argparse.ArgumentParser, section: str, *names: str) -> None:
+def add_settings(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, section: str, *names: str) -> None:
     """Add an option for each of these settings of a section, such as --warmup-seconds of `benchmark`.
 
     An option for a setting that may be null has the default None, since rules leave it out for null.

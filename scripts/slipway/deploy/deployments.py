@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core import cli
+from slipway.core.setting_options import add_settings
 from slipway.deploy.local import server_state
 from slipway.deploy.platform import Platform, kind_of
 from slipway.deploy.platforms import PLATFORMS
@@ -50,13 +51,13 @@ def deployment_parser(description: str, platform: bool = True, alone: bool = Fal
     arguments.add_argument("--context", help="context of the kubeconfig; its current one if left out")
     arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the local server's state")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
-    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    add_settings(arguments, "deploy", "ready_timeout_s")
     return arguments
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
     """Add the options of the programs that change the live versions."""
-    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
+    add_settings(arguments, "deploy", "keep_versions")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")
 
