@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
+from helpers.models.canonical_weights import write_weights
 from helpers.models.random_images import random_batch
-from safetensors.torch import save_file
 
 import benchmark
 import load_test
@@ -52,8 +52,7 @@ def common(tmp_path):
     """Return the options of benchmark and load test, for a fast engine (bf16) and a slow one (fp32) of one network."""
     torch.manual_seed(0)
     network = build(**NETWORK).eval()
-    save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    write_json(tmp_path / "weights.json", {"origin": "rehearsal", "largest_batch": None, **NETWORK})
+    write_weights(tmp_path, network, **NETWORK, origin="rehearsal")
     write_json(tmp_path / "interface.json", CONTRACT.interface())
     write_samples(tmp_path / "samples.npz", [{"input": random_batch("float32", 1, 32)}])
     records = [write_engine(tmp_path, network, "bf16"), write_engine(tmp_path, Enlarged(network), "fp32")]

@@ -16,8 +16,6 @@ from slipway.models.loading import load, state_dict
 from slipway.models.programs import program
 
 _VERSIONS = "module_versions"
-# The inputs of a network whose record has no "inputs".
-_ONE_PICTURE = {"input": {"dtype": "float32", "shape": [1, 3, 224, 224]}}
 
 
 def write_canonical(model: torch.nn.Module, path: Path) -> None:
@@ -61,14 +59,13 @@ def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """
     from safetensors import safe_open
 
-    if kind := record.get("program"):
-        return program(kind).load(Path(weights))
-    inputs = record.get("inputs", _ONE_PICTURE)
-    sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
+    if record["program"]:
+        return program(record["program"]).load(Path(weights))
+    sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in record["inputs"].items()}
     model = build(record["architecture"], record["arguments"], sample)
     with safe_open(weights, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        versions = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))
+        versions = json.loads(file.metadata()[_VERSIONS])
     if differences := load(model, state_dict(tensors, versions)):
         raise SlipwayError(
             f"{weights} does not fit {record['architecture']} any more: {differences}; run snakemake again"

@@ -1,15 +1,13 @@
 """A network that knows colours, and is right only on pixels preprocessed as it was trained."""
 
 import itertools
-import json
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
+from helpers.models.canonical_weights import write_weights
 from slipway.classification.images import Preprocessing
-from slipway.core.artifacts import sha256
 
 SIDE = 16
 NAMES = ["navy", "blue", "azure", "teal", "sea", "sky", "purple", "violet", "indigo", "slate", "lilac", "lavender"]
@@ -43,10 +41,9 @@ def trained(mean, std, order=None, bgr=False):
 
 def write_checkpoint(folder, state, names=NAMES):
     """Write the canonical checkpoint, its record and the labels, as the workflow does."""
-    weights = folder / "weights.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, weights)
-    about = {"origin": "checkpoint", "sha256": sha256(weights), "architecture": f"{__name__}:Colours", "weights": None}
-    (folder / "weights.json").write_text(json.dumps({**about, "arguments": {}}), encoding="utf-8")
+    network = Colours()
+    network.load_state_dict(state)
+    write_weights(folder, network, f"{__name__}:Colours")
     (folder / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
 
 

@@ -1,12 +1,10 @@
 """Tiny networks that differ in what their outputs mean, with weights by which their answers differ well."""
 
-import json
-
 import torch
-from safetensors.torch import save_file
 
+from helpers.models.canonical_weights import write_weights
 from helpers.models.reference_outputs import make_reference
-from slipway.core.artifacts import read_json, sha256
+from slipway.core.artifacts import read_json
 
 # What a network does with its scores, by its name here.
 HEADS = {
@@ -65,17 +63,7 @@ class Prepared:
             torch.manual_seed(5)
             network = Network(**self.arguments)
             network.classify.weight.data *= SCALE
-        save_file(network.state_dict(), self.folder / "weights.safetensors")
-        record = {
-            "origin": "checkpoint",
-            "sha256": sha256(self.folder / "weights.safetensors"),
-            "architecture": f"{__name__}:Network",
-            "arguments": self.arguments,
-            "classes": self.arguments.get("values", 3),
-            "key": {},
-        }
-        (self.folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
-        return self.folder / "weights.safetensors", self.folder / "weights.json"
+        return write_weights(self.folder, network, f"{__name__}:Network", arguments=self.arguments)
 
     def reference(self, *options):
         """Return the record of its reference outputs."""

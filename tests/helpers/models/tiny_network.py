@@ -1,20 +1,19 @@
 """A network of a residual block, small enough to convert in a second, and what the ONNX programs make of it."""
 
 import functools
-import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 import export_onnx
+from helpers.models.canonical_weights import write_weights
 from helpers.models.served_pictures import contract_of, random_pictures, write_interface
 from slipway.classification.images import Preprocessing
 from slipway.classification.published import IMAGENET
-from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.core.artifacts import read_json, write_json
 
 CROP = 64
 PREPROCESS = Preprocessing(72, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -77,16 +76,14 @@ def checkpoint(folder, training=0):
 
     Before the first training many weights are alike, such as the zeros of biases; after one no two are.
     """
-    weights, record = folder / "weights.safetensors", folder / "weights.json"
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        state = Residual().state_dict()
+        network = Residual()
+        state = network.state_dict()
         torch.manual_seed(training)
         trained = {name: values + 0.05 * torch.rand_like(values) for name, values in state.items() if values.dim()}
-        save_file(state | trained if training else state, weights)
-    about = {"origin": "checkpoint", "sha256": sha256(weights), "architecture": f"{__name__}:Residual"}
-    record.write_text(json.dumps({**about, "arguments": {}}), encoding="utf-8")
-    return weights, record
+        network.load_state_dict(state | trained if training else state)
+    return write_weights(folder, network, f"{__name__}:Residual")
 
 
 def photographs(folder, count=12, seed=0):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.models.canonical_weights import PICTURE
 from torch import nn
 
 from slipway.core.errors import SlipwayError
@@ -88,6 +89,7 @@ def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
         {
             "architecture": architecture,
             "arguments": {},
+            "program": None,
             "inputs": {"input": {"dtype": "float32", "shape": list(shape)}},
         },
     )
@@ -136,7 +138,7 @@ def test_weights_of_a_network_that_changed_since_are_refused(tmp_path):
     path = tmp_path / "weights.safetensors"
     write_canonical(build("squeezenet1_1"), path)
     with pytest.raises(SlipwayError, match=r"does not fit mobilenet_v3_small any more: .*missing"):
-        load_model(path, {"architecture": "mobilenet_v3_small", "arguments": {}})
+        load_model(path, {"architecture": "mobilenet_v3_small", "arguments": {}, "program": None, "inputs": PICTURE})
 
 
 def test_what_is_random_and_in_no_checkpoint_is_refused():

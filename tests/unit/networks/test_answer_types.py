@@ -1,12 +1,10 @@
-import json
-
 import onnx
 import pytest
 import torch
 from helpers.models.batch_networks import Backbone
+from helpers.models.canonical_weights import write_weights
 from helpers.models.served_pictures import contract_of, random_pictures, write_interface
 from helpers.models.tiny_network import record_of
-from safetensors.torch import save_file
 
 import export_onnx
 
@@ -25,14 +23,7 @@ class Answering(Backbone):
 @pytest.mark.parametrize(("dtype", "opset"), [("float64", 17), ("float16", 17), ("bfloat16", 17), ("float64", 20)])
 def test_answers_of_any_width_are_fp32_in_the_file_and_said_to_be_cast(dtype, opset, tmp_path, capsys):
     torch.manual_seed(0)
-    save_file(Answering(dtype).state_dict(), tmp_path / "weights.safetensors")
-    about = {
-        "origin": "checkpoint",
-        "sha256": "",
-        "architecture": f"{__name__}:Answering",
-        "arguments": {"dtype": dtype},
-    }
-    (tmp_path / "weights.json").write_text(json.dumps(about), encoding="utf-8")
+    write_weights(tmp_path, Answering(dtype), f"{__name__}:Answering", arguments={"dtype": dtype})
     path = tmp_path / "network.onnx"
     weights = ["--weights", f"{tmp_path}/weights.safetensors", "--weights-record", f"{tmp_path}/weights.json"]
     written = ["--opset", str(opset), "--output", str(path), "--record", f"{path}.json"]

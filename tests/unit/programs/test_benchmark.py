@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.models.canonical_weights import write_weights
 from helpers.models.random_images import random_batch
 
 import benchmark
@@ -44,11 +45,8 @@ def model():
 @pytest.fixture(scope="module", params=["float32", "uint8"])
 def artifacts(request, tmp_path_factory, model):
     """Return (folder, input format) of a checkpoint and of an ONNX Runtime engine of it, with their records."""
-    from safetensors.torch import save_file
-
     folder = tmp_path_factory.mktemp(f"benchmark-{request.param}")
-    save_file(model.state_dict(), folder / "weights.safetensors")
-    write_json(folder / "weights.json", {"origin": "rehearsal", "largest_batch": None, **ARCHITECTURE})
+    write_weights(folder, model, **ARCHITECTURE, origin="rehearsal")
     engine = folder / "m.fp32.ort.onnx"
     served = ServedNetwork(model, contract_of(request.param))
     images = torch.from_numpy(random_batch(request.param, 2, PREPROCESS.crop))

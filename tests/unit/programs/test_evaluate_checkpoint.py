@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.models import colour_network
+from helpers.models.canonical_weights import write_weights
 from helpers.models.colour_network import NAMES, trained, write_checkpoint, write_photographs
 from helpers.models.text_contract import TEXT
-from safetensors.torch import save_file
 
 import evaluate_checkpoint
 from slipway.benchmark.evaluation import Evaluation, stacked
@@ -126,10 +126,7 @@ def test_a_gain_that_may_be_chance_is_not_told(tmp_path):
 
 def test_weights_far_below_their_published_accuracy_are_told(tmp_path, photographs):
     torch.manual_seed(0)
-    state = build("squeezenet1_1").state_dict()
-    save_file(state, tmp_path / "weights.safetensors")
-    record = {"origin": "torchvision", "sha256": "0", "architecture": "squeezenet1_1", "arguments": {}}
-    (tmp_path / "weights.json").write_text(json.dumps({**record, "weights": "default"}), encoding="utf-8")
+    write_weights(tmp_path, build("squeezenet1_1"), "squeezenet1_1", origin="torchvision", weights="default")
     names = [f"thing {index}" for index in range(1000)]
     (tmp_path / "labels.txt").write_text("\n".join([*NAMES, *names[12:]]), encoding="utf-8")
     found = evaluated(tmp_path, photographs, *IMAGENET, "--max-samples", 12, side=64)
@@ -184,11 +181,7 @@ def test_a_model_with_samples_is_evaluated_on_them_with_the_users_metric_of_targ
     (tmp_path / "own_reader.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)
     torch.manual_seed(0)
-    save_file(build("own_reader:Reader").state_dict(), tmp_path / "weights.safetensors")
-    write_json(
-        tmp_path / "weights.json",
-        {"origin": "checkpoint", "sha256": "0", "architecture": "own_reader:Reader", "arguments": {}},
-    )
+    write_weights(tmp_path, build("own_reader:Reader"), "own_reader:Reader")
     write_json(tmp_path / "contract.json", TEXT.record())
     (tmp_path / "labels.txt").touch()
     files = {"weights": "weights.safetensors", "weights-record": "weights.json", "contract": "contract.json"}

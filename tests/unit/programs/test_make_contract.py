@@ -3,14 +3,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.models.canonical_weights import write_weights
 from helpers.models.reference_outputs import make_reference
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint
-from safetensors.torch import save_file
 
 import make_contract
 import sample_inputs
 from slipway.contract.contract import BATCH, Contract, Normalisation
-from slipway.core.artifacts import read_json, sha256
+from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 
 
@@ -61,10 +61,8 @@ STATED = {
 def contract_of(folder, stated, *options, more=None, lengths=(3, 8)):
     """Make the contract of the network of texts of some lengths; return what its files hold."""
     torch.manual_seed(0)
-    save_file(Text().state_dict(), folder / "weights.safetensors")
+    write_weights(folder, Text(), f"{__name__}:Text")
     (folder / "texts").mkdir(exist_ok=True)
-    record = {"architecture": f"{__name__}:Text", "arguments": {}, "sha256": sha256(folder / "weights.safetensors")}
-    (folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
     for length in lengths:
         np.savez(folder / f"texts/{length:03}.npz", input_ids=np.arange(length)[None] % 30, **(more or {}))
     taken = f"--files {folder}/texts --batched --output {folder}/samples.npz --record {folder}/samples.json"

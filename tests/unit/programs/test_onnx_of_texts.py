@@ -3,16 +3,15 @@
 import onnx
 import pytest
 import torch
+from helpers.models.canonical_weights import write_weights
 from helpers.models.served_pictures import write_interface
 from helpers.models.text_network import TEXT_STATED, TEXTS, Text
 from helpers.models.tiny_network import record_of
-from safetensors.torch import save_file
 
 import cast_onnx
 import export_onnx
 from slipway.contract.discovery import find_contract
 from slipway.contract.network import ServedNetwork
-from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.export import export, require_dynamic_axes
 from slipway.onnx.modelopt import agreement_with_base
@@ -24,10 +23,8 @@ def made(tmp_path_factory):
     """Return the folder of an exported network of texts, its contract, and the options for its interface."""
     folder = tmp_path_factory.mktemp("texts")
     contract = find_contract(Text().eval(), TEXTS, TEXT_STATED)
-    save_file(Text().state_dict(), folder / "weights.safetensors")
     inputs = {name: {"dtype": "int64", "shape": [1, 5]} for name in TEXTS[0]}
-    about = {"origin": "checkpoint", "sha256": "", "architecture": f"{Text.__module__}:Text"}
-    write_json(folder / "weights.json", {**about, "arguments": {}, "inputs": inputs})
+    write_weights(folder, Text(), f"{Text.__module__}:Text", inputs)
     options = f"--weights {folder}/weights.safetensors --weights-record {folder}/weights.json --opset 20"
     options += f" --output {folder}/text.onnx --record {folder}/text.onnx.json"
     interface = write_interface(folder, contract, TEXTS)

@@ -1,19 +1,16 @@
-import json
-
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 from helpers.models import batch_networks
+from helpers.models.canonical_weights import write_weights
 from helpers.models.random_images import photograph_batch
 from helpers.models.reference_outputs import make_reference
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint, exported
-from safetensors.torch import save_file
 
 from slipway.classification.images import load_image, sample_photograph
 from slipway.classification.sample_photographs import variations
 from slipway.contract.batches import joined
-from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 
 
@@ -33,10 +30,8 @@ def test_pytorchs_answers_for_the_photograph_and_its_variations(tmp_path, input_
 
 def test_a_network_that_answers_by_its_neighbours_gets_no_reference_logits(tmp_path):
     torch.manual_seed(0)
-    weights, record = checkpoint(tmp_path)
-    save_file(batch_networks.NoStatistics().state_dict(), weights)
-    known = read_json(record) | {"architecture": f"{batch_networks.__name__}:NoStatistics"}
-    record.write_text(json.dumps(known), encoding="utf-8")
+    network = batch_networks.NoStatistics()
+    weights, record = write_weights(tmp_path, network, f"{batch_networks.__name__}:NoStatistics")
     with pytest.raises(SlipwayError, match=r"depends on its neighbours .* beginning in `norm` \(BatchNorm2d\)"):
         make_reference(tmp_path, weights, record, input_dtype="uint8")
     assert not (tmp_path / "reference_outputs.npz").exists()
