@@ -8,7 +8,6 @@ import contextlib
 import functools
 import json
 import os
-import runpy
 import select
 import signal
 import subprocess
@@ -17,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).with_name("snakemake")
-START = Path(__file__).resolve().parents[2] / "scripts/slipway/snakemake_hooks/forked_start.py"
 
 
 def starts_alike(environment):
@@ -72,13 +70,13 @@ def _end(server):
 def serve():
     """Fork once for each request; write the exit code of each fork."""
     import snakemake.cli
+    from snakemake.workflow import Workflow
 
-    take_working_folder = runpy.run_path(str(START))["take_working_folder"]
     for line in sys.stdin:
         fork = os.fork()
         if not fork:
             become(**json.loads(line))
-            take_working_folder()
+            Workflow._rundir = str(Path.cwd())  # it was the folder where Snakemake was imported
             sys.exit(snakemake.cli.main())
         print(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]), flush=True)
 

@@ -34,13 +34,7 @@ def data_of(template: Path, **values: Any) -> Any:
 
 def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str:
     """Return a text for a reader. Only in SVG (.svg.j2), values are escaped. A missing value is an error."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=template.name.endswith(".svg.j2"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = _environment(autoescape=template.name.endswith(".svg.j2"))
     environment.filters |= filters
     return environment.from_string(template.read_text(encoding="utf-8")).render(values)
 
@@ -60,13 +54,11 @@ def _quoted(value: object) -> str:
 
 @cache
 def _compiled(template: Path, inserted: Callable[[Any], str], marks: tuple[str, str] = ("{{", "}}")) -> jinja2.Template:
-    environment = jinja2.Environment(
-        finalize=inserted,
-        undefined=jinja2.StrictUndefined,
-        variable_start_string=marks[0],
-        variable_end_string=marks[1],
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = _environment(finalize=inserted, variable_start_string=marks[0], variable_end_string=marks[1])
     return environment.from_string(template.read_text(encoding="utf-8"))
+
+
+def _environment(**options: Any) -> jinja2.Environment:
+    return jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, **options
+    )

@@ -242,7 +242,7 @@ def untracked(value: Any) -> Callable[[Any, Any], Any]:
 
     Snakemake compares the value of every param, except of functions that take `input`.
     """
-    return lambda wildcards, input: value(wildcards) if callable(value) else value
+    return lambda wildcards, input: _of(value, wildcards)
 
 
 def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
@@ -251,13 +251,13 @@ def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
     `parts` are {option: value}. Each part and each value may be a function of the wildcards. An empty value of `values`
     gives no option.
     """
-
-    def of(value: Any, wildcards: Any) -> Any:
-        return value(wildcards) if callable(value) else value
-
     return untracked(
         lambda wildcards: JobKey(
-            *(of(part, wildcards) for part in parts),
-            **{name: of(value, wildcards) or None for name, value in values.items()},
+            *(_of(part, wildcards) for part in parts),
+            **{name: _of(value, wildcards) or None for name, value in values.items()},
         )
     )
+
+
+def _of(value: Any, wildcards: Any) -> Any:
+    return value(wildcards) if callable(value) else value

@@ -1,6 +1,9 @@
+import re
 from types import SimpleNamespace
 
 import pytest
+import yaml
+from helpers.workplace import REPOSITORY
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
@@ -77,3 +80,12 @@ def test_targets_that_request_different_resources_are_told_apart():
     assert requested.pop("seat") == 1
     values = {name: [of(SimpleNamespace(target=target)) for target in targets] for name, of in requested.items()}
     assert values == {"gpu": [1, None], "gpu_manufacturer": ["nvidia", None], "slurm_partition": ["gpu", None]}
+
+
+@pytest.mark.parametrize("executor", ["slurm", "kubernetes"])
+def test_a_profile_states_the_cores_of_each_job_that_would_take_those_of_the_login_node(executor):
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk"))
+    greedy = {block.partition(":")[0] for block in re.split(r"^rule ", rules, flags=re.M) if "WHOLE_MACHINE\n" in block}
+    assert "measure_capacity" in greedy
+    profile = yaml.safe_load((REPOSITORY / "profiles" / executor / "profile.yaml").read_text(encoding="utf-8"))
+    assert greedy == set(profile["set-threads"])
