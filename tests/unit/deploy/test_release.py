@@ -9,7 +9,7 @@ from helpers.artifacts.receipts import local_receipt
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
-from slipway.deploy.ledger import DEPLOYMENT
+from slipway.deploy.ledger import DEPLOYMENT, Ledger
 from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
@@ -160,6 +160,19 @@ def test_a_version_that_is_live_is_kept_once(trained, history, changed):
     assert (first.folder.name, second.folder.name) == ("1", "2")
     assert history.store.versions(NAME) == [1, 2]
     assert live(history) == history.live()["tiny"]["number"] == 2
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_record_of_a_live_version_is_made_anew_from_its_receipt_unless_its_files_changed(trained, history, edited):
+    version, ledger = keep(history, candidate_of(trained)), history.store.ledger
+    before = ledger.read()
+    ledger.file.unlink()
+    if edited:
+        with version.files[0].open("a", encoding="utf-8") as file:
+            file.write("# edited\n")
+    state = ContainerPlatform().settle(history)
+    assert ledger.read() == (Ledger(trained.results / "none").read() if edited else before)
+    assert (state.live is None) is edited
 
 
 def test_old_versions_go_and_the_live_one_stays(trained, history, changed):
