@@ -110,7 +110,7 @@ def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
 
 
 def _answered(error: client.ApiException) -> client.ApiException:
-    """Return an error with the API's status and message, parsed from the text into which the library puts them."""
+    """Return an error with the API's status and message. The library writes both into one text."""
     text = str(error.reason)
     status = re.search(r"Handshake status (\d+)", text)
     message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)

@@ -1,8 +1,8 @@
 """Managed fields: which manager set which fields of an object, and the object with only these fields.
 
-Objects are applied again with the fields alone that Slipway set. Whoever applies a field owns it, and has to apply it
-from then on. So Slipway must not apply a field that the cluster filled in, such as a Service's address. The format is
-FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+When Slipway applies an object again, it sends only the fields that it had set. Whoever applies a field owns it, and has
+to apply it from then on. So Slipway must not apply a field that the cluster filled in, such as a Service's address.
+The format is FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 import json

@@ -8,7 +8,7 @@ Each write replaces the whole file, so its parts always belong together:
     last       {model: version}                    the highest number that was given to a version
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of the live models
-    models     {model: {"model", "targets"}}       its name in the configuration, of each model that was ever live
+    models     {model: {"model", "targets"}}       of each model that was ever live: name in config.yaml, targets
     modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 

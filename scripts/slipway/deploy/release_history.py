@@ -270,7 +270,7 @@ class ReleaseHistory:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
     def _names(self) -> set[str]:
-        """Return the names that clients use of the models of this history, live or not."""
+        """Return the models of this history, live or not, by the names that clients use."""
         folders = {path.parents[1].name for path in self.receipts}
         known = self.store.ledger.read()["models"]
         return {*self._numbers(), *(name for name, entry in known.items() if entry["model"] in folders)}

@@ -112,7 +112,7 @@ def metadata(d: dict) -> dict:
 def environment(d: dict) -> dict[str, str]:
     """Return the server's environment. glibc allocates memory as in the load test.
 
-    NVIDIA's image uses every GPU of the node that is not hidden from it.
+    On a CPU target, the GPUs of the node are hidden: NVIDIA's image would use them.
     """
     return {"HOME": "/tmp", **ALLOCATION} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 

@@ -38,7 +38,7 @@ class Unreachable(SlipwayError):
 
 @dataclass(frozen=True)
 class Planned:
-    """The fingerprint of a file in storage. `notice` says if only the fetched copy gave it; else None."""
+    """The fingerprint of a file in storage. `notice` is a sentence if only the fetched copy has it, else None."""
 
     fingerprint: str
     notice: str | None = None

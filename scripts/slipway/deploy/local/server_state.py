@@ -163,7 +163,7 @@ def _server_in(receipt: Path) -> dict | None:
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Return whether a state belongs to another checkout that still exists, and that this checkout was copied from."""
+    """Say whether a state belongs to another checkout, which still exists: this checkout may be a copy of it."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state["id"]
