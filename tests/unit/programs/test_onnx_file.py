@@ -66,8 +66,8 @@ def made(tmp_path_factory):
     )
     ran(
         check_accuracy,
-        f"--reference {folder}/reference_outputs.npz --engine-record {folder}/m.fp32.engine.json {LIMITS} --output "
-        f"{folder}/m.fp32.accuracy.json",
+        f"--reference {folder}/reference_outputs.npz --engine-record {folder}/m.fp32.engine.json {LIMITS} "
+        f"--labels {folder}/labels.txt --output {folder}/m.fp32.accuracy.json",
     )
     ran(
         benchmark,
