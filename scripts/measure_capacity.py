@@ -50,13 +50,13 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     tested = read_json(arguments.load_test)
     rows = allowed_rows(tested, arguments)
-    taken = contenders(rows, arguments.goal) if arguments.request_rates else []
-    engines = engines_of(taken, tested, arguments.engine_records)
+    best_rows = contenders(rows, arguments.goal) if arguments.request_rates else []
+    engines = engines_of(best_rows, tested, arguments.engine_records)
     unwind_when_terminated()
     measured: dict = {"server": None, "serving_options": asdict(ServingOptions()), "trials_of_options": []}
-    if taken:
+    if best_rows:
         with new_workspace() as workspace:
-            measured = measure_all(taken, Candidates.of(engines, workspace, arguments), workspace, arguments)
+            measured = measure_all(best_rows, Candidates.of(engines, workspace, arguments), workspace, arguments)
     record = {
         "origin": read_json(arguments.weights_record)["origin"],
         "key": settings_of(arguments),

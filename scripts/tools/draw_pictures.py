@@ -113,12 +113,12 @@ def dry_run(folder: Path) -> str:
     return snakemake(folder, "-n", "deploy").output
 
 
-def terminal(said: str) -> list[Line]:
+def terminal(output: str) -> list[Line]:
     """Return the stale jobs of a dry run up to the engines, each with its reason, as lines of a terminal.
 
     Jobs whose outputs are missing are left out: only the engines, and the files that they need, were made before.
     """
-    jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", said, re.MULTILINE)
+    jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", output, re.MULTILINE)
     last = max(index for index, (job, _) in enumerate(jobs) if "engine of" in job and "Building" in job)
     lines = [Line("$ snakemake -n deploy", "command")]
     for job, reason in jobs[: last + 1]:

@@ -78,10 +78,8 @@ def worst(*figures: Mapping[str, Any]) -> str:
     return max((figure["verdict"] for figure in figures), key=DISTURBED.__eq__)
 
 
-def ratio_in_words(ratio: float, span: Mapping[str, Any] | None = None) -> str:
-    """Return a ratio in words, such as "0.68 (0.65 to 0.70)", with its interval and verdict if they are known."""
-    if not span:
-        return f"{ratio:.2f}"
+def ratio_in_words(ratio: float, span: Mapping[str, Any]) -> str:
+    """Return a ratio in words, such as "0.68 (0.65 to 0.70)", with its interval and verdict."""
     is_single = span["low"] == span["high"]  # of one round, which has no interval
     remarks = [] if is_single else [f"{span['low']:.2f} to {span['high']:.2f}"]
     remarks += ["no difference"] if is_no_difference(span) else []

@@ -61,8 +61,8 @@ def compare_tensors(
     tensors are in memory at once.
     """
     figures: dict[str, Figures] = {}
-    made = {name for node in base[0].graph.node for name in node.output}
-    with _runner(*base, made) as one, _runner(*other, made) as another:
+    tensors = {name for node in base[0].graph.node for name in node.output}
+    with _runner(*base, tensors) as one, _runner(*other, tensors) as another:
         for sample in samples:
             references, answers = one.infer(dict(sample)), another.infer(dict(sample))
             for name, reference, values in [*_pairs(sample, sample), *_pairs(references, answers)]:

@@ -127,7 +127,7 @@ def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
     return np.maximum(1, np.rint(intervals * 1e6 * count / rate_per_s / intervals.sum())).astype(int).tolist()
 
 
-def read_point(said: str, table: str, rate_per_s: float) -> dict:
+def read_point(output: str, table: str, rate_per_s: float) -> dict:
     """Return the point of perf_analyzer's verbose output and its CSV table.
 
     It has "asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
@@ -135,16 +135,16 @@ def read_point(said: str, table: str, rate_per_s: float) -> dict:
     carry is absent. "tail_percentile" is the percentile nearest to p99 that the samples carry, and "tail_ms" its value.
     """
     [row] = csv.DictReader(io.StringIO(table))
-    passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", said)
-    count = int(_only(r"Request count: (\d+)", said))
+    passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", output)
+    count = int(_only(r"Request count: (\d+)", output))
     latencies = {
         name: float(row[column]) / 1e3
         for column, (percentile, name) in LATENCIES.items()
         if row.get(column) and (percentile is None or is_carried(percentile, count))
     }
     # These two lines are absent if every request was sent at its time.
-    sent = re.search(r"Avg send request rate: ([\d.e+]+) infer/sec", said)
-    delayed = re.search(r"([\d.]+)% of the requests were delayed", said)
+    sent = re.search(r"Avg send request rate: ([\d.e+]+) infer/sec", output)
+    delayed = re.search(r"([\d.]+)% of the requests were delayed", output)
     return {
         "asked_per_s": rate_per_s,
         "sent_per_s": min(float(sent[1]), rate_per_s) if sent else rate_per_s,
@@ -160,7 +160,7 @@ def read_point(said: str, table: str, rate_per_s: float) -> dict:
     }
 
 
-def _only(pattern: str, said: str) -> str:
-    if match := re.search(pattern, said):
+def _only(pattern: str, output: str) -> str:
+    if match := re.search(pattern, output):
         return match[1]
-    raise SlipwayError(f"perf_analyzer's output has no {pattern.partition(':')[0]}:\n{said[-1500:]}")
+    raise SlipwayError(f"perf_analyzer's output has no {pattern.partition(':')[0]}:\n{output[-1500:]}")

@@ -43,26 +43,25 @@ def _by_batch(target: Target, measurements: Measurements, figure: Callable) -> d
     groups: dict[str, list[Bar]] = {}
     for result in target.benchmark["results"]:
         name = f"batch {result['batch']}" if measurements.contract.batched else "single requests"
-        bar = _bar(result, looks.get(result["subject"], "other"), *figure(result, result.get("intervals", {})))
+        bar = _bar(result, looks.get(result["subject"], "other"), *figure(result))
         groups.setdefault(name, []).append(bar)
     return groups
 
 
-def _latency_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
+def _latency_of(result: dict) -> tuple[float, str, dict]:
     quantity = best_quantity(result["latency"])
     p50 = result["latency"][quantity]["p50_ms"]
-    return p50, milliseconds(p50), intervals.get("p50_ms", {}).get(quantity, {})
+    return p50, milliseconds(p50), result["intervals"]["p50_ms"][quantity]
 
 
-def _throughput_of(result: dict, intervals: dict) -> tuple[float, str, dict]:
+def _throughput_of(result: dict) -> tuple[float, str, dict]:
     rate = highest_throughput(result)["inferences_per_s"]
-    return rate, f"{readable(rate, 3)}/s", intervals.get("inferences_per_s", {})
+    return rate, f"{readable(rate, 3)}/s", result["intervals"]["inferences_per_s"]
 
 
 def _bar(result: dict, look: str, value: float, text: str, interval: dict) -> Bar:
-    low, high = interval.get("low"), interval.get("high")
-    disturbed = result.get("intervals", {}).get("verdict") == DISTURBED
-    between = f" ({readable(low)} to {readable(high)})" if low and high and low != high else ""
+    low, high, disturbed = interval["low"], interval["high"], result["intervals"]["verdict"] == DISTURBED
+    between = f" ({readable(low)} to {readable(high)})" if low != high else ""
     hover = f"{result['subject']}: {text}{between}{', disturbed' if disturbed else ''}"
     return Bar(result["subject"].replace("_", " "), value, text, low, high, look, disturbed, hover)
 
@@ -99,9 +98,8 @@ def _served(target: Target) -> list[Stack]:
         return []
     rest = max(row["mean_ms"] - row["queue_ms"] - row["compute_ms"], 0.0)
     parts = _coloured({"engine": row["compute_ms"], "queue": row["queue_ms"], "batching, transport": rest})
-    in_flight = f", {row['concurrency']} in flight" if row.get("concurrency") else ""
-    average = f"{milliseconds(row['mean_ms'])} on average"
-    return [Stack(f"{row['precision']}, through Triton{in_flight}", parts, average)]
+    title = f"{row['precision']}, through Triton, {row['concurrency']} in flight"
+    return [Stack(title, parts, f"{milliseconds(row['mean_ms'])} on average")]
 
 
 def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:

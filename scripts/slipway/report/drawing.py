@@ -134,7 +134,7 @@ def rules(colour: Callable[[str], str]) -> str:
 def style_of(look: str) -> dict[str, str | float]:
     """Return the properties of a look, which may have several names, with the light colours as #rrggbb."""
     names = look.split()
-    style = {key: value for name, given in LOOKS.items() if name in names for key, value in given.items()}
+    style = {key: value for name, properties in LOOKS.items() if name in names for key, value in properties.items()}
     own = style.get("color", "text")
     return {key: LIGHT.get(str(own if value == "own" else value), value) for key, value in style.items()}
 

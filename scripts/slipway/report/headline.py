@@ -73,8 +73,8 @@ def _latency(target: Target, measurements: Measurements) -> Figure:
         for result in (own, theirs)
     )
     name = f"median latency, batch {own['batch']}" if measurements.contract.batched else "median latency"
-    is_disturbed = own.get("intervals", {}).get("verdict") == DISTURBED
-    return Figure(p50, name, f"{comparison.TITLES[target.baseline]}: {baseline_p50}", is_disturbed)
+    beside = f"{comparison.TITLES[target.baseline]}: {baseline_p50}"
+    return Figure(p50, name, beside, own["intervals"]["verdict"] == DISTURBED)
 
 
 def _under_load(target: Target) -> list[Figure]:
@@ -82,12 +82,11 @@ def _under_load(target: Target) -> list[Figure]:
     memory = counted_memory_mb(row)
     rate = f"{row['throughput_per_s']:,.0f}/s" if row["throughput_per_s"] >= 100 else f"{row['throughput_per_s']:.1f}/s"
     used = f"; {memory:,.0f} MB of memory" if memory is not None else ""
-    in_flight = f"{row['concurrency']} in flight" if row.get("concurrency") else "at a rate"
     limit = "no limit" if limits["p99_ms"] is None else f"limit {limits['p99_ms']:g} ms"
     interval = row.get("p99_interval_ms") or []
     between = f"{' to '.join(map(milliseconds, interval))}; " if interval and None not in interval else ""
     return [
-        Figure(rate, "answers under load", f"{in_flight}{used}", is_disturbed(row)),
+        Figure(rate, "answers under load", f"{row['concurrency']} in flight{used}", is_disturbed(row)),
         Figure(milliseconds(row["p99_ms"]), "p99 under load", f"{between}{limit}", is_disturbed(row)),
     ]
 

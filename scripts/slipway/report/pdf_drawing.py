@@ -11,10 +11,10 @@ from slipway.report.drawing import Drawing, Element, style_of
 def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
     """Return a drawing as a drawing of reportlab that is `width` points wide."""
     scale = width / drawing.width
-    made = shapes.Drawing(width, scale * drawing.height)
+    pdf = shapes.Drawing(width, scale * drawing.height)
     for element in drawing.elements:
-        made.add(_shape(element, scale, made.height))
-    return made
+        pdf.add(_shape(element, scale, pdf.height))
+    return pdf
 
 
 def _shape(element: Element, scale: float, height: float) -> shapes.Shape:

@@ -68,7 +68,7 @@ def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
     """Return the verdict on the served engine's speed relative to the baseline in the same job (see `is_faster`)."""
     engine, baseline, ratio = target.chosen, target.baseline, target.latency_ratio
     rate = target.benchmark["best_throughput_ratios"][engine.precision][baseline]
-    rate_interval = target.benchmark.get("best_throughput_intervals", {}).get(engine.precision, {}).get(baseline)
+    rate_interval = target.benchmark["best_throughput_intervals"][engine.precision][baseline]
     is_batched = measurements.contract.batched
     smallest, best = (f" at batch {target.smallest_batch}", " at the best batch") if is_batched else ("", "")
     text = (

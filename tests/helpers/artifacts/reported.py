@@ -200,6 +200,7 @@ def benchmark(keys, quantities):
         "left_out": {"onnxruntime": "it has no CUDA here"},
         "ratios": {subject: {str(batch): {"pytorch": beside} for batch in (1, 8)} for subject in keys},
         "best_throughput_ratios": {subject: {"pytorch": 4.5} for subject in keys},
+        "best_throughput_intervals": {subject: {"pytorch": single[1]} for subject in keys},
         "environment": {"torch": "2.15.0", "platform": "Linux", "load_average_1min": 0.82, "threads": 2},
     }
 

@@ -98,7 +98,7 @@ def test_a_ratio_in_words():
     assert ratio_in_words(0.68, {**steady, "high": 1.2, "verdict": "disturbed"}) == (
         "0.68 (0.65 to 1.20, no difference, disturbed)"
     )
-    assert ratio_in_words(0.68) == "0.68"  # of a record without rounds
+    assert ratio_in_words(0.68, {"low": 0.68, "high": 0.68, "verdict": "steady"}) == "0.68"  # of a single round
     assert ratio_in_words(0.68, {"low": 0.68, "high": 0.68, "verdict": "disturbed"}) == "0.68 (disturbed)"
 
 
