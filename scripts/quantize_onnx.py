@@ -10,7 +10,6 @@ from pathlib import Path
 
 import onnx
 
-from slipway.classification.images import Preprocessing
 from slipway.classification.photograph_inputs import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.contract.batches import digest_of_values, joined
@@ -18,7 +17,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import add_source, has_source, inputs_alone, name_of, samples_of
 from slipway.core.artifacts import read_json
 from slipway.core.cli import progress, run
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.core.job_settings import add_planned
 from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
@@ -71,13 +70,15 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return (samples to calibrate on, SHA-256 of their files or values)."""
+    """Return (samples to calibrate on, SHA-256 of their files or values).
+
+    Raises SlipwayError if there are too few, or if one does not fit the contract.
+    """
     if has_source(arguments):
         samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
         digest = digest_of_values(samples)
     else:
         preprocess = preprocessing_of(arguments, read_json(arguments.samples_record)["preprocess"])
-        require_same_input(arguments, preprocess, contract)
         samples, digest = read_calibration(arguments.images, arguments.max_samples, preprocess, arguments.input)
     if len(samples) < arguments.min_samples:
         raise SlipwayError(
@@ -85,20 +86,10 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
             f"and at least {arguments.min_samples} are needed to measure the ranges of activations; add some like "
             "those that the model will see, or lower `calibration.min_samples` in config.yaml"
         )
-    for sample in samples:
-        contract.sizes_of(sample)
+    with amended("calibration: "):
+        for sample in samples:
+            contract.sizes_of(sample)
     return samples, digest
-
-
-def require_same_input(arguments: argparse.Namespace, preprocess: Preprocessing, contract: Contract) -> None:
-    """Raise SlipwayError unless the calibration data will have the dtype and size of the exported file's input."""
-    dtype, side = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
-    if (arguments.input, preprocess.crop) != (dtype, side):
-        raise SlipwayError(
-            f"{arguments.onnx} was exported for {dtype} inputs of {side} pixels, but this job calibrates with "
-            f"{arguments.input} inputs of {preprocess.crop} pixels; run snakemake again, or pass the same --input and "
-            "--crop"
-        )
 
 
 def quantized(

@@ -17,7 +17,7 @@ from slipway.core.artifacts import atomic_write_together, data_file, record_of_o
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.package_versions import package_version
 from slipway.onnx import external_data
 from slipway.onnx.onnx_files import answering, described, require_batch_independence, require_served_tensors, session_of
 from slipway.onnx.onnx_structure import QUANTIZING
@@ -32,17 +32,6 @@ def variant_parser(description: str, variants: Iterable[str], *more: str) -> arg
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
     return arguments
-
-
-def modelopt_version() -> str:
-    """Return the version of ModelOpt. Raise SlipwayError if it is not installed."""
-    version = package_version(PACKAGE)
-    if version == ABSENT:
-        raise SlipwayError(
-            f"{PACKAGE} is not installed here, and makes every precision but fp32; "
-            "pip install -r envs/requirements.txt, or take only fp32 in `targets.*.precisions` of config.yaml"
-        )
-    return version
 
 
 @contextlib.contextmanager
@@ -64,10 +53,8 @@ def scratch_folder() -> Iterator[Path]:
 def base_record(arguments: argparse.Namespace) -> dict:
     """Return the record of the FP32 file.
 
-    Raises SlipwayError if the record belongs to another file, if the file is quantised already, or if ModelOpt is not
-    installed.
+    Raises SlipwayError if the record belongs to another file, or if the file is quantised already.
     """
-    modelopt_version()
     record = record_of_onnx(arguments.onnx, arguments.onnx_record)
     if QUANTIZING.intersection(node.op_type for node in external_data.read(arguments.onnx).graph.node):
         raise SlipwayError(
@@ -113,7 +100,7 @@ def write_variant(
         "batch_independence": distances,
         "not_compared_reason": why_not,
         **facts,
-        "versions": {**base["versions"], PACKAGE: modelopt_version(), "onnx": onnx.__version__},
+        "versions": {**base["versions"], PACKAGE: package_version(PACKAGE), "onnx": onnx.__version__},
     }
     write_json(arguments.record, record)
     return record

@@ -179,9 +179,8 @@ def test_no_scales_without_the_users_photographs(files, tmp_path, fault):
 
 def test_another_input_format_than_the_exported_one_is_refused(files, images, tmp_path):
     base, _ = files[CASES[0]]
-    with pytest.raises(
-        SlipwayError, match="exported for float32 inputs of 64 pixels, but this job calibrates with uint8"
-    ):
+    words = r"calibration: the input input is uint8 \(1, 3, 64, 64\), but the model takes input float32"
+    with pytest.raises(SlipwayError, match=words):
         quantize(base, images, CASES[1], tmp_path / "out.onnx")
 
 
