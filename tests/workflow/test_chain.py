@@ -295,11 +295,11 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
     keys = JobKeys(resolve(complete(copy.deepcopy(small.config))))
     results = small.path("results/small")
     common = {"labelled": folder, "labelled_sha256": None, "max_samples": 12, "evaluation": tmp_path / "evaluation.npz"}
+    common["labels"] = results / "labels.txt"
     options = common | {
         "weights": results / "weights.safetensors",
         "weights_record": results / "weights.json",
         "contract": results / "contract.json",
-        "labels": results / "labels.txt",
         "output": tmp_path / "pytorch.json",
     }
     planned = keys.evaluate_checkpoint("small") | options
