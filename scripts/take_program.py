@@ -8,6 +8,7 @@ from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
+from slipway.models.archive_checksums import require_intact
 from slipway.models.programs import program
 from slipway.models.trial_runs import network_samples, try_run
 from slipway.models.weights_record import weights_parser, write_record
@@ -28,6 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Take the program, try it, write its record, which has the form of the record of weights."""
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
+    require_intact(path)
     if arguments.data_digest:
         require_data(path, arguments.data_digest)
     samples, kind = network_samples(arguments.samples), program(arguments.kind)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from slipway.core.errors import SlipwayError
+from slipway.models.archive_checksums import require_intact
 
 # Types that training programs save beside the weights. Each has a stand-in that runs no code of the file.
 _HARMLESS = (
@@ -52,6 +53,7 @@ def read_checkpoint(path: str | Path) -> Content:
     path = Path(path)
     if not path.is_file():
         raise SlipwayError(f"checkpoint {path} does not exist; correct `weights` in config.yaml")
+    require_intact(path)
     content = content_of(_read_safetensors(path) if _is_safetensors(path) else _read_pytorch(path))
     if not content.tensors:
         held = f"{len(content.keys)} ({', '.join(content.keys[:3])})" if content.keys else "nothing by name"

@@ -120,6 +120,25 @@ def test_a_truncated_file_is_named(tmp_path, state, kind, share):
     assert "copy it again" in message
 
 
+def test_a_file_in_which_a_byte_of_a_weight_changed_is_refused(tmp_path, state):
+    """PyTorch itself loads it, with another weight."""
+    path = tmp_path / "flipped.pth"
+    torch.save(state, path)
+    weight = state["classifier.1.weight"].numpy().tobytes()
+    path.write_bytes(path.read_bytes().replace(weight, weight[:-1] + bytes([weight[-1] ^ 1])))
+    assert not torch.equal(torch.load(path)["classifier.1.weight"], state["classifier.1.weight"])
+    assert "is truncated or damaged (Bad CRC-32 for file 'flipped/data/" in refusal(path)
+
+
+def test_a_file_that_was_written_without_checksums_reads_back(tmp_path, state):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(state, tmp_path / "w.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert_same(read_checkpoint(tmp_path / "w.pth").tensors, state)
+
+
 @pytest.mark.parametrize(
     "text", ["<!DOCTYPE html><html>Not found</html>", "version https://git-lfs.github.com/spec/v1\n"]
 )

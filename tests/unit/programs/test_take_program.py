@@ -100,6 +100,18 @@ def test_a_damaged_program_is_told_and_writes_nothing(kind, network, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, damaged.name, "samples.npz"])
 
 
+@pytest.mark.parametrize("kind", ["exported_program", "torchscript"])
+def test_a_program_with_another_weight_than_was_written_is_told(kind, network, tmp_path):
+    save, name = SAVED[kind]
+    save(network, tmp_path / name)
+    weight = network.linear.weight.detach().numpy().tobytes()
+    whole = (tmp_path / name).read_bytes()
+    assert whole.count(weight) == 1
+    (tmp_path / name).write_bytes(whole.replace(weight, weight[:-1] + bytes([weight[-1] ^ 1])))
+    with pytest.raises(SlipwayError, match=r"truncated or damaged \(Bad CRC-32 .*copy it again"):
+        take(tmp_path, tmp_path / name, kind)
+
+
 class RunsCode:
     def __reduce__(self):
         return (open, ("executed", "w"))
