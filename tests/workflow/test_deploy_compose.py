@@ -85,12 +85,16 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)
 
     machine.train(1, reference_seed=0)
-    with pytest.raises(SlipwayError) as caught:
-        machine.run(deploy)
-    assert "does not give this checkpoint's answer" in str(caught.value)
-    assert "What was live before was started again and serves" in str(caught.value)
-    assert machine.receipt == back
-    np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)
+    for is_lost in (False, True):
+        if is_lost:
+            fake_docker.Project(PROJECT).down()
+            (machine.results / "deploy/compose/history.json").unlink()
+        with pytest.raises(SlipwayError) as caught:
+            machine.run(deploy)
+        assert "does not give this checkpoint's answer" in str(caught.value)
+        assert "What was live before was started again and serves" in str(caught.value)
+        assert machine.receipt == back
+        np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)
     assert not (machine.results / "deploy" / "compose" / "3").exists()
 
     capfd.readouterr()

@@ -59,13 +59,13 @@ class Compose(ContainerPlatform):
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"file": path of the Compose file of the running project; None if no project runs}.
+        """Return {"file": path of the Compose file of the running project}.
 
-        If a killed deployment started that project, "file" is the path of the file that ran before that deployment.
+        If no project runs, or a killed deployment started it, "file" is that of the live release; None without one.
         """
         running = running_file(project_of(release.files[0]))
-        attempted = state.attempted and str(state.attempted.files[0].resolve())
-        return {"file": state.baseline["file"] if running and running == attempted else running}
+        attempted, live = (found and str(found.files[0].resolve()) for found in (state.attempted, state.live))
+        return {"file": state.baseline.get("file") or live if running in (None, attempted) else running}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Start or replace the project, and wait for its health checks, which test that the model is ready."""
@@ -99,9 +99,8 @@ class Compose(ContainerPlatform):
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt: {"project": its name, "file": its Compose file, "ports": Triton's ports}."""
-        file = release.files[0]
-        return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.parts[0].values))}
+        """Return the entries of a receipt: {"project": its name, "file": its Compose file}."""
+        return {"project": project_of(release.files[0]), "file": release.files[0].as_posix()}
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Stop the projects in the contents of receipts; return their names. Volumes with Prometheus's metrics stay."""
