@@ -67,7 +67,7 @@ class GpuMonitor:
         return None if self.unavailable is not None else self.read()["memory_used_mb"]
 
     def read(self) -> dict:
-        """Return {quantity: value, "reasons": why the clocks are not higher} of the GPU now, which must be available.
+        """Read the GPU, which must be available. Return {quantity: value, "reasons": why the clocks are not higher}.
 
         A value that this GPU, driver or virtual machine does not report is None.
         """

@@ -1,4 +1,4 @@
-"""The working folder of a load test, which removes it at its end. After a kill, the next load test removes it.
+"""The working folder of a load test. It is removed at the end; after a kill, the next load test removes it.
 
 <temporary>/slipway-load-test-<name>.lock    held during the load test, from before the folder exists
 <temporary>/slipway-load-test-<name>/        engines, measurements, the script that starts the server

@@ -41,7 +41,7 @@ def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
 
 
 def _tick_words(tick: float, unit: str) -> str:
-    """Return the number at a tick; zero has the unit of all."""
+    """Return the number at a tick. Only the tick at zero has the unit."""
     return readable(tick, 3) if tick else with_unit(tick, unit)
 
 

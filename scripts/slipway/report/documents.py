@@ -64,8 +64,8 @@ def table(
 ) -> Table:
     """Return a table of figures, as wide as the text. The headings are repeated on each page.
 
-    `kinds` has the kind of each row. `texts` are {column of text: its share of the width}; they break lines. The other
-    columns are as wide as their figures.
+    `kinds` has the kind of each row. `texts` are {column of text: its share of the width}; texts there may break into
+    lines. The other columns are as wide as their figures.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
     figures = [column for column in range(len(headings)) if column not in texts]

@@ -91,7 +91,7 @@ class Drawing:
             self.elements.append(Element("text", look, (x, y), content, anchor))
 
     def markup(self) -> Markup:
-        """Return the <svg> element for a page that has the `rules` of colours as variables."""
+        """Return the <svg> element for a page whose CSS has the `rules`, with the colours as variables."""
         return Markup(self._svg(0, ()))
 
     def file(self) -> str:

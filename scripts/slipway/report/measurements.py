@@ -150,7 +150,7 @@ class Measurements:
 
     @property
     def explanations(self) -> list[str]:
-        """Return sentences about the meaning of the outputs, with the reason why it is known."""
+        """Return sentences about the meaning of the outputs. Each ends with the reason why the meaning is known."""
         meanings = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.reason}"]
             for tensor in self.contract.outputs
