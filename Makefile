@@ -26,16 +26,17 @@ endif
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
+# Two jobs that measure nothing run at a time; a job that measures takes all cores, so it runs alone.
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
-	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 deploy
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 2 deploy
 
 # Options: PHOTOGRAPHS=folder, from which INT8 takes its scales
 demo: $(VENV)/installed $(DEMO_FILES) ## Deploy EfficientNet-Lite0, whose pretrained weights are in a Python package
 	[ -z "$${PHOTOGRAPHS:-}" ] || { folder=$$(realpath -e -- "$$PHOTOGRAPHS") && ln -sfn "$$folder" checkpoints/photographs; }
-	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=checkpoints/packages snakemake --cores 1 deploy --configfile $(DEMO)/config.yaml $(and $(PHOTOGRAPHS),$(DEMO)/int8.yaml)
+	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=checkpoints/packages snakemake --cores 2 deploy --configfile $(DEMO)/config.yaml $(and $(PHOTOGRAPHS),$(DEMO)/int8.yaml)
 
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
-	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 evidence
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 2 evidence
 
 manifests: $(VENV)/installed ## Write what deploys it to a cluster, deploy nothing
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 manifests

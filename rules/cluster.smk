@@ -31,5 +31,5 @@ resource_scopes:
 
 # The resources that a job on a target requests from a cluster.
 ON_TARGET = hooks.resources_on_target(resolved)
-# The cores of a job that measures speed, which has the machine to itself. Snakemake lowers them to --cores.
-WHOLE_MACHINE = usable_cores()
+# The cores of a job that measures speed, which has the machine to itself. Snakemake lowers them to --cores: 2 in the Makefile.
+WHOLE_MACHINE = max(2, usable_cores())

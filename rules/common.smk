@@ -15,7 +15,6 @@
 #   update("results/...")        An output. The previous artifact stays until the job succeeds, so a failed job loses nothing.
 #   ancient(...)                 Any other input that must exist when the job runs, but is not compared.
 import json
-import shlex
 
 from slipway.keys.validation import require_batches, require_users_packages, resolve
 from slipway.keys.config import complete

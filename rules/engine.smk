@@ -22,6 +22,8 @@ for runtime, traits in RUNTIMES.items():
         # A cluster gives a target's jobs one allocation; profiles/ name the other rules.
         group:
             lambda wildcards: None if hooks.runs_jobs_here() else "target"
+        # TensorRT chooses its kernels by their speed.
+        threads: WHOLE_MACHINE if traits.needs_gpu and not traits.builds_without_hardware else 1
         resources:
             **({"seat": 1} if traits.builds_without_hardware else ON_TARGET),
         params:

@@ -21,9 +21,7 @@ COMMON = JobKey(
     {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")},
     tensorrt_python=DEPLOYED_PYTHON or None,
     public_key=config["deploy"]["signing"]["public_key"],
-    snakemake_options=(
-        shlex.join(["--configfile", *map(str, hooks.configfiles())]) if hooks.configuration_is_named else ""
-    ),
+    snakemake_options=hooks.configuration_option(),
 )
 
 

@@ -2,6 +2,7 @@
 
 import atexit
 import difflib
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -84,6 +85,10 @@ class Hooks:
     def configfiles(self) -> Sequence[str]:
         """Return the configuration files: from --configfile, or config.yaml without it."""
         return self._workflow.overwrite_configfiles or [CONFIG]
+
+    def configuration_option(self) -> str:
+        """Return the option that names the configuration, as text for a shell; "" if config.yaml is read."""
+        return shlex.join(["--configfile", *map(str, self.configfiles())]) if self.configuration_is_named else ""
 
     def tell(self, sentence: str) -> None:
         """Show a sentence to the user, in Snakemake's log."""
