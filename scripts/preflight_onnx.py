@@ -11,6 +11,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.packages import require_runtime
+from slipway.core.setting_options import add_settings
 from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import runtime
 
@@ -19,7 +20,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options. The lists have one entry per ONNX file, in the same order."""
     arguments = parser(__doc__, "onnx_records", "output")
     arguments.add_argument("--onnx", type=Path, nargs="+", required=True, help="ONNX files to try")
-    arguments.add_argument("--compute-capability", default="8.9", help="compute capability to build for")
+    add_settings(arguments, "preflight", "compute_capability")
     arguments.add_argument("--profiles", default='[{"min": 1, "opt": 8, "max": 32}]', help="batch sizes as JSON")
     arguments.add_argument("--tensorrt-rtx-version", help="required version of TensorRT for RTX")
     return arguments.parse_args(argv)

@@ -19,6 +19,7 @@ from slipway.core.artifacts import read_json
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.job_settings import add_planned
+from slipway.core.setting_options import add_settings
 from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.for_onnxruntime import quantized_for_onnxruntime
@@ -38,11 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = variant_parser(__doc__, sorted([*VARIANTS, FOR_ONNXRUNTIME]), "samples_record")
     add_photographs(add_source(arguments))
-    arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
-    arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
-    arguments.add_argument(
-        "--method", choices=("entropy", "max"), default="entropy", help="how ranges are chosen from observed values"
-    )
+    add_settings(arguments, "calibration", "max_samples", "min_samples", "method")
     arguments.add_argument("--not-quantized", nargs="+", help="nodes, modules or operators that are not quantised")
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)

@@ -9,6 +9,7 @@ from slipway.classification.photograph_inputs import PhotographInputs, add_label
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import take_samples
 from slipway.core.job_settings import add_planned
+from slipway.core.setting_options import add_settings
 
 
 def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
     add_labelled(source)
     source.add_argument("--function", help="package.module:function that yields samples")
     source.add_argument("--files", type=Path, help=".npz file of samples, or a folder of them")
-    arguments.add_argument("--max-samples", type=int, default=1000, help="largest number of samples")
+    add_settings(arguments, "accuracy", "max_samples")
     arguments.add_argument("--metric", help="package.module:function of answers and samples, for {name: value}")
     arguments.add_argument("--metric-limits", type=json.loads, default={}, help='JSON: {name: {"min", "max"}}')
     arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
