@@ -116,7 +116,7 @@ def refit(job: Job, path: Path) -> Attempt:
     if findings.not_judged_reason and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_reason})")
     unchanged = {name: job.existing.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
-    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **facts, **unchanged}, seconds, findings)
+    return Attempt(REFIT, {**facts, **unchanged}, seconds, findings)
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:
@@ -128,17 +128,12 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
     start = time.perf_counter()
     try:
         facts = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
-        build_seconds = seconds_since(start)
-        if "tensors" not in facts:
-            engine = job.module.Engine(path, job.arguments.precision)
-            facts |= {"tensors": engine.tensors(), "layers": engine.layers()}
     except ValueError as error:
         raise SlipwayError(str(error)) from None
     seconds = seconds_since(start)
     require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
     findings = Findings(not_judged_reason=job.why_no_gates) if job.why_no_gates else job.judge(path)
-    timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
-    return Attempt(strategy_of(facts.get("timing_cache")), {**timed, **facts}, seconds, findings)
+    return Attempt(strategy_of(facts.get("timing_cache")), facts, seconds, findings)
 
 
 def strategy_of(timing_cache: dict | None) -> str:

@@ -4,15 +4,15 @@ A runtime's folder is a package that imports nothing of Slipway: it is also copi
 the Python backend's model.py runs it. It has:
 
     build(onnx, path, precision, options)
-                                    write the engine; return this runtime's own facts for the record, may be {};
-                                    raise ValueError if the engine cannot be built
+                                    write the engine; return the facts for the record; raise ValueError if the engine
+                                    cannot be built. Every runtime's facts have
+                                    "tensors"  {"inputs": [{"name", "dtype", "shape"}], "outputs": [...]} as the engine
+                                               has them; a dtype is NumPy's name, a size of -1 is dynamic
+                                    "layers"   {precision: number of compute layers that really run in it}
     Engine(path, precision, threads=0)
-        .tensors()                  {"inputs": [{"name", "dtype", "shape"}], "outputs": [...]} as the engine has them;
-                                    a dtype is NumPy's name, a size of -1 is dynamic
         .infer(inputs)              named arrays -> named arrays; raise ValueError if they do not fit
         .infer_all(requests)        the same for several requests in order, joined along axis 0 and run as one batch;
                                     the outputs may be buffers that the next run overwrites
-        .layers()                   {precision: number of compute layers that really run in it}
     gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
 
 Its `traits.json` has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ nodes. An

@@ -86,9 +86,9 @@ def test_a_batch_of_another_type_is_refused_and_not_cast(tmp_path, name, given):
 def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
     write_int8_onnx(tmp_path / "q.onnx")
     path = tmp_path / ("q.xml" if "openvino" in module.__name__ else "q.onnx.ort.onnx")
-    assert module.build(tmp_path / "q.onnx", path, "int8", {}) == {}
+    facts = module.build(tmp_path / "q.onnx", path, "int8", {})
     engine = module.Engine(path, "int8")
-    assert engine.layers() == {"int8": 1}
+    assert facts == {"tensors": engine.tensors(), "layers": {"int8": 1}}
     batch = np.random.default_rng(3).standard_normal((2, 3, CROP, CROP), dtype=np.float32)
     expected = ReferenceEvaluator(str(tmp_path / "q.onnx")).run(None, {"input": batch})[0]
     np.testing.assert_allclose(logits(engine, batch), expected, rtol=0.02, atol=0.02)
@@ -97,8 +97,7 @@ def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
 def test_a_kernel_that_onnx_runtime_could_not_fuse_counts_as_fp32(tmp_path):
     module = runtime("onnxruntime")
     write_int8_onnx(tmp_path / "q.onnx", output="sums")
-    module.build(tmp_path / "q.onnx", tmp_path / "q.ort.onnx", "int8", {})
-    assert module.Engine(tmp_path / "q.ort.onnx", "int8").layers() == {"fp32": 1}
+    assert module.build(tmp_path / "q.onnx", tmp_path / "q.ort.onnx", "int8", {})["layers"] == {"fp32": 1}
 
 
 def test_a_precision_that_a_runtime_lacks_is_refused_with_those_it_has(tmp_path, module):

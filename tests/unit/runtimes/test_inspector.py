@@ -1,4 +1,8 @@
+import sys
+
 import pytest
+from helpers.gpu_stand_in import write_engine
+from helpers.gpu_stand_in.asking import TWO_PROFILES
 
 from slipway.runtimes.tensorrt import inspector
 from slipway.runtimes.tensorrt.inspector import layer_text, read_layer
@@ -121,3 +125,9 @@ class Inspector:
 
 def test_where_the_json_is_no_text_the_one_line_is_taken():
     assert [layer_text(TensorRT, Inspector(), index) for index in (0, 1)] == ["layer 0 as json", "layer 1 as one line"]
+
+
+def test_the_layers_of_the_first_profile_are_counted(gpu, tmp_path):
+    path = write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES)
+    found = inspector.describe(sys.modules["tensorrt"], path.read_bytes(), path)
+    assert (found["layers"], len(found["profiles"])) == ({"fp16": 1}, 2)

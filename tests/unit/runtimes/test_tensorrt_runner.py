@@ -153,7 +153,3 @@ def test_too_little_memory_is_told(gpu, tmp_path):
     gpu.free = 100
     with pytest.raises(ValueError, match="stop other programs that use it"):
         logits(Engine(write_engine(tmp_path / "m.trt"), "fp32"), pictures(1))
-
-
-def test_the_layers_of_the_first_profile_are_counted(gpu, tmp_path):
-    assert Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp16").layers() == {"fp16": 1}

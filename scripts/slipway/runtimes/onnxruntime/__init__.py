@@ -20,7 +20,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
     `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without large weights, this file
     is empty. An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one
-    node. Raises ValueError for another precision or an unreadable file.
+    node. Returns the engine's tensors and layers. Raises ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
@@ -29,7 +29,8 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     data.touch()
     name = data.name if outside or inside > _LARGE else ""
     _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path), data=name)
-    return {}
+    engine = Engine(path, precision)
+    return {"tensors": engine.tensors(), "layers": engine.layers()}
 
 
 class Engine:

@@ -26,8 +26,8 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). There are no options.
 
     The weights stay unchanged: the CPU plugin rounds FP32 when it compiles for bf16, so both precisions have the same
-    IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Raises
-    ValueError for another precision or an unreadable file.
+    IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Returns
+    the engine's tensors and layers. Raises ValueError for another precision or an unreadable file.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -39,7 +39,8 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
         # An input has the names of nodes behind it, too, if they change nothing, such as a Cast to the same type.
         port.get_tensor().set_names({port.get_node().get_friendly_name()})
     ov.save_model(model, path, compress_to_fp16=False)
-    return {}
+    engine = Engine(path, precision)
+    return {"tensors": engine.tensors(), "layers": engine.layers()}
 
 
 class Engine:

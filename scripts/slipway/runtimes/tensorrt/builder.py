@@ -3,7 +3,6 @@
 The capabilities of a TensorRT release are found in its module (`hasattr`), not derived from its version.
 """
 
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +35,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     config = builder.create_builder_config()
     settings = _configure(trt, builder, network, config, precision, options)
     with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cached:
-        start = time.perf_counter()
         plan = builder.build_serialized_network(network, config)
-        seconds = time.perf_counter() - start
         if plan is None:
             raise ValueError(explain.build_failure(log.errors, options))
     Path(path).write_bytes(plan)
@@ -51,7 +48,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
         "strongly_typed": _strongly_typed(trt),
         "builder": settings,
         "timing_cache": cached,
-        **facts_of_work(trt, log, path, seconds),
+        **facts_of_work(trt, log, path),
         **facts,
     }
 

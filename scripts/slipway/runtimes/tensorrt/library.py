@@ -67,10 +67,9 @@ def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any,
     return runtime, engine
 
 
-def facts_of_work(trt: ModuleType, log: Any, path: str | Path, seconds: float) -> dict:
-    """Return {"builder_seconds", "warnings": their number, "versions"} of a build or refit, for the build record."""
+def facts_of_work(trt: ModuleType, log: Any, path: str | Path) -> dict:
+    """Return {"warnings": their number, "versions"} of a build or refit, for the build record."""
     return {
-        "builder_seconds": round(seconds, 3),
         "warnings": len(log.warnings),
         "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
     }

@@ -4,7 +4,6 @@ A refit takes seconds instead of the minutes of a build, since every kernel stay
 checked afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
 """
 
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,17 +32,15 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
-    start = time.perf_counter()
     try:
         plan, exchanged = _refitted(trt, log, onnx, engine)
     except (TypeError, RuntimeError) as error:  # errors of the library's Python binding
         raise ValueError(f"TensorRT {trt.__version__} cannot refit {engine}: {error}") from None
-    seconds = time.perf_counter() - start
     Path(path).write_bytes(plan)
     return {
         "timing_cache": None,
         "refitted_weights": exchanged,
-        **facts_of_work(trt, log, path, seconds),
+        **facts_of_work(trt, log, path),
         **describe(trt, plan, path),
     }
 

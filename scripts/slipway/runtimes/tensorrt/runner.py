@@ -9,7 +9,7 @@ import numpy as np
 from .batching import Shapes, Tensors, joined_shapes, split
 from .buffers import StreamContext
 from .device import captured, open_device, why_no_graphs
-from .inspector import count_by_precision, engine_layers, is_batched, profiles_of, tensors_of
+from .inspector import is_batched, profiles_of, tensors_of
 from .library import edition_of, import_library, load, logger
 
 # Each graph takes memory on the GPU, and inputs of dynamic sizes would have one for every combination of sizes.
@@ -21,13 +21,12 @@ class Engine:
 
     def __init__(self, path: str | Path, precision: str = "", threads: int = 0, device: Any = None) -> None:
         """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
-        self.trt = import_library(edition_of(path))
+        trt = import_library(edition_of(path))
         self.device = device or open_device()
         self._path = path
-        self._log = logger(self.trt)
         plan = Path(path).read_bytes()
         self.plan_bytes = len(plan)
-        self._runtime, self.cuda_engine = load(self.trt, self._log, plan, path)
+        self._runtime, self.cuda_engine = load(trt, logger(trt), plan, path)
         self.profiles = profiles_of(self.cuda_engine)
         self.max_batch = max(sizes["max"] for sizes in self.profiles)
         self._inputs = self.tensors()["inputs"]
@@ -104,10 +103,6 @@ class Engine:
         while len(self._copies) < count - 1:
             self._copies.append(Engine(self._path, device=self.device))
         return [self, *self._copies[: count - 1]]
-
-    def layers(self) -> dict[str, int]:
-        """Return {precision: number of compute layers}, with the precisions that the engine reports."""
-        return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
     def _run(self, stream_context: StreamContext, sizes: tuple) -> None:
         """Run these sizes directly the first time, then capture a CUDA graph, and launch the graph from then on."""
