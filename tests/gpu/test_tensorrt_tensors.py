@@ -75,7 +75,7 @@ def test_the_record_has_the_engines_own_tensors_and_the_axes(text):
             assert np.dtype(tensor["dtype"]).kind == np.dtype(declared[tensor["name"]]["dtype"]).kind
     assert record["profiles"] == BUILDER["profiles"]
     assert record["key"]["builder"]["axes"] == {"sequence": SEQUENCE}
-    assert record["builder"]["inputs"] == {"ids": ["batch", "sequence"], "mask": ["batch", "sequence"]}
+    assert record["key"]["builder"]["inputs"] == {"ids": ["batch", "sequence"], "mask": ["batch", "sequence"]}
 
 
 def test_it_answers_as_the_network_at_every_size_again_and_again(text, capfd):

@@ -13,8 +13,6 @@ from .library import builds_without_gpu, edition_of, facts_of_work, import_libra
 
 # Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
-# Options that are in effect as they are given.
-_AS_GIVEN = ("workspace_mb", "compatibility", "profiles", "inputs", "axes")
 
 BATCH = "batch"
 
@@ -75,7 +73,7 @@ def _strongly_typed(trt: ModuleType) -> bool:
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
-    """Apply all options. Return the settings in effect, with None for settings that this release lacks."""
+    """Apply all options. Return {"flags": of the builder, "optimization_level": None if this release has no levels}."""
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     flags = _precision_flags(trt, precision)
@@ -88,14 +86,13 @@ def _configure(
     refit = options.get("refit", False)
     if refit:
         _make_refittable(trt, config)
+    _set_tactic_sources(trt, config, options["tactic_sources"])
     level = options["optimization_level"] if hasattr(config, "builder_optimization_level") else None
     if level is not None:
         config.builder_optimization_level = level
     return {
         "flags": [*flags, *(["TF32"] if options["tf32"] else []), *(["REFIT"] if refit else [])],
         "optimization_level": level,
-        "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
-        **{name: options[name] for name in _AS_GIVEN if name in options},
     }
 
 
@@ -190,9 +187,9 @@ def _make_refittable(trt: ModuleType, config: Any) -> None:
     config.set_flag(trt.BuilderFlag.REFIT)
 
 
-def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -> list[str] | None:
+def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -> None:
     if names is None:
-        return None
+        return
     sources = trt.TacticSource.__members__
     unknown = [name for name in names if name not in sources]
     if unknown:
@@ -201,4 +198,3 @@ def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -
             f"{', '.join(sources)}"
         )
     config.set_tactic_sources(sum(1 << int(sources[name]) for name in names))
-    return names
