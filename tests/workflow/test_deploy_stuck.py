@@ -1,6 +1,7 @@
 """A load that never ends, as Triton's does once a process was killed that was starting for it."""
 
 import subprocess
+import time
 
 import psutil
 import pytest
@@ -55,11 +56,13 @@ def test_if_the_live_model_dies_while_a_load_does_not_end_its_server_is_started_
     deploy(place, trainings[0]).succeeded()
     server = psutil.Process(receipt(place)["contents"]["server"]["pid"])
     engines = server.children()
-    command = place.program_command("deploy", *options(place, hanging, "--ready-timeout-s", TIMEOUT_S))
+    command = place.program_command("deploy", *options(place, hanging, "--ready-timeout-s", 300))
     process = subprocess.Popen(list(map(str, command)), cwd=place.folder, stderr=subprocess.PIPE, text=True)
     while "switching in the running server" not in (line := process.stderr.readline()):
         assert line, "it ended before"
-    for engine in engines:
+    while len(server.children()) == len(engines):
+        time.sleep(0.01)
+    for engine in server.children():
         engine.kill()
     _, said = process.communicate()
     assert process.returncode == 1

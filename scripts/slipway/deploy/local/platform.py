@@ -25,6 +25,7 @@ from slipway.deploy.local.health_check import is_silent, why_no_answer
 from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, local_installation, lock, stop_all
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.reporting import describe
+from slipway.deploy.local.stuck_loads import Stuck
 from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.triton.client.ports import Ports
@@ -35,7 +36,6 @@ from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tls import tls_of
 from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
-UNCHANGED = "The server that was live serves on unchanged."
 # A part of the recorded identity of a server that loads nothing any more. No installation has it.
 STUCK = {"stuck": True}
 
@@ -186,7 +186,7 @@ class Local:
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
         if snapshot["beside"] and server_state.is_running(running) and not is_silent(self.state):
-            return self._load_before(release, before, running) if self._switching else UNCHANGED
+            return self._load_before(release, before, running)
         stop_all(self.state, UNSERVED_S)
         if not any(before.values()):
             return "Nothing was live before, and nothing is served now."
@@ -195,18 +195,18 @@ class Local:
         return "The versions that were live are served again."
 
     def _load_before(self, release: Release, before: Versions, running: dict) -> str:
-        """Load the earlier versions in the running server, which answers; return a sentence on what is served.
+        """Load the earlier versions in the running server; return a sentence on what is served.
 
         If Triton does not end this load, the server serves on, and the next deployment replaces it.
         """
-        others = self._others(release, before)
-        touched = {name: number for name, number in before.items() if name not in others}
+        others, ports = self._others(release, before), Ports.of(running["listening"])
         try:
-            switching.load_again(self._installation, touched, Ports.of(running["listening"]), others)
-        except switching.Stuck:
+            if self._switching:
+                switching.load_again(self._installation, dict(before.items() - others.items()), ports, others)
+        except Stuck:
             server_state.recover_state(self.state, identity=(running["identity"] or {}) | STUCK)
             return "The server that was live serves on. It loads nothing any more: the next deployment replaces it."
-        return UNCHANGED
+        return "The server that was live serves on unchanged."
 
     def place(self) -> dict:
         """Return {"machine": the name of this machine}."""

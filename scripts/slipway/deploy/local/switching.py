@@ -2,17 +2,16 @@
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-
-from tritonclient.utils import InferenceServerException
 
 from slipway.core.artifacts import remove
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, LocalInstallation, start_recorded, stop_all
+from slipway.deploy.local.stuck_loads import ending_loads
 from slipway.deploy.release import Release
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
@@ -26,10 +25,6 @@ from slipway.triton.server.tritonserver import Server
 REPOSITORY = "models"
 # The versions that a server is to serve, {model: version}; None if the model is not served.
 Wanted = Mapping[str, int | None]
-
-
-class Stuck(SlipwayError):
-    """Triton does not end a load. It never ends one whose process was killed while it started."""
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
@@ -82,7 +77,8 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
     time, and SlipwayError if a load fails.
     """
     options = {"headers": live_header(installation.state), "client_timeout": installation.ready_timeout_s}
-    with connect(endpoint_of(ports)) as client, _errors_of_loads(installation.ready_timeout_s):
+    server = (server_state.running_server(installation.state) or {}).get("pid")
+    with connect(endpoint_of(ports)) as client, ending_loads(client, server, installation.ready_timeout_s):
         for name, number in wanted.items():
             if number is not None:
                 installation.store.select(name, number)
@@ -97,16 +93,6 @@ def live_header(state: Path) -> Mapping[str, str]:
     """Return {gRPC header: key of the live server}; {} if no server runs, or if it has no key."""
     running = server_state.running_server(state)
     return header(running["pid"]) if running else {}
-
-
-@contextlib.contextmanager
-def _errors_of_loads(timeout_s: float) -> Iterator[None]:
-    try:
-        yield
-    except InferenceServerException as error:
-        if error.status() == "StatusCode.DEADLINE_EXCEEDED":
-            raise Stuck(f"Triton does not end a load within {timeout_s:.0f} s (`deploy.ready_timeout_s`)") from None
-        raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
 
 
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:

@@ -18,7 +18,8 @@ from slipway.deploy.ledger import Ledger
 from slipway.deploy.local import server_state, switching
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, lock
 from slipway.deploy.local.platform import Local
-from slipway.deploy.local.switching import Stuck, require_own_ports, stop_trial, takes_versions
+from slipway.deploy.local.stuck_loads import Stuck
+from slipway.deploy.local.switching import require_own_ports, stop_trial, takes_versions
 from slipway.deploy.release_history import DeploymentState
 from slipway.triton.client.ports import Ports
 

@@ -1,0 +1,53 @@
+"""Notice a load in Triton that will not end: Triton waits for ever for a process that was killed while it started."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import psutil
+from tritonclient.grpc import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.errors import SlipwayError
+from slipway.core.polling import polling
+
+# After the death of a process, Triton ends a load with an error within this time, or never.
+DEATH_S, INTERVAL_S = 5.0, 0.5
+
+
+class Stuck(SlipwayError):
+    """Triton does not end a load."""
+
+
+@contextlib.contextmanager
+def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: float) -> Iterator[None]:
+    """Turn the errors of a block that loads models by `client` into SlipwayErrors. `server` is the server's process id.
+
+    Raises Stuck if a load does not end within `timeout_s`, or soon after a process died that was started for it.
+    """
+    before, dead_since = _children(server).keys(), list[float]()
+
+    def end_if_stuck() -> None:
+        if psutil.STATUS_ZOMBIE not in [status for pid, status in _children(server).items() if pid not in before]:
+            dead_since.clear()
+        elif time.monotonic() - (dead_since or [time.monotonic()])[0] > DEATH_S:
+            client.close()  # which ends the call
+        elif not dead_since:
+            dead_since.append(time.monotonic())
+
+    try:
+        with polling(end_if_stuck, INTERVAL_S, "the server's processes during a load"):
+            yield
+    except InferenceServerException as error:
+        if error.status() == "StatusCode.DEADLINE_EXCEEDED":
+            raise Stuck(f"Triton does not end a load within {timeout_s:.0f} s (`deploy.ready_timeout_s`)") from None
+        if error.status() == "StatusCode.CANCELLED":
+            raise Stuck("a process died that was to load an engine, and Triton waits for it for ever") from None
+        raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+
+
+def _children(server: int | None) -> dict[int, str]:
+    """Return {process id: status} of a server's processes. A dead one stays there while the server waits for it."""
+    with contextlib.suppress(psutil.Error):
+        return {child.pid: child.status() for child in psutil.Process(server).children()} if server else {}
+    return {}
