@@ -22,6 +22,7 @@ from slipway.core.job_settings import settings_of
 from slipway.core.readable import readable
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
+from slipway.outputs.hidden_parts import hidden_parts
 from slipway.outputs.presentation import record_of
 from slipway.outputs.variation import ROUNDING, errors_of_variation, variations, weakness
 
@@ -116,6 +117,9 @@ def on_reference_samples(
             answer, reference.contract, reference.inputs, lambda size: not unsupported_batches(profiles, [size])
         ),
         "variation": following(reference.outputs, answers, limits, reference.contract.baseline),
+        "hidden_parts": hidden_parts(
+            reference.contract.outputs, reference.outputs, answers, limits["max_relative_error"]
+        ),
         "answers": [record_of(outputs, reference.contract, names) for outputs in answers],
     }
 

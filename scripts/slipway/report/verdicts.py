@@ -50,7 +50,8 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
         f"it repeats {measurements.contract.baseline}'s answer to {measurements.words.first} "
         f"({figures_in_words(accuracy['sample'])}); without {measurements.words.proof} nothing more is proven"
     )
-    return OPEN, "; ".join(filter(None, (text, accuracy.get("variation", {}).get("weakness"))))
+    doubts = (accuracy.get("variation", {}).get("weakness"), *accuracy.get("hidden_parts", []))
+    return OPEN, "; ".join(filter(None, (text, *doubts)))
 
 
 def is_faster(target: Target) -> str:

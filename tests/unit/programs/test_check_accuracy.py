@@ -29,7 +29,7 @@ CONTRACT = Contract(
     facts={"preprocess": PREPROCESS},
 )
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
-NO_METRIC = {"metric": None, "variation": {"weakness": None}}
+NO_METRIC = {"metric": None, "variation": {"weakness": None}, "hidden_parts": []}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
 
 
@@ -188,6 +188,11 @@ def test_an_engine_that_follows_small_differences_is_proven_by_them():
     followed = following(REFERENCE.outputs, REFERENCE.outputs, LIMITS)
     assert followed["error"] == 0
     assert variation_problems({"variation": followed, "origin": "checkpoint"}) == []
+
+
+def test_values_that_the_limit_does_not_show_are_told(capsys):
+    show_engine({"sample": SAMPLE, "evaluation": None, **NO_METRIC, "hidden_parts": ["in 2 of the 6 parts ..."]})
+    assert "CAUTION: in 2 of the 6 parts" in capsys.readouterr().err
 
 
 def test_a_constant_output_beside_one_that_varies_is_no_reason_to_refuse():
