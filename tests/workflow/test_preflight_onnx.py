@@ -6,6 +6,8 @@ import onnx
 import pytest
 from helpers.made_clone import L4, PHOTOGRAPHS, PRECISIONS
 
+from slipway.core.artifacts import sha256
+
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
@@ -22,6 +24,14 @@ def engine(precision):
 
 def record(place, name):
     return json.loads(place.path(name).read_text(encoding="utf-8"))
+
+
+def with_record(place, path):
+    """Write the record of a changed ONNX file, and return its path."""
+    written = path.with_name(f"{path.name}.json")
+    about = record(place, "results/tiny/tiny.onnx.json") | {"sha256": sha256(path)}
+    written.write_text(json.dumps(about), encoding="utf-8")
+    return written
 
 
 def test_every_variant_parses_and_builds(place):
@@ -69,7 +79,7 @@ def test_an_operator_that_the_parser_does_not_know_is_named(place):
     onnx.save(model, strange)
     place.program(
         "preflight_onnx",
-        *("--onnx", strange, "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
+        *("--onnx", strange, "--onnx-records", with_record(place, strange)),
         *("--output", place.path("verdict.json")),
     ).refused("DOES NOT BUILD", "'head_mystery' (Mystery)", "1 of 1 ONNX files do not build: fp32")
     assert not place.path("verdict.json").exists()
@@ -77,12 +87,16 @@ def test_an_operator_that_the_parser_does_not_know_is_named(place):
 
 def test_a_truncated_onnx_file_is_called_that(place):
     whole = place.path("results/tiny/tiny.onnx").read_bytes()
-    place.path("short.onnx").write_bytes(whole[: len(whole) // 2])
-    place.program(
-        "preflight_onnx",
-        *("--onnx", place.path("short.onnx"), "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
-        *("--output", place.path("verdict.json")),
-    ).refused("short.onnx: truncated or not ONNX")
+    short = place.path("short.onnx")
+    short.write_bytes(whole[: len(whole) // 2])
+    for written, words in (
+        (with_record(place, short), "short.onnx: truncated or not ONNX"),
+        (place.path("results/tiny/tiny.onnx.json"), "short.onnx is not the file of its record"),
+    ):
+        place.program(
+            "preflight_onnx",
+            *("--onnx", short, "--onnx-records", written, "--output", place.path("verdict.json")),
+        ).refused(words)
 
 
 def test_a_gpu_generation_that_the_builder_does_not_know_is_refused_with_those_it_does(place):
