@@ -15,15 +15,15 @@ from slipway.networks.user_code import first_sentence, missing_package, place_of
 
 
 def build(architecture: str, arguments: dict | None = None, sample: Tensors | None = None) -> torch.nn.Module:
-    """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
+    """Return the network of an architecture with its initial weights, in eval mode and without auxiliary heads.
 
-    `architecture` is one of `slipway.models.sources`, such as "resnet50" or "package.module:factory". `arguments` are
-    its keyword arguments. Lazy modules such as LazyLinear get their shapes from `sample`, {input: array}. Raises
-    SlipwayError if the factory cannot be imported, cannot be called with these arguments, or returns another type, and
-    if a network with lazy modules does not accept the sample.
+    `architecture` is `architecture` of config.yaml, such as "resnet50" or "package.module:factory". `arguments` are the
+    keyword arguments of its factory. `sample`, {input: array}, gives lazy modules such as LazyLinear their shapes.
+    Raises SlipwayError if the factory cannot be imported, cannot be called with these arguments, or returns another
+    type. Raises SlipwayError, too, if a network with lazy modules does not accept the sample.
     """
     source = source_of(architecture)
-    # With gradients, networks with the older weight_norm could not be copied.
+    # PyTorch cannot copy a network with the older weight_norm if it was made with gradients.
     with users_modules_first(), torch.no_grad(), download_timeout():
         model = call_factory(source.factory(architecture), architecture, arguments or {})
     remove_heads(model)
@@ -81,7 +81,7 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
 
 
 def _settled(model: torch.nn.Module, sample: Tensors) -> torch.nn.Module:
-    """Return the model with its lazy parameters, if any, initialised by a forward pass."""
+    """Return the model. A forward pass on `sample` initialises its lazy parameters, if it has lazy modules."""
     from torch.nn.modules.lazy import LazyModuleMixin
 
     if not any(isinstance(module, LazyModuleMixin) for module in model.modules()):

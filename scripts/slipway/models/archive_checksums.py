@@ -1,4 +1,4 @@
-"""Check a PyTorch file against the checksums inside it, which PyTorch writes and does not compare when it loads."""
+"""Compare the parts of a PyTorch file with the checksums in the file. PyTorch writes them, but does not check them."""
 
 import zipfile
 from pathlib import Path
@@ -9,9 +9,10 @@ _CHUNK = 1 << 20
 
 
 def require_intact(path: Path) -> None:
-    """Raise SlipwayError if a part of a zip archive has another content than when it was written.
+    """Raise SlipwayError if a part of the zip archive at `path` does not match its checksum.
 
-    Files of other kinds, and parts without a checksum (torch.serialization.set_crc32_options(False)), are not checked.
+    Files of other kinds are not checked. Parts without a checksum (torch.serialization.set_crc32_options(False)) are
+    not checked either.
     """
     if not zipfile.is_zipfile(path):
         return
@@ -25,7 +26,7 @@ def require_intact(path: Path) -> None:
 
 
 def _read(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Read a part to its end, where its checksum is compared."""
+    """Read a part completely, because zipfile compares its checksum at the end. Raise BadZipFile if they differ."""
     with archive.open(part) as file:
         while file.read(_CHUNK):
             pass

@@ -26,7 +26,7 @@ def head_names(model: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _heads_of(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module, str]]:
-    """Return (path, network, name of the head) of each auxiliary head that torchvision's networks in a model have."""
+    """Return (dotted path, network, name of its head) of each auxiliary head of torchvision's networks in a model."""
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
         return []

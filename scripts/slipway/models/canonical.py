@@ -1,6 +1,7 @@
-"""Write a network's weights in the canonical form, a safetensors file, and load them again exactly.
+"""Write a network's weights in the canonical form, a safetensors file, and load this file again exactly.
 
-The file's metadata have each module's version from PyTorch's `state_dict`, because some modules load by their version.
+The metadata of the file have the version of each module from PyTorch's `state_dict`, since some modules load older
+versions differently.
 """
 
 import json
@@ -33,14 +34,15 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
         )
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with atomic_write(path) as partial:
-        # One entry alone: safetensors writes several in random order, so the same weights would give different files.
+        # A single entry: safetensors writes several entries in random order, so the file's bytes would vary.
         save_file(_apart(state), partial, {_VERSIONS: versions})
 
 
 def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the tensors, contiguous and each with its own memory: safetensors does not write tied weights.
+    """Return the tensors, contiguous and without shared memory, since safetensors does not write tied weights.
 
-    Only the others are copied, since a large network's weights are a good part of the machine's memory.
+    A tensor is copied only if it is not contiguous, or shares memory with an earlier tensor. So a large network needs
+    little more memory.
     """
     apart, taken = {}, set()
     for name, tensor in state.items():
@@ -52,10 +54,10 @@ def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
-    """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
+    """Build the model of `record`, load the canonical `weights`, and return the model in eval mode on the CPU.
 
-    `weights` may be a program, which has its network inside. Raises SlipwayError if the weights do not fit the
-    architecture.
+    `weights` may also be the path of a program: a file that contains the network. Raises SlipwayError if the weights do
+    not fit the architecture.
     """
     from safetensors import safe_open
 

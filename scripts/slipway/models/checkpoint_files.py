@@ -14,7 +14,7 @@ import torch
 from slipway.core.errors import SlipwayError
 from slipway.models.archive_checksums import require_intact
 
-# Types that training programs save beside the weights. Each has a stand-in that runs no code of the file.
+# Types that training programs save beside the weights. A stand-in replaces each type, and runs no code of the file.
 _HARMLESS = (
     argparse.Namespace,
     *(
@@ -33,9 +33,9 @@ _HARMLESS = (
 class Content:
     """The tensors of a checkpoint by their dotted names, such as "state_dict.module.conv1.weight".
 
-    `mappings`: {tensor: dotted path of the mapping that holds it}. `versions`: {dotted path of a module: PyTorch's note
-    on it, such as {"version": 2}}. `keys`: the names at the top of the file. `noted`: the name of the network, if the
-    training program saved it.
+    `mappings`: {tensor: dotted path of the mapping that holds the tensor}. `versions`: {dotted path of a module: its
+    metadata in PyTorch's state dict, such as {"version": 2}}. `keys`: the keys at the top level of the file. `noted`:
+    the name of the network, if the training program saved its name, else None.
     """
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def content_of(saved: object) -> Content:
 
 
 def _noted_name(saved: Mapping) -> str | None:
-    """Return the name of the network beside the weights, as `arch` or in the training program's options."""
+    """Return the network's name that a checkpoint states as `arch` or in its training options; None without a name."""
     options = saved.get("args") or saved.get("hyper_parameters")
     options = vars(options) if isinstance(options, argparse.Namespace) else options
     candidates = [saved.get("arch")]

@@ -20,9 +20,10 @@ _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNO
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen weights: their key in the file, and the reason for the choice.
+    """The chosen weights: `weights_key`, their dotted path in the file, and `why`, the reason for the choice.
 
-    `left_out` (tensors that were not loaded) and `cast` (tensors with another dtype) are texts, or None.
+    `left_out` names the tensors that were not loaded, and `cast` the casts to another dtype, both in words. Each is
+    None if there are no such tensors.
     """
 
     weights_key: str
@@ -40,10 +41,10 @@ class Choice:
 def load_checkpoint(
     model: torch.nn.Module, content: Content, origin: str | Path, weights_key: str | None = None
 ) -> Choice:
-    """Load a checkpoint's weights into `model`, and return the choice that was made.
+    """Load the weights of a checkpoint into `model`, and return the choice of the weights.
 
-    `origin` names the checkpoint in errors. `weights_key` restricts the choice to one place in the file, such as
-    "model_ema". Raises SlipwayError unless exactly one set of weights there fits the network exactly.
+    `origin` names the checkpoint in errors. `weights_key` restricts the choice to one dotted path in the file, such as
+    "model_ema". Raises SlipwayError unless exactly one set of weights fits the network exactly.
     """
     network = Network(model)
     fits = [fit(candidate, network) for candidate in candidates(content, network.size, weights_key)]
@@ -71,7 +72,10 @@ def load_checkpoint(
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
-    """Return one fit for each distinct set of weights. If fits have the key `weights_key`, only these count."""
+    """Return one fit for each distinct set of weights.
+
+    If some fits have the key `weights_key`, only these fits are compared.
+    """
 
     def are_same(one: dict, other: dict) -> bool:
         return one.keys() == other.keys() and all(
@@ -117,7 +121,10 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 
 def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
-    """Return the key of an average that is at least half as large as the network but does not fit it; None if none."""
+    """Return the key of averaged weights (EMA, SWA) that do not fit the network; None if there are none.
+
+    Only averages with at least half of `size`, the number of the network's tensors, count.
+    """
     readable = choice.candidate.names.union(*(match.candidate.names for match in fits if match.is_exact))
     unread = (match.candidate for match in fits if not match.candidate.names & readable)
     return next((one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)), None)
@@ -134,7 +141,7 @@ def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
 
 
 def _left_out(content: Content, choice: Fit) -> str | None:
-    """Return in words the tensors that were not loaded, grouped by place in the file; None if all were loaded."""
+    """Return in words the tensors that were not loaded, grouped by their path in the file; None if all were loaded."""
     path = choice.candidate.key.split(".") if choice.candidate.key != TOP else []
     counts: Counter[str] = Counter()
     for name in content.tensors.keys() - choice.candidate.names:

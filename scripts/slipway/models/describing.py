@@ -1,6 +1,6 @@
-"""Describe a model's file as a first entry of config.yaml: its facts, and lines for the user to complete.
+"""Write a first entry of config.yaml for a checkpoint: facts from the file, and lines for the user to complete.
 
-entry.yaml.j2 has the entry, and findings.txt.j2 the sentences about what was found.
+entry.yaml.j2 is the template of the entry. findings.txt.j2 is the template of the sentences about the file.
 """
 
 import json
@@ -21,9 +21,9 @@ from slipway.models.state_dict_candidates import TOP
 
 
 def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]]:
-    """Return (the entry of the model `name` as a configuration that stands alone, findings), by a file's content.
+    """Return (text of a config.yaml with the entry of the model `name`, sentences about the checkpoint).
 
-    `weights` is the file's path or address in the entry. Raises SlipwayError if the file holds no named tensors.
+    `weights` is the path or address that the entry names. Raises SlipwayError if the file has no named tensors.
     """
     unknown = dict.fromkeys(("program", "source", "architecture", "to_choose", "published", "is_copy"))
     facts = {**unknown, "arguments": {}, "weights_keys": [], **_facts(checkpoint), "weights": weights, "name": name}
@@ -40,7 +40,7 @@ def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]
 
 
 def _facts(checkpoint: Path) -> dict:
-    """Return facts about a file, under the names that the templates have for them."""
+    """Return {variable of the templates: value} for a checkpoint file."""
     if kind := program_kind(str(checkpoint)):
         return {"program": PROGRAMS[kind], "tensors": list(_tensors_of(checkpoint)) if kind == "onnx_file" else []}
     content = read_checkpoint(checkpoint)
@@ -61,12 +61,12 @@ def _of_match(match: Match) -> dict:
 
 
 def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
-    """Return the facts about a network of torchvision whose names and shapes all fit."""
+    """Return the templates' variables for torchvision's networks whose names and shapes of tensors all fit."""
     match = matches[0]
     others = ", ".join(other.architecture for other in matches[1:])
     facts = {"source": "torchvision", **_of_match(match), "to_choose": others and f"{others} would fit as well"}
     rows = published(match.architecture)
-    if not rows:  # a network for segmentation
+    if not rows:  # for example, a network for segmentation
         return facts
     source = source_of(match.architecture)
     copied = source.recognised(match.architecture, checkpoint)
@@ -81,7 +81,7 @@ def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
 
 
 def _of_unknown(content: Content, near: list[Match]) -> dict:
-    """Return the facts about a network that was not recognised, with hints about its package, if the file has any."""
+    """Return the templates' variables for an unknown network, with hints about its package, if the file has any."""
     hint = None if near else _hint(content)
     advice = "a function of yours that makes the network"
     if hint:
@@ -97,7 +97,7 @@ def _of_unknown(content: Content, near: list[Match]) -> dict:
 
 
 def _hint(content: Content) -> tuple[str, str] | None:
-    """Return (form of `architecture`, networks in words) of a source whose tensors have such names; None if none."""
+    """Return (form of `architecture`, networks in words) of the first source whose name patterns fit, else None."""
     for source in map(source_named, SOURCES):
         for pattern, networks in source.name_patterns.items():
             if any(re.search(pattern, name) for name in content.tensors):
@@ -118,12 +118,12 @@ def _place(key: str) -> str:
 
 
 def _comment(text: str) -> str:
-    """Return a text as comments of an entry's line."""
+    """Return a text as wrapped comment lines with the indentation of an entry."""
     return textwrap.indent(textwrap.fill(text, 110, break_long_words=False), "    # ")
 
 
 def _tensors_of(checkpoint: Path) -> Iterator[str]:
-    """Yield the inputs and outputs of an ONNX file in words."""
+    """Yield a text for each input and output of an ONNX file, such as "the input x float32 (batch, 3)"."""
     from slipway.onnx.foreign_file import parsed
     from slipway.onnx.onnx_files import tensor_of
 

@@ -19,10 +19,10 @@ COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Differences:
-    """The differences between a state dict and a network, as `load` found them.
+    """The differences between a state dict and a network, found by `load`.
 
-    `missing` are the names of tensors that only the network has, `unexpected` of tensors that only the state dict has.
-    `reshaped` has a sentence for each tensor of another shape, `others` a sentence for each other error.
+    `missing`: names of tensors that only the network has. `unexpected`: names of tensors that only the state dict has.
+    `reshaped`: a sentence for each tensor with different shapes. `others`: a sentence for each other error.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -41,9 +41,9 @@ class Differences:
 
 
 def state_dict(tensors: Mapping[str, torch.Tensor], versions: Mapping[str, Any]) -> OrderedDict[str, torch.Tensor]:
-    """Return tensors as a new state dict with {module: its version}, such as {"layer": {"version": 2}}.
+    """Return a new state dict of `tensors` with `versions`, {module: metadata}, such as {"layer": {"version": 2}}.
 
-    PyTorch changes the versions of a state dict that it loads, so they are copied.
+    The versions are copied, because PyTorch changes the versions of a state dict that it loads.
     """
     state: Any = OrderedDict(tensors)
     state._metadata = OrderedDict((module, dict(version)) for module, version in versions.items())
@@ -80,7 +80,7 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
 
 
 def tied_names(model: torch.nn.Module) -> list[list[str]]:
-    """Return the sorted names of each tensor that has several names in the state dict."""
+    """Return a sorted list of names for each tensor that has several names in the state dict."""
     names_by_tensor: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, torch.Tensor):

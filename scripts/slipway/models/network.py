@@ -30,7 +30,7 @@ def as_renamed(name: str) -> str:
 class Network:
     """A network with the names and values of the tensors in its state dict (`expected`).
 
-    `heads` are prefixes of tensors of auxiliary heads. `tied` are the names of each tensor that has several names.
+    `heads` are the name prefixes of auxiliary heads. `tied` has a list of names for each tensor with several names.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -41,7 +41,10 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """Return the number of tensors that a checkpoint must have. Counters do not count, since they may be absent."""
+        """Return the number of tensors that a checkpoint must have, without BatchNorm's counters.
+
+        A checkpoint may lack the counters.
+        """
         return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
 
     @cached_property
@@ -77,9 +80,9 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield each {module: its version} to try with a state dict that states no versions.
+        """Yield the {module: metadata} to try for a state dict without versions, one after another.
 
-        These are, in this order: {} (no versions), the versions of the network's own modules, version 1 of each module.
+        First comes {}. Then come the present versions of the network's modules, and at last version 1 of all modules.
         """
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})

@@ -27,7 +27,7 @@ _TABLE = Path(__file__).with_name("bodies.json")
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 # The table of positions of torchvision's vision transformers, whose length follows from the size of the photographs.
 _POSITIONS = "encoder.pos_embedding"
-# The layers of its blocks, as its published files have them, and as they are called today.
+# {name of a layer in the blocks of these networks' first published files: its present name}
 _LAYERS = {".mlp.linear_1.": ".mlp.0.", ".mlp.linear_2.": ".mlp.3."}
 _DEFAULTS = {"num_classes": 1000, "image_size": 224}
 Shapes = Mapping[str, tuple[int, ...]]
@@ -35,7 +35,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass
 class Match:
-    """A network whose body is that of a checkpoint. `weights_keys` are the places in the file that have weights of it.
+    """A network whose body fits a checkpoint. `weights_keys` are the dotted paths of its weights in the file.
 
     `is_exact`: the head fits, too, if the network is built with the keyword arguments `arguments`. `head`: the first
     part of the names of the head's tensors.
@@ -59,9 +59,9 @@ def recognise(content: Content) -> list[Match]:
 
 
 def recognise_timm(content: Content) -> Match | None:
-    """Return timm's network whose name is in the checkpoint.
+    """Return the match of timm's network that the checkpoint names.
 
-    None if the checkpoint has no name, if timm is not installed, or if the network does not fit.
+    Return None if the checkpoint names no network, if timm is not installed, or if the network does not fit.
     """
     architecture = f"timm:{content.noted}"
     if content.noted is None or package_version("timm") == ABSENT:
@@ -79,9 +79,9 @@ def recognise_timm(content: Content) -> Match | None:
 
 
 def _matches(content: Content, networks_with: Callable[[Shapes], list[Match]]) -> list[Match]:
-    """Return the networks whose weights are in a checkpoint, each with the places of its different sets of weights.
+    """Return the matches for all candidates in a checkpoint, each with the keys of its different sets of weights.
 
-    `networks_with` returns the networks that a set of weights with these names and shapes fits.
+    `networks_with` returns the matches for {name: shape} of a candidate's tensors.
     """
     matches: dict[str, Match] = {}
     chosen: dict[str, list[Candidate]] = {}
@@ -96,7 +96,10 @@ def _matches(content: Content, networks_with: Callable[[Shapes], list[Match]]) -
 
 
 def body_digest(shapes: Shapes, head: str) -> str:
-    """Return the digest of a network's body. `head` is the first part of the names of the tensors that are left out."""
+    """Return the first 16 digits of the SHA-256 of a body's names and shapes; "" without a body.
+
+    `head` is the first part of the names of the head's tensors, which are no part of the body.
+    """
     body = sorted(
         f"{name} {'' if name == _POSITIONS else list(shape)}"
         for name, shape in shapes.items()
@@ -137,7 +140,10 @@ def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
 
 
 def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
-    """Return the network with the arguments that follow from the shapes. Its head may have other tensors."""
+    """Return the match of a network that has this body. It is exact if the head also fits.
+
+    The keyword arguments of the network follow from the shapes.
+    """
     match = Match(architecture, head=class_tensor.partition(".")[0])
     if class_tensor not in shapes:
         return match
@@ -157,7 +163,10 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
 
 
 def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
-    """Return {"num_classes": number} that gives a network of timm these shapes, {} if its default does, else None."""
+    """Return the arguments with which `make` gives a network of timm these shapes; None if no arguments do.
+
+    The result is {"num_classes": number}, or {} if the default number fits.
+    """
     published = _shapes_of(_made_empty(make))
     if shapes.keys() != published.keys():
         return None
@@ -173,7 +182,7 @@ def _shapes_of(network: torch.nn.Module) -> Shapes:
 
 
 def _shapes(candidate: Candidate) -> Shapes:
-    """Return {name as the network spells it: shape} of a candidate's tensors."""
+    """Return {name: shape} of a candidate's tensors, with the names of the network."""
     shapes = {}
     for name, tensor in candidate.tensors.items():
         spelling = as_renamed(without_wrappers(name))

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class PublishedPreprocessing(NamedTuple):
-    """Settings as `preprocess` in config.yaml, their origin in words, and a caveat if the source prepares otherwise."""
+    """Settings in the form of `preprocess` in config.yaml, and their origin in words.
+
+    `caveat` is a sentence about a difference from the source's own preprocessing; "" without a difference.
+    """
 
     settings: dict
     origin: str
@@ -22,16 +25,17 @@ class PublishedPreprocessing(NamedTuple):
 
 
 class Source(ABC):
-    """A source of networks. Published weights are the source's own objects, with a `url`.
+    """A source of networks. Published weights are objects of the source, with a `url`.
 
-    `title` is its name in sentences. `package` is the distribution that the user installs, None if Slipway pins it.
+    `title` is the source's name in messages. `package` is the distribution that the user installs, or None if Slipway
+    pins it.
     """
 
     title: str
     package: str | None = None
-    # Whether planning, which imports no package of a source, knows the published preprocessing.
+    # Whether the published preprocessing is known without an import of the source's package, and so while planning.
     is_planned = True
-    # Whether networks that are made twice with the same weights are known to answer equally.
+    # Whether two networks that the source makes with the same weights are known to give equal answers.
     is_reproducible = False
     # The form of `architecture`, and {pattern of tensors' names: networks with such names}, to recognise checkpoints.
     written: str = ""
@@ -39,28 +43,28 @@ class Source(ABC):
 
     @abstractmethod
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return a callable that makes the network from `arguments`, without weights.
+        """Return a callable that makes the network from keyword arguments, without published weights.
 
-        Raises SlipwayError if the source does not have it.
+        Raises SlipwayError if the source does not have the architecture.
         """
 
     @abstractmethod
     def named_weights(self, architecture: str, name: str) -> Any:
-        """Return the published weights `name`; None if `name` is "default" and there are none.
+        """Return the published weights `name`; None if `name` is "default" and the source publishes no weights.
 
-        Raises SlipwayError for another name that the source does not publish.
+        Raises SlipwayError for any other name that the source does not publish.
         """
 
     def recognised(self, architecture: str, checkpoint: Path) -> Any:
-        """Return the published weights that a file is a copy of; None if the file is the user's own."""
+        """Return the published weights if the file `checkpoint` is a copy of them; None for the user's own weights."""
         return None
 
     def download(self, published: Any) -> dict:
-        """Return the state dict of published weights. Raise OSError if it cannot be fetched."""
+        """Return the state dict of published weights. Raise OSError if the download fails."""
         raise NotImplementedError
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return `arguments` of config.yaml, with the content of the files that they name."""
+        """Return `arguments` of config.yaml. The content of files that they name replaces the names of the files."""
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
@@ -82,9 +86,9 @@ class Source(ABC):
         return None
 
     def imported(self, architecture: str, module: str | None = None) -> ModuleType:
-        """Return the source's package, or a module in it.
+        """Return the source's package, or a module of the package.
 
-        Raises SlipwayError with the command that installs it if it cannot be imported.
+        Raises SlipwayError if the import fails, with the command that installs the package.
         """
         assert self.package
         with explained_by(

@@ -1,4 +1,4 @@
-"""The candidates for a state dict in a checkpoint: the tensors of each place in the file that may hold the weights."""
+"""The candidates for a state dict in a checkpoint: the tensors below each dotted path that may hold the weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
 @dataclass(frozen=True)
 class Candidate:
-    """The tensors of one place in a checkpoint, by their names relative to this place.
+    """The tensors below one dotted path of a checkpoint, by their names relative to this path.
 
-    `key`: the dotted path of the place, such as "state_dict.module". `names`: the tensors' full names in the file.
+    `key`: the path, such as "state_dict.module". `names`: the tensors' full names in the file.
     """
 
     key: str
@@ -53,10 +53,10 @@ class Fit:
 
 
 def candidates(content: Content, size: int, weights_key: str | None) -> list[Candidate]:
-    """Return every candidate with at least half of `size` tensors, the shortest path first.
+    """Return all candidates with at least half of `size` tensors, the shortest path first.
 
-    If there is none, return the three largest candidates. `size` is the network's number of tensors. If `weights_key`
-    is given, only candidates at or below it count.
+    If no candidate is so large, return the three largest ones. `size` is the network's number of tensors. If
+    `weights_key` is given, only candidates at or below this path count.
     """
     below_key = [
         candidate
@@ -84,7 +84,7 @@ def fit(candidate: Candidate, network: Network) -> Fit:
 
 
 def _try_in_copy(candidate: Fit, network: Network) -> Fit:
-    """Load the candidate into a copy of the network. Return it with its differences, casts and refused casts."""
+    """Load the fit's candidate into a copy of the network. Return the fit with differences, casts and refused casts."""
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
@@ -110,8 +110,8 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
 def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     """Return the reason why `tensor` cannot be cast to the dtype of `own`, the network's tensor; None if it can.
 
-    Floats of at least two bytes are cast to each other unless a number overflows. Shorter floats are quantized and need
-    scales. Integers and booleans are cast only if no value changes.
+    Floats of at least two bytes can be cast to each other unless a number overflows. Shorter floats are quantized, and
+    would need scales. Integers and booleans can be cast only if no value changes.
     """
     words, dtype = f"{dtype_of(tensor)}, not {dtype_of(own)}", own.dtype
     if tensor.is_quantized or tensor.layout != torch.strided:
@@ -149,7 +149,10 @@ def _all_candidates(content: Content, size: int) -> Iterator[Candidate]:
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
-    """Return the names below a prefix that are not in `inner`, if `inner` has a copy of each of them; else []."""
+    """Return the entries of `names` that are not in `inner`; [] unless `inner` has a copy of each of them.
+
+    `names` are the names below `prefix`. A copy has the same name, but below another prefix.
+    """
     rest = [name for name in names if name not in inner]
     start = len(prefix) + 1 if prefix else 0
     tails = {".".join(parts[depth:]) for parts in (name.split(".") for name in inner) for depth in range(len(parts))}

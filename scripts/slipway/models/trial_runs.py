@@ -18,7 +18,7 @@ from slipway.networks.graph_network import runtime_of
 
 
 def network_samples(path: Path) -> list[Tensors]:
-    """Return the samples as the network itself takes them: pixels in float32, since the served graph scales them."""
+    """Return the samples in an archive in the network's dtypes: uint8 pixels become float32."""
     return [
         {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
         for sample in read_samples(path)
@@ -26,9 +26,9 @@ def network_samples(path: Path) -> list[Tensors]:
 
 
 def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
-    """Return all tensors in a network's answer to a sample, however nested the answer is.
+    """Return all tensors in a network's answer to a sample, at any depth of the answer.
 
-    Raises SlipwayError if the network fails, or answers with values that are not finite.
+    Raises SlipwayError if the network fails, or if a value is not finite.
     """
     run = partial(call_of(model, list(sample)).on_arrays, model)
     with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
@@ -41,8 +41,9 @@ def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
 def require_reproducible(model: torch.nn.Module, architecture: str, arguments: dict, sample: Tensors) -> None:
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
-    Then the network holds random values that are in no state dict, so the values of the training are lost. `sample` is
-    {input: array}. A network whose own answers vary from run to run is accepted here, but refused by other checks.
+    A difference shows that the network holds random values outside of the state dict: their trained values are lost.
+    `sample` is {input: array}. Networks whose answers differ from run to run are accepted here; another check refuses
+    them.
     """
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())

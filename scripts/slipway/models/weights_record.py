@@ -1,4 +1,4 @@
-"""The options and the record of the programs that take the file of a model's weights."""
+"""The common options and the record of fetch_weights.py and take_program.py, which convert a file of weights."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ from slipway.core.pytorch import torch
 
 
 def weights_parser(description: str, output: str, *planned: str) -> tuple[argparse.ArgumentParser, Any]:
-    """Return (parser of the common options, its group with the place of the file). `planned` are further settings."""
+    """Return (parser of the common options, its exclusive group of --checkpoint and --address).
+
+    `planned` are names of further settings that the job gets from planning.
+    """
     arguments = parser(description, "samples", "record", output=output)
     place = arguments.add_mutually_exclusive_group(required=True)
     place.add_argument("--checkpoint", type=Path, help="a local file")
@@ -33,10 +36,10 @@ def write_record(
     /,
     **facts: object,
 ) -> dict:
-    """Write the record of the weights in `arguments.output`, print its notes, and return it.
+    """Write the record of the weights file `arguments.output`, print the notes, and return the record.
 
-    `sample` and `answer` are the network's inputs and outputs. `facts` are further entries, or replace
-    entries that are empty for a program.
+    `sample` and `answer` are an input and the outputs of the network. `facts` are further entries of the record, or
+    replace its default entries.
     """
     record = {
         "origin": origin,

@@ -11,7 +11,7 @@ from slipway.core.errors import SlipwayError
 
 
 def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
-    """Return the tensors of an answer by name. Entries that are None do not count.
+    """Return {name: tensor} of a network's answer. Entries that are None are left out.
 
     `names` are the keys of the entries to take, or new names for all entries in their order. Without `names`, an entry
     without a name is "output", or "output_0", "output_1" and so on. Raises SlipwayError if the answer has other
@@ -38,7 +38,7 @@ def dtype_of(tensor: torch.Tensor) -> str:
 
 
 def require_finite(name: str, values: torch.Tensor, runtime: str = "PyTorch") -> None:
-    """Raise SlipwayError if floating-point values are not finite. `name` is their name in the message."""
+    """Raise SlipwayError if the output `name` has floating-point values that are not finite."""
     if values.is_floating_point() and not torch.isfinite(values).all():
         raise SlipwayError(
             f"the {name} of the network has NaN or infinities in {runtime} already: its checkpoint is of a training "

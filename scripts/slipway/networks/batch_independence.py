@@ -25,18 +25,18 @@ from slipway.networks.first_difference import Difference, first_difference
 from slipway.networks.graph_network import GraphNetwork
 from slipway.networks.user_code import shown
 
-# The allowed distance of two runs on the same sample, relative to the answer's norm: both use the same kernels.
+# The allowed distance of two runs on the same sample, relative to the answer's norm. Both runs use the same kernels.
 _REPEATED = 1e-5
-# The batches of the engines' checks and a larger one, since some networks treat large batches differently.
+# The batch sizes of the engines' checks and a larger size, since some networks treat large batches differently.
 _BATCHES = (*BATCHES, (4, 3, 2, 1, 0, 1, 2, 3, 4))
 # Answers computed in 64 bits are equal up to this distance, relative to the answer's norm: the outputs have 32 bits.
 _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_batch_independence(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances between the first sample's answers in batches with different neighbours.
+    """Return the distances (see `batch_distances`) between a sample's answers in batches with different neighbours.
 
-    Raises SlipwayError if the answers are random or depend on a sample's neighbours or padding. The message names the
+    Raises SlipwayError if the answers are random, or depend on a sample's neighbours or padding. The message names the
     module where the difference begins.
     """
     _require_repeatable(network, contract, samples[0])
@@ -70,9 +70,9 @@ def require_batch_independence(network: ServedNetwork, contract: Contract, sampl
 
 
 def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> bool:
-    """Return whether a sample's answers in batches of several sizes are equal if the network computes in 64 bits.
+    """Return whether the network, computed in 64 bits, gives a sample equal answers in batches of several sizes.
 
-    Return False if it cannot compute in 64 bits.
+    Return False if the network cannot compute in 64 bits.
     """
 
     def answer(inputs: Tensors) -> Tensors:
@@ -164,7 +164,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: torch.nn.Module) -> str:
-    """Return ", file:line" of a module's class in the user's code; "" for a class of PyTorch or Slipway."""
+    """Return ", file:line" of the module's class if the class is the user's code, else ""."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

@@ -16,7 +16,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 @dataclass(frozen=True)
 class Call:
-    """How a network takes its inputs: names of inputs by position, in their order, and names of inputs by keyword."""
+    """The names of the inputs that a network takes by position, in their order, and by keyword."""
 
     positional: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()
@@ -38,12 +38,12 @@ class Call:
 
 
 class NotTaken(SlipwayError):
-    """The error that a network does not take the arrays of the samples."""
+    """The error for a network that does not take the arrays of the samples."""
 
 
 @contextmanager
 def naming(source: str | None) -> Iterator[None]:
-    """Add the source of the samples to the message of a NotTaken error in the block. None adds nothing."""
+    """Add the source of the samples to the message of a NotTaken error in the block. With None, add nothing."""
     try:
         yield
     except NotTaken as error:
@@ -53,10 +53,10 @@ def naming(source: str | None) -> Iterator[None]:
 
 
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
-    """Return how a network takes the inputs `names`. The network's optional parameters may be left out.
+    """Return the Call with which a network takes the inputs `names`. Optional parameters may have no input.
 
-    A network with one required parameter takes a single input of any name. Raises SlipwayError if the network does not
-    take an input, or needs another input.
+    A single input may have any name if the network has one required parameter. Raises SlipwayError if the network does
+    not take an input, or needs further inputs.
     """
     if isinstance(network, GraphNetwork):
         return _call_of_graph(network, names)
@@ -87,7 +87,7 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
 
 
 def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
-    """Return how a graph takes inputs: by their names, or a single input of any servable name by position."""
+    """Return the Call of a graph: inputs by their names, or a single input of any servable name by position."""
     own = [tensor.name for tensor in network.inputs]
     if len(own) == len(names) == 1 and SERVABLE.fullmatch(names[0]):
         return Call(positional=tuple(names))

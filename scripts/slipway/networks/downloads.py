@@ -1,4 +1,4 @@
-"""Limit how long a model's code waits for a download, and find the address of a download that failed."""
+"""Limit the time that a model's code waits for a download, and find the address of a failed download."""
 
 import socket
 import traceback
@@ -23,7 +23,7 @@ def download_timeout() -> Iterator[None]:
 
 
 def attempted_download(error: BaseException) -> str | None:
-    """Return the address of a failed download; None if it is unknown, or if the error is not about a download.
+    """Return the address of a failed download; None if the address is unknown, or if no download failed.
 
     Libraries keep the address in the exception, or only in the variables of the functions that raised it.
     """

@@ -1,4 +1,4 @@
-"""Explain why an export failed: name the unsupported operator or line of code, and the remedy."""
+"""Explain failed exports: the unsupported operator or the line of the user's code, and the remedy."""
 
 import re
 import traceback
@@ -32,7 +32,7 @@ _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
 def why_not_exported(error: Exception, model: torch.nn.Module, opset: int) -> str:
-    """Return a sentence about the part of a network that cannot be exported to an ONNX opset, with the remedy."""
+    """Return a sentence about the operator or line that cannot be exported to an ONNX opset, with the remedy."""
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     return f"the network cannot be exported: {_problem(error, has_scripts, opset)}"
 
@@ -66,9 +66,9 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
 def why_the_axis_is_fixed(
     model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str, size: int
 ) -> str:
-    """Return a sentence about the line of a network's code that fixes the axis `name` at `size` in the exported file.
+    """Return a sentence about the line of the user's code that fixes the axis `name` at `size` in the ONNX file.
 
-    `dynamic_shapes` has the dynamic axes of the example in the form of torch.export.
+    `dynamic_shapes` has the dynamic axes of the inputs `example`, in the form of torch.export.
     """
     place = at(_line_that_fixes(model, example, dynamic_shapes, name))
     if name == BATCH:
@@ -86,7 +86,7 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list that gets, at the end of the block, the user's lines that the older exporter wrote as constants."""
+    """Yield a list. At its end, the block adds the user's lines whose results the older exporter wrote as constants."""
     lines: list[str] = []
     try:
         with warnings.catch_warnings(record=True, action="always") as caught:
@@ -101,7 +101,10 @@ def frozen_lines() -> Iterator[list[str]]:
 
 
 def why_answers_differ(frozen: list[str], model: torch.nn.Module, opset: int) -> str:
-    """Return why ONNX file and network give different outputs, and the remedy. `frozen` is from `frozen_lines`."""
+    """Return a sentence about the cause of different outputs of ONNX file and network, with the remedy.
+
+    `frozen` has the lines from `frozen_lines`.
+    """
     attention = [name for name, module in model.named_modules() if isinstance(module, torch.nn.MultiheadAttention)]
     advice = (
         "keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in place of numbers"
@@ -145,7 +148,7 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
 
 
 def _operator(error: Exception, match: re.Match) -> str:
-    """Return the name of the operator in the user's code if the graph's node has it, else the exporter's name."""
+    """Return the operator's name in the user's code if the graph's node states it, else its name in the error."""
     name = next(group for group in match.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten")
@@ -155,7 +158,7 @@ def _operator(error: Exception, match: re.Match) -> str:
 
 
 def _line_of_node(error: Exception) -> str | None:
-    """Return the line of the user's code for the graph node that the exporter could not write; None if unknown."""
+    """Return the user's line of the graph node that the exporter could not write; None if the line is unknown."""
     for node in _nodes(error):
         if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
             return line
@@ -176,9 +179,10 @@ def _nodes(error: Exception) -> Iterator[object]:
 def _line_that_fixes(
     model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str
 ) -> str | None:
-    """Return the user's line that PyTorch's diagnosis blames for a fixed axis; None if it blames none.
+    """Return the user's line that PyTorch's diagnosis blames for a fixed axis; None if it blames no line.
 
-    For another axis than the batch axis, this is the last line: the first ones may only compare one axis of two inputs.
+    If PyTorch blames several lines, return the first line for the batch axis, and the last line for another axis. For
+    another axis, the first lines may only compare this axis of two inputs.
     """
     lines = []
     try:

@@ -13,9 +13,9 @@ from slipway.networks.answer_structure import tensors_in
 
 @dataclass(frozen=True)
 class Difference:
-    """The module whose own code causes the difference, with its name ("" for the network).
+    """The module whose own code causes a difference, and its name ("" for the whole network).
 
-    `before`: the child module whose input differs. `before` is None if the difference shows in the module's own output.
+    `before` is the child module whose input differs. It is None if the module's own output differs.
     """
 
     name: str
@@ -24,10 +24,11 @@ class Difference:
 
 
 def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, allowed: float) -> Difference | None:
-    """Return the first difference in the user's network between a sample run alone and as the last of a batch.
+    """Return the first difference in the user's network between the runs `alone` and `together`.
 
-    Two tensors differ if the norm of their distance is more than `allowed` times the norm of the tensor alone. Returns
-    None if no difference is found, for example in a network that calls other modules for another batch.
+    `alone` is a sample, and `together` a batch with this sample at the end. Two tensors differ if the norm of their
+    distance is more than `allowed` times the norm of the tensor alone. Returns None if no difference is found, for
+    example in a network that calls other modules for another batch size.
     """
     runs = [_steps(network, inputs) for inputs in (alone, together)]
     count = max(len(array) for array in together.values()) // max(len(array) for array in alone.values())
@@ -40,16 +41,16 @@ def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, 
 
 
 def _steps(network: ServedNetwork, inputs: Tensors) -> list[tuple[Difference, list[torch.Tensor]]]:
-    """Run inputs. Return [(difference, tensors)] in the order of execution.
+    """Run the network on inputs. Return [(difference, tensors)] in the order of execution.
 
-    `tensors` are the inputs or the outputs of a module. `difference` has the module whose own code made them: the
-    calling module made the inputs, the module itself the outputs.
+    `tensors` are the inputs or the outputs of a module. `difference` names the module whose own code made these
+    tensors: the calling module for inputs, the module itself for outputs.
     """
     steps: list[tuple[Difference, list[torch.Tensor]]] = []
     running: list[tuple[str, torch.nn.Module]] = []
 
     def enter(name: str, module: torch.nn.Module, inputs: tuple, named: dict) -> None:
-        if running:  # the inputs of the network itself are the same
+        if running:  # not for the network's own inputs, which are the same in both runs
             steps.append((Difference(*running[-1], before=name), _copied([inputs, named])))
         running.append((name, module))
 
@@ -81,10 +82,10 @@ def _differ(alone: list[torch.Tensor], together: list[torch.Tensor], count: int,
 
 
 def _part(one: torch.Tensor, other: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the part of the batch's tensor `other` that belongs to the last sample, along the axis that grew.
+    """Return the last sample's part of `other`, a tensor of a batch of `count` samples.
 
-    If no axis grew, as in a mean over the batch, return `one`, so that the two count as equal. A later tensor shows the
-    difference.
+    `one` is the same tensor of the sample alone. The parts lie along the axis in which `other` is `count` times longer.
+    Without such an axis, as in a mean over the batch, return `one`, so that no difference is found here.
     """
     if one.shape == other.shape:
         return other if count == 1 else one

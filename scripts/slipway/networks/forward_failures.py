@@ -1,4 +1,4 @@
-"""Explain why a network fails on its inputs: their sizes, their number, channels or dtype, or its own code."""
+"""Explain why a network fails on its inputs: wrong sizes, number, channels or dtype, or an error in its code."""
 
 import re
 import time
@@ -30,15 +30,15 @@ _OF_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
 _OF_STATISTICS = re.compile(r"Expected more than 1 (value per channel|spatial element) when training")
 _OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA error|No CUDA GPUs")
 
-# Runs the network on named inputs. It may raise any exception.
+# A function that runs the network on named inputs. It may raise any exception.
 Run = Callable[[Tensors], object]
 
 
 def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, run: Run, batched: bool = True) -> str:
-    """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
+    """Return a sentence about a network's failure on named inputs: the cause, the line of code, the remedy.
 
-    `run` is called with other inputs, to find out whether their dtype, number or size is the cause. A graph in a file
-    states its inputs, so it explains the failure itself.
+    `run` runs the network on other inputs, to find out whether dtype, number or size is the cause. A network in a file
+    explains its failure itself, since the file states the inputs.
     """
     if hasattr(model, "why_it_fails"):
         return model.why_it_fails(inputs, error)
@@ -96,9 +96,9 @@ def _shapes(inputs: Tensors) -> str:
 
 
 def _other_dtypes(inputs: Tensors) -> Iterator[tuple[Tensors, str]]:
-    """Yield (inputs with other dtypes, these dtypes in words), to try them.
+    """Yield (inputs with changed dtypes, the new dtypes in words) to try.
 
-    First, every float64 becomes float32. Then one input at a time changes its dtype: integers and booleans become
+    First, all float64 inputs become float32. Then one input at a time changes its dtype: integers and booleans become
     float32, floats become int64.
     """
     if any(array.dtype == np.float64 for array in inputs.values()):
@@ -125,9 +125,9 @@ def _takes(run: Run, inputs: Tensors) -> bool:
 
 
 def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
-    """Return a height and width that the network accepts, usual sizes first; None if none is found in SEARCH_S seconds.
+    """Return a height and width that the network accepts; None if none is found in SEARCH_S seconds.
 
-    Only a single input (N, C, H, W) is tried.
+    Usual sizes are tried first. Only a network with a single input (N, C, H, W) is tried.
     """
     name, array = next(iter(inputs.items()))
     if len(inputs) > 1 or array.ndim != 4:
@@ -142,7 +142,7 @@ def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
 
 
 def other_types(model: "torch.nn.Module") -> list[str]:
-    """Return the sorted floating-point dtypes of a network's weights; [] if it has none but float32."""
+    """Return the sorted floating-point dtypes of a network's weights; [] if all of them are float32."""
     weights = model.state_dict().values()
     names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
     return sorted(names) if names - {"float32"} else []

@@ -1,4 +1,4 @@
-"""A network that is only a graph in a file. Without code, its tensors and operations are read from the graph."""
+"""A network that is only a graph in a file, without code. Its tensors and operations are read from the graph."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SERVABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def runtime_of(network: torch.nn.Module) -> str:
-    """Return the name of the runtime that computes a network, for sentences."""
+    """Return the name of the runtime that computes a network, for messages."""
     return network.runtime if isinstance(network, GraphNetwork) else PYTORCH
 
 
@@ -24,7 +24,7 @@ def count_of_parameters(network: torch.nn.Module) -> int:
 
 
 class FileNetwork(torch.nn.Module):
-    """A network in a file that states its own inputs. An entry of a shape is a size, or None for a dynamic axis."""
+    """A network in a file that states its inputs. An entry of their shapes is a size, or None for a dynamic axis."""
 
     inputs: tuple[Tensor, ...]
 
@@ -34,9 +34,9 @@ class FileNetwork(torch.nn.Module):
 
 
 class GraphNetwork(FileNetwork):
-    """The interface of a network without code. `title` names the file, and `runtime` its runtime, in messages.
+    """The interface of a network without code. In messages, `title` names the file, and `runtime` its runtime.
 
-    `outputs` are the file's output tensors, described as `inputs` are.
+    `outputs` are the file's output tensors, in the same form as `inputs`.
     """
 
     title: str
@@ -45,9 +45,9 @@ class GraphNetwork(FileNetwork):
     outputs: tuple[Tensor, ...]
 
     def own_outputs(self, names: Sequence[str] | None) -> dict[str, str]:
-        """Return {name: its name in the file} of outputs.
+        """Return {name of an output: its name in the file}.
 
-        `names` are names of outputs, or new names for all outputs in their order; None for all outputs.
+        `names` are names in the file, or new names for all outputs in their order, or None for all outputs.
         """
         own = [tensor.name for tensor in self.outputs]
         taken = list(names or own)

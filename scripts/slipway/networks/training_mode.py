@@ -1,4 +1,4 @@
-"""Find operators of a program that compute as in training. Their mode is fixed in the file: `eval()` does not help."""
+"""Find operators of a program that compute as in training. The file fixes their mode, so `eval()` has no effect."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,9 +10,10 @@ _SHARES = ("p", "dropout")
 
 
 def require_eval_mode(operators: Iterable[tuple[str, Mapping[str, object], str]], saved_by: str) -> None:
-    """Raise SlipwayError if an operator of a program computes as in training, with the modules that it is in.
+    """Raise SlipwayError if operators of a program compute as in training. The message names their modules.
 
-    `operators` are (name, {argument: value}, module). `saved_by` is the call to make after `eval()`, in words.
+    `operators` are (name, {argument: value}, module). `saved_by` names the call that saves such a program, for the
+    advice in the message.
     """
     in_train_mode = [
         f"{name.removesuffix('.default')} in {module or 'the network'}"

@@ -22,9 +22,9 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def line_of(error: BaseException) -> str | None:
-    """Return the user's line that raised an error as "file.py:17: its source"; None if no file of the user is involved.
+    """Return the user's line that raised an error as "file.py:17: its source"; None without a file of the user.
 
-    The first error in a chain counts. The tracebacks are searched first, then the texts.
+    In a chain of errors, the first error counts. Tracebacks are searched before texts of errors.
     """
     for cause in reversed(causes(error)):
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
@@ -37,12 +37,12 @@ def line_of(error: BaseException) -> str | None:
 
 
 def place_of(error: BaseException) -> str:
-    """Return " at " and the user's line that raised an error, for a sentence; "" if no file of the user is involved."""
+    """Return " at " and the user's line that raised an error, for a sentence; "" without a file of the user."""
     return at(line_of(error))
 
 
 def at(line: str | None) -> str:
-    """Return " at <line>" for the end of a sentence; "" if `line` is None."""
+    """Return " at " and `line`, for the end of a sentence; "" if `line` is None."""
     return f" at {line}" if line else ""
 
 
@@ -52,7 +52,7 @@ def missing_package(error: BaseException) -> str | None:
 
 
 def line_in_text(text: str) -> str | None:
-    """Return the last line of the user's code that a traceback in a text names; None if there is none."""
+    """Return the last line of the user's code in a traceback that `text` contains; None if there is none."""
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])
 
 
@@ -66,7 +66,7 @@ def last_line(frames: Sequence[tuple[str, int | None]]) -> str | None:
 
 
 def is_users(name: str) -> bool:
-    """Return whether a file is the user's code: not of Python, Slipway, PyTorch, ONNX or NumPy."""
+    """Return whether the file `name` is the user's code, and not code of Python, Slipway, PyTorch, ONNX or NumPy."""
     if name.startswith("<"):
         return False
     path = Path(name).resolve()
@@ -79,15 +79,15 @@ def is_users(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Return a file's path, relative to the working directory if the file is below it."""
+    """Return the path `name`, relative to the working directory if the file is below this directory."""
     path, here = Path(name).resolve(), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first line of an error's text, shortened and without terminal colours; its type if it has no text.
+    """Return the first line of an error's text, shortened and without terminal colours; its type without a text.
 
-    The type precedes the text of errors such as KeyError, whose text is only the key.
+    For errors such as KeyError, whose text is only the key, the type precedes the text.
     """
     text = without_colours(str(error)).strip()
     # TorchScript's interpreter puts its traceback first.
@@ -99,5 +99,5 @@ def first_sentence(error: BaseException) -> str:
 
 
 def without_colours(text: str) -> str:
-    """Return a text without a terminal's colour codes."""
+    """Return a text without the colour codes of terminals."""
     return _TERMINAL_COLOURS.sub("", text)

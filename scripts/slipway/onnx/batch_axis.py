@@ -1,8 +1,9 @@
-"""Make the fixed batch axis of an ONNX graph dynamic, if each sample then keeps its answer in a batch.
+"""Make the fixed batch axis of an ONNX graph dynamic, if each sample then keeps its answer in any batch.
 
 Exporters often write the batch of their example into a graph: into the shapes of inputs and outputs, and into the
-constants of Reshape and Resize nodes. A rewritten graph is only taken after a trial. Each sample alone must have the
-file's answer. A sample must have the same answer in batches of several sizes, beside any other samples.
+constants of Reshape and Resize nodes. A rewritten graph is used only after a trial. Each sample alone must have the
+same answer as in the original file. A sample must also have the same answer in batches of several sizes, beside any
+other samples.
 """
 
 import copy
@@ -21,14 +22,14 @@ from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import answering, session_of, shapes_of, tensor_of
 from slipway.onnx.onnx_structure import constants_of
 
-# The allowed distance of an answer from that of the file, relative to its norm: both use the same kernels.
+# The allowed distance of an answer from the file's answer, relative to its norm. Both use the same kernels.
 _EQUAL = 1e-5
 
 
 def fixed_batch(model: onnx.ModelProto) -> int | None:
-    """Return the size of the first axis of all inputs.
+    """Return the fixed size of the first axis, which all inputs share.
 
-    None if the first axis of an input is dynamic, or if the sizes differ.
+    Return None if the first axis of an input is dynamic, or if the inputs differ in this size.
     """
     sizes = {(tensor_of(value).shape or (None,))[0] for value in model.graph.input}
     size = next(iter(sizes), None)
@@ -38,9 +39,10 @@ def fixed_batch(model: onnx.ModelProto) -> int | None:
 def with_batch_axis(
     model: onnx.ModelProto, samples: Sequence[Tensors], folder: Path = Path()
 ) -> tuple[onnx.ModelProto | None, str]:
-    """Return (the model of a batch of 1 with a dynamic batch axis, ""), or (None, why that is not safe).
+    """Return (model with a dynamic batch axis, ""), or (None, the reason why that is not safe).
 
-    `samples` are real inputs with the names of the model's inputs. `folder` has the model's data file, if it has one.
+    `model` has a fixed batch of 1. `samples` are real inputs with the names of its inputs. `folder` has its data file,
+    if there is one.
     """
     dynamic = _freed(model)
     try:
@@ -54,7 +56,7 @@ def with_batch_axis(
 
 
 def contract_of(sample: Tensors, answer: Tensors) -> Contract:
-    """Return a contract with a batch axis and the sample's other sizes. `answer` has the outputs for the sample."""
+    """Return a contract with a batch axis and the sizes of one sample. `answer` has the outputs for this sample."""
     inputs = (Tensor(name, str(array.dtype), (BATCH, *array.shape[1:])) for name, array in sample.items())
     unknown = {name: (None,) * (array.ndim - 1) for name, array in answer.items()}
     outputs = (Tensor(name, str(array.dtype), (BATCH, *unknown[name])) for name, array in answer.items())
@@ -62,7 +64,7 @@ def contract_of(sample: Tensors, answer: Tensors) -> Contract:
 
 
 def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model of a batch of 1 whose inputs, outputs, Reshape and Resize nodes take any number of samples."""
+    """Return a copy of a model of batch 1, in which inputs, outputs, Reshape and Resize nodes take any batch size."""
     constants = {
         name: numpy_helper.to_array(tensor)
         for name, tensor in constants_of(model.graph).items()
@@ -91,9 +93,10 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
 def _any_batch(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return the shape for any batch of a Reshape node with a constant shape that begins with 1; None of others.
+    """Return the shape for any batch size of a Reshape node, which begins with -1; None if there is none.
 
-    It begins with -1. So its other sizes must be known, from the shape itself or from the inferred shapes.
+    The node must have a constant shape that begins with 1. All other sizes must be known, since only one size can be
+    -1.
     """
     if len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
         return None
@@ -105,7 +108,7 @@ def _any_batch(
 def _scales(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return the scales of a Resize node with constant sizes, the first of which is the batch; None for other nodes."""
+    """Return the scales that replace the constant sizes of a Resize node for any batch size; None for other nodes."""
     before = shapes.get(node.input[0], ())
     if len(node.input) < 4 or node.input[3] not in constants or not all(isinstance(size, int) for size in before):
         return None
@@ -114,7 +117,10 @@ def _scales(
 
 
 def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
-    """Return the sizes after the first one of a Reshape's shape, all known or copied; None if one would be -1."""
+    """Return the sizes of a Reshape's shape after the first, without -1; None if one of them is unknown.
+
+    A -1 in `shape` is replaced by the size in `inferred`, the shape of the node's output.
+    """
     sizes = [
         inferred[axis] if size == -1 and axis < len(inferred) and isinstance(inferred[axis], int) else size
         for axis, size in enumerate(shape)
@@ -123,7 +129,7 @@ def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
 
 
 def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Sequence[Tensors], folder: Path) -> str:
-    """Return in words where the model with a dynamic batch answers otherwise than the file; "" if it does nowhere."""
+    """Return in words a difference between the answers of the dynamic model and the file; "" if there is none."""
     names = [value.name for value in fixed.graph.output]
     original = session_of(fixed, folder)
     contract = contract_of(samples[0], dict(zip(names, original.run(names, samples[0]), strict=True)))

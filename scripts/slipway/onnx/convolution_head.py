@@ -1,7 +1,7 @@
 """Rewrite a fully connected layer as the equivalent 1x1 convolution behind a global pool.
 
-Engine builders have INT8 kernels for convolutions of any batch. For a matrix product TensorRT 8 needs cuBLAS, and
-ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
+Engine builders have INT8 kernels for convolutions of any batch size. For a matrix product, TensorRT 8 needs cuBLAS. And
+ModelOpt treats a product with batch 1 as a product with a vector, which it does not quantise.
 """
 
 import copy
@@ -34,7 +34,7 @@ def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx
 
 
 def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
-    """Say whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
+    """Return whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
     attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in gemm.attribute}
     scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
     stored = {weights.name for weights in model.graph.initializer}
@@ -42,7 +42,7 @@ def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 
 def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple]) -> bool:
-    """Say whether a node turns (N, C, 1, 1) into (N, C), or (N, C, H, W) by a mean over the pixels."""
+    """Return whether a node turns (N, C, 1, 1) into (N, C), or (N, C, H, W) into (N, C) by a mean over the pixels."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if node.op_type == "ReduceMean":
         return len(before) == 4 and len(after) == 2 and before[1] == after[1]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# The name of the entry with the file of a tensor's data.
+# The key in a tensor's entry for external data that names the data file.
 _LOCATION = b"location"
 
 
 def data_names(path: str | Path) -> list[str]:
-    """Return the names of the files beside an ONNX file that hold its weights, in the order of their first use.
+    """Return the names of the data files beside an ONNX file, which hold its weights, in the order of their first use.
 
-    Raises SlipwayError if the file or one beside it is missing, or if it is no ONNX file.
+    Raises SlipwayError if the ONNX file or a data file is missing, or if the file is no ONNX file.
     """
     path = Path(path)
     if not path.is_file():

@@ -24,10 +24,10 @@ LARGEST_BATCH = 4096
 def export(
     network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path
 ) -> list[tuple[str, int]]:
-    """Write the network to `path`, and large weights to the data file beside it, with the contract's dynamic axes.
+    """Write the network to the ONNX file `path` with the contract's dynamic axes, and large weights to its data file.
 
-    PyTorch may leave other files beside `path`. Returns the sizes of `deciding_sizes`, which only the newer exporter
-    shows.
+    PyTorch may leave other files beside `path`. Returns the [(axis, size)] of `deciding_sizes`; [] with the TorchScript
+    exporter, which does not show them.
     """
     inputs, served = example_of(contract, samples), network
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
@@ -53,9 +53,9 @@ def export(
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
-    """Return the inputs that the network is exported with: real values, two samples where there is a batch axis.
+    """Return the inputs that the network is exported with: real values, and two samples if there is a batch axis.
 
-    The exporter takes a size of 1 for a constant, so a dynamic axis has a larger one.
+    The exporter treats a size of 1 as a constant, so each dynamic axis has a larger size.
     """
     axes = {name: axis.opt if axis.opt > 1 else axis.max for name, axis in contract.axes.items()}
     batch = batch_of(contract, samples, 2, axes)
@@ -63,7 +63,7 @@ def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor
 
 
 def dynamic_shapes(network: ServedNetwork, contract: Contract) -> tuple[dict[int, object], ...]:
-    """Return {axis: Dim} of the dynamic axes of each input, for PyTorch's exporter."""
+    """Return {axis: Dim} of the dynamic axes for each input, in the form of PyTorch's exporter."""
     largest = getattr(network.network, "largest_batch", None) or LARGEST_BATCH
     dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
     dims[BATCH] = torch.export.Dim(BATCH, min=1, max=largest)
@@ -86,14 +86,14 @@ def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
 
 
 def dynamic(contract: Contract) -> dict:
-    """Return {name: axis} of the axes with several sizes. An axis with a single size is fixed in the graph."""
+    """Return {name: Axis} of the contract's axes with several sizes. The graph fixes an axis with a single size."""
     return {name: axis for name, axis in contract.axes.items() if axis.min < axis.max}
 
 
 def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path) -> None:
-    """Raise SlipwayError if the exported file has a fixed size where the contract has a dynamic axis.
+    """Raise SlipwayError if the exported file has a fixed size for a dynamic axis of the contract.
 
-    The message names the line of the network's code that fixes it.
+    The message names the line of the network's code that fixes the size.
     """
     names = {BATCH, *dynamic(contract)}
     for name, size in _sizes(contract.inputs, external_data.read(path).graph.input):
@@ -103,7 +103,7 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
 
 
 def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
-    """Give the dynamic axes of a graph's inputs and outputs the contract's names, everywhere in the graph."""
+    """Give the dynamic axes of a graph the contract's names, in inputs, outputs and everywhere else in the graph."""
     inputs = _sizes(contract.inputs, model.graph.input)
     renamed = {size.dim_param: name for name, size in inputs if isinstance(name, str) and size.dim_param}
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
@@ -118,19 +118,19 @@ def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
 
 
 def _sizes(tensors: Iterable[Tensor], values: Iterable[onnx.ValueInfoProto]) -> Iterator[tuple]:
-    """Yield (contract's size, graph's size) of each axis of each tensor."""
+    """Yield (the contract's size, the graph's size) for each axis of each tensor."""
     for tensor, value in zip(tensors, values, strict=False):
         yield from zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
 
 
 def forget_sources(model: onnx.ModelProto) -> None:
-    """Remove the source lines from each node: their paths would make the file different in every clone."""
+    """Remove the source lines from each node: their absolute paths would make the file different in every clone."""
     for node in model.graph.node:
         refill(node.metadata_props, [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")])
 
 
 def lower_einsum(model: onnx.ModelProto) -> None:
-    """Make the letters in the equations of a model's Einsum nodes lower case: TensorRT reads no others."""
+    """Change the letters in the equations of all Einsum nodes to lower case, since TensorRT reads only lower case."""
     for node in model.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Einsum" and attribute.name == "equation":
@@ -138,11 +138,11 @@ def lower_einsum(model: onnx.ModelProto) -> None:
 
 
 def lowered(equation: str) -> str:
-    """Return an Einsum's equation with lower-case letters; unchanged if it has more letters than the alphabet."""
+    """Return an Einsum's equation with lower-case letters. Letters for which no lower-case one is free stay."""
     taken = set(filter(str.islower, equation))
     replaced = {}
     for letter in dict.fromkeys(filter(str.isupper, equation)):
-        # Take the letter itself in lower case, if it is free.
+        # Prefer the same letter in lower case, if it is free.
         candidates = (letter.lower(), *string.ascii_lowercase)
         replaced[letter] = next((lower for lower in candidates if lower not in taken), letter)
         taken.add(replaced[letter])

@@ -1,8 +1,8 @@
-"""Write and read networks that are too large for one ONNX file: their weights are ONNX's external data, a second file.
+"""Write and read models that are too large for one ONNX file: a data file has their weights as external data.
 
 `<name>.onnx.data` always lies beside `<name>.onnx`, since Snakemake has to know every file that a job makes. The data
-file is empty if the weights are inside. Otherwise the ONNX file has the SHA-256 of its data file in its metadata. So
-other weights always make another ONNX file, even of the same graph.
+file is empty if the ONNX file has the weights. Otherwise the metadata of the ONNX file have the SHA-256 of the data
+file. So different weights always make different ONNX files, even of the same graph.
 """
 
 import math
@@ -35,21 +35,21 @@ def read(path: Path) -> onnx.ModelProto:
 
 
 def has_data(model: onnx.ModelProto) -> bool:
-    """Say whether weights of a model are in a data file."""
+    """Return whether a data file has weights of the model."""
     return any(map(uses_external_data, model.graph.initializer))
 
 
 def size_of(model: onnx.ModelProto) -> int:
-    """Return the number of bytes of a model with its weights. It may be some hundred bytes off."""
+    """Return the size of a model with its weights in bytes. It is exact to a few hundred bytes."""
     weights, graph = model.graph.initializer, (*model.graph.node, *model.graph.value_info)
     outside = (ExternalDataInfo(tensor).length or 0 for tensor in weights if uses_external_data(tensor))
     return sum(part.ByteSize() for part in (*weights, *graph)) + sum(outside)
 
 
 def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
-    """Load a model's tensors from the files in `folder`. Of a model above ONNX_LIMIT, only small weights are loaded.
+    """Load the tensors of a model from files in `folder`. Large weights of a model above ONNX_LIMIT stay in the files.
 
-    Small weights have fewer bytes than SMALLEST. Raises ValueError if a file is too short.
+    Large weights have at least SMALLEST bytes. Raises ValueError if a file is too short.
     """
     for tensor in filter(uses_external_data, inner_tensors(model)):
         load_external_data_for_tensor(tensor, str(folder))
@@ -63,9 +63,10 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
-    """Write a model to `path`. Weights that would make it larger than ONNX_LIMIT go into the data file beside it.
+    """Write a model to `path`. If it would be larger than ONNX_LIMIT, its weights go into the data file beside `path`.
 
-    `folder` has the weights to which the model only refers. A data file that has them already is not written again.
+    `folder` has the present data file of the model, if it has one. If this is already the data file beside `path`, it
+    is not written again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):
@@ -82,12 +83,12 @@ def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> Non
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:
-    """Return the number of bytes of a tensor's values. Two values of 4 bits share a byte."""
+    """Return the number of bytes of a tensor's values. Two values of 4 bits share one byte."""
     return math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
 def _state_length(tensor: onnx.TensorProto, folder: Path) -> None:
-    """Write the length of a tensor's data into its entry, which may lack it.
+    """Write the length of a tensor's data into its entry for external data, where it may be missing.
 
     Raises ValueError if the data file is too short.
     """

@@ -1,8 +1,8 @@
-"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, fused into one.
+"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, which it fuses.
 
-ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, before a layer alone. ONNX Runtime fuses a layer only if
-its output is quantised, too. Activations have 8 bits without a sign, weights with a sign and a scale for each channel:
-the pair that the CPU's instructions (VNNI, AMX, I8MM) multiply.
+ModelOpt places Q/DQ nodes for TensorRT and OpenVINO, which is only before a layer. ONNX Runtime fuses a layer only if
+its output is quantised, too. Activations are unsigned 8-bit integers. Weights are signed 8-bit integers with a scale
+for each channel. CPUs have instructions (VNNI, AMX, I8MM) that multiply this pair.
 
 ModelOpt changes ONNX Runtime's quantiser for its own placement, so one process can use only one of the two quantisers.
 """
@@ -31,9 +31,9 @@ _OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
 def quantized_for_onnxruntime(
     source: Path, samples: list[Tensors], method: str, not_quantized: list[str], target: Path
 ) -> onnx.ModelProto:
-    """Return the model at `source` with Q/DQ nodes. The nodes that `not_quantized` names get none.
+    """Return the model at `source` with Q/DQ nodes, except at the nodes in `not_quantized`.
 
-    `target` is a path for the model; large weights stay in a file beside it.
+    `target` is a path for the model; a file beside it has large weights.
     """
     quantizer = QDQQuantizer(
         load_model_with_shape_infer(source),
@@ -53,7 +53,7 @@ def quantized_for_onnxruntime(
 
 
 def _ranges(source: Path, samples: list[Tensors], method: str) -> TensorsData:
-    """Return the range of each tensor of the model at `source` for the samples."""
+    """Return the range of values of each tensor of the model at `source`, computed on the samples by `method`."""
     if CalibraterBase.select_tensors_to_calibrate.__module__ != calibrate.__name__:
         raise SlipwayError(
             "ModelOpt changed ONNX Runtime's quantiser in this process; quantise for ONNX Runtime in another process"

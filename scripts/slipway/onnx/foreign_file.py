@@ -1,4 +1,4 @@
-"""Read an ONNX file that any framework's exporter wrote. A file that cannot be served is refused in a sentence."""
+"""Read an ONNX file from any exporter. Refuse a file that cannot be served, with the reason."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from slipway.onnx.external_data import load_small_tensors
 from slipway.onnx.graph_walk import names_of_data, nodes_of
 from slipway.onnx.onnx_structure import constants_of
 
-# Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
+# Domains of further operators for which ONNX Runtime has kernels.
 KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # ONNX Runtime 1.24 reads this opset and older ones.
 NEWEST_OPSET = 25
@@ -51,7 +51,7 @@ def read_onnx(path: str | Path) -> onnx.ModelProto:
 
 
 def operators_of(model: onnx.ModelProto) -> dict[str, list[str]]:
-    """Return {domain: its operators in a model} of the domains other than ONNX's own."""
+    """Return {domain: names of its operators in a model} for all domains except ONNX's own."""
     operators = defaultdict(set)
     for node in nodes_of(model.graph):
         if node.domain not in ("", "ai.onnx"):
@@ -83,7 +83,7 @@ def parsed(path: Path) -> onnx.ModelProto:
 
 
 def require_beside(path: Path, name: str) -> None:
-    """Raise SlipwayError unless a file of weights is in the model's own folder."""
+    """Raise SlipwayError unless the file of weights `name` lies in the folder of the model at `path`."""
     folder = path.parent.resolve()
     file = folder / name
     if Path(name).is_absolute() or not file.resolve().is_relative_to(folder):

@@ -22,12 +22,12 @@ def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 
 def makers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    """Return {tensor: the node that makes it} for the tensors that nodes of a graph make."""
+    """Return {tensor: the node that makes it} for all tensors that are outputs of a graph's nodes."""
     return {name: node for node in graph.node for name in node.output}
 
 
 def tensors_behind(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[str]:
-    """Return the names of the tensors that outputs of a graph depend on, with the outputs themselves."""
+    """Return the names of all tensors that the graph's `outputs` depend on, and of the outputs."""
     makers, names, waiting = makers_of(graph), set(), list(outputs)
     while waiting:
         name = waiting.pop()
@@ -38,7 +38,7 @@ def tensors_behind(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[str]:
 
 
 def _read_by(node: onnx.NodeProto) -> list[str]:
-    """Return the names of the tensors that a node reads, also in the graphs inside it."""
+    """Return the names of the tensors that a node, or a graph inside it, reads."""
     inner = graphs_in(node)
     names = [name for graph in inner for inner_node in nodes_of(graph) for name in inner_node.input]
     return [*node.input, *names, *(value.name for graph in inner for value in graph.output)]
@@ -52,7 +52,7 @@ def refill(part: Any, entries: Iterable) -> None:
 
 
 def names_of_data(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
+    """Return the names of a model's data files, as the model states them, without duplicates."""
     tensors = (*model.graph.initializer, *inner_tensors(model))
     stored = (tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL)
     entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == "location")
@@ -60,7 +60,10 @@ def names_of_data(model: onnx.ModelProto) -> list[str]:
 
 
 def inner_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
-    """Yield the tensors in the attributes of nodes and in the graphs inside them: all but the graph's own weights."""
+    """Yield all tensors of a model except the main graph's own weights.
+
+    These are tensors in the attributes of nodes and in the graphs inside nodes.
+    """
     nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
     for node in nodes:
         for graph in graphs_in(node):

@@ -9,9 +9,9 @@ import onnx
 
 from slipway.core.errors import SlipwayError, listed
 
-# Where PyTorch's exporter writes the names of the modules around a node, outermost first, and at last the node's own.
+# The metadata in which PyTorch's exporter writes the modules around a node, outermost first, and then the node's name.
 _SCOPES = "pkg.torch.onnx.name_scopes"
-# The attribute of Slipway's module that has the user's network.
+# The attribute of ServedNetwork that has the user's network.
 _SERVED = "network"
 
 
@@ -29,8 +29,8 @@ def module_of(node: onnx.NodeProto) -> str | None:
 def nodes_named(model: onnx.ModelProto, entries: Iterable[str], setting: str) -> list[str]:
     """Return the names of the nodes that the `entries` of a setting name, in the graph's order.
 
-    An entry is the name of a node, of a module (all nodes inside it), or of an operator such as Softmax, tried in this
-    order. Raises SlipwayError for an entry that names nothing, with the nearest names.
+    An entry is the name of a node, of a module (all its nodes), or of an operator such as Softmax. A node's name takes
+    precedence. Raises SlipwayError, with the nearest names, for an entry that fits nothing.
     """
     modules = {node.name: module_of(node) or "" for node in model.graph.node}
     chosen: set[str] = set()

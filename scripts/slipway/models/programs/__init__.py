@@ -1,8 +1,8 @@
-"""Programs: files that have their network inside. Each kind of program has a module here, with two functions.
+"""Programs: files that contain their network. Each kind of program has a module here, with two functions.
 
 `take(path, output, samples)` reads a user's file, writes it to `output` for the later steps, and returns sentences
-about it. `samples` are inputs as the network itself takes them. `take` raises SlipwayError if the file is damaged or of
-another kind. `load(path)` returns the network in a file that `take` wrote, in eval mode on the CPU.
+about the file. `samples` are inputs of the network. `take` raises SlipwayError if the file is damaged or of another
+kind. `load(path)` returns the network in a file that `take` wrote, in eval mode on the CPU.
 """
 
 import importlib

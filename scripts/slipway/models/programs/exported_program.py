@@ -1,4 +1,4 @@
-"""An exported program, a .pt2 file of torch.export.save, as a network. No code that is pickled in it is executed."""
+"""An exported program, a .pt2 file of torch.export.save, as a network. Pickled code in the file is never executed."""
 
 import inspect
 import os
@@ -23,16 +23,16 @@ _SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynam
 
 
 class ExportedNetwork(FileNetwork):
-    """An exported program as a network. It takes inputs by name or by position, however it was exported.
+    """An exported program as a network. It accepts its inputs by name or by position, however it was exported.
 
-    In the shapes of `inputs`, None is a dynamic axis. `ranges`: {(input, axis): (least, largest size)}. Raises
+    In the shapes of `inputs`, None is a dynamic axis. `ranges`: {(input, axis): (smallest size, largest size)}. Raises
     SlipwayError if an input is a structure of tensors, such as a dictionary.
     """
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         super().__init__()
         self.program = program.module()
-        # PyTorch forbids both on a program, but its operators have no modes that these calls could change.
+        # PyTorch forbids train() and eval() on a program. Its operators have no modes that these calls could change.
         del self.program.train, self.program.eval
         arguments, keywords = program.call_spec.in_spec.children()
         if nested := [spec for spec in (*arguments.children(), *keywords.children()) if not spec.is_leaf()]:
@@ -103,7 +103,7 @@ class ExportedNetwork(FileNetwork):
                     yield tensor.name, axis, f"axis {axis} of {tensor.name} takes {taken}, not {given}"
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "ExportedNetwork":
-        """Move the program. Its operators then also make tensors, such as masks, on the new device."""
+        """Move the program by `fn`, and make its operators create tensors, such as masks, on the new device."""
         super()._apply(fn, recurse)
         device = fn(torch.empty(0)).device
         for graph in _graphs(self.program):
@@ -166,7 +166,7 @@ def _read(path: Path) -> torch.export.ExportedProgram:
 
 @contextmanager
 def _without_pickled_code() -> Iterator[None]:
-    """Let PyTorch unpickle weights only in the block: it would run the code in the example inputs of a program."""
+    """Let PyTorch unpickle only weights in the block, since pickled example inputs of a program could run code."""
     earlier = os.environ.get(_WEIGHTS_ONLY)
     os.environ[_WEIGHTS_ONLY] = "1"
     try:
@@ -183,7 +183,7 @@ def _input(name: str, example: torch.Tensor) -> Tensor:
 
 
 def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tuple[tuple[str, int], tuple]]:
-    """Yield ((input, axis), (least, largest size or None)) of each dynamic axis with a range."""
+    """Yield ((input, axis), (smallest size, largest size or None)) of each dynamic axis with a range."""
     for name, tensor in tensors.items():
         for axis, size in enumerate(tensor.shape):
             limits = None if isinstance(size, int) else constraints.get(size.node.expr)
@@ -193,12 +193,12 @@ def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tup
 
 
 def _graphs(program: torch.nn.Module) -> list[torch.fx.GraphModule]:
-    """Return the graphs of a program: the main graph, and the graphs of branches."""
+    """Return the graphs of a program: its main graph, and the graphs of its branches."""
     return [module for module in program.modules() if isinstance(module, torch.fx.GraphModule)]
 
 
 def _operators(program: torch.export.ExportedProgram) -> Iterator[tuple[str, dict, str]]:
-    """Yield (operator, {argument: value}, name of the module) of each operator in a program, also in its branches."""
+    """Yield (operator, {argument: value}, name of its module) of each operator in a program and in its branches."""
     for node in (node for graph in _graphs(program.graph_module) for node in graph.graph.nodes):
         if isinstance(node.target, torch._ops.OpOverload):
             named = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))

@@ -1,4 +1,4 @@
-"""An ONNX file alone as a network, from any framework's exporter. ONNX Runtime computes it; PyTorch has no part."""
+"""An ONNX file as a network, from the exporter of any framework. ONNX Runtime computes it, without PyTorch."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from slipway.onnx.onnx_files import session_of, tensor_of
 from slipway.onnx.onnx_structure import QUANTIZING, constants_of
 from slipway.onnx.tidying import tidied
 
-# Operators that keep or average their values, so that the meaning depends on the operator before them.
+# Operators that move or average values, so that the meaning of the output depends on the operator before them.
 _TRANSPARENT = {
     *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Cast", "Expand", "Dropout"),
     *("ReduceMean", "AveragePool", "GlobalAveragePool", "QuantizeLinear", "DequantizeLinear"),
@@ -39,7 +39,7 @@ _HALF = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 class OnnxNetwork(GraphNetwork):
-    """A network that answers with {output: tensor}. It takes its inputs by their names, a single one by position."""
+    """A network that returns {output: tensor}. It takes inputs by name, or a single input by position."""
 
     title = "the ONNX file"
     runtime = "ONNX Runtime"
@@ -57,11 +57,11 @@ class OnnxNetwork(GraphNetwork):
 
     @property
     def graph(self) -> onnx.GraphProto:
-        """Return the graph. Weights in other files are not loaded."""
+        """Return the graph of the file, without weights that are in other files."""
         return self.model.graph
 
     def forward(self, *arguments: torch.Tensor, **named: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return {output: tensor}."""
+        """Return {output: tensor}, computed by ONNX Runtime."""
         by_position = dict(zip((tensor.name for tensor in self.inputs), arguments, strict=False))
         arrays = {name: tensor.detach().numpy() for name, tensor in {**by_position, **named}.items()}
         names = [tensor.name for tensor in self.outputs]
@@ -125,11 +125,11 @@ def load(path: Path) -> OnnxNetwork:
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Write the model of any ONNX file in the form that later steps take, and return sentences about the changes.
+    """Write the model of the user's ONNX file for the later steps, and return sentences about the changes.
 
-    The data file beside `output` has the weights of a model over 2 GB. It is empty for other models.
-    `samples` are real inputs, as the network takes them. A batch axis of the fixed size 1 becomes dynamic if the
-    samples keep their answers in batches. Raises SlipwayError if the file is damaged, or cannot be served.
+    The data file beside `output` has the weights of a model over 2 GB. The data file of a smaller model is empty.
+    `samples` are real inputs of the network. A batch axis of the fixed size 1 becomes dynamic if each sample's answer
+    stays the same in batches. Raises SlipwayError if the file is damaged, or cannot be served.
     """
     model, notes = tidied(read_onnx(path))
     notes += _facts(model)
@@ -161,7 +161,7 @@ def _with_any_batch(
 
 
 def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
-    """Give inputs without a declared shape the number of axes of a sample's array. All these axes are dynamic."""
+    """Give each input without a declared shape as many dynamic axes as the sample's array has."""
     single = next(iter(sample.values())) if len(model.graph.input) == len(sample) == 1 else None
     for value in model.graph.input:
         array = sample.get(value.name, single)
@@ -188,7 +188,7 @@ def _named(model: onnx.ModelProto, samples: Sequence[Tensors]) -> list[Tensors]:
 
 
 def _facts(model: onnx.ModelProto) -> list[str]:
-    """Return sentences about the numbers and operators in a graph that limit the engines to make of it."""
+    """Return sentences about the numbers and operators in a graph that limit its engines."""
     facts = []
     kinds = {node.op_type for node in model.graph.node}
     if kinds.intersection(QUANTIZING):
@@ -208,12 +208,12 @@ def _why_not_run(error: Exception) -> str:
 
 
 def parameters_of(model: onnx.ModelProto) -> int:
-    """Return the number of values that a model's floating-point weights have."""
+    """Return the number of values in the floating-point weights of a model."""
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
     return sum(math.prod(tensor.dims) for tensor in constants_of(model.graph).values() if tensor.data_type in floats)
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:
-    """Return a tensor of a file with a size or None for each axis."""
+    """Return a declared input or output of a file. An entry of its shape is a size, or None for a dynamic axis."""
     tensor = tensor_of(value)
     return replace(tensor, shape=tuple(size if isinstance(size, int) else None for size in tensor.shape))

@@ -14,7 +14,7 @@ class Factories(Source):
     title = "your package"
 
     def factory(self, architecture: str) -> Callable[..., Any]:
-        """Return the user's function or class that makes the network; raise SlipwayError if it cannot be imported."""
+        """Return the user's callable that makes the network. Raise SlipwayError if the callable cannot be imported."""
         with explained_by(
             lambda error: (
                 f"architecture {architecture} cannot be imported ({error}); install its package into this environment "

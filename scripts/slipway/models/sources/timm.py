@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
 
 class Timm(Source):
-    """The source of timm's networks. They are known only after timm was imported, which takes too long for planning."""
+    """The source of timm's networks. Planning does not know them, since importing timm takes too long."""
 
     title = "timm"
     package = "timm"
@@ -36,12 +36,15 @@ class Timm(Source):
     }
 
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return timm's builder of a network, without weights. Raise SlipwayError if timm does not have it."""
+        """Return timm's builder of a network, without weights. Raise SlipwayError if timm does not have the network."""
         self._config(architecture)
         return partial(self.imported(architecture).create_model, name_in(architecture))
 
     def named_weights(self, architecture: str, name: str) -> Published | None:
-        """Return the weights of the tag in the name, or of timm's default tag. None if timm has no weights for it."""
+        """Return the published weights of the tag in `architecture`, or of the default tag; None if there are none.
+
+        Raises SlipwayError if `name` is not "default": timm names weights by the tag.
+        """
         if name != "default":
             raise SlipwayError(
                 f"`weights` is {name}, but timm's weights are named by the tag in `architecture`, such as "
@@ -59,7 +62,7 @@ class Timm(Source):
         return timm.create_model(published.name, pretrained=True).state_dict()
 
     def network_arguments(self, architecture: str, arguments: dict, published: Published | None) -> dict:
-        """Return the user's arguments. Raise SlipwayError if they ask timm for weights."""
+        """Return the user's arguments. Raise SlipwayError if an argument asks timm for weights."""
         if "pretrained" in arguments:
             raise SlipwayError(
                 f"the arguments of {architecture} have `pretrained`, but the weights come from `weights`; leave it "
@@ -68,7 +71,10 @@ class Timm(Source):
         return arguments
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-        """Return timm's data configuration of a network. Raise SlipwayError for inputs that are no colour squares."""
+        """Return the preprocessing in timm's data configuration of a network.
+
+        Raises SlipwayError if the inputs are not square or have not three channels.
+        """
         sizes = {"img_size": arguments["img_size"]} if isinstance(arguments.get("img_size"), int) else {}
         resolve_data_config = self.imported(architecture, "timm.data").resolve_data_config
         data = resolve_data_config(sizes, pretrained_cfg=self._config(architecture))
@@ -94,7 +100,7 @@ class Timm(Source):
         return PublishedPreprocessing(settings, origin, "; ".join(caveats))
 
     def _config(self, architecture: str) -> dict:
-        """Return timm's configuration of a network. Raise SlipwayError with the nearest names if there is none."""
+        """Return timm's configuration of a network. Raise SlipwayError with the nearest names if timm lacks it."""
         timm, name = self.imported(architecture), name_in(architecture)
         stem = name.partition(".")[0]
         if not timm.is_model(stem):

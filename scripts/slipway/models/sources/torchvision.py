@@ -35,7 +35,7 @@ class Torchvision(Source):
         return partial(torchvision.models.get_model, architecture, **no_weights)
 
     def named_weights(self, architecture: str, name: str) -> "WeightsEnum":
-        """Return torchvision's published weights of an architecture by their name or `default`."""
+        """Return torchvision's weights with the name, or the default weights. Raise SlipwayError for another name."""
         import torchvision
 
         published = torchvision.models.get_model_weights(architecture)
@@ -74,8 +74,8 @@ class Torchvision(Source):
     def network_arguments(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
         """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
 
-        The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are the
-        defaults of a network without pretrained weights.
+        The user's arguments take precedence. For the user's own checkpoint (`published` is None), the defaults are
+        those of the builder without pretrained weights.
         """
         defaults: dict[str, object] = {}
         if architecture in _TRANSFORMING:
@@ -85,7 +85,7 @@ class Torchvision(Source):
         return {**defaults, **arguments}
 
     def notes(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
-        """Return a sentence about an argument whose value is in no checkpoint; [] if there is nothing to say."""
+        """Return [sentence] about an argument whose value is in no checkpoint; [] without such an argument."""
         if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
             return []
         return [

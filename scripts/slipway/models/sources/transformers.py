@@ -1,4 +1,4 @@
-"""Networks of transformers, as "transformers:CLASS", made from fields of the configuration of the class."""
+"""Networks of transformers, as "transformers:CLASS", made from the fields of the class's configuration."""
 
 import difflib
 import json
@@ -14,7 +14,7 @@ from slipway.models.source_interface import PublishedPreprocessing, Source, name
 if TYPE_CHECKING:
     import torch
 
-# The field of `arguments` that names a file with further fields, and the name of this file in a folder.
+# The argument that names the file of a configuration, and the default name of this file in a folder.
 _FILE, _NAME = "config", "config.json"
 # Fields that say nothing about the network, and fields that every class has.
 _COMMON = {
@@ -24,7 +24,7 @@ _COMMON = {
 
 
 class Transformers(Source):
-    """The source of transformers' networks. A class has no published weights: it has been trained many times."""
+    """The source of transformers' networks. It has no published weights: many different trainings share one class."""
 
     title = "transformers"
     package = "transformers"
@@ -92,7 +92,7 @@ class Transformers(Source):
         return self.planned_arguments(arguments)
 
     def notes(self, architecture: str, arguments: dict, published: None) -> list[str]:
-        """Return a sentence about fields that the configuration of the class does not have; [] if there are none."""
+        """Return [sentence] about fields that the class's configuration does not have; [] if it has all fields."""
         kind = self._class_of(architecture).config_class
         known = {field.name for field in fields(kind)} | set(kind.attribute_map) | _COMMON
         unknown = sorted(self.planned_arguments(arguments).keys() - known)
@@ -108,7 +108,7 @@ class Transformers(Source):
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
         """Return the settings in `preprocessor_config.json` beside the weights or beside the configuration.
 
-        Without such a file, only the size of the input is known, from the configuration. Then the caveat says so.
+        Without such a file, only the input's size is known, from the configuration. The caveat then says so.
         """
         configuration = Path(arguments[_FILE]) if isinstance(arguments.get(_FILE), str) else None
         folders = [Path(weights).parent] if Path(weights).suffix else []
@@ -124,7 +124,7 @@ class Transformers(Source):
         )
 
     def _class_of(self, architecture: str) -> Any:
-        """Return the class of a network. Raise SlipwayError with the nearest names if transformers has none."""
+        """Return the class of a network. Raise SlipwayError with the nearest names for an unknown class."""
         transformers, name = self.imported(architecture), name_in(architecture)
         try:
             kind = getattr(transformers, name)
