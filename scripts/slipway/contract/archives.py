@@ -14,7 +14,7 @@ DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, B
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an archive by name. Raise one of DAMAGED if it cannot be read."""
+    """Return {name: array} of an archive. Raise an exception of DAMAGED if the archive cannot be read."""
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -22,7 +22,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
     """Write named arrays to an archive, completely or not at all.
 
-    numpy.savez writes the same bytes, but cannot have an array that is called `file` or `allow_pickle`.
+    numpy.savez would write the same bytes, but does not accept arrays with the names `file` and `allow_pickle`.
     """
     with atomic_write(path) as partial, ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
@@ -36,7 +36,7 @@ def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
 
 
 def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return the samples that `numbered` joined. Raise ValueError or KeyError if the names are not of that form."""
+    """Return the samples in arrays that `numbered` named. Raise ValueError or KeyError for other names."""
     samples: dict[int, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         index, _, name = key.partition("/")

@@ -1,4 +1,4 @@
-"""Join samples to batches, resize or pad samples, take rows out of batches, and record the sizes of samples."""
+"""Join samples into batches, resize or pad samples, split batches into rows, and record the sizes of samples."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,12 @@ from slipway.core.errors import SlipwayError
 
 
 def joined(samples: Sequence[Tensors]) -> Tensors:
-    """Return one batch of several samples, concatenated along the batch axis. Their other sizes must be equal."""
+    """Return one batch of several samples, concatenated along the batch axis. All other axes must have equal sizes."""
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def rows(tensors: Tensors, start: int, end: int) -> Tensors:
-    """Return the rows `start` to `end` - 1 of a batch, as a batch."""
+    """Return the rows `start` to `end` - 1 of a batch, as a smaller batch."""
     return {name: array[start:end] for name, array in tensors.items()}
 
 
@@ -24,8 +24,8 @@ def batch_of(
 ) -> Tensors:
     """Return a batch of `batch` samples, taken in turn, with the dynamic axes resized to `axes`.
 
-    Axes that are not in `axes` get the contract's optimal size. `resized` explains how. Without a batch axis, return
-    the first sample, resized.
+    Axes that are not in `axes` get the contract's optimal size. See `resized` for the new values. Without a batch axis,
+    return only the first sample, resized.
     """
     sizes = {**contract.optimum, **(axes or {})}
     if not contract.batched:
@@ -34,15 +34,15 @@ def batch_of(
 
 
 def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
-    """Return a sample with other sizes of its dynamic axes. Its values are repeated along each axis, and cut off."""
+    """Return a sample with the sizes `axes` of its dynamic axes: values are repeated along an axis, or cut off."""
     batch = len(sample[contract.inputs[0].name]) if contract.batched else 1
     return {tensor.name: _repeated(sample[tensor.name], tensor.sizes(batch, axes)) for tensor in contract.inputs}
 
 
 def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return samples padded to the largest size of each axis by the `pad` of each input, so that they fit in one batch.
+    """Return samples padded to the largest size of each axis, so that they fit in one batch.
 
-    Every input whose size differs must have a `pad`.
+    The added values are the `pad` of each input. Every input whose size differs must have a `pad`.
     """
     names = [tensor.name for tensor in contract.inputs]
     largest = {name: np.max([sample[name].shape for sample in samples], axis=0) for name in names}
@@ -67,7 +67,7 @@ def _repeated(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 class Sizes(dict[str, list[list[int]]]):
-    """The sizes that the inputs of many samples have: {input: [[lowest, highest] of each axis]}."""
+    """The range of the sizes of many samples: {input: [[lowest, highest size] for each axis]}."""
 
     def including(self, sample: Tensors) -> Tensors:
         """Include the sizes of a sample, and return the sample."""
@@ -78,7 +78,7 @@ class Sizes(dict[str, list[list[int]]]):
         return sample
 
     def extremes(self, like: Tensors) -> list[Tensors]:
-        """Return two samples without values: one of the lowest sizes, one of the highest. `like` gives the dtypes."""
+        """Return two samples of zeros: one has all lowest sizes, one has all highest. `like` gives names and dtypes."""
         return [
             {
                 name: np.broadcast_to(np.zeros((), array.dtype), [ends[end] for ends in self[name]])
@@ -89,10 +89,10 @@ class Sizes(dict[str, list[list[int]]]):
 
 
 def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None:
-    """Raise SlipwayError if a program does not take batches of these sizes.
+    """Raise SlipwayError if a program does not accept batches of these sizes.
 
-    `weights` is the program's record, `key` the place of the sizes in config.yaml. An engine would answer such batches,
-    but with numbers that the program itself never gave.
+    `weights` is the program's record, `key` the key of the sizes in config.yaml. An engine would accept such batches,
+    but its answers could not be compared with the program's.
     """
     largest = weights["largest_batch"]
     if largest and max(sizes) > largest:
@@ -103,7 +103,7 @@ def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None
 
 
 def digest_of_values(samples: Sequence[Tensors]) -> str:
-    """Return one SHA-256 of the names, dtypes, shapes and values of samples."""
+    """Return one SHA-256 of the names, dtypes, shapes and values of all samples."""
     digest = hashlib.sha256()
     for sample in samples:
         for name in sorted(sample):

@@ -26,7 +26,7 @@ _SHAPE = {"inputs": [_TENSOR], "outputs": [_TENSOR], "axes": {str: _AXIS}}
 
 @dataclass(frozen=True)
 class Axis:
-    """The sizes that a dynamic axis may have; engines are tuned for `opt`."""
+    """The sizes that a dynamic axis may have. Engines are tuned for the size `opt`."""
 
     min: int
     opt: int
@@ -64,7 +64,7 @@ class Tensor:
 
     @property
     def known_meaning(self) -> Meaning:
-        """Return the meaning; if no meaning is known, TENSOR, which stands for numbers without a meaning."""
+        """Return the meaning, or TENSOR (numbers that are no class scores) if no meaning is known."""
         return self.meaning or TENSOR
 
     @property
@@ -73,17 +73,20 @@ class Tensor:
         return tuple(size for size in self.shape if isinstance(size, str) and size != BATCH)
 
     def sizes(self, batch: int, axes: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the shape for a batch size and sizes of the dynamic axes. No entry of `shape` may be None."""
+        """Return the shape for a batch size and sizes `axes` of the dynamic axes. No entry of `shape` may be None."""
         known = {**axes, BATCH: batch}
         return tuple(size if isinstance(size, int) else known[str(size)] for size in self.shape)
 
     def fits(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
-        """Return whether an array may have `shape`. An axis whose size is None or not in `sizes` may have any size."""
+        """Return whether an array may have `shape`.
+
+        A dynamic axis must have the size in `sizes`. If `sizes` lacks the axis, or if the axis is None, any size fits.
+        """
         expected = [sizes.get(size) if isinstance(size, str) else size for size in self.shape]
         return len(shape) == len(expected) and all(map(lambda own, size: own in (None, size), expected, shape))
 
     def dims(self, batched: bool) -> list[int]:
-        """Return the shape as Triton writes it: -1 for a dynamic size, and without the first axis if `batched`."""
+        """Return the shape as in config.pbtxt: -1 for a dynamic size, and no first axis if `batched`."""
         shape = self.shape[1:] if batched else self.shape
         return [size if isinstance(size, int) else -1 for size in shape]
 
@@ -98,12 +101,12 @@ class Tensor:
 
     def record(self) -> dict:
         """Return the tensor as a dict for JSON, without the fields that are None."""
-        facts = json.loads(json.dumps(asdict(self)))  # with lists, as a record that was read
+        facts = json.loads(json.dumps(asdict(self)))  # with lists, as in a record read from a file
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod
     def of(cls, record: dict) -> "Tensor":
-        """Return the tensor that `record` wrote."""
+        """Return the tensor in a dict that `Tensor.record` made."""
         normalisation, meaning = record.get("normalisation"), record.get("meaning")
         return cls(
             record["name"],
@@ -117,9 +120,9 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Contract:
-    """The inputs and outputs of a model in their order, and the sizes of their dynamic axes without the batch axis.
+    """The inputs and outputs of a model in their order, and the sizes of its dynamic axes without the batch axis.
 
-    `facts` has further entries of contract.json, such as the source of the samples.
+    `facts` has all further entries of contract.json, such as the source of the samples.
     """
 
     inputs: tuple[Tensor, ...]
@@ -129,24 +132,24 @@ class Contract:
 
     @property
     def batched(self) -> bool:
-        """Return whether requests can be joined to batches, because the first axis is the batch axis."""
+        """Return whether the first axis is the batch axis, so that requests can be joined into batches."""
         return self.inputs[0].shape[:1] == (BATCH,)
 
     @property
     def baseline(self) -> str:
-        """Return the name of the runtime that computes the model itself, whose answers every engine must repeat."""
+        """Return the name of the runtime whose answers every engine must reproduce, such as PyTorch."""
         return self.facts.get("baseline", "PyTorch")
 
     @property
     def optimum(self) -> dict[str, int]:
-        """Return {dynamic axis: the size that engines are tuned for}."""
+        """Return {dynamic axis: the size for which engines are tuned}."""
         return {name: axis.opt for name, axis in self.axes.items()}
 
     def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":
         """Return the contract with the dtypes of an engine's tensors.
 
-        `tensors` is {"inputs": [{"name", "dtype", ...}], "outputs": [...]}. Raises SlipwayError if the engine has other
-        tensors.
+        `tensors` is {"inputs": [{"name", "dtype", ...}], "outputs": [...]}. Raises SlipwayError if the names of the
+        engine's tensors differ from the contract's.
         """
         changed = {}
         for side in _SIDES:
@@ -160,9 +163,9 @@ class Contract:
         return replace(self, inputs=changed["inputs"], outputs=changed["outputs"])
 
     def sizes_of(self, inputs: Tensors) -> dict[str, int]:
-        """Return the size of each dynamic axis, the batch axis included, in the inputs of a request.
+        """Return {dynamic axis: its size} for the inputs of a request, with the batch axis.
 
-        Raises SlipwayError with the first input that is missing, unknown, or of another dtype or shape.
+        Raises SlipwayError for the first input that is missing, unknown, or of another dtype or shape.
         """
         if set(inputs) != {tensor.name for tensor in self.inputs}:
             expected = ", ".join(tensor.name for tensor in self.inputs)
@@ -185,7 +188,7 @@ class Contract:
         return sizes
 
     def interface(self) -> dict:
-        """Return {"inputs", "outputs", "axes"} without meanings: the part on which graphs and engines depend."""
+        """Return {"inputs", "outputs", "axes"} without meanings: the part that decides the graphs and engines."""
         sides = {side: [replace(tensor, meaning=None).record() for tensor in getattr(self, side)] for side in _SIDES}
         return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 

@@ -24,13 +24,12 @@ _ALIKE = 3
 def find_contract(
     model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, Any], extremes: Sequence[Tensors] = ()
 ) -> Contract:
-    """Return the contract of a network for real samples.
+    """Return the contract of a network. Its inputs are found in real samples, its outputs by runs of the network.
 
     `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
-    `extremes` are arrays without values that have the lowest and the highest sizes of all samples. The network does not
-    get them. An output with a stated meaning other than `tensor` must have the shape (batch, scores). Raises
-    SlipwayError with the lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the
-    network cannot be served.
+    `extremes` are arrays with the lowest and the highest sizes of all samples. Their values are never used. An output
+    with a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError with the lines to
+    add to config.yaml if a fact is neither stated nor found, and with the reason if the network cannot be served.
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
@@ -50,7 +49,7 @@ def find_contract(
 
 
 class _Run:
-    """One run of the network: the inputs, {axis: its size}, and the outputs."""
+    """One run of the network: its inputs, {axis: size}, and its outputs."""
 
     def __init__(self, network: ServedNetwork, contract: Contract, inputs: Tensors) -> None:
         self.inputs, self.sizes = inputs, contract.sizes_of(inputs)
@@ -58,9 +57,9 @@ class _Run:
 
 
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
-    """Run the network on samples of each size, on a batch, and with each axis at each of its `ends`; yield each run.
+    """Run the network, and yield each run: samples of each size, a batch, and each axis at each of its `ends`.
 
-    Without a batch axis there is no run of a batch.
+    There is no run of a batch without a batch axis.
     """
     for inputs in _of_each_size(contract, samples):
         yield _Run(network, contract, inputs)
@@ -122,7 +121,7 @@ def _output(contract: Contract, name: str, runs: Sequence[_Run]) -> Tensor:
 
 
 def _size(contract: Contract, name: str, axis: int, runs: Sequence[_Run]) -> int | str | None:
-    """Return an output's entry for an axis in `Tensor.shape`: BATCH, a size, the name of a dynamic axis, or None."""
+    """Return the entry for an axis of an output in `Tensor.shape`: BATCH, a size, a dynamic axis's name, or None."""
     if contract.batched and axis == 0:
         return BATCH
     sizes = [run.outputs[name].shape[axis] for run in runs]
@@ -132,7 +131,7 @@ def _size(contract: Contract, name: str, axis: int, runs: Sequence[_Run]) -> int
 
 
 def _require_other_names(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-    """Raise SlipwayError if an output has the name of an input, which no graph can have."""
+    """Raise SlipwayError if an output has the same name as an input, because no graph can have this."""
     names = {tensor.name for tensor in inputs}
     if both := [tensor.name for tensor in outputs if tensor.name in names]:
         renamed = ", ".join(f"{tensor.name}_out: tensor" for tensor in outputs)

@@ -18,10 +18,11 @@ _PROPOSED = {2: {1: "length"}, 3: {1: "length", 2: "length"}, 4: {2: "height", 3
 def inputs_of(
     model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, Mapping], axes: Mapping[str, Axis]
 ) -> tuple[Tensor, ...]:
-    """Return the inputs: the stated ones first, the others in the order of the parameters of the network's forward.
+    """Return the inputs: stated inputs first, other inputs in the order of the parameters of the network's forward.
 
-    The samples have the same inputs, with the same dtypes and ranks. Raises SlipwayError if they or the network
-    contradict config.yaml, and with the lines to add to config.yaml if the axes of an input are not known.
+    All samples must have the same inputs, with the same dtypes and ranks. Raises SlipwayError if the samples or the
+    network contradict config.yaml. If the axes of an input are not known, the message has the lines to add to
+    config.yaml.
     """
     names = list(samples[0])
     if absent := [name for name in stated if name not in names]:
@@ -46,9 +47,9 @@ def inputs_of(
 
 
 def _without_batch(graph: FileNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
-    """Return {input: shape} of the inputs of a graph with a fixed batch axis, if all samples of an input have one size.
+    """Return {input: shape} for a graph with a fixed batch axis; {} for a graph whose batch axis is dynamic.
 
-    With a dynamic batch axis, return {}.
+    An input is left out if its samples differ in size.
     """
     if all(tensor.shape[:1] == (None,) or not tensor.shape for tensor in graph.inputs):
         return {}
@@ -59,11 +60,11 @@ def _without_batch(graph: FileNetwork, arrays: Mapping[str, Sequence[np.ndarray]
 def _found(
     arrays: Mapping[str, Sequence[np.ndarray]], stated: Mapping[str, Sequence], axes: Mapping[str, Axis]
 ) -> dict[str, list]:
-    """Return {input: shape} of the inputs whose shape config.yaml does not state, taken from the samples.
+    """Return {input: shape} of the inputs whose shape config.yaml does not state, found in the samples.
 
     An entry of a shape is BATCH or a size. The first axis is the batch axis if it has the size 1 in every sample of
-    every input. Raises SlipwayError with lines for config.yaml if sizes differ between samples, or if it is not clear
-    that the first axis is the batch axis.
+    every input. Raises SlipwayError with lines for config.yaml if sizes differ between samples, or if the samples do
+    not show whether the first axis is the batch axis.
     """
     unknown = {name: [array.shape for array in arrays[name]] for name in arrays if name not in stated}
     firsts = {shape[:1] for shapes in unknown.values() for shape in shapes}
@@ -81,10 +82,10 @@ def _found(
 def _what_to_state(
     shapes: Mapping[str, Sequence[tuple]], open_axes: Mapping[str, list[int]], axes: Mapping[str, Axis], rows: bool
 ) -> str:
-    """Return the message about axes that the samples leave open, with the lines to add to config.yaml.
+    """Return the message about axes that are unknown from the samples, with the lines to add to config.yaml.
 
-    `open_axes` is {input: indexes of the axes whose sizes vary}. `rows`: the first axis is not known to be the batch
-    axis.
+    `open_axes` is {input: indexes of the axes whose sizes vary}. `rows` is True if the first axis may or may not be the
+    batch axis.
     """
     names: dict[tuple, str] = {}  # {sizes of an axis in all samples: its proposed name}
     proposed = {}

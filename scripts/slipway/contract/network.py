@@ -1,4 +1,4 @@
-"""A network behind its contract: it takes the contract's inputs by position and returns the contract's outputs."""
+"""A network in the form of its contract: inputs by position and outputs as a tuple, both in the contract's order."""
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class ServedNetwork(torch.nn.Module):
         self.eval()
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the outputs in the contract's order. Float outputs are float32."""
+        """Return the outputs in the contract's order. All floating-point outputs are cast to float32."""
         return tuple(map(_served, self.outputs(*inputs).values()))
 
     def outputs(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -59,8 +59,8 @@ class ServedNetwork(torch.nn.Module):
 def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
     """Return PyTorch's outputs for the inputs of a request, computed on the CPU, in the contract's dtypes.
 
-    Raises SlipwayError if the inputs do not fit the contract, if the network fails on them, or if an output has another
-    dtype or shape than the contract says, or values that are not finite.
+    Raises SlipwayError if the inputs do not fit the contract, or if the network fails. Also raises SlipwayError if an
+    output has another dtype or shape than the contract states, or values that are not finite.
     """
     sizes = contract.sizes_of(inputs)
     outputs = outputs_of(network, contract, inputs)
@@ -75,7 +75,10 @@ def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 
 def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
-    """Return PyTorch's outputs by name. They must be finite, but may have any shape; `contract` needs only inputs."""
+    """Return {output: array} of PyTorch, of any shape. Raise SlipwayError if a value is not finite.
+
+    `contract` needs only inputs.
+    """
     with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)
     for name, values in outputs.items():
@@ -107,7 +110,7 @@ def _served(values: torch.Tensor) -> torch.Tensor:
 
 
 def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) -> None:
-    """Raise SlipwayError unless an output has the sizes that the contract says for these inputs."""
+    """Raise SlipwayError unless an output has the shape that the contract states for inputs of these sizes."""
     if tensor.shape[:1] == (BATCH,) and (values.ndim != len(tensor.shape) or len(values) != sizes[BATCH]):
         raise SlipwayError(rows_differ(tensor.name, sizes[BATCH], values.shape))
     if not tensor.fits(values.shape, sizes):
@@ -120,7 +123,7 @@ def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) ->
 
 
 def rows_differ(name: str, batch: int, shape: tuple[int, ...]) -> str:
-    """Return the message about an output whose rows are not one for each sample of a batch."""
+    """Return the error message for an output that has not one row for each sample of a batch."""
     return (
         f"the network answers a batch of {batch} with an output {name} of shape {shape}, not with one row for each "
         "sample; let it keep the batch axis, the first one, as it is, or leave this output out by `outputs` of the "

@@ -55,7 +55,7 @@ class ReferenceOutputs:
 
     @classmethod
     def read(cls, path: str | Path) -> "ReferenceOutputs":
-        """Return the reference outputs in an archive. Raise SlipwayError if it is missing or damaged."""
+        """Return the reference outputs in an archive. Raise SlipwayError if the archive is missing or damaged."""
         try:
             arrays = read_arrays(path)
             contract = Contract.of(json.loads(str(arrays.pop("contract"))))

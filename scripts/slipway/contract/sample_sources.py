@@ -17,7 +17,7 @@ def is_function(source: str) -> bool:
 
 
 def files_of(source: str | Path) -> list[Path]:
-    """Return the .npz files of a source in sorted order. Raise SlipwayError if there are none."""
+    """Return the sorted .npz files of a source. Raise SlipwayError if the source has none."""
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.is_file() and not file.name.startswith("."))
@@ -34,7 +34,7 @@ def files_of(source: str | Path) -> list[Path]:
 
 
 def evenly(items: Sequence, count: int) -> list:
-    """Return at most `count` of the items, evenly spread. The first item is always among them."""
+    """Return at most `count` of the items, evenly spread. The result always has the first item."""
     if len(items) <= count:
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]

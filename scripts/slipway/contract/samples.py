@@ -52,7 +52,7 @@ def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[T
 
 
 def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: str) -> None:
-    """Raise SlipwayError if the first sample, which has the same arrays as all others, lacks a target."""
+    """Raise SlipwayError if the first sample lacks a target. All other samples have the same arrays."""
     if absent := [name for name in targets if name not in samples[0]]:
         raise SlipwayError(
             f"`samples` in config.yaml, {source}, has no {listed(absent, 5)}, which `metric.targets` names; it has "
@@ -61,7 +61,10 @@ def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: 
 
 
 def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
-    """Return at most `count` evenly spread samples of an iterable of unknown length. Hold at most 2 * `count`."""
+    """Return at most `count` evenly spread samples of an iterable of unknown length.
+
+    At most 2 * `count` samples are in memory at once.
+    """
     kept: list[Tensors] = []
     stride = 1
     for index, sample in enumerate(samples):
@@ -73,7 +76,10 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
 
 
 def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
-    """Yield the samples of a source. `given` are (entry, its place in words). Each row of an entry may be a sample."""
+    """Yield the samples of a source. `given` yields (entry, its place in words).
+
+    If the first axis is the batch axis, each row of an entry is a sample; otherwise each entry is a sample.
+    """
     first = None
     for sample, where in given:
         arrays = _arrays(sample, where, targets)
@@ -85,7 +91,7 @@ def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Co
 
 
 def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
-    """Yield (entry, its place in words) of each entry that the user's function yields."""
+    """Yield (entry, its place in words) for each entry that the user's function yields."""
     explanation = explained_by(
         lambda error: (
             f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){place_of(error)}; "
@@ -115,7 +121,7 @@ def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
 
 
 def _line_of(source: object) -> str | None:
-    """Return "file:line" where a generator is, or where a function begins; None if it is not known."""
+    """Return "file:line" of a generator's present line or of a function's first line; None if it is unknown."""
     frame = getattr(source, "gi_frame", None)
     if frame is not None:
         return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
@@ -169,7 +175,10 @@ def _array(name: object, value: object, where: str, is_target: bool) -> np.ndarr
 
 
 def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collection[str]) -> None:
-    """Raise SlipwayError unless a sample has the first sample's names and, for inputs, its dtypes and ranks."""
+    """Raise SlipwayError unless a sample has the same names as the first sample.
+
+    Its inputs must also have the same dtypes and ranks.
+    """
     if set(arrays) != set(first):
         raise SlipwayError(
             f"{where} has the arrays {', '.join(arrays)}, but the first sample has {', '.join(first)}; let every "

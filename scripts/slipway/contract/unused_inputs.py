@@ -12,7 +12,7 @@ from slipway.networks.graph_network import GraphNetwork
 
 
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
-    """Return the names of the inputs that no output depends on.
+    """Return the names of the inputs on which no output depends.
 
     An input counts as used if the network's Python code reads a value of it. Returns [] if the operations cannot be
     observed.
@@ -38,18 +38,18 @@ def _unused_in_graph(network: ServedNetwork, graph: GraphNetwork) -> list[str]:
 
 
 class _Sources(TorchDispatchMode):
-    """Track the inputs that each tensor was computed from, by its memory. Views share their memory."""
+    """Track, for each tensor, the inputs from which it was computed. Tensors that share memory share the record."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        self.read: set[str] = set()  # inputs of which the network's code read a number
+        self.read: set[str] = set()  # inputs of which the network's Python code read a number
         self._names: dict[int, set[str]] = {}
         self._alive: list[torch.UntypedStorage] = []  # so that no other memory gets the same identity
         for name, tensor in tensors.items():
             self._add(tensor, {name})
 
     def of(self, tensor: torch.Tensor) -> set[str]:
-        """Return the names of the inputs that a tensor was computed from."""
+        """Return the names of the inputs from which a tensor was computed."""
         return self._names.get(tensor.untyped_storage()._cdata, set())
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204

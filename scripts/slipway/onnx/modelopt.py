@@ -1,4 +1,4 @@
-"""Conversions of an exported ONNX file to another precision with NVIDIA ModelOpt: the parts common to all variants."""
+"""Convert an exported ONNX file to another precision with NVIDIA ModelOpt: the parts that all variants share."""
 
 import argparse
 import contextlib
@@ -27,7 +27,7 @@ PACKAGE = "nvidia-modelopt"
 
 
 def variant_parser(description: str, variants: Iterable[str], *more: str) -> argparse.ArgumentParser:
-    """Return a parser of the options that all conversions share. `more` are further names, as for `parser`."""
+    """Return a parser of the options that all conversions share. `more` are names of further common options."""
     common = ("onnx_record", "samples", *more, "record")
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
@@ -36,7 +36,7 @@ def variant_parser(description: str, variants: Iterable[str], *more: str) -> arg
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield a folder for all temporary files of this process. Remove it with its content at the end.
+    """Yield a folder for all temporary files of this process, and remove the folder at the end.
 
     ModelOpt and ONNX Runtime leave intermediate models beside their input and output and in the system's temporary
     folder, especially when they fail.
@@ -51,7 +51,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def base_record(arguments: argparse.Namespace) -> dict:
-    """Return the record of the FP32 file.
+    """Return the record of the FP32 file, whose path is in the options.
 
     Raises SlipwayError if the record belongs to another file, or if the file is quantised already.
     """
@@ -75,9 +75,9 @@ def write_variant(
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
-    `folder` has the weights to which the model only refers. The model is compared in the form of `emulated`, which ONNX
-    Runtime computes exactly, on `requests`, and on the samples in batches with others. `facts` are more entries of the
-    record.
+    `folder` has the data file of `model`. For the comparison, ONNX Runtime computes the form of `emulated`, which
+    rounds exactly as the model states. The comparison runs `requests`, and each sample in batches with other samples.
+    `facts` are further entries of the record.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)
@@ -107,7 +107,7 @@ def write_variant(
 
 
 def in_words(record: dict) -> str:
-    """Return the comparison with the FP32 file in words."""
+    """Return the comparison with the FP32 file in words, or the reason why there is no comparison."""
     agreement = record["agreement"]
     return f"against FP32: {figures_in_words(agreement)}" if agreement else record["not_compared_reason"]
 
@@ -121,11 +121,11 @@ def agreement_with_base(
 ) -> tuple[dict | None, str | None]:
     """Compare a variant with its FP32 model over all requests, in ONNX Runtime on the CPU.
 
-    `folders` have the data files of the two models, if they have any.
+    `folders` have the data files of the FP32 model and the variant, if they have any.
 
-    Returns (figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
-    optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
-    Raises SlipwayError if only the variant's outputs are not finite.
+    Returns (figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant. Without
+    optimisations, quantised nodes are computed as written, independent of this CPU's integer instructions. Raises
+    SlipwayError if the variant's outputs are not finite, but the FP32 model's outputs are.
     """
     try:
         answers = list(map(answering(session_of(variant, folders[1]), contract), requests))

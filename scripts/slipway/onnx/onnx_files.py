@@ -1,4 +1,4 @@
-"""Common operations on ONNX files: their facts, checks of their tensors, and running them in ONNX Runtime."""
+"""Common operations on ONNX files: facts for records, checks of tensors, and runs in ONNX Runtime."""
 
 import copy
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return a copy of the model with another opset number. Its operators must have the same form in that opset."""
+    """Return a copy of the model with another opset number. Its operators must have the same form in both opsets."""
     changed = copy.deepcopy(model)
     _own_operators(changed).version = opset
     return changed
@@ -32,9 +32,9 @@ def _own_operators(model: onnx.ModelProto) -> onnx.OperatorSetIdProto:
 
 
 def described(path: Path) -> dict:
-    """Return an ONNX file's entries for its record: facts and digests. "bytes" includes the data file.
+    """Return the entries of an ONNX file for its record: facts and SHA-256 digests.
 
-    "data_sha256" is None if the weights are inside.
+    "bytes" includes the data file. "data_sha256" is None if the ONNX file contains its weights.
     """
     model, data = external_data.read(path), data_file(path)
     is_large = external_data.has_data(model)
@@ -50,7 +50,10 @@ def described(path: Path) -> dict:
 
 
 def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
-    """Raise SlipwayError unless inputs and outputs have the contract's names, order, dtypes and dynamic axes."""
+    """Raise SlipwayError unless a model's inputs and outputs fit the contract.
+
+    They must have the contract's names, order, dtypes and dynamic axes.
+    """
     for side, values in ((contract.inputs, model.graph.input), (contract.outputs, model.graph.output)):
         actual = [tensor_of(value) for value in values]
         if len(side) != len(actual) or not all(map(_is_served, side, actual)):
@@ -62,7 +65,7 @@ def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
 
 
 def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
-    """Return a tensor of a graph in the form of a contract."""
+    """Return an input or output of a graph as a Tensor, in the form of a contract."""
     dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     return Tensor(value.name, str(dtype), _shape_of(value))
 
@@ -73,7 +76,7 @@ def _shape_of(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...]:
 
 
 def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
-    """Return {tensor: shape} as far as shapes can be inferred. An entry of a shape is a size, a name or None."""
+    """Return {tensor: shape} for the shapes that can be inferred. An entry of a shape is a size, a name or None."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     return {value.name: _shape_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
 
@@ -96,7 +99,7 @@ def require_batch_independence(
 
 
 def answering(session: onnxruntime.InferenceSession, contract: Contract) -> Callable[[Tensors], Tensors]:
-    """Return a session as a function of a request's named inputs, which returns the named outputs."""
+    """Return a function that runs a request, {input: array}, in `session`, and returns {output: array}."""
     names = [tensor.name for tensor in contract.outputs]
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
@@ -114,7 +117,10 @@ def session_of(model: onnx.ModelProto, folder: Path = Path()) -> onnxruntime.Inf
 
 
 def _is_served(tensor: Tensor, actual: Tensor) -> bool:
-    """Say whether a graph's tensor `actual` is the contract's `tensor`: no dynamic size of the contract is fixed."""
+    """Return whether the graph's tensor `actual` fits `tensor` of the contract.
+
+    Names, dtypes and ranks must be equal. A size that the graph fixes must be fixed in the contract, too.
+    """
     fixed = [(size, own) for size, own in zip(actual.shape, tensor.shape, strict=False) if isinstance(size, int)]
     alike = (actual.name, actual.dtype, len(actual.shape)) == (tensor.name, tensor.dtype, len(tensor.shape))
     return alike and all(size == own for size, own in fixed)

@@ -1,4 +1,4 @@
-"""Digests of an ONNX graph without its trained weights: they decide whether an engine can be refitted."""
+"""Digests of an ONNX graph without its trained weights. They decide whether an engine can be refitted."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ _WEIGHTS = {
     "Add": (0, 1),
     "Mul": (0, 1),
 }
-# A single number to add or multiply is a setting, such as attention's scale, and no weight.
+# Operators for which a single number is a setting, such as attention's scale, and no weight.
 _SCALING = ("Add", "Mul")
 _QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
 # The operators of a quantised graph.
@@ -35,17 +35,17 @@ QUANTIZING = {*_QUANTIZING, "QLinearConv", "QLinearMatMul", "ConvInteger", "MatM
 
 
 def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:
-    """Return "structure_sha256" and "topology_sha256" of a graph. `folder` has its data file, if it has one.
+    """Return {"structure_sha256", "topology_sha256"} of a graph. `folder` has its data file, if there is one.
 
     The structure has opsets, inputs and outputs with their types, nodes in their order with names and attributes, and
     name, type and shape of every constant. It has the values of all constants except weights that TensorRT can refit.
-    An engine may be refitted for a graph of the same structure.
+    An engine can be refitted for a graph of the same structure.
 
     The topology is the structure without the values of floating-point constants and of INT8 and FP8 data (scales, zero
     points, quantised weights). Between graphs of the same topology, TensorRT's timing cache knows every kernel, and the
     speeds of two engines are comparable.
 
-    Comments, metadata and the names of graph and producer are in neither digest.
+    Neither digest depends on comments, metadata, or the names of graph and producer.
     """
     constants, readers = constants_of(model.graph), _readers(model.graph)
     weights = {name for name, tensor in constants.items() if _is_weight(tensor, readers[name])}
@@ -75,7 +75,7 @@ def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidd
 
 
 def _node(node: onnx.NodeProto) -> list:
-    """Return the description of a node, without the value of a Constant node, which `constants_of` has."""
+    """Return the entries of a node for a digest, without the value of a Constant (see `constants_of`)."""
     attributes = [] if _holds_tensor(node) else sorted(_attribute(entry) for entry in node.attribute)
     return [node.op_type, node.domain, node.name, list(node.input), list(node.output), attributes]
 
@@ -111,7 +111,7 @@ def _holds_tensor(node: onnx.NodeProto) -> bool:
 
 
 def _readers(graph: onnx.GraphProto) -> dict[str, list[tuple[str, int]]]:
-    """Return {tensor: its readers}: (operator, position of the input), or ("output", 0) for the graph's output."""
+    """Return {tensor: [(operator, position of the input)]} for its readers; ("output", 0) is an output of the graph."""
     readers = defaultdict(list)
     for node in graph.node:
         for position, name in enumerate(node.input):
@@ -122,7 +122,7 @@ def _readers(graph: onnx.GraphProto) -> dict[str, list[tuple[str, int]]]:
 
 
 def _is_weight(tensor: onnx.TensorProto, readers: list[tuple[str, int]]) -> bool:
-    """Say whether all readers of a constant take it as a weight that TensorRT can refit."""
+    """Return whether all readers of a constant use it as a weight that TensorRT can refit."""
     single = math.prod(tensor.dims) == 1
     refittable = (
         position in _WEIGHTS.get(kind, ()) and not (single and kind in _SCALING) for kind, position in readers

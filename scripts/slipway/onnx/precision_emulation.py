@@ -1,8 +1,8 @@
-"""Show on a CPU how a file in FP16 or BF16 overflows and rounds: compute it in FP32, and round each of its tensors.
+"""Show on a CPU how a model in FP16 or BF16 overflows and rounds: compute in FP32, and round each tensor.
 
-ONNX Runtime has few CPU kernels for FP16 and none for BF16. Where a kernel is missing, ONNX Runtime computes in FP32,
-and passes the FP32 values on to the next such node. So a value above 65504 stays finite, as on no GPU. And its kernel
-for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest.
+ONNX Runtime has few CPU kernels for FP16 and none for BF16. Without such a kernel, it computes a node in FP32, and
+passes FP32 values on to the next such node. So a value above 65504 stays finite, but overflows on a GPU. In addition,
+its kernel for FP16 QuantizeLinear (1.24) truncates, although ONNX rounds to nearest.
 """
 
 import copy
@@ -15,16 +15,16 @@ from onnx import TensorProto, helper, numpy_helper
 from slipway.onnx.graph_walk import graphs_in, nodes_of, refill
 
 HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
-# The attributes that name an element type.
+# The attributes of nodes whose value is an element type.
 _TYPES = ("to", "dtype", "output_dtype")
 
 
 def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
-    """Return the model with FP32 operators. Each result is rounded to its type in `model`.
+    """Return the model with FP32 operators. Each result is rounded to the type that it has in `model`.
 
-    The names of tensors stay, and the types of the graph's inputs and outputs. Sums inside an operator are in FP32, as
-    tensor cores accumulate them. In the branches of an If and the body of a Loop only results are rounded. `folder` has
-    the model's data file, if it has one.
+    The names of tensors do not change, nor the types of the graph's inputs and outputs. Sums inside an operator are in
+    FP32, as tensor cores accumulate them. In the branches of an If and the body of a Loop only results are rounded.
+    `folder` has the model's data file, if there is one.
     """
     halves = half_tensors(model)
     if not halves:
@@ -47,7 +47,7 @@ def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
 
 
 def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
-    """Return {tensor that a node of the graph makes: its ONNX type} of all tensors in FP16 or BF16."""
+    """Return {tensor: its ONNX type} for all FP16 and BF16 tensors that nodes of the graph make."""
     from modelopt.onnx.utils import infer_types
 
     bare = copy.deepcopy(model)
@@ -59,7 +59,7 @@ def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _widen(graph: onnx.GraphProto, folder: Path) -> None:
-    """Write FP32 in place of FP16 and BF16 everywhere in a graph and in the graphs inside it."""
+    """Replace the types FP16 and BF16 by FP32 everywhere in a graph and in the graphs inside it."""
     inner = [part for node in nodes_of(graph) for part in graphs_in(node)]
     for part in (graph, *inner):
         for weight in part.initializer:
@@ -82,7 +82,7 @@ def _widen_tensor(tensor: TensorProto, folder: Path) -> None:
 
 
 def _widened_inputs(graph: onnx.GraphProto, declared: dict[str, int]) -> list[onnx.NodeProto]:
-    """Return the nodes that cast inputs of the graph to FP32. The nodes of the graph then read the casts' results."""
+    """Return nodes that cast the graph's FP16 and BF16 inputs to FP32, and make the other nodes read their results."""
     casts = [value.name for value in graph.input if declared[value.name] in HALVES]
     for node in nodes_of(graph):
         for index, name in enumerate(node.input):
@@ -94,7 +94,10 @@ def _widened_inputs(graph: onnx.GraphProto, declared: dict[str, int]) -> list[on
 
 
 def _rounding(name: str, kind: int, is_output: bool) -> list[onnx.NodeProto]:
-    """Return the nodes that round a tensor to its type. An output of the graph keeps this type."""
+    """Return nodes that round a tensor to the type `kind`, and cast the result back to FP32.
+
+    An output of the graph is not cast back.
+    """
     half = name if is_output else f"{name}__half"
     down = helper.make_node("Cast", [f"{name}__unrounded"], [half], f"{name}__down", to=kind)
     up = helper.make_node("Cast", [half], [name], f"{name}__up", to=TensorProto.FLOAT)

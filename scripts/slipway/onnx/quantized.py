@@ -36,7 +36,7 @@ class SampleReader(CalibrationDataReader):
         return sample
 
     def get_first(self) -> Tensors:
-        """Return the first sample, without a change of the position. ModelOpt runs the model on it once."""
+        """Return the first sample, and do not advance. ModelOpt runs the model on this sample once."""
         return self._samples[0]
 
     def rewind(self) -> None:
@@ -46,10 +46,10 @@ class SampleReader(CalibrationDataReader):
 
 @dataclass(frozen=True)
 class Quantized:
-    """The compute nodes of a graph, with quantised data and weights or without, and its Q/DQ nodes."""
+    """The number of a graph's quantised compute nodes and Q/DQ nodes, and the names of nodes with defects."""
 
     compute_nodes: int  # with quantised data and weights
-    compute_nodes_left: list[str]  # names of the others
+    compute_nodes_left: list[str]  # names of compute nodes that are not quantised
     quantize_nodes: int
     dequantize_nodes: int
     bad_scales: list[str]  # names of nodes whose scale is zero, negative or not finite
@@ -61,7 +61,7 @@ class Quantized:
 
 
 def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
-    """Return the counts of a graph's compute and Q/DQ nodes, with its invalid scales. `folder` has its data file."""
+    """Return the counts and defects of a graph's compute and Q/DQ nodes. `folder` has its data file, if any."""
     dequantized = {name for node in model.graph.node if node.op_type == _DQ for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
     left = [node.name for node in compute if not dequantized.issuperset(node.input[:2])]
@@ -77,10 +77,10 @@ def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
 
 
 def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -> onnx.ModelProto:
-    """Return the model with this older opset and IR version; unchanged if that is not valid.
+    """Return the model with the older opset and IR version; unchanged if the older model would not be valid.
 
     ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
-    opset 17 and IR 8 at most. `folder` has the model's data file, if it has one, and gets another file.
+    opset 17 and IR 8 at most. `folder` has the model's data file, if there is one. A temporary model is written there.
     """
     if opset_of(model) <= opset:
         return model
@@ -97,7 +97,7 @@ def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -
 
 
 def _axes_as_attributes(model: onnx.ModelProto) -> None:
-    """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
+    """Change the axes of ReduceMean and similar nodes from an input to an attribute, the form before opset 18."""
     constants = constants_of(model.graph)
     for node in model.graph.node:
         reduces = node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1

@@ -1,6 +1,6 @@
-"""Make an ONNX file's graph ready to serve: rename its tensors as in the contract, add a normalisation and casts.
+"""Make an ONNX file's graph ready to serve: the contract's names of tensors, a normalisation, and casts.
 
-The graph gets an opset that the runtimes of all targets read, if it still answers the same.
+The graph gets an opset that the runtimes of all targets read, if its answers then stay the same.
 """
 
 import traceback
@@ -27,16 +27,17 @@ _EQUAL = 1e-4
 
 
 def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opset: int, path: Path) -> str:
-    """Write the graph of a network's file with the contract's inputs, outputs and axes. Return a note, or "".
+    """Write the graph of a network's ONNX file with the contract's inputs, outputs and axes.
 
-    The graph has an opset up to `opset`. Raises SlipwayError if the file has a newer opset and cannot be converted.
+    The opset is at most `opset`. Returns a sentence about a conversion of the opset, or "". Raises SlipwayError if the
+    file has a newer opset and cannot be converted.
     """
     file: GraphNetwork = network.network
     model, folder = external_data.read(file.path), file.path.parent
-    single = len(file.inputs) == 1  # which may have another name in the contract
+    single = len(file.inputs) == 1  # a single input may have another name in the contract
     inputs = {file.inputs[0].name if single else tensor.name: tensor for tensor in contract.inputs}
     outputs = {file.own_outputs(network.names)[tensor.name]: tensor for tensor in contract.outputs}
-    # The graph takes pixels that it normalises as float32.
+    # The file's graph takes pixels as float32; the normalisation is added later.
     given = {
         name: sample[tensor.name].astype(np.float32) if tensor.normalisation else sample[tensor.name]
         for name, tensor in inputs.items()
@@ -49,10 +50,10 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
 
 
 def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path) -> tuple[onnx.ModelProto, str]:
-    """Return (the model at an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
+    """Return (model with an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
 
-    `folder` has the model's data file, if it has one. An older opset stays if the graph cannot be converted. Raises
-    SlipwayError if a newer opset cannot be converted.
+    `folder` has the model's data file, if there is one. A graph with an older opset that cannot be converted keeps this
+    opset. Raises SlipwayError if a newer opset cannot be converted.
     """
     own = opset_of(model)
     if OLDEST_OPSET <= own <= newest:
@@ -88,7 +89,7 @@ def _answers_alike(one: onnx.ModelProto, other: onnx.ModelProto, sample: Tensors
 
 
 def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
-    """Give a graph the contract's tensors, and remove the nodes and weights that no output depends on.
+    """Give a graph the contract's inputs and outputs, and remove nodes and weights on which no output depends.
 
     `inputs` and `outputs` are {name in the graph: the contract's tensor}.
     """
@@ -119,7 +120,7 @@ def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[st
 
 
 def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx.NodeProto]:
-    """Return the nodes that make the tensor `name`, (pixels / 255 - mean) / std. The graph gets their constants."""
+    """Add constants to the graph, and return the nodes that compute the tensor `name`: (pixels / 255 - mean) / std."""
     shape = [1, -1] + [1] * (len(tensor.shape) - 2)
     constants = {"of_255": np.array(255.0)}
     constants |= {part: np.reshape(getattr(tensor.normalisation, part), shape) for part in ("mean", "std")}
@@ -133,6 +134,6 @@ def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx
 
 
 def _value(tensor: Tensor) -> onnx.ValueInfoProto:
-    """Return the declaration of a contract's tensor in a graph."""
+    """Return the declaration of a contract's tensor for a graph."""
     shape = [f"{tensor.name}_{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
     return helper.make_tensor_value_info(tensor.name, helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)), shape)

@@ -1,7 +1,8 @@
-"""Find the sizes at which a network's code decides otherwise than in its exported program, which keeps one branch.
+"""Find sizes for which a network's code takes another branch than its exported program, which has only one branch.
 
 PyTorch's exporter runs the code with symbols as sizes. Code such as `if x.shape[1] > 20:` takes the branch of the
-example. The program keeps a trace of the decision: a narrower range of the axis, or a comparison that nothing reads.
+example. The program keeps a trace of the decision: a narrower range of the axis, or a comparison whose result is
+unused.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +19,10 @@ LARGEST_BATCH, FARTHEST = 64, 64
 def deciding_sizes(
     program: torch.export.ExportedProgram, contract: Contract, example: Sequence[torch.Tensor]
 ) -> list[tuple[str, int]]:
-    """Return for each decision of the code the (axis, size) nearest to the example's size where it is another one.
+    """Return [(axis, size)]: for each decision of the code, the nearest size with another result than the example's.
 
     `example` are the inputs that the program was exported with. Only sizes that the contract allows are returned. A
-    decision may be harmless, such as one for speed: compare the answers at these sizes.
+    decision may be harmless, such as one for speed, so the answers at these sizes must be compared.
     """
     axes = dict(_symbols(program, contract))
     allowed = {name: range(axis.min, axis.max + 1) for name, axis in contract.axes.items()}
@@ -37,7 +38,7 @@ def deciding_sizes(
 
 
 def _symbols(program: torch.export.ExportedProgram, contract: Contract) -> Iterator[tuple[sympy.Symbol, str]]:
-    """Yield (symbol, axis) of the dynamic axes of the program's inputs."""
+    """Yield (symbol of its size, name) of each dynamic axis of the program's inputs."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for tensor, name in zip(contract.inputs, program.graph_signature.user_inputs, strict=True):
         for axis, size in zip(tensor.shape, nodes[str(name)].meta["val"].shape, strict=True):

@@ -1,4 +1,4 @@
-"""Rewrite a foreign ONNX graph in the form that the later steps take: no functions, one name for each thing."""
+"""Rewrite a foreign ONNX graph in the form for later steps: without functions, with valid and unique names."""
 
 import copy
 import re
@@ -23,9 +23,10 @@ _IR_VERSION, _OLDER_IR_VERSION, _OLDER_OPSET = 10, 8, 17
 
 
 def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """Return a model with its functions inlined, its constants apart from its inputs, and servable names of tensors.
+    """Return (a tidy copy of the model, sentences about the changes that a client sees).
 
-    Returns sentences about the changes that a user sees, too. Raises SlipwayError if no input is left.
+    The copy has no functions, no inputs that are constants, and only valid tensor names. Raises SlipwayError if no
+    input is left.
     """
     notes = []
     if model.functions:
@@ -57,12 +58,12 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
 
 
 def ir_version_of(opset: int) -> int:
-    """Return the IR version of a graph with this opset."""
+    """Return the IR version to write into a graph with this opset."""
     return _OLDER_IR_VERSION if opset <= _OLDER_OPSET else _IR_VERSION
 
 
 def served_names(names: Iterable[str]) -> dict[str, str]:
-    """Return {name of a tensor in a file: its served name}. Served names are unique. Servable names do not change."""
+    """Return {name of a tensor in the file: its served name}. Served names are unique. A valid name stays as it is."""
     names = list(dict.fromkeys(names))
     served = {name: name for name in names if SERVABLE.fullmatch(name)}
     taken = set(served.values())
@@ -76,7 +77,7 @@ def served_names(names: Iterable[str]) -> dict[str, str]:
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     """Rename tensors everywhere in a graph and in the graphs inside it.
 
-    `names` is {old name: new name}. If a tensor that is not renamed has one of the new names, it gets another name.
+    `names` is {old name: new name}. If another tensor already has a new name, this other tensor is renamed, too.
     """
     present = {name for inner in _graphs(graph) for node in inner.node for name in (*node.input, *node.output)}
     present |= {value.name for inner in _graphs(graph) for value in (*inner.input, *inner.initializer)}
@@ -99,19 +100,19 @@ def _graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:
 
 
 def _servable(name: str) -> str:
-    """Return a servable name: each run of other characters than letters, digits, _, . and - becomes one _."""
+    """Return a valid name: each run of other characters than letters, digits, _, . and - becomes one _."""
     words = _OTHER.sub("_", _FIRST_OUTPUT.sub("", name)).strip("_")
     return words if SERVABLE.fullmatch(words) else f"tensor_{words}".rstrip("_")
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return a name, with a number if it is taken."""
+    """Return `name`; if `taken` has it, return it with a number appended."""
     candidates = (name, *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
-    """Rename each output that is also an input or a weight to NAME_out. An Identity node then makes it."""
+    """Rename each output that is also an input or a weight to NAME_out. An Identity node copies the values to it."""
     known = {value.name for value in (*graph.input, *graph.initializer)}
     for value in graph.output:
         if value.name in known:
@@ -121,7 +122,7 @@ def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
 
 
 def _leave_sizes_open(graph: onnx.GraphProto) -> None:
-    """Make the axes dynamic that have the size 0 or -1, as some exporters write it. Drop sizes of inner tensors."""
+    """Make axes with the size 0 or -1 dynamic, since some exporters mean this. Remove the shapes of inner tensors."""
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         for size in value.type.tensor_type.shape.dim:
@@ -130,7 +131,7 @@ def _leave_sizes_open(graph: onnx.GraphProto) -> None:
 
 
 def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:
-    """Remove the inputs that have a value in the file, and return their names."""
+    """Remove the inputs whose values are in the file, and return their names."""
     stored = {tensor.name for tensor in graph.initializer}
     stored |= {tensor.values.name for tensor in graph.sparse_initializer}
     names = [value.name for value in graph.input if value.name in stored]

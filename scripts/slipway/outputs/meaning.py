@@ -9,14 +9,14 @@ from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
 
 # logits: one score per class; softmax makes probabilities of them. probabilities: the result of softmax, with sum one.
-# sigmoid: one score per class, and each class is a yes or no of its own. tensor: numbers that are no class scores.
+# sigmoid: one score per class; each class is present or absent by itself. tensor: numbers that are no class scores.
 KINDS = ("logits", "probabilities", "sigmoid", "tensor")
 # In a sigmoid output, a class counts as present from this probability on.
 THRESHOLD = 0.5
 
 _TEXT = (str, type(None))
 _SHAPE = {"kind": str, "activation": _TEXT, "negative": _TEXT, "reason": str}
-# The `reason` of a meaning that a user or a server states.
+# The `reason` if a user or a server states the meaning.
 STATED = "config.yaml says so"
 STATED_BY_SERVER = "the server says so"
 
@@ -34,9 +34,10 @@ _PARAMETER, _ACTIVATION, _NEGATIVE = "output_meaning", "output_activation", "neg
 class Meaning:
     """The meaning of an output (N, values).
 
-    `activation` is the function that turns the values into probabilities: "softmax" or "sigmoid". `activation` is None
-    if the values are probabilities already, or no class scores. `negative` is the label of the negative class of a
-    single sigmoid. `reason` says how the meaning is known.
+    `kind` is "logits", "probabilities", "sigmoid" or "tensor". `activation` is the function that turns the values into
+    probabilities: "softmax" or "sigmoid". It is None if the values are probabilities already, or no class scores.
+    `negative` is the label of the negative class of a single sigmoid. `reason` is the evidence for the meaning, in
+    words.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Meaning:
 
     @classmethod
     def of_parameters(cls, parameters: dict[str, str]) -> "Meaning | None":
-        """Return the meaning in a served model's parameters; None if they state no known meaning."""
+        """Return the meaning in a served model's parameters; None if the parameters have no known meaning."""
         kind = parameters.get(_PARAMETER)
         if kind not in KINDS:
             return None
@@ -100,13 +101,16 @@ class Meaning:
         return values
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """Return one probability per class (N, classes). A single sigmoid has two classes: negative, positive."""
+        """Return one probability per class, (N, classes). A single sigmoid gives two classes: negative, positive."""
         probabilities = self.probabilities(values)
         single = self.kind == "sigmoid" and probabilities.shape[1] == 1
         return np.hstack([1 - probabilities, probabilities]) if single else probabilities
 
     def decisions(self, values: np.ndarray) -> np.ndarray:
-        """Return the index of the best class (N, 1) for values (N, classes); for a sigmoid, whether each is present."""
+        """Return the index of the best class, (N, 1), for values (N, classes).
+
+        For a sigmoid, return booleans (N, classes): whether each class is present.
+        """
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]

@@ -17,10 +17,10 @@ WHOLE, FIRST = 8, 5
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
-    """Return one sample's values of an output for a record, as {"tensor": {"dtype", "shape", "min", "max", "values"}}.
+    """Return one sample's values of an output for a record.
 
-    If a task knows the meaning of the output, the task shows the values in its own form, with `names` and the `count`
-    best entries.
+    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. If the values are scores that a task knows,
+    the result has the task's form, with `names` and the `count` best entries.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -36,7 +36,10 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 
 
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
-    """Return {output: {"output": its meaning, and the entries of `answer_of`}} of the answer to one sample."""
+    """Return {output: {"output": meaning, ...}} for the answer to one sample.
+
+    The further entries are the result of `answer_of`. `names` are the names of the values of an output with scores.
+    """
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
     meanings = {tensor.name: tensor.known_meaning for tensor in contract.outputs}
     return {
@@ -46,12 +49,12 @@ def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[st
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer, as made by `answer_of`, as lines of text."""
+    """Return the result of `answer_of` as lines of text."""
     return [_sentence_of_tensor(answer["tensor"])] if "tensor" in answer else classification.lines_of(answer)
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer of `answer_of` in one line: the tensor, or the `count` best entries (None: all entries)."""
+    """Return the result of `answer_of` in one line: the tensor, or the `count` best entries (None: all entries)."""
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)
@@ -63,15 +66,15 @@ def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
 
 
 def prefixed(lines: dict[str, list[str]]) -> list[str]:
-    """Return all lines in {output: its lines}. With several outputs, each line begins with its output's name."""
+    """Return all lines in {output: its lines}. With several outputs, each line begins with the name of its output."""
     prefixes = {name: f"{name}: " if len(lines) > 1 else "" for name in lines}
     return [f"{prefixes[name]}{line}" for name, of_output in lines.items() for line in of_output]
 
 
 def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
-    """Return lines about an output: its meaning, if it has one, and the answer to `sample`.
+    """Return lines about an output: its meaning, if any, and its answer to `sample`.
 
-    A damaged record or answer counts as not known.
+    A damaged record or answer is shown as unknown.
     """
     try:
         meaning = Meaning.of(record)

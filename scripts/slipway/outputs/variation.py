@@ -1,4 +1,4 @@
-"""Check that a model's answers depend on its input. Equal answers to every input prove nothing."""
+"""Check that a model's answers depend on its input. If all answers are equal, a comparison proves nothing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ ROUNDING = 1e-5
 
 
 def variation(outputs: np.ndarray) -> float:
-    """Return the distance of outputs (N, values) from their mean, relative to their size; 0 if all are equal."""
+    """Return the norm of outputs (N, values) minus their mean, divided by the outputs' norm; 0 if all are equal."""
     values = outputs.astype(np.float64)
     size = np.linalg.norm(values)
     return float(np.linalg.norm(values - values.mean(axis=0)) / size) if size else 0.0
@@ -20,7 +20,7 @@ def variation(outputs: np.ndarray) -> float:
 def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
     """Return {output: its variation} over the answers to several samples; {} for a single answer.
 
-    Answers of several sizes are compared in their common part. An output without a common part is left out.
+    Answers of different shapes are compared in their common part. An output without a common part is left out.
     """
     if len(answers) < 2:
         return {}
@@ -33,7 +33,7 @@ def errors_of_variation(
 ) -> dict[str, float]:
     """Return {output: error of its variation over several samples}, relative to the reference's variation.
 
-    0: the answers vary exactly as the reference does. 1: as wrong as equal answers to every input.
+    0: the answers vary exactly as the references do. 1: the answers are as wrong as equal answers to every input.
     """
     errors = {}
     for name in references[0]:
@@ -65,8 +65,8 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
 def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline: str = "PyTorch") -> str | None:
     """Return a sentence if the model's own answers vary so little that the limits prove little; None if not.
 
-    `baseline` is the runtime of these answers. `varies` is {output: its variation over the samples}. Only
-    "max_relative_error" in `limits` counts.
+    `baseline` is the runtime that computed these answers. `varies` is {output: its variation over the samples}. Of
+    `limits`, only "max_relative_error" is used.
     """
     limit = limits["max_relative_error"]
     weak = {name: value for name, value in varies.items() if value <= limit}
@@ -81,6 +81,6 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline:
 
 
 def _stacked(outputs: list[np.ndarray]) -> np.ndarray:
-    """Return arrays (N, values) in float64, flattened after each was cut to the sizes that all have."""
+    """Return arrays as one float64 array (N, values). Each array is first cut to the sizes that all arrays have."""
     common = tuple(slice(min(sizes)) for sizes in zip(*(output.shape for output in outputs), strict=True))
     return np.stack([output[common].astype(np.float64).ravel() for output in outputs])

@@ -1,4 +1,4 @@
-"""The words for a model's samples in messages: general words, or the words of the classification task."""
+"""The words for a model's samples in messages: general words, or words of the classification task."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""Measure the precisions of a CPU with the workflow: of a network with random and of one with pretrained weights.
+"""Measure the precisions of a CPU with the workflow, for a random and for a pretrained network.
 
-All precisions of a model, and PyTorch, take turns in one benchmark. Each engine is served by Triton in a closed loop,
-and the best engine in an open loop, too.
+One benchmark of a model measures all precisions and PyTorch in turn. Triton serves each engine in a closed loop, and
+the best engine also in an open loop.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ EXAMPLE = REPOSITORY / "docs" / "examples" / "efficientnet_lite0" / "config.yaml
 DOWNLOADED = REPOSITORY / "checkpoints"
 CHOICE = "selection.json"
 AGREEMENT = ("min_cosine", "relative_error", "top1_agreement")
-# INT8's scales come from so many photographs. Its speed does not depend on them.
+# The number of photographs for INT8 calibration. The speed of INT8 does not depend on it.
 PHOTOGRAPHS = 32
 BENCHMARK = {"batch_sizes": [1, 8], "seconds": 2, "warmup_seconds": 0.5, "budget_seconds": 12}
 LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests": 100, "capacity_minutes": 1}
@@ -32,8 +32,8 @@ LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests"
 def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str, dict]:
     """Return {model: its figures} for the models of the shipped configuration, `config`, and for the pretrained model.
 
-    `photographs` is a folder to calibrate on; None takes crops of the sample photograph. The folder `workplace` may
-    have the artifacts of an earlier run, which are used.
+    `photographs` is a folder for calibration. If it is None, crops of the sample photograph are used. The folder
+    `workplace` may have artifacts of an earlier run, which are used again.
     """
     (workplace / "checkpoints").symlink_to(DOWNLOADED)
     images = workplace / "photographs"
@@ -55,12 +55,12 @@ def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str
 
 
 def available() -> list[str]:
-    """Return the precisions that this CPU has."""
+    """Return the precisions that this CPU supports."""
     return [name for name in PRECISIONS if not refusal(RUNTIME, ABSENT, cpu_identity(), name)]
 
 
 def write_crops(folder: Path) -> None:
-    """Write different parts of the sample photograph into a folder, as many as calibration takes."""
+    """Write different crops of the sample photograph into a folder, as many as calibration needs."""
     folder.mkdir()
     image = load_image(sample_photograph())
     side = min(image.size) // 2
@@ -71,7 +71,7 @@ def write_crops(folder: Path) -> None:
 
 
 def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
-    """Return a model's figures: agreement with PyTorch, benchmark, the load of each precision, and the choice."""
+    """Return a model's figures for a record: agreement with PyTorch, benchmark, load tests, chosen configuration."""
     folder = workplace / "results" / model / TARGET
     benchmark = read_json(folder / f"{model}.benchmark.json")
     accuracy = {name: read_json(folder / f"{model}.{name}.accuracy.json") for name in precisions}
@@ -87,7 +87,7 @@ def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
 
 
 def chosen(folder: Path) -> dict:
-    """Return the load of the chosen configuration: in the closed loop, and beside it its capacity in the open loop."""
+    """Return the chosen configuration, its closed-loop load, and its open-loop capacity (None without an open loop)."""
     selection = read_json(folder / CHOICE)
     measured, capacity = selection["measured"], selection["capacity"] or {}
     closed = ("throughput_per_s", "p99_ms", "concurrency", "verdict")

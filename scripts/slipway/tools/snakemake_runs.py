@@ -1,4 +1,4 @@
-"""Time runs of Snakemake: a single run, or several cases in alternation."""
+"""Measure the duration of Snakemake runs: a single run, or several cases in alternation."""
 
 import platform
 import subprocess
@@ -27,23 +27,23 @@ class Outcome:
 
 
 def now() -> dict:
-    """Return {"measured_at": the time in UTC} for a record."""
+    """Return {"measured_at": the present time in UTC} for a record."""
     return {"measured_at": utc_now()}
 
 
 def machine() -> dict:
-    """Return {"measured_at", "cpu", "platform"} for a record."""
+    """Return {"measured_at", "cpu", "platform"} of this machine for a record."""
     return now() | {"cpu": cpu(), "platform": platform.platform()}
 
 
 def write_config(folder: Path, config: dict) -> None:
-    """Write `config` as config.yaml into a folder, where the workflow reads it. Create the folder if it is missing."""
+    """Write `config` as config.yaml into `folder`, the working directory of a run. Create a missing folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def write_checkpoint(path: Path, architecture: str, seed: int) -> None:
-    """Write the state dict of a network of torchvision with random weights, as a user's training would."""
+    """Write the state dict of one of torchvision's networks with random weights, as a user's training would."""
     import torch
     import torchvision
 
@@ -52,14 +52,14 @@ def write_checkpoint(path: Path, architecture: str, seed: int) -> None:
 
 
 def without_samples(benchmark: dict) -> dict:
-    """Return a benchmark's record without its raw samples, which stay in the working folder."""
+    """Return a benchmark's record without its raw samples, which remain in the benchmark's own file."""
     return {name: value for name, value in benchmark.items() if name != "samples_ms"}
 
 
 def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snakefile", shown: bool = False) -> Outcome:
-    """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the messages instead.
+    """Run Snakemake in `folder` as a user would, and return its duration (s) and output.
 
-    Raises SlipwayError with its messages if it fails.
+    With `shown`, the output goes to the terminal instead. Raises SlipwayError with the output if Snakemake fails.
     """
     command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(snakefile), "--cores", "1", *options]
     stdout, stderr = (subprocess.DEVNULL, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
@@ -77,7 +77,7 @@ def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snake
 def alternate(runs: Mapping[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
     """Call every run once per round, in order; return {name of a run: its outcomes}.
 
-    A first extra round is not counted: it only brings the files into the machine's page cache.
+    A first extra round is not counted, because it fills the machine's page cache.
     """
     counted = [{name: run() for name, run in runs.items()} for _ in range(rounds + 1)][1:]
     return {name: [outcomes[name] for outcomes in counted] for name in runs}
