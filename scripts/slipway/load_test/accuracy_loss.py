@@ -11,23 +11,26 @@ KINDS = {"top1_drop": "top-1 accuracy lost", "metric_loss": "metric lost", "rela
 
 
 def read_accuracy(paths: Iterable[Path]) -> dict[str, dict]:
-    """Return {precision: accuracy record} of engines."""
+    """Return {precision: accuracy record} of the engines whose accuracy records are at `paths`."""
     return {record["engine_key"]["precision"]: record for record in map(read_json, paths)}
 
 
 def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str, Mapping[str, Any]]) -> list[dict]:
-    """Return the measurements of the precisions with an accuracy record, each with its "accuracy_loss"."""
+    """Return the measurements whose precision has an accuracy record.
+
+    Each has its engine's loss (see `accuracy_loss`) as "accuracy_loss".
+    """
     losses = {precision: accuracy_loss(record)["loss"] for precision, record in accuracy.items()}
     return [{**row, "accuracy_loss": losses[row["precision"]]} for row in measurements if row["precision"] in losses]
 
 
 def accuracy_loss(record: Mapping[str, Any]) -> dict:
-    """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS that the record carries.
+    """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS for which the record has figures.
 
-    "top1_drop": PyTorch's top-1 accuracy minus the engine's accuracy. "metric_loss": the largest relative loss of a
-    value of the user's metric against PyTorch's value; the metric's limits tell the worse direction. "relative_error":
-    the error of the answers to the evaluation data, or to the reference sample without such data. A gain counts as 0.
-    Both are None if unknown.
+    "top1_drop": PyTorch's top-1 accuracy (0..1) minus the engine's. "metric_loss": the largest relative loss of a value
+    of the user's metric against PyTorch's value; a limit "min" or "max" of the value says whether lower or higher is
+    worse. "relative_error": the error of the answers to the evaluation data or, without such data, to the reference
+    sample. A gain counts as 0. Without any of these figures, "kind" and "loss" are None.
     """
     figures, metric = record.get("evaluation") or {}, record.get("metric")
     if figures.get("labelled"):
@@ -43,7 +46,7 @@ def accuracy_loss(record: Mapping[str, Any]) -> dict:
 
 
 def _metric_losses(metric: Mapping[str, Any], limits: Mapping[str, Mapping[str, float]]) -> list[float]:
-    """Return the relative loss of each limited value of the metric against PyTorch's; negative for a gain."""
+    """Return, for each value of the metric with one limit, its relative loss against PyTorch; a gain is negative."""
     losses = []
     for name, ends in limits.items():
         own, reference = metric["engine"][name], metric["pytorch"][name]

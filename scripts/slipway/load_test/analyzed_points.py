@@ -1,4 +1,4 @@
-"""Decorators of Model Analyzer's method that measures a point: bound its time, take a kept result, leave it out.
+"""Decorators for Model Analyzer's method that measures a point: limit the time, reuse a measurement, skip a point.
 
 Only keyed_model_analyzer uses them, within Model Analyzer's process.
 """
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# How a line of the output begins that the load test reads. Its name and a JSON object follow.
+# The prefix of an output line that the load test reads. After it comes JSON: [name of the event, content].
 EVENT = "slipway event: "
 BEGINS, WINDOWS, MEASURED, REUSED = "begins", "windows", "measured", "reused"
 OUT_OF_TIME, NO_FIGURES = "out of time", "no figures"
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
 ROUNDS_IN_A_WINDOW = 4
-# {tag of a metric of Model Analyzer, which is also a column of its table: this project's name}
+# {Model Analyzer's tag of a metric, which is also the column of its table: this project's name of the metric}
 FIGURES = {
     "perf_throughput": "throughput_per_s",
     "perf_latency_avg": "mean_ms",
@@ -36,12 +36,13 @@ LEAST_S = 6.0
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The load test's instructions for Model Analyzer's process, which gets them as a JSON file.
+    """The load test's instructions for Model Analyzer's process, which reads them from a JSON file.
 
-    All `points` together have `seconds`. `most_in_flight` is the highest number of a sweep of all points, 0 for a
-    search. A window has at least `requests`. `header` is the name and the value of the server's key. `logs_requests`:
-    perf_analyzer writes the times of each request. `bases` are {model: hash of all that its measurements depend on, but
-    for its configuration and the load}. `store` is the folder of the measurements of earlier runs.
+    `points`: the number of points to measure. `seconds`: the time for all points together. `most_in_flight`: the
+    highest number of requests in flight of a sweep that measures all points; 0 for a search. `requests`: the least
+    number of requests in a window. `header`: (name, value) of the header with the server's key. `logs_requests`:
+    whether perf_analyzer writes the times of each request. `bases`: {model: hash of everything that its measurements
+    depend on, except its configuration and the load}. `store`: the folder with the measurements of earlier runs.
     """
 
     points: int
@@ -54,13 +55,13 @@ class RunPlan:
     store: str
 
     def set_window(self, run_config: Any) -> None:
-        """Set the number of requests in a window of a point."""
+        """Set the number of requests in a measurement window, in perf_analyzer's options for a point."""
         [model] = run_config.model_run_configs()
         rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
         model.perf_config().update_config({"measurement-request-count": max(self.requests, rounds)})
 
     def key(self, run_config: Any) -> str:
-        """Return the hash of a point: of the engine, its configuration, and the load."""
+        """Return the SHA-256 of a point: of the hash in `bases`, the configuration of the model, and the load."""
         [model] = run_config.model_run_configs()
         configuration = model.model_config_variant().model_config.get_config() | {"name": None}
         load = {name: model.perf_config()[name] for name in LOAD}
@@ -68,19 +69,19 @@ class RunPlan:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, key: str) -> dict | None:
-        """Return an earlier run's measurement, as Model Analyzer's dictionary; None if there is none."""
+        """Return the measurement of an earlier run, as Model Analyzer's dictionary; None without a readable file."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             return json.loads(Path(self.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
         return None
 
 
 def tell(event: str, encode: Any = None, **content: object) -> None:
-    """Print an event for the load test, which reads the output. `encode` makes JSON content of other objects."""
+    """Print an event and its content for the load test, as JSON. `encode` converts objects that JSON does not have."""
     print(f"{EVENT}{json.dumps([event, content], default=encode)}", flush=True)
 
 
 def point_of(run_config: Any) -> dict:
-    """Return a point of Model Analyzer: {"variant", "model", "instances", "max_batch_size", ..., "concurrency"}."""
+    """Return a point as {"variant", "model", "instances", "max_batch_size", "queue_delay_us", "concurrency"}."""
     [model] = run_config.model_run_configs()
     configuration = model.model_config_variant().model_config.get_config()
     return {
@@ -94,36 +95,36 @@ def point_of(run_config: Any) -> dict:
 
 
 def figures_of(measurement: Any) -> dict[str, float]:
-    """Return {this project's name: value} of a measurement of Model Analyzer."""
+    """Return the throughput (1/s) and the latencies (ms) of Model Analyzer's measurement, by the names in FIGURES."""
     return {name: round(measurement.get_non_gpu_metric_value(tag), 4) for tag, name in FIGURES.items()}
 
 
 class Budget:
-    """The seconds that a number of points share. The time starts before the server of the first point is started."""
+    """The time that all points share, in seconds. The clock starts with the first call of `left_s`."""
 
     def __init__(self, seconds: float, points: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._points, self._clock = seconds, points, clock
         self._end: float | None = None
 
     def left_s(self) -> float:
-        """Return the seconds that are left, and start the time with the first call."""
+        """Return the remaining seconds. The first call starts the clock."""
         if self._end is None:
             self._end = self._clock() + self._seconds
         return self._end - self._clock()
 
     def share_s(self) -> float:
-        """Return the seconds for the next point: an equal share of the seconds that are left."""
+        """Return the seconds for the next point: the remaining seconds / the remaining points. Count one point less."""
         share = self.left_s() / max(self._points, 1)
         self.leave_out_point()
         return share
 
     def leave_out_point(self) -> None:
-        """Divide the time among one point less."""
+        """Count one point less among the points that share the time."""
         self._points -= 1
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:
-    """Decorate the measurement of a point (its server included), so that no measurement begins when no time is left."""
+    """Decorate the method that measures a point: with less than LEAST_S seconds left, no measurement begins."""
 
     def execute_in_time(self: object, run_config: Any) -> object:
         if budget.left_s() < LEAST_S:
@@ -136,10 +137,10 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
 
 
 def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable[[dict], Any]) -> Callable:
-    """Decorate the measurement of a point, so that an earlier run's measurement is taken, if there is one.
+    """Decorate the method that measures a point: if an earlier run measured the point, return its measurement.
 
-    `read` makes a measurement from a dictionary. If a point comes again in this run, perhaps under another name, the
-    first measurement of the point is taken.
+    `read` converts a dictionary into Model Analyzer's measurement. If this run has measured the point already, perhaps
+    under another name, the measurement of this run is returned.
     """
     of_this_run: dict[str, object] = {}
 
@@ -164,11 +165,11 @@ def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable
 
 
 def unless_idle(execute: Callable, most_in_flight: int) -> Callable:
-    """Decorate the measurement of a point, so that points with fewer requests in flight than instances are skipped.
+    """Decorate the method that measures a point: skip points with fewer requests in flight than instances.
 
-    Instances without a request would show nothing. A point with `most_in_flight` requests, the sweep's highest number,
-    is always measured, so each configuration has a measurement. A skipped point gets an earlier point's measurement,
-    since Model Analyzer ends a configuration whose point has none.
+    At such a point, some instances have no request. A point with `most_in_flight` requests, the highest number of the
+    sweep, is always measured, so each configuration has a measurement. For a skipped point, the measurement of an
+    earlier point is returned, since Model Analyzer stops a configuration after a point without measurement.
     """
     earlier: list[object] = []
 

@@ -1,4 +1,4 @@
-"""The candidates of a load test: engines as models of their own, on the server that would serve them."""
+"""The candidates of a load test: each engine as a Triton model, on the same server as in a deployment."""
 
 import argparse
 import contextlib
@@ -32,7 +32,7 @@ READY_S = 300.0
 
 @dataclass(frozen=True)
 class Running:
-    """A running server of the candidates in a folder. `header` has its key, for requests that load or unload models."""
+    """A running server with the models in `folder`. `header` has the server's key, to load and unload models."""
 
     server: Server
     header: Mapping[str, str]
@@ -41,7 +41,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Engines of one target by the names of their Triton models, the server for them, and samples to send."""
+    """The engines of one target, {name of the Triton model: engine}, the server for them, and the samples to send."""
 
     engines: Mapping[str, RecordedEngine]
     contract: Contract
@@ -51,7 +51,7 @@ class Candidates:
 
     @classmethod
     def of(cls, engines: dict[str, RecordedEngine], workspace: Path, arguments: argparse.Namespace) -> "Candidates":
-        """Return the candidates of a program's options; raise SlipwayError as `find_server` does."""
+        """Return the candidates for `engines` and a program's options. Raises SlipwayError as `find_server` does."""
         server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
         contract, samples = Contract.read(arguments.interface), read_samples(arguments.samples)
         return cls(engines, contract, samples, server, is_gpu(arguments.hardware))
@@ -64,17 +64,17 @@ class Candidates:
     def configured(
         self, model: str, max_batch: int, instances: int, delay_us: int = 0, options: ServingOptions | None = None
     ) -> Served:
-        """Return one configuration of a candidate."""
+        """Return the Triton model of a candidate in one configuration. `delay_us` is the batching delay (µs)."""
         return served_model(model, self.engines[model], self.contract, max_batch, instances, delay_us, options)
 
     def request(self, served: Served) -> Tensors:
-        """Return the first sample as a request of a candidate."""
+        """Return the first sample as the inputs of a request, with the dtypes of the Triton model."""
         return as_served(self.samples[0], served.contract)
 
     def lay_out(self, folder: Path, served: Served, model: str | None = None) -> None:
-        """Write a configuration below folder/repository, its config.pbtxt for this server, and its samples in `folder`.
+        """Write a Triton model into folder/repository, its config.pbtxt for this server, and the samples into `folder`.
 
-        `model` is the name of the candidate, if `served` has another name.
+        `model` is the name of the candidate in `engines`, if `served` has another name.
         """
         written = folder / "repository" / served.name
         write_model(written, served, self.engines[model or served.name])
@@ -84,7 +84,10 @@ class Candidates:
 
     @contextlib.contextmanager
     def served_from(self, folder: Path, *flags: str) -> Iterator[Running]:
-        """Start a server with the configurations in `folder` and wait until it is ready; stop it at the end."""
+        """Start a server with the models in folder/repository; yield it when it is ready; stop it after the block.
+
+        `flags` are further options of tritonserver.
+        """
         ports = replace(Ports.free(), http=None)
         guards = self.server.guards(new_key(), ports.host)
         owner = f"{folder.parent.name}-{folder.name}"
@@ -104,9 +107,9 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
 def find_server(
     engines: dict[str, RecordedEngine], workspace: Path, python: Path | None, choice: ServerChoice
 ) -> Installation:
-    """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
+    """Return the server for the engines of one target. `python` is the interpreter for TensorRT engines, or None.
 
-    Raises SlipwayError if the runtime that would serve an engine is not the version that built it.
+    Raises SlipwayError if the server has another version of a runtime than the version that built an engine.
     """
     keys = {name: engine.record["key"] for name, engine in engines.items()}
     runtimes = {key["runtime"] for key in keys.values()}

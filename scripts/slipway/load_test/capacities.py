@@ -1,4 +1,4 @@
-"""The capacities of a load test's configurations: which are measured, and how the rows of the load test get them."""
+"""Choose the configurations whose capacity is measured, and add measured capacities to the rows of a load test."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,15 @@ from slipway.load_test.goals import CHEAPEST, Goal, R, choose, configuration, po
 from slipway.load_test.limits import Limits, reliable_rate
 
 Row = Mapping[str, Any]
-# How many configurations at most, and the least share of the best throughput that one of them has.
+# The most configurations to measure, and the least throughput of each of them, relative to the best throughput.
 MOST, NEAR = 3, 0.75
 
 
 def contenders(rows: Sequence[R], goal: str) -> list[R]:
-    """Return the best rows, each of another configuration, the best first. `rows` are the rows within the limits.
+    """Return the rows whose capacity is to be measured, each of another configuration, the best row first.
 
-    Only the goal `cheapest` compares throughputs. For another goal, only the best row is returned.
+    `rows` are the rows within the limits. For the goal `cheapest`, at most MOST rows are returned. For another goal,
+    only the best row is returned, since only the goal `cheapest` compares throughputs.
     """
     left = list(rows)
     taken: list[R] = []
@@ -30,10 +31,11 @@ def contenders(rows: Sequence[R], goal: str) -> list[R]:
 
 
 def needed_rate(row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]], limits: Limits) -> float | None:
-    """Return the rate (requests/s) that a configuration must hold to be chosen; None if it is not known.
+    """Return the rate (requests/s) that a configuration must hold to be chosen; None if no rate is required.
 
-    `measured` are the capacities so far, the best configuration first. A larger configuration has to hold at least its
-    capacity, if that is steady and enough for the limits.
+    `measured` are the capacities measured so far, the capacity of the best configuration first. Only a configuration
+    that is larger than the best one must hold a rate: the capacity of the best one, if it is steady and holds the
+    limits.
     """
     if not measured or measured[0]["verdict"] != STEADY or not (rate := measured[0]["capacity_per_s"]):
         return None
@@ -46,9 +48,9 @@ def _size(row: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sha256: str) -> list[dict]:
-    """Return the rows, with a "capacity" entry if their configuration was measured in the open loop.
+    """Return the rows. A row whose point began a measurement in the open loop gets the result as "capacity".
 
-    One row of a configuration has it: the row that its measurement began with. Raises SlipwayError if `record` is of
+    Other rows of the same configuration do not get it. Raises SlipwayError if `record` (capacity.json) was made from
     another load test.
     """
     if record["chosen_from"]["load_test_sha256"] != load_test_sha256:
@@ -58,7 +60,7 @@ def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sh
 
 
 def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
-    """Return the rows to choose from. For the goal `cheapest`, these are the rows with a capacity, if there are any.
+    """Return the rows to choose from: for the goal `cheapest`, only the rows with a capacity, if any row has one.
 
     So a throughput of the closed loop is never compared with a capacity.
     """
@@ -67,17 +69,17 @@ def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
 
 
 def as_limited(rows: Sequence[Row]) -> list[dict]:
-    """Return the rows for comparisons with limits: each has the capacity of its configuration."""
+    """Return the rows to compare with limits: if the capacity of a configuration is known, all its rows have it."""
     known = {configuration(row): row["capacity"] for row in rows if "capacity" in row}
     return [{"capacity": known[configuration(row)], **row} if configuration(row) in known else {**row} for row in rows]
 
 
 def without_capacity(row: Row) -> dict:
-    """Return the row without its capacity: only the figures of the closed loop."""
+    """Return the row without "capacity": only the figures of the closed loop."""
     return {name: value for name, value in row.items() if name != "capacity"}
 
 
 def of_choice(choice: Row, limited: Sequence[Row]) -> dict | None:
-    """Return the capacity of the chosen configuration, without its points; None if it was not measured."""
+    """Return the capacity of the chosen configuration, without its "points"; None if no capacity was measured."""
     own = next(row.get("capacity") for row in limited if configuration(row) == configuration(choice))
     return own and {name: value for name, value in own.items() if name != "points"}

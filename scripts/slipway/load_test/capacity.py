@@ -2,12 +2,12 @@
 
 Without a limit, a rate holds as long as no queue grows.
 
-A point is a measurement at one rate, as `request_rate.read_point` returns it, with its "outcome":
+A point is a measurement at one rate (see `request_rate.read_point`). Its "outcome" is one of these:
 - holds: p99 is within the limit, and answers keep up with requests;
-- breaks: p99 is above the limit, or a queue grows, which breaks any limit in time;
-- not sent: perf_analyzer did not send as much as asked, so the server was not asked for it.
+- breaks: p99 is above the limit, or a queue grows, so that p99 breaks any limit later;
+- not sent: perf_analyzer sent too few requests, so the server was not tested at this rate.
 
-A capacity is a rate that was sent, not a rate that was asked for.
+A capacity is a rate that perf_analyzer really sent, not the rate that it was asked to send.
 """
 
 import math
@@ -17,31 +17,35 @@ from slipway.core.readable import readable
 from slipway.core.steadiness import DISTURBED, STEADY
 
 HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
-# What ended a search before its bounds were close.
+# The reasons why a search ends before its bounds are close.
 TIME, DECISION, PERF_ANALYZER = "time", "decision", "perf_analyzer"
 # Bounds with this ratio or less are close enough.
 CLOSE = 1.12
 # The factors to the next rates while only one bound is known: the first rate is usually a bound.
 FACTORS = (CLOSE, 1.25, 1.5, 2.0)
-# How far from the first rate the search goes.
+# The search stays between the first rate / FARTHEST and the first rate * FARTHEST.
 FARTHEST = 20
-# A queue grows if at the end so large a share of the requests waits, and more than a few.
+# A queue grows if at the end more than FEW requests, and more than this share of the answered ones, wait.
 GROWING, FEW = 0.05, 3
-# Percent of requests more than a millisecond late from which on their times are perf_analyzer's, and not at random.
+# If more than this percentage of the requests is sent over a millisecond late, the arrivals are no longer random.
 LATE = 5
 # perf_analyzer lags if it sent less than this share of the rate that was asked for.
 SENT = 0.9
 
 
 def judged(point: dict, p99_limit_ms: float | None) -> dict:
-    """Return the point with its "outcome", and "why" it does not hold."""
+    """Return the point with its "outcome" (see the module) and, unless the rate holds, the reason as "why"."""
     point = {**point, **({"sent_per_s": _really_sent(point)} if point["requests"] else {})}
     outcome, why = _judged(point, p99_limit_ms)
     return {**point, "outcome": outcome, **({"why": why} if why else {})}
 
 
 def _really_sent(point: dict) -> float:
-    """Return the sent requests/s. If later answers take no longer than first ones, all sent requests were answered."""
+    """Return the rate (requests/s) that perf_analyzer really sent. It may report a higher rate (see `request_rate`).
+
+    If the mean latency did not grow from the first to the last window, no queue grew, so all sent requests were
+    answered.
+    """
     means_ms = point.get("windows_mean_ms", [])
     waits_longer = len(means_ms) < 2 or means_ms[-1] > means_ms[0]
     return point["sent_per_s"] if waits_longer or not _lacks_answers(point) else point["answered_per_s"]
@@ -71,11 +75,11 @@ def search(
     may_go_on: Callable[[float], bool],
     needed_per_s: float | None = None,
 ) -> tuple[list[dict], str | None]:
-    """Return the measured points, and the reason of an early end: TIME, DECISION, or None.
+    """Return (measured points, reason of an early end: TIME, DECISION, or None).
 
-    `next_of` returns the next rate after the points so far, and None at the end. `measure` returns the judged point of
-    a rate. `may_go_on` says whether there is time to measure a rate. A disturbed point is measured once more. A
-    configuration that breaks at `needed_per_s`, or below, is measured no further.
+    `next_of` returns the next rate (requests/s) from the points so far; None ends the search. `measure` measures a rate
+    and returns its judged point. `may_go_on` says whether the time suffices for a rate. A disturbed point is measured
+    once more. The search ends with DECISION if the configuration breaks at a rate of at most `needed_per_s`.
     """
     points: list[dict] = []
     while rate := next_of(points):
@@ -94,7 +98,7 @@ def _breaks_steadily(point: dict, most_per_s: float) -> bool:
 
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:
-    """Return the next rate (requests/s) to ask for; None if the bounds are close, or too far from the first rate."""
+    """Return the next rate (requests/s) to measure; None if the bounds are close, or if it is too far from `first`."""
     rates: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
         rates[point["outcome"]].append(point["asked_per_s"])
@@ -110,7 +114,7 @@ def next_rate(points: Sequence[dict], first: float) -> float | None:
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
-    """Return the point that counts of each rate: its last steady point or, if no point is steady, its last point."""
+    """Return one point for each rate: its last steady point or, if no point of the rate is steady, its last point."""
     last: dict[float, dict] = {}
     for point in points:
         before = last.get(point["asked_per_s"])
@@ -122,12 +126,13 @@ def counted(points: Sequence[dict]) -> list[dict]:
 def capacity(points: Sequence[dict], ended_by: str | None = None) -> dict:
     """Return {"capacity_per_s", "holds_at", "breaks_at", "verdict", "why", "limited_by"} of the measured points.
 
-    `ended_by` is the reason of an early end of their search (see `search`).
+    `ended_by` is the reason of an early end of the search (see `search`).
 
-    "capacity_per_s" is the highest sent rate that held below the lowest one that broke, None without such a rate.
-    "holds_at" and "breaks_at" are these two points; None if there is none. "verdict" is "disturbed", and "why" says so,
-    if one of these points was disturbed, if a higher rate held than one that broke, or if the samples do not carry p99.
-    "limited_by" is the reason for bounds that are far apart: PERF_ANALYZER, TIME, DECISION, or None.
+    "capacity_per_s": the highest sent rate (requests/s) that held, below the lowest rate that broke; None if no rate
+    held. "holds_at", "breaks_at": the points of these two rates, or None. "verdict": "disturbed" if one of these points
+    was disturbed, if a rate held above a rate that broke, if the samples are too few for p99, or if requests came in
+    bursts; otherwise "steady". "why": the reason for "disturbed", or None. "limited_by": the reason why these two rates
+    are far apart: PERF_ANALYZER, TIME, DECISION, or None.
     """
     known = counted(points)
     broken = [point for point in known if point["outcome"] == BREAKS]
@@ -162,17 +167,17 @@ def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) ->
 
 
 def _came_in_bursts(broken: dict) -> bool:
-    """Return whether a rate may have broken the limit since requests came late and together, and not by a queue."""
+    """Return whether the rate may have broken the limit only because perf_analyzer sent requests late, in bursts."""
     return bool(broken["requests"]) and broken.get("delayed_percent", 0) > LATE and not _lacks_answers(broken)
 
 
 def rate_of(point: dict) -> float:
-    """Return the rate (requests/s) that the server got; for a point without answers, the rate that was asked for."""
+    """Return the sent rate (requests/s) of a point; for a point without answers, the rate to be sent."""
     return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
 
 
 def in_words(measured: dict, p99_limit_ms: float | None) -> str:
-    """Return a capacity in words."""
+    """Return a result of `capacity` in words: the highest rate that held, and the lowest rate that broke."""
     holds, breaks = measured["holds_at"], measured["breaks_at"]
     if holds is None and breaks is None:
         return "no rate was measured"

@@ -19,10 +19,11 @@ def left_out(
 ) -> list[dict]:
     """Return {"precision", "limit", "allowed", "figure", "quantity"} of each engine that breaks a limit without load.
 
-    `results` are the results of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}. An engine is left out
-    if its latency of single requests (p99, or the median without enough samples for it) is above the limit, or if
-    `instances` times its best throughput is below the minimum, where batches up to `largest_batch` were measured. A
-    disturbed measurement leaves nothing out.
+    `results` are the results of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}; None is no limit. An
+    engine breaks "p99_ms" if its p99 latency of single requests (the median, if the samples are too few for p99) is
+    above the limit. It breaks "min_throughput_per_s" if `instances` times its best throughput is below the limit; this
+    is checked only if batches up to `largest_batch` were measured. An engine with a disturbed measurement is never left
+    out.
     """
     entries = []
     for precision in precisions:
@@ -39,7 +40,10 @@ def left_out(
 
 
 def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
-    """Return the latency of single requests, which no load makes shorter."""
+    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}; under load, it is never shorter.
+
+    Returns None if it was disturbed or not measured.
+    """
     single = next((result for result in results if result["batch"] == 1), None)
     if single is None or single["intervals"]["p50_ms"][LATENCY]["verdict"] != STEADY:
         return None
@@ -49,7 +53,10 @@ def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
 
 
 def _throughput(results: Sequence[Mapping[str, Any]], instances: int, largest_batch: int) -> dict | None:
-    """Return the most that so many instances could answer; None if larger batches may be faster."""
+    """Return the most that `instances` could answer (inferences/s) as {"limit", "figure", "quantity"}.
+
+    Returns None if batches up to `largest_batch` were not measured, since larger batches may be faster.
+    """
     if max(result["batch"] for result in results) < largest_batch:
         return None
     best = max(results, key=lambda result: highest_throughput(result)["inferences_per_s"])

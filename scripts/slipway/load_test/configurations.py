@@ -1,4 +1,7 @@
-"""The measured configurations of a load test, the best first. Each has one or more numbers of requests in flight."""
+"""Group the measurements of a load test by configuration, the best configuration first.
+
+The measurements of one configuration differ in the number of requests in flight.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,28 +27,28 @@ REMARKS = {
     "max_accuracy_loss": "accuracy loss above the limit",
 }
 
-# {limit: a figure that may not be known}
+# {limit: the figure that it limits}, for figures that can be unknown
 UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_throughput_per_s": "capacity"}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration: its measurements, with few requests in flight first, and the one that represents it."""
+    """One configuration: its measurements by requests in flight, and the `best` one, which represents it."""
 
     rows: Sequence[Row]
     best: Row
 
     @property
     def words(self) -> str:
-        """Return the configuration in words."""
+        """Return the configuration in words, such as "fp16, 2 instances, batches up to 8"."""
         return f"{self.best['precision']}, {configuration_in_words(self.best)}"
 
 
 def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
-    """Return the configurations, the best by the selection's goal first, configurations that break limits last.
+    """Return the configurations, the best by the selection's goal first. Configurations that break limits come last.
 
-    A configuration is represented by the chosen measurement, or by its best measurement within the limits. If no
-    measurement is within the limits, it is the measurement with the lowest p99 latency.
+    `best` of a configuration is the chosen measurement, or its best measurement within the limits. If no measurement is
+    within the limits, `best` is the measurement with the lowest p99 latency.
     """
     rank = _rank(selection)
     groups: dict[tuple, list[Row]] = {}
@@ -56,17 +59,17 @@ def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configurat
 
 
 def goal_of(selection: Mapping[str, Any]) -> str:
-    """Return the goal of a selection. Selections of earlier versions have no goal; they sought the most throughput."""
+    """Return the name of a selection's goal; `cheapest` for a selection of an earlier version, which has no goal."""
     return selection.get("goal", {}).get("name", CHEAPEST)
 
 
 def limits_of(selection: Mapping[str, Any]) -> Limits:
-    """Return the limits that a selection was made under."""
+    """Return the limits under which a selection was made."""
     return Limits(**selection["limits"])
 
 
 def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
-    """Return the limits that a measurement breaks, as `Limits.broken` returns them."""
+    """Return {"limit", "allowed", "figure"} of each limit of the selection that a measurement breaks."""
     return limits_of(selection).broken({**row, "accuracy_loss": _loss(row, selection)})
 
 
@@ -76,7 +79,7 @@ def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
 
 
 def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
-    """Return the remarks on a measurement: whether it was chosen, the limits that it breaks, its disturbances."""
+    """Return the remarks on a measurement in words: "chosen", the limits that it breaks, its disturbances."""
     doubts = {
         "disturbed": is_disturbed(row),
         "short windows": row.get("shortened"),
@@ -102,12 +105,12 @@ def _best(rows: Sequence[Row], selection: Mapping[str, Any], rank: Callable[[Row
 
 
 def _rank(selection: Mapping[str, Any]) -> Callable[[Row], tuple]:
-    """Return the function whose value is lower for a better measurement."""
+    """Return a sort key for measurements by the selection's goal: a better measurement has a lower value."""
     goal = goal_of(selection)
     if goal == FASTEST:
         return lambda row: (row["p99_ms"], -reliable_rate(row))
     if goal == MOST_ACCURATE:
-        # An unknown loss is the largest.
+        # An unknown loss counts as infinite.
         return lambda row: (math.inf if (loss := _loss(row, selection)) is None else loss, -reliable_rate(row))
     return lambda row: (-reliable_rate(row), -row["throughput_per_s"])
 

@@ -1,4 +1,4 @@
-"""The decision among the measurements of a load test: the chosen one, its runner-up, and every candidate's place."""
+"""Decide among the measurements of a load test: the choice, the runner-up, and the figures of every candidate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from slipway.load_test.near_misses import what_has_to_give
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice among rows, which have their accuracy loss and, where it was measured, the capacity.
+    """A choice among `rows`: measurements with "accuracy_loss" and, for some configurations, "capacity".
 
-    `limited` are the rows, each with the capacity of its configuration, and `allowed` the rows to choose from. `second`
-    is the best row of another configuration, if there is one. `certainty` says how sure it is that the choice is
-    better.
+    `limited`: the rows, each with the capacity of its configuration. `allowed`: the rows to choose from. `choice`: the
+    best allowed row. `second`: the best allowed row of another configuration, or None. `certainty`: see
+    `goals.certainty`.
     """
 
     rows: Sequence[dict]
@@ -29,9 +29,9 @@ class Decision:
     certainty: str
 
     def candidates(self) -> list[dict]:
-        """Return the figures of every row, with the limits that it breaks and its costs.
+        """Return the figures of every row, with its costs and, as "broken", the limits that it breaks.
 
-        "chosen" marks the choice, "on_front" the rows of the Pareto front.
+        "chosen" is true for the choice, "on_front" for each row of the Pareto front.
         """
         front = goals.pareto_front(list(map(without_capacity, self.rows)))
         return [
@@ -54,7 +54,10 @@ class Decision:
         ]
 
     def _costs(self, row: dict) -> dict:
-        """Return {"machines", "cost_per_million"}. Where capacities decided, a row without one has None for both."""
+        """Return {"machines", "cost_per_million"} of a row.
+
+        Both are None if only the row or only the choice has a capacity, since their throughputs cannot be compared.
+        """
         if ("capacity" in row) != ("capacity" in self.choice):
             return {"machines": None, "cost_per_million": None}
         return {"machines": self.goal.machines(row), "cost_per_million": self.goal.cost_per_million(row)}
@@ -72,7 +75,7 @@ def decide(rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> Decision:
 def _within(all_rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> list[dict]:
     if not all_rows:
         raise SlipwayError("no engine that passed the accuracy check was measured; read the load test's log")
-    # A capacity is a configuration's own. Where some were measured, no closed loop stands for one that is too low.
+    # If capacities were measured, rows without a capacity are no candidates, even if all capacities are too low.
     in_closed_loop = [row for row in all_rows if not limits.broken(without_capacity(row))]
     rows = comparable(in_closed_loop, goal.name) or all_rows
     limited = as_limited(rows)

@@ -1,7 +1,7 @@
-"""Choose among the measurements of a load test, all within the limits, by a goal; say how sure the choice is.
+"""Choose the best measurement of a load test by a goal, and say how sure the choice is.
 
-A measurement (row) has its accuracy loss as "accuracy_loss". Of a disturbed measurement, only the slowest window
-counts.
+All measurements (rows) are within the limits, and have the accuracy loss as "accuracy_loss". The throughput of a
+disturbed measurement is the throughput of its slowest window.
 """
 
 import argparse
@@ -28,9 +28,10 @@ CLEAR, NOISE, ALONE = "clear", "within the noise", "alone"
 
 @dataclass(frozen=True)
 class Goal:
-    """The goal of the choice. Costs are at `rate` (inferences/s) if it is stated, or at a configuration's throughput.
+    """The goal of the choice, and the conditions of the costs.
 
-    At a rate, the share `headroom` of each server's throughput stays free.
+    `rate`: the inferences/s to serve; without it, costs are at a configuration's own throughput. `price_per_hour`: the
+    price of one server. `headroom`: the share (0..1) of each server's throughput that stays free at `rate`.
     """
 
     name: str = CHEAPEST
@@ -39,19 +40,19 @@ class Goal:
     headroom: float = 0.0
 
     def machines(self, row: Row) -> int | None:
-        """Return the number of servers that `rate` takes; None without a rate, or if the throughput is not known."""
+        """Return the number of servers that are needed for `rate`; None without `rate`, or if the throughput is 0."""
         if not self.rate or (machines := self.machines_at(reliable_rate(row), self.rate)) == math.inf:
             return None
         return int(machines)
 
     def machines_at(self, throughput: float, rate: float) -> float:
-        """Return the number of servers of a throughput (1/s) that a rate (1/s) takes; infinite without throughput."""
+        """Return the number of servers of `throughput` (1/s) that serve `rate` (1/s); infinite for throughput 0."""
         used = throughput * (1 - self.headroom)
-        # As for the replicas of manifests, a rounding error is no server: 70 % of 90/s are 62.99999999999999/s.
+        # A rounding error must not add a server: 70 % of 90/s is 62.99999999999999/s. Manifests do the same.
         return max(1, math.ceil(rate / used - 1e-9)) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
-        """Return the price of a million inferences; None without a price, or if the throughput is not known."""
+        """Return the price of a million inferences; None without a price, or if the throughput is 0."""
         throughput, machines = reliable_rate(row), self.machines(row) or 1
         if self.price_per_hour is None or not throughput:
             return None
@@ -59,15 +60,16 @@ class Goal:
 
 
 def choose(rows: Sequence[R], goal: Goal) -> R:
-    """Return the best row by the goal. Of equally good rows, the cheapest; of equally cheap rows, the smallest.
+    """Return the best row by the goal. Among equally good rows, return the cheapest; among these, the smallest.
 
-    Small means few instances, then small batches, then little memory (the GPU's on a GPU target), then a low p99.
+    The smallest row has the fewest instances, then the smallest batches, then the least memory (of the GPU on a GPU
+    target), then the lowest p99.
     """
     return min(_best(rows, goal), key=_size)
 
 
 def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
-    """Return the best row of the other configurations; None if there is none."""
+    """Return the best row of any other configuration than the choice; None if there is no other configuration."""
     others = [row for row in rows if configuration(row) != configuration(choice)]
     return choose(others, goal) if others else None
 
@@ -75,8 +77,8 @@ def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
 def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
     """Return how sure it is that the chosen row is better than the second by the goal.
 
-    "disturbed": other work disturbed the chosen row's measurement. "alone": there is no second row. Else "clear" or
-    "within the noise".
+    "disturbed": other work disturbed the measurement of the chosen row. "alone": there is no second row. "within the
+    noise": a repeated measurement could reverse the order. "clear": it could not.
     """
     if is_disturbed(choice):
         return DISTURBED
@@ -86,23 +88,23 @@ def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
 
 
 def configuration(row: Row) -> tuple:
-    """Return the values that a row has for the keys in CONFIGURATION; None for a key that the row lacks.
+    """Return the tuple that identifies a row's configuration: the values of the keys in CONFIGURATION.
 
-    Rows of earlier versions of Slipway lack "queue_delay_us", the batching delay.
+    The value of a missing key is None. Rows of earlier versions of Slipway lack "queue_delay_us", the batching delay.
     """
     return tuple(row.get(name) for name in CONFIGURATION)
 
 
 def point(row: Row) -> tuple:
-    """Return the values that name a measurement: the values of its configuration, and its requests in flight."""
+    """Return the tuple that identifies a row's point: the values of its configuration, then its requests in flight."""
     return (*configuration(row), row.get("concurrency"))
 
 
 def interval(row: Row) -> tuple[float, float]:
-    """Return the bounds (1/s) of the throughput to count on.
+    """Return (low, high), the bounds (1/s) of a row's throughput.
 
-    If the capacity was measured, they are the bounds of the capacity. Otherwise they are the throughputs of the slowest
-    and the fastest window. Without windows, both are the throughput of the whole measurement.
+    If the capacity was measured, the bounds are the highest rate that held and the lowest rate that broke. Otherwise
+    they are the throughputs of the slowest and the fastest window. Without windows, both are the row's throughput.
     """
     if "capacity" in row:
         lower, breaks = reliable_rate(row), row["capacity"]["breaks_at"]
@@ -112,9 +114,9 @@ def interval(row: Row) -> tuple[float, float]:
 
 
 def _best(rows: Sequence[R], goal: Goal) -> list[R]:
-    """Return the rows that are equally good by the goal."""
+    """Return the best rows by the goal: all rows that count as equal to the best row."""
     if goal.name == FASTEST:
-        # How far the p99 of the windows are apart is not known, so a disturbed row is the last to be taken.
+        # The p99 of each window is unknown, so disturbed rows are considered only if no row is steady.
         steady = [row for row in rows if not is_disturbed(row)] or list(rows)
         lowest = min(row["p99_ms"] for row in steady)
         return _cheapest([row for row in steady if row["p99_ms"] <= lowest * (1 + EQUAL)], goal)
@@ -125,7 +127,10 @@ def _best(rows: Sequence[R], goal: Goal) -> list[R]:
 
 
 def _cheapest(rows: Sequence[R], goal: Goal) -> list[R]:
-    """Return the rows that need the fewest servers for the rate. Without a rate, return rows of equal throughput."""
+    """Return the rows that need the fewest servers for the goal's rate.
+
+    Without a rate, return the rows whose throughput counts as equal to the highest throughput.
+    """
     if goal.rate:
         counts = [goal.machines(row) or math.inf for row in rows]
         return [row for row, count in zip(rows, counts, strict=True) if count == min(counts)]
@@ -134,26 +139,26 @@ def _cheapest(rows: Sequence[R], goal: Goal) -> list[R]:
 
 
 def is_close(row: Row, best: Row) -> bool:
-    """Say whether the throughput of a row is within 10 % of the best."""
+    """Say whether the throughput of `row` is at most 10 % below the throughput of `best`."""
     return row is best or reliable_rate(row) >= reliable_rate(best) * (1 - EQUAL) > 0
 
 
 def is_within_noise(row: Row, best: Row) -> bool:
-    """Say whether a steady row's fastest window reaches the slowest window of the best row.
+    """Say whether the upper bound of the row's throughput reaches the lower bound of the best row's (see `interval`).
 
-    The windows of a disturbed row differ because little is known of it, so they do not count. Records of earlier
-    versions have no windows.
+    The result is False for a disturbed row, whose windows prove nothing, and for rows of earlier versions, which have
+    no windows.
     """
     known = all("capacity" in measurement or measurement.get("windows_per_s") for measurement in (row, best))
     return bool(known) and not is_disturbed(row) and interval(row)[1] >= interval(best)[0]
 
 
 def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
-    """Say whether two rows could change places by the goal if they were measured again."""
+    """Say whether `second` could be better than `choice` by the goal if both rows were measured again."""
     if goal.name == MOST_ACCURATE and _loss(choice) != _loss(second):
         return False
     if goal.name == FASTEST:
-        # A disturbed one may be faster on a quiet machine, and was passed over.
+        # A disturbed row may be faster on a quiet machine, but `choose` did not consider it.
         passed_over = is_disturbed(second) and second["p99_ms"] < choice["p99_ms"]
         lower, higher = sorted((choice["p99_ms"], second["p99_ms"]))
         return passed_over or higher <= lower * (1 + EQUAL)
@@ -166,14 +171,14 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
 
 
 def _most(row: Row) -> float:
-    """Return the upper bound (1/s) of a row's throughput; infinite for a capacity that is disturbed or open above."""
+    """Return the upper bound (1/s) of a row's throughput; infinite if its capacity is disturbed or no rate broke."""
     own = row.get("capacity")
     is_open = own and (own["breaks_at"] is None or own["verdict"] == DISTURBED)
     return math.inf if is_open else interval(row)[1]
 
 
 def _loss(row: Row) -> float:
-    """Return the accuracy loss; one that is not known is the largest."""
+    """Return the accuracy loss of a row; infinite if the loss is unknown."""
     loss = row.get("accuracy_loss")
     return math.inf if loss is None or math.isnan(loss) else loss
 
@@ -183,15 +188,15 @@ def _size(row: Row) -> tuple:
 
 
 def pareto_front(rows: Sequence[Row]) -> list[int]:
-    """Return the indices of the measurements that no other one dominates, in their order."""
+    """Return the indices of the rows that no other row dominates, in ascending order."""
     return [index for index, row in enumerate(rows) if not any(dominates(other, row) for other in rows)]
 
 
 def dominates(other: Row, row: Row) -> bool:
-    """Say whether another measurement is nowhere worse and somewhere better.
+    """Say whether `other` has better throughput, p99 or memory than `row`, and is worse in none of these three.
 
-    A disturbed measurement never dominates a steady one, and only its slowest window counts. Memory that is not known
-    is the largest.
+    A disturbed row never dominates a steady row. The throughput of a disturbed row is that of its slowest window.
+    Unknown memory counts as infinite.
     """
     if is_disturbed(other) and not is_disturbed(row):
         return False
@@ -205,7 +210,7 @@ def _badness(row: Row) -> tuple[float, float, float]:
 
 
 def add_choice(arguments: argparse.ArgumentParser) -> None:
-    """Add the options that say which of the measured configurations is best: accuracy records, limits, goal."""
+    """Add the options for the choice among the measured configurations: accuracy records, limits, goal."""
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
     add_settings(arguments, "load_test", *limits, "goal")

@@ -1,4 +1,4 @@
-"""Disturbances of a load test's measurements, by other programs or reduced clocks of the GPU; the servers' memory."""
+"""Monitor the measurements of a load test: CPU time of other programs, reduced GPU clocks, memory of the servers."""
 
 import contextlib
 import os
@@ -18,7 +18,11 @@ INTERVAL_S = 0.5
 
 @dataclass
 class _Readings:
-    """The first and the last reading of a point: the time, the CPUs' busy seconds, and each own process's seconds."""
+    """The first and the last reading of a point, and all readings of the GPU.
+
+    `begin` and `end` are (time, busy seconds of the CPUs). `own_before` and `own` are {process ID of the load test: its
+    CPU seconds}.
+    """
 
     begin: tuple[float, float]
     own_before: dict[int, float]
@@ -28,10 +32,10 @@ class _Readings:
 
 
 class Interference:
-    """A monitor of the CPUs' times, and of a GPU's state, since its start or since the last `restart`.
+    """Monitors the CPUs' times and a GPU's state, since its start or since the last `restart`.
 
-    `gpu` is the monitor of a GPU target, None on a CPU target. `owner` is the name of the owner of servers in
-    containers: their processes are the load test's own, too.
+    `gpu` is the monitor of a GPU target's GPU; None on a CPU target. `owner` is the owner name of the load test's
+    containers: their processes count as the load test's own.
     """
 
     def __init__(self, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
@@ -39,7 +43,7 @@ class Interference:
         self.restart()
 
     def watching(self) -> AbstractContextManager[None]:
-        """Read the CPUs' times, and a GPU's state, every INTERVAL_S seconds while a block runs."""
+        """Return a context manager that calls `read` every INTERVAL_S seconds while its block runs."""
         return polling(self.read, INTERVAL_S, "interference")
 
     def restart(self) -> None:
@@ -56,11 +60,11 @@ class Interference:
             readings.gpu.append(self._gpu.read())
 
     def figures(self) -> dict:
-        """Return two shares (%) of the CPUs' time and, on a GPU target, the GPU's state.
+        """Return {"others_cpu_percent", "cpus_busy_percent"} and, on a GPU target, "gpu_state", since the last restart.
 
-        "others_cpu_percent" is the share that programs outside of the load test took, "cpus_busy_percent" the share in
-        which any program ran. "gpu_state" is the summary of the GPU's readings (see `summarise_readings`), or None
-        without readings.
+        The percentages are shares of the time of all usable CPUs: "others_cpu_percent" of programs outside of the load
+        test, "cpus_busy_percent" of all programs. "gpu_state" is the summary of the GPU's readings (see
+        `summarise_readings`), or None without readings.
         """
         self.read()
         readings = self._readings
@@ -76,10 +80,10 @@ class Interference:
 
 
 class PointMonitor(Interference):
-    """A monitor of disturbances that also sees the peak memory of the servers that this process started, in MB.
+    """An `Interference` monitor that also records the peak memory (MB) of the servers that this process started.
 
-    Model Analyzer measures only the server process, but an engine behind the Python backend is in a child process. The
-    GPU memory is the increase since this object was made, so make it before the server.
+    Model Analyzer measures only the server process, but the Python backend runs an engine in a child process. The GPU
+    memory is the increase since the monitor was made, so make the monitor before the server starts.
     """
 
     def __init__(self, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
@@ -87,13 +91,13 @@ class PointMonitor(Interference):
         super().__init__(gpu, owner)
 
     def restart(self) -> None:
-        """Forget all readings, and the peaks."""
+        """Forget all readings and peaks, and take a first reading of the CPUs' times."""
         self._peaks: dict[str, float] = {}
         super().restart()
 
     def read(self) -> None:
         """Take one reading of the CPUs' times, of the servers' memory and, on a GPU target, of the GPU's state."""
-        peaks = self._peaks  # of this point, even if the next one begins during the reading
+        peaks = self._peaks  # the peaks of this point, even if the next point begins meanwhile
         super().read()
         if not (used := servers_memory_mb(self._owner)):
             return
@@ -104,14 +108,17 @@ class PointMonitor(Interference):
         peaks |= {kind: round(max(peaks.get(kind, 0.0), size), 1) for kind, size in now.items()}
 
     def figures(self) -> dict:
-        """Return the peak "memory_mb" and, on a GPU target, "gpu_memory_mb", None if unknown, and the disturbances."""
+        """Return the peak "memory_mb", on a GPU target also "gpu_memory_mb", and the figures of `Interference.figures`.
+
+        A peak is None if it is unknown.
+        """
         disturbances = super().figures()
         kinds = ("memory_mb", "gpu_memory_mb") if self._gpu else ("memory_mb",)
         return {kind: self._peaks.get(kind) for kind in kinds} | disturbances
 
 
 def _busy_seconds() -> float:
-    """Return the busy seconds, since the machine's start, of the CPUs that this process may use."""
+    """Return the busy seconds since boot, summed over the CPUs that this process may use."""
     usable = os.sched_getaffinity(0)
     times = [cpu for number, cpu in enumerate(psutil.cpu_times(percpu=True)) if number in usable]
     # The time of guests is in `user` and `nice` already.
@@ -119,7 +126,7 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds(owner: str | None) -> dict[int, float]:
-    """Return {process: its seconds on CPUs} of this process, its descendants, and the owner's containers."""
+    """Return {process ID: CPU seconds} of this process, its descendants, and processes in the owner's containers."""
     seconds = {}
     for process in [psutil.Process(), *own_processes(owner)]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,9 +1,8 @@
-"""Measured points of load tests, kept by the hash of engine, configuration and load in results/.measured/.
+"""Store the measured points of load tests in results/.measured/, by the hash of engine, configuration and load.
 
-After an interrupted load test, the next load test takes these points. A load test with a wider sweep measures only the
-new points. When a load test has finished, only steady points with full windows stay, so that the next load test
-measures the other points again. `keyed_model_analyzer` looks kept points up and measures the other points; this module
-stores them.
+After an interrupted load test, the next load test reuses its points. A load test with a wider sweep measures only the
+new points. When a load test has finished, only steady points with full windows stay stored, and the next load test
+measures the other points again. `keyed_model_analyzer` reads the stored points; this module writes them.
 
 results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
 """
@@ -26,17 +25,17 @@ FOLDER = Path("results/.measured")
 
 @dataclass(frozen=True)
 class KeptPoints:
-    """The kept points of a model on a target, in the folder `store`."""
+    """The stored points of a model on a target, in the folder `store`."""
 
     store: Path
 
     def reuse(self, key: str) -> dict:
-        """Return the figures of a point of an earlier run, with "measured_at"."""
+        """Return the figures of the stored point with the hash `key`. "measured_at" is the time of its measurement."""
         content = read_json(self.store / f"{key}.json")
         return content["row"] | {"measured_at": content["measured_at"]}
 
     def keep(self, key: str, measurement: Mapping, figures: Mapping[str, Any], engine: RecordedEngine) -> None:
-        """Keep a point of this run: Model Analyzer's measurement, and the figures that it does not have."""
+        """Store a point of this run: Model Analyzer's measurement, and the figures that the measurement lacks."""
         content = {
             "measurement": measurement,
             "row": figures,
@@ -54,16 +53,17 @@ class KeptPoints:
 
 
 def engine_is_gone(point: Path, folder: Path) -> bool:
-    """Say whether no build record in a target's folder has the engine of a kept point. A damaged point has none."""
+    """Say whether no build record in `folder` has the engine of a stored point. True for a damaged point."""
     content = read_record(point, {"engine": dict})
     records = (read_record(path, {"files": dict}) for path in folder.glob("*.engine.json"))
     return content is None or not any(record and record["files"] == content["engine"] for record in records)
 
 
 def base_of(repository: Path, name: str, input_data: Path, conditions: Mapping[str, Any]) -> str:
-    """Return the hash of all that a measurement of a candidate depends on, but for its configuration and the load.
+    """Return the hash of everything that a candidate's measurements depend on, except its configuration and the load.
 
-    That is the engine, the code that serves it, the samples, and `conditions`: hardware, versions, server, program.
+    The hash covers the engine, the code that serves the engine, the samples, and `conditions`: hardware, versions,
+    server, program.
     """
     files = {path: digest for path, digest in tree_digest(repository / name).items() if not path.endswith(".pbtxt")}
     parts = [files, sha256(input_data), dict(conditions)]

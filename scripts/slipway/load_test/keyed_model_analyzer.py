@@ -1,11 +1,11 @@
-"""Model Analyzer with three features that it lacks: the server's key, a bound in time, kept measurements.
+"""Run Model Analyzer with three added features: the server's key, a limit of the time, and stored measurements.
 
 Model Analyzer's client sends the key with each request. Each point of the sweep gets an equal share of the remaining
-time, and an unstable measurement is kept. After each point it prints the windows of perf_analyzer. A point that an
-earlier run measured, by the hash of engine, configuration and load, is not measured again.
+time, and an unstable measurement is accepted. After each point, the throughputs of perf_analyzer's windows are printed.
+A point is not measured again if an earlier run measured the same engine, configuration and load.
 
-This module is a program. Its arguments are the path of a `RunPlan`, then the arguments of Model Analyzer's command
-line (see `model_analyzer.run`).
+This module is a program. Its arguments are the path of a JSON file with a `RunPlan`, then the arguments of Model
+Analyzer's command line (see `model_analyzer.run`).
 """
 
 import inspect
@@ -38,12 +38,12 @@ from slipway.load_test.analyzed_points import (
 
 # The file in the working folder to which perf_analyzer writes the times of each request of a point.
 REQUESTS = "requests.json"
-# perf_analyzer's stability in percent that every three windows have.
+# A stability limit (percent) for perf_analyzer that any three windows hold.
 ANY = 1_000_000
 
 
 class _SendsKey(InferenceServerClientPlugin):
-    """A plugin of the client that adds the header with the key to each request."""
+    """A plugin of Triton's client that adds a header with the server's key to each request."""
 
     def __init__(self, name: str, value: str) -> None:
         self._header = {name: value}
@@ -53,7 +53,7 @@ class _SendsKey(InferenceServerClientPlugin):
 
 
 def with_key(client: type, header: tuple[str, str]) -> Callable[..., Any]:
-    """Return a function that makes Triton's client, which then sends the key with each request."""
+    """Return a function that makes Triton's client. The client sends `header`, (name, value), with each request."""
 
     def keyed_client(*arguments: object, **options: object) -> Any:
         made = client(*arguments, **options)
@@ -71,10 +71,11 @@ else:
 
 
 class Bounded(_PerfAnalyzer):
-    """A mixin of Model Analyzer's class PerfAnalyzer, which runs perf_analyzer for one point in its share of the time.
+    """A mixin for Model Analyzer's class PerfAnalyzer, which measures one point within the point's share of the time.
 
-    Windows of requests have half of the share. If they take longer, as on a slow server with large answers, windows of
-    time have the rest. If they do not agree, three windows are kept as they are.
+    In the first half of the share, perf_analyzer measures windows of a number of requests. If that takes longer, as on
+    a slow server with large answers, perf_analyzer measures windows of time in the rest of the share. If windows of
+    requests do not agree, perf_analyzer measures three windows again, and accepts them although they differ.
     """
 
     budget: Budget
@@ -82,7 +83,7 @@ class Bounded(_PerfAnalyzer):
     _timeout: float
 
     def run(self, metrics: object, env: dict | None = None) -> int:
-        """Measure the point. Returns PA_SUCCESS or PA_FAIL, as the overridden method."""
+        """Measure the point, and print its windows. Return PA_SUCCESS or PA_FAIL, as the overridden method does."""
         share_s, self._longest_s = self.budget.share_s(), self._timeout
         end = time.monotonic() + share_s
         [model] = self._config.model_run_configs()
@@ -96,14 +97,14 @@ class Bounded(_PerfAnalyzer):
             # Model Analyzer has raised the number of requests, for a repetition that it does not make.
             others: dict[str, object] = {"stability-percentage": ANY, "measurement-request-count": requests}
             if shortened:
-                # A window of time takes 1.2 intervals. There are three, and perf_analyzer has to start.
+                # Three windows of 1.2 intervals, and perf_analyzer's start, take less than five intervals.
                 interval_ms = round(left_s * 1e3 / 5)
                 tell(OUT_OF_TIME)
                 others |= {"measurement-mode": "time_windows", "measurement-interval": interval_ms}
             first = {name: options[name] for name in others}
             options.update_config(others)
             status = self._attempt(left_s, metrics, env)
-            options.update_config(first)  # Model Analyzer names its measurements by them
+            options.update_config(first)  # Model Analyzer names measurements by these options
         if status == self.PA_SUCCESS:
             rates = [float(rate) for rate in re.findall(r"Pass \[\d+\] throughput: ([\d.]+) infer/sec", self._output)]
             latencies = {"p50_ms": p50_ms(self._output), "p99_interval_ms": p99_interval_ms(Path(REQUESTS))}
@@ -113,7 +114,7 @@ class Bounded(_PerfAnalyzer):
         return status
 
     def _reason(self, share_s: float) -> str:
-        """Return the reason of a point without figures, in one line."""
+        """Return the reason why a point has no figures, in one line."""
         if self._timed_out:
             return f"perf_analyzer did not end in its share of the time, {share_s:.0f} s"
         return f"perf_analyzer failed: {(self._output or '').strip()[-300:]!r}"
@@ -123,7 +124,7 @@ class Bounded(_PerfAnalyzer):
         return [*super()._get_cmd(), *([f"--profile-export-file={REQUESTS}"] if self.logs_requests else [])]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
-        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own bound if that is shorter."""
+        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own limit if it is shorter."""
         self._output, self._timed_out = "", False
         self._timeout = min(self._longest_s, seconds)
         return super().run(metrics, env)
@@ -132,12 +133,12 @@ class Bounded(_PerfAnalyzer):
         end = time.monotonic() + self._timeout
         status = super()._poll_perf_analyzer(process)
         self._timed_out = status == self.PA_FAIL and time.monotonic() >= end
-        process.wait()  # after a kill, so that it does not disturb the next measurement
+        process.wait()  # a killed process would disturb the next measurement
         return status
 
 
 def p50_ms(output: str) -> float | None:
-    """Return the median latency (ms) of the last measurement in perf_analyzer's output.
+    """Return the median latency (ms) of the last measurement in perf_analyzer's output; None if the output has none.
 
     Model Analyzer's own tables have no median.
     """
@@ -146,10 +147,10 @@ def p50_ms(output: str) -> float | None:
 
 
 def p99_interval_ms(requests: Path) -> list[float | None] | None:
-    """Return the bounds of the p99 (ms; see `percentile_interval`) from perf_analyzer's file of the requests' times.
+    """Return [low, high], the interval of the p99 latency (ms), from perf_analyzer's file with the times of requests.
 
-    The requests of the last three windows count, as in perf_analyzer's own figures. Without such a file, or without
-    requests in it, the result is None.
+    Only requests that were answered in the last three windows count, as in perf_analyzer's own figures. A bound is None
+    as in `percentile_interval`. The result is None without such a file, or without requests in the file.
     """
     request = {"timestamp": int, "response_timestamps": list}
     content = read_record(requests, {"experiments": [{"requests": [request]}]}) or {"experiments": []}
@@ -171,9 +172,10 @@ def _of_windows(experiment: dict) -> list[float]:
 
 
 def with_own_instances(apply: Callable) -> Callable:
-    """Decorate the making of a configuration, so that its instances keep all of config.pbtxt but their number.
+    """Decorate the function that makes a configuration: of its instance group, it changes only the number of instances.
 
-    Without this, a quick or optuna search takes CPUs for a model whose GPUs it does not monitor, and drops profiles.
+    Without this, a quick or optuna search moves a model to CPUs if it does not monitor the model's GPUs. It also drops
+    the optimization profiles.
     """
 
     def apply_count(model: Any, parameters: dict | None, messages: list[str]) -> dict:
@@ -187,7 +189,7 @@ def with_own_instances(apply: Callable) -> Callable:
 
 
 def looking_often(wait: Callable, per_second: int = 10) -> Callable:
-    """Decorate a method that waits for a server or a model, looking once a second, so that it looks more often."""
+    """Decorate a method that polls a server or a model once a second, so that it polls `per_second` times a second."""
     parameters = inspect.signature(wait)
 
     def wait_looking_often(*arguments: object, **options: object) -> object:
@@ -198,7 +200,7 @@ def looking_often(wait: Callable, per_second: int = 10) -> Callable:
 
 
 def wait_shortly() -> None:
-    """Let Model Analyzer wait for its server and for perf_analyzer no longer than needed, instead of whole seconds."""
+    """Let Model Analyzer poll its server and perf_analyzer every tenth of a second, instead of every second."""
     from model_analyzer.perf_analyzer import perf_analyzer
     from model_analyzer.triton.client.client import TritonClient
 
@@ -208,7 +210,7 @@ def wait_shortly() -> None:
 
 
 def main() -> None:
-    """Run Model Analyzer's command line."""
+    """Run Model Analyzer's command line with the added features."""
     from model_analyzer import entrypoint
     from model_analyzer.analyzer import Analyzer
     from model_analyzer.config.generate.base_model_config_generator import BaseModelConfigGenerator
@@ -228,6 +230,6 @@ def main() -> None:
     measure = in_time(manager.execute_run_config, budget)
     measure = unless_kept(measure, plan, budget, RunConfigMeasurement.from_dict)
     manager.execute_run_config = unless_idle(measure, plan.most_in_flight)
-    # It starts a server without models to measure DCGM's GPU metrics, which are not used here.
+    # The replaced method starts a server without models, to measure DCGM's GPU metrics, which are not used here.
     Analyzer._get_server_only_metrics = lambda *_: None
     entrypoint.main()

@@ -1,4 +1,4 @@
-"""A short load on a model before its rollout: its p99 latency must be within the limit of the load test.
+"""Send a short load to a model before its rollout: its p99 latency must be within the limit of the load test.
 
 In the load test, only a configuration within this limit, `load_test.p99_limit_ms`, could be chosen.
 """
@@ -15,16 +15,16 @@ from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 
 REQUESTS = 100
-# On a slow machine the check ends here, after at least FEWEST requests.
+# After this time, the check ends as soon as FEWEST requests are answered.
 LONGEST_S = 10.0
 FEWEST = 20
 
 
 def canary(ports: Ports, name: str, request: Tensors, in_flight: int, p99_limit_ms: float | None) -> dict:
-    """Send the same request up to REQUESTS times, `in_flight` at a time; return the measured latency.
+    """Send the same request up to REQUESTS times, with `in_flight` requests in flight, and return the measured latency.
 
-    Returns {"requests", "in_flight", "p99_ms", "limit_ms"}. Raises SlipwayError if the p99 latency is above the limit
-    (None is no limit), or if a request fails.
+    Returns {"requests" (their number), "in_flight", "p99_ms", "limit_ms"}. Raises SlipwayError if the p99 latency is
+    above `p99_limit_ms` (None: no limit), or if a request fails.
     """
     deadline = time.monotonic() + LONGEST_S
     numbers = itertools.count()

@@ -9,7 +9,7 @@ from slipway.core.steadiness import DISTURBED
 
 # Share (%) of the CPUs' time that other programs may take during a measurement without a notice.
 MOST_BY_OTHERS = 10
-# From this share (%) of busy CPU time on, the time that other programs take is missing for the measurement.
+# Above this share (%) of busy CPU time, other programs slow the measurement down.
 CROWDED = 90
 
 
@@ -24,7 +24,10 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits that a configuration must hold; None is no limit. `memory_mb` is the GPU's memory on a GPU target."""
+    """The limits that a configuration must hold; None is no limit.
+
+    `memory_mb` limits the memory of the GPU or, on a CPU target, of the processes.
+    """
 
     p99_ms: float | None = None
     memory_mb: float | None = None
@@ -34,8 +37,8 @@ class Limits:
     def broken(self, row: Mapping[str, Any]) -> list[dict]:
         """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
 
-        An unknown figure (None) breaks its limit. The throughput is `reliable_rate`. A p99 whose interval includes the
-        limit adds "within_noise": True.
+        A figure of None, unknown, breaks its limit. The figure of the throughput is `reliable_rate`. If the limit of
+        p99 lies within the interval of the measured p99, the entry also has "within_noise": True.
         """
         allowed = {name: value for name, value in vars(self).items() if value is not None}
         figures = {name: figure_of(row, name) for name in allowed}
@@ -48,10 +51,10 @@ class Limits:
 
 
 def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
-    """Say whether a limit lies within the interval of a measurement's p99.
+    """Say whether the p99 limit lies within the interval of a measurement's p99.
 
-    Then a second measurement may be on the other side of the limit. If the samples do not bound the p99 from above, no
-    limit above the p99 counts.
+    If so, a second measurement could be on the other side of the limit. An unknown upper bound of the interval is
+    replaced by the measured p99.
     """
     if not row.get("p99_interval_ms"):
         return False
@@ -60,12 +63,12 @@ def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
 
 
 def beyond(name: str, figure: float, limit: float) -> bool:
-    """Say whether a figure is on the wrong side of a limit. NaN always is."""
+    """Say whether a figure breaks the limit `name`: a minimum or a maximum. NaN always breaks the limit."""
     return not (figure >= limit if name == "min_throughput_per_s" else figure <= limit)
 
 
 def breaks_still(entry: Mapping[str, Any], limits: Mapping[str, float | None]) -> bool:
-    """Say whether the figure that left out an engine (see `coarse_filter`) breaks the limit that is set now."""
+    """Say whether an entry of `coarse_filter.left_out` breaks its limit in the present `limits`."""
     limit = limits.get(entry["limit"])
     return limit is not None and beyond(entry["limit"], entry["figure"], limit)
 
@@ -79,7 +82,7 @@ def left_out_in_words(entry: Mapping[str, Any]) -> str:
 
 
 def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
-    """Return the figure of a measurement that is compared with a limit; None if it is not known."""
+    """Return the figure of `row` that is compared with the limit named `limit`; None if the figure is unknown."""
     if limit == "min_throughput_per_s":
         is_unknown = "capacity" in row and row["capacity"]["capacity_per_s"] is None
         return None if is_unknown and row["capacity"]["limited_by"] else reliable_rate(row)
@@ -89,10 +92,11 @@ def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
 
 
 def reliable_rate(row: Mapping[str, Any]) -> float:
-    """Return the throughput (inferences/s) to count on: the capacity of an open loop, if it was measured.
+    """Return a row's throughput (inferences/s) for decisions: the capacity in the open loop, if it was measured.
 
-    Otherwise it is the closed loop's throughput. For a disturbed measurement, it is the throughput of the slowest
-    window, so that noise wins nothing. Without any window, or if no rate held, it is 0.
+    Otherwise, return the throughput in the closed loop. If the measurement was disturbed, return the throughput of the
+    slowest window, so that noise gives no advantage. Return 0 if the capacity is unknown, or if a disturbed measurement
+    has no windows.
     """
     if "capacity" in row:
         return row["capacity"]["capacity_per_s"] or 0.0
@@ -102,12 +106,15 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
 
 
 def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
-    """Return the limited memory (MB): of the GPU or, on a CPU target, of the processes; None if not measured."""
+    """Return the memory (MB) that is limited: the GPU's or, on a CPU target, the processes'; None if unknown."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 
 def configuration_in_words(chosen: Mapping[str, Any]) -> str:
-    """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
+    """Return a configuration in words, such as "2 instances, batches up to 8 that wait for 100 µs".
+
+    "max_batch_size" is 0 if the model has no batch axis.
+    """
     largest, delay = chosen["max_batch_size"], chosen.get("queue_delay_us")
     batches = f"batches up to {largest}" if largest else "no batches"
     waiting = f" that wait for {delay} µs" if delay else ""
@@ -116,17 +123,17 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
 
 
 def is_crowded(shares: Mapping[str, float | None]) -> bool:
-    """Say whether other programs took CPUs from a measurement, since hardly any CPUs were idle."""
+    """Say whether other programs slowed a measurement: they took CPU time, and hardly any CPU time was idle."""
     return (shares["others_cpu_percent"] or 0) > MOST_BY_OTHERS and (shares["cpus_busy_percent"] or 0) > CROWDED
 
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:
-    """Say whether the windows of a measurement did not agree. Records of earlier versions do not say this."""
+    """Say whether the verdict of a measurement is "disturbed". Records of earlier versions have no verdict."""
     return row.get("verdict") == DISTURBED
 
 
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:
-    """Return a sentence about the points that a load test did not reach or cut short; None if there are none."""
+    """Return in words which points of a load test were not measured, cut short or disturbed; None if there are none."""
     bound = f"`load_test.minutes` ({minutes:g})" if minutes else "the time that each point has"
     gaps = {
         f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,
@@ -144,12 +151,12 @@ def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: f
 
 
 def _points_in_words(points: Sequence[dict], rows: Sequence[dict]) -> str:
-    """Return points of a load test in words, also if they are all that were measured (`rows`)."""
+    """Return points in words; if they are all measured points (`rows`), return only their number."""
     if len(points) > 1 and points == rows:
         return f"all {len(points)} points"
     return ", ".join(f"({point_in_words(point)})" for point in points)
 
 
 def point_in_words(point: Mapping[str, Any]) -> str:
-    """Return a point of the sweep in words."""
+    """Return a point in words, such as "fp16, 2 instances, batches up to 8, 16 in flight"."""
     return f"{point['precision']}, {configuration_in_words(point)}, {point['concurrency']} in flight"

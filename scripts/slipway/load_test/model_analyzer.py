@@ -36,29 +36,29 @@ from slipway.triton.server.tritonserver import stop_process
 NO_HTTP = 8000
 # The folder of Model Analyzer's variants of the models, in the workspace.
 VARIANTS = "variants"
-# Its table, in the workspace, and the columns before the figures.
+# Model Analyzer's table, in the workspace, and the columns of the table before the figures.
 TABLE = Path("results/analysis.csv")
 COLUMNS = ("model_name", "model_config_path", "instance_group", "max_batch_size", "concurrency")
-# Starts keyed_model_analyzer. Packages come first on sys.path, since programs here have the names of some of them.
+# Starts keyed_model_analyzer. scripts/ is last on sys.path, since some programs in it are named like packages.
 START = f"import sys; sys.path.append(sys.argv.pop(1)); from {keyed_model_analyzer.__name__} import main; main()"
 # The file in the workspace with the `RunPlan`.
 PLAN = "plan.json"
-# With the 150 kB of each request as numbers in its file, perf_analyzer took 25 cores and tens of seconds for a point.
+# perf_analyzer writes the values of requests as text. With 150 kB a request, a point took 25 cores and tens of seconds.
 LARGEST_LOGGED_BYTES = 4096
-# Percent of a CPU that perf_analyzer may take. By itself, Model Analyzer kills it above 80 % of all CPUs, as psutil
+# Percent of a CPU that perf_analyzer may take. By default, Model Analyzer kills it above 80 % of all CPUs, as psutil
 # measures them in a tenth of a second: once 2,515 % of 16 CPUs, which cost the points of a fast server.
 NEVER_KILLED = 1e9
-# The time that Model Analyzer and its server have to end after an interruption.
+# Seconds for Model Analyzer and its server to end after an interruption.
 ENDING_S = 5
 
 
 def configuration(
     models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path, key: str
 ) -> dict:
-    """Return Model Analyzer's configuration for a search over `models` of workspace/repository.
+    """Return Model Analyzer's configuration, as a dictionary for YAML, to search over `models` of workspace/repository.
 
-    perf_analyzer sends each model its samples, in the file `input_data` of the workspace. Only clients with `key` may
-    load models on its server.
+    perf_analyzer sends each model the samples in the file `input_data`. Only clients with `key` may load models on the
+    server.
     """
     repository = workspace / "repository"
     return {
@@ -84,7 +84,8 @@ def configuration(
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
         "perf_analyzer_cpu_util": NEVER_KILLED,
-        "perf_analyzer_max_auto_adjusts": 1,  # more would repeat ten windows ten times, each time with more requests
+        # With more, ten windows would be repeated up to ten times, each time with more requests.
+        "perf_analyzer_max_auto_adjusts": 1,
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": [*COLUMNS, *FIGURES],
         "skip_detailed_reports": True,
@@ -92,12 +93,13 @@ def configuration(
 
 
 def _search(models: Sequence[str], sweep: Sweep) -> dict:
-    """Return the settings of the search."""
+    """Return the entries of Model Analyzer's configuration for the kind of search and its bounds."""
     mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": sweep.variants}
     if sweep.search == BRUTE:
-        return mode | {"run_config_search_disable": not sweep.grid}  # without a grid it would search by itself
+        # Without a grid, Model Analyzer would choose values itself.
+        return mode | {"run_config_search_disable": not sweep.grid}
     if sweep.search == OPTUNA:
-        # Trials that repeat a point cost nothing. It ends after ten that are no better.
+        # Trials that repeat a point cost nothing. The search ends after ten trials without an improvement.
         trials = len(sweep.points(models[:1]))
         return mode | {"optuna_max_trials": trials, "concurrency_sweep_disable": True}
     ranges = {
@@ -118,7 +120,7 @@ def input_data(workspace: Path, model: str) -> Path:
 
 
 def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract) -> None:
-    """Write samples of batch size 1; perf_analyzer sends them in turns. `contract` has the dtypes of the engine.
+    """Write the samples, each of batch size 1, as perf_analyzer's JSON file. `contract` has the dtypes of the engine.
 
     Values are in base64: perf_analyzer 2.51 reads neither float16 as numbers, nor whole numbers as float32.
     """
@@ -136,8 +138,8 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
 def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
     """Return whether perf_analyzer can write the times of each request without slowing the measurement.
 
-    Its file has the values of each request and answer, too. So requests and answers need a known size, and together at
-    most LARGEST_LOGGED_BYTES.
+    Its file also has the values of each request and answer. So the sizes of requests and answers must be known, and a
+    request and its answer may have at most LARGEST_LOGGED_BYTES together.
     """
     answers = [(np.dtype(output.dtype).itemsize, output.dims(contract.batched)) for output in contract.outputs]
     if any(-1 in dims for _, dims in answers):
@@ -157,7 +159,7 @@ def run(settings: dict, plan: RunPlan, workspace: Path, on_line: Callable[[str],
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", START, scripts, str(workspace / PLAN), *command],
         cwd=workspace,
-        # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
+        # If Model Analyzer sees a GPU, it requires NVIDIA's DCGM. Only GPU memory is needed; PointMonitor measures it.
         env=without_proxies(os.environ) | {"NUMBA_DISABLE_CUDA": "1"} | owner_variable(workspace.name),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -176,13 +178,16 @@ def run(settings: dict, plan: RunPlan, workspace: Path, on_line: Callable[[str],
 
 
 def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without proxies, for programs that would use a proxy even for 127.0.0.1."""
+    """Return an environment without proxy variables, since some programs use a proxy even for 127.0.0.1."""
     proxies = {"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"}
     return {name: value for name, value in environment.items() if name.lower() not in proxies}
 
 
 def perf_analyzer() -> str:
-    """Return the path of tritonclient's perf_analyzer in the serving environment, or of one on PATH."""
+    """Return the path of tritonclient's perf_analyzer in the serving environment or, without it, on PATH.
+
+    Raises SlipwayError if there is no perf_analyzer.
+    """
     own = serving_program("perf_analyzer")
     program = str(own) if own.exists() else shutil.which(own.name)
     if not program:
@@ -191,9 +196,10 @@ def perf_analyzer() -> str:
 
 
 def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
-    """Return one model's entry in the configuration: its swept parameters, and perf_analyzer's options.
+    """Return one model's entry in Model Analyzer's configuration: swept parameters, and perf_analyzer's options.
 
-    `data` is the file with its samples. The rest of its instance group stays unchanged.
+    `config` is the model's config.pbtxt, `data` the file with its samples. Only the number of instances is swept; the
+    rest of the instance group stays unchanged.
     """
     swept: dict = {
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
@@ -207,7 +213,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
             "input-data": [str(data)],
         },
     }
-    if sweep.search == QUICK:  # it varies by itself, within bounds
+    if sweep.search == QUICK:  # a quick search varies the values itself, within bounds
         return swept
     swept["parameters"] = {"concurrency": sweep.concurrency}
     if grid := sweep.grid:
@@ -222,20 +228,20 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
 
 
 def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:
-    """Return a script that starts the server in its own environment, with the GPUs that this process sees.
+    """Write a script that starts the server in its own environment, with this process's GPUs; return the script's path.
 
-    Model Analyzer hides all GPUs that it did not find itself, and gives the server perf_analyzer's libraries. Its own
-    server flags may have no spaces, so they cannot keep other machines and users out, as a deployed server does.
+    By itself, Model Analyzer hides all GPUs that it did not find, and gives the server perf_analyzer's libraries. Its
+    server flags may have no spaces, so the flags that keep other machines and users out are in the script.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
     flags = [*ports.flags(), *server.guards(key, ports.host), region_flag(workspace.name)]
     launcher, before = workspace / "start-tritonserver", []
     command = [server.program, *flags]
     if server.container:
-        # Model Analyzer names the folder of its variants itself, so it has the same path in the container.
+        # Model Analyzer gives the server the path of this folder, so the path is the same in the container.
         variants = workspace / VARIANTS
         command = server.container.command(workspace.name, {variants: str(variants)}, ["tritonserver", *flags])
-        before = [[server.program, "rm", "--force", workspace.name]]  # of the variant before, if it was killed
+        before = [[server.program, "rm", "--force", workspace.name]]  # the container of a killed server, if any
     changes = {**{name: os.environ.get(name) for name in names}, **allocation()}
     write_launcher(launcher, command, changes, before)
     return launcher

@@ -1,4 +1,4 @@
-"""The limits to change if no measurement of a load test holds them all: how near the best measurement came to each."""
+"""Say which limits to change, and to which values, if no measurement of a load test holds all limits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from slipway.core.readable import readable
 from slipway.load_test.limits import KEYS, Limits, figure_of, point_in_words
 
-# It only explains an error.
+# This module only explains an error.
 PART_OF_KEYS = False
 
 Row = Mapping[str, Any]
@@ -16,9 +16,10 @@ UNITS = {"p99_ms": " ms", "memory_mb": " MB", "min_throughput_per_s": "/s", "max
 
 
 def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
-    """Return in words, for each limit, a value that would let one measurement hold all limits.
+    """Return in words, for each broken limit, the value with which one measurement would hold all limits.
 
-    If no change of a single limit suffices, return the smallest change of several limits, relative to their values.
+    If changing a single limit never suffices, also return several limits to change together. Of these changes, the
+    smallest is returned, relative to the limits.
     """
     broken = {item["limit"] for row in rows for item in limits.broken(row)}
     sentences = [_alone(rows, limits, name) for name in KEYS if name in broken]
@@ -28,7 +29,7 @@ def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
 
 
 def _nearest(rows: Sequence[Row], limits: Limits, name: str) -> Row | None:
-    """Return the row nearest to a limit, among the rows that hold all others; None if their figures are unknown."""
+    """Return the row nearest to the limit `name` among the rows that hold all other limits; None if there is none."""
     others = replace(limits, **{name: None})
     holding = [row for row in rows if not others.broken(row) and figure_of(row, name) is not None]
     return min(holding, key=lambda row: _excess(row, name, getattr(limits, name)), default=None)
@@ -55,15 +56,15 @@ def _together(rows: Sequence[Row], limits: Limits) -> str:
 
 
 def _excess(row: Row, name: str, limit: float) -> float:
-    """Return how far a figure is beyond a limit, as a share of the limit (of the figure, if the limit is 0)."""
+    """Return how far a row's figure is from the limit, as a share of the limit (of the figure, if the limit is 0)."""
     figure = figure_of(row, name) or 0.0
     return abs(figure - limit) / (limit or figure or 1)
 
 
 def settable(name: str, figure: float) -> str:
-    """Return a value of three digits for a limit that a figure holds: rounded up, or down for a minimum.
+    """Return a limit for config.yaml that `figure` holds, as text with three digits. Only a minimum is rounded down.
 
-    If nothing was answered, no minimum of the throughput can hold, so the value is null: no limit.
+    For a throughput of 0, no minimum can hold, so "null" is returned: no limit.
     """
     if name == "min_throughput_per_s" and figure <= 0:
         return "null"
@@ -71,4 +72,4 @@ def settable(name: str, figure: float) -> str:
         return f"{figure:g}"
     unit = 10 ** (math.floor(math.log10(abs(figure))) - 2)
     rounded = (math.floor if name == "min_throughput_per_s" else math.ceil)(round(figure / unit, 6)) * unit
-    return f"{rounded:.12g}"  # as YAML has it: no commas, no power of ten
+    return f"{rounded:.12g}"  # a form for YAML: no commas, no power of ten

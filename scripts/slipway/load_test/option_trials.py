@@ -1,9 +1,9 @@
 """Try options of a native backend. Only an option that was measured to help gets into config.pbtxt.
 
-One server has the model without options, and a second time with each option. These variants take turns for several
-rounds, like the subjects of the benchmark. `model_warmup` is tried by the first request after the model was loaded, the
-other options by the throughput in a closed loop. An option helps if the interval of its ratio is on the better side of
-1.
+One server has the model without options, and a second time with each option. These variants are measured in turns for
+several rounds, like the subjects of the benchmark. The option `model_warmup` is judged by the latency of the first
+request after loading, any other option by the throughput in a closed loop. The ratio is the figure with the option /
+the figure without it. The option helps if the whole interval of the ratio is on the better side of 1.
 """
 
 import time
@@ -24,18 +24,18 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import Served, ServingOptions
 from slipway.triton.server.installation import Installation
 
-# {(option, name of a figure): its value in each round}; the option "" is none.
+# {(option, name of a figure): [the figure in each round]}; "" is the model without options.
 Figures = dict[tuple[str, str], list[float]]
 WARMUP, GRAPHS, PINNED = "model_warmup", "cuda_graphs", "pinned_memory"
 FIRST_REQUEST, THROUGHPUT = "first request (ms)", "throughput in the closed loop (1/s)"
-# {option: (name of the figure that it is tried by, whether a larger one is better)}
+# {option: (name of the figure that judges the option, whether a larger figure is better)}
 TRIED_BY = {WARMUP: (FIRST_REQUEST, False), GRAPHS: (THROUGHPUT, True), PINNED: (THROUGHPUT, True)}
 # Seconds for a model to be loaded, and for one measurement in the closed loop.
 LOADED_S, MEASURED_S = 300.0, 1.0
 
 
 def options_of(served: Served, server: Installation) -> list[str]:
-    """Return the options that the backend has. The Python backend has none: it warms the engine up itself."""
+    """Return the options to try; [] for the Python backend, which has none: it warms the engine up itself."""
     if not server.native_backends:
         return []
     return [WARMUP, GRAPHS, PINNED] if served.traits.backend == "tensorrt" else [WARMUP]
@@ -43,7 +43,10 @@ def options_of(served: Served, server: Installation) -> list[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """The trials of one configuration until the monotonic time `end`. `in_flight` is the load of the closed loop."""
+    """The trials of one configuration until `end`, a time of the monotonic clock (s).
+
+    `in_flight` is the number of requests in flight of the closed loop.
+    """
 
     candidates: Candidates
     served: Served
@@ -51,10 +54,10 @@ class Trial:
     end: float
 
     def run(self, folder: Path) -> tuple[ServingOptions, list[dict]]:
-        """Return the options that help, and the trials: {"option", "tried_by", "ratio", "rounds", "helps"}.
+        """Return (options that help, trials). A trial is {"option", "tried_by", "ratio", "rounds", "helps"}.
 
-        The ratio {"median", "low", "high"} is the figure with the option / the figure without it. Models, logs and
-        samples are in `folder`.
+        "ratio" {"median", "low", "high"} is the figure with the option / the figure without it. "tried_by" is the name
+        of the figure, "rounds" their number. Models, logs and samples are written into `folder`.
         """
         variants = {"": self.served}
         for option in options_of(self.served, self.candidates.server):
@@ -69,14 +72,14 @@ class Trial:
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
     def _measured(self, variants: Mapping[str, Served], folder: Path) -> Figures:
-        """Return {(option, name of a figure): its value in each round}. The variants take turns."""
+        """Measure the variants in turns. Return {(option, name of a figure): [the figure in each round]}."""
         explicit = "--model-control-mode=explicit", "--load-model=*"
         with self.candidates.served_from(folder, *explicit) as running:
             rounds = take_turns(self._turns(variants, running), lambda _: True, self.end - time.monotonic())
         return {turn: [measured["figure"] for measured in of_turn] for turn, of_turn in rounds.items()}
 
     def _turns(self, variants: Mapping[str, Served], running: Running) -> dict[tuple[str, str], Callable[[], dict]]:
-        """Return {(option, name of the figure): function that measures it once}."""
+        """Return {(option, name of a figure): function that measures the figure once}."""
         ports, request = running.server.ports, self.candidates.request(self.served)
 
         def first_request(model: str) -> dict:
@@ -96,7 +99,7 @@ class Trial:
 
 
 def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
-    """Unload a model and load it again."""
+    """Unload a model and load it again. Raise SlipwayError if Triton refuses, or takes more than LOADED_S seconds."""
     end = time.monotonic() + LOADED_S
     with connect(endpoint_of(ports)) as client, errors_as(f"Triton does not load {model} again"):
         client.unload_model(model, headers=header, client_timeout=LOADED_S)
@@ -108,7 +111,7 @@ def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
 
 
 def _judged(option: str, figures: Figures) -> dict:
-    """Return the trial of an option from the figures of the rounds without ("") and with it."""
+    """Return the trial of an option: each round compares the figure with the option and without options ("")."""
     tried_by, more_is_better = TRIED_BY[option]
     ratios = [own / plain for own, plain in zip(figures[option, tried_by], figures["", tried_by], strict=True)]
     median, low, high = (round(value, 4) for value in median_interval(ratios))
@@ -118,7 +121,7 @@ def _judged(option: str, figures: Figures) -> dict:
 
 
 def trial_in_words(trial: Mapping) -> str:
-    """Return a trial in words."""
+    """Return a trial in words: the ratio with its interval, and whether the option is taken."""
     verdict, ratio = "taken" if trial["helps"] else "not taken", trial["ratio"]
     span = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
     few = f", after {trial['rounds']} of {ROUNDS} rounds" if trial["rounds"] < ROUNDS else ""

@@ -1,4 +1,4 @@
-"""Measure one configuration in the open loop: its server, its points, and how much time each of them has."""
+"""Measure one configuration in the open loop: its points, the time for each point, and restarts of its server."""
 
 import time
 from dataclasses import dataclass
@@ -18,24 +18,25 @@ from slipway.triton.repository.model_config import Served
 from slipway.triton.server.leftovers import remove_leftovers
 
 AUTO = "auto"
-# Of a point: the least requests, which p99 needs, the least seconds, and the least multiple of the mean latency.
-# Requests on their way at the end must be few, since they tell whether a queue grows.
+# A point has at least LEAST_REQUESTS, which p99 needs, and lasts at least LEAST_S and LATENCIES times the mean latency.
+# So few requests are unanswered at its end, unless a queue grows.
 LEAST_REQUESTS, LEAST_S, LATENCIES = 110, 2.0, 25
-# Without so many requests, a point tells nothing.
+# With fewer requests, a point proves nothing.
 FEWEST = 10
-# Points that a search takes as a rule; each has this share of the time at most.
+# The usual number of points in a search. A point gets at most 1 / POINTS of the remaining time.
 POINTS = 5
 # Seconds of requests before the first point.
 WARM_UP_S = 0.5
-# Seconds for a server to end after perf_analyzer has lost it.
+# Seconds for a server to end after perf_analyzer has lost the connection.
 ENDING_S = 5.0
 
 
 @dataclass
 class Prober:
-    """It measures the points of one configuration until the monotonic time `end`.
+    """Measures the points of one configuration until `end`, a time of the monotonic clock (s).
 
-    `row` is the configuration's measurement in the load test, at whose throughput a search begins.
+    `row` is the configuration's measurement in the load test; a search begins at its throughput. `requests` is the
+    least number of requests in a window.
     """
 
     candidates: Candidates
@@ -49,9 +50,10 @@ class Prober:
     _ended: str | None = None
 
     def points(self, rates: list[str], needed_per_s: float | None) -> tuple[list[dict], str | None]:
-        """Return the points of the given rates, or of a bisection, and the reason of an early end.
+        """Return (points, reason of an early end or None), as `capacity.search`.
 
-        The bisection begins at the throughput of the closed loop, or at the rate that is needed.
+        `rates` are the rates (requests/s) to measure, or [AUTO] for a bisection. The bisection begins at `needed_per_s`
+        or, if it is None, at the throughput of the closed loop.
         """
         first, given = needed_per_s or self.row["throughput_per_s"], rates != [AUTO]
         left = iter(sorted(map(float, rates if given else [])))
@@ -59,11 +61,15 @@ class Prober:
         return capacity.search(self.point, next_of, self.has_time, None if given else needed_per_s)
 
     def has_time(self, rate_per_s: float) -> bool:
-        """Say whether there is time for another point like the last one, and for the fewest requests."""
+        """Say whether the time suffices for a point as long as the last one, and for FEWEST requests at this rate."""
         return time.monotonic() + max(self._step_s, FEWEST / rate_per_s) < self.end
 
     def point(self, rate_per_s: float) -> dict:
-        """Return the judged point of one rate, with the CPU time that other programs took meanwhile."""
+        """Measure one rate, and return its judged point.
+
+        The point also has the shares of `Interference.figures`, and "verdict": "disturbed" if other programs took the
+        CPUs.
+        """
         start = time.monotonic()
         self.restart_if_ended()
         interference = Interference(self.candidates.gpu, self.running.server.container_owner)
@@ -75,9 +81,9 @@ class Prober:
         return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:
-        """Return the figures of one rate. If the server ended at this rate, "ended" says how.
+        """Return the figures of one rate. If the server ended meanwhile, "requests" is 0, and "ended" has the reason.
 
-        Raises SlipwayError if perf_analyzer fails although the server answers.
+        Raises SlipwayError if perf_analyzer fails although the server still runs.
         """
         unanswered, server = {"asked_per_s": rate_per_s, "requests": 0}, self.running.server
         try:
@@ -92,11 +98,11 @@ class Prober:
             server.require_own()
             return figures or unanswered
         progress(f"    {self._ended} at {readable(rate_per_s)} requests/s")
-        remove_leftovers(f"{server.id}-", but_of=set())  # its backends' processes may outlive it
+        remove_leftovers(f"{server.id}-", but_of=set())  # its backends' processes may still run
         return unanswered | {"ended": self._ended}
 
     def restart_if_ended(self) -> None:
-        """Start the server again if the point before ended it."""
+        """Start the server again if it ended during the point before."""
         if self._ended:
             self.running.server.start()
             self.running.server.wait_until_ready(READY_S)
@@ -105,7 +111,7 @@ class Prober:
         self.running.server.require_own()
 
     def warm_up(self) -> None:
-        """Send a request again and again, since the first ones of a model are slow."""
+        """Send requests one after the other for WARM_UP_S seconds, since the first requests of a model are slow."""
         request, end = self.candidates.request(self.served), time.monotonic() + WARM_UP_S
         with ModelClient(self.running.server.ports, self.served.name) as client:
             client.infer(request)
@@ -113,7 +119,7 @@ class Prober:
                 client.infer(request)
 
     def seconds(self, rate_per_s: float) -> float:
-        """Return the seconds of a point, within the time that is left: enough requests for p99 and for its windows."""
+        """Return the duration (s) of a point: long enough for p99 and for its windows, within the remaining time."""
         requests = max(LEAST_REQUESTS, WINDOWS * self.requests)
         wanted = max(LEAST_S, requests / rate_per_s, LATENCIES * self.row["mean_ms"] / 1e3)
         return min(wanted, max(LEAST_S, FEWEST / rate_per_s, (self.end - time.monotonic()) / POINTS))

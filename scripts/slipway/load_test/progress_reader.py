@@ -16,10 +16,11 @@ from slipway.load_test.limits import is_crowded, point_in_words
 
 @dataclass
 class ProgressReader:
-    """A reader of Model Analyzer's output: it keeps each line in the log, and prints the progress.
+    """A reader of Model Analyzer's output, which copies each line into the log, and prints the progress.
 
-    `rows` has one measurement for each point, of this run or of an earlier one. Those of this run are kept for later
-    runs. Before and after each measurement, `require_own` checks that the ports belong to the load test's own server.
+    `rows` has one measurement for each point, of this run or of an earlier run. `kept` stores the measurements of this
+    run for later runs. Before and after each measurement, `require_own` checks that the ports belong to the load test's
+    own server. `out_of_time`: whether a point was skipped or cut short.
     """
 
     engines: Mapping[str, RecordedEngine]
@@ -33,7 +34,7 @@ class ProgressReader:
     _point: str = ""
 
     def __call__(self, line: str) -> None:
-        """Read one line."""
+        """Copy one line of the output into the log, and read the event or the message in the line."""
         if line.startswith(EVENT):
             self._read_event(*json.loads(line.removeprefix(EVENT)))
             return
@@ -41,13 +42,13 @@ class ProgressReader:
         if re.search(r"Profiling \S+: concurrency=\d+", line):
             self.require_own()
             self.monitor.restart()
-        elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
+        elif "Saved checkpoint" in line:  # the point is measured, and another server may start now
             self.require_own()
         elif "load failed" in line:
             progress(f"  not measured: {self._point}: {line.removeprefix('[Model Analyzer] ')}")
 
     def _read_event(self, event: str, content: dict) -> None:
-        measurement = content.pop("measurement", {})  # which is long
+        measurement = content.pop("measurement", {})  # too long for the log
         print(f"{EVENT}{event} {content}", flush=True)
         if event == BEGINS:
             self._point = point_in_words(self._with_precision(content))
@@ -74,10 +75,11 @@ class ProgressReader:
     def _figures(self) -> dict:
         """Return the figures of the measured point that Model Analyzer lacks: windows, memory, spread, disturbances.
 
-        "spread_percent" is the difference between the throughputs of its windows. "verdict" is "disturbed" if the
-        spread is more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other
-        programs took CPU time when hardly any was left. "shortened": its windows have fewer requests than asked for,
-        since they would have taken too long. On a GPU target there are the GPU's memory and state, too.
+        "spread_percent": by how much the fastest window exceeds the slowest. "verdict": "disturbed" if the spread is
+        more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPU
+        time while hardly any was idle; otherwise "steady". "shortened": whether windows have fewer requests than
+        configured, since full windows would have taken too long. On a GPU target, the memory and the state of the GPU
+        are added.
         """
         figures = dict(self._windows)
         rates, unstable = figures["windows_per_s"], figures.pop("unstable")

@@ -27,17 +27,17 @@ from slipway.load_test.model_analyzer import input_data, perf_analyzer, without_
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.installation import perf_analyzer_environment
 
-# The file of its figures, in its folder.
+# The file with perf_analyzer's figures, in the folder of its `Sender`.
 TABLE = "figures.csv"
 # perf_analyzer measures this many windows, each of them 1.2 times as long as asked.
 WINDOWS, STRETCH = 3, 1.2
-# perf_analyzer's stability in percent that all windows have: arrivals at random differ from window to window.
+# A stability limit (percent) that any windows hold, since random arrivals differ from window to window.
 ANY = 1_000_000
 # Seconds for perf_analyzer to start, and to wait for its last answers where the server keeps up.
 OVERHEAD_S = 10.0
-# Every schedule is of the same random numbers, so rates and configurations meet the same bursts.
+# Every schedule uses the same random numbers, so all rates and configurations get the same bursts.
 SEED = 0
-# In its output if no request was answered within a window.
+# In perf_analyzer's output if no request was answered within a window.
 NO_ANSWERS = "use a larger time window"
 # {perf_analyzer's column (microseconds): (percentile or None, this project's name)}
 LATENCIES = {
@@ -53,17 +53,16 @@ LATENCIES = {
 
 @dataclass(frozen=True)
 class Sender:
-    """perf_analyzer for one model on a server. `folder` has the samples, and gets perf_analyzer's files."""
+    """Runs perf_analyzer for one model on a server. `folder` has the samples, and gets the files of perf_analyzer."""
 
     model: str
     ports: Ports
     folder: Path
 
     def measure(self, rate_per_s: float, seconds: float) -> dict | None:
-        """Send `rate_per_s` requests/s for `seconds`; return the point, or None if too few answers came in time.
+        """Send `rate_per_s` requests/s for `seconds`; return the point, as `read_point`; None if answers come too late.
 
-        perf_analyzer waits for the answers to all that it sent. An overloaded server has them only late. Raises
-        SlipwayError if perf_analyzer fails.
+        perf_analyzer waits for the answers to all requests. Raises SlipwayError if perf_analyzer fails.
         """
         times = self.folder / "intervals.txt"
         times.write_text("".join(f"{interval}\n" for interval in intervals_us(rate_per_s, seconds)), encoding="ascii")
@@ -73,13 +72,16 @@ class Sender:
         return read_point(done.stdout, self._table(done, f"at {rate_per_s:g} requests/s"), rate_per_s)
 
     def throughput(self, in_flight: int, seconds: float) -> float:
-        """Return the inferences/s of a closed loop with so many requests in flight, measured for `seconds`."""
+        """Return the inferences/s of a closed loop with `in_flight` requests in flight, measured for `seconds`."""
         done = self._run([*self._options(seconds), "--concurrency-range", str(in_flight)], seconds)
         [row] = csv.DictReader(io.StringIO(self._table(done, f"with {in_flight} requests in flight")))
         return float(row["Inferences/Second"])
 
     def command(self, times: Path, seconds: float) -> list[str]:
-        """Return perf_analyzer's command. Without --async at most four requests are in flight: a closed loop."""
+        """Return perf_analyzer's command for an open loop. `times` is the file with the intervals between requests.
+
+        Without --async, at most four requests would be in flight: a closed loop.
+        """
         return [*self._options(seconds), "--request-intervals", str(times), "--async"]
 
     def _options(self, seconds: float) -> list[str]:
@@ -92,7 +94,7 @@ class Sender:
         ]
 
     def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
-        """Run perf_analyzer, and print its output; return None if it takes much longer than `seconds`."""
+        """Run perf_analyzer, print its output, and return its result; None if it takes much longer than `seconds`."""
         (self.folder / TABLE).unlink(missing_ok=True)
         try:
             done = subprocess.run(
@@ -112,7 +114,10 @@ class Sender:
         return done
 
     def _table(self, done: subprocess.CompletedProcess[str] | None, load: str) -> str:
-        """Return perf_analyzer's table of figures; raise SlipwayError with its output if it failed under a load."""
+        """Return perf_analyzer's figures as CSV text. Raise SlipwayError with its output if perf_analyzer failed.
+
+        `load` describes the load for the error.
+        """
         if done is None:
             raise SlipwayError(f"perf_analyzer took too long {load}")
         if done.returncode or not (self.folder / TABLE).is_file():
@@ -121,18 +126,19 @@ class Sender:
 
 
 def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
-    """Return the intervals (microseconds) between the requests of a Poisson process at this rate, in `seconds`."""
+    """Return the intervals (µs) between requests of a Poisson process: `rate_per_s` for `seconds`, drawn at random."""
     count = max(1, round(rate_per_s * seconds))
     intervals = np.random.default_rng(SEED).exponential(size=count)
     return np.maximum(1, np.rint(intervals * 1e6 * count / rate_per_s / intervals.sum())).astype(int).tolist()
 
 
 def read_point(output: str, table: str, rate_per_s: float) -> dict:
-    """Return the point of perf_analyzer's verbose output and its CSV table.
+    """Return the point at a rate, from perf_analyzer's verbose output and its CSV table.
 
-    It has "asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
-    "delayed_percent", "windows_per_s", "windows_mean_ms", and latencies in ms. A percentile that the samples do not
-    carry is absent. "tail_percentile" is the percentile nearest to p99 that the samples carry, and "tail_ms" its value.
+    The point has "asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
+    "delayed_percent" of the requests, throughput and mean latency of each window ("windows_per_s", "windows_mean_ms"),
+    and the names of LATENCIES (ms). A percentile is absent if the samples are too few. "tail_percentile" is the
+    percentile nearest to p99 for which the samples suffice, and "tail_ms" its value.
     """
     [row] = csv.DictReader(io.StringIO(table))
     passes = re.findall(r"Pass \[\d+\] throughput: ([\d.e+]+) infer/sec\. Avg latency: (\d+) usec", output)
@@ -154,7 +160,7 @@ def read_point(output: str, table: str, rate_per_s: float) -> dict:
         "windows_per_s": [float(rate) for rate, _ in passes],
         "windows_mean_ms": [int(mean) / 1e3 for _, mean in passes],
         **latencies,
-        # Of fewer than 100 samples, its p99 is one of the slowest.
+        # With fewer than 100 samples, perf_analyzer's p99 is one of the slowest samples.
         "tail_ms": float(row["p99 latency"]) / 1e3,
         "tail_percentile": min(99, int(100 - 100 / count)),
     }

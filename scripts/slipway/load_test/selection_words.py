@@ -48,7 +48,7 @@ def figures_in_words(row: Row, limits: Limits) -> str:
 
 
 def in_words(decision: Decision) -> str:
-    """Return the choice in words: the reason, the other precisions, and how sure it is."""
+    """Return the choice in words: the reason, the other precisions, and how sure the choice is."""
     choice = decision.choice
     sentences = [
         reason(choice, decision.allowed, decision.limits, decision.goal),
@@ -59,7 +59,7 @@ def in_words(decision: Decision) -> str:
 
 
 def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> str:
-    """Return the choice in words: configuration, figures, and the goal that makes it the best of the allowed rows."""
+    """Return the choice in words: configuration, figures, and why it is the best of the `allowed` rows by the goal."""
     return (
         f"{choice['precision']} with {configuration_in_words(choice)}, {choice['concurrency']} in flight: "
         f"{figures_in_words(choice, limits)}; {_by_goal(choice, allowed, goal)}{_cost(choice, goal)}"
@@ -67,9 +67,9 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
 
 
 def _alternatives(decision: Decision) -> list[str]:
-    """Return a sentence for each other precision: the needs of its best configuration, or the limits that it breaks.
+    """Return a sentence for each other precision: how many servers it would need, or the limits that it breaks.
 
-    Capacities are compared with capacities, and closed loops with closed loops.
+    Capacities are compared with capacities, and throughputs in the closed loop with throughputs in the closed loop.
     """
     choice, rows, limits = decision.choice, decision.limited, decision.limits
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
@@ -89,7 +89,10 @@ def _alternatives(decision: Decision) -> list[str]:
 
 
 def _like_with_like(choice: Row, others: Sequence[Row]) -> tuple[Row, Row]:
-    """Return the choice and the best of the others with figures of one kind: capacities if both sides have them."""
+    """Return (choice, best of `others`) with figures of the same kind.
+
+    Both have capacities if these were measured on both sides. Otherwise both have only the figures of the closed loop.
+    """
     with_capacity = [row for row in others if "capacity" in row and reliable_rate(row) > 0]
     if with_capacity and "capacity" in choice:
         return choice, max(with_capacity, key=reliable_rate)
@@ -105,7 +108,7 @@ def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
 
 
 def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
-    """Return a sentence if the choice is not sure, or None."""
+    """Return a sentence if the choice is disturbed or within the noise; None otherwise."""
     noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
     if verdict == DISTURBED:
         return f"but other work disturbed the measurement of {' and of '.join(noisy)}: test again on a quiet machine"
@@ -116,7 +119,7 @@ def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
 
 
 def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
-    """Return the reason why a row is the best of the allowed ones."""
+    """Return in words why `choice` is the best of the `allowed` rows by the goal."""
     if goal.name == FASTEST:
         return f"the cheapest within {EQUAL:.0%} of the lowest p99 under the limits"
     if goal.name != CHEAPEST:

@@ -1,4 +1,4 @@
-"""The sweep of a load test: its parameters, its points, and its bound in time."""
+"""The sweep of a load test: its parameters, its points, and the limit of its time."""
 
 import itertools
 import math
@@ -8,16 +8,16 @@ from typing import Any
 
 from slipway.load_test.analyzed_points import LEAST_S, ROUNDS_IN_A_WINDOW
 
-# Model Analyzer's own bound of one run of perf_analyzer.
+# Model Analyzer's own limit (s) of one run of perf_analyzer.
 LONGEST_S = 600
-# The keys of a row that name the point of the sweep.
+# The keys of a row that identify its point of the sweep.
 POINT = ("model", "instances", "max_batch_size", "queue_delay_us", "concurrency")
 # The searches of Model Analyzer. `brute` measures all points. `quick` climbs from the smallest values to the best
 # throughput; `optuna` takes points that are likely better. Both measure config.pbtxt first.
 BRUTE, QUICK, OPTUNA = ("brute", "quick", "optuna")
-# `quick` then measures the best configurations with fewer and more requests in flight: so many.
+# `quick` then measures this many of the best configurations with fewer and more requests in flight.
 BEST_OF_QUICK = 3
-# The share of all points that a search is expected to measure, for the share of each in the time.
+# The share of all points that a search probably measures. It decides how much time each point gets.
 MEASURED_BY_SEARCH = 1 / 3
 
 
@@ -25,8 +25,9 @@ MEASURED_BY_SEARCH = 1 / 3
 class Sweep:
     """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
 
-    `minutes` bounds the time of all points; None leaves each point to perf_analyzer and Model Analyzer.
-    `batching_delays_us` is how long (µs) a request may wait for others to form a batch.
+    `requests`: the least number of requests in a window. `minutes`: the limit for all points together; without it, only
+    perf_analyzer and Model Analyzer limit the time of a point. `batching_delays_us`: how long (µs) a request may wait
+    for other requests to form a batch.
     """
 
     concurrency: list[int]
@@ -45,15 +46,16 @@ class Sweep:
 
     @property
     def most_in_flight(self) -> int:
-        """Return the highest number in flight, with which each configuration is measured; 0 for a search."""
+        """Return the highest number of requests in flight, measured for each configuration; 0 for a search."""
         return max(self.concurrency) if self.search == BRUTE else 0
 
     @property
     def grid(self) -> dict[str, list[int]]:
         """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} if there is nothing to sweep.
 
-        Model Analyzer always measures config.pbtxt itself, with the first values. If several lists have several values,
-        all are swept, and the combination of the first values comes twice; keyed_model_analyzer measures it once.
+        Model Analyzer also measures config.pbtxt itself, which has the first value of each list. If only one list has
+        several values, its first value is left out here. If several lists have several values, all values are swept,
+        and keyed_model_analyzer measures the combination of the first values only once.
         """
         grid = {name: getattr(self, name) for name in ("instances", "max_batch_sizes", "batching_delays_us")}
         if self.search == OPTUNA:
@@ -69,7 +71,7 @@ class Sweep:
         return 1 + math.prod(map(len, self.grid.values())) if self.grid else 1
 
     def points(self, models: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the points to measure, without repetition, each with the keys of POINT.
+        """Return the points to measure as dictionaries with the keys POINT, without repetition.
 
         Points with fewer requests in flight than instances are left out (see `analyzed_points.unless_idle`).
         """
@@ -79,12 +81,12 @@ class Sweep:
         return [point for point in named if point["concurrency"] >= min(self.most_in_flight, point["instances"])]
 
     def unmeasured(self, models: Sequence[str], rows: Sequence[dict]) -> list[dict[str, Any]]:
-        """Return the points that no row measured. A search chooses its points itself, so it misses none."""
+        """Return the points of the sweep that are not in `rows`; [] for a search, which chooses its points itself."""
         measured = [{name: row[name] for name in POINT} for row in rows]
         return [point for point in self.points(models) if point not in measured] if self.search == BRUTE else []
 
     def expected_points(self, models: Sequence[str]) -> int:
-        """Return the number of points that share the time. Of a search, it is an estimate."""
+        """Return the number of points that share the time. For a search, the number is an estimate."""
         return math.ceil(len(self.points(models)) * (1 if self.search == BRUTE else MEASURED_BY_SEARCH))
 
     def seconds(self, models: Sequence[str]) -> float:
@@ -92,7 +94,7 @@ class Sweep:
         return self.expected_points(models) * 2 * LONGEST_S if self.minutes is None else 60 * self.minutes
 
     def too_short_in_words(self, models: Sequence[str]) -> str | None:
-        """Return a sentence if `minutes` may be too short for a fast server, too; None if not."""
+        """Return a sentence if `minutes` may be too short even for a fast server; None otherwise."""
         count, seconds = self.expected_points(models), self.seconds(models)
         if seconds >= count * LEAST_S:
             return None

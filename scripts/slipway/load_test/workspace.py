@@ -1,6 +1,6 @@
 """The working folder of a load test. It is removed at the end; after a kill, the next load test removes it.
 
-<temporary>/slipway-load-test-<name>.lock    held during the load test, from before the folder exists
+<temporary>/slipway-load-test-<name>.lock    locked during the load test; made before the folder
 <temporary>/slipway-load-test-<name>/        engines, measurements, the script that starts the server
 """
 
@@ -21,10 +21,10 @@ PREFIX, LOCK = "slipway-load-test-", ".lock"
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """Yield an empty folder, after stopping and removing the remains of killed load tests on this machine."""
+    """Remove the remains of killed load tests on this machine, yield a new empty folder, and remove it at the end."""
     clear_left_over()
     with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
-        # Without locks, the next load test cannot lock this file either, so it leaves the folder alone.
+        # On a file system without locks, the next load test cannot lock this file, so it leaves the folder alone.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = Path(lock.name).with_suffix("")
@@ -37,7 +37,7 @@ def workspace() -> Iterator[Path]:
 
 
 def clear_left_over() -> None:
-    """Stop the processes of killed load tests, whose servers would disturb this one, and remove their files."""
+    """Stop the processes of killed load tests, since their servers would disturb this one, and remove their files."""
     for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
         folder = path.with_suffix("")
         # A running load test holds its lock; another user's files are not accessible.
