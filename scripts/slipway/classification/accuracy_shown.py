@@ -1,4 +1,4 @@
-"""Show the accuracies of engines and checkpoints in a few lines."""
+"""Print the accuracies of engines and checkpoints in a few lines."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from slipway.benchmark.agreement import figures_in_words
 from slipway.core.cli import progress
 from slipway.core.templates import document
 
-# It shows what was computed, and computes nothing.
+# This module only prints results, so its code is in no key: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
 
@@ -19,7 +19,7 @@ def show_engine(record: dict) -> None:
 def show_checkpoint(record: dict) -> None:
     """Print a checkpoint's accuracy on labelled photographs, and the warnings in its record.
 
-    Also print the rules by which the class of each folder of photographs was found, such as by its name or its index.
+    Also print the rules by which the folders of photographs were matched with classes, such as by name or by index.
     """
     _show(Path(__file__).with_name("checkpoint_accuracy.txt.j2"), record)
 

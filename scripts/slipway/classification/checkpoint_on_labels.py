@@ -1,4 +1,4 @@
-"""Compute the accuracy of a checkpoint on labelled photographs in PyTorch, and check it."""
+"""Compute PyTorch's accuracy of a checkpoint on labelled photographs, and check the accuracy."""
 
 import argparse
 from dataclasses import replace
@@ -19,14 +19,15 @@ from slipway.contract.contract import Contract
 from slipway.contract.sample_sources import evenly
 from slipway.core.errors import SlipwayError
 
-# Other preprocessings are tried on so many photographs.
+# The number of photographs on which other preprocessings are tried.
 SAMPLE = 200
 
 
 def labelling_of(arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs) -> Labelling:
-    """Return the labelling of the photographs. All classes are unknown if the outputs are no class scores.
+    """Return the labelling of the photographs.
 
-    Raises SlipwayError if labels would prove nothing, or if a folder is ambiguous.
+    If config.yaml states that the outputs are no class scores, all classes are unknown. Without this statement, such
+    outputs raise SlipwayError. So do an ambiguous folder, and a single output whose two classes are not both named.
     """
     meaning = contract.outputs[0].known_meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -79,7 +80,7 @@ def figures_on_labels(
 
 
 def require_floor(record: dict, floor: float | None) -> None:
-    """Raise SlipwayError if the accuracy is below `accuracy.min_top1`, or unknown."""
+    """Raise SlipwayError if the accuracy is below `floor` (`accuracy.min_top1`), or unknown."""
     if floor is None:
         return
     if not record["labelled"]:

@@ -1,7 +1,7 @@
-"""Find the class of each folder of photographs. The Snakefile calls this while it is parsed.
+"""Find the class of each folder of photographs. The Snakefile calls this module while it is parsed.
 
-A folder's name is a class name or a class index. If there are no labels, the folder's place in the sorted order counts,
-as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
+A folder's name is a class name or a class index. Without labels, a folder's position in sorted order is the index, as
+in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
 """
 
 import difflib
@@ -26,7 +26,7 @@ _NUMBER = re.compile("[0-9]+")
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder of photographs of one class: its name, class index, and the rule by which it was read."""
+    """A folder of photographs of one class: the folder's name, the class index, and the rule that led to this class."""
 
     folder: str
     index: int
@@ -34,10 +34,10 @@ class ClassFolder:
 
 
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return (the reading of each folder in `folder`, a second possible reading). Both lists can be empty.
+    """Return (the class folders in `folder`, the class folders by a second possible rule). Either list may be empty.
 
-    In most cases there is no second reading. `source` is the source of the labels: "file", "torchvision" or "none".
-    Raises SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some
+    Usually there is no second possible rule. `source` is the source of the labels: "file", "torchvision" or "none".
+    Raises SlipwayError if a folder is ambiguous, if the user's labels have no class for a folder, or if only some
     folders have a class. Hidden folders and folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
@@ -48,7 +48,7 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
     if source == "none" and len(named) < len(folders):
         named = {}  # the labels are only the default names "class 0", "class 1"
     indices = {name: ClassFolder(name, int(name), INDEX) for name in folders if _NUMBER.fullmatch(name)}
-    if any(reading.index >= count for reading in indices.values()):  # such as numbers that start at 1
+    if any(reading.index >= count for reading in indices.values()):  # for example, numbers that start at 1
         indices = {}
     for name in sorted(indices.keys() & named.keys()):
         one, two = named[name].index, indices[name].index
@@ -72,7 +72,7 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
 
 
 class Names:
-    """Find classes by their names: first in the exact spelling of the labels, then in looser spellings."""
+    """Find classes by their names: in the exact spelling of the labels, then in looser spellings."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -83,10 +83,10 @@ class Names:
         self._by_id = _classes_by_name(labels.ids, _exact)
 
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
-        """Return the reading of a folder by its name; None if no class has this name.
+        """Return the class folder for a folder's name; None if no class has this name.
 
-        Of the spellings that match, the strictest counts. Raises SlipwayError if two classes have the name in this
-        spelling. `parent` is the folder around it.
+        The strictest spelling that fits any class counts. Raises SlipwayError if it fits two classes. `parent` is the
+        path of the parent folder, for the message.
         """
         for rule, spelled, classes in self._by_rule:
             matches = classes.get(spelled(folder), [])
@@ -101,7 +101,7 @@ class Names:
         return None
 
     def of_file(self, name: str) -> int | None:
-        """Return the class index of a file whose name begins with an index or ID and "_"; None for another name."""
+        """Return the class index of a file whose name begins with an index or ID and "_"; None for any other name."""
         first, separator, _ = name.partition("_")
         if separator and _NUMBER.fullmatch(first) and int(first) < len(self.labels.names):
             return int(first)
@@ -123,13 +123,16 @@ def _exact(name: str) -> str:
 
 
 def _loose(name: str) -> str:
-    """Return a name without case, punctuation and leading zeros, to match the usual spellings of folders."""
+    """Return a name without case, punctuation and leading zeros. So usual spellings of folders match."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
     return str(int(words)) if _NUMBER.fullmatch(words) else words
 
 
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
-    """Return readings of numbered folders by their text order (0, 1, 10, 2, ...); [] if the classes are the same."""
+    """Return the class folders with numbers as names in text order (0, 1, 10, 2, ...), as ImageFolder reads them.
+
+    Return [] if a name is no number, or if text order gives every folder the same class.
+    """
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
     if not all(reading.rule == INDEX and reading.folder in order for reading in readings):
         return []
@@ -138,10 +141,10 @@ def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[Clas
 
 
 def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return (readings in sorted order, readings in order of the folders' numbers).
+    """Return (class folders in sorted order, class folders in the order of their numbers).
 
-    Both are empty unless there is one folder per class. The second one is empty unless all names are numbers and the
-    two orders differ.
+    Both lists are empty unless there is one folder per class. The second list is empty unless all names are numbers and
+    the two orders differ.
     """
     everything, folders = class_folders(parent), with_images(parent)
     ordered = everything if len(everything) == count else folders
@@ -176,5 +179,5 @@ def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) ->
 
 
 def with_images(folder: Path) -> list[str]:
-    """Return the sorted names of the subfolders that have an image at any depth."""
+    """Return the sorted names of the subfolders that contain an image at any depth."""
     return [name for name in class_folders(folder) if holds_image(folder / name)]

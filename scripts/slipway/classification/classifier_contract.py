@@ -26,11 +26,11 @@ def contract_of(
     stated: str | None,
     labels_from: Path | None,
 ) -> tuple[Contract, list[str]]:
-    """Return the contract of a classifier, and the names of its classes.
+    """Return (contract of a classifier, names of its classes).
 
-    `pictures` (N, 3, crop, crop) are samples of its input, `weights` is the record of its weights, `stated` the meaning
-    that config.yaml states, and `labels_from` the user's file of labels. Raises SlipwayError if the answers are not one
-    row of scores a picture, or contradict config.yaml.
+    `pictures` (N, 3, crop, crop) are samples of the input, and `weights` is the record of the weights. `stated` is the
+    meaning in config.yaml, and `labels_from` the user's file of labels. Raises SlipwayError if the answers are not one
+    row of scores for each picture, or contradict config.yaml.
     """
     shape, dtype = (BATCH, *pictures.shape[1:]), pictures.dtype.name
     normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
@@ -44,17 +44,17 @@ def contract_of(
     if labels_from and not (meaning.has_classes or meaning.is_stated):
         raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.reason}")
     if meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2:
-        meaning = replace(meaning, negative=labels[0])  # the first label is the name of the no
+        meaning = replace(meaning, negative=labels[0])  # the first label names the negative class
     output = Tensor(OUTPUT, answers.dtype.name, (BATCH, *answers.shape[1:]), meaning=meaning)
     return Contract(inputs, (output,), facts={"task": TASK, "preprocess": asdict(preprocess)}), labels
 
 
 def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str]:
-    """Return `count` class names: from the user, else from the architecture or its configuration, else "class i".
+    """Return `count` class names: from the user, or else from the architecture or its configuration, or else "class i".
 
     `weights` is the record of the weights. torchvision's classifiers have names; the configurations of transformers
-    have them as `id2label`. For a single output, the user may give two names, of the negative and of the positive
-    class. Raises SlipwayError for another number of names.
+    have names as `id2label`. For a single output, the user may give two names: first the negative class, then the
+    positive class. Raises SlipwayError if the user gives another number of names.
     """
     if labels_from:
         names = read_labels(labels_from).names
@@ -80,7 +80,7 @@ def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str
 
 
 def _named_by(model: torch.nn.Module, weights: dict, outputs: int) -> str | None:
-    """Return in words the evidence that a model's outputs are class scores; None without evidence."""
+    """Return the evidence from architecture or arguments that the outputs are class scores, in words, else None."""
     if weights["architecture"] and ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"
     if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:

@@ -1,4 +1,4 @@
-"""A client of classification models on any Triton server: describe a model, classify pictures."""
+"""A client of classification models on any Triton server: describe a model, and classify pictures."""
 
 import time
 from dataclasses import replace
@@ -21,7 +21,7 @@ FORGOTTEN = "Unable to find shared memory region"
 
 
 def describe_classifier(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
-    """Return the classifier that the server describes. Raise SlipwayError if the model is no classifier of pictures."""
+    """Return the classifier that the server describes. Raise SlipwayError if the model is no picture classifier."""
     metadata = connection.call(connection.client.get_model_metadata, model, version)
     config = connection.call(connection.client.get_model_config, model, version).config
     return classifier_of(metadata, config, version, output)
@@ -30,9 +30,9 @@ def describe_classifier(connection: Connection, model: str, version: str, output
 def ask(
     connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None
 ) -> tuple[np.ndarray, dict]:
-    """Return (scores (N, classes), facts) for a batch (N, 3, side, side), sent through `shared` memory if given.
+    """Return (scores (N, classes), facts) for a batch (N, 3, side, side). `shared` is shared memory for the request.
 
-    The facts are {"version": the version that answered, "latency_ms" with all retries, "attempts"}.
+    The facts are {"version": the version that answered, "latency_ms": time with all retries, "attempts": their number}.
     """
     array = batch if classifier.batched else batch[0]
     tensor = grpc.InferInput(classifier.input, list(array.shape), np_to_triton_dtype(array.dtype))
@@ -62,10 +62,10 @@ def ask(
 
 
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:
-    """Return the server's class names of the output; [] if it has none.
+    """Return the class names that the server has for the output; [] if the server has none.
 
-    A request for all classes, with any picture, returns them: Triton's classification extension answers it with
-    "score:index:label" for each class.
+    Triton's classification extension returns "score:index:label" for each class. So one request with an empty picture,
+    which asks for all classes, returns all names.
     """
     if not (classifier.has_labels and classifier.classes):
         return []
@@ -87,9 +87,9 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return the meaning to assume if the model states none: `kind` if given, or a guess from the scores (N, classes).
+    """Return the meaning `kind`, if it is given, or else the meaning that the scores (N, classes) suggest.
 
-    Probabilities are never negative and sum to 1 in every row; logits never do. A single value says nothing.
+    Rows of values from 0 that sum to 1 are probabilities. Other rows are logits. Rows with a single value are "tensor".
     """
     if kind:
         within = (scores >= 0).all() and (scores <= 1).all()
@@ -112,7 +112,7 @@ def _infer(
 
 
 def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:
-    """Return an answer as (N, classes). Raise RequestFailed if the size does not fit, or a score is not finite."""
+    """Return an answer as scores (N, classes). Raise RequestFailed for a wrong size, or a score that is not finite."""
     if answer is None or answer.size == 0 or answer.size % pictures:
         shape = None if answer is None else answer.shape
         raise RequestFailed(f"the server's answer of shape {shape} is not one row of scores a picture")

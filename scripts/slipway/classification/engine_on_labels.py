@@ -11,8 +11,8 @@ from slipway.contract.contract import Contract
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
     """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
 
-    "labelled" counts the photographs of known class. "pytorch" and "engine" are the accuracies on these photographs;
-    both are missing if there are no such photographs. "folders" says how the class of each folder was found.
+    "labelled" is the number of photographs of known class. "pytorch" and "engine" are the accuracies on these
+    photographs. Both keys are missing if no class is known. "folders" names the rule for the class of each folder.
     """
     classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].known_meaning
     known = classes >= 0
@@ -25,7 +25,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
 
 
 def dropped(figures: dict, limit: float) -> list[str]:
-    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`; [] if not."""
+    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`, else []."""
     if not figures["labelled"]:
         return []
     drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
@@ -33,7 +33,7 @@ def dropped(figures: dict, limit: float) -> list[str]:
 
 
 def below_floor(figures: dict, floor: float | None) -> list[str]:
-    """Return texts about top-1 accuracies that are below `accuracy.min_top1` or not known; [] if there are none."""
+    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] without one."""
     if floor is None:
         return []
     if not figures["labelled"]:

@@ -1,4 +1,4 @@
-"""Classify photographs by a served model: read them, send them in batches, interpret the scores."""
+"""Classify photographs with a served model: read photographs, send batches, interpret scores."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -20,10 +20,10 @@ from slipway.triton.client.shared_memory import SharedBatch
 
 @dataclass(frozen=True)
 class Classification:
-    """The settings of a classification: the model, its input, the size of a batch, and the form of the answers.
+    """The settings of a classification: the model, its preprocessing, the batch size, and the form of the answers.
 
-    `labels` are the known class names. `stated` is the meaning of the outputs in --output-meaning. `top` is the number
-    of classes to name. With `strict`, the first photograph without an answer raises an error.
+    `labels` are the class names, if known. `stated` is the meaning of the outputs in --output-meaning. `top` is the
+    number of classes to show. With `strict`, the first photograph without an answer raises an error.
     """
 
     classifier: Classifier
@@ -51,7 +51,10 @@ def require_same_meaning(classifier: Classifier, stated: str | None) -> str | No
 
 
 def read_labels(path: Path, classifier: Classifier) -> list[str]:
-    """Return a file's class names. Raise SlipwayError for a wrong number: one a class, or two for a single output."""
+    """Return the class names in a file. Raise SlipwayError unless their number fits the classifier.
+
+    A classifier has one name per class. A classifier with a single output may have two names.
+    """
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
     labels = label_files.read_labels(path).names
@@ -64,7 +67,7 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
 
 
 def meaning_of(settings: Classification, scores: np.ndarray) -> Meaning:
-    """Return the meaning of scores (N, classes): from the server, or stated or assumed if the server has none.
+    """Return the meaning of scores (N, classes): the server's, or else the stated one, or else an assumption.
 
     For a single output with two labels, the first label names the negative class.
     """
@@ -97,9 +100,9 @@ def classify(
 def read_inputs(
     files: list[Path], settings: Classification, predictions: Predictions
 ) -> Iterator[tuple[Path, np.ndarray]]:
-    """Yield (file, input (3, side, side) of the model's dtype) of each photograph that can be read.
+    """Yield (file, input (3, side, side) of the model's dtype) for each photograph that can be read.
 
-    A broken file becomes a failure in `predictions`. With `strict`, it raises SlipwayError.
+    A broken file becomes a failure in `predictions`. With `strict`, a broken file raises SlipwayError.
     """
     for file in files:
         try:
@@ -111,7 +114,7 @@ def read_inputs(
 
 
 def batched(items: Iterable, size: int) -> Iterator[list]:
-    """Yield lists of `size` items. The last list may be shorter. Items are taken only when they are needed."""
+    """Yield lists of `size` items. The last list may be shorter. Each item is read only when its list is made."""
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch

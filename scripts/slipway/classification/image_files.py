@@ -1,4 +1,4 @@
-"""Find the photographs in a folder, and hash them all. The Snakefile does both while it is parsed."""
+"""Find the photographs in a folder, and compute their common hash. The Snakefile does both while it is parsed."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", "
 
 
 def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
-    """Return the sorted images below `folder`. With `limit`, return at most so many, evenly spread.
+    """Return the sorted images below `folder`. With `limit`, return at most `limit` images, evenly spread.
 
-    Raises SlipwayError if there is no such folder, or no image below it.
+    Raises SlipwayError if the folder does not exist, or if it has no image at any depth.
     """
     require_images(folder)
     images = sorted(_images_below(folder))
@@ -22,7 +22,7 @@ def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
 
 
 def require_images(folder: str | Path) -> None:
-    """Raise SlipwayError unless the folder exists, with an image below it."""
+    """Raise SlipwayError unless the folder exists and has an image at some depth."""
     if not Path(folder).is_dir():
         problem = "is a file" if Path(folder).exists() else "does not exist"
         raise SlipwayError(f"image folder {folder} {problem}; correct the path")
@@ -41,17 +41,17 @@ def holds_image(folder: str | Path) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file is hidden, or an extra file of a macOS archive, such as ._a.jpg and __MACOSX."""
+    """Return whether a name is hidden, or belongs to a macOS archive, such as ._a.jpg and __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def digest_of_images(folder: str | Path, limit: int | None = None, file_hashes: FileHashCache | None = None) -> str:
-    """Return one SHA-256 of the names (relative to `folder`) and contents of the images that find_images returns."""
+    """Return one SHA-256 of the names (relative to `folder`) and contents of all images that `find_images` returns."""
     return (file_hashes or FileHashCache()).of_many(find_images(folder, limit), folder)
 
 
 def _images_below(folder: str | Path) -> Iterator[Path]:
-    """Yield the images below a folder, without hidden ones. Links are followed. Each folder is visited once."""
+    """Yield the images below a folder, without hidden images. Links are followed. Each folder is visited once."""
     visited = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         if os.path.realpath(parent) in visited:

@@ -13,10 +13,10 @@ _FILTERS = {2: "bilinear", 3: "bicubic"}
 
 
 def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
-    """Return the preprocessing of the image processor in a folder; None if it has no such file.
+    """Return the preprocessing in a folder's preprocessor_config.json; None if the folder has no such file.
 
     An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
-    cannot be read, or if the inputs that it describes are not square or not in colour.
+    cannot be read, or if it describes inputs that are not square or not in colour.
     """
     path = folder / IMAGE_PROCESSOR
     if not path.is_file():
@@ -25,7 +25,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
         read = json.loads(path.read_text(encoding="utf-8"))
         height, width, is_squashed = _size(read)
         resize = _resize(read, height)
-        # Pixels in 0..1 are pixels / 255.
+        # Slipway's mean and std are for pixels / 255, so that they are from 0 to 1.
         unit = 255 * (read.get("rescale_factor", 1 / 255) if read.get("do_rescale", True) else 1)
         offset = 1.0 if read.get("rescale_offset") else 0.0
         normalises = read.get("do_normalize", True)
@@ -50,7 +50,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
 
 
 def _size(read: dict) -> tuple[int, int, bool]:
-    """Return (height, width, whether photographs are squeezed into them) of the inputs."""
+    """Return (height, width, whether the photograph's proportions are changed) of the inputs, in pixels."""
     size = read.get("size", 224)
     if read.get("do_center_crop"):
         return *_sides(read.get("crop_size", size)), isinstance(size, dict) and "height" in size
@@ -64,9 +64,9 @@ def _sides(size: Any) -> tuple[int, int]:
 
 
 def _resize(read: dict, side: int) -> int:
-    """Return the length of the short side before the crop."""
+    """Return the length of the short side before the crop, in pixels."""
     size: Any = read.get("size", side)
     if read.get("do_center_crop"):
         return int(size.get("shortest_edge") or size.get("height", side) if isinstance(size, dict) else size)
-    # ConvNeXt's: photographs for less than 384 pixels are scaled by crop_pct, then cut.
+    # As in ConvNeXt: if the side is below 384 pixels, photographs are scaled by crop_pct, then cropped.
     return int(side / read["crop_pct"]) if read.get("crop_pct") and side < 384 else side

@@ -1,4 +1,4 @@
-"""Load photographs of many kinds, and preprocess them as for ImageNet.
+"""Load photographs of many file formats, and preprocess them as for ImageNet.
 
 The preprocessing is torchvision's ImageClassification preset, written with Pillow and NumPy alone, so that a client
 needs no PyTorch.
@@ -22,7 +22,10 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The preprocessing of a photograph: resize the short side, crop the centre, scale to 0..1, normalise."""
+    """The preprocessing of a photograph: resize the short side, crop the centre, scale to 0..1, normalise.
+
+    `resize` and `crop` are in pixels. `mean` and `std` are for channels R, G, B of values from 0 to 1.
+    """
 
     resize: int
     crop: int
@@ -32,14 +35,14 @@ class Preprocessing:
 
     @classmethod
     def of(cls, settings: dict) -> "Preprocessing":
-        """Return the preprocessing with the settings of a record, or of `preprocess` in config.yaml."""
+        """Return the preprocessing from `settings`, a dict with the keys of `preprocess` in config.yaml."""
         known: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
         }
         return cls(**known)
 
     def __call__(self, image: Image.Image, dtype: str = "float32") -> np.ndarray:
-        """Return an RGB image as input (3, crop, crop): normalised float32, or its pixels if `dtype` is uint8."""
+        """Return an RGB image as input (3, crop, crop): normalised float32, or uint8 pixels if `dtype` is uint8."""
         return self.pixels(image) if dtype == "uint8" else self.normalised(self.pixels(image))
 
     def normalised(self, pixels: np.ndarray) -> np.ndarray:
@@ -64,12 +67,12 @@ def sample_photograph() -> Path:
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """Return the still image at `path`, upright and as 8-bit RGB. Raise SlipwayError if that is impossible.
+    """Return the still image at `path`, upright and as 8-bit RGB. Raise SlipwayError if this is impossible.
 
-    EXIF orientation is applied. CMYK, Lab and grey are converted. Deeper samples are scaled to 8 bits by the range that
-    the file states. Transparent parts become white. Colour profiles are ignored, as in the training of networks.
-    Refused are files that are missing, empty, truncated, not an image, animated, of several pages, implausibly large,
-    or of an unstated range.
+    EXIF orientation is applied. CMYK, Lab and grey are converted. Samples of more than 8 bits are scaled to 8 bits by
+    the range that the file states. Transparent parts become white. Colour profiles are ignored, as in the training of
+    networks. A file is refused if it is missing, empty, truncated, not an image, animated, of several pages,
+    implausibly large, or without a stated range.
     """
     path = Path(path)
     if not path.is_file():

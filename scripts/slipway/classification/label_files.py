@@ -1,4 +1,4 @@
-"""Read label files: the name of each class in the order of the model's outputs, from text or JSON."""
+"""Read label files: the names of the classes in the order of the model's outputs, from text or JSON."""
 
 import ast
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from slipway.core.errors import SlipwayError
 
 _WORDNET_ID = re.compile(r"(n\d{8})\s+(\S.*)")
-# "0 cat", "0,cat", "0. cat"; "cat 0", "cat,0".
+# Lines such as "0 cat", "0,cat", "0. cat"; then lines such as "cat 0", "cat,0".
 _NUMBERED = (
     re.compile(r"(?P<number>\d+)\s*[\s,:;.)|=-]\s*(?P<text>\S.*)"),
     re.compile(r"(?P<text>\S.*?)\s*[\s,:;|=]\s*(?P<number>\d+)"),
@@ -21,7 +21,7 @@ _NUMBERED = (
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of the classes, and `ids`: further names of each class in the file, such as WordNet's n01440764."""
+    """The names of the classes, and `ids`: further names of each class, such as WordNet's n01440764."""
 
     names: list[str]
     ids: list[list[str]]
@@ -33,7 +33,7 @@ class Labels:
 
 
 def read_labels(path: str | Path) -> Labels:
-    """Return the labels of a file. Each name is one line without surrounding spaces.
+    """Return the labels in a file. Each name becomes one line without surrounding spaces.
 
     A text file has one name per line, optionally after a WordNet ID ("n01440764 tench, Tinca tinca"). A JSON file has a
     list of names, {name: index} as torchvision's `class_to_idx`, {index: name}, or {index: [ID, name]} as Keras has for
@@ -50,9 +50,10 @@ def read_labels(path: str | Path) -> Labels:
 
 
 def served_labels(served: Path, user_file: Path | None) -> tuple[Labels, str]:
-    """Return the labels that a model is served with, and their source: "file", "torchvision" or "none".
+    """Return (labels that a model is served with, their source: "file", "torchvision" or "none").
 
-    `served` is a file with one name per line. `user_file` is the user's label file, which may also have `ids`, or None.
+    `served` is a file with one name per line. `user_file` is the user's label file, or None. Only this file can have
+    `ids`.
     """
     if user_file:
         return read_labels(user_file), "file"
@@ -86,7 +87,7 @@ def _of_lines(text: str, path: Path) -> Labels:
 
 
 def _numbered(lines: list[str]) -> list[tuple[int, str]]:
-    """Return (number, text) of each line if they are numbered from 0 or 1, in any order; [] for other lines."""
+    """Return [(number, text)] if all lines are numbered from 0 or from 1, in any order, else []."""
     for pattern in _NUMBERED:
         matches = filter(None, map(pattern.fullmatch, lines))
         numbered = [(int(match["number"]), match["text"]) for match in matches]
@@ -115,7 +116,7 @@ def _document(text: str, path: Path) -> Any:
 
 
 def _of_document(document: Any, path: Path) -> Labels:
-    """Return the labels of a parsed document, which must have exactly one reading."""
+    """Return the labels in a parsed document. Raise SlipwayError unless exactly one form of labels fits it."""
     if isinstance(document, dict) and isinstance(document.get("id2label"), dict):  # config.json of a Hugging Face model
         document = document["id2label"]
     if not isinstance(document, dict | list) or not document:
@@ -145,7 +146,7 @@ def _index_of(value: Any) -> int | None:
 
 
 def _of_entries(entries: Mapping[Any, Any], path: Path) -> Labels:
-    """Return the labels of a document {index: name} or {index: [ID, name]}."""
+    """Return the labels in a document {index: name} or {index: [ID, name]}."""
     labels = Labels([], [])
     for index in range(len(entries)):
         texts = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]

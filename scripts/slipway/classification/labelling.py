@@ -14,10 +14,10 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Labelling:
-    """The class of each photograph as int64 (N,), -1 if it is unknown, and the folders that define the classes.
+    """The class index of each photograph as int64 (N,), -1 if unknown, and the folders that define the classes.
 
-    `alternative`: the classes by a second possible reading of the folders; all -1 if there is none. `record`: {folder,
-    class, label, rule, photographs} of each folder, and one entry for classes in file names.
+    `alternative`: the classes by a second possible rule for the folders; all -1 without such a rule. `record`:
+    {"folder", "class", "label", "rule", "photographs"} of each folder, and one entry for all classes from file names.
     """
 
     classes: np.ndarray
@@ -28,10 +28,10 @@ class Labelling:
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
-    """Return the labelling of the images below `folder`.
+    """Return the labelling of the photographs `images`, which are below `folder`.
 
     `source` is the source of the class names: "file" (the user's label file), "torchvision" or "none". Raises
-    SlipwayError like `read_class_folders`.
+    SlipwayError in the same cases as `read_class_folders`.
     """
     names = Names(labels)
     folders, other = read_class_folders(folder, labels, source)
@@ -50,7 +50,10 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
 
 
 def _classes(images: list[Path], folders: list[ClassFolder], names: Names, within_folders: bool) -> np.ndarray:
-    """Return the class index of each image, as int64 (N,), by its folder; by its file name if no folder is a class."""
+    """Return the class index of each image as int64 (N,), by its class folder or by its file name; -1 if unknown.
+
+    With `within_folders`, the file name counts only for images that are in no folder.
+    """
     indices = {reading.folder: reading.index for reading in folders}
 
     def class_of(image: Path) -> int:

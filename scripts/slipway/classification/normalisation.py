@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-# Networks that take pixels from 0 to 255 need 1/255. With far smaller values, no network is trained.
+# Networks that take pixels from 0 to 255 have a std of 1/255. No network is trained with a far smaller std.
 LOWEST_STD = 0.003
 
 
 def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -> str | None:
-    """Return in words why `mean` or `std` is wrong for pixels from 0 to 1, with a correction; None if both are right.
+    """Return a sentence if `mean` or `std` is wrong for pixels from 0 to 1, with the correction, else None.
 
     `prefix` precedes "mean" and "std" in the text, such as "--" for options.
     """
@@ -28,7 +28,7 @@ def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -
 
 
 def _over(divisor: float, values: Sequence[float]) -> list[float] | None:
-    """Return the values divided by `divisor` if all of them are then possible for pixels from 0 to 1; None if not."""
+    """Return the values divided by `divisor`; None if the results are not plausible for pixels from 0 to 1."""
     divided = [round(value / divisor, 4) for value in values]
     turned = all((value > 1 or value == 0) if divisor > 1 else True for value in values)
     return divided if turned and all(0 <= value <= 1 for value in divided) else None

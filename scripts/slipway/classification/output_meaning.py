@@ -17,16 +17,16 @@ from slipway.outputs.variation import variation
 
 # The largest distance of a sum of probabilities from 1: bfloat16 rounds each probability to 8 bits.
 SUM_TOLERANCE = 5e-3
-# If values are shares of a constant sum, the sums vary less than this fraction of the values' variation.
+# Values that are shares of a constant sum: their sums vary less than this fraction of the values' variation.
 _SHARES = 1e-3
-# Operations that keep or average their values, so that the meaning depends on the operation before them.
+# Operations that move or average values, so that the meaning depends on the operation before them.
 _TRANSPARENT = {
     *("view", "reshape", "unsafe_view", "reshape_alias", "flatten", "squeeze", "unsqueeze"),
     *("permute", "transpose", "t", "contiguous", "clone", "to_copy", "to", "float", "detach", "alias"),
     *("expand", "lift_fresh", "dropout", "mean", "avg_pool2d", "adaptive_avg_pool2d"),
 }
 _ALIASES = {"special_expit": "sigmoid", "special_softmax": "softmax", "special_log_softmax": "log_softmax"}
-# Operations with unbounded results: results within 0..1 are a coincidence.
+# Operations with unbounded results: if all their results are within 0..1, this is a coincidence.
 _UNBOUNDED = {
     *("addmm", "linear", "mm", "matmul", "bmm", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"),
     *("add", "relu", "native_batch_norm", "batch_norm", "native_layer_norm", "layer_norm"),
@@ -45,17 +45,17 @@ _UNKNOWN = (
     "`labels` if they are class scores, `output: sigmoid` if each is a yes or no of its own, or `output: tensor` if "
     "they are neither"
 )
-# The number of last operations to record. Their results stay in memory meanwhile.
+# The number of last operations to record. Their results stay in memory during the run.
 _REMEMBERED = 256
 
 
 def find_meaning(
     stated: str | None, last: str, outputs: np.ndarray, named_by: str | None, key: str = "output"
 ) -> Meaning:
-    """Return the meaning of outputs (N, values), stated or found in the network.
+    """Return the meaning of outputs (N, values): the stated meaning, or the meaning that the network shows.
 
-    `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are classes; None
-    without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network
+    `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are class scores;
+    None without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network
     contradicts the stated meaning, or if neither softmax nor sigmoid turns the outputs into probabilities.
     """
     values = outputs.astype(np.float64)
@@ -89,9 +89,9 @@ def find_meaning(
 
 
 def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
-    """Return the name of the operation that makes an output, such as "softmax"; "" if it cannot be observed.
+    """Return the name of the operation that makes an output, such as "softmax"; "" if the name cannot be found.
 
-    Views, casts and averages are skipped. Runs the network once, unless it is a graph in a file.
+    Views, casts and averages are skipped. The network is run once, unless it is a graph in a file.
     """
     if isinstance(network.network, GraphNetwork):
         return network.network.last_operation(network.network.own_outputs(network.names)[output])
@@ -116,7 +116,7 @@ def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
 
 
 def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
-    """Return the last operations of a run as (name, arguments, result), and as the last entry the output's tensor."""
+    """Return the last operations of a run as [(name, arguments, result)], and as a last entry the output's tensor."""
     done: collections.deque[tuple] = collections.deque(maxlen=_REMEMBERED)
 
     class Recorder(TorchDispatchMode):
@@ -131,7 +131,7 @@ def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
 
 
 def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
-    """Return (problem, remedy), both in words, if values (N, classes) are no class scores; None if they may be."""
+    """Return (problem, remedy) in words if values (N, classes) cannot be class scores, else None."""
     count, sums, steps = values.shape[1], values.sum(axis=1), np.diff(values, axis=1)
     in_order = count >= _SORTED_BY_CHANCE and steps.any() and ((steps <= 0).all() or (steps >= 0).all())
     if last in ("topk", "sort") or in_order:
@@ -154,7 +154,7 @@ def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
         if is_logarithm:
             problem = f"the {count} outputs are logarithms of probabilities ({name}), of which softmax makes others"
             return problem, "return log_softmax or logits"
-    # Sums that vary far less than the values are no coincidence.
+    # If the sums vary far less than the values, this is no coincidence.
     has_one_sum = (values >= 0).all() and np.ptp(sums) < _SHARES * variation(values) * sums[0]
     if has_one_sum and (last == "add" or last not in _UNBOUNDED) and not _all_one(sums):
         problem = f"the {count} outputs are never negative and sum to {sums[0]:g} in every answer: shares of that"
@@ -163,7 +163,7 @@ def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
 
 
 def _proven_meaning(last: str, values: np.ndarray) -> Meaning | None:
-    """Return the meaning that the last operation and the values prove; None if they prove nothing."""
+    """Return the meaning that the last operation or the values (N, classes) prove; None without a proof."""
     if last == "softmax":
         return Meaning("probabilities", reason="the network ends in a softmax")
     if last == "log_softmax":
@@ -204,5 +204,5 @@ def _all_one(numbers: np.ndarray) -> bool:
 
 
 def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:
-    """Return whether all values are within 0..1, and the last operation is none of `_UNBOUNDED`."""
+    """Return whether all values are from 0 to 1, and the last operation is not in `_UNBOUNDED`."""
     return last not in _UNBOUNDED and bool((values >= 0).all() and (values <= 1).all())

@@ -1,4 +1,4 @@
-"""Accuracies on photographs: their intervals, and whether the difference of two is more than the noise."""
+"""Accuracies on photographs: their intervals, and whether the difference of two accuracies is noise."""
 
 import math
 
@@ -12,7 +12,7 @@ WITHIN, MORE, OPEN = "within the noise", "more than the noise", "perhaps more th
 
 
 def interval(share: float, count: int) -> tuple[float, float]:
-    """Return the 99 % interval of a share of `count` photographs (Wilson 1927)."""
+    """Return (low, high), the 99 % interval of a share of `count` photographs (Wilson 1927), from 0 to 1."""
     squared = _DEVIATIONS**2
     centre = (share + squared / (2 * count)) / (1 + squared / count)
     half = _DEVIATIONS * math.sqrt(share * (1 - share) / count + squared / (4 * count**2)) / (1 + squared / count)
@@ -20,11 +20,14 @@ def interval(share: float, count: int) -> tuple[float, float]:
 
 
 def difference(figures: dict) -> tuple[int, str]:
-    """Return (photographs that the engine gets right more, or fewer if negative; whether that is noise).
+    """Return (difference, verdict) of the engine's and PyTorch's accuracy on the same photographs.
+
+    The difference is a number of photographs, negative if the engine gets fewer right. The verdict is WITHIN (the
+    noise), MORE (than the noise) or OPEN (perhaps more).
 
     This is the two-sided sign test on the photographs that only the engine or only PyTorch gets right (McNemar 1947,
-    exact). The records do not have the number of these photographs, but its bounds: at least the difference, at most
-    the photographs that the two decide differently. If the test's result depends on the number, the word is "perhaps".
+    exact). The records have only bounds of their number: at least the difference, at most the photographs with
+    different top-1 classes. The verdict is OPEN if the bounds give different verdicts.
     """
     count = figures["labelled"]
     gained = round(figures["engine"]["top1"] * count) - round(figures["pytorch"]["top1"] * count)
@@ -32,28 +35,31 @@ def difference(figures: dict) -> tuple[int, str]:
     most = max(apart, round((1 - figures.get("top1_agreement", 0.0)) * figures.get("samples", count)))
     if chance(apart, apart) >= CHANCE:
         return gained, WITHIN
-    # With a difference of 6, one of them alone gets 6, 8, or 10 photographs right, never 9.
+    # With a difference of 6, the number of photographs that only one of the two gets right is 6, 8 or 10, never 9.
     most -= (most - apart) % 2
     return gained, MORE if chance(apart, most) < CHANCE else OPEN
 
 
 def chance(apart: int, differing: int) -> float:
-    """Return the probability that chance alone makes `differing` photographs favour one side by at least `apart`."""
+    """Return the probability that chance alone makes `differing` photographs favour one side by `apart` or more."""
     return min(1.0, 2 * _tail((differing + apart + 1) // 2, differing)) if apart else 1.0
 
 
 def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
     """Return the probability that `after` is correct so much more often than `before` by chance alone.
 
-    `before` and `after` are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's
-    exact test, one-sided: only photographs on which the two differ count.
+    `before` and `after` are booleans (N,) for the same photographs: whether the answer is correct. This is McNemar's
+    exact one-sided test: only photographs with different correctness count.
     """
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     return _tail(gained, gained + lost)
 
 
 def _tail(least: int, differing: int) -> float:
-    """Return the probability that at least `least` of `differing` photographs favour one side, each with 1/2."""
+    """Return the probability that `least` or more of `differing` photographs favour one side by chance.
+
+    Each photograph favours this side with probability 1/2.
+    """
     return sum(math.comb(differing, count) for count in range(least, differing + 1)) / 2**differing
 
 

@@ -23,7 +23,7 @@ def add_photographs(source: argparse._MutuallyExclusiveGroup) -> None:
 
 @dataclass(frozen=True)
 class PhotographInputs:
-    """Photographs as samples (1, 3, crop, crop) of a dtype. Each iteration reads the files again."""
+    """Photographs as samples (1, 3, crop, crop) of `dtype`. Each iteration reads the files again."""
 
     files: list[Path]
     preprocess: Preprocessing
@@ -31,19 +31,19 @@ class PhotographInputs:
 
     @classmethod
     def of(cls, folder: Path, most: int, contract: Contract) -> "PhotographInputs":
-        """Return at most `most` photographs of a folder, evenly spread. Raise SlipwayError if it has none."""
+        """Return at most `most` photographs of a folder, evenly spread. Raise SlipwayError if the folder has none."""
         preprocess = Preprocessing.of(contract.facts["preprocess"])
         return cls(find_images(folder, most), preprocess, contract.inputs[0].dtype)
 
     def __iter__(self) -> Iterator[Tensors]:
-        """Yield each photograph as a sample. SlipwayError names a broken file."""
+        """Yield each photograph as a sample. Raise SlipwayError, with the file's name, for a broken file."""
         return ({INPUT: self.preprocess(load_image(file), self.dtype)[None]} for file in self.files)
 
 
 def read_calibration(folder: Path, most: int, preprocess: Preprocessing, dtype: str) -> tuple[list[Tensors], str]:
-    """Return at most `most` photographs of a folder as samples, spread evenly over it, and the SHA-256 of their files.
+    """Return (at most `most` photographs of a folder as samples, evenly spread, SHA-256 of their files).
 
-    Raises SlipwayError if the folder is missing or has a broken file, which it names. Scales measured on other images
-    than the user's would make a model wrong without any error.
+    Raises SlipwayError if the folder is missing or has a broken file. Other images cannot replace the user's: their
+    scales would make the model's answers wrong without any error.
     """
     return list(PhotographInputs(find_images(folder, most), preprocess, dtype)), digest_of_images(folder, most)

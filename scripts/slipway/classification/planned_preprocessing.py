@@ -1,4 +1,4 @@
-"""The preprocessing of photographs, as planning knows it: from config.yaml, or published by the network's source."""
+"""The preprocessing of photographs that is known while planning: from config.yaml, or from the network's source."""
 
 from slipway.classification.published import IMAGENET
 from slipway.models.source_interface import PublishedPreprocessing
@@ -7,9 +7,9 @@ from slipway.storage.addresses import local_path
 
 
 def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
-    """Return the preprocessing that a model's source publishes; None if the source publishes none.
+    """Return the preprocessing that a model's source publishes, if planning knows it; None if not.
 
-    The result is also None if only a job can know it, since the source's package is not imported while planning.
+    Planning does not import the package of a source. So for some sources only a job knows the preprocessing.
     """
     if not _is_planned(settings):
         return None
@@ -18,17 +18,17 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
 
 def planned_preprocessing(settings: dict) -> dict:
-    """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can know it."""
+    """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can find it."""
     published = published_preprocessing(settings)
     unstated = IMAGENET | (published.settings if published else {})
     return (unstated if _is_planned(settings) else dict.fromkeys(IMAGENET)) | stated_preprocessing(settings)
 
 
 def stated_preprocessing(settings: dict) -> dict:
-    """Return the values of `preprocess` that config.yaml states."""
+    """Return the entries of `preprocess` that config.yaml states."""
     return {name: value for name, value in settings["preprocess"].items() if value is not None}
 
 
 def _is_planned(settings: dict) -> bool:
-    """Say whether planning knows the preprocessing that a model's source publishes. A program's has none."""
+    """Return whether planning knows all that a model's source publishes. A program has no source, so this is True."""
     return settings["architecture"] is None or source_of(settings["architecture"]).is_planned

@@ -1,4 +1,4 @@
-"""Check whether an accuracy on labelled photographs is plausible. If not, the preprocessing may be wrong.
+"""Check whether an accuracy on labelled photographs is plausible. An implausible one suggests wrong preprocessing.
 
 Differences between accuracies count only if they are significant.
 """
@@ -20,7 +20,7 @@ from slipway.core.pytorch import torch
 from slipway.outputs.meaning import Meaning
 
 BATCH = 8
-# A warning needs this gain in top-1 accuracy by another preprocessing, or this loss against the published accuracy.
+# A warning needs this gain in top-1 accuracy by another preprocessing, or this drop below the published accuracy.
 CLEAR_GAIN, LARGE_DROP = 0.01, 0.05
 # At most one false warning about preprocessing in 20 correctly configured networks.
 CHANCE_OF_ALARM = 0.05
@@ -33,7 +33,7 @@ _USUAL = {
     "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3),
     "pixels from 0 to 255": ((0.0,) * 3, (round(1 / 255, 8),) * 3),
 }
-# Smaller differences of means (absolute) and of deviations (relative) are ignored, such as 0.498 and 0.5.
+# Smaller differences of means (absolute) and of deviations (relative) are ignored, such as 0.498 against 0.5.
 _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 
 
@@ -41,7 +41,7 @@ _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 class Alternative:
     """An alternative preprocessing. `prepare` makes the input (3, crop, crop) from an RGB image.
 
-    `advice` says how to configure it.
+    `advice` names the setting in config.yaml that gives this preprocessing.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Alternative:
 
 
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
-    """Return the preprocessings to try: as torchvision publishes it, with usual means and deviations, and with BGR.
+    """Return the preprocessings to try: torchvision's published one, usual means and deviations, and BGR channels.
 
-    Preprocessings that equal the configured one are left out.
+    Preprocessings that equal the configured preprocessing are left out.
     """
     names: dict[Preprocessing, str] = {}
     for weights in published(architecture):
@@ -89,10 +89,10 @@ def try_alternatives(
     configured: Preprocessing,
     architecture: str,
 ) -> list[dict]:
-    """Return the top-1 accuracy with each alternative preprocessing and as configured, on the same photographs.
+    """Return the top-1 accuracy of each alternative preprocessing, and of the configured one, on the same photographs.
 
     `photographs` are (file, class index). Each entry has "name", "images", "configured_top1", "top1", "advice" and
-    "chance", the probability of such a gain by chance alone.
+    "chance": the probability that the gain comes from chance alone.
     """
     others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
     ways: list[Callable[[Image.Image], np.ndarray]] = [configured, *(other.prepare for other in others)]
@@ -118,7 +118,7 @@ def try_alternatives(
 
 
 def _takes(model: torch.nn.Module, side: int) -> bool:
-    """Return whether a network accepts pictures of this side length; many networks accept only one."""
+    """Return whether a network accepts pictures of `side` x `side` pixels; many networks accept only one size."""
     try:
         with torch.inference_mode():
             model(torch.zeros(1, 3, side, side))
@@ -128,7 +128,7 @@ def _takes(model: torch.nn.Module, side: int) -> bool:
 
 
 def clear_gains(tried: list[dict]) -> list[str]:
-    """Return [text about the best alternative whose gain is significant], or [] if there is none.
+    """Return [text about the best alternative whose gain is significant]; [] if no gain is.
 
     The significance is corrected for the number of alternatives.
     """
@@ -142,7 +142,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
-    """Return [text] if an accuracy is significantly below the published one (by LARGE_DROP); [] if not."""
+    """Return [text] if an accuracy is significantly, and by more than LARGE_DROP, below `published`; else []."""
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
@@ -153,9 +153,10 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's answers clearly favour the chosen numbering of the class folders.
+    """Raise SlipwayError unless the network's answers clearly favour the chosen classes of the folders.
 
-    `best_classes` are the network's best classes for the photographs of known class.
+    A second rule gives the folders other classes (`labelling.alternative`). `best_classes` are the network's best
+    classes for the photographs of known class.
     """
     has_class = labelling.classes >= 0
     correct = best_classes == labelling.classes[has_class]

@@ -1,4 +1,4 @@
-"""Collect a server's answers to photographs, and show them as a table or as JSON."""
+"""Collect a server's answers to photographs, and print them as a table or as JSON."""
 
 import json
 import time
@@ -28,9 +28,10 @@ class Predictions:
     def add(
         self, files: Sequence[Path], outputs: np.ndarray, meaning: Meaning, labels: list[str], top: int, request: dict
     ) -> list[dict]:
-        """Add one request's outputs (N, values). Return the new entries of `pictures`, with the `top` best classes.
+        """Add the outputs (N, values) of one request, and return the new entries of `pictures`.
 
-        `request` has the request's facts, among them `latency_ms`. A class without a label is named "class i".
+        An entry has the `top` best classes. `request` has facts about the request, such as `latency_ms`. A class
+        without a label is named "class i".
         """
         self.meaning = meaning
         self.requests_ms.append(request["latency_ms"])
@@ -40,7 +41,7 @@ class Predictions:
         return new
 
     def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
-        """Record photographs without an answer, and print their names with the error."""
+        """Record photographs that got no answer, and print their names with the error."""
         for file in files:
             self.failed.append({"file": str(file), "error": str(error)})
             progress(f"no answer for {file}: {error}")
@@ -48,7 +49,8 @@ class Predictions:
     def summary(self) -> dict:
         """Return {"answered", "failed", "seconds", "pictures_per_second", "requests", "request_ms": {"p50", "p99"}}.
 
-        "seconds" is the time since the start, reading of files included. Without requests, the percentiles are None.
+        "seconds" is the time since the start, including the reading of files. Without requests, the percentiles are
+        None.
         """
         seconds = time.perf_counter() - self.start
         p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)
@@ -63,12 +65,12 @@ class Predictions:
 
 
 def table(pictures: list[dict], width: int) -> list[str]:
-    """Return one line per picture: its file in `width` columns, its request's latency, its classes."""
+    """Return a line for each picture: its file in `width` columns, its request's latency (ms), its classes."""
     return [f"{entry['file']:<{width}}  {entry['latency_ms']:9.1f} ms  {sentence_of(entry)}" for entry in pictures]
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:
-    """Return the lines below the table: number of pictures, server, throughput, and a warning for a rehearsal.
+    """Return the lines below the table: number of pictures, server, throughput, and a warning about random weights.
 
     `who` has "model", "server", "batch" and "rehearsal".
     """
@@ -78,7 +80,7 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
 
 def document(predictions: Predictions, who: dict) -> str:
-    """Return JSON text with the entries of `who` (server and request), the pictures, the failures and the summary."""
+    """Return JSON text with the entries of `who` (server and request), pictures, failures and summary."""
     meaning = predictions.meaning and predictions.meaning.record()
     answers = {"pictures": predictions.pictures, "failed": predictions.failed, "summary": predictions.summary()}
     return json.dumps({**who, "output": meaning, **answers}, indent=2)

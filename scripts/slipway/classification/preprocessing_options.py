@@ -1,4 +1,4 @@
-"""The command-line options for a model's input, shared by all programs that make inputs."""
+"""The command-line options for a model's input, shared by all programs that make such inputs."""
 
 import argparse
 from dataclasses import fields
@@ -17,12 +17,12 @@ def add_preprocessing(arguments: argparse.ArgumentParser, description: str | Non
 
 
 def preprocessing_of(arguments: argparse.Namespace, unstated: dict) -> Preprocessing:
-    """Return the preprocessing in the options. `unstated` has the values of the options that are not given."""
+    """Return the preprocessing in the options. `unstated` has values for options that are not given."""
     given = {setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)}
     return Preprocessing.of(unstated | {name: value for name, value in given.items() if value is not None})
 
 
 def add_input(arguments: argparse.ArgumentParser) -> None:
-    """Add --input, the element type of the model's input."""
+    """Add --input, the element type of the model's input: float32 or uint8."""
     content = "element type of the model's input: normalised float32, or uint8 pixels that it normalises itself"
     arguments.add_argument("--input", choices=INPUT_DTYPES, default="float32", help=content)

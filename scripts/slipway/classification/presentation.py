@@ -1,4 +1,4 @@
-"""Present class scores: in records, after a deployment, in the report, in the client."""
+"""Present class scores: in records, after a deployment, in the report, and in the client."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ POSITIVE = "positive class"
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
-    """Return the answer to one sample for a record, from its output values (classes,).
+    """Return the answer to one sample for a record, from output values (classes,).
 
     {"top": [{"index", "label", "confidence"}, ...]} has the `count` most likely classes. For a sigmoid output,
-    "present" has the labels of the classes whose probability is at least "threshold". A class without a label is named
+    "present" has the labels of all classes whose probability is at least "threshold". A class without a label is named
     "class i".
     """
     scores = meaning.scores(values[None])[0]
@@ -36,9 +36,9 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer as lines, the most likely class first.
+    """Return the result of `answer_of` as lines, the most likely class first.
 
-    For a sigmoid, the last line names the classes that are present.
+    For a sigmoid, a last line names the classes that are present.
     """
     lines = [f"{entry['confidence']:6.1%}  {entry['label']}{_number(entry, ' (class {})')}" for entry in answer["top"]]
     if "present" in answer:
@@ -47,7 +47,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line: the `count` most likely classes (None: all in the answer)."""
+    """Return the result of `answer_of` in one line: the `count` most likely classes (None: all)."""
     return ", ".join(
         f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
     )

@@ -1,7 +1,7 @@
 """The preprocessing and the accuracy that torchvision publishes for its weights.
 
-Both are copied into a table, published.json: importing torchvision takes seconds, and the Snakefile is parsed in less
-than a second. A test compares the table with torchvision.
+The table published.json has a copy of both, since importing torchvision takes seconds, and the Snakefile must be parsed
+in less than a second. A test compares the table with torchvision.
 """
 
 import json
@@ -24,7 +24,10 @@ _TABLE = Path(__file__).with_name("published.json")
 
 @dataclass(frozen=True)
 class Published:
-    """One of torchvision's weights: `preprocess` as in config.yaml, and top-1 accuracy (0..1) on ImageNet-1K."""
+    """The published weights of a torchvision network: preprocessing, and top-1 accuracy (0..1) on ImageNet-1K.
+
+    `preprocess` has the form of `preprocess` in config.yaml. `top1` is None if no accuracy is published.
+    """
 
     architecture: str
     name: str
@@ -37,12 +40,12 @@ class Published:
 
 
 def published(architecture: str) -> list[Published]:
-    """Return torchvision's weights for an architecture; [] for a user's factory."""
+    """Return torchvision's weights for an architecture; [] for an architecture that torchvision lacks."""
     return [Published(architecture, **row) for row in _table().get(architecture, [])]
 
 
 def published_weights(architecture: str, weights: str) -> Published | None:
-    """Return torchvision's weights with the name `weights`; "default" names the default weights.
+    """Return torchvision's weights with the name `weights`, or the default weights for "default".
 
     Return None if torchvision has no weights of this name; `weights` may be the path of a file.
     """
@@ -51,12 +54,12 @@ def published_weights(architecture: str, weights: str) -> Published | None:
 
 
 def differences(published: dict, preprocess: dict) -> dict:
-    """Return {key of `preprocess`: published value} of the settings that differ in a configuration."""
+    """Return {key: published value} for the settings in `preprocess` that differ from the published ones."""
     return {name: value for name, value in published.items() if not _is_nearly(value, preprocess.get(name, value))}
 
 
 def as_written(settings: dict) -> str:
-    """Return settings in the form of config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
+    """Return settings as text in the form of config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
     words = {
         name: f"[{', '.join(f'{number:.6g}' for number in value)}]" if isinstance(value, list | tuple) else value
         for name, value in settings.items()

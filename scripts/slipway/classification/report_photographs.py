@@ -1,4 +1,4 @@
-"""The sample photographs of the report, with the most likely classes before (PyTorch) and after (the engine)."""
+"""The sample photographs of the report, with PyTorch's most likely classes (before) and the engine's (after)."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from slipway.contract.reference_outputs import ReferenceOutputs
 from slipway.outputs.meaning import THRESHOLD
 from slipway.outputs.presentation import record_of
 
-# The reference samples of a photograph, in the order of `sample_photographs.photographs_of`.
+# The names of the reference samples, in the order of `sample_photographs.photographs_of`.
 NAMES = (
     *("as it is", "mirrored", "upper left part", "lower right part", "darker", "brighter", "without colour"),
     *("out of focus", "colours exchanged"),
@@ -23,7 +23,10 @@ SIDE, QUALITY = 160, 80
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample photograph: its name, its picture as a data URI, and the classes as [(label, probability)]."""
+    """A sample photograph for the report: its name, its picture as a data URI, and its most likely classes.
+
+    `before` are PyTorch's classes, and `after` the engine's classes, as [(label, probability)].
+    """
 
     name: str
     picture: str
@@ -34,20 +37,20 @@ class Shown:
     def is_same(self) -> bool:
         """Return whether PyTorch and the engine find the same class most likely.
 
-        If there is a single class: whether both find it present, or both absent.
+        For a single class: whether PyTorch and the engine agree that the class is present or absent.
         """
         (before, share), (after, other) = self.before[0], self.after[0]
         return before == after and (len(self.before) > 1 or (share >= THRESHOLD) == (other >= THRESHOLD))
 
     def pairs(self, count: int) -> list[tuple[tuple[str, float], tuple[str, float]]]:
-        """Return the `count` most likely classes before and after, side by side."""
+        """Return [(PyTorch's class, the engine's class)] for the `count` best classes, each as (label, probability)."""
         return list(zip(self.before, self.after, strict=False))[:count]
 
 
 def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
-    """Return the sample photographs; [] without classes, or without the engine's answers.
+    """Return the sample photographs; [] if the outputs are no class scores, or without the engine's answers.
 
-    `accuracy` is the engine's accuracy record, and `facts` has "preprocess", how pixels became the input.
+    `accuracy` is the engine's accuracy record. `facts` has "preprocess", the preprocessing of the photographs.
     """
     answers = accuracy["answers"]
     if len(answers) != len(reference.samples) or "preprocess" not in facts or INPUT not in reference.request.inputs:
@@ -66,7 +69,7 @@ def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts:
 
 
 def picture_of(pixels: np.ndarray, preprocess: dict) -> str:
-    """Return the pixels (3, height, width) that the model sees as a small JPEG, in a data URI.
+    """Return the input pixels (3, height, width) of the model as a small JPEG, in a data URI.
 
     Floating-point pixels are normalised: (value / 255 - mean) / std.
     """

@@ -1,4 +1,4 @@
-"""The part of the report page for classifiers: the accuracy on labelled photographs, and the sample photographs."""
+"""The report page's part for classifiers: accuracy on labelled photographs, and sample photographs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ TEMPLATE, SAMPLES = "report.html.j2", "samples.html.j2"
 
 
 def values_in_words(output: Tensor) -> str:
-    """Return the number of values of an output (batch, values), such as "1000 classes" or "3 output values"."""
+    """Return the number of values of an output (batch, values) in words, such as "1000 classes"."""
     count = output.shape[-1]
     if count == 1:
         return "one output"
@@ -18,7 +18,7 @@ def values_in_words(output: Tensor) -> str:
 
 
 def proof_in_words(figures: dict) -> str:
-    """Return in words the engine's and PyTorch's accuracy on labelled photographs."""
+    """Return in words the accuracy of the engine and of PyTorch on labelled photographs."""
     return (
         f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, the model's own "
         f"{figures['pytorch']['top1']:.1%}"
@@ -26,26 +26,29 @@ def proof_in_words(figures: dict) -> str:
 
 
 def is_kept(figures: dict) -> bool:
-    """Return whether the engine is right as often as the model itself, within the noise of the measurement."""
+    """Return whether the engine is right as often as the model in PyTorch, within the noise of the measurement."""
     gained, noise = paired_accuracy.difference(figures)
     return gained >= 0 or noise == paired_accuracy.WITHIN
 
 
 def kept_in_words(figures: dict) -> str:
-    """Return the effect on accuracy in words, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
+    """Return in words how accuracy changed, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
     gained, noise = paired_accuracy.difference(figures)
     both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
     return f"accuracy {'kept' if is_kept(figures) else 'lower'} ({both}{f', {noise}' if gained else ''})"
 
 
 def figure_of(figures: dict) -> tuple[str, str, str]:
-    """Return as texts the top-1 accuracy of an engine, the name of this figure, and the model's own accuracy."""
+    """Return (an engine's top-1 accuracy, the name of this figure, PyTorch's accuracy in words), all as texts."""
     theirs = f"the model itself: {figures['pytorch']['top1']:.1%}; {paired_accuracy.in_words(figures)}"
     return f"{figures['engine']['top1']:.1%}", "top-1 accuracy", theirs
 
 
 def noise_in_words(figures: dict) -> str:
-    """Return the interval of an engine's top-1 accuracy, and how its difference to the model's own is judged."""
+    """Return a sentence about the interval of an engine's top-1 accuracy.
+
+    It also names PyTorch's accuracy, and the test of the difference.
+    """
     low, high = paired_accuracy.interval(figures["engine"]["top1"], figures["labelled"])
     return (
         f"The engine's top-1 accuracy is {figures['engine']['top1']:.1%} on {figures['labelled']} photographs (99 % "
@@ -56,7 +59,7 @@ def noise_in_words(figures: dict) -> str:
 
 
 def preprocessing_in_words(preprocess: dict) -> str:
-    """Return how a photograph becomes the input, such as "short side 232 pixels (bilinear), centre 224 x 224, ..."."""
+    """Return the preprocessing in words, such as "short side 232 pixels (bilinear), centre 224 x 224, ..."."""
     mean, std = (", ".join(f"{value:g}" for value in preprocess[name]) for name in ("mean", "std"))
     side = preprocess["crop"]
     return (

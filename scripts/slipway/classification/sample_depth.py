@@ -11,7 +11,7 @@ from slipway.core.errors import SlipwayError
 # TIFF tags.
 _BITS, _PHOTOMETRIC, _FORMAT, _LOWEST, _HIGHEST = 258, 262, 339, 340, 341
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-# A picture that uses a smaller share of its range is far too dark: its samples have fewer bits than the file states.
+# The least share of its range that a picture uses. Below it, the samples have fewer bits than the file states.
 _DARKEST_SHARE = 1 / 4
 _ADVICE = "save it with 8 or 16 bits a sample"
 
@@ -22,9 +22,9 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a deep grey image (`is_deep`) with 8 bits a sample: black is the start of its range, white the end.
+    """Return a deep grey image (`is_deep`) with 8 bits a sample: 0 is the low end of the range, 255 the high end.
 
-    Raises SlipwayError unless the file states the range, and the samples are within it.
+    Raises SlipwayError unless the file states the range, and all samples are in this range.
     """
     samples = np.asarray(image, dtype=np.float64)
     low, high = _range(image, path)
@@ -48,10 +48,10 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
-    """Raise SlipwayError if Pillow's conversion of an image to 8 bits does not show the picture.
+    """Raise SlipwayError if Pillow's conversion of an image to 8 bits loses the picture.
 
-    `colours` is the converted image. `rawmodes` names Pillow's raw modes of the file. With 16 bits a sample (";16"),
-    Pillow takes the upper 8 bits, which are black if the samples use fewer bits. Signed samples are refused.
+    `colours` is the converted image. `rawmodes` names Pillow's raw modes of the file. From 16 bits a sample (";16"),
+    Pillow takes the upper 8 bits. They are black if the samples use fewer bits. Signed samples are refused.
     """
     if _SIGNED in _tag(image, _FORMAT):
         raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")
@@ -66,7 +66,7 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
 
 
 def _range(image: Image.Image, path: Path) -> tuple[float, float]:
-    """Return (lowest, highest) value that samples may have, as the file or its format states."""
+    """Return (lowest, highest) possible value of the samples, as the file or its format states."""
     if highest := _tag(image, _HIGHEST):
         low, high = float(min(_tag(image, _LOWEST), default=0)), float(max(highest))
         if not 0 < high - low < math.inf:
@@ -74,7 +74,7 @@ def _range(image: Image.Image, path: Path) -> tuple[float, float]:
         return low, high
     if image.mode.startswith("I;16"):
         return 0, 2 ** max(_tag(image, _BITS), default=16) - 1
-    if image.mode == "I" and image.format in ("PNG", "PPM"):  # which have no more than 16 bits
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # these formats have at most 16 bits a sample
         return 0, 65535
     kind = "floating-point numbers" if image.mode == "F" else "whole numbers of 32 bits or with a sign"
     raise SlipwayError(

@@ -1,4 +1,4 @@
-"""The samples of a classifier of photographs: the sample photograph, then its variations.
+"""The samples of a classifier of photographs: the sample photograph, and variations of it.
 
 The differences between the variations reveal errors of an engine.
 """
@@ -18,14 +18,14 @@ PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3
 
 
 def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add --image, the sample photograph, which is the source of samples if no other is named."""
+    """Add --image, the sample photograph. It is the default source of samples."""
     source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
 
 
 def photographs_of(path: Path | None, preprocess: Preprocessing, dtype: str) -> tuple[list[Tensors], dict]:
     """Return (9 samples (1, 3, crop, crop) of a photograph, {"image": its name, "image_sha256"}).
 
-    The default is Matplotlib's photograph. SlipwayError names a broken file.
+    Without `path`, Matplotlib's photograph is used. Raises SlipwayError, with the file's name, for a broken file.
     """
     path = path or sample_photograph()
     image = load_image(path)
@@ -34,7 +34,7 @@ def photographs_of(path: Path | None, preprocess: Preprocessing, dtype: str) -> 
 
 
 def variations(image: Image.Image) -> list[Image.Image]:
-    """Return 8 variations of an RGB photograph. The variations never change.
+    """Return 8 variations of an RGB photograph, which are the same in every run.
 
     They are: mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a quarter
     of its size), and with rotated colours (green, blue, red).

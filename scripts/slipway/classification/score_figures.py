@@ -8,7 +8,7 @@ from slipway.outputs.meaning import Meaning
 
 
 def agreement_of_decisions(meaning: Meaning, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Return {"top1_agreement": share of equal decisions} for pairs of scores (N, classes).
+    """Return {"top1_agreement": share of equal decisions, 0..1} for pairs of scores (N, classes).
 
     For sigmoid outputs, the key is "decision_agreement", and each class of each row is one decision.
     """

@@ -1,4 +1,4 @@
-"""A classifier on a Triton server: its tensors, types and largest batch, and how photographs become its input."""
+"""A classifier on a Triton server: its tensors, dtypes and largest batch, and the preprocessing of its input."""
 
 import argparse
 import json
@@ -29,9 +29,10 @@ _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resiz
 class Classifier:
     """A classifier on a server: input (N, 3, side, side) of `dtype`, output (N, classes).
 
-    `side`, `classes` and `max_batch` are None if the server leaves them open. A model that is not `batched` takes (3,
-    side, side). With `version` "" the server chooses. `meaning` describes the scores, and `preprocess` has the settings
-    of slipway.classification.images.Preprocessing. Both are None unless the model's parameters state them.
+    `side`, `classes` and `max_batch` are None if the server does not fix them. A model that is not `batched` takes
+    inputs (3, side, side). If `version` is "", the server chooses the version. `meaning` describes the scores.
+    `preprocess` has the settings of slipway.classification.images.Preprocessing. Both fields are None unless the
+    model's parameters state them.
     """
 
     name: str
@@ -54,9 +55,9 @@ def classifier_of(
     version: str = "",
     output: str | None = None,
 ) -> Classifier:
-    """Return the classifier that metadata and configuration describe; `output` names one of several outputs.
+    """Return the classifier that metadata and configuration describe. `output` chooses one of several outputs.
 
-    Raises SlipwayError if its inputs or outputs are unsuitable for this client.
+    Raises SlipwayError if this client does not support the inputs or outputs.
     """
     pictures, scores = _input_of(metadata), _output_of(metadata, output)
     batched = len(pictures.shape) == 4
@@ -87,7 +88,7 @@ def classifier_of(
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
-    """Return the preprocessing in a model's parameters; None if there is none in the form of Slipway."""
+    """Return the preprocessing in a model's parameters; None if Slipway did not write any."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:
@@ -97,11 +98,11 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
 
 
 def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
-    """Return the preprocessing. Each setting comes from the first of: options, server, `proven`, ImageNet.
+    """Return the preprocessing. Each setting comes from the first source that has it.
 
-    `proven` has the settings of the model's deployment. If the server states the side of the input, it is the crop.
-    Every setting that is guessed, as for ImageNet, is printed. Raises SlipwayError if the options contradict the
-    server, or the resized photograph is smaller than the crop.
+    The sources are, in this order: options, server, `proven` (the settings of the model's deployment), ImageNet. The
+    crop is the input's side if the server states a side. Settings from ImageNet are printed. Raises SlipwayError if the
+    options contradict the server, or if the resized photograph is smaller than the crop.
     """
     side, default = classifier.side, asdict(IMAGENET)
     if side and options.crop not in (None, side):

@@ -1,4 +1,4 @@
-"""The task's name in a contract, the names of its tensors, and its words for samples and settings."""
+"""The name of the task in a contract, the names of its tensors, and its words for samples and settings."""
 
 TASK = "classification"
 # The names of a photograph classifier's input and output. Clients of a served classifier use the same names.

@@ -64,7 +64,7 @@ class Tensor:
 
     @property
     def known_meaning(self) -> Meaning:
-        """Return the meaning, or TENSOR (numbers that are no class scores) if no meaning is known."""
+        """Return the meaning of the tensor, or TENSOR (numbers of any kind) if no meaning is known."""
         return self.meaning or TENSOR
 
     @property
