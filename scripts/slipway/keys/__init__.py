@@ -1,1 +1,1 @@
-"""The configuration, and the keys of the artifacts that it defines."""
+"""Validate and resolve config.yaml, and compute the key of each job, which decides when the job is stale."""

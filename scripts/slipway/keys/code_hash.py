@@ -1,8 +1,8 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
 Comments, docstrings, line breaks and messages do not count. `code_normalisation` has the rules. In the user's own
-package messages count, since other conventions may hold there. The templates and tables (`.j2`, `.yaml`, `.json`)
-beside a module that names them count by their bytes.
+package, messages do count, because its functions may use their texts. The templates and tables (`.j2`, `.yaml`,
+`.json`) beside a module that names them count by their bytes.
 
 A module with `PART_OF_KEYS = False` does not count, and its imports do not either. Such modules only explain errors or
 start programs.
@@ -38,7 +38,7 @@ _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model
 
 
 class CodeHashes:
-    """The hashes of the programs' code. Each method returns {file: shortened SHA-256 of the file's code}."""
+    """The hashes of code. Each method returns {file: first 16 digits of the SHA-256 of the file's code}."""
 
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
@@ -50,24 +50,24 @@ class CodeHashes:
         self._of_users_module = cache(self._hashes_of_users_module)
 
     def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
-        """Return {file relative to the repository: SHA-256} of scripts/<name>.py.
+        """Return {file: SHA-256} of the code that scripts/<name>.py runs. Files are relative to the repository.
 
-        The result includes every file of `slipway` and every other program that the program imports, directly or
-        indirectly, and the files of the given runtimes, which programs import by name.
+        The result has the program, all files of `slipway` and other programs that it imports, directly or indirectly,
+        and the files of `runtimes`, which programs import by name.
         """
         return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
-        """Return {file: SHA-256} of the traits of runtimes. They are loaded by path, so no program imports them."""
+        """Return {file: SHA-256} of these runtimes' traits files. No program imports them: they are loaded by path."""
         return self._of_files(*map(traits_file, sorted(set(runtimes))))
 
     def of_manifests(self) -> dict[str, str]:
-        """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
+        """Return {file: SHA-256} of the code that makes manifests, which the traits of the platforms name."""
         modules = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
         return self._of_files(*chain.from_iterable(map(_files, modules)))
 
     def of_deployment(self, platform: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
+        """Return {file: SHA-256} of a platform's traits file and of its deployment code, which the traits name."""
         module = PLATFORMS[platform].deployment.partition(":")[0]
         return self._of_files(platforms.traits_file(platform), *_files(module))
 
@@ -76,19 +76,18 @@ class CodeHashes:
         return self._of_files(_ADAPTER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
-        """Return {file: SHA-256} of the Python files of the user's package that "module:name" is in.
+        """Return {file: SHA-256} of the Python files of the user's package with the function "module:name".
 
-        If pip has installed the package, and not as editable, its version counts in place of its files: {package:
-        version}.
+        If pip installed the package, and not as editable, return {package: version} instead.
 
-        The result is {} for a name without a colon, which is one of torchvision's classifiers. It is also {} for a
-        package that cannot be found; then the job fails with the reason.
+        Return {} for a name without a colon, which is a network of torchvision. Also return {} if the package is not
+        found: then the job fails with the reason.
         """
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
 
     def _hashes_of_module(self, module: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a module that programs import by name, such as a source of networks."""
+        """Return {file: SHA-256} of a module that programs import by name, and of the files that the module imports."""
         return self._of_files(*_files(module))
 
     def _hashes_of_users_module(self, name: str) -> dict[str, str]:
@@ -128,20 +127,20 @@ def program_file(name: str) -> str:
 
 @cache
 def runtime_files(runtime: str) -> list[Path]:
-    """Return the files of a runtime: its package's code, and its traits."""
+    """Return the files of a runtime: the code of its package, and its traits file."""
     return [*runtime_code(runtime), traits_file(runtime)]
 
 
 def digest(code: dict[str, str]) -> str:
-    """Return one SHA-256 of {file: SHA-256 of its code}."""
+    """Return one SHA-256 (hexadecimal) of `code`, which is {file: SHA-256 of its code}."""
     return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """Return (digest of a file's code, names of the files that it needs, relative to the repository).
+    """Return (hash of a file's code, names of the files that this code needs, relative to the repository).
 
-    It needs the modules of `slipway` that it imports, and its data files. Returns (None, []) for a file that is no part
-    of keys.
+    The needed files are the modules of `slipway` that the file imports, and its templates and tables. For a file with
+    `PART_OF_KEYS = False`, return (None, []).
     """
     if path.suffix != ".py":
         return sha256(path)[:16], []
@@ -153,9 +152,9 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
 
 
 def _read_users(path: Path) -> str:
-    """Return the digest of a file of the user's package, messages included.
+    """Return the hash of the code, with its messages, of a file of the user's package.
 
-    A file that is not valid Python counts by its bytes.
+    For a file that is not valid Python, return the hash of its bytes.
     """
     try:
         return _digest_of(meaning(_parsed(path)))
@@ -175,7 +174,7 @@ def _digest_of(code: object) -> str:
     return hashlib.sha256(repr(code).encode()).hexdigest()[:16]
 
 
-# A file is read again when the rules for its hash change.
+# The version of the hashing rules. When it changes, cached hashes are not used any more.
 _RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_normalisation.__file__)])
 
 

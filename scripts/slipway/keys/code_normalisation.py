@@ -40,7 +40,7 @@ _MARK = ast.Name("a message", ast.Load())
 
 
 def meaning(node: object) -> object:
-    """Return a syntax tree as nested lists, which are equal in all versions of Python, without texts as statements."""
+    """Return a syntax tree as nested lists, which are equal in all versions of Python. Docstrings are left out."""
     if isinstance(node, list):
         return [meaning(element) for element in node if not _is_text_as_statement(element)]
     if not isinstance(node, ast.AST):
@@ -83,10 +83,10 @@ class _Messages(ast.NodeTransformer):
 
 
 def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
-    """Return the mark in place of a text. If the text has effects, return a tuple of the mark and these expressions.
+    """Return the mark if `node` is a text; return any other node unchanged.
 
-    Any other expression is returned unchanged. `ends`: the text belongs to a raised error, so its calls are removed,
-    too.
+    If expressions in the text have effects, return a tuple of the mark and these expressions. `ends`: the text belongs
+    to a raised error, so function calls in the text are removed, too.
     """
     if not _is_text(node):
         return node
@@ -96,7 +96,7 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
 
 
 def _explanation(node: ast.expr) -> ast.expr:
-    """Return the mark in place of an error's text, also if a lambda returns the text."""
+    """Return the mark in place of an error's text. If `node` is a lambda that returns the text, return a lambda."""
     if isinstance(node, ast.Lambda):
         return ast.Lambda(node.args, _marked(node.body, ends=True))
     return _marked(node, ends=True)
@@ -138,7 +138,7 @@ def _last(name: str) -> str:
 
 
 def _is_class(name: str) -> bool:
-    """Say whether a name is spelled like a class. A function that makes an error may inspect its arguments."""
+    """Say whether a name is spelled like a class. Calls of other functions that make an error are not changed."""
     return _last(name).lstrip("_")[:1].isupper() and _last(name) not in _RETURNING
 
 

@@ -32,7 +32,7 @@ def complete(config: dict) -> dict:
 
 
 def _mistakes(config: dict) -> Iterator[str]:
-    """Yield a sentence for each mistake that the schema accepts."""
+    """Yield a sentence for each mistake in a configuration that JSON Schema cannot detect."""
     for key, text in _texts(config):
         if _CONTROL.search(text):  # in a name or path it is a mistake, and breaks other programs
             yield f"`{key}` is {text!r}, but must hold no line end and no other control character; take it out"
@@ -68,7 +68,7 @@ def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of_order(config: dict) -> Iterator[str]:
-    """Find numbers in the wrong order: lists that do not ascend, and minima above their maxima."""
+    """Yield a sentence for each list that does not ascend, and for each minimum above its maximum."""
     swept = ["concurrency", "instances", "max_batch_sizes", "batching_delays_us"]
     lists = {"benchmark": ["batch_sizes", "streams"], "load_test": swept}
     for section, names in lists.items():
@@ -90,7 +90,7 @@ def _of_order(config: dict) -> Iterator[str]:
 
 
 def _of_evaluation(config: dict, model: str) -> Iterator[str]:
-    """Find a floor of accuracy and a metric of a model without evaluation data."""
+    """Yield a sentence for `min_top1`, and one for a metric, if the model has no evaluation data."""
     settings = config["models"][model]
     accuracy = config["accuracy"] | settings["accuracy"]
     if settings["samples"] or accuracy["labelled"] is not None:
@@ -109,7 +109,7 @@ def _of_evaluation(config: dict, model: str) -> Iterator[str]:
 
 
 def _of_calibration(config: dict, model: str) -> Iterator[str]:
-    """Find a number of calibration data that is more than are taken."""
+    """Yield a sentence if `min_samples` of a model's calibration data is above `max_samples`."""
     own = config["models"][model]["calibration"]
     calibration = config["calibration"] | own
     least, most = calibration["min_samples"], calibration["max_samples"]
@@ -121,9 +121,9 @@ def _of_calibration(config: dict, model: str) -> Iterator[str]:
 
 
 def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[str]:
-    """Find names of targets that do not exist, and names that are equal in Kubernetes.
+    """Yield a sentence for each named target that does not exist, and for models with equal names in Kubernetes.
 
-    There, the second of two such models would be deployed over the first.
+    In Kubernetes, the second of two such models would be deployed over the first.
     """
     named = {"target": [deploy["target"] or targets[0]], "fleet": deploy["fleet"] or []}
     named |= {f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")}
@@ -144,7 +144,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Find equal ports, and settings that a platform here would refuse after it stopped another model."""
+    """Yield a sentence for equal ports, and for settings that a platform of this machine would refuse too late."""
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):

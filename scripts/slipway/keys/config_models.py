@@ -1,4 +1,4 @@
-"""Find settings of a model that contradict each other. Each mistake is one sentence."""
+"""Find settings of a model that contradict each other. Each contradiction is reported in one sentence."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _OF_PHOTOGRAPHS = {
 
 
 def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence for each contradiction in the settings of a model. `key` is their place in the configuration."""
+    """Yield a sentence for each contradiction in a model's settings. `key` is their dotted key in config.yaml."""
     architecture = settings["architecture"]
     if architecture and ":" not in architecture and architecture.startswith(_DETECTION):
         yield (
@@ -52,7 +52,7 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_photographs(key: str, settings: dict) -> Iterator[str]:
-    """Find settings that need `samples`, classes of a tensor, and an implausible preprocessing."""
+    """Yield a sentence for each mistake of a model without `samples`: wrong settings, implausible preprocessing."""
     if settings["architecture"] in _properties()["architecture"]["anyOf"][-1]["enum"]:  # networks for other tasks
         yield (
             f"`{key}.architecture` is {settings['architecture']}, which is no classifier of photographs; name the "
@@ -83,7 +83,7 @@ def _of_photographs(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_samples(key: str, settings: dict) -> Iterator[str]:
-    """Find the settings of photographs in a model with samples, and a tensor with two roles."""
+    """Yield a sentence for each setting that a model with `samples` cannot have, and each tensor with two roles."""
     for name, remedy in _OF_PHOTOGRAPHS.items():
         section, _, part = name.partition(".")
         value, described = settings[section], _properties()[section]
@@ -151,7 +151,7 @@ def _of_normalisation(
 
 
 def _of_axes(key: str, axes: dict, inputs: dict) -> Iterator[str]:
-    """Find axes without sizes, sizes without axes, and sizes in the wrong order."""
+    """Yield a sentence for each axis without sizes, for sizes without an axis, and for sizes in the wrong order."""
     if BATCH in axes:
         yield (
             f"`{key}.axes` has batch, but batch sizes are those of `tensorrt.profiles` and "
@@ -177,10 +177,10 @@ def _of_axes(key: str, axes: dict, inputs: dict) -> Iterator[str]:
 
 
 def _properties() -> dict:
-    """Return {setting: its JSON Schema} of a model."""
+    """Return {setting of a model: its JSON Schema}."""
     return schema()["$defs"]["model"]["properties"]
 
 
 def _shapes(inputs: dict) -> dict[str, list]:
-    """Return {name: shape} of the inputs with a stated shape."""
+    """Return {input: shape} of the inputs whose shape config.yaml states."""
     return {name: entry["shape"] for name, entry in inputs.items() if entry["shape"]}

@@ -1,7 +1,7 @@
 """Find values that YAML 1.1 reads differently than written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
 
-Such a value is refused if the schema expects another type. If the schema allows any type, the value is refused if
-almost nobody means the value that YAML reads.
+Such a value is refused if the schema expects another type. If the schema allows any type, the value is refused if its
+meaning in YAML 1.1 is rarely intended.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 def require_read_as_written(path: str | Path) -> None:
     """Raise SlipwayError unless a file is sound YAML, and YAML reads its keys and values as they are written.
 
-    The message has the key, the line and the correction. A missing file is left to Snakemake.
+    The message has the key, the line and the correction. A missing file raises nothing, because Snakemake reports it.
     """
     root = read_tree(path)
     if root is None or _is_json(path):
@@ -113,7 +113,7 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 
 
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
-    """Return the text to write instead of a number in base 8 or 60, which is rarely meant; None for another number."""
+    """Return the text to write instead of a number that YAML reads in base 8 or 60; None for any other scalar."""
     if ":" in written:
         correction = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):

@@ -54,7 +54,7 @@ def _match_pattern(validator: Any, pattern: str, instance: Any, _: dict) -> Iter
 
 
 def _is_integer(_: Any, value: object) -> bool:
-    """Say whether a value is an int and no bool. JSON Schema would accept 5.0, but a program's option would not."""
+    """Say whether a value is an int, but no bool. JSON Schema also accepts 5.0, which a program's option refuses."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -84,7 +84,7 @@ _SIZES = {"Items": "items", "Length": "characters", "Properties": "entries"}
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
-    """Explain an error in one sentence with the key, its value and the allowed values."""
+    """Return a validation error as one sentence with the key, its value and the allowed values."""
     key = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{key}." if key else ""
     if error.validator == "additionalProperties":
@@ -123,7 +123,7 @@ def _allowed(schema: dict) -> str:
 
 
 def _size(schema: dict, ending: str, things: str) -> str:
-    """Return how many `things` are allowed, as text; "" without limits."""
+    """Return the allowed number of `things`, such as "of at least 1 and at most 3 items"; "" without limits."""
     fewest, most = schema.get(f"min{ending}"), schema.get(f"max{ending}")
     if fewest is None and most is None:
         return ""

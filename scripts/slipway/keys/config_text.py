@@ -37,9 +37,10 @@ def read_tree(path: str | Path) -> yaml.Node | None:
 
 
 def _values(node: yaml.Node, path: str | Path, key: str = "", around: tuple = ()) -> Iterator[yaml.Node]:
-    """Yield each key and value of a document, with aliases filled in. `around` are the nodes that contain `node`.
+    """Yield the node of each key and value of a YAML document; aliases are replaced by their nodes.
 
-    Raises SlipwayError if a key is repeated or an alias contains itself.
+    `key` is the dotted key of `node`, and `around` are the nodes that contain it. Raises SlipwayError if a key is
+    repeated or an alias contains itself.
     """
     if node in around:
         raise SlipwayError(

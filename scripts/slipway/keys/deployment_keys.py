@@ -20,12 +20,12 @@ from slipway.triton.repository.versions import publication_number, served_name
 
 
 class DeploymentKeys:
-    """The keys of the jobs that report and deploy what was measured. Each public method has the name of its rule."""
+    """The keys of the jobs that report and deploy the measured models. Each public method has the name of its rule."""
 
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache | None = None) -> None:
         self.resolved = resolved
         self._parts = KeyParts(resolved, file_hashes or FileHashCache())
-        # A server without a record is looked for among all processes, so this is done once for all models.
+        # Without a record, the server is searched for among all processes. One search is enough for all models.
         self._current_generation = cache(server_state.current_generation)
 
     def write_report(self, model: str) -> JobKey:
@@ -39,7 +39,7 @@ class DeploymentKeys:
         )
 
     def record_run(self, model: str) -> JobKey:
-        """Return the key of a run's line in the history. The key changes if the history has lost the line."""
+        """Return the key of the job that appends a run to a model's history. The key changes if the line was lost."""
         results = Path(f"results/{model}")
         return JobKey(
             self._parts.program("record_run"),
@@ -63,7 +63,7 @@ class DeploymentKeys:
     def write_monitoring(self) -> JobKey:
         """Return the key of the alerts and the dashboard.
 
-        The figures from which their thresholds come are not in the key, because they are in input files.
+        The measured figures that set the alerts' thresholds are not in the key, because they are in input files.
         """
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
@@ -107,8 +107,8 @@ class DeploymentKeys:
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
         """Return the key of a deployment. The manifests are not in the key, because they are input files.
 
-        `silent` is {live model: why it does not answer}. Unless it is empty, the next generation number of the local
-        server is used.
+        `silent` is {live model: why it does not answer}. If it has entries, the key has the next generation number of
+        the local server, so the deployment is stale.
         """
         settings, to = self.resolved.config["deploy"], self.resolved.config["deploy"]["to"]
         elsewhere = {"context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]}

@@ -12,15 +12,15 @@ from typing import Any
 from slipway.core.artifacts import sha256, write_text
 from slipway.core.records import has_shape, read_record
 
-# The result of a file that changed more recently is not cached: its next change may leave its times equal.
+# If a file changed less than this time ago, its result is not cached: the next change may get the same time stamps.
 SETTLED_AFTER_S = 2.0
 
 
 class FileHashCache:
     """Results computed from files, each valid until its file changes.
 
-    `store` is a JSON file that keeps the results between runs of the workflow; it may be lost at any time. None keeps
-    them in memory only.
+    `store` is a JSON file that keeps the results between runs of the workflow. If the file is lost, the results are
+    computed again. With None, the results are kept in memory only.
     """
 
     def __init__(self, store: Path | None = None) -> None:

@@ -1,6 +1,6 @@
 """The key of each job of a configuration: settings, versions, hardware, code, and contents of the user's files.
 
-Artifacts that earlier jobs made are no part of a key, because Snakemake compares them as input files.
+No key has artifacts of other jobs, because Snakemake compares these artifacts as input files.
 """
 
 import json
@@ -17,7 +17,7 @@ from slipway.triton.server.container_programs import image_to_run
 from slipway.triton.server.kinds import CONTAINER, WHEEL
 from slipway.triton.server.server_choice import image_that_serves
 
-# Settings of the load test that are about its open loop alone.
+# The settings of the load test that only its open loop uses.
 OPEN_LOOP = ("request_rates", "capacity_minutes")
 
 
@@ -30,7 +30,7 @@ class JobKeys(DeploymentKeys):
     """The keys of a configuration's jobs. Each method that returns a JobKey has the name of its rule."""
 
     def sample_inputs(self, model: str) -> JobKey:
-        """Return the key of the file of sample inputs of a model."""
+        """Return the key of the job that takes a model's sample inputs."""
         program = self._parts.program("sample_inputs")
         if source := self.resolved.samples(model):
             targets = self.resolved.metric_targets(model) or None
@@ -52,7 +52,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def take_program(self, model: str) -> JobKey:
-        """Return the key of a program, which is taken as it is: the file of `weights`, and its kind."""
+        """Return the key of the job that copies and checks the program in `weights`, a file with a network inside."""
         return JobKey(
             self._parts.program_with_network("take_program", model),
             self._parts.weights_file(model),
@@ -76,7 +76,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:
-        """Return the key of the profile of the model in PyTorch."""
+        """Return the key of a model's profile by PyTorch's profiler."""
         program = self._parts.program_with_network("profile_model", model)
         return JobKey(program, self.resolved.config["profile"], self._parts.interface(model), versions("torch"))
 
@@ -88,7 +88,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.interface(model), exporters, opset=self.resolved.opset())
 
     def cast_onnx(self, model: str, variant: str) -> JobKey:
-        """Return the key of an ONNX file of lower precision."""
+        """Return the key of an ONNX file in FP16 or BF16."""
         kept = self.resolved.excepted(model, variant)
         return JobKey(self._parts.program("cast_onnx"), versions("modelopt"), keep_in_fp32=kept)
 
@@ -100,7 +100,10 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
 
     def diagnose_precision(self, model: str, variant: str) -> JobKey:
-        """Return the key of a diagnosis. Its job makes the variant itself, so the key has the options that make it."""
+        """Return the key of a diagnosis of a variant's accuracy.
+
+        The diagnosis makes the variant itself, so its key also has the options of the conversion.
+        """
         is_cast = variant in ("fp16", "bf16")
         conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
         return JobKey(
@@ -124,7 +127,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def gates(self, model: str, target: str, precision: str) -> dict:
-        """Return the options with the limits for replacing an old engine. These options are in no key."""
+        """Return {option: value} with the limits that a new engine must hold to replace an old one. No key has them.
+
+        Only TensorRT engines have such limits; return {} for other engines.
+        """
         if self.resolved.runtime(target) != "tensorrt":
             return {}
         limits = json.dumps(self.resolved.accuracy(model)["limits"][precision])
@@ -167,7 +173,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. It has no limits, goal or open loop: only later jobs use these settings."""
+        """Return the key of the load test.
+
+        The key has no limits, goal or open loop, because only later jobs use these settings.
+        """
         settings, others = self.resolved.config["load_test"], {*self._parts.choice(), *OPEN_LOOP}
         return JobKey(
             self._parts.server_program("load_test", target),
@@ -180,11 +189,11 @@ class JobKeys(DeploymentKeys):
         )
 
     def limits_of_filter(self) -> dict:
-        """Return the limits by which the coarse filter leaves engines out of the load test. They are part of no key."""
+        """Return {option: limit}. An engine that breaks a limit is left out of the load test. No key has the limits."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "min_throughput_per_s")}
 
     def _widened(self, model: str, target: str) -> int | None:
-        """Return how often changed limits brought engines back into the load test; None for never.
+        """Return how often relaxed limits brought engines back into the load test; None if they never did.
 
         An engine that was left out comes back if its recorded figure is within the new limit.
         """
@@ -197,9 +206,10 @@ class JobKeys(DeploymentKeys):
         return (number or 0) + 1 if is_stale else number
 
     def _image_id(self, model: str, target: str) -> str | None:
-        """Return the id of the image that is load-tested, as far as it is known; None without a container.
+        """Return the id of the container image for the load test; None without a container or if the image is not here.
 
-        Another image by the same name makes the load test stale. One that the load test's own job pulled does not.
+        The load test becomes stale if another image gets the same name. It does not become stale because its own job
+        pulled the image.
         """
         choice = self.resolved.server(target)
         if choice.run != CONTAINER or (image := image_to_run(choice.image)) is None:
@@ -209,7 +219,10 @@ class JobKeys(DeploymentKeys):
         return last["key"].get("server_image_id") if is_measured else image.id
 
     def measure_capacity(self, target: str) -> JobKey:
-        """Return the key of the capacities. It has limits and goal, which decide which configurations are measured."""
+        """Return the key of the capacity measurement.
+
+        The key has the limits and the goal, because they decide which configurations are measured.
+        """
         settings = self.resolved.config["load_test"]
         rates = settings["request_rates"]
         return JobKey(
@@ -224,7 +237,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def _server(self, target: str) -> dict:
-        """Return the options that say which tritonserver runs here, with the version of the wheel if it is that one."""
+        """Return {option: value} that selects the tritonserver of this machine, and for the wheel its version."""
         choice = self.resolved.server(target)
         return choice.settings() | (versions("pytriton") if choice.run == WHEEL else {})
 

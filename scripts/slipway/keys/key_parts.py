@@ -1,4 +1,4 @@
-"""The parts of job keys: contents of files, code of programs, settings that several jobs share."""
+"""The parts of job keys, each {option: value}: contents of files, hashes of code, settings that several jobs share."""
 
 import json
 from functools import cache
@@ -17,10 +17,10 @@ from slipway.onnx.data_files import data_names
 
 
 class KeyParts:
-    """The parts of keys that several jobs share: settings, and the hashes of code as "code".
+    """The parts of keys that several jobs share: {option: value} of settings, and the hashes of code as "code".
 
-    The user's own files enter a key by their content. So a moved or touched file makes nothing stale, and a file that
-    was replaced by an older one does. The program of a job enters by its code.
+    The user's own files enter a key by their content. So a moved or touched file makes nothing stale. A file that was
+    replaced makes its jobs stale, even if the new file is older. The program of a job enters by its code.
     """
 
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache) -> None:
@@ -31,11 +31,14 @@ class KeyParts:
         self._images = cache(lambda folder, limit: digest_of_images(folder, limit, file_hashes) if folder else None)
 
     def input(self, model: str) -> dict:
-        """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
+        """Return {option: value} of the preprocessing and the element type of a model that takes photographs."""
         return {**self.resolved.preprocess(model), "input": self.resolved.config["models"][model]["input"]}
 
     def unplanned_preprocessing(self, model: str) -> dict:
-        """Return the part for a preprocessing that is found in a job; {} if it is known while planning."""
+        """Return {option: value} that determines the preprocessing, if only a job can find it.
+
+        If the preprocessing is known while planning, return {}.
+        """
         settings = self.resolved.config["models"][model]
         if settings["architecture"] is None or source_of(settings["architecture"]).is_planned:
             return {}
@@ -45,8 +48,8 @@ class KeyParts:
     def interface(self, model: str) -> dict[str, str]:
         """Return {"inputs": JSON text of the settings that determine a model's tensors}, without meanings and labels.
 
-        If config.yaml does not state every dtype and shape, they are found from the samples. Then the samples' part is
-        included.
+        If config.yaml does not state every dtype and shape, the samples determine the missing ones. Then the text also
+        has the hash of the samples.
         """
         settings = self.resolved.config["models"][model]
         if source := self.resolved.samples(model):
@@ -61,7 +64,7 @@ class KeyParts:
         return {"inputs": json.dumps(stated, sort_keys=True)}
 
     def evaluation(self, model: str) -> JobKey:
-        """Return the part for the evaluation data and, if the user has a metric, for the metric."""
+        """Return {option: value} of a model's evaluation data. If the user has a metric, its code is included."""
         accuracy, metric = self.resolved.accuracy(model), self.resolved.config["models"][model]["metric"]
         if source := self.resolved.samples(model):
             data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
@@ -78,7 +81,7 @@ class KeyParts:
         return JobKey(data, metric=metric["function"], metric_limits=json.dumps(limits), code=code)
 
     def calibration(self, model: str) -> dict:
-        """Return the part for a model's calibration data."""
+        """Return {option: value} of a model's calibration data: their hash, and the settings that prepare them."""
         calibration = self.resolved.calibration(model)
         if source := calibration["samples"]:
             return {**self.samples(source), "batched": self.resolved.batched(model)}
@@ -87,18 +90,18 @@ class KeyParts:
         return {**self.input(model), **code, "images_sha256": images}
 
     def samples(self, source: str) -> dict:
-        """Return the part for a source of samples: {"function", "code"} of a function, or {"files_sha256"} of files."""
+        """Return {"function": name, "code": hashes} if `source` is a function, else {"files_sha256": hash of files}."""
         if is_function(source):
             return {"function": source, CODE: self.code_hashes.of_architecture(source)}
         return {"files_sha256": digest_of(source, self.file_hashes)}
 
     def choice(self) -> dict:
-        """Return the settings of the load test that only choose among its measurements: all limits, and the goal."""
+        """Return {setting: value} of the load test's limits and goal, which only choose among its measurements."""
         limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
         return {name: self.resolved.config["load_test"][name] for name in ("goal", *limits)}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return {"cuda": version, "builder": JSON text of the build settings}, a part for TensorRT engines only."""
+        """Return {"cuda": version, "builder": JSON text of the build settings} of a TensorRT engine."""
         runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
         builder = {name: settings[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}
@@ -114,9 +117,10 @@ class KeyParts:
         return {"public_key_sha256": self.content(self.resolved.config["deploy"]["signing"]["public_key"])}
 
     def weights_file(self, model: str) -> dict[str, str]:
-        """Return the part for the file of a model's weights, which is here or in storage; {} without a file.
+        """Return {option: hash} of a model's weights file, local or in storage; {} if config.yaml names no file.
 
-        A file in storage enters by its address and the storage's fingerprint, since planning downloads nothing.
+        For a file in storage, the options are its address and the storage's fingerprint, since planning downloads
+        nothing.
         """
         if address := self.resolved.address(model):
             return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
@@ -139,11 +143,11 @@ class KeyParts:
         return {CODE: self.code_hashes.of_program(name, *runtimes)}
 
     def program_with_network(self, name: str, model: str) -> JobKey:
-        """Return the code of a program that runs a model in PyTorch, and of the user's module with the network."""
+        """Return {"code": {file: SHA-256}} of a program that runs a model in PyTorch, and of the network's module."""
         return JobKey(self.program(name), self.network(model))
 
     def network(self, model: str) -> dict:
-        """Return {"code": {file: SHA-256}} of a model's source and of the user's module that defines its network."""
+        """Return {"code": {file: SHA-256}} of a model's source, and of the user's module that defines the network."""
         if kind := self.resolved.program_kind(model):
             return {CODE: self.code_hashes.of_module(f"{programs.__name__}.{kind}")}
         architecture = self.resolved.config["models"][model]["architecture"]
@@ -151,15 +155,15 @@ class KeyParts:
         return {CODE: of_source | self.code_hashes.of_architecture(architecture)}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:
-        """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
+        """Return {"code": {file: SHA-256}} of a program that builds or runs a target's engines, and of the runtime."""
         # Programs start the worker by its path, so they do not import it.
         worker = self.program("tensorrt_worker") if self.resolved.runs_tensorrt(target) else {}
         return JobKey(self.program(name, self.resolved.runtime(target)), worker)
 
     def server_program(self, name: str, target: str) -> JobKey:
-        """Return the code of a program that writes a model repository, and the code that serves its engines."""
+        """Return {"code": {file: SHA-256}} of a program that writes a repository, and of the code that serves in it."""
         return JobKey(self.program_with_runtime(name, target), code=self.code_hashes.of_adapter())
 
     def program_with_traits(self, name: str, targets: list[str]) -> JobKey:
-        """Return the code of a program that reads the traits of some targets' runtimes."""
+        """Return {"code": {file: SHA-256}} of a program, and of the traits files of these targets' runtimes."""
         return JobKey(self.program(name), code=self.code_hashes.of_traits(map(self.resolved.runtime, targets)))

@@ -14,8 +14,8 @@ from slipway.load_test.sweep import Sweep
 def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
     """Yield a sentence for each automatic decision and for each fact that could not be verified.
 
-    `builds`: the run builds artifacts, so it needs the files in storage. Then the sentences of `storage_notices`
-    follow.
+    `builds`: the run builds artifacts, so it needs the files in storage. Then also yield the sentences of
+    `storage_notices`.
     """
     for target in resolved.targets:
         if resolved.config["targets"][target]["runtime"] == "auto":
@@ -31,9 +31,9 @@ def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
 
 
 def storage_notices(resolved: ResolvedConfig) -> Iterator[str]:
-    """Yield a sentence for each file in a storage that cannot be reached, if its fetched copy is used.
+    """Yield a sentence for each file whose storage cannot be reached, so that the local copy of the file is used.
 
-    Raises SlipwayError if a file is missing in its storage, or not to be read.
+    Raises SlipwayError if a file does not exist in its storage or cannot be read.
     """
     for model in resolved.models:
         if address := resolved.address(model):
@@ -50,7 +50,7 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
 
 
 def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
-    """Yield a sentence for each target whose load test has little time for each point."""
+    """Yield a sentence for each target whose `load_test.minutes` may be too short for its number of points."""
     settings = resolved.config["load_test"]
     sweep = Sweep(**{entry.name: settings[entry.name] for entry in fields(Sweep)})
     for target in resolved.targets:
@@ -59,7 +59,7 @@ def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
 
 
 def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:
-    """Yield a sentence for each list of layers of a precision that no engine of a model is built from."""
+    """Yield a sentence for each list of layers in `precisions` without effect, since no engine uses its variant."""
     built_from = {variant.partition("-")[0] for variant in resolved.variants(model)}
     for precision, lists in resolved.config["models"][model]["precisions"].items():
         if any(lists.values()) and precision not in built_from:
@@ -70,7 +70,7 @@ def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:
 
 
 def _of_preprocessing(model: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence if a model's preprocessing differs from the published one of its source."""
+    """Yield a sentence if a model's preprocessing differs from the preprocessing that its source publishes."""
     published = published_preprocessing(settings) if settings["samples"] is None else None
     if published and published.caveat and None in settings["preprocess"].values():
         yield f"model {model}: its preprocessing is that of {published.origin}, but {published.caveat}"

@@ -6,7 +6,7 @@ ENDS = ("min", "opt", "max")
 
 
 def sizes_of(profile: dict) -> dict[str, int]:
-    """Return {"min", "opt", "max"} of a profile or an axis in the configuration."""
+    """Return only "min", "opt" and "max" of `profile`, a profile or dynamic axis in config.yaml."""
     return {end: profile[end] for end in ENDS}
 
 
@@ -25,7 +25,7 @@ def dynamic_axes(onnx_record: dict) -> dict:
 
 
 def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[int]:
-    """Return the batch sizes that no profile of an engine accepts. An engine without profiles accepts any."""
+    """Return those of `batches` (sizes) that no profile of an engine accepts; [] if the engine has no profiles."""
     return [
         batch for batch in batches if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles)
     ]

@@ -20,7 +20,10 @@ AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
 
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
-    """Return the precisions of `auto` on the hardware `identity`. `calibrated`: there are calibration data."""
+    """Return the precisions that `auto` means for a runtime on the hardware `identity`.
+
+    `calibrated`: the model has calibration data, which int8 needs.
+    """
     offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):
         return [name for name in AUTOMATIC_ON_GPU if name in offered and (calibrated or name != "int8")]
@@ -30,8 +33,9 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
 def variant(runtime: str, version: str, precision: str) -> str:
     """Return the ONNX variant that an engine is built from, such as "fp16" or "int8-fp16".
 
-    A strongly typed builder takes the precision of all layers from the file. So its INT8 file has FP16 in the layers
-    that are not quantized. ONNX Runtime fuses other placements of Q/DQ nodes than TensorRT and OpenVINO.
+    A strongly typed builder takes the precision of each layer from the file. So in its INT8 variant, the layers that
+    are not quantized are FP16. ONNX Runtime has an INT8 variant of its own, since it fuses other placements of Q/DQ
+    nodes than TensorRT and OpenVINO.
     """
     if runtime == "onnxruntime" and precision == "int8":
         return "int8-onnxruntime"
@@ -44,7 +48,7 @@ def variant(runtime: str, version: str, precision: str) -> str:
 
 
 def refusal(runtime: str, version: str, identity: str, precision: str) -> str | None:
-    """Return the reason why a precision is not available, in words; None if it is available."""
+    """Return in words why a precision is not available on the hardware `identity`; None if it is available."""
     traits = RUNTIMES[runtime]
     if precision not in traits.precisions:
         return f"{runtime} builds only {', '.join(traits.precisions)}"

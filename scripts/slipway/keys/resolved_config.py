@@ -26,7 +26,7 @@ class ResolvedConfig(ResolvedModels):
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
-        # {target: the tritonserver that is load-tested and serves its engines on this machine}, asked for once.
+        # Returns the tritonserver that is load-tested and serves a target's engines on this machine.
         self.server = cache(self._choose_server)
 
     def runtime(self, target: str) -> str:
@@ -53,17 +53,17 @@ class ResolvedConfig(ResolvedModels):
         return self.traits(target).is_tensorrt
 
     def runtime_version(self, runtime: str, target: str) -> str:
-        """Return the declared or installed version of a runtime for a target, or "absent"."""
+        """Return the version of a runtime, declared for a target or installed, or "absent"."""
         if not RUNTIMES[runtime].is_tensorrt:
             return package_version(RUNTIMES[runtime].package)
         return self.tensorrt(target)["version"] or packages.runtime_version(runtime, self.tensorrt(target)["python"])
 
     def tensorrt(self, target: str) -> dict:
-        """Return the `tensorrt` settings of a target: the common settings, overridden by the target's own."""
+        """Return the `tensorrt` settings of a target. Settings of the target itself override the common settings."""
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
 
     def interpreter(self, target: str) -> str:
-        """Return the Python interpreter that builds a target's engines."""
+        """Return the path of the Python interpreter that builds a target's engines."""
         python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
         return python or "python"
 
@@ -92,7 +92,7 @@ class ResolvedConfig(ResolvedModels):
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
     def variants(self, model: str) -> list[str]:
-        """Return the ONNX variants of all engines of a model, FP32 first: the others are made from it."""
+        """Return the ONNX variants of all engines of a model, FP32 first: the other variants are made from FP32."""
         return list(dict.fromkeys(["fp32", *self.variants_of(model, self.targets)]))
 
     def variants_of(self, model: str, targets: list[str]) -> list[str]:
@@ -101,9 +101,9 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(needed))
 
     def diagnosed(self, model: str) -> list[str]:
-        """Return a model's variants to diagnose.
+        """Return the names of a model's variants whose accuracy can be diagnosed, without FP32.
 
-        BF16 is among them if a runtime builds its BF16 engine from the FP32 file.
+        If a runtime builds a lower precision from the FP32 file, such as BF16, the precision is among the names.
         """
         engines = [(self.variant(target, name), name) for target, name in self.engines(model)]
         variants = [name if variant == "fp32" else variant for variant, name in engines]
@@ -112,7 +112,7 @@ class ResolvedConfig(ResolvedModels):
     def preflight_variants(self, model: str) -> list[str]:
         """Return a model's ONNX variants to try without a GPU.
 
-        These are FP32, FP16, with calibration data INT8, and the variants of the targets' engines.
+        These are FP32, FP16, INT8 if there are calibration data, and the variants of the targets' engines.
         """
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
         others = [name for name in self.variants(model) if name != "int8-onnxruntime"]
@@ -157,10 +157,10 @@ class ResolvedConfig(ResolvedModels):
         return {**lock, "tensorrt_of_release": served.version, "source": served.source}
 
     def default_release(self) -> str | None:
-        """Return the default Triton release, which is the newest known one.
+        """Return the default Triton release, the newest known one; None if there is no default.
 
-        It is None if the user named a release or an image. It is None for TensorRT, too: an engine depends on the
-        release that serves it, so the user must name one.
+        There is no default if the user named a release or an image. There is none for TensorRT either: an engine
+        depends on the release that serves it, so the user must name the release.
         """
         triton = self.config["triton"]
         if triton["release"] or triton["image"] or set(self.fleet) & set(self.locked_targets()):
@@ -175,17 +175,20 @@ class ResolvedConfig(ResolvedModels):
         return self.targets_of("tensorrt")
 
     def timing_cache(self, target: str) -> str | None:
-        """Return the file of a target's TensorRT timing cache; None without a cache. The file is in no key."""
+        """Return the path of a target's TensorRT timing cache; None without a cache. The file is in no key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: the profiles for all precisions, then for its own."""
+        """Return the optimization profiles of an engine: [{"min", "opt", "max"}], each a batch size.
+
+        Profiles of config.yaml that are for other precisions only are left out.
+        """
         profiles = self.tensorrt(target)["profiles"]
         return [sizes_of(profile) for profile in profiles if precision in profile.get("precisions", [precision])]
 
     def opset(self) -> int:
-        """Return the newest ONNX opset that the runtimes of all targets read."""
+        """Return the newest ONNX opset that the runtimes of all targets can read."""
         readers = [(self.runtime(target), target) for target in self.targets]
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
@@ -197,6 +200,6 @@ class ResolvedConfig(ResolvedModels):
 
     @property
     def monitored_targets(self) -> list[str]:
-        """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
+        """Return the targets that serve at `deploy.to`. Alerts compare live figures with these targets' load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]

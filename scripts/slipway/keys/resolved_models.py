@@ -15,12 +15,12 @@ BATCH = "batch"
 
 
 class ResolvedModels:
-    """The models of a completed configuration. Hardware and versions are not looked for here."""
+    """The models of a completed configuration. This class does not detect hardware or versions."""
 
     def __init__(self, config: dict) -> None:
         self.config = config
         self.models = list(config["models"])
-        # Each file in storage is asked for once.
+        # The storage is asked once for each file.
         self.planned_file = cache(local_copies.planned)
 
     def metric_targets(self, model: str) -> list[str]:
@@ -29,12 +29,12 @@ class ResolvedModels:
         return metric["targets"] if metric else []
 
     def excepted(self, model: str, variant: str) -> list[str] | None:
-        """Return the layers that a model's variant leaves in a higher precision, by `precisions`; None without any."""
+        """Return the layers that `precisions` leaves in a higher precision in a model's variant; None without any."""
         settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
         return next(iter(settings.values()), None) or None
 
     def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint or program; None if its source or a storage provides it."""
+        """Return the path of a model's local checkpoint or program; None if a source or storage provides the file."""
         weights = self.config["models"][model]["weights"]
         return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
 
@@ -44,21 +44,22 @@ class ResolvedModels:
         return weights if is_address(weights) else None
 
     def is_program(self, model: str) -> bool:
-        """Return whether the file of a model's weights is a program, which has its network inside."""
+        """Return whether a model's weights file is a program: TorchScript, .pt2 or ONNX, with the network inside."""
         return self.config["models"][model]["architecture"] is None
 
     def is_onnx_file(self, model: str) -> bool:
-        """Return whether a model is an ONNX file alone, which ONNX Runtime computes and PyTorch cannot."""
+        """Return whether a model is only an ONNX file, which ONNX Runtime can run and PyTorch cannot."""
         return self.program_kind(model) == "onnx_file"
 
     def baseline(self, model: str) -> str:
-        """Return the name of the runtime that computes the model itself."""
+        """Return the runtime of the model before any conversion: "PyTorch", or "ONNX Runtime" for an ONNX file."""
         return "ONNX Runtime" if self.is_onnx_file(model) else "PyTorch"
 
     def program_kind(self, model: str) -> str | None:
         """Return the kind of a model's program, a key of `weights_files.PROGRAMS`; None for an architecture.
 
-        A file in storage whose name does not tell its kind is taken for TorchScript, until the job has its content.
+        If a file in storage has a name that does not show the kind, the file counts as TorchScript until a job has read
+        it.
         """
         path = self.address(model) or self.checkpoint(model)
         if path is None or not self.is_program(model):
@@ -71,11 +72,14 @@ class ResolvedModels:
         return self.config["models"][model]["samples"]
 
     def preprocess(self, model: str) -> dict:
-        """Return the preprocessing of a model's photographs. A value that only a job can know is None."""
+        """Return {setting: value} of the preprocessing of a model's photographs.
+
+        A value is None if only a job can know it.
+        """
         return planned_preprocessing(self.config["models"][model])
 
     def arguments(self, model: str) -> dict:
-        """Return the arguments of a model's architecture, with the files that they name read."""
+        """Return {name: value} of a model's architecture arguments. A value that names a file becomes its content."""
         settings = self.config["models"][model]
         architecture, arguments = settings["architecture"], settings["arguments"]
         with amended(f"config: `models.{model}.arguments`: "):
@@ -93,7 +97,7 @@ class ResolvedModels:
         return _file_of(self.samples(model)) or {"image": self.image(model)}
 
     def accuracy(self, model: str) -> dict:
-        """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
+        """Return the `accuracy` settings of a model. Settings of the model itself override the common settings.
 
         A model with samples has no labelled photographs.
         """
@@ -114,9 +118,9 @@ class ResolvedModels:
         return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
 
     def calibration(self, model: str) -> dict:
-        """Return the `calibration` settings of a model: the common settings, overridden by the model's own.
+        """Return the `calibration` settings of a model. Settings of the model itself override the common settings.
 
-        A model with samples takes no common photographs.
+        A model with `samples` does not use the common calibration photographs.
         """
         of_photographs = {"images": None} if self.samples(model) else {}
         common = {**self.config["calibration"], **of_photographs, "samples": None}

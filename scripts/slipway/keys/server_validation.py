@@ -9,15 +9,15 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.triton.server.exposure import require_accepted
 from slipway.triton.server.server_choice import require_runnable
 
-# The `weights` that ask for a rehearsal.
+# The value of `weights` for a rehearsal, which is a run with random weights.
 RANDOM = "random"
 
 
 def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> None:
     """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
-    Elsewhere than on this machine, `models` with random weights are an error, too. Problems that only show after a
-    build, such as weights that cannot be downloaded, are refused by a job.
+    Elsewhere than on this machine, random weights of one of these `models` are an error, too. Problems that show only
+    in a job, such as a failed download of weights, are not found here.
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
@@ -41,7 +41,7 @@ def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> Non
 
 
 def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied: str) -> None:
-    """Raise SlipwayError if the `weights` of one of these models are random; `denied` is the refused action."""
+    """Raise SlipwayError if the `weights` of one of these models are random. `denied` names the refused action."""
     for model in models:
         if resolved.config["models"][model]["weights"] == RANDOM:
             raise SlipwayError(
@@ -51,10 +51,10 @@ def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied
 
 
 def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
-    """Raise SlipwayError if the tritonserver of `triton.run` cannot run here, as far as is known before a job.
+    """Raise SlipwayError if planning can tell that the tritonserver of `triton.run` cannot run on this machine.
 
-    `record` is the record of a load test. If it names the same server, nothing is checked, since no new load test is
-    needed.
+    `record` is the record of a load test. If the record names the same server, nothing is checked, since no new load
+    test is needed.
     """
     choice = resolved.server(target)
     tested = read_record(record, {"key": dict}) if record else None

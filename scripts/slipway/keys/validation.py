@@ -24,7 +24,7 @@ from slipway.triton.server.on_path import on_path_with
 def resolve(config: dict) -> ResolvedConfig:
     """Return a completed configuration, resolved on this machine.
 
-    Raises SlipwayError if it asks for an engine that cannot be built on its target, or names a file that is missing.
+    Raises SlipwayError if the configuration has an engine that cannot be built on its target, or names a missing file.
     """
     resolved = ResolvedConfig(config)
     require_sources(resolved)
@@ -84,10 +84,10 @@ def require_labels(resolved: ResolvedConfig) -> None:
 
 
 def require_sources(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the package of a model's source is missing, or a file that its `arguments` name.
+    """Raise SlipwayError if the package of a model's source, or a file that its `arguments` name, is missing.
 
-    A package is not looked for where jobs run in an image. Where PyTorch is missing, it is not looked for either, since
-    jobs run elsewhere then.
+    Packages are not checked if jobs run in a container image, or if PyTorch is missing here, because then jobs run
+    elsewhere.
     """
     for model, settings in resolved.config["models"].items():
         if _jobs_are_here(resolved) and settings["architecture"]:
@@ -109,7 +109,7 @@ def require_installed(architecture: str) -> None:
 def require_users_packages(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the package of a "package.module:name" in a configuration is missing. Imports nothing.
 
-    Without this, a plan would call everything stale, and the first job would fail.
+    Without this check, every artifact would seem stale, and the first job would fail.
     """
     for model, settings in resolved.config["models"].items() if _jobs_are_here(resolved) else []:
         named = {"samples": settings["samples"]}
@@ -171,7 +171,7 @@ def require_programs(resolved: ResolvedConfig) -> None:
 
 
 def require_precisions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless every configured engine can be built: on its hardware, from data, with a profile."""
+    """Raise SlipwayError unless each configured engine can be built: hardware, calibration data, profiles."""
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)
@@ -224,8 +224,8 @@ def require_batches(resolved: ResolvedConfig) -> None:
 def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the server has a version of a runtime that cannot run the engines built here.
 
-    Engines are built by the version that `runtime_version` returns for TensorRT, and by the installed version of
-    another runtime.
+    TensorRT engines are built by the version that `runtime_version` returns, other engines by the installed version of
+    their runtime.
     """
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
@@ -236,14 +236,14 @@ def require_versions(resolved: ResolvedConfig) -> None:
             try:
                 require_same_version(f"config: target {target}", runtime, built)
             except SlipwayError:
-                # A server's own backend would serve the engines, and prove them then.
+                # A native backend of the server would run the engines. The server then proves them at its start.
                 run = resolved.server(target).run
                 if run == WHEEL or (run == PATH and not on_path_with({runtime.backend})):
                     raise
 
 
 def _calibration_data(resolved: ResolvedConfig, model: str) -> str:
-    """Return in words which calibration data a model lacks and which setting names them."""
+    """Return in words the calibration data that a model lacks, and the setting that names such data."""
     if resolved.samples(model):
         return f"inputs of {model} to take its scales from; name their source as `models.{model}.calibration.samples`"
     place = "calibration.images" if len(resolved.models) == 1 else f"models.{model}.calibration.images"

@@ -1,7 +1,7 @@
 """The version lock: the TensorRT that builds an engine must be the TensorRT in the Triton release that serves it.
 
-An engine loads only in exactly the TensorRT version that built it, unless it was built version-compatible. If only the
-server found the mismatch, a build, a benchmark and a load test would be lost. Planning finds it at no cost.
+An engine loads only in exactly the TensorRT version that built it, unless it was built version-compatible. Planning
+finds a mismatch before any job runs. If only the server found it, a build, a benchmark and a load test would be lost.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class RuntimeVersion:
     source: str
 
     def record(self) -> dict:
-        """Return {"runtime": whether the version is known, "runtime_version", "source"}, for a receipt."""
+        """Return {"runtime": whether the version is known, "runtime_version", "source": in words}, for a receipt."""
         return {"runtime": self.version is not None, "runtime_version": self.version, "source": self.source}
 
 
@@ -46,7 +46,10 @@ def served_tensorrt(triton: dict) -> RuntimeVersion:
 
 
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:
-    """Raise SlipwayError if a target's engines are known not to load in the TensorRT that serves."""
+    """Raise SlipwayError if it is known that a target's engines do not load in the TensorRT that serves them.
+
+    `built` is the TensorRT version that builds the engines.
+    """
     served = served_tensorrt(triton)
     if built == ABSENT or served.version is None or runs_under(built, served.version, compatibility):
         return
@@ -68,7 +71,7 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
 
 
 def notices(target: str, built: str, triton: dict) -> Iterator[str]:
-    """Yield a sentence if a release was named but its TensorRT is unknown."""
+    """Yield a sentence if config.yaml names a Triton release whose TensorRT version is unknown."""
     if triton["release"] is None or served_tensorrt(triton).version:
         return
     image = triton["image"] or releases.IMAGE.format(release=triton["release"])

@@ -29,14 +29,17 @@ _REMEDIES = {
 def program_kind(path: str) -> str | None:
     """Return the kind of a program, a key of PROGRAMS; None for a state dict or another file.
 
-    The suffix of a file decides if only programs have it, else the content. `path` may be an address of storage, where
-    the content is not known yet.
+    If only programs have the suffix of the file, the suffix decides, else the content. `path` may be an address in
+    storage; then the content is not known yet.
     """
     return _BY_SUFFIX.get(Path(file_name(path)).suffix) or _kind_by_content(_entries(path))
 
 
 def require_sound(path: str, kind: str, where: str) -> None:
-    """Raise SlipwayError if a file is not of the kind that its suffix says. `where` begins the message."""
+    """Raise SlipwayError if a file's content does not match `kind`, the kind that its suffix says.
+
+    `where` is the beginning of the message.
+    """
     if kind not in _REMEDIES or is_address(path) or _kind_by_content(entries := _entries(path)) == kind:
         return
     state = "is truncated or damaged"
@@ -57,7 +60,7 @@ def _kind_by_content(entries: set[str]) -> str | None:
 
 
 def _entries(path: str) -> set[str]:
-    """Return the names at the top of a zip file, and one folder below; the empty set for another or missing file."""
+    """Return the names in the top folder of a zip file and in its subfolders; empty if it is missing or no zip file."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = [name.split("/") for name in archive.namelist()]

@@ -1,7 +1,7 @@
-"""Let Snakemake compare the settings of each job, also behind `ancient` inputs.
+"""Let Snakemake compare the settings of each job, also of jobs behind `ancient` inputs.
 
-Snakemake skips this comparison for all jobs behind a job that runs, because it expects them to run, too. But jobs
-behind an `ancient` input do not run. Then only the next run would notice their changed settings.
+If a job runs, Snakemake skips this comparison for all later jobs, because it expects that they run, too. But a job
+behind an `ancient` input does not run. Without this module, only the next run would notice its changed settings.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-# snakemake.dag cannot be imported before it.
+# snakemake.dag cannot be imported before snakemake.api.
 import snakemake.api  # noqa: F401
 from snakemake.dag import DAG
 
@@ -17,7 +17,7 @@ _update_needrun = DAG.update_needrun
 
 
 def compare_settings_behind_ancient_inputs() -> None:
-    """Let Snakemake, in this process, compare the settings of jobs behind `ancient` inputs too."""
+    """Change Snakemake in this process: it compares the settings of jobs behind `ancient` inputs, too."""
     DAG.update_needrun = _update
 
 
@@ -30,7 +30,7 @@ async def _update(dag: DAG, *arguments: Any, **options: Any) -> None:
 
 
 def _jobs_that_follow(_: DAG, depending: Mapping, *jobs: Any) -> Iterator[Any]:
-    """Yield jobs and the jobs that run because of them, recursively. Jobs behind `ancient` inputs are left out."""
+    """Yield `jobs` and, recursively, the jobs that run because of them. Jobs behind `ancient` inputs are left out."""
     visited, queue = set(jobs), deque(jobs)
     while queue:
         job = queue.popleft()

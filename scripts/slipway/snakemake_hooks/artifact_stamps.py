@@ -1,6 +1,6 @@
-"""Detect edited or damaged artifacts. When a job ends, each of its artifacts gets a stamp with its SHA-256.
+"""Detect edited or damaged artifacts. When a job ends, the SHA-256 of each artifact is stored as its stamp.
 
-Jobs are keyed on this module, so it imports none of the modules that only planning needs.
+This module's code is in the key of every job, so it imports no module that only planning needs.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ STAMP = {"sha256": str, "ended": (*records.NUMBER, type(None))}
 
 
 def read_stamps() -> dict[str, dict]:
-    """Return {path of artifact: its stamp}. A damaged stamp counts as a missing one."""
+    """Return {path of an artifact: its stamp {"sha256", "ended"}}. A damaged stamp counts as a missing one."""
     stamps = records.read_record(ARTIFACTS, dict) or {}
     return {name: stamp for name, stamp in stamps.items() if records.has_shape(stamp, STAMP)}
 
 
 def recorded_end(path: Path) -> float | None:
-    """Return when the job of an artifact ended (s since the epoch), by Snakemake's record; None without a record."""
+    """Return the end of an artifact's job (s since the epoch) in Snakemake's record; None if there is no record."""
     record = records.read_record(snakemake_record(path), {"endtime": records.NUMBER})
     return record and record["endtime"]
 
@@ -43,9 +43,9 @@ def digest(path: Path, file_hashes: FileHashCache) -> str:
 def require_unmodified(paths: Iterable[Path]) -> None:
     """Raise SlipwayError if an artifact has changed since its job made it.
 
-    `paths` are the files of a job. Snakemake marks a running job's outputs as incomplete, so marked files are not
-    checked. If no file is marked, this process is not a job of a workflow, and nothing is checked. An artifact that was
-    just made and has no stamp yet is not checked either.
+    `paths` are the files of a job. Snakemake marks the outputs of a running job as incomplete, so marked files are not
+    checked. If no file is marked, this process is not a job of a workflow, and nothing is checked. New artifacts
+    without a stamp are not checked either.
     """
     paths = list(paths)
     outputs = {path for path in paths if incomplete_mark(path).exists()}
@@ -64,7 +64,10 @@ def require_unmodified(paths: Iterable[Path]) -> None:
 
 
 def _renew_ctime(path: Path) -> None:
-    """Renew the ctime of an artifact, so that the next planning hashes it again. Damage on a disk changes no time."""
+    """Set a new ctime for an artifact, so that the next planning hashes it again.
+
+    Damage on a disk changes no time stamp, so the cached hash would be used otherwise.
+    """
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):
             status = file.stat()
@@ -72,5 +75,5 @@ def _renew_ctime(path: Path) -> None:
 
 
 def _is_left_by_others(entry: Path) -> bool:
-    """Return whether a file in an artifact's folder is not part of it: Snakemake's time stamp, or bytecode."""
+    """Return whether a file in an artifact's folder is not part of it: Snakemake's time stamp, or Python's bytecode."""
     return entry.name in (TIME_STAMP, "__pycache__") or entry.parent.name == "__pycache__"

@@ -1,4 +1,4 @@
-"""Keep the records of artifacts during one run: clean up after earlier runs, and stamp the artifacts of this one."""
+"""Update the records of artifacts in one run: clean up after earlier runs, and stamp the artifacts of this run."""
 
 import atexit
 import os
@@ -24,9 +24,10 @@ from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 
 
 class ArtifactTracking:
-    """The records of artifacts in a run. `looks`: the run only reads the folder, such as a dry run.
+    """The records of artifacts in one run.
 
-    `workflow` is Snakemake's workflow. `acting` are the rules with effects beyond their outputs, such as a server.
+    `workflow` is Snakemake's workflow. `looks`: the run only reads the folder, such as a dry run. `acting` are the
+    names of the rules that change more than their outputs, such as a server.
     """
 
     def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
@@ -38,15 +39,15 @@ class ArtifactTracking:
         self._attempts = Attempts(self._records.digest, acting)
 
     def open(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, and return {artifact: (SHA-256 when made, SHA-256 now)} of the edited artifacts.
+        """Take the lock of the folder, and return {edited artifact: (SHA-256 when made, SHA-256 now)}.
 
-        Raises WorkflowError if another workflow works in this folder, or if the records cannot be written. A run that
+        Raises WorkflowError if another workflow runs in this folder, or if the records cannot be written. A run that
         only reads continues without the lock.
         """
         return self._open_read_only() if self._read_only else self._open_exclusive()
 
     def begin(self) -> None:
-        """Store the state of the artifacts that the planned jobs will replace."""
+        """Store the state of the artifacts that the planned jobs will replace. A run that only reads stores nothing."""
         if self._read_only:
             return
         # A killed run may have left backup copies, which Snakemake would not overwrite.
@@ -54,12 +55,12 @@ class ArtifactTracking:
         self._attempts.begin(self._workflow.dag)
 
     def remember(self, files: Iterable[str]) -> None:
-        """Store the stamps of artifacts that were just made."""
+        """Store the stamps of new artifacts. If they cannot be written, log a warning."""
         with _warned("what was made could not be noted", "edits of it by hand will not be found"):
             self._records.remember([] if self._read_only else files)
 
     def settle(self) -> None:
-        """Store the stamps that are still missing, and restore the artifacts that a failed job did not replace."""
+        """At the end of a run, store missing stamps, and restore artifacts that failed jobs did not replace."""
         if self._read_only:
             return
         dag = self._workflow.dag
@@ -70,12 +71,15 @@ class ArtifactTracking:
         self.remember([*finished, *forgotten, *self._rewritten_pages()])
 
     def _rewritten_pages(self) -> list[str]:
-        """Return the report pages that a deployment, rollback or withdrawal of this run updated."""
+        """Return the paths of report pages that changed in this run, also by a deployment, rollback or withdrawal."""
         pages = [*Path("results").glob("*/report.html"), Path("results/index.html")]
         return [str(page) for page in pages if page.exists() and page.stat().st_mtime >= self._began]
 
     def _open_exclusive(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does."""
+        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does.
+
+        Raises WorkflowError if another workflow has the lock.
+        """
         lock = self._lock
         if not lock.take(PATIENCE_S):
             raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
@@ -95,7 +99,7 @@ class ArtifactTracking:
         return self._recover()
 
     def _open_read_only(self) -> dict[str, tuple[str, str]]:
-        """Return the edited artifacts as `open` does, without disturbing a run that works in this folder."""
+        """Return the edited artifacts as `open` does, without disturbing another run in this folder."""
         lock = self._lock
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
@@ -114,7 +118,10 @@ class ArtifactTracking:
         return surviving_jobs.programs_of(self._lock.killed_run, folders)
 
     def _recover(self) -> dict[str, tuple[str, str]]:
-        """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does."""
+        """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does.
+
+        Raises WorkflowError if the records cannot be written.
+        """
         try:
             keep_records_with_results()
             self._attempts.settle()
@@ -131,7 +138,7 @@ class ArtifactTracking:
 
 @contextmanager
 def _warned(problem: str, consequence: str) -> Iterator[None]:
-    """Log a warning in place of an OSError of the block, so that the run continues."""
+    """If the block raises OSError, log a warning with `problem` and `consequence`, and continue the run."""
     try:
         yield
     except OSError as error:

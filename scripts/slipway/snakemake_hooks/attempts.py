@@ -1,7 +1,8 @@
 """Protect artifacts while jobs replace them: a failed or killed job loses no artifact and makes nothing stale.
 
-Snakemake copies an `update()` output before its job, and restores the copy when the job fails. But Snakemake then
-records the copy with the inputs of the failed job. Of a killed job, Snakemake knows only that the job began.
+Snakemake copies an `update()` output before its job runs, and restores the copy if the job fails. But then Snakemake
+records the restored file with the inputs of the failed job. About a killed job, Snakemake knows only that the job
+began.
 """
 
 import os
@@ -15,7 +16,7 @@ from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
 from slipway.snakemake_hooks.layout import BACKUPS, FOLDER, SNAKEMAKE, incomplete_mark, snakemake_record, stamp_of
 from slipway.snakemake_hooks.records import read_record, restore_record
 
-# The parts of Snakemake's record of an artifact that are its key.
+# The parts of Snakemake's record of an artifact that decide whether the artifact is stale.
 KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
 STATE = {"sha256": str, "time_ns": (int, type(None)), "record": dict, "mark": dict}
 ATTEMPTS = FOLDER / "attempts.json"
@@ -25,8 +26,9 @@ ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 class Attempts:
     """The states of the jobs' outputs before a run. They are stored in a file, in case this run is killed.
 
-    `digest` returns the SHA-256 of an artifact. `acting` are the rules with effects beyond their outputs, such as a
-    server. The outputs of such a job do not show how far it came before it was killed, so the job runs again.
+    `digest` returns the SHA-256 of an artifact. `acting` are the names of the rules that change more than their
+    outputs, such as a server. If a job of such a rule is killed, its outputs do not show its progress, so the job runs
+    again.
     """
 
     def __init__(self, digest: Callable[[Path], str], acting: Iterable[str]) -> None:
@@ -43,10 +45,10 @@ class Attempts:
         write_json(ATTEMPTS, attempts)
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
-        """Restore the outputs of each attempt that failed or was killed. `finished` are the jobs that succeeded.
+        """Restore the outputs of each job that failed or was killed. `finished` are the jobs that succeeded.
 
-        If the user forced the job, its outputs are marked as incomplete, so that they are made again: their key alone
-        would give no reason for a rerun.
+        If the user forced a killed job, its outputs are marked as incomplete. Otherwise nothing would give a reason to
+        run the job again.
         """
         made = {str(file) for job in finished for file in job.output}
         for attempt in records.read_record(ATTEMPTS, [ATTEMPT]) or []:
@@ -55,7 +57,7 @@ class Attempts:
         remove(ATTEMPTS)
 
     def _state(self, path: Path) -> dict:
-        """Return an artifact's {"sha256", "time_ns", "record": Snakemake's record, "mark": its mark as incomplete}."""
+        """Return an artifact's state: {"sha256", "time_ns": mtime, "record" and "mark": Snakemake's JSON about it}."""
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
@@ -71,7 +73,7 @@ class Attempts:
         for path, state in outputs.items():
             self._put_back(path, state)
         if not all(self._is(path, state) for path, state in outputs.items()):
-            return  # made anew, or changed by a killed job without a copy of it: then it stays marked
+            return  # made again, or changed by a killed job without a copy: it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
             restore_record(snakemake_record(path), state["record"])
@@ -80,7 +82,7 @@ class Attempts:
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
-        """Restore an output from Snakemake's backup copy if the job was killed after it had changed the output."""
+        """Restore an output from Snakemake's backup copy, if a killed job changed the output."""
         if not incomplete_mark(path).exists():
             return
         clear_up_after_a_kill(path)

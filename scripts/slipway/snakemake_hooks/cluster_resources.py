@@ -7,7 +7,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 
 
 def require_declared(config: dict) -> None:
-    """Raise SlipwayError if a target leaves values to be detected: here is not the machine where its jobs run."""
+    """Raise SlipwayError if a target leaves values to be detected, since its jobs run on another machine."""
     for target, chosen in config["targets"].items():
         missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
         if missing := missing + _undeclared(chosen, {**config["tensorrt"], **chosen["tensorrt"]}):
@@ -19,7 +19,7 @@ def require_declared(config: dict) -> None:
 
 
 def require_image(config: dict) -> None:
-    """Raise SlipwayError if no image is named for jobs, or if the TensorRT in the image is not declared."""
+    """Raise SlipwayError if no container image is named for jobs, or if the image's TensorRT is not declared."""
     if config["container"] is None:
         raise SlipwayError(
             "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
@@ -35,15 +35,16 @@ def require_image(config: dict) -> None:
 
 
 def _undeclared(target: dict, tensorrt: dict) -> list[str]:
-    """Return the `tensorrt` settings that a target with TensorRT has to declare; [] for another runtime."""
+    """Return the names of the `tensorrt` settings that a TensorRT target still must declare; [] for another runtime."""
     names = ("version", "cuda") if target["runtime"] == "tensorrt" else ()
     return [f"`tensorrt.{name}`" for name in names if tensorrt[name] is None]
 
 
 def on_target(resolved: ResolvedConfig) -> dict:
-    """Return the resources of rules with jobs on a target as {name: value, or function of the wildcards}.
+    """Return {resource: value, or function of the wildcards} for the rules whose jobs run on a target.
 
-    A resource that no target requests is left out. So without a declared partition, the profile's partition remains.
+    The result leaves out resources that no target requests. So without a declared partition, the profile's partition
+    remains.
     """
     by_target = {target: _requested(resolved, target) for target in resolved.targets}
     resources: dict[str, Any] = {"seat": 1}
@@ -57,13 +58,13 @@ def on_target(resolved: ResolvedConfig) -> dict:
 
 
 def _requested(resolved: ResolvedConfig, target: str) -> dict[str, str | int | None]:
-    """Return {resource: its value} of the jobs of a target; the value is None if the target requests none."""
+    """Return {resource: value} that a target requests for its jobs; the value is None if it requests none."""
     declared, on_gpu = resolved.config["targets"][target]["cluster"], resolved.traits(target).needs_gpu
     return {
         # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.
         "gpu": 1 if on_gpu else None,
         "gpu_model": declared["gpu_model"],
-        # Kubernetes' executor needs the manufacturer.
+        # Snakemake's executor for Kubernetes needs the manufacturer.
         "gpu_manufacturer": "nvidia" if on_gpu else None,
         "machine_type": declared["machine_type"],
         "slurm_partition": declared["partition"],

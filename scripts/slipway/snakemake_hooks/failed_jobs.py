@@ -1,4 +1,4 @@
-"""Show why jobs failed: repeat each job's error in the run's last lines, and report a lack of memory at once."""
+"""Show why jobs failed: repeat the error of each job in the run's last lines, and report a lack of memory at once."""
 
 import contextlib
 import re
@@ -13,8 +13,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 # The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
 _OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
 _END_OF_LOG = 100_000
-# Snakemake's messages about an output that did not exist before the run, so that nothing was lost, and in a dry run
-# beside another run, of which `run_lock` tells.
+# Snakemake's messages about an output that did not exist before the run, so that nothing was lost, and about a dry run
+# beside another run, which `run_lock` reports.
 _MISLEADING = re.compile(
     r"Cannot restore .*: no backup found\.|Error: Directory cannot be locked\. Another Snakemake instance is running\.",
     re.DOTALL,
@@ -24,7 +24,7 @@ _MISLEADING = re.compile(
 class FailedJobs:
     """A filter of Snakemake's log that adds the errors of failed jobs to the last message.
 
-    It drops messages that sound like errors, but are none.
+    The filter drops messages that seem to be errors, but are not.
 
     `workflow` is Snakemake's workflow. After `run_ended` is set, the next error is the last message.
     """
@@ -37,7 +37,7 @@ class FailedJobs:
         self.run_ended = False
 
     def filter(self, record: Any) -> bool:
-        """Note the errors of failed jobs, and append them to the last message. Return whether to show the record.
+        """Store the errors of failed jobs, and append them to the last message. Return False to drop a record.
 
         `record` is a LogRecord with the attributes of Snakemake's events.
         """
@@ -53,20 +53,20 @@ class FailedJobs:
         return not _MISLEADING.fullmatch(str(record.msg))
 
     def _error(self, record: Any) -> str:
-        """Return the text for a failed job: its own error with the names of its rule and log, or advice.
+        """Return the text about a failed job: the names of its rule and log with its error, or advice about memory.
 
-        Returns "" for a job without its own error in a failed group or without a log.
+        Returns "" for a job without a log, and for a job of a failed group whose log has no error.
         """
         advice = self._advise([record.jobid], record.log)
-        log = next(iter(record.log), None)  # the rule's own is the first; a cluster's follow
+        log = next(iter(record.log), None)  # the rule's log is the first; logs of the cluster follow
         if log and (error := _own_error(Path(log), self._started)):
             return f"{record.rule_name} failed ({log}):\n{error}"
-        if advice or record.indent or not log:  # of a group all jobs are announced, also the ones that succeeded
+        if advice or record.indent or not log:  # Snakemake reports all jobs of a failed group, also successful ones
             return advice or ""
         return f"{record.rule_name} failed without an error of its own; look into {log}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
-        """Log and return advice if logs show that jobs exceeded their requested memory; None if not."""
+        """If the logs show that jobs exceeded their requested memory, log advice and return it; else return None."""
         if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
             return None
         jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]
@@ -79,9 +79,9 @@ class FailedJobs:
 
 
 def _own_error(log: Path, since: float) -> str | None:
-    """Return the end of a log, from its last line `error: ...` on. Return None without such a line.
+    """Return the end of a log from its last line `error: ...` on; None if the log has no such line.
 
-    None is also returned if the log was last written before `since` (s since the epoch).
+    Returns None, too, if the log was last written before `since` (s since the epoch).
     """
     if not log.is_file() or log.stat().st_mtime < since:
         return None

@@ -1,4 +1,4 @@
-"""The only interface between rules or Snakefile and the code that depends on Snakemake's internals."""
+"""The only interface between Slipway's rules and the code that depends on Snakemake's internals."""
 
 import atexit
 import difflib
@@ -38,13 +38,13 @@ CONFIG = "config.yaml"
 class Hooks:
     """Slipway's hooks in a run of Snakemake's `workflow`, in the order of their calls.
 
-    `plans`: this process plans the run. Otherwise it runs a job for another Snakemake, for example on a cluster's node.
-    `builds`: it may build artifacts. Otherwise it only operates a deployment.
+    `plans`: this process plans the run. Otherwise it runs one job for another Snakemake, for example on a cluster's
+    node. `builds`: the run may build artifacts. Otherwise it only operates a deployment.
     """
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
-        # Since `track_artifacts`
+        # Set by `track_artifacts`
         self._tracking: ArtifactTracking
         self._failed: FailedJobs
         self.plans = workflow.is_main_process
@@ -79,7 +79,7 @@ class Hooks:
 
     @property
     def configuration_is_named(self) -> bool:
-        """Return whether --configfile names the configuration. Then config.yaml is not read."""
+        """Return whether the option --configfile names the configuration. Then config.yaml is not read."""
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
@@ -87,34 +87,34 @@ class Hooks:
         return self._workflow.overwrite_configfiles or [CONFIG]
 
     def configuration_option(self) -> str:
-        """Return the option that names the configuration, as text for a shell; "" if config.yaml is read."""
+        """Return the --configfile option with its files, quoted for a shell; "" if config.yaml is read."""
         return shlex.join(["--configfile", *map(str, self.configfiles())]) if self.configuration_is_named else ""
 
     def tell(self, sentence: str) -> None:
-        """Show a sentence to the user, in Snakemake's log."""
+        """Show a sentence to the user in Snakemake's log."""
         logger.info(sentence)
 
     # In rules
 
     def program(self, name: str) -> Any:
-        """Return scripts/<name>.py as a rule's input. Snakemake ignores its changes: the key has the hash of its code.
+        """Return scripts/<name>.py as an input of a rule. Its changes count only by the hash of its code in the key.
 
-        If input files are in storage, the program is not among them: the image of the jobs contains it.
+        If jobs copy their inputs to storage, the program is not copied, because the jobs' container image has it.
         """
         path = code_hash.program_file(name)
         return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
 
     def expand(self, files: str | Iterable[str], **wildcards: Any) -> list[str]:
-        """Return the paths of Snakemake's `expand`, also for files of a rule in storage, which `expand` refuses."""
+        """Return paths as Snakemake's `expand` does, also for outputs of rules in storage, which `expand` refuses."""
         files = [files] if isinstance(files, str) else files
         if self._in_storage:
             files = [f"results/{file.rpartition('results/')[2]}" for file in files]
         return expand_paths(files, **wildcards)
 
     def ancient(self, files: Any) -> Any:
-        """Return inputs that have to exist, but whose changes do not make this rule's outputs stale.
+        """Return `files` as inputs that must exist, but whose changes do not make this rule's outputs stale.
 
-        Snakemake's own `ancient` would mark the output of another rule for every rule that reads it.
+        Snakemake's `ancient` on another rule's output would mark the output for every rule that reads it.
         """
         return ancient(files if callable(files) else self.expand(files, allow_missing=True))
 
@@ -128,13 +128,13 @@ class Hooks:
         return cluster_resources.on_target(resolved)
 
     def runs_jobs_here(self) -> bool:
-        """Say whether jobs run on this machine, not on a cluster. Known only once jobs are planned."""
+        """Say whether jobs run on this machine, and not on a cluster. This is known only after planning."""
         return bool(self._workflow.local_exec)
 
     def require_targets(self) -> None:
-        """Raise WorkflowError with the nearest rules if a target of the command is neither a rule nor a path."""
+        """Raise WorkflowError with the nearest rule names if a target of the command is neither a rule nor a path."""
         names = {rule.name: not rule.has_wildcards() for rule in self._workflow.rules}
-        # The rules of a workflow that takes this one as a module may still follow.
+        # Another workflow that uses this one as a module may define its rules later.
         for target in self.targets:
             if "/" in target or target in names or Path(target).exists():
                 continue
@@ -143,10 +143,10 @@ class Hooks:
             raise WorkflowError(f"there is no target {target}{meant} `snakemake --list-target-rules` shows them all")
 
     def complete_rules(self, conda: str) -> None:
-        """Give each rule with a program a log, and `conda` as its environment, unless the rule names its own.
+        """Give each rule that runs a program a log, and the environment `conda`, unless the rule names its own.
 
-        The log is logs/<model>/<target>/<rule>.<other wildcards>.log, with the wildcards that the rule has. The
-        environment is for --sdm conda.
+        The log is logs/<model>/<target>/<rule>.<other wildcards>.log; wildcards that the rule does not have are left
+        out. The environment is used with --sdm conda.
         """
         for rule in filter(_is_own, self._workflow.rules):
             if rule.shellcmd and rule.conda_env is None:
@@ -158,9 +158,10 @@ class Hooks:
                 rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
     def list_rules(self, models: Iterable[str]) -> list[dict]:
-        """Return {"name", "outputs", "program", "uses"} of each rule. Temporary outputs are left out.
+        """Return {"name", "outputs": paths without temporary ones, "program", "uses"} for each rule.
 
-        "uses" are the names that the rule's function for `settings` uses. Rules for one of `models` are left out.
+        "uses" are the names in the code of the rule's function for `settings`. Rules for only one of `models` are left
+        out.
         """
         of_one_model = {f"{rule.name}_{model}" for rule in self._workflow.rules for model in models}
         return [
@@ -177,10 +178,10 @@ class Hooks:
     # Around the run
 
     def track_artifacts(self, acting: Sequence[str]) -> None:
-        """Take the folder's lock, find edited artifacts, and explain in words why each job runs.
+        """Take the lock of the folder, find edited artifacts, and let the log say in words why each job runs.
 
-        `acting` are the rules with effects beyond their outputs, such as a server. Only the planning process does this,
-        not the processes of jobs on other machines.
+        `acting` are the names of the rules that change more than their outputs, such as a server. The processes of jobs
+        on other machines do nothing here.
         """
         if not self.plans:
             return
@@ -197,7 +198,7 @@ class Hooks:
     def begin_run(self, config: dict) -> None:
         """Store the state of the artifacts that jobs will replace.
 
-        Raises WorkflowError if the run would keep no records, or if jobs on other machines need facts that were
+        Raises WorkflowError if Snakemake would store no records, or if jobs on other machines would use facts that were
         detected on this machine.
         """
         require_records(self._workflow)  # only now does Snakemake know --drop-metadata
@@ -207,7 +208,7 @@ class Hooks:
         self._tracking.begin()
 
     def join_handlers(self, config: dict) -> None:
-        """Add this workflow's handlers of a run's begin and end to a workflow that uses this one as a module."""
+        """If another workflow uses Slipway as a module, add Slipway's handlers of a run's begin and end to it."""
         if not self._is_module:
             return
         ours = {"_onstart": lambda: self.begin_run(config), "_onsuccess": self.end_run, "_onerror": self.end_run}
@@ -218,22 +219,21 @@ class Hooks:
     def end_run(self) -> None:
         """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
 
-        After this, Snakemake logs one more error message, the last one of the run. That message gets the errors of all
-        failed jobs.
+        After this, Snakemake logs the last error message of the run. The errors of all failed jobs are appended to it.
         """
         self._tracking.settle()
         self._failed.run_ended = True
 
 
 def _is_own(rule: Any) -> bool:
-    """Return whether a rule is Slipway's, and not one of a workflow that has taken it as a module."""
+    """Return whether a rule belongs to Slipway, and not to another workflow that uses Slipway as a module."""
     return Path(str(rule.snakefile)).resolve().is_relative_to(code_hash.SCRIPTS.resolve().parent)
 
 
 def in_report(path: str, category: str) -> Any:
     """Return an output that `snakemake --report` shows in `category`, with the caption docs/report/<kind>.rst.
 
-    `path` is results/<model>/.../[<model>.]<kind>.<suffix>.
+    `path` must be results/<model>/.../[<model>.]<kind>.<suffix>.
     """
     model, *folders, file = path.split("/")[1:]
     kind = "page" if file == "report.html" else file.removeprefix(f"{model}.").split(".")[0]
@@ -243,18 +243,19 @@ def in_report(path: str, category: str) -> Any:
 
 
 def untracked(value: Any) -> Callable[[Any, Any], Any]:
-    """Return a param that Snakemake does not compare with the last run. `value` may be a function of the wildcards.
+    """Return a param whose value Snakemake does not compare with the last run.
 
-    Snakemake compares the value of every param, except of functions that take `input`.
+    `value` may be a function of the wildcards. Snakemake compares every param, except functions with the argument
+    `input`.
     """
     return lambda wildcards, input: _of(value, wildcards)
 
 
 def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
-    """Return a param with command-line options that Snakemake does not compare with the last run.
+    """Return a param with command-line options whose values Snakemake does not compare with the last run.
 
-    `parts` are {option: value}. Each part and each value may be a function of the wildcards. An empty value of `values`
-    gives no option.
+    Each of `parts` is {option: value}. Each part and each of `values` may be a function of the wildcards. An empty one
+    of `values` gives no option.
     """
     return untracked(
         lambda wildcards: JobKey(

@@ -10,19 +10,19 @@ from snakemake.output_index import OutputIndex
 from snakemake.persistence import PersistenceBase
 
 # A plan of 300 engines makes millions of small objects, and nearly all of them stay until its end. With Python's
-# default of 700, the collector looks through them again and again.
+# default threshold of 700, the garbage collector inspects all of them many times.
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def plan_faster(is_module: bool) -> None:
-    """Collect garbage less often, do repeated work of Snakemake once, and import no pandas.
+    """Let Snakemake collect garbage less often, do repeated work once, and not import pandas.
 
-    Snakemake formats each shell command three times. For each job it inspects the parameters of the same functions, and
-    for each input file it looks for the rules that make the file. If pandas is installed, Snakemake imports it to
-    recognise pandas' tables among the params.
+    Without this, Snakemake formats each shell command three times. For each job it inspects the parameters of the same
+    functions, and for each input file it searches for the rules that make the file. If pandas is installed, Snakemake
+    imports pandas only to recognise its tables among the params.
 
-    `is_module`: another workflow takes Slipway as a module. Its functions may not be hashable, and its params may have
-    tables.
+    `is_module`: another workflow uses Slipway as a module. Its functions may not be hashable, and its params may have
+    tables, so these two changes are not made.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))

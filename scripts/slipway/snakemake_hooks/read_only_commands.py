@@ -12,7 +12,7 @@ from snakemake.cli import parse_args
 _TELLING = {"status"}
 # Rules that need a deployment, and no file that the configuration names.
 _OPERATING = _TELLING | {"rollback", "undeploy", "prune"}
-# How the names of their rules for one model begin.
+# The beginnings of the names of such rules for one model.
 _OPERATING_ONE = ("rollback_", "undeploy_")
 # Snakemake's options that print something about the workflow instead of running it.
 PRINTING = (
@@ -23,15 +23,15 @@ PRINTING = (
 
 
 def is_read_only(options: argparse.Namespace) -> bool:
-    """Return whether a command only prints facts about the workflow, or runs only rules of `_TELLING`.
+    """Return whether a command only prints facts about the workflow or its deployments.
 
-    Such a command may run beside another command.
+    Such a command may run at the same time as another command.
     """
     return any(getattr(options, name, None) for name in PRINTING) or _runs_only(_TELLING, options)
 
 
 def builds_nothing(options: argparse.Namespace) -> bool:
-    """Return whether a command runs only rules that operate a deployment."""
+    """Return whether a command runs only rules that operate a deployment or remove files, and builds no artifact."""
     of_one = {target for target in options.targets if target.startswith(_OPERATING_ONE)}
     return _runs_only(_OPERATING | of_one, options)
 
@@ -41,9 +41,9 @@ def _runs_only(rules: set[str], options: argparse.Namespace) -> bool:
 
 
 def options_of(command: Sequence[str]) -> argparse.Namespace:
-    """Return Snakemake's options in a command (program name first).
+    """Return Snakemake's parsed options of a command, a list of words that begins with the program name.
 
-    If the command is invalid or another program, the only option is `targets`, empty.
+    If the command is invalid or not Snakemake's, return only `targets`, an empty list.
     """
     # Snakemake's own parser also reads profiles. It ends the program if the options are invalid.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):

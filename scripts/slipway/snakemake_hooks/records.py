@@ -1,7 +1,7 @@
-"""The records of each artifact: Snakemake's record of its inputs, and its SHA-256 from the end of its job.
+"""The two records of each artifact: Snakemake's record of its inputs, and the SHA-256 from the end of its job.
 
-Both are stored with the results, in results/.provenance/. So a lost .snakemake/ loses no record, and a copy of the
-results on another machine is as fresh as the original.
+Both are stored with the results, in results/.provenance/. So nothing becomes stale if .snakemake/ is lost, or if the
+results are copied to another machine.
 """
 
 import json
@@ -25,8 +25,8 @@ EDITED = "edited"
 def keep_records_with_results() -> None:
     """Store Snakemake's records and marks of artifacts beside the results, by symbolic links.
 
-    Damaged records are removed, and their artifacts marked as incomplete. Otherwise Snakemake would treat a record of
-    random bytes as a missing one, and nothing would be stale. A record of `null` would stop every run.
+    Remove damaged records, and mark their artifacts as incomplete. Otherwise Snakemake would ignore a record of random
+    bytes, and its artifact would never be stale. A record of `null` would stop every run.
     """
     make_folder(SNAKEMAKE)
     _keep(SNAKEMAKE / layout.RECORDS, KEPT_RECORDS)
@@ -41,7 +41,7 @@ def keep_records_with_results() -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Return whether a path in a folder of records is a damaged record or a folder that Snakemake did not make."""
+    """Return whether a path in a folder of records is a damaged record, or a folder that Snakemake did not make."""
     if path.is_dir():
         return not path.name.startswith("@")
     return path.exists() and not path.name.startswith(".") and records.read_record(path, dict) is None
@@ -60,22 +60,23 @@ def _keep(link: Path, kept: Path) -> None:
 
 
 class ArtifactRecords:
-    """The stamps of all artifacts. They show which artifacts have changed since their job made them.
+    """The stamps of all artifacts. They show which artifacts have changed since their jobs made them.
 
-    A stamp has the SHA-256 and, to identify the job, the recorded time of the job's end.
+    A stamp has the SHA-256 of the artifact, and the recorded end of its job, which identifies the job.
     """
 
     def __init__(self, file_hashes: FileHashCache) -> None:
         # The SHA-256 of a file, or of a folder: the names and contents of all its files.
         self.digest = partial(artifact_stamps.digest, file_hashes=file_hashes)
         self._made = read_stamps()
-        # The artifacts that a killed run made again. `changed` fills in this list.
+        # The artifacts that a killed run made again. The method `changed` adds them.
         self.made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
         """Return {artifact: (SHA-256 when made, SHA-256 now)} of artifacts that were edited or truncated.
 
-        An artifact that a killed run made again is in `made_anew` instead: only its stamp is outdated.
+        If a killed run made an artifact again, only the stamp is outdated. Then the artifact is added to `made_anew`
+        instead.
         """
         edited = {}
         for name, stamp in self._made.items():
@@ -88,7 +89,7 @@ class ArtifactRecords:
         return edited
 
     def remember(self, names: Iterable[str]) -> None:
-        """Store the stamps of artifacts that were just made."""
+        """Store the stamps of new artifacts. `names` are their paths; paths that do not exist are left out."""
         paths = {str(name): Path(name) for name in names if Path(name).exists()}
         stamps = {name: {"sha256": self.digest(path), "ended": recorded_end(path)} for name, path in paths.items()}
         if self._made | stamps != self._made:
@@ -96,12 +97,12 @@ class ArtifactRecords:
             write_json(ARTIFACTS, self._made)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return the complete artifacts whose stamp a killed run had not yet stored."""
+        """Return those of the paths `names` whose artifact is complete, but whose stamp a killed run did not store."""
         unknown = {str(name): Path(name) for name in names if str(name) not in self._made}
         return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Return whether Snakemake recorded a later job than the stamp, and the artifact has not changed since then."""
+        """Return whether an artifact is the unchanged output of a job that ended later than its stamp says."""
         ended, stamp = recorded_end(path), self._made.get(str(path))
         if ended is None or (stamp and stamp["ended"] == ended):
             return False
@@ -110,9 +111,9 @@ class ArtifactRecords:
 
 
 def mark_incomplete(names: Iterable[str]) -> None:
-    """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
+    """Mark edited artifacts as incomplete, as if their jobs had been killed, so that Snakemake makes them again.
 
-    Remove this mark from all other artifacts, such as restored ones.
+    Remove such marks from all artifacts that are not in `names`, for example from restored ones.
     """
     wanted = {incomplete_mark(Path(name)) for name in names}
     for marker in KEPT_MARKS.rglob("*"):
@@ -140,7 +141,7 @@ def read_record(path: Path) -> dict:
 
 
 def restore_record(path: Path, content: dict) -> None:
-    """Write one of Snakemake's records, or remove it if `content` is empty."""
+    """Write `content` as one of Snakemake's records. If `content` is empty, remove the record."""
     if not content:
         path.unlink(missing_ok=True)
         return

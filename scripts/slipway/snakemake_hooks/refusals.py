@@ -1,4 +1,4 @@
-"""Let Snakemake print the refusal of a configuration as one sentence, without lines of code around it."""
+"""Let Snakemake print an error in the configuration as one sentence, without lines of code around it."""
 
 import logging
 import re
@@ -29,7 +29,7 @@ def refused_by_snakemake() -> Iterator[None]:
 
 
 def reduce_refusal(record: logging.LogRecord) -> bool:
-    """Reduce the message of a refusal in Snakemake's log to its sentence. Always return True."""
+    """Reduce a log message about a SlipwayError in a Snakefile or function to the error's sentence. Return True."""
     if getattr(record, "event", None) is LogEvent.ERROR:
         message = str(record.msg)
         if refusal := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):

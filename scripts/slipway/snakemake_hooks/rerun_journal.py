@@ -11,16 +11,16 @@ from slipway.core.errors import listed
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import rerun_reasons
 
-# A reason names this many files of a job, and gives the number of further ones.
+# A reason names at most this many files of a job, and gives the number of further files.
 NAMED = 2
 
 
 @dataclass
 class RerunJournal:
-    """A filter of Snakemake's log that rewrites the reason of each announced job. The filter passes every record.
+    """A filter of Snakemake's log that replaces the reason of each announced job. The filter drops no record.
 
     `changed`: {edited artifact: (SHA-256 when made, SHA-256 now)}. `incomplete`: the other artifacts that were marked
-    before this run. `remember` stores the stamps of a finished job's artifacts before other jobs read them.
+    as incomplete before this run. `remember` stores the stamps of a finished job's artifacts.
     """
 
     workflow: Any
@@ -31,7 +31,7 @@ class RerunJournal:
     _jobs: dict[int, Any] = field(default_factory=dict)
 
     def filter(self, record: Any) -> bool:
-        """Rewrite the reason of an announced job, and store the stamps of a finished job. Always return True.
+        """Replace the reason of an announced job, and store the stamps of a finished job. Always return True.
 
         `record` is a LogRecord with the attributes of Snakemake's events.
         """

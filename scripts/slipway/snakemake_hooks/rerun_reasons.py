@@ -10,7 +10,7 @@ from slipway.classification import task
 from slipway.core.records import read_record
 from slipway.runtimes import RUNTIMES
 
-# {setting, without the ending `_version`: its name for a reader}
+# {name of a setting without the ending `_version`: its name in sentences}
 _NAMES = {
     **{name: traits.title for name, traits in RUNTIMES.items()},
     "torch": "PyTorch",
@@ -35,9 +35,9 @@ _NAMES = {
 
 
 def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """Return in words how a job's params changed. `before` and `now` are Python representations of the params.
+    """Return phrases that say how a job's params changed. `before` and `now` are Python representations of the params.
 
-    A dict's representation holds the settings of a job's key. Two such dicts, or lists, are compared item by item.
+    The representation of a dict has the settings of a job's key. Two such dicts, or lists, are compared item by item.
     Other params are quoted unchanged.
     """
     before, now = set(before), set(now)
@@ -51,19 +51,19 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
-    """Return in words that the content of a file changed, with the SHA-256 before and now."""
+    """Return a phrase that says that the content of file `name` changed, from SHA-256 `before` to `now`."""
     return f"{name} {short(before)} -> {short(now)}"
 
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
-    """Return one sentence for each model whose receipt records a rollback since its deployment."""
+    """Return one sentence for each model whose receipt says that the model was rolled back after its deployment."""
     shape = {"served_as": str, "rolled_back_from": (str, int)}
     read = (read_record(path, shape) for path in receipts if path.endswith(".json"))
     return [f"{one['served_as']} was rolled back from version {one['rolled_back_from']}" for one in read if one]
 
 
 def short(value: object) -> str:
-    """Return a value as text for a reason: the first 8 digits of a hash, or other text without quotes."""
+    """Return a value as text for a reason: of a hash the first 8 digits, of other text the text without quotes."""
     if isinstance(value, str):
         value = value.removeprefix("sha256:")
         is_hash = len(value) >= 16 and all(letter in "0123456789abcdef" for letter in value)
@@ -80,7 +80,7 @@ def _literals(representations: Iterable[str], kind: type) -> list:
 
 
 def _exchanged(before: list[list], now: list[list]) -> list[str]:
-    """Return in words which items of lists were left out and added, such as the served models."""
+    """Return phrases that name the items of lists that were left out or added, such as served models."""
     olds, news = ({str(item) for items in lists for item in items} for lists in (before, now))
     changes = {"left out": sorted(olds - news), "added": sorted(news - olds)}
     return [f"{', '.join(items)} {verb}" for verb, items in changes.items() if items]
@@ -104,7 +104,7 @@ def _changes(before: dict, now: dict) -> list[str]:
 
 
 def _unpacked(value: Any) -> Any:
-    """Return the value of a setting. If it is a JSON mapping as text, return the mapping."""
+    """Return the value of a setting. If the value is the JSON text of a mapping, return the mapping."""
     if isinstance(value, str) and value.startswith("{"):
         with contextlib.suppress(ValueError):
             return json.loads(value)

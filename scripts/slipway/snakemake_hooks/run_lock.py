@@ -23,16 +23,16 @@ PAUSE_S = 0.1
 
 
 class RunLock:
-    """The operating system's lock on a folder's workflow. The system releases it when its process ends.
+    """The operating system's lock on a folder. The system releases the lock when the process of the run ends.
 
-    Snakemake's own lock consists of files, which a killed run leaves behind. The holder of this lock knows that no
-    other workflow runs here, and removes these files.
+    Snakemake's own lock consists of files, which a killed run leaves behind. The process with this lock knows that no
+    other workflow runs in the folder, so it removes these files.
     """
 
     def __init__(self, folder: Path = SNAKEMAKE) -> None:
         self._file = folder / "slipway" / "running.json"
         self._snakemakes = folder / LOCKS
-        self._held: TextIO  # since `take`
+        self._held: TextIO  # set by `take`
         self.run = uuid.uuid4().hex
         # A warning if the file system has no locks: a killed run's Snakemake lock then remains.
         self.caution: str | None = None
@@ -40,10 +40,10 @@ class RunLock:
         self.killed_run: str | None = None
 
     def take(self, patience_s: float = 0.0) -> bool:
-        """Take the lock and remove the locks of a killed run. Return False if another process holds it too long.
+        """Take the lock, and remove Snakemake's locks of a killed run. Return False if another process keeps the lock.
 
-        `patience_s` is the time to wait. On a file system without locks, return True. Then only Snakemake's own lock
-        keeps other runs out.
+        `patience_s`: how many seconds to wait for the lock. On a file system without locks, return True and set
+        `caution`. Then only Snakemake's own lock keeps other runs out.
         """
         make_way_for_file(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
@@ -75,7 +75,7 @@ class RunLock:
         self._held.flush()
 
     def end(self) -> None:
-        """Release the lock at the end of a run, and remove its record."""
+        """Release the lock at the end of a run, and remove the record of the run from its file."""
         if not self._held.closed:
             self._held.truncate(0)
             self._held.close()
@@ -85,6 +85,6 @@ class RunLock:
         self._held.close()
 
     def holder(self) -> str:
-        """Return in words the run that holds the lock."""
+        """Return a phrase about the run that holds the lock: process id, host and start time, or "another process"."""
         holder = read_record(self._file, HOLDER)
         return f"process {holder['pid']} on {holder['host']}, since {holder['since']}" if holder else "another process"

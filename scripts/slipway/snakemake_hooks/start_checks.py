@@ -14,7 +14,7 @@ OLDEST, BEFORE = (9, 19), (10, 0)
 
 
 def require_supported_version(version: str) -> None:
-    """Raise WorkflowError unless Slipway works with this version of Snakemake."""
+    """Raise WorkflowError unless Slipway works with this Snakemake `version`."""
     release = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if not OLDEST <= release < BEFORE:
         oldest, before = (".".join(map(str, release)) for release in (OLDEST, BEFORE))
@@ -25,7 +25,7 @@ def require_supported_version(version: str) -> None:
 
 
 def require_plain_module(modifier: Any) -> None:
-    """Raise WorkflowError if a workflow takes Slipway's as a module with other names of rules, or other paths."""
+    """Raise WorkflowError if a workflow uses Slipway as a module and renames its rules or replaces its paths."""
     if (modifier.modify_rulename("evidence"), modifier.modify_path("results/x")) != ("evidence", "results/x"):
         raise WorkflowError(
             "Slipway's programs, records and servers look for results/ and for its rules by their names; leave "
@@ -35,8 +35,8 @@ def require_plain_module(modifier: Any) -> None:
 
 
 def require_records(workflow: Any) -> None:
-    """Raise WorkflowError if this run would store no records in .snakemake/metadata. Later runs would miss changes."""
-    backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 knows files alone
+    """Raise WorkflowError if this run would store no records in .snakemake/metadata: later runs need them."""
+    backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 has no backends
     if backend is not None and backend.name != "FILE":
         raise WorkflowError(
             f"--persistence-backend {backend.name.lower()} keeps Snakemake's records in a database, where Slipway does "
@@ -50,7 +50,7 @@ def require_records(workflow: Any) -> None:
 
 
 def require_folders(*names: str) -> None:
-    """Raise SlipwayError unless each of the workflow's folders is writable or can be made."""
+    """Raise SlipwayError unless each of the folders `names` is writable or can be made."""
     for name in names:
         path = Path(name)
         if path.is_symlink() and not path.exists():

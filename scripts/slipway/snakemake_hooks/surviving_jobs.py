@@ -10,14 +10,15 @@ from slipway.core.errors import SlipwayError
 
 # The environment variable with the id of the run that started a program.
 VARIABLE = "SLIPWAY_RUN"
-# A terminated deployment first rolls back.
+# This time is long, because a terminated deployment first rolls back.
 PATIENCE_S = 60
 
 
 def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process]:
-    """Return the running processes of programs in `folders` that the run with the id `run` started; [] without `run`.
+    """Return the running processes of programs in `folders` that the run with the id `run` started.
 
-    Child processes of these programs are not included: the live server is one, and must stay.
+    Their child processes are not included: one of them may be the live server, which must stay. Without `run`, return
+    [].
     """
     programs, folders = [], {folder.resolve() for folder in folders}
     for process in psutil.process_iter() if run else ():
@@ -47,7 +48,7 @@ def end(programs: list[psutil.Process]) -> list[str]:
 
 
 def _program(process: psutil.Process) -> Path | None:
-    """Return the path of the Python program that a process runs; None if it runs none."""
+    """Return the path of the Python script that a process runs; None if the process runs no script."""
     command = process.cmdline()
     if len(command) < 2 or not command[1].endswith(".py"):
         return None
