@@ -35,7 +35,7 @@ from slipway.models.canonical import load_model
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
 OPTIONAL = {comparison.ONNX_RUNTIME, comparison.PYTORCH_FP16}
-# The effort for each further size of the dynamic axes.
+# The effort for the smallest and the largest size of the dynamic axes.
 SHORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=10, budget_seconds=5)
 QUANTITIES = {
     "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before; "
@@ -67,7 +67,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every subject at every batch size, in turns, and compare."""
+    """Measure every subject at every batch size in turns, compare the subjects, and write the record."""
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
@@ -117,7 +117,7 @@ def main(arguments: argparse.Namespace) -> None:
 def subjects_of(
     arguments: argparse.Namespace, weights: dict, contract: Contract, engines: dict[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return {subject: function that measures it} on the target's hardware, the baseline first."""
+    """Return {subject: function that measures the subject} on the target's hardware, the baseline first."""
     torch.set_num_threads(usable_cores())
     model = load_model(arguments.weights, weights)
     if is_gpu(arguments.hardware):
@@ -126,17 +126,17 @@ def subjects_of(
 
 
 def is_required(name: str, subjects: Iterable[str]) -> bool:
-    """Return whether a subject must be measured: it is an engine or the baseline."""
+    """Return whether a subject must be measured: true for an engine and for the baseline."""
     return name not in OPTIONAL or name == comparison.baseline_of(subjects)
 
 
 def measure_all(
     subjects: dict[str, Measure], inputs: dict[int, Tensors], effort: Effort, monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that this machine lacks: the reason}).
+    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
 
     `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network again in each of
-    their turns. So the memory holds only one of them at a time, beside the engines.
+    their turns. So the GPU memory holds only one of the two at a time, beside the engines.
     """
     results: list[dict] = []
     samples: dict[str, list[float]] = {}
@@ -174,9 +174,9 @@ def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
 
 
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
-    """Return results of single requests with all dynamic axes at their smallest, and then at their largest size.
+    """Return results of single requests at the smallest and at the largest sizes of the dynamic axes.
 
-    "axes" in each result has the sizes of the axes. Without dynamic axes, there are no such results.
+    "axes" of a result is {axis: size}. Without dynamic axes, the list is empty.
     """
     ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
     return [

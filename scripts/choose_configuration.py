@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Choose among the measurements, and record the reason."""
+    """Choose the best configuration among the measurements, and write the choice with its reason."""
     tested, capacities = read_json(arguments.load_test), read_json(arguments.capacity)
     proven = read_accuracy(arguments.accuracy)
     closed_loop = proven_rows(tested["measurements"], proven)
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         **{name: choice[name] for name in CONFIGURATION if name in choice},
         "measured": {name: value for name, value in without_capacity(choice).items() if name != "accuracy_loss"},
         "capacity": measured,
-        # They were measured to help where the capacities were measured.
+        # The options were measured together with the capacities.
         "serving_options": capacities.get("serving_options", {}) if measured else {},
         "limits": vars(decision.limits),
         "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},

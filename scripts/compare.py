@@ -34,7 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Compare each model's run, print the table or JSON, and fail on a regression that was not accepted."""
+    """Compare the run of each model; print it. Raise SlipwayError on a regression that is not accepted."""
     folders = arguments.results or sorted(path.parent for path in Path("results").glob(f"*/{COPY}"))
     if not folders:
         raise SlipwayError(f"no results/*/{COPY} is here; `snakemake --cores 1 compare` measures, and compares")
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
-    """Compare one model's run on each of its targets, and print it unless JSON is wanted; return it for JSON."""
+    """Compare one model's run on each of its targets. Print the tables, unless --json is set. Return them for JSON."""
     history, now = read(folder / NAME), this_run(folder)
     for sentence in history.damaged:
         progress(f"CAUTION: {sentence}")
@@ -69,7 +69,7 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
 
 
 def compared_run_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> ComparedRun:
-    """Return the run with which this run is compared on a target."""
+    """Return the run to compare with on a target: the run that --run names, or the last live run."""
     if arguments.run is None:
         return last_live(history, now, arguments.to, target)
     other = named(history, arguments.run)
@@ -81,7 +81,7 @@ def compared_run_of(history: History, now: Run, target: str, arguments: argparse
 def as_json(
     now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]
 ) -> dict:
-    """Return the comparison on one target for JSON."""
+    """Return the comparison on one target as a dictionary for JSON."""
     verdicts = [change.verdict for change in changes]
     worst = next((verdict for verdict in (REGRESSION, UNDECIDED) if verdict in verdicts), "passed")
     return {
@@ -97,7 +97,7 @@ def as_json(
 
 
 def rows_as_json(changes: list[Change]) -> list[dict]:
-    """Return the changes of figures for JSON."""
+    """Return the changes of figures as dictionaries for JSON."""
     return [{name: value for name, value in asdict(change).items() if name != "target"} for change in changes]
 
 

@@ -40,9 +40,9 @@ from slipway.onnx.onnx_files import answering, session_of
 from slipway.onnx.precision_emulation import emulated
 
 CAST = ("fp16", "bf16")
-# Layers that the record names, and evaluation samples with the largest errors whose tensors are compared.
+# The most layers that the record names, and the most evaluation samples whose tensors are compared.
 NAMED, WORST = 10, 4
-# A layer that adds less than this share of `max_relative_error` is not named.
+# A layer that adds less error than this share of `max_relative_error` is not named.
 NOISE = 0.1
 
 
@@ -86,12 +86,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def why_not(error: Exception) -> str:
-    """Return in words why a variant cannot be computed here."""
+    """Return the error message for a variant that ONNX Runtime cannot run on this CPU."""
     return f"ONNX Runtime's CPU kernels cannot run this precision ({first_sentence(error)}), so it is not diagnosed"
 
 
 class Worst:
-    """The evaluation samples with the largest differences between a variant's and the FP32 file's answers."""
+    """Collects the evaluation samples for which a variant's answers differ most from the FP32 file's answers."""
 
     def __init__(self, reference: Callable[[Tensors], Tensors], contract: Contract) -> None:
         self._reference, self._contract = reference, contract
@@ -99,11 +99,14 @@ class Worst:
 
     @property
     def samples(self) -> list[Tensors]:
-        """Return the inputs of at most WORST samples."""
+        """Return the inputs of the collected samples, at most WORST."""
         return [inputs for _, inputs in self._errors]
 
     def watching(self, answer: Callable[[Tensors], Tensors]) -> Callable[[Tensors], Tensors]:
-        """Wrap `answer`, to note the samples with the largest errors. Samples that were noted before are forgotten."""
+        """Return a function like `answer` that also collects the samples with the largest relative errors.
+
+        Samples that were collected before are removed.
+        """
         self._errors = []
 
         def watched(inputs: Tensors) -> Tensors:
@@ -126,7 +129,7 @@ class Worst:
 def conversion_of(
     arguments: argparse.Namespace, base: onnx.ModelProto, exported: dict, folder: Path
 ) -> tuple[Callable[[list[str]], onnx.ModelProto], list[str]]:
-    """Return (function that makes the variant without some nodes, the nodes that the options leave out already).
+    """Return (function that makes the variant without the given nodes, nodes that config.yaml leaves out already).
 
     `exported` is the record of the FP32 file `base`.
     """
@@ -156,7 +159,7 @@ def problems(
     answer: Callable[[Tensors], Tensors],
     worst: Worst,
 ) -> list[str]:
-    """Return the limits that a variant breaks, as the gate of an engine finds them; [] if it holds them all."""
+    """Return in words the limits that a variant breaks, as `check_accuracy` would; [] if it holds all limits."""
     limits = {name: getattr(arguments, name) for name in LIMITS}
     figures = {
         "origin": exported["origin"],
@@ -168,13 +171,13 @@ def problems(
 
 
 def setting_of(arguments: argparse.Namespace) -> str:
-    """Return the key of config.yaml that takes the list of layers to leave out."""
+    """Return the dotted key of config.yaml that lists the layers to leave out."""
     name = "keep_in_fp32" if arguments.variant in CAST else "not_quantized"
     return f"models.{arguments.model}.precisions.{arguments.variant.partition('-')[0]}.{name}"
 
 
 def record_of(arguments: argparse.Namespace, exported: dict, result: Search, begins_in: list[LayerError]) -> dict:
-    """Return the record of a diagnosis."""
+    """Return the record of a diagnosis as a dictionary."""
     return {
         "origin": exported["origin"],
         "key": settings_of(arguments),
@@ -193,7 +196,7 @@ def record_of(arguments: argparse.Namespace, exported: dict, result: Search, beg
 def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
     """Print the layers where the error begins, and the lines of config.yaml that leave the proposed layers out.
 
-    If the variant holds the limits as it is, only that is printed.
+    If the configured variant holds the limits, print only this result.
     """
     if not result.first.problems:
         progress(
@@ -225,7 +228,7 @@ def show_setting(setting: str, left_out: Sequence[str]) -> None:
     content: Any = list(left_out)
     for section in reversed(setting.split(".")):
         content = {section: content}
-    # By itself, a list is in brackets, and names of foreign files, such as 123 or "a, b", get quotes.
+    # YAML's default flow style: lists in brackets. Names that YAML would misread, such as 123 or "a, b", get quotes.
     text = yaml.safe_dump(content, default_flow_style=None, allow_unicode=True, width=math.inf)
     progress(textwrap.indent(text.rstrip(), "    "))
 

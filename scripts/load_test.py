@@ -35,9 +35,9 @@ from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import GRPC_HEADER, new_key
 from slipway.triton.server.server_options import add_server_choice
 
-# Limits that only leave out engines, and are in no key: `widened` says that they have to be looked at again.
+# Limits that only leave out engines. They are not in the key; the setting `widened` is.
 UNTRACKED = ("p99_limit_ms", "min_throughput_per_s")
-# Figures that are only in the record, since a cell of the table holds one.
+# Keys of a row with several values. They are only in the record, since a cell of the table has one value.
 NOT_IN_TABLE = ("windows_per_s", "p99_interval_ms", "gpu_state")
 
 
@@ -52,7 +52,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     grid = ("concurrency", "instances", "max_batch_sizes", "batching_delays_us", "search")
     add_settings(arguments, "load_test", *grid, "requests", "stability_percent", "minutes")
-    # By these two limits, engines are left out.
+    # Engines that break one of these two limits are left out.
     add_settings(arguments, "load_test", *UNTRACKED)
     benchmark = "record of the benchmark, for leaving out engines that break a limit without load"
     arguments.add_argument("--benchmark", type=Path, help=benchmark)
@@ -70,11 +70,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write one candidate model per engine, run the sweep, keep the tables and plots."""
+    """Write one candidate model per engine, run the sweep, and keep the tables, the plots and the record."""
     require_hardware(arguments.hardware)
     contract, weights = Contract.read(arguments.interface), read_json(arguments.weights_record)
     if not contract.batched:
-        # As Triton states that a model has no batch axis, and so nothing to wait for, and only instances to vary.
+        # A maximum batch size of 0 means no batch axis in Triton. Only the number of instances can vary then.
         arguments.max_batch_sizes, arguments.batching_delays_us, arguments.search = [0], [0], BRUTE
     sweep = Sweep(**{entry.name: getattr(arguments, entry.name) for entry in fields(Sweep)})
     records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
@@ -116,12 +116,12 @@ def keep_originals(arguments: argparse.Namespace, workspace: Path) -> None:
     with atomic_write(arguments.original) as partial:
         shutil.copyfile(workspace / model_analyzer.TABLE, partial)
     with atomic_write(arguments.plots) as partial:
-        # The memory plot shows only the server process; the Python backend has the engine in another one.
+        # The memory plot shows only the server process, but the Python backend runs the engine in another process.
         shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
 
 
 def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
-    """Return the parts of the record about the engines, the requests, and the measured and missing points."""
+    """Return the parts of the record about the engines, the requests, the measured points and the missing points."""
     keys = {name: engine.record["key"] for name, engine in candidates.engines.items()}
     missing = sweep.unmeasured(list(keys), rows)
     return {
@@ -138,9 +138,9 @@ def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
 
 
 def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> list[dict]:
-    """Return the engines that break a limit without load, by the benchmark (see `coarse_filter.left_out`).
+    """Return the engines that break a limit even without load, in the benchmark (see `coarse_filter.left_out`).
 
-    Raises SlipwayError if these are all engines.
+    Raises SlipwayError if all engines break a limit.
     """
     if arguments.benchmark is None:
         return []
@@ -159,7 +159,7 @@ def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> li
 
 
 def require_planned_image(server: Installation, planned: str | None) -> None:
-    """Raise SlipwayError if another image got the name of the container's image after planning."""
+    """Raise SlipwayError if the container's image has another ID now than the ID `planned`."""
     running = server.facts().get("image_id")
     if planned and running and planned != running:
         raise SlipwayError(
@@ -169,7 +169,10 @@ def require_planned_image(server: Installation, planned: str | None) -> None:
 
 
 def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
-    """Return the conditions under which a measured point is kept. If one condition changes, all are measured anew."""
+    """Return the conditions of the measurements that are hashed with each stored point.
+
+    If a condition changes, all points are measured again.
+    """
     names = ("hardware", "pytriton_version", "perf_analyzer_version", "model_analyzer_version", "stability_percent")
     program = Path(server.program)
     return {
@@ -181,9 +184,9 @@ def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
 
 
 def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping) -> list[dict]:
-    """Run the sweep and return one row per measurement. Raise SlipwayError if nothing was measured.
+    """Run the sweep, and return one row per measurement. Raise SlipwayError if nothing was measured.
 
-    Points of earlier runs under the same `conditions` are taken as they are, and new points are kept.
+    Points that earlier runs measured under the same `conditions` are reused. New points are stored in `kept`.
     """
     models, server = list(candidates.engines), candidates.server
     for name in models:
@@ -206,7 +209,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
         try:
             model_analyzer.run(settings, plan, workspace, reader)
         except SlipwayError:
-            # It gives up if its first two points have no figures.
+            # Model Analyzer gives up if its first two points have no figures.
             if reader.rows or not reader.out_of_time:
                 raise
     if reader.rows:
@@ -221,7 +224,7 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
 def plan_of(
     candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping, key: str
 ) -> RunPlan:
-    """Return the instructions for Model Analyzer's process. `key` is the key of its server."""
+    """Return the instructions for Model Analyzer's process. `key` is the key of the server that it starts."""
     models, repository = list(candidates.engines), workspace / "repository"
     return RunPlan(
         points=sweep.expected_points(models),
@@ -229,7 +232,7 @@ def plan_of(
         most_in_flight=sweep.most_in_flight,
         requests=sweep.requests,
         header=(GRPC_HEADER, key),
-        # perf_analyzer writes the times of each request, from which the interval of the p99 follows.
+        # The times of each request give the interval of the p99.
         logs_requests=model_analyzer.can_log_requests(candidates.samples, candidates.contract),
         bases={
             name: base_of(repository, name, model_analyzer.input_data(workspace, name), conditions) for name in models
@@ -239,7 +242,7 @@ def plan_of(
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    """Write the rows as CSV."""
+    """Write the measurements (rows) as CSV."""
     with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         columns = [name for name in rows[0] if name not in NOT_IN_TABLE]
         writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")
@@ -248,7 +251,7 @@ def write_table(path: Path, rows: list[dict]) -> None:
 
 
 def none_in_time(models: list[str], sweep: Sweep) -> str:
-    """Return the error of a load test that measured nothing in its time, with settings that give it more time."""
+    """Return the error message of a load test that measured nothing in its time, with settings for more time."""
     nothing = "the load test measured no configuration"
     if short := sweep.too_short_in_words(models):
         return f"{nothing}: {short}"

@@ -46,7 +46,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure the winner of the load test and its runners-up, and record all points."""
+    """Measure the capacity of the best configurations of the load test, and write a record with all points."""
     require_hardware(arguments.hardware)
     tested = read_json(arguments.load_test)
     rows = allowed_rows(tested, arguments)
@@ -79,7 +79,7 @@ def allowed_rows(tested: dict, arguments: argparse.Namespace) -> list[dict]:
 
 
 def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str, RecordedEngine]:
-    """Return {model of a row: its engine}. Raise SlipwayError if the load test measured another engine."""
+    """Return {model of a row: its engine}. Raise SlipwayError if the load test measured an engine that is not here."""
     by_digest = {sha256(path): path for path in records}
     engines = {}
     for name in dict.fromkeys(row["model"] for row in rows):
@@ -91,9 +91,9 @@ def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str,
 
 
 def measure_all(rows: list[dict], candidates: Candidates, workspace: Path, arguments: argparse.Namespace) -> dict:
-    """Return the parts of the record that are measured: the options that help, and each row's capacity with them.
+    """Return the measured parts of the record: the options that help, and each row's capacity with these options.
 
-    The options take a third of the time at most. Each configuration has an equal share of the time that is left.
+    The options take at most a third of the time. The rows share the remaining time equally.
     """
     end = time.monotonic() + 60 * arguments.capacity_minutes
     options, trials = try_options(rows[0], candidates, workspace / "options", end)
@@ -121,13 +121,16 @@ def measure_all(rows: list[dict], candidates: Candidates, workspace: Path, argum
 
 
 def configuration_of(row: dict, candidates: Candidates, options: ServingOptions | None = None) -> Served:
-    """Return the Triton model of a row's configuration."""
+    """Return the Triton model for the configuration of a row."""
     chosen = row["max_batch_size"], row["instances"], row.get("queue_delay_us", 0)
     return candidates.configured(row["model"], *chosen, options)
 
 
 def try_options(row: dict, candidates: Candidates, folder: Path, end: float) -> tuple[ServingOptions, list[dict]]:
-    """Return the options of the backend that help the row's configuration, and their trials (see `option_trials`)."""
+    """Return (options of the backend that help the row's configuration, their trials), as `Trial.run`.
+
+    Without options to try, the list of trials is empty.
+    """
     served = configuration_of(row, candidates)
     if not options_of(served, candidates.server):
         return ServingOptions(), []
@@ -137,7 +140,7 @@ def try_options(row: dict, candidates: Candidates, folder: Path, end: float) -> 
 
 
 def capacity_of(row: dict, points: list[dict], ended_by: str | None, p99_limit_ms: float | None) -> dict:
-    """Return the capacity of a row's configuration, with its points."""
+    """Return the capacity of a row's configuration (see `capacity.capacity`), with its points and with words."""
     measured = capacity.capacity(points, ended_by)
     return {
         **{name: row[name] for name in ("model", *CONFIGURATION, "concurrency") if name in row},

@@ -24,21 +24,21 @@ from slipway.core.setting_options import add_settings
 from slipway.core.templates import document
 from slipway.models.canonical import load_model
 
-# Substrings of operator names: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
+# Parts of the names of operators that compute, that only dispatch or allocate, and that a runtime can fuse into others.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
 DISPATCH = ("empty", "view", "reshape", "flatten", "as_strided", "permute", "transpose", "expand", "select", "slice")
 FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
-# Events of the profiler itself on a GPU.
+# The profiler's own events on a GPU.
 OF_THE_PROFILER = ("Activity Buffer Request",)
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """Total durations of the profiled number of forward passes, in seconds."""
+    """The seconds that all profiled forward passes took together."""
 
     wall: float
-    cpu: float  # of all threads
-    profiled_wall: float  # the same passes again, slowed down by the profiler
+    cpu: float  # CPU time of all threads
+    profiled_wall: float  # wall time of the same passes under the profiler, which slows them down
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -85,8 +85,8 @@ def main(arguments: argparse.Namespace) -> None:
 def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
-    PyTorch does not escape paths, so a quote in a folder's name would break the JSON. PyTorch gets a plain name here,
-    and the folders of the code that ran are escaped afterwards.
+    PyTorch does not escape paths, so a quote in the name of a folder would break the JSON. So PyTorch writes to a plain
+    path, and the folders of the profiled code are escaped afterwards.
     """
     folders = {str(Path.cwd()), *sys.path}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -98,7 +98,7 @@ def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
 
 
 def profile(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tuple[torch.profiler.profile, Seconds]:
-    """Return the profile of `steps` forward passes, and their durations."""
+    """Return (profile of `steps` forward passes, seconds of these passes)."""
     from torch.profiler import ProfilerActivity
 
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * inputs[0].is_cuda
@@ -113,7 +113,7 @@ def profile(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> t
 
 
 def timed(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tuple[float, float]:
-    """Run `steps` forward passes to their end. Return their wall time and the CPU time of all threads, in seconds."""
+    """Run `steps` forward passes to their end. Return (wall time, CPU time of all threads) in seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         model(*inputs)
@@ -123,14 +123,14 @@ def timed(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tup
 
 
 def summarise(events: Any, device: str, seconds: Seconds) -> dict:
-    """Return the time by operator, and the shares (0..1) of the wall time.
+    """Return the time by operator ("operators"), and shares (0..1) of the time.
 
-    `cpu_utilisation` is CPU time / (wall time * cores). `gpu_utilisation` is time in kernels / wall time.
-    `launch_overhead` is, on a GPU, the share of cudaLaunchKernel; on a CPU, the share of Python and of operators that
-    only dispatch or allocate. The profiler slows down the host but no kernels. So times of the host are relative to the
-    time under the profiler, and times of kernels to the time without it.
+    `cpu_utilisation` is CPU time / (wall time * cores). `gpu_utilisation` is time in kernels / wall time; None on a
+    CPU. `launch_overhead` is, on a GPU, the share of cudaLaunchKernel; on a CPU, the share of Python and of operators
+    that only dispatch or allocate. The profiler slows down the host, but no kernels. So times of the host are relative
+    to the wall time under the profiler. Times of kernels are relative to the wall time without the profiler.
     """
-    # A kernel's time occurs twice: as its own, and for the operator that launched it. Only the operator's is used.
+    # Two events have a kernel's time: the kernel, and the operator that launched it. Only the operator counts.
     events = [event for event in events if event.device_type.name == "CPU" and event.key not in OF_THE_PROFILER]
     on_gpu = device == "cuda"
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
@@ -162,7 +162,7 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
 
 
 def advise(summary: dict, device: str, batch: int | None) -> list[str]:
-    """Return advice that follows from the figures, each with its figure. `batch` is None without a batch axis."""
+    """Return sentences of advice on the figures, each with its figure. `batch` is None without a batch axis."""
     values = {**summary, "device": device, "batch": batch, "cores": usable_cores()}
     template = Path(__file__).with_name("profile_advice.txt.j2")
     return document(template, values, percent="{:.0%}".format).splitlines()

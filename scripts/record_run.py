@@ -24,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Append the run's line, unless the history has it, and write its copy."""
+    """Append the run's line, unless the history has the line already, and write a copy of the line."""
     measurements = read_measurements(arguments.folder, arguments.engines, [], arguments.evaluated)
     line = line_of(measurements, arguments.folder, utc_now().replace("+00:00", "Z"))
     how = "recorded" if append(arguments.history, line) else "recorded before"

@@ -56,7 +56,7 @@ MEANINGS = (
 
 @dataclass(frozen=True)
 class Tested:
-    """The record of a load test, the choice that was made from it, and the configurations, the best one first."""
+    """The record of a load test, the choice from this load test, and its configurations, the best first."""
 
     record: Mapping[str, Any]
     selection: Mapping[str, Any]
@@ -95,7 +95,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_tested(arguments: argparse.Namespace) -> Tested:
-    """Read both records. Raises SlipwayError if the choice was made from another load test."""
+    """Read the load test and the choice. Raise SlipwayError if the choice was made from another load test."""
     record, selection = read_json(arguments.load_test), read_json(arguments.selection)
     if selection["chosen_from"]["load_test_sha256"] != sha256(arguments.load_test):
         raise SlipwayError(f"{arguments.selection} was chosen from another load test than {arguments.load_test}")
@@ -103,12 +103,12 @@ def read_tested(arguments: argparse.Namespace) -> Tested:
 
 
 def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
-    """Return the summary: conditions, choice, charts, and the configurations, each by its best measurement."""
+    """Return the summary: conditions, choice, charts, and a table with the best measurement of each configuration."""
     best = [configuration.best for configuration in tested.configurations]
     return [
         *conditions(tested),
         *([together(pdf_drawing(chart, WIDTH), Spacer(0, 8)) for chart in charts] or [paragraph(ONE_POINT)]),
-        CondPageBreak(110),  # the heading and some rows
+        CondPageBreak(110),  # space for the heading and some rows
         paragraph(f"Configurations, {ORDERS[goal_of(tested.selection)]}", "heading"),
         paragraph(BEST, "quiet"),
         measurements(best, tested, IN_SUMMARY, [configuration.words for configuration in tested.configurations]),
@@ -149,13 +149,13 @@ def conditions(tested: Tested) -> list[Flowable]:
 
 
 def gaps(record: Mapping[str, Any]) -> list[Flowable]:
-    """Return a note on the points that were not measured, cut short or disturbed; nothing if there are none."""
+    """Return a note on points that were not measured, cut short or disturbed; [] if there are no such points."""
     words = gaps_in_words(record["not_measured"], record["measurements"], record["minutes"])
     return [paragraph(f"{words}.", "warning", "Note:")] if words else []
 
 
 def server_in_words(record: Mapping[str, Any]) -> str:
-    """Return the server and the requests in words."""
+    """Return the server of the load test and its requests in words."""
     batching = " and dynamic batching" if record["batched"] else ""
     return (
         f"Server: {kinds.server_in_words(record['server'])}{batching}. "
@@ -181,7 +181,10 @@ def limits_in_words(tested: Tested) -> str:
 def measurements(
     rows: Sequence[Mapping[str, Any]], tested: Tested, columns: Sequence[str], names: Sequence[str] | None = None
 ) -> Table:
-    """Return a table of measurements, with a column of remarks. `names`, if any, are its first column."""
+    """Return a table with the columns `columns` and remarks, one row per measurement.
+
+    A column without any figure is left out. `names`, if given, are in the first column.
+    """
     shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
     cells = [
         [
@@ -191,7 +194,7 @@ def measurements(
         for row in rows
     ]
     headings = [*(COLUMNS[name][0] for name in shown), ""]
-    texts = {len(shown): 1.0}  # of the remarks
+    texts = {len(shown): 1.0}  # the column of remarks
     if names:
         cells = [[name, *row] for name, row in zip(names, cells, strict=True)]
         headings, texts = ["", *headings], {0: 3.0, len(shown) + 1: 2.0}
@@ -199,7 +202,7 @@ def measurements(
 
 
 def kind_of(row: Mapping[str, Any], selection: Mapping[str, Any]) -> str:
-    """Return how a table shows a measurement."""
+    """Return the kind of a measurement's row in the table: chosen (MARKED), breaks a limit (REFUSED), or PLAIN."""
     if is_chosen(row, selection):
         return MARKED
     return REFUSED if broken(row, selection) else PLAIN

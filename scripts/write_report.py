@@ -18,7 +18,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the records and write the page. The same records give the same bytes."""
+    """Read the records, and write the report page. The same records give the same bytes."""
     recipe = Recipe(arguments.engines, arguments.variants, arguments.evaluated, arguments.edition)
     write_page(arguments.folder, arguments.output, recipe)
     progress(f"  {arguments.output}, of {len(arguments.engines)} engine(s)")

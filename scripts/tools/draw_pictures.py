@@ -1,7 +1,8 @@
 """Draw the pictures of README and docs/results.md from the records of measurements, and from a real dry run.
 
-README's picture shows the measured throughput of a GPU beside a dry run that says why engines are stale. The dry run
-works in a temporary folder, with a small network of random weights: it is built for this CPU, then gets other weights.
+README's picture shows the measured throughput of a GPU beside a dry run, which names the reasons why engines are stale.
+The dry run works in a temporary folder. A small network with random weights is built there for this CPU; then its
+weights are replaced.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from slipway.report.load_test_charts import memory_chart, throughput_chart
 from slipway.tools.snakemake_runs import snakemake, write_checkpoint, write_config
 
 ARCHITECTURE, MODEL = "squeezenet1_1", "my_model"
-# {subject of the benchmark: (its name, the look of its bar)}
+# {subject of the benchmark: (name of the subject, look of its bar)}
 SUBJECTS = {
     "pytorch": ("PyTorch", "base"),
     "pytorch_fp16": ("PyTorch in FP16, in a CUDA graph", "base"),
@@ -31,13 +32,13 @@ SUBJECTS = {
     "int8": ("Slipway: INT8 engine", "best"),
 }
 LONGEST_BAR = 240
-# The size of the terminal: lines, and letters in a line.
+# The size of the terminal in the picture: lines, and letters in a line.
 LINES, LETTERS = 13, 63
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the terminal, and its look."""
+    """One line of the terminal in the picture. `kind` is its look: "command", "output" or "reason"."""
 
     text: str
     kind: str = "output"
@@ -64,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def charts(record: dict) -> dict[str, str]:
-    """Return the charts of a load test as SVG, as its reports have them."""
+    """Return {name of the file: SVG text} of the charts of a load test, as in its reports."""
     configurations = ranked(record["load_test"]["measurements"], record["selection"])
     drawn = {"throughput_latency": throughput_chart, "memory_latency": memory_chart}
     drawings = {name: draw(configurations, record["selection"], in_document=True) for name, draw in drawn.items()}
@@ -72,7 +73,7 @@ def charts(record: dict) -> dict[str, str]:
 
 
 def picture(record: dict, lines: Sequence[Line]) -> str:
-    """Return the picture as SVG."""
+    """Return README's picture as SVG text. `lines` are the lines of its terminal."""
     gpu = record["benchmark"]["environment"]["gpu"]["name"]
     (version,) = {engine["key"]["runtime_version"] for engine in record["engines"].values()}
     drawn = bars(record)
@@ -89,9 +90,9 @@ def picture(record: dict, lines: Sequence[Line]) -> str:
 
 
 def bars(record: dict) -> list[dict]:
-    """Return a bar for the highest throughput of each subject: {"name", "number", "width" (pixels), "kind" (its look)}.
+    """Return {"name", "number", "width" (pixels), "kind" (look)} of the bar for each subject's highest throughput.
 
-    "number" is the throughput as text; for an engine, its ratio to PyTorch's throughput follows.
+    "number" is the throughput in inferences/s as text. For an engine, the ratio to PyTorch's throughput follows.
     """
     best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
     rates = {subject: best[subject]["inferences_per_s"] for subject in SUBJECTS}
@@ -104,7 +105,7 @@ def bars(record: dict) -> list[dict]:
 
 
 def dry_run(folder: Path) -> str:
-    """Build a model in an empty folder, replace its weights, and return everything that `snakemake -n deploy` says."""
+    """Build a model in an empty folder, and replace its weights. Return the output of `snakemake -n deploy`."""
     model = {"architecture": ARCHITECTURE, "weights": f"{MODEL}.pth", "preprocess": {"resize": 72, "crop": 64}}
     write_config(folder, {"models": {MODEL: model}, "targets": {"cpu": {"precisions": ["fp32", "bf16"]}}})
     write_checkpoint(folder / f"{MODEL}.pth", ARCHITECTURE, seed=1)
@@ -114,9 +115,9 @@ def dry_run(folder: Path) -> str:
 
 
 def terminal(output: str) -> list[Line]:
-    """Return the stale jobs of a dry run up to the engines, each with its reason, as lines of a terminal.
+    """Return lines of a terminal: the stale jobs of a dry run with their reasons, up to the last build of an engine.
 
-    Jobs whose outputs are missing are left out: only the engines, and the files that they need, were made before.
+    Jobs whose outputs are missing are left out, since only the engines and their inputs were made before.
     """
     jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", output, re.MULTILINE)
     last = max(index for index, (job, _) in enumerate(jobs) if "engine of" in job and "Building" in job)
@@ -128,7 +129,7 @@ def terminal(output: str) -> list[Line]:
 
 
 def cut(text: str) -> str:
-    """Return a line that fits into the terminal."""
+    """Return a text, cut at a word so that it fits into one line of the terminal."""
     return shorten(text, LETTERS, placeholder=" ...")
 
 

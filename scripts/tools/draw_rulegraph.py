@@ -22,21 +22,24 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the graph from standard input, lay it out from left to right, draw it."""
+    """Read the graph from standard input, lay it out from left to right, and draw it."""
     graph = read_graph(sys.stdin.read())
     with atomic_write(arguments.output) as partial:
         draw(graph, partial)
 
 
 def read_graph(dot: str) -> networkx.DiGraph:
-    """Return a graph in Graphviz' language as a graph of rule names, without edges that longer paths imply."""
+    """Return a graph whose nodes are rule names, from a graph in Graphviz' language.
+
+    An edge is left out if a longer path joins the same two rules.
+    """
     names = dict(re.findall(r'(\d+)\s*\[\s*label\s*=\s*"([^"]+)"', dot))
     graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+)\s*->\s*(\d+)", dot))
     return networkx.transitive_reduction(graph)
 
 
 def draw(graph: networkx.DiGraph, path: Path) -> None:
-    """Draw boxes with arrows between them. A rule is to the right of its dependencies."""
+    """Draw each rule as a box, and each dependency as an arrow. A rule is to the right of its dependencies."""
     columns = dict(enumerate(networkx.topological_generations(graph)))
     positions = networkx.multipartite_layout(graph, subset_key=columns)
     figure = Figure(figsize=(14, 3.8), layout="constrained")

@@ -26,7 +26,7 @@ from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.tools.snakemake_runs import REPOSITORY, snakemake, write_config
 
-# Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.
+# The configuration whose keys are shown. For each runtime, it has a target with the name of the runtime.
 MODEL, PRECISION = "model", "fp16"
 GPU = {"hardware": "NVIDIA L4 (compute capability 8.9)", "tensorrt": {"version": "10.13.3.9", "cuda": "12.9"}}
 CONFIG: dict[str, Any] = {
@@ -39,11 +39,11 @@ CONFIG: dict[str, Any] = {
     },
     "deploy": {"to": "kubernetes", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}},
 }
-# Code that is added to the Snakefile; it writes a list of the workflow's rules.
+# Code that is appended to the Snakefile, to write a list of the workflow's rules.
 TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules(resolved.models)))\n'
-# {program: name of its test, if it is the test of the module that starts the program}
+# {program without a test of its own name: name of the module whose test starts the program}
 TESTED_AS = {"tensorrt_worker": "subprocess_engine"}
-# The methods of JobKeys that make the key of a rule, by name.
+# {name: method of JobKeys that makes the key of a rule}
 KEY_METHODS = {
     name: method
     for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
@@ -53,7 +53,7 @@ KEY_METHODS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that runs a program. `key_method` is the method of JobKeys that its settings call; None without a key."""
+    """A rule that runs a program. `key_method` is the method of JobKeys that makes its key; None if it has no key."""
 
     name: str
     outputs: tuple[str, ...]
@@ -62,7 +62,7 @@ class Rule:
 
     @property
     def test(self) -> Path | None:
-        """Return the test with the name of the program or of the rule; None without one."""
+        """Return the path of the test with the name of the program or of the rule; None if there is no such test."""
         names = {f"test_{TESTED_AS.get(name, name)}.py" for name in (self.program, self.name)}
         tests = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if path.name in names)
         return tests[0].relative_to(REPOSITORY) if tests else None
@@ -101,7 +101,7 @@ def rules() -> list[Rule]:
 
 @cache
 def key_names() -> dict[str, dict[str, list[str]]]:
-    """Return {method of JobKeys: {target: names of the settings in the keys that the method makes}}."""
+    """Return {method of JobKeys: {target: sorted names of the settings in the keys for this target}}."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]
         keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]
@@ -115,7 +115,7 @@ def key_names() -> dict[str, dict[str, list[str]]]:
 
 
 def page(rules: list[Rule]) -> str:
-    """Return the page in Markdown."""
+    """Return the page docs/artifacts.md as Markdown."""
     package_folder = REPOSITORY / "scripts" / "slipway"
     values = {
         "rules": rules,
@@ -133,20 +133,20 @@ def programs_without_rule(rules: list[Rule]) -> list[str]:
 
 
 def first_line(path: Path | str) -> str:
-    """Return the first line of a module's docstring; "" without one."""
+    """Return the first line of a module's docstring; "" if the module has no docstring."""
     code = (REPOSITORY / path).read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0]
 
 
 def names_in_key(rule: Rule) -> list[str]:
-    """Return the names in the keys of a rule. A runtime's rule has the keys for the target of the runtime's name."""
+    """Return the names of the settings in a rule's key. If the rule builds for one runtime, only its target counts."""
     by_target = key_names()[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
     return by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
 
 
 def shown(output: str) -> str:
-    """Return the path of an output below results/, with <model> for the model, and <name> for any other wildcard."""
+    """Return an output's path below results/, with <model> for the model and <name> for any other wildcard."""
     path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
     return re.sub(f"^{MODEL}/", "<model>/", path)
 

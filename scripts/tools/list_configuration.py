@@ -16,7 +16,7 @@ from slipway.core.templates import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 SCHEMA = REPOSITORY / "schemas" / "config.schema.yaml"
-# The longest list of choices that is shown; a longer one is in the schema.
+# A list with more choices than this is not shown; the schema has it.
 MOST_CHOICES = 8
 
 
@@ -35,14 +35,14 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def page(schema: dict) -> str:
-    """Return the page in Markdown, with a table for each key at the top of the configuration."""
+    """Return the page docs/configuration.md as Markdown, with a table for each top-level key of the configuration."""
     sections = {name: dict(_keys(name, part, schema["$defs"])) for name, part in schema["properties"].items()}
     template = Path(__file__).with_name("configuration.md.j2")
     return document(template, {"sections": sections}, default_of=_default, meaning=_meaning)
 
 
 def _keys(key: str, schema: dict, definitions: dict) -> Iterator[tuple[str, dict]]:
-    """Yield (dotted key, schema) of a part of the schema and of everything below it."""
+    """Yield (dotted key, schema) for a part of the schema, then for each key below this part."""
     reference = schema.get("$ref", "").rpartition("/")[2]
     schema = definitions.get(reference, {}) | schema
     yield key, schema
@@ -55,7 +55,7 @@ def _keys(key: str, schema: dict, definitions: dict) -> Iterator[tuple[str, dict
 
 
 def _default(schema: dict) -> str:
-    """Return a key's default as it stands in YAML; "required" without one."""
+    """Return the default of a key as YAML text; "required" if the key has no default."""
     return f"`{json.dumps(schema['default'])}`".replace('"', "") if "default" in schema else "required"
 
 

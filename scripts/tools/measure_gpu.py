@@ -1,9 +1,9 @@
 """Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file.
 
-The accuracy, the benchmark, the load test and the choice are steps. The collected records are written after each step,
-as <name>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results. With
---until, a first command ends after a step. A second one, in the same working folder, goes on: the workflow measures
-nothing twice.
+The steps are the accuracy, the benchmark, the load test and the choice. The collected records are written after each
+step, as <name>.incomplete.json until all steps are done. So a step that fails or is stopped loses only its own results.
+With --until, the command ends after a step. A second command in the same working folder continues: the workflow
+measures nothing twice.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def add_machine_options(arguments: argparse.ArgumentParser) -> None:
 
 
 def interpreter(text: str) -> str:
-    """Return an interpreter in a form that works in any folder: an absolute path, or a name on PATH."""
+    """Return an interpreter as an absolute path or as a name on PATH, so that it works in any working folder."""
     return str(Path(text).absolute()) if os.sep in text else text
 
 
@@ -63,9 +63,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(folder: Path, name: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
-    """Make the records of each step up to `until`, and write the collected records.
+    """Make the records of the steps up to `until`, and write the collected records into the folder `output`.
 
-    Raises SlipwayError at the end if a step failed.
+    If a step fails, the other steps are still run. Then SlipwayError is raised at the end.
     """
     steps, done, failures = records_of(name, config), [], []
     complete, incomplete = output / f"{name}.json", output / f"{name}.incomplete.json"
@@ -87,9 +87,9 @@ def measure(folder: Path, name: str, config: dict, output: Path, until: str = ST
 
 
 def configurations_of(arguments: argparse.Namespace) -> list[Path]:
-    """Return the configurations to measure.
+    """Return the paths of the configurations to measure.
 
-    Raises SlipwayError if a named configuration is missing, or if there is no configuration at all.
+    Raises SlipwayError if a file that --only names is missing, or if the folder has no configuration.
     """
     paths = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
     missing = set(arguments.only or []) - set(paths)
@@ -100,9 +100,10 @@ def configurations_of(arguments: argparse.Namespace) -> list[Path]:
 
 
 def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return {name: checkpoint} from NAME=PATH. Raise SlipwayError for another form or an unknown name.
+    """Return {name: checkpoint} of the option --weights NAME=PATH.
 
-    Any file of the folder is allowed, so that `--only` alone decides which configurations are measured.
+    A name that --only leaves out is allowed. Raises SlipwayError for another form, or for a name without a file in the
+    folder.
     """
     models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}
@@ -115,9 +116,9 @@ def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
-    """Return (only model of a configuration, its only target, the target's precisions).
+    """Return (the model of a configuration, its target, the precisions of the target).
 
-    Raises SlipwayError, with the name of the file, unless all are stated.
+    Raises SlipwayError, with the name of the file, unless there are exactly one model and one target with precisions.
     """
     models, targets = list(config.get("models") or {}), config.get("targets") or {}
     stated = [
@@ -131,7 +132,10 @@ def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
 
 
 def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
-    """Write the configuration with this machine's paths into the working folder. Return the original configuration."""
+    """Write a configuration with this machine's paths into the working folder `folder`.
+
+    Returns the configuration without these paths, as it is in the file `path`.
+    """
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     model, _, _ = subject_of(path.stem, config)
     here = on_this_machine(config, arguments)
@@ -153,9 +157,10 @@ def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
 
 
 def records_of(name: str, config: dict) -> dict[str, list[str]]:
-    """Return {step: records to collect afterwards}. Snakemake makes everything that they need.
+    """Return {step: paths of the records to collect after the step}. Snakemake makes all files that they need.
 
-    The accuracy is always included; benchmark, and load test with the choice, if the configuration has their section.
+    The step accuracy is always included. The steps benchmark, load_test and choice are included if the configuration
+    has their section.
     """
     model, target, precisions = subject_of(name, config)
     names = {"accuracy": [f"{model}.{precision}.accuracy.json" for precision in precisions]}
@@ -166,14 +171,20 @@ def records_of(name: str, config: dict) -> dict[str, list[str]]:
 
 
 def make_records(folder: Path, records: list[str]) -> float:
-    """Make the records with the workflow; return its seconds. Jobs that need no GPU run beside jobs that do."""
+    """Make the records with the workflow, and return its wall time in seconds.
+
+    Jobs without a GPU run beside jobs with a GPU.
+    """
     profile, cores = str(REPOSITORY / "profiles" / "default"), str(2 * usable_cores())
     options = ("--profile", profile, "--cores", cores, "--keep-going", "--resources", "gpu=1", "--")
     return snakemake(folder, *options, *records, shown=True).seconds
 
 
 def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
-    """Return one record of the steps in `done`, of a model on its only target. "incomplete" lists the other steps."""
+    """Return the collected records of the steps in `done`, for the only model and target of a configuration.
+
+    "incomplete" lists the steps that are not done.
+    """
     model, target, precisions = subject_of(name, config)
     folder = workplace / "results" / model / target
     missing = [step for step in records_of(name, config) if step not in done]

@@ -1,7 +1,7 @@
-"""Measure how long Snakemake plans: runs with nothing to do, beside an empty workflow, and growing configurations.
+"""Measure how long Snakemake plans: runs with nothing to do, an empty workflow, and growing configurations.
 
-The program works in a temporary folder, with a tiny model of random weights and synthetic configurations. It leaves no
-process running.
+The program works in a temporary folder, with a tiny model of random weights and with synthetic configurations. It
+leaves no process running.
 """
 
 import argparse
@@ -30,8 +30,8 @@ NOTHING = "Nothing to be done"
 PRECISIONS = ("fp32", "fp16", "bf16")
 
 
-# (models, targets, precisions) of synthetic configurations; all are combined with each other. From 10 combinations on
-# only the models grow, so that the number of jobs per combination is the same at each point.
+# (models, targets, precisions) of synthetic configurations. Each model is built for each target and precision. From 10
+# combinations on, only the number of models grows, so that the number of jobs per combination stays the same.
 SHAPES = ((1, 1, 1), (1, 5, 2), (10, 5, 2), (30, 5, 2))
 
 
@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure the planning times; write them to the file --output as JSON; print them as a table."""
+    """Measure the planning times, write them to the file --output as JSON, and print them as a table."""
     if arguments.rounds < 1:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:
@@ -59,7 +59,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure_against_empty(folder: Path, rounds: int) -> dict:
-    """Build and serve a tiny model. Return the times (s) of runs with nothing to do, and of an empty workflow."""
+    """Build and serve a tiny model, and measure runs with nothing to do, in turn with an empty workflow.
+
+    Returns the times (s) as `summarise`.
+    """
     built = write_tiny(folder / "tiny")
     try:
         progress("building and deploying a tiny model, which is then up to date")
@@ -73,7 +76,7 @@ def measure_against_empty(folder: Path, rounds: int) -> dict:
 
 
 def write_empty(folder: Path) -> Path:
-    """Write a workflow whose only rule needs an existing file. Return its folder."""
+    """Write a workflow into `folder` whose only rule needs an existing file. Return the folder."""
     folder.mkdir()
     (folder / "present").touch()
     (folder / "Snakefile").write_text('rule all:\n    input:\n        "present",\n', encoding="utf-8")
@@ -81,7 +84,7 @@ def write_empty(folder: Path) -> Path:
 
 
 def write_tiny(folder: Path) -> Path:
-    """Write a tiny model's configuration and checkpoint. Return their folder."""
+    """Write the configuration and the checkpoint of a tiny model into `folder`. Return the folder."""
     write_config(folder, tiny_config())
     write_checkpoint(folder / "random.pth", ARCHITECTURE, seed=0)
     return folder
@@ -103,7 +106,7 @@ def tiny_config() -> dict:
 
 
 def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], Outcome]]:
-    """Return {name: function that runs Snakemake once} of the runs to measure in turn."""
+    """Return {name of the run: function that runs Snakemake once} for the runs to measure in turn."""
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
     runs = {name: partial(snakemake, built, *given) for name, given in options.items()}
@@ -111,7 +114,7 @@ def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], 
 
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
-    """Raise SlipwayError if a run found something to do, although everything should have been up to date."""
+    """Raise SlipwayError if a run had something to do, since then it measured more than planning."""
     for name, outcome in ((name, outcome) for name, several in outcomes.items() for outcome in several):
         if NOTHING not in outcome.output:
             raise SlipwayError(
@@ -120,7 +123,7 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
-    """Return {"seconds": all samples, "median_seconds", "ratio_to_empty": ratio of medians}, each as {run: value}."""
+    """Return {"seconds": {run: [s]}, "median_seconds": {run: s}, "ratio_to_empty": {run: ratio of the medians}}."""
     samples = {name: [outcome.seconds for outcome in several] for name, several in outcomes.items()}
     medians = {name: statistics.median(seconds) for name, seconds in samples.items()}
     return {
@@ -131,7 +134,7 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return {"points": sizes and times of dry runs of growing configurations}."""
+    """Return {"points": [...]}: sizes and times (s) of dry runs of growing configurations (see `point`)."""
     runs = {}
     for shape in SHAPES:
         place = folder / f"combinations-{prod(shape)}"
@@ -142,7 +145,7 @@ def measure_growth(folder: Path, rounds: int) -> dict:
 
 
 def synthetic_config(models: int, targets: int, precisions: int) -> dict:
-    """Return a synthetic configuration. It declares hardware and TensorRT, so that nothing is detected."""
+    """Return a configuration of this size. It states the hardware and TensorRT, so nothing is detected."""
     hardware = "NVIDIA L4 (compute capability 8.9)"
     target = {"runtime": "tensorrt", "hardware": hardware, "precisions": list(PRECISIONS[:precisions])}
     return {
@@ -153,7 +156,7 @@ def synthetic_config(models: int, targets: int, precisions: int) -> dict:
 
 
 def point(shape: tuple[int, int, int], outcomes: list[Outcome]) -> dict:
-    """Return the sizes of one shape, its number of jobs, and its times in seconds: all, and their median."""
+    """Return the sizes of a configuration, its number of jobs, and the times (s) of its dry runs with their median."""
     seconds = [outcome.seconds for outcome in outcomes]
     return {
         **dict(zip(("models", "targets", "precisions"), shape, strict=True)),
@@ -173,7 +176,7 @@ def planned_jobs(output: str) -> int:
 
 
 def table(record: dict) -> str:
-    """Return the record as a few lines of text."""
+    """Return the record as lines of text: one line for each run and for each size."""
     compared = record["against_an_empty_workflow"]
     lines = [
         f"{name.replace('_', ' '):<26}{median:6.2f} s  {compared['ratio_to_empty'][name]:5.2f} x empty"

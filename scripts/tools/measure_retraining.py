@@ -1,7 +1,7 @@
 """Measure the cost of a retraining: a cold build, a build with the timing cache, and a refit, side by side on one GPU.
 
-The workflow updates the engine of one model week after week, from a checkpoint whose weights change slightly each time.
-The program works in a folder of its own, and starts without engine and timing cache.
+The workflow updates the engine of one model week after week. Each week, a new checkpoint has slightly changed weights.
+The program works in its own folder, and starts without an engine and a timing cache.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from slipway.models.checkpoint_files import read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.tools.snakemake_runs import now, write_config
 
-# {week: `tensorrt.refit`}. The third week builds the engine that the fourth week refits.
+# {week: value of `tensorrt.refit`}. The third week builds the engine that the fourth week refits.
 WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
-# The change of weights by a training, relative to each weight and, for weights near zero, to their tensor's spread.
+# The random change of a weight by a training: this share of the weight, and this share of its tensor's deviation.
 CHANGE = 0.01
 # The file in the working folder that each training replaces.
 CHECKPOINT = "checkpoint.pth"
@@ -43,7 +43,7 @@ print(json.dumps(trial(*sys.argv[2:], None)["speed"]))
 
 
 class Retraining(NamedTuple):
-    """One measurement: its working folder, and the model, target and precision of the engine."""
+    """The working folder of the measurement, and the model, target and precision of its engine."""
 
     folder: Path
     model: str
@@ -70,12 +70,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def profiles(text: str) -> list[dict]:
-    """Return optimization profiles from JSON text. Raise ValueError if it is not JSON."""
+    """Return optimization profiles from JSON text. Raise ValueError if the text is no JSON."""
     return json.loads(text)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the weeks one after the other, compare the two kinds of engine, write the times."""
+    """Run the weeks one after the other, compare a plain with a refittable engine, and write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
     shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold
@@ -103,7 +103,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
-    """Return the working folder and its engine. Raise SlipwayError unless the configuration has one TensorRT target."""
+    """Return the working folder and its engine. Raise SlipwayError unless the only target is a TensorRT target."""
     model, target, _ = subject_of(arguments.configuration.stem, config)
     if config["targets"][target].get("runtime") != "tensorrt":
         raise SlipwayError(
@@ -114,7 +114,7 @@ def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
-    """Return the state dict to start from: of the given checkpoint, or seeded random weights of the architecture."""
+    """Return the state dict to start from: of the checkpoint `weights` or, without one, seeded random weights."""
     settings = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -131,7 +131,7 @@ def train(folder: Path, state: dict[str, torch.Tensor], seed: int) -> None:
 
 
 def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return a tensor with a little noise. Whole numbers stay unchanged, and variances stay positive."""
+    """Return the values of a tensor with a little noise. Integers stay unchanged, and variances stay positive."""
     if not values.is_floating_point():
         return values
     noise = CHANGE * torch.randn(values.shape, generator=random)
@@ -142,7 +142,7 @@ def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.T
 
 
 def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
-    """Write the configuration with this machine's paths, the checkpoint of the week, and `refit` on or off."""
+    """Write the configuration of a week: this machine's paths, the week's checkpoint, and `refit` on or off."""
     here = on_this_machine(config, arguments)
     here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": CHECKPOINT}}
     here["targets"][retraining.target]["precisions"] = [retraining.precision]
@@ -153,7 +153,10 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 
 
 def summary(weeks: dict[str, dict]) -> dict:
-    """Return {"gpu", "versions", "ways", "seconds" (with gates), "of_cold" (ratio to the cold build)}, by week."""
+    """Return {"gpu", "versions"} of the cold build, and {week: value} as "ways", "seconds" and "of_cold".
+
+    "seconds" is the time of the build with its gates. "of_cold" is this time / the time of the cold build.
+    """
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
         "gpu": weeks["cold"]["gpu"],
@@ -167,7 +170,7 @@ def summary(weeks: dict[str, dict]) -> dict:
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
     """Return the "speed" of `trial`: GPU times of a plain and a refittable engine, measured in turn.
 
-    Raises SlipwayError if the engines cannot be compared.
+    Raises SlipwayError if TensorRT cannot run the comparison.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parents[1])

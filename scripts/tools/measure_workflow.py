@@ -45,7 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Deploy, deploy again, restart a killed server, compare serving with the engine alone, undeploy, measure INT8."""
+    """Deploy, deploy again, compare serving with the engine alone, restart a killed server, undeploy, measure INT8."""
     with tempfile.TemporaryDirectory(prefix="slipway-measure-") as folder:
         workplace = Path(folder)
         config, ports = configure(workplace)
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(workplace: Path, ports: Ports) -> dict:
-    """Return the seconds of each deploy, the load of the served model, and serving against the engine alone."""
+    """Return the record: seconds of each deploy, the chosen configuration, and serving against the engine alone."""
     progress("first deploy, everything is built and measured")
     seconds: dict[str, Any] = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
@@ -82,7 +82,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
 
 
 def configure(workplace: Path) -> tuple[dict, Ports]:
-    """Write the shipped configuration with free ports; return it and these ports."""
+    """Write the shipped configuration with free ports into the working folder. Return (configuration, ports)."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     ports = Ports.free()
     config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
@@ -91,12 +91,15 @@ def configure(workplace: Path) -> tuple[dict, Ports]:
 
 
 def seconds_of(workplace: Path, target: str) -> float:
-    """Run the workflow as `make deploy` does, and return its seconds."""
+    """Run the workflow for `target` as `make deploy` does. Return its wall time in seconds."""
     return round(snakemake(workplace, target, "--cores", "2", shown=True).seconds, 2)
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
-    """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput / the engine's own throughput."""
+    """Measure the engine alone and Triton in turn. Return {"median_ratio_by_requests_in_flight", "rounds"}.
+
+    A ratio is Triton's throughput / the throughput of the engine alone.
+    """
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
     built = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json")
     sample, sender = read_samples(results / "samples.npz")[0], Sender(receipt["served_as"], ports, workplace)

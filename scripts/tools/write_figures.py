@@ -19,9 +19,9 @@ from slipway.core.templates import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
 MEASUREMENTS = REPOSITORY / "docs" / "measurements"
-# The marks around the tables that are written anew.
+# The lines before and after the tables in docs/measurements/README.md. The text between them is replaced.
 BEGIN, END = "<!-- begin figures: `make figures` writes this from the records -->", "<!-- end figures -->"
-# {model of cpu.json: its name in words}
+# {key of a model in cpu.json: name of the model for readers}
 NAMES = {"resnet50": "ResNet-50", "efficientnet_lite0": "EfficientNet-Lite0"}
 
 
@@ -31,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the tables into docs/measurements/README.md, and some of their rows into the project's README.md."""
+    """Write the tables into docs/measurements/README.md. Update the rows of these tables in the project's README.md."""
     tables = tables_of(records())
     for path, written in ((MEASUREMENTS / "README.md", between_marks), (REPOSITORY / "README.md", with_rows)):
         with atomic_write(path) as partial:
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def records() -> dict:
-    """Return the records: a GPU's records as {folder: {name: record}}, a CPU's records as {name: record}."""
+    """Return {GPU: {name: record}} of docs/measurements/<GPU>/, and the records "cpu" and "planning"."""
     gpus = {
         gpu: {path.stem: read_json(path) for path in (MEASUREMENTS / gpu).glob("*.json")} for gpu in ("h100", "h200")
     }
@@ -47,14 +47,14 @@ def records() -> dict:
 
 
 def tables_of(records: dict) -> str:
-    """Return the tables in Markdown, each after its conditions and before its disturbed measurements."""
+    """Return the tables as Markdown. Above each table are its conditions, below it its disturbed measurements."""
     filters: dict[str, Any] = {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
     template = Path(__file__).with_name("measurement_figures.md.j2")
     return document(template, records | {"names": NAMES}, **filters).strip()
 
 
 def between_marks(page: str, tables: str) -> str:
-    """Return a page with the tables between its marks. Raise SlipwayError if the page lacks the marks."""
+    """Return the page with `tables` between the lines BEGIN and END. Raise SlipwayError if the page lacks them."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -63,18 +63,21 @@ def between_marks(page: str, tables: str) -> str:
 
 
 def with_rows(page: str, tables: str) -> str:
-    """Return a page in which each table row is replaced by the row of `tables` with the same words, if there is one."""
+    """Return the page with updated table rows.
+
+    If all cells but the last of a row are equal to those of a row in `tables`, that row of `tables` replaces it.
+    """
     rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
     return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))
 
 
 def listed(values: Iterable[float], form: str, unit: str = "") -> str:
-    """Return figures as one text, separated by commas, each in the format `form` and followed by `unit`."""
+    """Return figures as text, separated by commas. Each has the format `form`, and `unit` follows it."""
     return ", ".join(f"{value:{form}}{unit}" for value in values)
 
 
 def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
-    """Return one figure of each named record. `figure` is its dotted path; "" for the records themselves."""
+    """Return [figure of the record] for each name. `figure` is a dotted path in the record; "" is the whole record."""
     values = [records[name] for name in names]
     for part in filter(None, figure.split(".")):
         values = [value[part] for value in values]
@@ -82,7 +85,7 @@ def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
 
 
 def fastest(rows: Iterable[dict], precisions: Sequence[str]) -> list[dict]:
-    """Return the row with the highest throughput of each of the precisions that the load test measured."""
+    """Return, for each precision that the load test measured, the row with the highest throughput."""
     best: dict[str, dict] = {}
     for row in sorted(rows, key=lambda row: row["throughput_per_s"]):
         best[row["precision"]] = row

@@ -11,7 +11,7 @@ from slipway.classification.score_figures import agreement_of_decisions
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
-# {figure: function that returns the worst of several values}; of all other figures, the lowest is the worst.
+# {figure: function that returns the worst of several values}. The worst value of any other figure is the lowest.
 _WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "finite": all}
 
 
@@ -21,17 +21,17 @@ def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
 
 
 def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], contract: Contract) -> dict:
-    """Return figures that compare the answers to requests with PyTorch's, by the meaning of each output.
+    """Return figures that compare the answers to requests with PyTorch's answers.
 
-    `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
-    difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for outputs
-    that mean `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share
-    (0..1) of the values that are equal; it is the only comparison for an output of integers or booleans. `other_sizes`:
-    both shapes, if an output's sizes depend on the values and differ from PyTorch's sizes; such an output has no other
-    comparison.
+    The meaning of an output decides which figures it gets. `relative_error`: the Frobenius norm of the difference / the
+    norm of the reference. `max_abs_error`: the largest difference of one value. `min_cosine`: the smallest cosine
+    similarity of the two answers to one sample; outputs that mean `tensor` do not have it. `top1_agreement`,
+    `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share (0..1) of equal values, the only
+    comparison of integers and booleans. `other_sizes`: both shapes in words, if sizes that depend on the values differ;
+    such an output gets no other comparison.
 
-    Each figure is the worst of all outputs. `outputs` is {output: its own figures}. Raises SlipwayError if an answer
-    has another shape than PyTorch's.
+    Each figure is the worst of all outputs. The key "outputs" has {output: its figures}. Raises SlipwayError if an
+    answer lacks an output, or if a fixed size differs.
     """
     by_output = {
         tensor.name: _figures(tensor, *_of_output(tensor.name, references, answers)) for tensor in contract.outputs
@@ -48,8 +48,8 @@ def violations(figures: dict, limits: dict[str, float]) -> list[str]:
     """Return a sentence for each limit that an output's figures violate; [] if no limit is violated.
 
     `figures` are from `compare`. If there are several outputs, each sentence begins with the output's name. An output
-    is not checked against a limit whose figure it lacks. "min_top1_agreement" is also the limit of `equal_values`, the
-    share of equal values in an output of integers or booleans.
+    is not checked against a limit if it lacks the figure. "min_top1_agreement" also limits `equal_values`, the share of
+    equal values of an integer or boolean output.
     """
     by_output = figures.get("outputs", {"": figures})
     return [
@@ -111,7 +111,10 @@ def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndar
 
 
 def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarray) -> str:
-    """Return both shapes in words. Raise SlipwayError if sizes differ that do not depend on the input's values."""
+    """Return both shapes in words, if only sizes that depend on the input's values differ.
+
+    Raises SlipwayError if another size differs.
+    """
     free = len(tensor.shape) == reference.ndim == answer.ndim and all(
         declared is None or one == other
         for declared, one, other in zip(tensor.shape, reference.shape, answer.shape, strict=True)
@@ -138,12 +141,12 @@ def _cosines(pairs: list[tuple[np.ndarray, np.ndarray]], batched: bool, finite: 
 def _cosines_of(reference: np.ndarray, answer: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(answer, axis=1)
     cosines = (reference * answer).sum(axis=1) / np.where(norms == 0, 1, norms)
-    # Two empty vectors, and two of zeros, have no direction, and agree.
+    # Two zero vectors, or two empty vectors, have no direction. They agree.
     return np.where((reference == answer).all(axis=1) & (norms == 0), 1.0, cosines)
 
 
 def _rows(array: np.ndarray, batched: bool) -> np.ndarray:
-    """Return an output as one float64 vector for each sample (N, values)."""
+    """Return an output as float64 with shape (N, values): one vector for each of the N samples."""
     count = len(array) if batched else 1
     return array.astype(np.float64).reshape(count, math.prod(array.shape[1:]) if batched else array.size)
 

@@ -1,4 +1,4 @@
-"""The subjects of a benchmark (PyTorch, ONNX Runtime and each engine) as functions: inputs -> measurement.
+"""The subjects of a benchmark (PyTorch, ONNX Runtime and each engine) as functions: (inputs, effort) -> measurement.
 
 A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: inferences/s}, ...}. A quantity that
 could not be measured is null.
@@ -37,9 +37,10 @@ def cpu_subjects(
     engines: Mapping[str, tuple[BuiltEngine, Any]],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return {name: function that measures it} of the baseline and each loaded engine, with arrays in host memory.
+    """Return {name: function that measures the subject} for the baseline and each loaded engine, on the CPU.
 
-    The baseline is PyTorch eager, or ONNX Runtime with the `onnx` file if the model is an ONNX file alone.
+    The baseline is PyTorch eager. If the model is an ONNX file alone, the baseline is ONNX Runtime with the `onnx`
+    file.
     """
     if isinstance(model, GraphNetwork):
         if onnx is None:
@@ -62,10 +63,10 @@ def gpu_subjects(
     streams: Sequence[int],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return {name: function that measures it} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each loaded engine.
+    """Return {name: function that measures the subject} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each engine.
 
-    ONNX Runtime runs the `onnx` file, and is the only baseline of a model that is an ONNX file alone. `streams` are the
-    numbers of CUDA streams to measure the throughput with.
+    ONNX Runtime runs the `onnx` file. It is the only baseline if the model is an ONNX file alone. `streams` are the
+    numbers of CUDA streams for the throughput.
     """
 
     def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
@@ -95,7 +96,10 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure whole calls of `infer` on a batch in host memory. `cast` converts the batch before the measurement."""
+    """Measure whole calls of `infer` with a batch in host memory. `cast` converts the batch before the measurement.
+
+    Returns {"samples_ms", "throughput_per_s", "warmup_calls"} (see the module).
+    """
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
     latencies = effort.sample(call, share=1)
@@ -107,7 +111,7 @@ def measure_host(
 
 
 def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]]:
-    """Return a network as a function of named arrays, run by PyTorch without compilation."""
+    """Return a function from {input: array} to the list of output arrays. PyTorch runs it on the CPU, uncompiled."""
 
     @torch.inference_mode()
     def infer(inputs: Tensors) -> list[np.ndarray]:
@@ -117,7 +121,10 @@ def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]
 
 
 def session_on_cpu(onnx: Path) -> Callable[[Tensors], list[np.ndarray]]:
-    """Return an ONNX file as a function of named arrays, run by ONNX Runtime with its usual optimisations."""
+    """Return a function from {input: array} to the list of output arrays of an ONNX file.
+
+    ONNX Runtime runs the file on the CPU, with its default optimisations.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -127,14 +134,14 @@ def session_on_cpu(onnx: Path) -> Callable[[Tensors], list[np.ndarray]]:
 
 
 def in_order(tensors: Sequence[Tensor], inputs: Tensors) -> list[np.ndarray]:
-    """Return the arrays of named inputs in the order of `tensors`."""
+    """Return the arrays of `inputs`, {name: array}, in the order of `tensors`."""
     return [inputs[tensor.name] for tensor in tensors]
 
 
 def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
-    """Decorate a measurement of (subject, contract, inputs, ...), so that it frees its GPU memory at the end.
+    """Decorate a function (subject, contract, inputs, ...) that measures, so that GPU memory is freed at the end.
 
-    Raises SlipwayError if this PyTorch cannot use a GPU here, or if the memory does not suffice.
+    The decorated function raises SlipwayError if PyTorch cannot use a GPU here, or if the GPU memory does not suffice.
     """
 
     @wraps(measure)
@@ -163,7 +170,10 @@ def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
 def measure_eager(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a GPU copy of an FP32 network with PyTorch's defaults and the current TF32 settings."""
+    """Measure a GPU copy of an FP32 network, with PyTorch's defaults and the current TF32 settings.
+
+    Returns the measurement of `measure_forward`.
+    """
     network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
     return measure_forward(network, in_order(contract.inputs, inputs), batch_size(contract, inputs), effort, streams)
 
@@ -172,10 +182,10 @@ def measure_eager(
 def measure_fp16(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a GPU copy of a network in FP16, 4-D inputs channels last, without and with a CUDA graph.
+    """Measure an FP16 copy of a network on the GPU, without and with a CUDA graph. 4-D inputs are channels last.
 
-    Inputs and outputs have the types of an engine, so the conversions are measured, too. Raises SlipwayError if the
-    network does not run in FP16.
+    Inputs and outputs have an engine's dtypes, so the conversions are measured, too. Raises SlipwayError if the network
+    does not run in FP16.
     """
     try:
         with cudnn_benchmark():
@@ -189,10 +199,10 @@ def measure_fp16(
 
 @freeing_gpu_memory
 def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
-    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
+    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError if the provider cannot run the file.
 
     The measurement uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory,
-    so `device_memory_bytes` is null.
+    so "device_memory_bytes" is None.
     """
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
@@ -202,10 +212,7 @@ def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, 
 
 
 def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
-    """Return a copy of a network that computes in FP16.
-
-    The copy takes an engine's inputs and returns float32. Integers stay integers.
-    """
+    """Return an FP16 copy of a network. It takes an engine's inputs and returns float32; integers stay integers."""
     network = copy.deepcopy(model).half()
     if all(parameter.ndim < 5 for parameter in network.parameters()):
         network = network.to(memory_format=torch.channels_last)
@@ -213,7 +220,7 @@ def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
 
 
 class HalfPrecision(ServedNetwork):
-    """A network in FP16: floating-point inputs become FP16 after their normalisation, and 4-D inputs channels last."""
+    """A network in FP16. Floating-point inputs become FP16 after normalisation, 4-D inputs also channels last."""
 
     def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
         values = super()._normalised(index, values)
@@ -225,7 +232,7 @@ class HalfPrecision(ServedNetwork):
 
 @contextlib.contextmanager
 def cudnn_benchmark() -> Iterator[None]:
-    """Let cuDNN time its algorithms, and choose the fastest for each shape, while the block runs."""
+    """While the block runs, cuDNN times its algorithms, and chooses the fastest algorithm for each shape."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -235,7 +242,7 @@ def cudnn_benchmark() -> Iterator[None]:
 
 
 def torch_settings() -> dict:
-    """Return the settings that influence PyTorch's figures on a GPU, in addition to its version."""
+    """Return the settings, besides PyTorch's version, that influence PyTorch's figures on a GPU: CUDA, cuDNN, TF32."""
     return {
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
@@ -247,10 +254,10 @@ def torch_settings() -> dict:
 
 
 class BoundSession:
-    """An ONNX Runtime session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
+    """An ONNX Runtime session that reads and writes PyTorch's GPU tensors on one of PyTorch's CUDA streams."""
 
     def __init__(self, onnx: Path, contract: Contract, sizes: Mapping[str, int], stream: torch.cuda.Stream) -> None:
-        """Load the ONNX file for these sizes of the axes. Raise SlipwayError if it cannot run on the GPU."""
+        """Load the ONNX file for inputs with `sizes`, {axis: size}. Raise SlipwayError if the GPU cannot run it."""
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():
@@ -258,7 +265,7 @@ class BoundSession:
         settings = {"device_id": 0, "user_compute_stream": str(stream.cuda_stream)}
         try:
             self._session = ort.InferenceSession(str(onnx), providers=[(PROVIDER, settings)])
-        except Exception as error:  # its exceptions have no common base
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise SlipwayError(f"onnxruntime {ort.__version__} cannot load {onnx}: {error}") from None
         if self._session.get_providers()[0] != PROVIDER:
             raise SlipwayError(
@@ -274,7 +281,7 @@ class BoundSession:
         )
         self._contract = contract
         self._options = ort.RunOptions()
-        # Without this, each run waits for the stream at its end, and batches cannot be enqueued ahead.
+        # Without this, each run ends with a wait for the stream, so batches cannot be enqueued ahead.
         self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._binding: Any = None
 
@@ -284,7 +291,7 @@ class BoundSession:
             self._bind(inputs)
         try:
             self._session.run_with_iobinding(self._binding, self._options)
-        except Exception as error:  # no common base, as above
+        except Exception as error:  # no common base class, as above
             raise SlipwayError(f"onnxruntime's CUDA provider cannot run the model: {error}") from None
         return self._outputs
 

@@ -1,8 +1,9 @@
 """Check batch independence: a sample's answer must not depend on the other samples that Triton puts into its batch.
 
-There are three cases. Batches of the same size, with the sample at the same place, use the same kernels: their answers
-may hardly differ, at any precision. Batches of different sizes may use different kernels with different rounding: their
-answers may differ as much as the precision allows. The same is true of a sample that was padded to another's size.
+There are three cases. Batches of the same size, with the sample at the same position, use the same kernels. The
+sample's answers may hardly differ, at any precision. Batches of different sizes may use different kernels with
+different rounding. The answers may differ as much as the precision allows. A sample that was padded to another sample's
+size is like the second case.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from slipway.core.errors import SlipwayError
 Answer = Callable[[Tensors], Tensors]
 
 # Batches of samples: 0 is the sample, other numbers are its neighbours. Each batch size has two batches with the
-# sample at the same place, so that only its neighbours differ.
+# sample at the same position, so that only its neighbours differ.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
 # The allowed distance of one sample's answers, relative to their norm, if only its neighbours differ.
 MAX_BY_NEIGHBOURS = 0.01
@@ -26,21 +27,21 @@ MAX_BY_NEIGHBOURS = 0.01
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The allowed distances of a sample's answers, relative to their norm, if neighbours or batch size differ."""
+    """The allowed distances between a sample's answers, relative to their norm, if neighbours or batch size differ."""
 
     by_neighbours: float
     by_size: float
 
 
-# For networks and files without configured limits: in 32 bits, and in fewer bits, which round more.
+# The tolerances without configured limits: for FP32, and for fewer bits, which round more.
 IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 
 
 def tolerance_of(limits: dict[str, float]) -> Tolerance:
     """Return the tolerance of a precision from its `accuracy.limits`.
 
-    An answer may differ from PyTorch's answer by `max_relative_error`, alone and in a batch. So the answer alone and
-    the answer in a batch may differ from each other by twice that.
+    Alone and in a batch, an answer may differ from PyTorch's answer by `max_relative_error`. So the answer alone may
+    differ from the answer in a batch by twice this error.
     """
     allowed = limits["max_relative_error"]
     return Tolerance(by_neighbours=min(MAX_BY_NEIGHBOURS, allowed), by_size=2 * allowed)
@@ -53,15 +54,14 @@ def batch_distances(
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Run the first sample and its neighbours, each alone and together in batches; return their answers' distances.
+    """Run the first sample and its neighbours, alone and in batches; return the distances between the sample's answers.
 
-    `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns the batch
-    sizes ("batches") and the distances of one sample's answers, relative to their norm, of the worst output: `by_size`
-    between the answer alone and the answer in a batch, `by_neighbours` between the answers in batches that differ only
-    in the sample's neighbours. If the contract pads, `by_padding` is the distance between the answer alone and the
-    answer to the sample padded to another sample's size. For integers and booleans the distance is the share of
-    unequal values. Without a batch axis all distances are 0. Raises SlipwayError if a batch has not as many answers as
-    samples.
+    `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns
+    "batches", the batch sizes, and three distances relative to the answer's norm, each of the worst output. "by_size"
+    is between the answer alone and the answer in a batch. "by_neighbours" is between the answers in batches that differ
+    only in the neighbours. "by_padding" is between the answer alone and the answer to the padded sample; it is absent
+    if the contract does not pad. For integers and booleans, a distance is the share of unequal values. Without a batch
+    axis, all distances are 0. Raises SlipwayError if a batch has not as many answers as samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
@@ -91,7 +91,7 @@ def batch_distances(
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
-    """Return a sentence if the `distances` of `batch_distances` show that answers depend on their batch, or None."""
+    """Return a sentence if the `distances` of `batch_distances` exceed the tolerance; None otherwise."""
     if not distances["by_neighbours"] <= tolerance.by_neighbours:
         return (
             f"the answer to a sample depends on its neighbours in the batch: {distances['by_neighbours']:.2g} of its "
@@ -114,10 +114,11 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
 
 
 def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tuple[int, Tensors, Tensors]]) -> float:
-    """Return the worst output's distance over pairs of answers to the same sample: (its number, one, the other).
+    """Return the largest distance of all outputs over `pairs`: (number of the sample, one answer, another answer).
 
-    An output's distance is the largest of the pairs, relative to the answers `alone`. For integers and booleans it is
-    the mean, since rounding alone can change one of many. An answer that is not finite alone cannot be compared.
+    The distance of an output is the largest of its pairs, relative to the norm of the answers `alone`. For integers and
+    booleans, it is the mean of the pairs, since rounding alone can change one of many values. A pair is skipped if the
+    sample's answer alone is not finite.
     """
     by_output = []
     for tensor in contract.outputs:
@@ -133,7 +134,7 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
-    """Return the distance between the answers to samples of different sizes: alone, and padded in one batch."""
+    """Return the distance between each sample's answer alone and its answer in a batch, padded to a common size."""
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
     together = _answers(answer, contract, padded(contract, samples))
     cut = [_cut_back(contract, own, contract.sizes_of(one)) for own, one in zip(together, samples, strict=True)]
@@ -141,7 +142,7 @@ def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> f
 
 
 def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) -> Tensors:
-    """Return the outputs of one padded sample without the part of its padding."""
+    """Return the outputs of one padded sample, cut to the sample's own `sizes`."""
     return {
         tensor.name: outputs[tensor.name][
             tuple(slice(sizes[axis] if isinstance(axis, str) and axis != BATCH else None) for axis in tensor.shape)
@@ -151,7 +152,7 @@ def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) ->
 
 
 def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list[Tensors]:
-    """Run samples as one batch, and return the answer to each."""
+    """Run samples as one batch. Return the answer to each sample. Raise SlipwayError if the number of rows is wrong."""
     outputs = answer(joined(samples))
     for tensor in contract.outputs:
         if len(outputs[tensor.name]) != len(samples):
@@ -163,7 +164,7 @@ def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list
 
 
 def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of two outputs that both have. Only sizes that depend on values can differ."""
+    """Return both outputs, cut to their smaller size along each axis whose size depends on the values."""
     common = tuple(
         slice(min(sizes) if declared is None else None)
         for declared, *sizes in zip(tensor.shape, one.shape, other.shape, strict=True)
@@ -172,10 +173,10 @@ def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np
 
 
 def apart(one: np.ndarray, other: np.ndarray, usual: float = 0.0) -> float:
-    """Return the distance of two answers, relative to the norm of the first, or to `usual` if that is larger.
+    """Return the norm of the difference of two answers / the norm of `one`, or / `usual` if `usual` is larger.
 
-    The distance is the norm of their difference. Of integers and booleans, the share of unequal values is returned; for
-    answers of different shapes, infinity.
+    For integers and booleans, return the share of unequal values. For different shapes, or values that are not finite,
+    return infinity.
     """
     if one.shape != other.shape:
         return float("inf")

@@ -1,4 +1,7 @@
-"""Samples that stand for other clients' requests, which Triton may put into the same batch. They never change."""
+"""Make samples that take the part of other clients' requests, which Triton may put into the same batch.
+
+The same inputs always give the same samples.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,11 +14,12 @@ NEIGHBOURS = 4
 
 
 def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return NEIGHBOURS samples with the sizes of the first sample, unlike it and each other. They never change.
+    """Return NEIGHBOURS samples with the sizes of the first sample. Each differs from it and from the others.
 
-    Floating-point inputs and pixels are noise over the first sample's range, and low, high and coarse values with a
-    little noise; none is constant. Other inputs keep the values of the samples, since other values may have no meaning;
-    their positions are permuted, in the same way in all inputs of a sample.
+    The values of floating-point inputs and of pixels are over the range of the first sample: noise, low values, high
+    values, and coarse values, the last three with a little noise. Other inputs keep the values of the samples, since
+    other values may have no meaning. Their positions are permuted, in the same way in all inputs of a sample. The
+    result is the same in each call.
     """
     sizes = contract.sizes_of(samples[0])
     noises = {
@@ -43,10 +47,10 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 
 
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return a smaller and a larger sample than the first one; fewer if the contract does not pad or allow these sizes.
+    """Return a smaller and a larger sample than the first one, or fewer if the contract does not pad or allow them.
 
-    They are real samples. If all of these have one size, it is the second sample, cut to half and repeated to twice its
-    size.
+    The samples are taken from `samples`. If all samples have the same size, the second sample is cut to half its size
+    and repeated to twice its size.
     """
     if not contract.axes or any(tensor.axes and tensor.pad is None for tensor in contract.inputs):
         return []
@@ -64,13 +68,13 @@ def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> li
 
 
 def _takes_any_value(tensor: Tensor) -> bool:
-    """Say whether an input takes every value of a range: floating-point numbers, and uint8 pixels."""
+    """Say whether an input may have any value of a range: true for floating-point numbers and uint8 pixels."""
     pixels = tensor.dtype == "uint8" and (tensor.normalisation is not None or len(tensor.shape) > 2)
     return pixels or np.issubdtype(np.dtype(tensor.dtype), np.floating)
 
 
 def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Return NEIGHBOURS arrays of the shape, dtype and range of `sample`: noise, low, high, coarse."""
+    """Return NEIGHBOURS arrays with the shape, dtype and range of `sample`: noise, low, high and coarse values."""
     random = np.random.default_rng(seed)
     shape = sample.shape
     noise, grain = random.uniform(0, 1, shape), random.uniform(0, 0.1, shape)
@@ -80,13 +84,13 @@ def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
     if sample.dtype == np.uint8:
         return [np.round(255 * share.clip(0, 1)).astype(np.uint8) for share in shares]
     low, high = sample.min(), sample.max()
-    if low == high:  # the range of normalised values
+    if low == high:  # the range of normalised pixels
         low, high = -2, 2.5
     return [(low + (high - low) * share).astype(sample.dtype) for share in shares]
 
 
 def _permuted(contract: Contract, tensor: Tensor, array: np.ndarray, order: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Return an input with its positions permuted along its dynamic axes; axes of equal size get the same `order`.
+    """Return an input with the positions permuted along its dynamic axes. `order` is {size of an axis: permutation}.
 
     If the model has no dynamic axes, the positions along the last axis are permuted.
     """

@@ -1,8 +1,9 @@
 """Compare the measurements of several subjects: ratios of latencies, throughputs and sizes.
 
 A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
-"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s": the same for a CUDA graph, or null, "rounds"}
-(see slipway.benchmark.rounds). The ratio at one batch size is the median of the rounds' ratios, with an interval.
+"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s", "rounds"} (see slipway.benchmark.rounds).
+"throughput_graph_per_s" is the throughput with a CUDA graph, or null. The ratio at one batch size is the median of the
+rounds' ratios, with an interval.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ ONNX_RUNTIME = "onnxruntime"
 # {baseline: its name in sentences}
 TITLES = {PYTORCH: "PyTorch", ONNX_RUNTIME: "ONNX Runtime"}
 QUANTITIES = ("gpu", "gpu_graph", "end_to_end", "end_to_end_graph")
-# Latencies in order of preference: the first one that a subject has represents it.
+# The first latency in this list that a subject has represents the subject.
 BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
 
 
@@ -27,9 +28,10 @@ def baseline_of(subjects: Iterable[str]) -> str:
 
 
 def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
-    """Return {quantity: interval of the ratio of the p50} for each quantity that both have.
+    """Return {quantity: interval of the ratio of the p50} for each quantity that result and baseline have.
 
-    The baseline's CUDA graph is taken, if it has one, even if the subject ran without a graph.
+    If the baseline has a CUDA graph, its latency with the graph is used, even for the subject's latency without a
+    graph.
     """
     ratios = {}
     for quantity in QUANTITIES:
@@ -41,7 +43,7 @@ def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
 
 
 def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> dict:
-    """Return the interval of the rounds' ratios of two figures."""
+    """Return the interval of the ratios own / others, which are computed in each round."""
     ratios = [one / other for one, other in zip(own, others, strict=True)]
     return interval(ratios, _waiting(result) + _waiting(baseline))
 
@@ -51,21 +53,21 @@ def _p50s(result: dict, quantity: str) -> list[float]:
 
 
 def _rates(result: dict) -> list[float]:
-    """Return the inferences/s of each round, in the setup that is the fastest of all rounds."""
+    """Return the inferences/s in each round, with the streams and the graph that are fastest over all rounds."""
     highest = highest_throughput(result)
     kind = "throughput_graph_per_s" if highest["graph"] else "throughput_per_s"
     return [figures["rates"][kind][str(highest["streams"])] for figures in result["rounds"]]
 
 
 def _waiting(result: dict) -> list[float | None]:
-    """Return the share of each round that the process waited for a CPU."""
+    """Return, for each round, the share (0..1) of the time that the process waited for a CPU; None if unknown."""
     return [figures["cpu_waiting"] for figures in result["rounds"]]
 
 
 def intervals(result: dict) -> dict:
     """Return {"p50_ms": {quantity: interval}, "inferences_per_s": interval, "verdict"} of a result.
 
-    The verdict is about the throughput, and the quantity that represents the subject.
+    The verdict is "disturbed" if the throughput, or the latency that represents the subject, is disturbed.
     """
     waiting = _waiting(result)
     latencies = {quantity: interval(_p50s(result, quantity), waiting) for quantity in result["latency"]}
@@ -74,13 +76,13 @@ def intervals(result: dict) -> dict:
 
 
 def worst(*figures: Mapping[str, Any]) -> str:
-    """Return "disturbed" if one of the figures has this verdict, else "steady"."""
+    """Return "disturbed" if the "verdict" of one of the figures is "disturbed", else "steady"."""
     return max((figure["verdict"] for figure in figures), key=DISTURBED.__eq__)
 
 
 def ratio_in_words(ratio: float, span: Mapping[str, Any]) -> str:
-    """Return a ratio in words, such as "0.68 (0.65 to 0.70)", with its interval and verdict."""
-    is_single = span["low"] == span["high"]  # of one round, which has no interval
+    """Return a ratio in words, such as "0.68 (0.65 to 0.70, disturbed)". `span` has its interval and verdict."""
+    is_single = span["low"] == span["high"]  # a single round has no interval
     remarks = [] if is_single else [f"{span['low']:.2f} to {span['high']:.2f}"]
     remarks += ["no difference"] if is_no_difference(span) else []
     remarks += [DISTURBED] if span["verdict"] == DISTURBED else []
@@ -93,7 +95,7 @@ def best_quantity(latency: dict) -> str:
 
 
 def highest_throughput(result: Mapping[str, Any]) -> dict:
-    """Return {"inferences_per_s", "streams", "graph"} of a subject's fastest setup at one batch size."""
+    """Return {"inferences_per_s", "streams", "graph"} of a result's fastest setup; "graph": with a CUDA graph."""
     throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
     rates = [
         {"inferences_per_s": rate, "streams": int(streams), "graph": graph}
@@ -104,9 +106,10 @@ def highest_throughput(result: Mapping[str, Any]) -> dict:
 
 
 def compare(results: Sequence[dict]) -> dict:
-    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio, "intervals": both}}}}.
+    """Return {subject: {batch: {baseline: {"p50": {quantity: ratio}, "throughput": ratio, "intervals"}}}}.
 
-    The baselines are the subject that `baseline_of` returns, and PyTorch in FP16 if it was measured.
+    A ratio is the subject's figure / the baseline's figure. "intervals" has the interval of each ratio. The baselines
+    are the subject that `baseline_of` returns and, if it was measured, PyTorch in FP16.
     """
     main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
@@ -120,7 +123,7 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def _compared(result: dict, reference: dict) -> dict:
-    """Return the ratios of one subject to one baseline, with their intervals."""
+    """Return {"p50": {quantity: ratio}, "throughput": ratio, "intervals"} of a subject's result / a baseline's."""
     latencies = _latencies_compared(result, reference)
     rate = _ratio(result, reference, _rates(result), _rates(reference))
     return {
@@ -131,13 +134,13 @@ def _compared(result: dict, reference: dict) -> dict:
 
 
 def is_disturbed(compared: dict) -> bool:
-    """Say whether a subject's latency or throughput over a baseline's (see `compare`) is disturbed."""
+    """Say whether the latency ratio or the throughput ratio in a comparison of `compare` is disturbed."""
     spans = compared["intervals"]
     return worst(spans["p50"][best_quantity(spans["p50"])], spans["throughput"]) == DISTURBED
 
 
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
-    """Return each subject's fastest setup: {subject: {"batch", "inferences_per_s", "streams", "graph", "interval"}}.
+    """Return {subject: {"batch", "inferences_per_s", "streams", "graph", "interval"}}: each subject's fastest setup.
 
     A subject is a baseline or an engine. "graph" says whether a CUDA graph was replayed.
     """
@@ -151,7 +154,10 @@ def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
 
 
 def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """Return {subject: {other subject: ratio}} of the throughputs, each at its own best batch size."""
+    """Return {subject: {other subject: ratio}} of the highest throughputs.
+
+    Each throughput is at the best batch size of its subject.
+    """
     rates = {subject: highest["inferences_per_s"] for subject, highest in best.items()}
     return {
         subject: {other: round(rate / rates[other], 4) for other in rates if other != subject}
@@ -160,11 +166,10 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 
 
 def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict]]:
-    """Return {subject: {other subject: interval}} of the ratios that `best_throughput_ratios` returns.
+    """Return {subject: {other subject: {"low", "high", "verdict"}}} of the ratios of `best_throughput_ratios`.
 
-    The best batch sizes of the two subjects may differ, and then they were not measured in the same rounds. So the
-    interval goes from the subject's lowest throughput over the other's highest, to the subject's highest over the
-    other's lowest.
+    If the best batch sizes differ, the two throughputs were not measured in the same rounds. So "low" is the subject's
+    lowest throughput / the other's highest. "high" is the subject's highest throughput / the other's lowest.
     """
     spans = {subject: highest["interval"] for subject, highest in best.items()}
     return {

@@ -5,9 +5,10 @@ from pathlib import Path
 
 
 class CpuWaiting(contextlib.AbstractContextManager):
-    """A context manager. After its block, `share` is the share (0..1) of time that threads waited for a CPU.
+    """A context manager. After its block, `share` is the share (0..1) of the time that threads waited for a CPU.
 
-    The whole is their time of waiting and running. `share` is None where the kernel does not report these times.
+    It is waiting time / (waiting time + running time), summed over this process's threads; None if the kernel does not
+    report these times.
     """
 
     share: float | None = None
@@ -26,7 +27,7 @@ class CpuWaiting(contextlib.AbstractContextManager):
 
 
 def _by_thread() -> dict[str, tuple[int, int]]:
-    """Return {thread: (ns on a CPU, ns ready to run but waiting)} of this process; {} if it is not reported."""
+    """Return {thread: (ns on a CPU, ns waiting for a CPU)} of this process; {} if the kernel does not report them."""
     times = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
         with contextlib.suppress(OSError, ValueError):  # a thread that has ended

@@ -14,28 +14,31 @@ import numpy as np
 from slipway.benchmark.timing import Effort, warm_up
 from slipway.core.pytorch import torch
 
-# Inputs on the GPU, by position -> outputs on the GPU.
+# A function from input tensors to output tensors, all on the GPU.
 Forward = Callable[..., tuple[torch.Tensor, ...]]
 
 
 @cache
 def stream_of(number: int) -> torch.cuda.Stream:
-    """Return the CUDA stream `number`, for each call the same one: libraries keep a workspace for every stream."""
+    """Return the CUDA stream with this number. The same number always gives the same stream.
+
+    So libraries do not allocate a workspace for ever new streams.
+    """
     return torch.cuda.Stream()
 
 
 class StreamContext:
     """A forward pass on its own stream: inputs on the GPU, pinned memory for inputs and outputs, a CUDA graph.
 
-    `enqueue`, `replay`, `upload` and `download` use the current stream; the caller makes `stream` the current one.
-    `host_outputs` are the last downloaded outputs. They are valid after the stream is synchronised.
+    `enqueue`, `replay`, `upload` and `download` use the current stream, so the caller must make `stream` the current
+    stream. `host_outputs` are the last downloaded outputs. They are valid after the stream is synchronised.
     """
 
     def __init__(self, forward: Forward, inputs: Sequence[np.ndarray], number: int = 0) -> None:
-        """Copy the inputs to the GPU, and run once to find the shapes of the outputs."""
+        """Copy the inputs to the GPU, and run the forward pass once to get the shapes of the outputs."""
         self.stream = stream_of(number)
         self._forward = forward
-        self._graph: torch.cuda.CUDAGraph  # since `capture`
+        self._graph: torch.cuda.CUDAGraph  # set by `capture`
         self._host_inputs = [torch.from_numpy(array).pin_memory() for array in inputs]
         with torch.cuda.stream(self.stream):
             self._inputs = [tensor.to("cuda", non_blocking=True) for tensor in self._host_inputs]
@@ -50,7 +53,7 @@ class StreamContext:
     def capture(self) -> None:
         """Capture the forward pass as a CUDA graph. Raise RuntimeError if it cannot be captured."""
         with torch.cuda.stream(self.stream):
-            for _ in range(3):  # the first uses choose kernels and allocate workspaces, which a graph cannot capture
+            for _ in range(3):  # first runs choose kernels and allocate workspaces: not for a graph
                 self.enqueue()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
@@ -60,7 +63,7 @@ class StreamContext:
         self._graph = graph
 
     def replay(self) -> None:
-        """Enqueue the captured graph. Its outputs have the same addresses as during the capture."""
+        """Enqueue the captured graph. Its outputs stay at the same addresses in each replay."""
         self._graph.replay()
         self._outputs = self._graph_outputs
 
@@ -87,11 +90,11 @@ def measure_forward(
     streams: Iterable[int] = (1,),
     graph: bool = False,
 ) -> dict:
-    """Return times (ms), inferences/s by number of streams, and peak memory of a forward pass on a batch of inputs.
+    """Measure a forward pass on a batch of inputs: times (ms), inferences/s by number of streams, peak memory (bytes).
 
-    The result has the same keys as the result of an engine worker: samples_ms, throughput_per_s,
-    throughput_graph_per_s, device_memory_bytes (the peak of PyTorch's tensors), no_graph_reason. With `graph`, a CUDA
-    graph is measured, too.
+    Returns the same keys as an engine worker: "samples_ms", "throughput_per_s", "throughput_graph_per_s",
+    "device_memory_bytes" (the peak of PyTorch's tensors), "no_graph_reason". With `graph`, a CUDA graph is measured,
+    too.
     """
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
@@ -125,7 +128,7 @@ def measure_forward(
 
 
 def _capture(context: StreamContext) -> str | None:
-    """Capture the graph of a stream context. Return why it failed, None if it did not."""
+    """Capture the CUDA graph of a stream context. Return the reason if the capture failed, None otherwise."""
     try:
         context.capture()
     except RuntimeError as error:
@@ -136,9 +139,9 @@ def _capture(context: StreamContext) -> str | None:
 def _sample_mode(
     context: StreamContext, suffix: str, share: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
-    """Return {quantity: times (ms)} of plain ("") or captured ("_graph") runs, after a warm-up.
+    """Return {quantity: times (ms)} of plain runs (suffix "") or of CUDA graphs (suffix "_graph"), after a warm-up.
 
-    Each takes this share of the effort's time.
+    Each of the two measurements takes the share `share` of the effort's time.
     """
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -167,7 +170,7 @@ def _sample_mode(
 
 
 def _sample_transfers(context: StreamContext, share: float, effort: Effort) -> dict[str, list[float]]:
-    """Return {"h2d", "d2h": times (ms) of the copies of all inputs to the GPU, and of all outputs back}."""
+    """Return {"h2d", "d2h"}: times (ms) to copy all inputs to the GPU, and all outputs to the host."""
     begin, between, end = (torch.cuda.Event(enable_timing=True) for _ in range(3))
     samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
 
@@ -187,13 +190,13 @@ def _sample_transfers(context: StreamContext, share: float, effort: Effort) -> d
 
 
 def _batches(seconds: float, share: float, effort: Effort) -> int:
-    """Return how many batches of so many seconds to enqueue in this share of the effort's time, at least one."""
+    """Return how many batches, at least one, fit into the share of the effort's time; a batch takes `seconds`."""
     fitting = max(effort.min_samples, math.ceil(share * effort.seconds / seconds))
     return max(1, min(fitting, int(share * max(effort.seconds, effort.budget_seconds) / seconds)))
 
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
-    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the host seconds per batch."""
+    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the seconds per batch."""
     runs = [(context.stream, context.run_of(suffix)) for context in contexts]
     rounds = math.ceil(batches / len(contexts))
     torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""PyTorch's answers to evaluation data: computed once for a model, and every engine is compared with them.
+"""PyTorch's answers to evaluation data. They are computed once for a model, and compared with each engine's answers.
 
 The archive has the SHA-256 of each sample in "samples", further facts as JSON in "facts", and PyTorch's answers in
 arrays with the names "<sample>/<output>".
@@ -26,7 +26,7 @@ MAX_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers to evaluation data: each sample's SHA-256 (targets included), and the outputs for each sample."""
+    """The answers to evaluation data. For each sample: its SHA-256 (targets included) and its outputs."""
 
     samples: tuple[str, ...]
     answers: tuple[Tensors, ...]
@@ -34,7 +34,7 @@ class Evaluation:
 
     @property
     def samples_sha256(self) -> str:
-        """Return the identity of the evaluation data: the SHA-256 of all samples in their order."""
+        """Return the identity of the evaluation data: the SHA-256 of all samples' hashes in their order."""
         return hashlib.sha256("".join(self.samples).encode()).hexdigest()
 
     def require_same_samples(self, other: "Evaluation") -> None:
@@ -73,10 +73,10 @@ class Evaluation:
 
 
 def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples: Iterable[Tensors]) -> Evaluation:
-    """Return the answers to evaluation data. `answer` runs a model on the inputs of a batch.
+    """Return the answers to evaluation data. `answer` is a function from the inputs of a batch to its outputs.
 
-    Samples of equal sizes that follow each other are answered together. The targets of a sample are not given to
-    the model. Raises SlipwayError if there are no samples, or if their answers need too much memory.
+    Consecutive samples of equal sizes are answered in one batch. `answer` does not get a sample's targets. Raises
+    SlipwayError if there are no samples, or if the answers take more than MAX_BYTES of memory.
     """
     digests: list[str] = []
     answers: list[Tensors] = []
@@ -100,7 +100,7 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
 
 
 def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Tensors]]:
-    """Yield samples that follow each other and have inputs of equal sizes, at most BATCH_SIZE together."""
+    """Yield lists of at most BATCH_SIZE consecutive samples whose inputs have equal sizes."""
     for _, alike in groupby(samples, key=lambda sample: [sample[tensor.name].shape for tensor in contract.inputs]):
         while batch := list(islice(alike, BATCH_SIZE if contract.batched else 1)):
             yield batch

@@ -1,4 +1,4 @@
-"""The data on which a checkpoint and its engines are evaluated, and the user's metric of the answers."""
+"""The options for evaluation data and the user's metric: on these data, a checkpoint and its engines are evaluated."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
 
 
 def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterable[Tensors] | None:
-    """Return the evaluation samples, which can be iterated several times; None if there are none."""
+    """Return the evaluation samples of the options, which can be iterated several times; None without such options."""
     if arguments.labelled:
         return PhotographInputs.of(arguments.labelled, arguments.max_samples, contract)
     source = arguments.function or arguments.files

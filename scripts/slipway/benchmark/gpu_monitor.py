@@ -1,4 +1,4 @@
-"""Read a GPU's facts, and its clocks, power and temperature during a run, from NVIDIA's management library (NVML)."""
+"""Read a GPU's properties, and its clocks, power and temperature during a run, from NVIDIA's library NVML."""
 
 import statistics
 from collections import Counter
@@ -29,12 +29,13 @@ HARMLESS = {"idle", "application clocks"}
 
 
 class GpuMonitor:
-    """The first GPU in CUDA_VISIBLE_DEVICES, for one reading or for repeated readings.
+    """Reads the first GPU in CUDA_VISIBLE_DEVICES, once or repeatedly.
 
     `readings` has the repeated readings of the last block of `watching`. It is empty if the GPU cannot be read.
 
-    If NVML is missing or not permitted, `unavailable` has the reason, and the methods return {"unavailable": reason} or
-    None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    If NVML is missing or not permitted, `unavailable` has the reason. Then `facts` returns {"unavailable": reason}, and
+    `used_memory_mb` returns None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with
+    CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
 
     def __init__(self, interval_seconds: float = 0.2) -> None:
@@ -63,17 +64,17 @@ class GpuMonitor:
         self.readings = self.readings or [self.read()]
 
     def used_memory_mb(self) -> float | None:
-        """Return the GPU memory in use now, by all processes, in MB (10^6 bytes); None if it is unknown."""
+        """Return the GPU memory that all processes use now, in MB (10^6 bytes); None if it is unknown."""
         return None if self.unavailable is not None else self.read()["memory_used_mb"]
 
     def read(self) -> dict:
-        """Read the GPU, which must be available. Return {quantity: value, "reasons": why the clocks are not higher}.
+        """Read the GPU, which must be available. Return {quantity: value, "reasons": [why the clocks are not higher]}.
 
-        A value that this GPU, driver or virtual machine does not report is None.
+        A value is None if the GPU, the driver or the virtual machine does not report it.
         """
         library, device, ask = self._library, self._device, self._ask
         bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
-        if bits is None:  # drivers before release 535 have only the old name
+        if bits is None:  # drivers before release 535 have only this name
             bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", device)
         memory = ask("nvmlDeviceGetMemoryInfo", device)
         return {
@@ -86,7 +87,7 @@ class GpuMonitor:
         }
 
     def facts(self) -> dict:
-        """Return the facts that do not change during a run: GPU, driver, highest clocks, limits, modes."""
+        """Return the properties that do not change during a run: GPU, driver, highest clocks, limits, modes."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         library, device, ask = self._library, self._device, self._ask
@@ -108,16 +109,17 @@ class GpuMonitor:
 
 
 def reasons_of(bits: int) -> list[str]:
-    """Return the words for NVML's clocks-event reasons. An unknown bit is named by its value."""
+    """Return the names of the reasons whose bits are set in `bits`. An unknown bit is named by its value."""
     unknown = bits & ~sum(REASONS)
     words = REASONS | {unknown: f"unknown reason {unknown:#x}"}
     return [word for bit, word in words.items() if bits & bit]
 
 
 def summarise_readings(readings: Sequence[dict]) -> dict:
-    """Return {"min", "median", "max"} of each quantity, and {reason: share of readings} as "clock_reasons".
+    """Return {quantity: {"min", "median", "max"}, "readings": number, "clock_reasons", "throttled"} of GPU readings.
 
-    "throttled": whether any reading had a reason that reduces the clocks; None if the GPU does not report reasons.
+    "clock_reasons" is {reason: share (0..1) of the readings}. "throttled": whether any reading has a reason that
+    reduces the clocks. Both are None if the GPU does not report reasons.
     """
     reported = [reading["reasons"] for reading in readings if reading["reasons"] is not None]
     counts = Counter(reason for reasons in reported for reason in reasons)
@@ -132,7 +134,7 @@ def summarise_readings(readings: Sequence[dict]) -> dict:
 
 
 def cuda_version(number: int | None) -> str | None:
-    """Return a CUDA version number of NVML, such as 13020, as text ("13.2"); None for None."""
+    """Return NVML's number of a CUDA version as text: "13.2" for 13020; None for None."""
     return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
 
 
@@ -148,5 +150,5 @@ def _thousandth(value: float | None) -> float | None:
 
 
 def _switched_on(modes: Sequence[int] | None) -> bool | None:
-    """Say whether a mode is on now; None if unknown. NVML's answer is [now, after the next restart]."""
+    """Say whether a mode is on now; None if unknown. NVML's `modes` are [now, after the next restart]."""
     return None if modes is None else bool(modes[0])

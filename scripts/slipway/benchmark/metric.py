@@ -15,10 +15,10 @@ from slipway.networks.user_code import first_sentence, place_of
 def measure(
     function: str | None, answers: Sequence[Tensors], samples: Iterable[Tensors], limited: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Call the user's metric, "package.module:function", with the answers and the samples; return {name: value}.
+    """Call the user's metric, "package.module:function", with the answers and the samples. Return {name: value}.
 
-    Raises SlipwayError with the line of the user's code if the function fails, or if it does not return {name: number}
-    with every name in `limited`.
+    Returns {} without a metric. Raises SlipwayError with the line of the user's code if the function fails, or if it
+    does not return {name: number} with every name in `limited`.
     """
     if not function:
         return {}
@@ -28,7 +28,7 @@ def measure(
             "outputs and the list of samples, both of {name: array}"
         )
     )
-    with explanation, users_modules_first():  # also for what the function itself imports
+    with explanation, users_modules_first():  # the function itself may import the user's modules, too
         values = import_users(function)(list(answers), list(samples))
     if not isinstance(values, Mapping) or not values or not all(map(_is_number, values.values())):
         raise SlipwayError(
@@ -46,7 +46,7 @@ def measure(
 
 
 def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return a sentence for each limit {name: {"min", "max"}} that the values break; [] if there are none."""
+    """Return a sentence for each limit, {name: {"min", "max"}}, that the values break; [] if no limit is broken."""
     problems = []
     for name, limit in limits.items():
         # NaN is within no limit.
@@ -57,7 +57,7 @@ def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]
 
 
 def in_words(values: Mapping[str, float]) -> str:
-    """Return values in words, such as "cosine 0.998, error 0.01"."""
+    """Return {name: value} in words, such as "cosine 0.998, error 0.01"."""
     return ", ".join(f"{name} {readable(value, 6)}" for name, value in values.items())
 
 

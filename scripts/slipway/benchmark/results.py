@@ -11,7 +11,11 @@ from slipway.engines.engine_artifact import BuiltEngine
 
 
 def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
-    """Return the result of each subject at one batch size, with intervals, and a note if the budget was too small."""
+    """Return the result of each subject at one batch size, with "intervals" and "not_reached".
+
+    `rounds` is {subject: measurements}. "not_reached" names the number of rounds or samples if the budget was too
+    small.
+    """
     results = []
     for name, figures in rounds.items():
         readings = [reading for measurement in figures for reading in measurement["gpu_readings"]]
@@ -24,7 +28,7 @@ def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -
 
 
 def disturbed(results: list[dict]) -> list[str]:
-    """Return the results and ratios that are disturbed, in words."""
+    """Return the names of the results and ratios that are disturbed, such as "fp16 at batch 8"."""
     figures = [
         f"{result['subject']} at batch {result['batch']}{', '.join(['', *result['not_reached']])}"
         for result in results
@@ -41,14 +45,14 @@ def disturbed(results: list[dict]) -> list[str]:
 
 
 def series_of(measurement: dict) -> dict[str, list[float]]:
-    """Return {quantity: samples (ms)} of the quantities that were measured."""
+    """Return {quantity: samples (ms)} of a measurement, without quantities that were not measured."""
     return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
 
 
 def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
     """Return one subject at one batch size: {"subject", "batch", "latency": {quantity: distribution}} and other facts.
 
-    `gpu_state`: the GPU's clocks, power and temperature during the measurement; None without a GPU.
+    `gpu_state` has the clocks, power and temperature of the GPU during the measurement; None without a GPU.
     """
     return {
         "subject": name,
@@ -60,7 +64,10 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return every subject's ratios to the baseline, and the ratios of the engines' sizes to the FP32 ONNX file."""
+    """Return the ratios of latencies and throughputs to the baseline, and the fastest setup of each subject.
+
+    "bytes_over_fp32_onnx" is {engine: size of its file / size of the FP32 ONNX file}.
+    """
     ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})
     best = comparison.best_throughput(results)
     sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
@@ -78,7 +85,7 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
 
 
 def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to the baseline."""
+    """Return one result as a line of text: p50 latencies (ms), throughput, and ratios to the baseline."""
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)

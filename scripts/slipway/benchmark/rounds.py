@@ -1,8 +1,8 @@
 """Measure subjects in turns, for several rounds, and summarise the rounds.
 
-A round gives each subject one short turn (A B C A B C ...), so that a drift of the machine meets all of them. A figure
-is the median of its rounds. Its interval comes from order statistics: for any distribution, its median lies between the
-k-th lowest and the k-th highest round with a known probability.
+A round gives each subject one short turn (A B C A B C ...), so that a drift of the machine affects all subjects. A
+figure is the median of its rounds. Its interval comes from order statistics: for any distribution, the true median lies
+between the k-th lowest and the k-th highest round with a known probability.
 """
 
 import time
@@ -16,11 +16,13 @@ from slipway.benchmark.timing import percentile_interval
 from slipway.core.steadiness import DISTURBED, STEADY
 
 Subject = TypeVar("Subject", bound=Hashable)
-# Rounds of a measurement, and how many count at most if it is repeated: the last ones.
+# The least number of rounds of a measurement. If there are more rounds, at most the last COUNTED rounds count.
 ROUNDS, COUNTED = 5, 8
-# The interval's least probability. Five rounds have 94 % from the lowest to the highest, eight 93 % without these two.
+# The least probability of an interval. It is 94 % from the lowest to the highest of five rounds, and 93 % from the
+# second lowest to the second highest of eight rounds.
 CONFIDENCE = 0.9
-# A figure is steady if its interval is at most this share of it, and if the process waited for a CPU at most so long.
+# A figure is steady if its interval is at most STEADY_SHARE of it, and if the process waited for a CPU for at most the
+# share MOST_WAITING of the time.
 STEADY_SHARE, MOST_WAITING = 0.15, 0.1
 METHOD = (
     f"each subject in turns, at least {ROUNDS} rounds; a disturbed measurement gets more, of which the last {COUNTED} "
@@ -32,18 +34,19 @@ METHOD = (
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return (median, low, high): the interval of `percentile_interval`.
+    """Return (median, low, high) of the values. `percentile_interval` defines the interval of the median.
 
-    Too few values have no such interval. Then it goes from the lowest to the highest value.
+    If there are too few values for an interval, `low` and `high` are the lowest and the highest value.
     """
     low, high = percentile_interval(values, 50, CONFIDENCE)
     return float(np.median(values)), min(values) if low is None else low, max(values) if high is None else high
 
 
 def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> dict:
-    """Return the rounds' figures as {"median", "low", "high", "verdict"}.
+    """Return {"median", "low", "high", "verdict"} of a figure's values in the rounds.
 
-    `waiting` are the shares of time that the process waited for a CPU, in each of the rounds; None is unknown.
+    `waiting` has, for each round, the share (0..1) of the time that the process waited for a CPU; None is unknown. The
+    verdict is "steady" or "disturbed".
     """
     middle, low, high = median_interval(values)
     known = [share for share in waiting if share is not None]
@@ -57,7 +60,7 @@ def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> d
 
 
 def is_no_difference(ratio: Mapping[str, Any]) -> bool:
-    """Say whether a ratio's interval includes 1."""
+    """Say whether a ratio's interval includes 1, so that no difference was measured."""
     return ratio["low"] <= 1 <= ratio["high"]
 
 
@@ -67,12 +70,12 @@ def take_turns(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[Subject, list[dict]]:
-    """Return {subject: its measurement in each round that counts}.
+    """Measure the subjects in turns, round by round. Return {subject: [its measurement in each round that counts]}.
 
-    Each function in `turns` measures its subject once. If it returns None, the subject gets no more turns. After ROUNDS
-    rounds, more follow until `is_steady` accepts the rounds that count, or until another round would exceed `seconds`.
-    There is at least one round. Each measurement gets "cpu_waiting", the share of the time that the process waited for
-    a CPU.
+    Each function in `turns` measures its subject once. If a function returns None, its subject is left out from then
+    on. There is at least one round. After ROUNDS rounds, more rounds follow until `is_steady` accepts the rounds that
+    count. All rounds end before another round would exceed `seconds`. Each measurement gets "cpu_waiting", the share
+    (0..1) of the time that the process waited for a CPU.
     """
     rounds: dict[Subject, list[dict]] = {name: [] for name in turns}
     begin, number = clock(), 0
@@ -91,10 +94,10 @@ def take_turns(
 
 
 def merged(rounds: Sequence[dict]) -> dict:
-    """Return one subject's measurements of several rounds as one: all samples, medians of the throughputs.
+    """Return one subject's measurements of several rounds as one: all samples, and medians of the throughputs.
 
-    A quantity that is missing in a round, such as a CUDA graph that could not be captured, is None. Other entries are
-    taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity: ...}, "rates": {kind of
+    A throughput that is missing in a round, as without a CUDA graph, is None; such samples are left out. Other entries
+    are taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity: ...}, "rates": {kind of
     throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
     last = rounds[-1]
@@ -120,5 +123,5 @@ def merged(rounds: Sequence[dict]) -> dict:
 
 
 def _medians(rates: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the median of the rounds' inferences/s for each number of streams."""
+    """Return {number of streams: median of the rounds' inferences/s}."""
     return {streams: round(float(np.median([of_round[streams] for of_round in rates])), 2) for streams in rates[0]}

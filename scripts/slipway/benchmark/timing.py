@@ -1,4 +1,4 @@
-"""Time a callable, and summarise its samples."""
+"""Time a function call repeatedly, and summarise the durations."""
 
 import itertools
 import math
@@ -15,9 +15,9 @@ KEPT_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Effort:
-    """The effort for one subject at one batch size: `seconds` in all, divided evenly among the measured quantities.
+    """The time to measure one subject at one batch size: `seconds`, divided evenly among the measured quantities.
 
-    A slow subject goes on until it has `min_samples` of each quantity, for at most `budget_seconds` in all.
+    A slow subject is measured until it has `min_samples` of each quantity, but for at most `budget_seconds`.
     """
 
     seconds: float
@@ -26,21 +26,21 @@ class Effort:
     budget_seconds: float
 
     def of_a_round(self, rounds: int) -> "Effort":
-        """Return the effort of one round, if this effort is divided among `rounds` rounds."""
+        """Return the effort of one round: 1 / `rounds` of this effort."""
         samples = math.ceil(self.min_samples / rounds)
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 
     def sample(self, call: Callable[[], object], share: float) -> list[float]:
-        """Call `call` repeatedly for the share `share` of `seconds`. Return the duration of each call (ms)."""
+        """Call `call` repeatedly for `share` * `seconds`. Return the duration of each call (ms)."""
         return sample_latency(call, share * self.seconds, self.min_samples, share * self.budget_seconds)
 
 
 def sample_latency(
     call: Callable[[], object], seconds: float, minimum: int, longest_seconds: float = math.inf
 ) -> list[float]:
-    """Call `call` repeatedly, at least once, and return the duration of each call (ms).
+    """Call `call` repeatedly, at least once, for `seconds`. Return the duration of each call (ms).
 
-    The calls end after `seconds`. With fewer than `minimum` calls by then, they go on until there are as many, or until
+    If there are fewer than `minimum` calls after `seconds`, calling goes on until there are `minimum` calls, or until
     `longest_seconds` have passed.
     """
     samples: list[float] = []
@@ -54,15 +54,15 @@ def sample_latency(
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> int:
-    """Repeat `call` for `seconds`, at least once, so that allocation, caches and clocks settle; return how often."""
+    """Call `call` for `seconds`, so that allocation, caches and clocks settle. Return the number of calls."""
     return len(sample_latency(call, seconds, minimum=1))
 
 
 def distribution(samples_ms: Sequence[float]) -> dict:
-    """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in ms.
+    """Return {"count", "mean_ms", "min_ms", "p50_ms", ..., "p99_9_ms"} of durations in ms.
 
-    A percentile is interpolated between the two samples next to its rank. Percentiles that the samples do not
-    carry are absent: p99 needs 100 samples, p99.9 needs 1000.
+    A percentile is interpolated between the two samples next to its rank. A percentile is absent if the samples are too
+    few: p99 needs 100 samples, p99.9 needs 1000.
     """
     values = np.asarray(samples_ms, dtype=np.float64)
     ranks = [rank for rank in PERCENTILES if is_carried(rank, len(values))]
@@ -80,14 +80,14 @@ def distribution(samples_ms: Sequence[float]) -> dict:
 def percentile_interval(
     samples: Sequence[float], rank: float, confidence: float = 0.9
 ) -> tuple[float | None, float | None]:
-    """Return (low, high): a percentile lies between these two samples with at least the probability `confidence`.
+    """Return (low, high), two of the samples. With probability `confidence`, a percentile lies between them.
 
     `rank` is the percentile in percent. The interval comes from order statistics, so it holds for any distribution.
     `low` or `high` is None if the samples are too few to bound the percentile on that side.
     """
     ordered, share, outside = sorted(samples), rank / 100, (1 - confidence) / 2
     count = len(ordered)
-    # below[k] is the probability that fewer than k samples are at the percentile or below it.
+    # below[k] is the probability that fewer than k samples are at or below the percentile.
     chances = [math.exp(_log_chance(count, k, share)) for k in range(count + 1)]
     below = [0.0, *itertools.accumulate(chances)]
     low = max((k for k in range(1, count + 1) if below[k] <= outside), default=None)
@@ -96,13 +96,13 @@ def percentile_interval(
 
 
 def _log_chance(count: int, hits: int, share: float) -> float:
-    """Return the logarithm of the binomial probability of so many hits."""
+    """Return the logarithm of the binomial probability of `hits` in `count` trials, each with the chance `share`."""
     ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
     return ways + hits * math.log(share) + (count - hits) * math.log1p(-share)
 
 
 def is_carried(rank: float, count: int) -> bool:
-    """Say whether `count` samples carry a percentile: at least one is above it. Any number carries the median."""
+    """Say whether `count` samples suffice for a percentile: at least one lies above it. The median needs one sample."""
     return rank == 50 or count * (100 - rank) >= 100 - 1e-6
 
 

@@ -1,1 +1,1 @@
-"""Why a precision is not accurate: where its error begins, and the layers to leave out of it."""
+"""Find why a precision is not accurate: the layers where its error begins, and the layers to leave out."""

@@ -1,4 +1,4 @@
-"""Name the layers where an error begins, and rank them by the error that each adds."""
+"""Find the layers where an error begins, and rank them by the error that each layer adds."""
 
 import math
 from collections.abc import Mapping
@@ -10,46 +10,46 @@ from slipway.diagnosis.tensors import Figures
 from slipway.onnx.layers import module_of
 from slipway.onnx.onnx_structure import constants_of
 
-# The largest number of FP16. Tensors above an eighth of it are near enough to overflow with other inputs.
+# The largest number of FP16. A tensor with values above an eighth of it may overflow with other inputs.
 LARGEST_FP16 = 65504.0
 NEAR = 1 / 8
-# An error begins in a layer if its outputs' error is so many times its inputs' error.
+# An error begins in a layer if the error of its outputs is more than JUMP times the error of its inputs.
 JUMP = 2.0
-# From this share of values that became 0 on, an error is called underflow.
+# If more than this share of the values became 0, the kind of the error is underflow.
 VANISHED = 0.01
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """The errors of a node's outputs and of its inputs, both relative to the FP32 values.
+    """The errors of a node's outputs and inputs, both relative to the norm of the FP32 values.
 
-    `joined` are the nodes before this one that the variant joined to it, such as the Conv before a Relu.
+    `joined` are the nodes before this node that the variant fused with it, such as the Conv before a Relu.
     """
 
     node: str
     joined: tuple[str, ...]
     operator: str
     module: str | None
-    kind: str  # "overflow", "underflow", or "rounding"; of a quantised layer rounding is that of its integers
+    kind: str  # "overflow", "underflow", or "rounding", also to the integers of a quantised layer
     error_before: float
     error_after: float
-    largest: float  # absolute value of its outputs in FP32
-    vanished: float  # share of its values that became 0
+    largest: float  # largest absolute value of the outputs in FP32
+    vanished: float  # share (0..1) of the values that became 0
 
     @property
     def added(self) -> float:
-        """Return the error that the node adds, if errors are independent; infinite where it overflows."""
+        """Return the error that the node adds, if errors are independent; infinite if the node overflows."""
         if math.isinf(self.error_after):
             return 0.0 if math.isinf(self.error_before) else math.inf
         return math.sqrt(max(0.0, self.error_after**2 - self.error_before**2))
 
     @property
     def begins(self) -> bool:
-        """Say whether the error begins in this node: its inputs have less than half of its outputs' error."""
+        """Say whether the error begins in this node: the inputs' error is less than half of the outputs' error."""
         return self.added > 0 and (math.isinf(self.added) or self.error_after > JUMP * self.error_before)
 
     def record(self) -> dict:
-        """Return the layer for a record. An infinite error becomes None, since JSON has no infinity."""
+        """Return the layer as a dictionary for a record. An infinite error is None, since JSON has no infinity."""
         return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
     def in_words(self) -> str:
@@ -66,11 +66,11 @@ class LayerError:
 
 
 def layer_errors(base: onnx.ModelProto, figures: Mapping[str, Figures]) -> list[LayerError]:
-    """Return the errors of the FP32 graph's nodes in its order, without nodes whose tensors were not compared."""
+    """Return the errors of the FP32 graph's nodes, in its order. Nodes whose outputs were not compared are left out."""
     constants = constants_of(base.graph)
     compared = {name: of_tensor for name, of_tensor in figures.items() if not of_tensor.is_absent}
-    passed: dict[str, float] = {}  # the error of each tensor; of those that were not compared, that of their inputs
-    joined: dict[str, tuple[str, ...]] = {}  # of absent tensors: the nodes that made them
+    passed: dict[str, float] = {}  # error of each tensor; if it was not compared, the error of its inputs
+    joined: dict[str, tuple[str, ...]] = {}  # {tensor that the variant lacks: nodes that made it}
     errors = []
     for node in base.graph.node:
         inputs = [name for name in node.input if name not in constants]
@@ -101,9 +101,9 @@ def _of_node(node: onnx.NodeProto, joined: tuple[str, ...], before: float, outpu
 
 
 def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerError]:
-    """Return at most `most` layers where the error begins, in the graph's order: first the layers that overflow.
+    """Return at most `most` layers where the error begins, in the graph's order. Layers that overflow take precedence.
 
-    Layers that add less than `noise` are named only if there are no others: then the error grows everywhere.
+    A layer that adds at most `noise` is returned only if there are no other layers: then the error grows everywhere.
     """
     chosen = [error for error in errors if error.kind == "overflow"]
     others = sorted((error for error in errors if error.begins), key=lambda error: -error.added)
@@ -113,9 +113,9 @@ def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerE
 
 
 def nodes_with_large_values(base: onnx.ModelProto, figures: Mapping[str, Figures], limit: float) -> list[str]:
-    """Return the nodes that read or make a tensor with values above `limit`, in the graph's order.
+    """Return the names of the nodes that read or make a tensor with values above `limit`, in the graph's order.
 
-    A node that only reads such a tensor counts, too, because a cast before it would overflow.
+    A node that only reads such a tensor counts, too, since a cast before the node would overflow.
     """
     large = {name for name, of_tensor in figures.items() if of_tensor.largest > limit}
     return [node.name for node in base.graph.node if large.intersection([*node.input, *node.output])]

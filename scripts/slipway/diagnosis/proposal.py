@@ -1,4 +1,4 @@
-"""Find the layers to leave in a higher precision: rebuild a variant with more and more of them left out.
+"""Find the layers to leave in a higher precision: rebuild a variant with more and more layers left out.
 
 The search ends when the answers of the variant hold the limits.
 """
@@ -14,31 +14,31 @@ from slipway.core.cli import progress
 from slipway.diagnosis.layers import LARGEST_FP16, NEAR, LayerError, layer_errors, nodes_with_large_values
 from slipway.diagnosis.tensors import Figures, compare_tensors
 
-# Rebuilt variants at most: steps double, so that they reach all layers of networks with up to 2^9 of them.
+# The most variants to rebuild. Steps double, so these reach every layer of a network with up to 2^9 layers.
 MOST_TRIALS = 16
-# Up to so many layers of the last step, each one is tried for itself.
+# If the last step has at most FEW layers, the search tries to take back each of them alone.
 FEW = 8
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A rebuilt variant in the form that ONNX Runtime computes exactly.
+    """A rebuilt variant, in the form that ONNX Runtime computes exactly. `folder` has its data file.
 
-    `left_out` are the nodes that were left in a higher precision.
+    `left_out` are the names of the nodes that stay in a higher precision.
     """
 
     model: onnx.ModelProto
     folder: Path
     left_out: list[str]
-    problems: list[str]  # limits that its answers break; [] if it holds them all
+    problems: list[str]  # broken limits in words; [] if the answers hold all limits
 
 
 @dataclass(frozen=True)
 class Search:
-    """The result: `first`, the variant as configured; the errors of its layers; `last`, the variant that is proposed.
+    """The result of a search. `first` is the variant as configured, `errors` has the errors of its layers.
 
-    Of the tried variants that hold the limits, `last` is the variant with the fewest layers left out. If none of them
-    held the limits, `last` breaks limits.
+    `last` is the proposed variant: of the tried variants that hold the limits, the variant with the fewest layers left
+    out. If no variant holds the limits, `last` breaks limits. `trials` is the number of rebuilt variants.
     """
 
     first: Variant
@@ -55,9 +55,10 @@ def search(
 ) -> Search:
     """Rebuild a variant with more and more layers left out, until the limits hold. Then try again with fewer of them.
 
-    `build` makes the variant without some nodes, and judges it. `samples` returns the samples on which tensors are
-    compared. If values are too large for FP16, all nodes that touch them are left out at once. Otherwise the nodes that
-    add the most error are left out first. In the end, some of the nodes that were added last are taken back.
+    `build` makes and judges the variant without the given nodes. `samples` returns the samples for comparing tensors.
+    `already` are nodes to leave out from the start. If values overflow FP16, all nodes with large values are left out
+    at once. Otherwise, the nodes that add the most error are left out first. At the end, some of the nodes that were
+    left out last are taken back.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())
@@ -87,7 +88,10 @@ def _figures(base: tuple[onnx.ModelProto, Path], variant: Variant, samples: Sequ
 def _next(
     base: onnx.ModelProto, figures: dict[str, Figures], errors: list[LayerError], variant: Variant, step: int
 ) -> list[str]:
-    """Return the next nodes to leave out, the most important first: all nodes with large values, or `step` others."""
+    """Return the names of the next nodes to leave out: all nodes with large values or, if none overflow, `step` layers.
+
+    The layers that add the most error come first.
+    """
     left_out = set(variant.left_out)
     if any(math.isinf(error.error_after) for error in errors):
         for limit in (LARGEST_FP16, LARGEST_FP16 * NEAR):
@@ -100,10 +104,10 @@ def _next(
 
 
 def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
-    """Return (a variant that leaves out fewer layers of the last step and still holds the limits, trials).
+    """Return (variant, number of trials): it leaves out fewer layers of the last step, and still holds the limits.
 
-    A bisection of the layers in their order finds how many must be left out. If these are few, it is then tried to take
-    back each one of them.
+    A bisection finds how many of these layers must be left out. If there are at most FEW, each of them alone is then
+    tried to be taken back.
     """
     added = holding.left_out[len(before.left_out) :]
     fewest, most, trials = 1, len(added), 0

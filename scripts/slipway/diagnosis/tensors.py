@@ -1,7 +1,7 @@
-"""Compare each tensor of two forms of a network on the same samples: the FP32 graph, and a graph with fewer bits.
+"""Compare each tensor of two graphs of a network on the same samples: the FP32 graph, and a graph with fewer bits.
 
-Polygraphy marks the tensors and runs the graphs. Its comparisons work in FP32, where the square of an attention mask's
--3e38 is infinite, so the figures here are summed in FP64.
+Polygraphy marks the tensors and runs the graphs. Its own comparisons work in FP32, where the square of an attention
+mask's -3e38 is infinite. So the figures here are summed in FP64.
 """
 
 import math
@@ -20,19 +20,19 @@ from slipway.onnx.onnx_files import session_of
 
 @dataclass
 class Figures:
-    """Figures of one tensor over all samples: its FP32 values, and their distance from its values in fewer bits."""
+    """The figures of one tensor over all samples: its FP32 values, and their distance to the values in fewer bits."""
 
     squared_error: float = 0.0
     squared_size: float = 0.0
-    largest: float = 0.0  # absolute value in FP32
-    overflowed: int = 0  # values that are finite in FP32 alone
-    vanished: int = 0  # values that are 0 in the other form alone
-    values: int = 0  # that are finite and not 0 in FP32
-    is_absent: bool = False  # the other form has no such tensor: its layer was joined to the next one
+    largest: float = 0.0  # largest absolute value in FP32
+    overflowed: int = 0  # number of values that are finite only in FP32
+    vanished: int = 0  # number of values that are 0 only in fewer bits
+    values: int = 0  # number of values that are finite and not 0 in FP32
+    is_absent: bool = False  # the other graph lacks this tensor: its layer was fused with the next
 
     @property
     def error(self) -> float:
-        """Return the norm of the difference / the norm in FP32; infinite if a value overflowed."""
+        """Return the norm of the difference / the norm of the FP32 values; infinite if a value overflowed."""
         if self.overflowed or not math.isfinite(self.squared_error):
             return math.inf
         if not self.squared_size:
@@ -40,7 +40,7 @@ class Figures:
         return math.sqrt(self.squared_error / self.squared_size)
 
     def add(self, reference: np.ndarray, values: np.ndarray) -> None:
-        """Add the values of the tensor for one sample. A value whose FP32 value is not finite is not compared."""
+        """Add the values of the tensor for one sample. Values that are not finite in FP32 are not compared."""
         is_finite = np.isfinite(reference)
         one, other = reference[is_finite].astype(np.float64), values[is_finite].astype(np.float64)
         here = np.isfinite(other)
@@ -55,10 +55,10 @@ class Figures:
 def compare_tensors(
     base: tuple[onnx.ModelProto, Path], other: tuple[onnx.ModelProto, Path], samples: Iterable[Tensors]
 ) -> dict[str, Figures]:
-    """Return {tensor: its figures} of the floating-point tensors of `base`, whose namesakes in `other` are compared.
+    """Return {tensor: its figures} for the floating-point tensors of `base`, compared with the same names in `other`.
 
-    The inputs are among them, without an error. Each model comes with the folder of its data file. Only one sample's
-    tensors are in memory at once.
+    The inputs of the network are included, without an error. `base` and `other` are (model, folder of its data file).
+    Only one sample's tensors are in memory at a time.
     """
     figures: dict[str, Figures] = {}
     tensors = {name for node in base[0].graph.node for name in node.output}
@@ -73,7 +73,7 @@ def compare_tensors(
 
 
 def _runner(model: onnx.ModelProto, folder: Path, compared: set[str]) -> OnnxrtRunner:
-    """Return a runner that answers with the compared tensors. Others may be in BF16, which NumPy does not have."""
+    """Return a runner that returns the compared tensors. Other tensors may be in BF16, which NumPy does not have."""
     own = [name for node in model.graph.node for name in node.output if name in compared]
     marked = ModifyOutputs(model, outputs=own, copy=True)()
     return OnnxrtRunner(lambda: session_of(marked, folder))

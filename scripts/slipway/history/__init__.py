@@ -1,1 +1,1 @@
-"""The history of a model: its measured runs and its deployments, one a line of results/<model>/history.jsonl."""
+"""The history of a model: its measured runs and its deployments, one per line of results/<model>/history.jsonl."""

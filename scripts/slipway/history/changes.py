@@ -1,4 +1,4 @@
-"""Append to the history of each model that it was deployed, rolled back, or taken out of service."""
+"""Append a line to the history of each model that was deployed, rolled back, or taken out of service."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,19 +7,19 @@ from slipway.core.clock import utc_now
 from slipway.history.file import NAME, append
 from slipway.history.lines import DEPLOYED, DEPLOYMENT, ROLLED_BACK, UNDEPLOYED, key_of
 
-# It records what other modules deploy, and changes nothing of it.
+# This module records deployments, and does not change them.
 PART_OF_KEYS = False
 
 
 def went_live(receipts: dict[str, dict]) -> None:
-    """Append a line on the deployment or rollback of each receipt, {file: content}, of a release that is live now."""
+    """Append a line to the history for each receipt, {file: content}, of a release that is live now."""
     for file, receipt in receipts.items():
         action = ROLLED_BACK if "rolled_back_from" in receipt else DEPLOYED
         _append(Path(file), receipt, receipt["deployed_at"], action, receipt["number"], targets_of(receipt))
 
 
 def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
-    """Append a line about each receipt, (file, content), whose release is not live any more."""
+    """Append a line to the history for each receipt, (file, content), of a release that is not live any more."""
     for file, receipt in receipts:
         _append(file, receipt, utc_now(), UNDEPLOYED, None, {})
 
@@ -38,7 +38,7 @@ def targets_of(receipt: dict) -> dict[str, dict]:
 
 
 def _append(file: Path, receipt: dict, when: str, action: str, number: int | None, targets: dict[str, dict]) -> None:
-    """Append a change to the history beside the folder of a receipt, results/<model>/deploy/receipt.json."""
+    """Append a change to the history of a model. `file` is the receipt, results/<model>/deploy/receipt.json."""
     about = {"model": receipt["model"], "platform": receipt["to"], "when": when.replace("+00:00", "Z")}
     change = {**about, "action": action, "number": number, "targets": targets}
     append(file.parents[1] / NAME, {"kind": DEPLOYMENT, "key": key_of(change), **change})

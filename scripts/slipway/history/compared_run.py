@@ -1,4 +1,4 @@
-"""Find the run to compare with: the last one that was live, or one with a given name."""
+"""Find the run to compare with: the last run that was live, or the run with a given name."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from slipway.history.lines import Deployment, Run
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """The run to compare with on one target, and the deployment that made it live.
+    """The run to compare with on one target, and the deployment that made this run live.
 
-    `deployment` is None if the user named a run. Without `run`, `why_not` says why there is none.
+    `deployment` is None if the user named the run. If `run` is None, `why_not` has the reason.
     """
 
     run: Run | None
@@ -20,7 +20,10 @@ class ComparedRun:
 
 
 def last_live(history: History, now: Run, platform: str, target: str) -> ComparedRun:
-    """Return the run that was live last on a platform for a target, other than the run `now`."""
+    """Return the run, other than `now`, that was live last on a platform for a target.
+
+    If there is no such run, `run` of the result is None, and `why_not` has the reason.
+    """
     deployments = history.live(platform, target)
     for deployment in reversed(deployments):
         run = history.run_of(deployment, target)
@@ -33,9 +36,9 @@ def last_live(history: History, now: Run, platform: str, target: str) -> Compare
 
 
 def named(history: History, name: str) -> Run:
-    """Return the run with a name such as r0123456789ab, its beginning, or its number, 1 for the first run.
+    """Return the run with this name, such as r0123456789ab, with this beginning of a name, or with this number.
 
-    Raises SlipwayError if there is no such run, or more than one.
+    The first run has the number 1. Raises SlipwayError if no run or several runs match.
     """
     if name.isdecimal() and 1 <= int(name) <= len(history.runs):
         return history.runs[int(name) - 1]
@@ -50,6 +53,6 @@ def named(history: History, name: str) -> Run:
 
 
 def live_version(history: History, platform: str, target: str) -> str | None:
-    """Return the version of the repository that is live now for a target; None if no version is live."""
+    """Return the version of the model repository that is live now for a target; None if no version is live."""
     last = [change for change in history.deployments if change.platform == platform][-1:]
     return next((change.targets[target]["version"] for change in last if target in change.targets), None)

@@ -1,4 +1,4 @@
-"""Compare two runs figure by figure: the change, whether it is more than the noise, whether it breaks a limit."""
+"""Compare two runs figure by figure: the change, whether it exceeds the noise, and whether it breaks a limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from slipway.history.figures import Figure, aim_of, figures_of_engine, served_figures
 from slipway.history.lines import Run
 
-# Verdicts on a figure. "undecided": beyond its limit, but in a measurement that other work disturbed.
+# Verdicts on a change. "undecided": it exceeds its limit, but the noise is unknown, as in a disturbed measurement.
 PASSED, REGRESSION, UNDECIDED, NOT_COMPARED = "passed", "regression", "undecided", "not compared"
 MORE, WITHIN, UNKNOWN = "more than the noise", "within the noise", "noise unknown"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One figure before and now; one of them is None if it was not measured in both runs.
+    """A figure in two runs, `before` and `now`, and its change. A run that did not measure the figure has None.
 
-    `limit` is the allowed change for the worse, None without one. `change` is relative, such as 0.1 for 10 % more; for
-    a share, it is the difference. `worse` is the change for the worse, which is limited; negative is better. Both are
-    None if `why_not` says why the figure cannot be compared. `noise` is None for an exact figure. `context` names other
-    conditions that differ.
+    `limit`: the allowed change for the worse; None if there is no limit. `change`: relative, such as 0.1 for 10 % more;
+    for a share, the difference. `worse`: the change for the worse, which `limit` limits; negative if the figure is
+    better. If the figures cannot be compared, `why_not` has the reason, and `change` and `worse` are None. `noise`: the
+    change relative to the noise, in words; None for an exact figure. `context`: other conditions that differ, in words.
     """
 
     target: str
@@ -36,16 +36,16 @@ class Change:
 
     @property
     def figure(self) -> Figure:
-        """Return the figure now, or before if it was not measured now."""
+        """Return the figure of the run `now`, or of the run `before` if `now` did not measure the figure."""
         figure = self.now or self.before
         assert figure
         return figure
 
 
 def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: str) -> list[Change]:
-    """Return the changes of the served engine on a target, and of its configuration under load.
+    """Return the changes of the served engine on a target, and of the served configuration under load.
 
-    `limits` are from `regression` in config.yaml.
+    `limits` are {figure: allowed change for the worse}, from `regression` in config.yaml.
     """
     aims = [aim_of(run, target) for run in (before, now)]
     same_aim = aims[0] == aims[1] is not None
@@ -54,7 +54,7 @@ def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: s
 
 
 def compare_others(before: Run, now: Run, target: str) -> dict[str, list[Change]]:
-    """Return {precision: changes} of the engines that both runs measured, and that the new run did not choose."""
+    """Return {precision: changes} of engines that both runs measured, without the engine that `now` chose."""
     engines = [run.targets[target]["engines"] for run in (before, now)]
     chosen = now.targets[target]["selection"]["precision"]
     return {
@@ -80,7 +80,7 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
         return replace(comparison, why_not="; ".join(others))
     change = now.value - before.value
     if not now.is_share:
-        # A metric may be negative, such as a log-likelihood: if it falls, so does its change.
+        # A metric may be negative, such as a log-likelihood. abs() keeps the sign of the change.
         change = change / abs(before.value) if before.value else 0.0
     worse = -change if now.more_is_better else change
     noise = _noise(before, now) if now.spreads else None
@@ -90,19 +90,22 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
 
 
 def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:
-    """Return {condition: (its value before, its value now)} of the conditions that differ."""
+    """Return {condition: (value before, value now)} of the conditions whose values differ."""
     return {name: (before.get(name), value) for name, value in now.items() if before.get(name) != value}
 
 
 def _noise(before: Figure, now: Figure) -> str:
-    """Say whether a change is more than the noise: the intervals have no common value."""
+    """Return MORE if the intervals have no common value, WITHIN if they have one, UNKNOWN without steady intervals."""
     if before.interval is None or now.interval is None or before.disturbed or now.disturbed:
         return UNKNOWN
     return WITHIN if before.interval[0] <= now.interval[1] and now.interval[0] <= before.interval[1] else MORE
 
 
 def verdict_of(worse: float, limit: float | None, noise: str | None) -> str:
-    """Return the verdict: a change beyond the limit that is within the noise is no regression."""
+    """Return "passed", "undecided" or "regression" for a change for the worse.
+
+    A change above the limit passes if it is within the noise, and is undecided if the noise is unknown.
+    """
     if limit is None or worse <= limit or noise == WITHIN:
         return PASSED
     return UNDECIDED if noise == UNKNOWN else REGRESSION

@@ -1,4 +1,4 @@
-"""The figures of a run. Each has the conditions that must be equal in two runs for comparing it."""
+"""The figures of a run. Two runs can be compared in a figure only if its conditions are equal in both runs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from slipway.core.steadiness import DISTURBED
 from slipway.history.lines import Run
 from slipway.load_test.goals import CHEAPEST
 
-# Conditions of figures.
+# The names of the conditions of figures.
 HARDWARE, DATA, IN_FLIGHT = "hardware", "evaluation data", "requests in flight"
 # Properties of throughputs, and of shares.
 THROUGHPUT: dict[str, Any] = {"unit": "/s", "limit": "throughput", "more_is_better": True}
@@ -17,11 +17,12 @@ SHARE: dict[str, Any] = {"is_share": True, "more_is_better": True}
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. `limit` is the key of `regression` in config.yaml that limits its change; None without a limit.
+    """One figure of a run. `limit` is the key of `regression` in config.yaml that limits its change, or None.
 
-    `is_share`: it is a share (0..1), so its change is a difference; other changes are relative. `spreads`: repeated
-    measurements differ, so only a change above the noise counts. `low` and `high` are its interval, None if it is not
-    known. `conditions`: {condition that must be equal to compare it: its value}. `context`: conditions that may differ.
+    `is_share`: the figure is a share (0..1), so its change is a difference; the change of another figure is relative.
+    `spreads`: repeated measurements differ, so only a change above the noise counts. `low` and `high` are its interval;
+    None if unknown. `conditions` are {condition: value}; they must be equal in two runs to compare the figure.
+    `context` is the same for conditions that may differ.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Figure:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Return the interval; None if it is not known."""
+        """Return (low, high), the interval of the figure; None if it is unknown."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
@@ -50,7 +51,7 @@ def served_figures(run: Run, target: str, same_aim: bool = False) -> list[Figure
 
 
 def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
-    """Return the figures of an engine: speed at each batch size, size, memory, accuracy."""
+    """Return the figures of an engine: latency and throughput at each batch size, size, memory, accuracy."""
     machine, engine = hardware_of(run, target), run.targets[target]["engines"][precision]
     figures = [figure for size, batch in engine["batches"].items() for figure in _of_batch(size, batch, machine)]
     figures.append(Figure("size", engine["bytes"] / 1e6, "MB", limit="size"))
@@ -61,10 +62,11 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
 
 
 def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
-    """Return the figures of the chosen configuration in the load test.
+    """Return the figures of the chosen configuration in the load test: throughput, p99 latency, memory.
 
-    The figures hold for the configuration's number of requests in flight. With the `same_aim` in both runs, throughputs
-    are compared even if this number differs: both were chosen under the same limits.
+    A figure holds for one number of requests in flight. If this number differs in two runs, the figures are not
+    compared. With `same_aim`, throughputs are compared nevertheless, since both configurations were chosen under the
+    same limits.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}
@@ -82,13 +84,16 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
 
 
 def aim_of(run: Run, target: str) -> dict | None:
-    """Return the limits of a choice that seeks throughput; None for another goal, or if an earlier version chose."""
+    """Return the limits under which a run chose the most throughput.
+
+    Returns None if the choice had another goal, or if an earlier version of Slipway chose.
+    """
     chosen = run.targets[target]["selection"]
     return chosen["limits"] if chosen.get("goal") == CHEAPEST else None
 
 
 def hardware_of(run: Run, target: str) -> dict:
-    """Return the condition for comparing speed and memory: the same hardware."""
+    """Return {"hardware": hardware and threads in words}, the condition for comparing speed and memory."""
     measured = run.targets[target]
     return {HARDWARE: f"{measured['hardware']}, {measured['threads']} threads"}
 

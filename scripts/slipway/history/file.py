@@ -1,7 +1,8 @@
-"""Read results/<model>/history.jsonl, and append lines to it.
+"""Read results/<model>/history.jsonl, and append lines to the file.
 
-Lines are only appended, so no rebuild loses one. A line has a key and counts once, so concatenated files merge.
-A program that was killed while it wrote leaves a torn last line, which the next line replaces.
+Lines are only appended, so no rebuild loses a line. Each line has a key. Of lines with the same key, only one counts,
+so histories can be merged by concatenating the files. If a program is killed while it writes, the last line is torn,
+and the next appended line replaces it.
 """
 
 import fcntl
@@ -22,9 +23,9 @@ _BEGIN = '{"kind": '
 
 @dataclass(frozen=True)
 class History:
-    """The lines of a history, each once, in the order of their times.
+    """The lines of a history, without duplicates, in the order of their times.
 
-    `damaged` has a sentence for each line that could not be read, such as an edited one. A torn last line does not
+    `damaged` has a sentence for each line that could not be read, such as an edited line. A torn last line does not
     count as damaged.
     """
 
@@ -33,17 +34,20 @@ class History:
     damaged: list[str]
 
     def run_of(self, deployment: Deployment, target: str) -> Run | None:
-        """Return the last run before a deployment that chose the served configuration of a target; None if unknown."""
+        """Return the run that chose the configuration which a deployment serves on a target; None if unknown.
+
+        If several runs chose this configuration, it is the last one before the deployment.
+        """
         selection = deployment.targets.get(target, {}).get("selection")
         runs = [run for run in self.runs if selection and _selection(run, target) == selection]
         return next((run for run in reversed(runs) if run.when <= deployment.when), runs[0] if runs else None)
 
     def live(self, platform: str, target: str) -> list[Deployment]:
-        """Return the changes after which a target's repository was live on a platform, the latest last."""
+        """Return the deployments and rollbacks of a target on a platform, the latest last."""
         return [change for change in self.deployments if change.platform == platform and target in change.targets]
 
     def deployments_of(self, run: Run) -> list[Deployment]:
-        """Return the deployments and rollbacks that made live the configuration that a run chose."""
+        """Return the deployments and rollbacks of the configuration that a run chose."""
         return [
             change
             for change in self.deployments
@@ -52,7 +56,7 @@ class History:
 
 
 def read(path: Path) -> History:
-    """Return the history in a file; it is empty if there is no file."""
+    """Return the history in a file; an empty history if there is no file."""
     pairs, lines = list(_lines(path)), dict[tuple, dict]()
     for line in (line for line, problem in pairs if not problem):
         lines.setdefault((line["kind"], line["key"]), line)
@@ -63,14 +67,14 @@ def read(path: Path) -> History:
 
 
 def append(path: Path, line: dict) -> bool:
-    """Append a valid line, unless the history has its key; return whether it was appended.
+    """Append a valid line, unless the history has a line with its key. Return whether the line was appended.
 
-    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written. In both cases nothing is
-    appended.
+    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written. In both cases, the history
+    stays as it was.
     """
     text = text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without a buffer: closing the file would write the rest of a line that failed.
+    # No buffer: after an error, closing the file would write the rest of the line.
     with open(path, "ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if any(other["key"] == line["key"] for other, problem in _lines(path) if not problem):
@@ -87,7 +91,7 @@ def append(path: Path, line: dict) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
-    """Yield (line, None) of each valid line, and (line or {}, its problem) of others."""
+    """Yield (line, None) for each valid line, and (line or {}, its problem) for any other line."""
     if not path.exists():
         return
     texts = path.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -101,9 +105,9 @@ def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
 
 
 def _parsed(text: str) -> tuple[list[dict], bool]:
-    """Return (the objects in a line of text, whether a part of it is no JSON).
+    """Return (the JSON objects in a line of text, whether a part of the text is no JSON).
 
-    A line has several objects where files were concatenated, if the last line of one was torn or had no line feed.
+    A line has several objects if files were concatenated, and the last line of a file was torn or had no line feed.
     """
     objects: list[dict] = []
     torn, rest = False, text.strip()
@@ -120,7 +124,7 @@ def _parsed(text: str) -> tuple[list[dict], bool]:
 
 
 def _end_of_whole_lines(file: BinaryIO) -> int:
-    """Prepare an open file for another line, and return its size: complete or remove a last line without line feed."""
+    """Complete or remove a last line without line feed, so that another line can follow. Return the file's size."""
     file.seek(0)
     content = file.read()
     last = content.rpartition(b"\n")[2]

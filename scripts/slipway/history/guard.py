@@ -12,7 +12,7 @@ from slipway.history.file import NAME, History, read
 from slipway.history.lines import Run
 from slipway.history.words import sentence_of
 
-# It refuses a deployment, and changes nothing of one.
+# This module can refuse a deployment, but does not change it.
 PART_OF_KEYS = False
 
 LIMITS = ("latency", "p99", "throughput", "size", "memory", "top1", "agreement")
@@ -20,16 +20,16 @@ COPY = "run.json"
 
 
 def this_run(folder: Path) -> Run:
-    """Return the run whose records are in results/<model>. Raise SlipwayError if it was not recorded."""
+    """Return the run whose copy is in `folder`, results/<model>. Raise SlipwayError if no run was recorded."""
     written_by = f"`snakemake --cores 1 {folder / COPY}` writes it. Nothing was changed"
     return Run(require_record(folder / COPY, {"line": {"key": str, "targets": dict}}, written_by)["line"])
 
 
 def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
-    """Raise SlipwayError if the deployment would be a regression, unless `accept` names its run.
+    """Raise SlipwayError if the deployment would be a regression, unless `accept` in config.yaml names its run.
 
-    `folder` is results/<model>, `versions` are {target: version of its repository}, `regression` is that section of
-    config.yaml as JSON. A version that is live already is not compared again.
+    `folder` is results/<model>, `versions` are {target: version of its model repository}, `regression` is the section
+    of config.yaml as JSON. A target whose version is live already is not compared again.
     """
     settings = json.loads(regression)
     limits = {name: settings.get(name) for name in LIMITS}
@@ -47,7 +47,10 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:
-    """Return the changes of one target since the last run that was live; if there is no such run, print the reason."""
+    """Return the changes of one target since the last run that was live.
+
+    If no other run was live, print the reason and return [].
+    """
     beside = last_live(history, now, platform, target)
     if beside.run is None:
         progress(f"  {now.content['model']} on {target}: no regression can be found, since {beside.why_not}")
@@ -56,7 +59,7 @@ def changes_on(history: History, now: Run, platform: str, target: str, limits: d
 
 
 def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> None:
-    """Print the limits that could not be checked. Raise SlipwayError with the regressions that nobody accepted."""
+    """Print the limits that could not be checked. Raise SlipwayError with the regressions, unless they are accepted."""
     for change in changes:
         unproven = change.verdict == NOT_COMPARED or (change.disturbed and change.verdict == PASSED)
         if change.limit is not None and unproven:

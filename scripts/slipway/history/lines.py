@@ -1,4 +1,4 @@
-"""The lines of a history: runs that measured something, and changes of the live version.
+"""The two kinds of lines in a history: a run that measured a model, and a change of the live version.
 
 schemas/history.schema.yaml describes their content.
 """
@@ -27,12 +27,12 @@ class Line:
 
     @property
     def key(self) -> str:
-        """Return the identity, a SHA-256."""
+        """Return the key of the line, a SHA-256 that identifies it."""
         return self.content["key"]
 
     @property
     def when(self) -> str:
-        """Return the time in UTC, such as 2026-01-31T12:00:00Z."""
+        """Return the time of the line in UTC, such as 2026-01-31T12:00:00Z."""
         return self.content["when"]
 
     @property
@@ -40,7 +40,7 @@ class Line:
         """Return {target: facts}.
 
         The facts of a run are its hardware, versions, engines and selection. The facts of a deployment are the
-        "version", "checkpoint" and "selection" that it serves; {} if nothing is served.
+        "version", "checkpoint" and "selection" that the target serves; {} if no target is served.
         """
         return self.content["targets"]
 
@@ -58,11 +58,11 @@ class Run(Line):
 
     @property
     def checkpoint(self) -> str:
-        """Return the SHA-256 of the weights."""
+        """Return the SHA-256 of the run's weights."""
         return self.content["checkpoint"]["sha256"]
 
     def served(self, target: str) -> dict:
-        """Return the engine that was chosen on a target."""
+        """Return the facts of the engine that the run chose on a target."""
         return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
 
 
@@ -76,12 +76,12 @@ class Deployment(Line):
 
     @property
     def platform(self) -> str:
-        """Return the platform, as in `deploy.to`."""
+        """Return the platform of the change, one of the values of `deploy.to`."""
         return self.content["platform"]
 
     @property
     def number(self) -> int | None:
-        """Return the version number that clients see."""
+        """Return the version number that clients see; None if the model is not served."""
         return self.content["number"]
 
 
@@ -91,14 +91,14 @@ def key_of(content: object) -> str:
 
 
 def text_of(line: dict) -> str:
-    """Return a line as text, without line feed; raise SlipwayError if it breaks the schema."""
+    """Return a line as JSON text, without line feed. Raise SlipwayError if the line breaks the schema."""
     if problem := problem_of(line):
         raise SlipwayError(f"a line of the history is not valid: {problem}; this is a defect of Slipway, report it")
     return json.dumps(line)
 
 
 def problem_of(line: object) -> str | None:
-    """Return the reason why a line is not valid; None if it is."""
+    """Return the reason why a line is not valid; None if the line is valid."""
     if not isinstance(line, dict) or line.get("kind") not in (RUN, DEPLOYMENT):
         return "it is neither a run nor a deployment"
     error = jsonschema.exceptions.best_match(_validator(line["kind"]).iter_errors(line))

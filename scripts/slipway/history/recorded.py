@@ -1,4 +1,4 @@
-"""Whether a run's line is still in its history. Planning imports this module."""
+"""Find whether a run's line is still in its history. Planning imports this module."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from slipway.core.records import read_record
 
 
 def recording_number(record: Path, history: Path) -> int:
-    """Return the number in the key of `record_run`. `record` is the copy of the last run's line.
+    """Return the number that the key of rule `record_run` contains. `record` is the copy of the last run's line.
 
-    The number stays the same while the history has the line. Once the line is gone, the next number is returned, so the
-    copy is stale and Snakemake records the run again.
+    The number stays the same while `history` has the line. Once the line is gone, the number is one higher. So the copy
+    is stale, and Snakemake records the run again.
     """
     last = read_record(record, {"recording": int, "line": {"key": str}})
     if last is None:

@@ -1,4 +1,4 @@
-"""Make a run's line of the history from the records of a model."""
+"""Make the line of a run for the history, from the records of a model."""
 
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from slipway.load_test.limits import counted_memory_mb
 from slipway.report.formats import AGREEMENTS
 from slipway.report.measurements import Engine, Measurements, Target
 
-# The settings in the key of an accuracy record that identify evaluation data in files.
+# The settings in the key of an accuracy record. They identify the evaluation data in files.
 DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
 
 def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
-    """Return the line of the run that made these measurements; `folder` is results/<model>.
+    """Return the line of the run that made these measurements. `folder` is results/<model>, `when` the time in UTC.
 
-    The line's key leaves out times, versions and words: the same measurements of the same checkpoint are the same run.
+    Times, versions and words are not in the line's key. So the same measurements of the same checkpoint are the same
+    run.
     """
     line = {
         "model": measurements.model,
@@ -33,7 +34,7 @@ def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
 
 
 def identity_of(line: dict) -> dict:
-    """Return the part of a run's line that identifies the run: if this part differs, it is another run."""
+    """Return the part of a run's line that identifies the run. Two lines with equal parts are the same run."""
     of_targets = {
         name: {
             "records": target["records"],
@@ -45,7 +46,7 @@ def identity_of(line: dict) -> dict:
 
 
 def of_target(target: Target, folder: Path) -> dict:
-    """Return the measurements on one target."""
+    """Return the facts of a run on one target: hardware, runtime, server, engines, baseline, selection, records."""
     key, benchmark, tested = target.chosen.build["key"], target.benchmark, target.load_test
     files = {
         "benchmark": f"{folder.name}.benchmark.json",
@@ -66,7 +67,7 @@ def of_target(target: Target, folder: Path) -> dict:
 
 
 def of_engine(engine: Engine, benchmark: dict) -> dict:
-    """Return the build, size, memory, speed and accuracy of an engine."""
+    """Return {"build", "bytes", "memory_bytes", "batches", "accuracy"} of an engine."""
     build, results = engine.build, [row for row in benchmark["results"] if row["subject"] == engine.precision]
     return {
         "build": {"way": build["way"], "seconds": build.get("spent_seconds")},
@@ -78,12 +79,15 @@ def of_engine(engine: Engine, benchmark: dict) -> dict:
 
 
 def batches_of(subject: str, benchmark: dict) -> dict:
-    """Return {batch size: figures} of one subject of a benchmark."""
+    """Return {batch size: figures} of one subject of a benchmark (see `of_batch`)."""
     return {str(result["batch"]): of_batch(result) for result in benchmark["results"] if result["subject"] == subject}
 
 
 def of_batch(result: dict) -> dict:
-    """Return the latency and the throughput of one subject at one batch size, with their intervals."""
+    """Return {"latency_ms", "quantity", "throughput_per_s", "verdict"} of one subject at one batch size.
+
+    "quantity" is the name of the latency. Latency and throughput have intervals (see `figure`).
+    """
     quantity, intervals = comparison.best_quantity(result["latency"]), result["intervals"]
     return {
         "latency_ms": figure(intervals["p50_ms"][quantity]),
@@ -94,15 +98,15 @@ def of_batch(result: dict) -> dict:
 
 
 def figure(interval: dict) -> dict:
-    """Return an interval of `benchmark.rounds` as a figure of the history. One round alone has no interval."""
+    """Return {"value", "low", "high"} for an interval of `benchmark.rounds`; low and high are None without interval."""
     is_known = interval["low"] < interval["high"]
     return {"value": interval["median"], **{end: interval[end] if is_known else None for end in ("low", "high")}}
 
 
 def of_selection(selection: dict) -> dict:
-    """Return the chosen configuration, the aim of the choice, and the figures.
+    """Return the chosen configuration, the goal and the limits of the choice, and the measured figures.
 
-    The interval of the throughput goes from the slowest window to the fastest one.
+    The interval of the throughput goes from the slowest window to the fastest window.
     """
     row = selection["measured"]
     windows = row.get("windows_per_s") or [None]
@@ -120,7 +124,11 @@ def of_selection(selection: dict) -> dict:
 
 
 def accuracy_of(record: dict) -> dict:
-    """Return the accuracy of an engine from its record: on the evaluation data or, without such data, on the sample."""
+    """Return {"agreement", "relative_error", "top1", "samples", "data", "metric"} of an engine's accuracy record.
+
+    "agreement" is measured on the evaluation data or, without such data, on the reference sample. "relative_error" is
+    always measured on the reference sample.
+    """
     evaluation = record["evaluation"] or {}
     figures = evaluation or record["sample"]
     return {
@@ -134,7 +142,7 @@ def accuracy_of(record: dict) -> dict:
 
 
 def of_checkpoint(record: dict | None) -> dict | None:
-    """Return the accuracy of the model itself; None if it was not evaluated."""
+    """Return the accuracy of the model itself, with the keys of `accuracy_of`; None if it was not evaluated."""
     return record and {
         "agreement": None,
         "relative_error": None,
@@ -146,9 +154,9 @@ def of_checkpoint(record: dict | None) -> dict | None:
 
 
 def data_of(record: dict) -> str | None:
-    """Return the identity of a record's evaluation data: equal data have equal identities.
+    """Return the identity of a record's evaluation data: a SHA-256, equal for equal data; None without such data.
 
-    Data that a function yields are identified by their values.
+    Data from a user's function are identified by their values, data in files by the hashes in the record's key.
     """
     if record["key"].get("function"):
         return record["samples_sha256"]

@@ -11,9 +11,9 @@ from slipway.history.lines import Run
 
 
 def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: dict[str, list[Change]]) -> list[str]:
-    """Return the comparison on one target as lines.
+    """Return the comparison on one target as lines of text.
 
-    `changes` is {precision: changes of that engine}; "" stands for the served engine.
+    `changes` is {precision: changes of its engine}; the key "" has the changes of the served engine.
     """
     values = {"now": now, "target": target, "compared": compared, "changes": changes}
     template = Path(__file__).with_name("comparison.txt.j2")
@@ -22,7 +22,7 @@ def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: d
 
 
 def figure_in_words(figure: Figure | None) -> str:
-    """Return a figure with its interval, such as "10.2 ms (9.8 to 10.9)"; a dash if it was not measured."""
+    """Return a figure with its interval, such as "10.2 ms (9.8 to 10.9)"; "-" for None."""
     if figure is None:
         return "-"
     if figure.is_share:
@@ -32,7 +32,7 @@ def figure_in_words(figure: Figure | None) -> str:
 
 
 def change_in_words(change: Change) -> str:
-    """Return a change, such as "+410 %", or "-1.20 points" of a share."""
+    """Return a change in words: "+410 %", or "-1.20 points" for a share."""
     if change.change is None:
         return "not compared"
     if change.figure.is_share:
@@ -41,13 +41,13 @@ def change_in_words(change: Change) -> str:
 
 
 def limit_in_words(change: Change) -> str:
-    """Return the limit of a change, such as "may rise by 10 %"."""
+    """Return the limit of a change in words, such as "may rise by 10 %"."""
     verb, unit = "fall" if change.figure.more_is_better else "rise", "points" if change.figure.is_share else "%"
     return f"may {verb} by {100 * (change.limit or 0):g} {unit}"
 
 
 def sentence_of(change: Change) -> str:
-    """Return the change of a limited figure in one sentence, with its noise."""
+    """Return a sentence about the change of a figure: both values, the change, the limit, and the noise."""
     figures = f"{change.name} {figure_in_words(change.before)} -> {figure_in_words(change.now)}"
     if change.verdict == NOT_COMPARED:
         return f"{figures}: not compared, {change.why_not}"
@@ -61,7 +61,7 @@ def sentence_of(change: Change) -> str:
 
 
 def notes_of(change: Change) -> str:
-    """Return the notes beside the figures in a row of the table: noise, other conditions, verdict, limit."""
+    """Return the notes on a change for its row of the table: noise, other conditions, verdict, limit."""
     if change.why_not:
         return change.why_not
     disturbed = "disturbed" if change.disturbed and change.noise == UNKNOWN else ""

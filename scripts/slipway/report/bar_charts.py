@@ -1,4 +1,4 @@
-"""Draw horizontal bars with intervals, in groups that each have their own scale; and bars that are made of parts."""
+"""Draw horizontal bars: in groups with intervals, each group with its own scale; or bars that are made of parts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,10 @@ _ROW, _BAR, _HEAD, _TICKS, _STACK = 24, 14, 22, 26, 44
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. `low` and `high` are the interval, None if unknown; `look` has its colour."""
+    """One bar. `low` and `high` are the interval, None if unknown. `text` is the value in words.
+
+    `look` is the name of the bar's look in palette.yaml, which has its colour.
+    """
 
     label: str
     value: float
@@ -31,7 +34,7 @@ def with_unit(value: float, unit: str) -> str:
 
 
 def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
-    """Return groups of bars. Each group has its own scale, from zero."""
+    """Return a drawing of groups of bars. The scale of each group begins at zero."""
     described = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
     drawing = Drawing(title, f"Bars in {unit}. {'; '.join(described)}.", WIDTH, 0)
     for name, group in groups.items():
@@ -41,7 +44,7 @@ def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
 
 
 def _tick_words(tick: float, unit: str) -> str:
-    """Return the number at a tick. Only the tick at zero has the unit."""
+    """Return the number at a tick as text. Only the tick at zero has the unit."""
     return readable(tick, 3) if tick else with_unit(tick, unit)
 
 
@@ -71,7 +74,7 @@ def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
 
 @dataclass(frozen=True)
 class Stack:
-    """One bar of parts. `parts` is [(name, value, number of its colour)]; `text` is the sum in words."""
+    """One bar that is made of parts. `parts` is [(name, value, number of its colour)]; `text` is the sum in words."""
 
     label: str
     parts: list[tuple[str, float, int]]
@@ -79,7 +82,7 @@ class Stack:
 
 
 def stacks(title: str, unit: str, rows: list[Stack]) -> Drawing:
-    """Return bars of parts on one scale, with the names of the parts below them."""
+    """Return a drawing of bars that are made of parts, on one scale. The names of the parts are below the bars."""
     names = dict.fromkeys((name, colour) for row in rows for name, _, colour in row.parts)
     bottom, described = _STACK * len(rows), "; ".join(f"{row.label}: {row.text}" for row in rows)
     height = bottom + 26 + 20 * ((len(names) + 1) // 2)

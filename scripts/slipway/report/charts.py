@@ -1,4 +1,4 @@
-"""The charts of the page, from the records of a target."""
+"""Draw the charts of the report page from the records of a target."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,17 +16,17 @@ from slipway.report.measurements import CHANGES, Measurements, Target
 from slipway.report.operators import KINDS, OTHER, by_kind
 from slipway.report.xy_chart import Axis, Event, Point, Series, xy_chart
 
-# {quantity of `best_quantity`: its words}. On a GPU, latencies with and without a CUDA graph share one chart.
+# {latency of `best_quantity`: its name in words}. On a GPU, latencies with and without a CUDA graph share one chart.
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
-# The figures of a run that are shown first, beside the latency of the smallest batch.
+# The figures of a run that the page shows first, together with the latency of the smallest batch.
 MAIN_FIGURES = ("throughput under load", "p99 under load", "size", "memory under load", "top-1 accuracy")
-# The parts of the bars of time, in the order of their colours.
+# The parts of the bars of `time_rows`, in the order of their colours.
 KINDS_OF_PARTS = [*KINDS, OTHER, "engine", "queue", "batching, transport", "copies to and from the GPU"]
 
 
 def latency_chart(target: Target, measurements: Measurements) -> Drawing:
-    """Return the median latency of the baseline and of each engine, by batch size, with intervals."""
+    """Return a chart of the median latency (ms) of the baseline and each engine, by batch size, with intervals."""
     results = target.benchmark["results"]
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
@@ -34,7 +34,7 @@ def latency_chart(target: Target, measurements: Measurements) -> Drawing:
 
 
 def throughput_chart(target: Target, measurements: Measurements) -> Drawing:
-    """Return the inferences per second of the baseline and of each engine, by batch size, with intervals."""
+    """Return a chart of the inferences/s of the baseline and each engine, by batch size, with intervals."""
     return bars("Inferences per second", "/s", _by_batch(target, measurements, _throughput_of))
 
 
@@ -67,7 +67,7 @@ def _bar(result: dict, look: str, value: float, text: str, interval: dict) -> Ba
 
 
 def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
-    """Return where the time of one inference goes: in the model itself, in the engine, and through Triton."""
+    """Return bars (ms) for the time of one inference: of the baseline, of the engine, and through Triton."""
     own, theirs = results(target)
     shares = by_kind(measurements.profile) or {"engine": 1.0}
     return [
@@ -78,7 +78,7 @@ def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
 
 
 def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
-    """Return the whole call in parts: transfers, if there are any, and the shares of the profile."""
+    """Return a bar (ms) for a whole call in process. `shares` divide the time without copies to and from the GPU."""
     latency = result["latency"]
     whole = latency["end_to_end"]["p50_ms"]
     copies = sum(latency[name]["p50_ms"] for name in ("h2d", "d2h") if name in latency)
@@ -103,9 +103,9 @@ def _served(target: Target) -> list[Stack]:
 
 
 def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:
-    """Return {name: the course of a figure over the runs} of the engine that each run chose, main figures first.
+    """Return {name: chart of a figure over the runs} of the engine that each run chose, main figures first.
 
-    A figure that only one run has is left out.
+    A figure that fewer than two runs have is left out.
     """
     runs = [run for run in measurements.history.runs if target.name in run.targets]
     figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]
@@ -121,9 +121,9 @@ def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:
 def trend(
     title: str, runs: Sequence[Run], figures: Sequence[Figure | None], measurements: Measurements
 ) -> Drawing | None:
-    """Return the course of a figure over runs; None if fewer than two runs have it.
+    """Return the chart of a figure over the runs; None if fewer than two runs have the figure.
 
-    Below the time of a run, a triangle up is a deployment, a triangle down a rollback.
+    Triangles below a run mark its deployments (pointing up) and the rollbacks to it (pointing down).
     """
     known = [(index, figure) for index, figure in enumerate(figures) if figure]
     series = Series("", [point_of(index, runs[index], figure) for index, figure in known])
@@ -139,7 +139,7 @@ def trend(
 
 
 def point_of(index: int, run: Run, figure: Figure) -> Point:
-    """Return a run's figure as a point of a trend; a share in percent."""
+    """Return the figure of a run as a point of a trend. A share is in percent."""
     scale, unit = (100, "%") if figure.is_share else (1, figure.unit)
     low, high = (None if end is None else scale * end for end in (figure.low, figure.high))
     words = f"{run.name}, {moment(run.when)}: {readable(scale * figure.value)} {unit}"

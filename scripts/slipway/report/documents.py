@@ -1,4 +1,4 @@
-"""Typeset documents as PDF. Their bytes depend only on their content."""
+"""Write documents as PDF. Equal contents give equal bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,41 +31,41 @@ STYLES = {
 }
 HEADING, CELL, PADDING = ("Helvetica-Bold", 7.5), ("Helvetica", 8), 4
 PLAIN, MARKED, REFUSED = "plain", "marked", "refused"
-# {kind of a table's row: style of its cells}
+# {kind of a row in a table: style of the cells in this row}
 KINDS = {MARKED: ("BACKGROUND", CHOSEN), REFUSED: ("TEXTCOLOR", LIMIT)}
 
 
 def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
-    """Write a PDF with a title, and on each page its number and the title."""
+    """Write a PDF of the flowables in `story`. Each page has its number and the title at its foot."""
     document = SimpleDocTemplate(
         str(path),
         pagesize=A4,
         title=title,
         author="Slipway",
         invariant=True,
-        # Inside of its margins, a frame of reportlab has this padding.
+        # A frame of reportlab has a padding of 6 points inside its margins.
         **{f"{side}Margin": MARGIN - 6 for side in ("left", "right", "top", "bottom")},
     )
     document.build([paragraph(title, "title"), *story], onFirstPage=_foot, onLaterPages=_foot)
 
 
 def paragraph(text: str, style: str = "body", bold: str = "") -> Paragraph:
-    """Return a paragraph of plain text. It begins with the words `bold`, in bold, if there are any."""
+    """Return plain text as a paragraph. `bold`, if not empty, comes first, in bold type."""
     return Paragraph((f"<b>{escape(bold)}</b> " if bold else "") + escape(text), STYLES[style])
 
 
 def together(*flowables: Flowable | None) -> KeepTogether:
-    """Return flowables that stand on one page; None is left out."""
+    """Return one flowable that keeps the given flowables on one page. None is left out."""
     return KeepTogether([flowable for flowable in flowables if flowable is not None])
 
 
 def table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], kinds: Sequence[str], texts: dict[int, float]
 ) -> Table:
-    """Return a table of figures, as wide as the text. The headings are repeated on each page.
+    """Return a table as wide as the text of a page. Each page repeats the headings.
 
-    `kinds` has the kind of each row. `texts` are {column of text: its share of the width}; texts there may break into
-    lines. The other columns are as wide as their figures.
+    `kinds` has the kind of each row. `texts` are {column with text: its share of the width}; a text may have several
+    lines. All other columns have figures, and are as wide as these.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
     figures = [column for column in range(len(headings)) if column not in texts]
@@ -88,7 +88,8 @@ def table(
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
     """Return the width (points) of each column of a table.
 
-    Columns of figures are as wide as their contents. The columns in `texts`, {column: its share}, share the rest.
+    A column of figures is as wide as its longest cell. The columns in `texts`, {column: share}, share the remaining
+    width.
     """
     widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
     for row in rows:

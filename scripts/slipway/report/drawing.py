@@ -1,7 +1,8 @@
-"""A drawing of lines, boxes, marks and texts: in a page, as an SVG file, or (`pdf_drawing`) in a document.
+"""A drawing of lines, boxes, marks and texts: in a web page, as an SVG file, or in a PDF (see `pdf_drawing`).
 
-In a page and in a file, text stays text. Elements have a <title>, which browsers show while the pointer is over them.
-Matplotlib's SVG of the same charts is four to five times as large. It has no such titles, and one set of colours.
+In a web page and in a file, text stays text. Elements have a <title>, which browsers show while the pointer is over
+them. Matplotlib's SVG of the same charts is four to five times as large, has no such titles, and only one set of
+colours.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from slipway.core.templates import document
 from slipway.report.palette import LIGHT, LOOKS
 
-# {element of SVG: the attributes for its numbers}. The numbers of other elements are coordinates of points.
+# {element of SVG: the attributes for its numbers}. Any other element has coordinates of points.
 ATTRIBUTES = {
     "line": ("x1", "y1", "x2", "y2"),
     "rect": ("x", "y", "width", "height"),
@@ -23,7 +24,7 @@ ATTRIBUTES = {
     "text": ("x", "y"),
 }
 MARGIN = 8
-# The corners of each mark, of size 1; () is a circle. Series differ by them, too, for readers without colours.
+# The corners of each form of mark, of size 1; () is a circle. Each series has a form, for readers without colours.
 SHAPES: tuple[tuple[tuple[float, float], ...], ...] = (
     (),
     (),
@@ -39,7 +40,10 @@ UP, DOWN = 3, 5  # the triangles in SHAPES
 
 @dataclass(frozen=True)
 class Element:
-    """One element of SVG: its numbers as in ATTRIBUTES, the names of its look, and its text or text under hover."""
+    """One element of SVG. `numbers` are as in ATTRIBUTES, `look` has names of LOOKS, separated by spaces.
+
+    `text` is the text of a text element, or the text that another element shows under the pointer.
+    """
 
     tag: str
     look: str
@@ -49,7 +53,7 @@ class Element:
 
     @property
     def attributes(self) -> dict[str, str | None]:
-        """Return the attributes of SVG that have the numbers, and the anchor of a text."""
+        """Return {attribute of SVG: value} for the numbers, and the anchor of a text."""
         numbers = list(map(short, self.numbers))
         points = " ".join(map(",".join, zip(numbers[::2], numbers[1::2], strict=False)))
         names = ATTRIBUTES.get(self.tag)
@@ -59,7 +63,10 @@ class Element:
 
 @dataclass
 class Drawing:
-    """A drawing of `width` x `height` units, y downwards. Title and description are for people who do not see it."""
+    """A drawing of `width` x `height` units; y goes downwards.
+
+    `title` and `description` are for people who do not see the drawing.
+    """
 
     title: str
     description: str
@@ -68,34 +75,34 @@ class Drawing:
     elements: list[Element] = field(default_factory=list)
 
     def line(self, x1: float, y1: float, x2: float, y2: float, look: str, hover: str = "") -> None:
-        """Add a straight line; `look` are names of LOOKS."""
+        """Add a straight line. `look` has names of LOOKS; `hover` is the text under the pointer."""
         self.elements.append(Element("line", look, (x1, y1, x2, y2), hover))
 
     def box(self, x: float, y: float, width: float, height: float, look: str, hover: str = "") -> None:
-        """Add a rectangle."""
+        """Add a rectangle with the upper left corner (x, y)."""
         self.elements.append(Element("rect", look, (x, y, max(width, 0.5), height), hover))
 
     def path(self, points: Sequence[tuple[float, float]], look: str) -> None:
-        """Add a line through points."""
+        """Add a line that joins points (x, y)."""
         self.elements.append(Element("polyline", look, tuple(value for point in points for value in point)))
 
     def mark(self, x: float, y: float, look: str, shape: int = 0, size: float = 5, hover: str = "") -> None:
-        """Add the mark of a point; `shape` is the index of its form in SHAPES."""
+        """Add a mark at (x, y). `shape` is the index of its form in SHAPES."""
         corners = tuple(value for across, down in SHAPES[shape] for value in (x + size * across, y + size * down))
         tag, numbers = ("polygon", corners) if corners else ("circle", (x, y, size * 0.9))
         self.elements.append(Element(tag, look, numbers, hover))
 
     def text(self, x: float, y: float, content: str, look: str = "plain", anchor: str = "start") -> None:
-        """Add a line of text, unless it is empty. `anchor` is "start", "middle" or "end"."""
+        """Add a line of text at (x, y), unless it is empty. `anchor` is "start", "middle" or "end"."""
         if content:
             self.elements.append(Element("text", look, (x, y), content, anchor))
 
     def markup(self) -> Markup:
-        """Return the <svg> element for a page whose CSS has the `rules`, with the colours as variables."""
+        """Return the <svg> element for a web page whose CSS has `rules` with the colours as variables."""
         return Markup(self._svg(0, ()))
 
     def file(self) -> str:
-        """Return an SVG file with a margin, on white, so that it can be read on a dark page, too."""
+        """Return the text of an SVG file. A white margin makes it legible on a dark page, too."""
         ground = Element("rect", "ground", (-MARGIN, -MARGIN, self.width + 2 * MARGIN, self.height + 2 * MARGIN))
         return self._svg(MARGIN, [ground], rules(LIGHT.__getitem__)) + "\n"
 
@@ -114,14 +121,14 @@ class Drawing:
 
 
 def sentence(text: str) -> Drawing:
-    """Return a sentence as a drawing, in place of a chart."""
+    """Return a drawing that only has a sentence, in place of a chart."""
     drawing = Drawing(text, text, text_width(text), 24)
     drawing.text(0, 16, text)
     return drawing
 
 
 def rules(colour: Callable[[str], str]) -> str:
-    """Return LOOKS as rules of CSS. `colour` returns the value of a colour's name."""
+    """Return LOOKS as CSS rules. `colour` is a function from the name of a colour to its value."""
 
     def rule(key: str, value: str | float) -> str:
         text = f"{value}px" if key in ("font-size", "rx") else str(value)
@@ -132,7 +139,7 @@ def rules(colour: Callable[[str], str]) -> str:
 
 
 def style_of(look: str) -> dict[str, str | float]:
-    """Return the properties of a look, which may have several names, with the light colours as #rrggbb."""
+    """Return {property: value} of a look, which may consist of several names; light colours, as #rrggbb."""
     names = look.split()
     style = {key: value for name, properties in LOOKS.items() if name in names for key, value in properties.items()}
     own = style.get("color", "text")
@@ -140,11 +147,11 @@ def style_of(look: str) -> dict[str, str | float]:
 
 
 def text_width(text: str, look: str = "plain") -> float:
-    """Return the width of a line of text in units of the drawing, in Helvetica."""
+    """Return the width of a line of text in Helvetica, in units of a drawing."""
     style = style_of(look)
     return stringWidth(text, "Helvetica-Bold" if "font-weight" in style else "Helvetica", float(style["font-size"]))
 
 
 def short(value: float) -> str:
-    """Return a coordinate with at most one decimal."""
+    """Return a coordinate as text with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")

@@ -1,9 +1,9 @@
-"""Format measurements as text with units, for the cells of the report's tables. None is an empty cell."""
+"""Format measurements as text with units, for the cells of the report's tables. None gives an empty cell."""
 
 import datetime
 from collections.abc import Sequence
 
-# {share of equal decisions or values: words after it}. An accuracy record has the share that fits the outputs.
+# {key of an agreement: words after its value}. An accuracy record has the key that fits its outputs.
 AGREEMENTS = {"top1_agreement": "", "decision_agreement": "", "equal_values": " of values"}
 
 
@@ -20,28 +20,28 @@ def milliseconds(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str | None:
-    """Return a share of 0..1 as text in percent, such as "97.3%"."""
+    """Return a share (0..1) as text in percent, such as "97.3%"; None for None."""
     return None if share is None else f"{share:.1%}"
 
 
 def layers(counts: dict[str, int]) -> str:
-    """Return the number of layers in each precision as text, such as "54 fp16, 2 fp32"."""
+    """Return {precision: number of layers} as text, such as "54 fp16, 2 fp32"."""
     return ", ".join(f"{count} {precision}" for precision, count in counts.items())
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of an output's decisions or integers that PyTorch has, too, and its limit.
+    """Return the share of decisions or integers that are equal to PyTorch's, with the limit, as text.
 
-    None for an output of another kind.
+    Returns None for an output of another kind.
     """
     shares = (f"{figures[name]:.1%}{words}" for name, words in AGREEMENTS.items() if name in figures)
     return next((f"{share} (at least {limit:.0%})" for share in shares), None)
 
 
 def largest_error(onnx_record: dict) -> str | None:
-    """Return an ONNX file's largest relative error as text; None if no errors were measured.
+    """Return an ONNX file's largest relative error as text; None if no error was measured.
 
-    The FP32 file is compared with PyTorch at each size, any other file with the FP32 file.
+    The FP32 file was compared with PyTorch, at several sizes. Any other file was compared with the FP32 file.
     """
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
@@ -55,12 +55,15 @@ def counted(number: int, noun: str) -> str:
 
 
 def moment(time: str | None) -> str | None:
-    """Return a time as text in UTC, such as "29 November 2026, 12:03 UTC"; `time` is in ISO 8601."""
+    """Return a time in ISO 8601 as text in UTC, such as "29 November 2026, 12:03 UTC"; None for None."""
     return f"{_parsed(time):%-d %B %Y, %H:%M} UTC" if time else None
 
 
 def days(times: Sequence[str]) -> list[str]:
-    """Return the day of each time, such as "29 Nov"; with the hour, such as "29 Nov 12:03", if two share a day."""
+    """Return the day of each time (ISO 8601), such as "29 Nov".
+
+    If several times have the same day, the hour is added, such as "29 Nov 12:03".
+    """
     moments = list(map(_parsed, times))
     days = [f"{time:%-d %b}" for time in moments]
     return [f"{time:%-d %b %H:%M}" if days.count(day) > 1 else day for day, time in zip(days, moments, strict=True)]

@@ -14,7 +14,7 @@ from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_faster, is_it_liv
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the large figures: its value, its name, and the figure to compare it with."""
+    """One of the five main figures as text: its value, its name, and the figure to compare it with."""
 
     value: str
     name: str
@@ -23,12 +23,12 @@ class Figure:
 
 
 def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
-    """Return the parts of the verdict, each with its state: speed, size, accuracy, liveness."""
+    """Return (state, words) for each part of the verdict: speed, size, accuracy, liveness."""
     return [speed(target), size(target), accuracy(target, measurements), is_it_live(target, measurements.history)]
 
 
 def speed(target: Target) -> Verdict:
-    """Return how many times as fast as the baseline the chosen engine answers single requests."""
+    """Return (state, words): how many times as fast as the baseline the chosen engine answers single requests."""
     ratio, state, title = target.latency_ratio, is_faster(target), comparison.TITLES[target.baseline]
     if state == NO:
         return NO, f"slower than {title}: {ratio['median']:.2f} times its latency"
@@ -40,7 +40,7 @@ def speed(target: Target) -> Verdict:
 
 
 def size(target: Target) -> Verdict:
-    """Return how much smaller the engine's file is than the FP32 ONNX file."""
+    """Return (state, words): how much smaller the chosen engine's file is than the FP32 ONNX file."""
     share = target.chosen.build["bytes"] / target.chosen.build["onnx_bytes"]
     if abs(share - 1) < 0.005:
         return OPEN, "as large as the FP32 ONNX file"
@@ -48,7 +48,7 @@ def size(target: Target) -> Verdict:
 
 
 def accuracy(target: Target, measurements: Measurements) -> Verdict:
-    """Return whether the accuracy is kept, by the measurements that there are."""
+    """Return (state, words): whether the chosen engine keeps the model's accuracy, as far as it was measured."""
     if measurements.is_rehearsal:
         return OPEN, "accuracy unknown (rehearsal: random weights)"
     state, _ = is_it_right(target, measurements)
@@ -114,7 +114,7 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
 
 
 def results(target: Target) -> tuple[dict, dict]:
-    """Return the results of the chosen engine and of the baseline at the smallest batch size."""
+    """Return (result of the chosen engine, result of the baseline) in the benchmark, at the smallest batch size."""
     by_subject = {
         result["subject"]: result for result in target.benchmark["results"] if result["batch"] == target.smallest_batch
     }

@@ -1,4 +1,4 @@
-"""Write the index of all models, with their live versions and the main figures."""
+"""Write the index page of all models, with their live versions and main figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,10 @@ from slipway.report.recipe import element, pages_of_index, recipe_of
 
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:
-    """Write the index of the models of `pages`. Raise SlipwayError if a page is missing or of an earlier Slipway."""
+    """Write the index of the models whose report pages are `pages`.
+
+    Raises SlipwayError if a page is missing, or if an earlier version of Slipway wrote it.
+    """
     recipes = {page: recipe for page in pages if (recipe := recipe_of(page))}
     if unknown := [str(page) for page in pages if page not in recipes]:
         raise SlipwayError(
@@ -22,6 +25,6 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
 
 
 def rewrite_index(index: Path) -> None:
-    """Write an existing index again, for the models that it links."""
+    """Write an existing index again, with the models that it links now."""
     if models := pages_of_index(index):
         write_index(index, [index.with_name(model) / "report.html" for model in models])

@@ -1,4 +1,4 @@
-"""The charts of a load test: throughput and memory against latency, and the latencies of one configuration."""
+"""Draw the charts of a load test: throughput and memory against latency, and the latencies of a configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,16 +11,16 @@ from slipway.report.formats import milliseconds
 from slipway.report.xy_chart import Axis, Point, Series, xy_chart
 
 PERCENTILES = {"p99_ms": "p99", "p95_ms": "p95", "p90_ms": "p90", "p50_ms": "p50"}
-# The width of a drawing in a document or a file, and the height of its frame.
+# The width of a drawing in a document or a file, and the height of its frame, in units of the drawing.
 IN_DOCUMENT: dict[str, Any] = {"width": 640, "height": 150}
-# So many configurations have colours; the others are grey.
+# The number of configurations with colours. All further configurations are grey.
 COLOURS = 6
 
 
 def throughput_chart(
     configurations: Sequence[Configuration], selection: Mapping[str, Any], in_document: bool = False
 ) -> Drawing | None:
-    """Return throughput against p99 latency; None for a single measurement, which a table shows better."""
+    """Return a chart of throughput against p99 latency; None for a single measurement, shown in a table."""
     series = throughput_series(configurations, selection)
     return _against_latency("Throughput against latency", Axis("requests per second"), series, selection, in_document)
 
@@ -28,7 +28,10 @@ def throughput_chart(
 def memory_chart(
     configurations: Sequence[Configuration], selection: Mapping[str, Any], in_document: bool = False
 ) -> Drawing | None:
-    """Return memory against p99 latency, as `throughput_chart`; the GPU's memory on a GPU target."""
+    """Return a chart of memory (MB) against p99 latency: of the GPU or, on a CPU target, of the processes.
+
+    Returns None if fewer than two measurements have a memory.
+    """
     title, limit = memory_title(configurations), limits_of(selection).memory_mb
     axis = Axis(f"{title} in MB", limit, f"limit {limit or 0:g} MB")
     series = memory_series(configurations, selection)
@@ -36,22 +39,22 @@ def memory_chart(
 
 
 def throughput_series(configurations: Sequence[Configuration], selection: Mapping[str, Any]) -> list[Series]:
-    """Return a series for each configuration, whose points are (p99 latency in ms, requests per second)."""
+    """Return a series for each configuration. Its points are (p99 latency in ms, requests/s)."""
     return _series(configurations, selection, lambda row: row["throughput_per_s"], "/s")
 
 
 def memory_series(configurations: Sequence[Configuration], selection: Mapping[str, Any]) -> list[Series]:
-    """Return a series for each configuration, whose points are (p99 latency in ms, MB). Unknown memory is left out."""
+    """Return a series for each configuration. Its points are (p99 latency in ms, MB). Unknown memory is left out."""
     return _series(configurations, selection, counted_memory_mb, " MB")
 
 
 def memory_title(configurations: Sequence[Configuration]) -> str:
-    """Return the title of the memory that is limited on the target: the GPU's, or that of the processes."""
+    """Return the name of the memory that the target's limit counts: the GPU's, or the processes'."""
     return "GPU memory" if "gpu_memory_mb" in configurations[0].best else "Memory of server and model"
 
 
 def signs(series: Sequence[Series]) -> str:
-    """Return the meaning of the signs that the points have, in one sentence."""
+    """Return a legend for the marks of the points, in one sentence."""
     points = [point for one in series for point in one.points]
     meanings = {
         "ring: chosen": any(point.chosen for point in points),
@@ -65,7 +68,7 @@ def signs(series: Sequence[Series]) -> str:
 
 
 def latency_chart(configuration: Configuration) -> Drawing | None:
-    """Return the latency percentiles of a configuration by its requests in flight; None for a single measurement."""
+    """Return a chart of a configuration's latency percentiles by requests in flight; None for a single measurement."""
     if len(configuration.rows) < 2:
         return None
     measured = [name for name in PERCENTILES if configuration.best.get(name) is not None]
@@ -77,7 +80,7 @@ def latency_chart(configuration: Configuration) -> Drawing | None:
 
 
 def _latencies(configuration: Configuration, name: str) -> list[Point]:
-    """Return the points of a percentile. A point of p99 has its value beside it."""
+    """Return the points of one percentile, such as "p99_ms". Only points of p99 have their value as a label."""
     return [
         Point(
             index,
@@ -97,7 +100,7 @@ def _series(
     figure: Callable[[Mapping[str, Any]], float | None],
     unit: str,
 ) -> list[Series]:
-    """Return a series for each configuration. Those beyond the best ones are grey, and share one name."""
+    """Return a series for each configuration. After the first COLOURS ones, all are grey, with one common name."""
     known = {one.words: [row for row in one.rows if figure(row) is not None] for one in configurations}
     known = {words: rows for words, rows in known.items() if rows}
     others, series = len(known) - COLOURS, []

@@ -1,4 +1,4 @@
-"""Read the measurements of one model from its records, whose hashes must match."""
+"""Read the records of one model. Their hashes must match."""
 
 import argparse
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ from slipway.outputs.presentation import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
 from slipway.report.formats import counted, moment
 
-# {change of what is live: the words before its time}
+# {change of the live version: the words before its time}
 CHANGES = {DEPLOYED: "deployed:", ROLLED_BACK: "rolled back to this:"}
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine: its build record, and its agreement with PyTorch."""
+    """One engine: its precision, its build record, and its accuracy record."""
 
     precision: str
     build: dict
     accuracy: dict
 
     def metric_limit(self, name: str) -> str | None:
-        """Return the limits of the value `name` of the user's metric in words; None without limits."""
+        """Return the limits of the value `name` of the user's metric, such as "min 0.9"; None without limits."""
         limit = self.accuracy["key"].get("metric_limits", {}).get(name)
         return ", ".join(f"{end} {readable(value, 6)}" for end, value in limit.items()) if limit else None
 
 
 @dataclass(frozen=True)
 class Target:
-    """The measurements of a model on one kind of hardware, and the configuration chosen from them."""
+    """The records of a model on one kind of hardware, and the choice among its configurations."""
 
     name: str
     engines: list[Engine]
@@ -55,17 +55,17 @@ class Target:
 
     @property
     def baseline(self) -> str:
-        """Return the baseline of the engines, "pytorch" or "onnxruntime"."""
+        """Return the baseline of the benchmark: "pytorch" or "onnxruntime"."""
         return baseline_of({result["subject"] for result in self.benchmark["results"]})
 
     @property
     def smallest_batch(self) -> int:
-        """Return the smallest batch size of the benchmark, at which latencies are compared."""
+        """Return the smallest batch size of the benchmark. Latencies are compared at this batch size."""
         return min(result["batch"] for result in self.benchmark["results"])
 
     @property
     def latency_ratio(self) -> dict:
-        """Return the latency of the chosen engine / that of the baseline: {"median", "low", "high", "verdict"}."""
+        """Return {"median", "low", "high", "verdict"} of the ratio: latency of the chosen engine / of the baseline."""
         compared = self.benchmark["ratios"][self.chosen.precision][str(self.smallest_batch)][self.baseline]
         latencies = compared["intervals"]["p50"]
         return latencies[best_quantity(latencies)]
@@ -73,9 +73,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All records of one model that the report page shows. `accuracy` is None if the checkpoint was not evaluated.
+    """All records of one model that the report page shows.
 
-    `profile` is None for a model that PyTorch does not run.
+    `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
     """
 
     model: str
@@ -90,44 +90,47 @@ class Measurements:
 
     @cached_property
     def history(self) -> History:
-        """Return the measured runs and the deployments of the model until now."""
+        """Return the history of the model: its measured runs and its deployments until now."""
         return history_file.read(self.folder / history_file.NAME)
 
     @cached_property
     def value_names(self) -> list[str]:
-        """Return the names of the values of an output; [] if there are none."""
+        """Return the names of the values of an output, from labels.txt; [] without names."""
         path = self.folder / "labels.txt"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     @cached_property
     def samples(self) -> ReferenceOutputs | None:
-        """Return the reference samples with PyTorch's answers; None if they are not in the folder."""
+        """Return the reference samples with PyTorch's answers; None if the file is missing."""
         path = self.folder / "reference_outputs.npz"
         return ReferenceOutputs.read(path) if path.exists() else None
 
     @property
     def measured_at(self) -> str | None:
-        """Return the time of the latest load test, such as 2026-01-31T12:00:00+00:00; None if no record has it."""
+        """Return the time of the latest load test, such as 2026-01-31T12:00:00+00:00; None if no record has a time."""
         return max(filter(None, (target.load_test.get("measured_at") for target in self.targets)), default=None)
 
     @property
     def warnings(self) -> list[str]:
-        """Return the warnings about PyTorch's own accuracy."""
+        """Return the warnings about PyTorch's own accuracy; [] without warnings."""
         return (self.accuracy or {}).get("warnings", [])
 
     @property
     def words(self) -> Words:
-        """Return the words for the model's samples."""
+        """Return the words that the page uses for the model's samples."""
         return words_of(self.contract)
 
     @property
     def is_classifier(self) -> bool:
-        """Return whether the model has the classification task, whose words the page uses."""
+        """Return whether the model has the classification task, so that the page uses its words."""
         return self.words != GENERAL
 
     @property
     def tensors_in_words(self) -> str:
-        """Return the number of inputs and outputs in words; for a known task, the number of the output's entries."""
+        """Return the number of inputs and outputs in words, such as "1 input, 2 outputs".
+
+        For the classification task, return the number of the output's values.
+        """
         inputs, outputs = self.contract.inputs, self.contract.outputs
         if self.is_classifier:
             return values_in_words(outputs[0])
@@ -135,7 +138,7 @@ class Measurements:
 
     @property
     def preprocessing(self) -> str | None:
-        """Return how a sample becomes the input; None if the model's contract does not say."""
+        """Return in words how a sample becomes the input; None if the contract does not state it."""
         preprocess = self.contract.facts.get("preprocess") or self.reference.get("preprocess")
         return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
 
@@ -150,7 +153,7 @@ class Measurements:
 
     @property
     def explanations(self) -> list[str]:
-        """Return sentences about the meaning of the outputs. Each ends with the reason why the meaning is known."""
+        """Return sentences about the meanings of the outputs. Each has the reason why the meaning is known."""
         meanings = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.reason}"]
             for tensor in self.contract.outputs
@@ -165,7 +168,7 @@ class Measurements:
 
 
 def add_measurements(arguments: argparse.ArgumentParser) -> None:
-    """Add --folder, --engines and --evaluated, which name the records of a model."""
+    """Add the options --folder, --engines and --evaluated, which say where the records of a model are."""
     arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
     arguments.add_argument("--engines", nargs="+", required=True, help="measured engines, as TARGET/PRECISION")
     content, optional = "whether the checkpoint was evaluated (accuracy.json)", argparse.BooleanOptionalAction
@@ -173,10 +176,10 @@ def add_measurements(arguments: argparse.ArgumentParser) -> None:
 
 
 def read_measurements(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
-    """Return the measurements in `folder`, results/<model>/, for engines such as "l4/fp16" and ONNX variants.
+    """Return the records in `folder`, results/<model>/, for engines such as "l4/fp16" and for ONNX variants.
 
     `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is missing, or belongs
-    to another checkpoint, engine or load test than the records beside it.
+    to another checkpoint, engine or load test than the other records.
     """
     precisions: dict[str, list[str]] = {}
     for target, _, precision in (engine.partition("/") for engine in engines):
@@ -199,7 +202,7 @@ def read_measurements(folder: Path, engines: list[str], variants: list[str], eva
 
 
 def _require_one_checkpoint(measurements: Measurements) -> None:
-    """Raise SlipwayError if answers, ONNX files or engines belong to another checkpoint, as after a failed run."""
+    """Raise SlipwayError if a record belongs to another checkpoint than the weights, as after a failed run."""
     records = {"answers are": measurements.reference, "accuracy in PyTorch is": measurements.accuracy or {}}
     records |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
     for target in measurements.targets:

@@ -1,18 +1,18 @@
-"""The operators of a profile by kind, for the bar that shows where the time goes."""
+"""Group the operators of a profile by kind, for the bar that shows where the time goes."""
 
 from pathlib import Path
 
 from slipway.core.templates import data_of
 
-# {kind: beginnings of the names of its operators}
+# {kind: the beginnings of the names of the operators of this kind}
 KINDS: dict[str, list[str]] = data_of(Path(__file__).with_name("operators.yaml"))
 OTHER = "other operators"
 
 
 def by_kind(profile: dict | None) -> dict[str, float]:
-    """Return {kind: share of the profiled time (0..1)}, without empty kinds; the shares sum to one.
+    """Return {kind: share of the profiled time (0..1)} of the kinds with a share; {} without a profile.
 
-    The rest, such as Python's time, is in "other operators". {} without a profile.
+    The shares sum to 1. The rest of the time, such as Python's, is in "other operators".
     """
     if not profile:
         return {}
@@ -25,6 +25,6 @@ def by_kind(profile: dict | None) -> dict[str, float]:
 
 
 def kind_of(operator: str) -> str:
-    """Return the kind of an operator, such as "aten::mkldnn_convolution"."""
+    """Return the kind of an operator with a name such as "aten::mkldnn_convolution"."""
     name = operator.removeprefix("aten::").removesuffix("_")
     return next((kind for kind, begins in KINDS.items() if name.startswith(tuple(begins))), OTHER)

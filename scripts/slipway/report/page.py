@@ -1,4 +1,4 @@
-"""Write the report page of a model from its measurements, and write it anew when its history got a line."""
+"""Write the report page of a model from its records, and write the page again when its history gets a line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,25 +22,31 @@ from slipway.triton.repository.versions import served_name
 
 
 def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
-    """Write the page of results/<model>. If a deployment appends to the history meanwhile, write it again."""
+    """Write the report page of `folder`, results/<model>, to `output`.
+
+    If a deployment appends to the history meanwhile, write the page again.
+    """
     history, state = folder / history_file.NAME, None
     while state != (state := state_of(history)):
         write_text(output, render(measurements_of(folder, recipe), replace(recipe, history=state)))
 
 
 def rewrite(page: Path) -> None:
-    """Write an existing page again, for the engines that it shows."""
+    """Write an existing page again from its recipe. Without a recipe, the page stays as it is."""
     if recipe := recipe_of(page):
         write_page(page.parent, page, recipe)
 
 
 def measurements_of(folder: Path, recipe: Recipe) -> Measurements:
-    """Return the measurements that a page shows."""
+    """Return the records that a page with this recipe shows."""
     return read_measurements(folder, recipe.engines, recipe.variants, recipe.evaluated)
 
 
 def environment() -> jinja2.Environment:
-    """Return the templates of the report, with the formats of measurements as filters. Text from records is escaped."""
+    """Return the Jinja environment for the report's templates, with the formats of measurements as filters.
+
+    The templates escape text from records.
+    """
     loader = jinja2.FileSystemLoader([Path(__file__).parent, reporting.FOLDER])
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
@@ -55,18 +61,18 @@ def environment() -> jinja2.Environment:
 
 
 def render(measurements: Measurements, recipe: Recipe) -> str:
-    """Return the page as self-contained HTML."""
+    """Return the report page as self-contained HTML."""
     template = environment().get_template("page.html.j2")
     return template.render(measurements=measurements, recipe=recipe.markup(), targets=in_order(measurements))
 
 
 def in_order(measurements: Measurements) -> list[Target]:
-    """Return the targets, live ones first, else in the order of the configuration."""
+    """Return the targets: live targets first, otherwise in the order of config.yaml."""
     return sorted(measurements.targets, key=lambda target: is_it_live(target, measurements.history)[0] != YES)
 
 
 def side_by_side(targets: list[Target], measurements: Measurements) -> list[tuple[str, list[str | None]]]:
-    """Return the rows of a table with a column for each target: (name of a figure, its value on each target)."""
+    """Return the rows of a table that compares targets: (name of a figure, [its value on each target])."""
     columns: list[dict[str, str]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
@@ -82,7 +88,7 @@ def side_by_side(targets: list[Target], measurements: Measurements) -> list[tupl
 
 
 def samples_of(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
-    """Return the samples as the task shows them, with the answers on a target; [] if the task shows no samples."""
+    """Return the samples with the chosen engine's answers, as the task shows them; [] if the task shows no samples."""
     if measurements.samples is None or not measurements.is_classifier:
         return []
     facts = {**measurements.reference, **measurements.contract.facts}
@@ -90,6 +96,6 @@ def samples_of(target: Target, measurements: Measurements) -> list[report_photog
 
 
 def slipway_of(target: Target, measurements: Measurements) -> str:
-    """Return the version of Slipway that measured a target last; "" if it is not known."""
+    """Return the version of Slipway that measured a target last; "" if the version is unknown."""
     versions = [run.content["slipway"] for run in measurements.history.runs if target.name in run.targets]
     return " ".join(filter(None, versions[-1].values())) if versions else ""

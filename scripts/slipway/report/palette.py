@@ -1,4 +1,4 @@
-"""The colours and looks of pages, charts and documents, from palette.yaml."""
+"""The colours and looks of pages, charts and documents, read from palette.yaml."""
 
 from pathlib import Path
 

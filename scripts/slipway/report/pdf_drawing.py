@@ -1,4 +1,4 @@
-"""A drawing in a document: the same elements as in a page, as shapes of reportlab, with selectable text."""
+"""Convert a drawing into shapes of reportlab for a PDF. Its text can be selected."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from slipway.report.drawing import Drawing, Element, style_of
 
 
 def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
-    """Return a drawing as a drawing of reportlab that is `width` points wide."""
+    """Return a drawing as a reportlab drawing that is `width` points wide."""
     scale = width / drawing.width
     pdf = shapes.Drawing(width, scale * drawing.height)
     for element in drawing.elements:
@@ -18,7 +18,10 @@ def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
 
 
 def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
-    """Return an element whose y is upwards, from the bottom of a drawing of some height (points)."""
+    """Return an element as a shape of reportlab. `scale` is points per unit, `height` (points) of the whole drawing.
+
+    In reportlab, y goes upwards from the bottom.
+    """
     across = [scale * value for value in element.numbers[::2]]
     up = [height - scale * value for value in element.numbers[1::2]]
     points = [value for point in zip(across, up, strict=False) for value in point]
@@ -41,7 +44,7 @@ def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
 
 
 def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
-    """Return the line of an element as reportlab names its properties."""
+    """Return the line of a style as reportlab's properties: colour, width, opacity, dashes."""
     return {
         "strokeColor": HexColor(style["stroke"]) if "stroke" in style else None,
         "strokeWidth": scale * style.get("stroke-width", 1),
@@ -51,6 +54,6 @@ def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
 
 
 def _fill(style: dict[str, Any]) -> dict[str, Any]:
-    """Return the area of an element as reportlab names its properties."""
+    """Return the fill of a style as reportlab's properties: colour and opacity."""
     colour = style.get("fill", "none")
     return {"fillColor": None if colour == "none" else HexColor(colour), "fillOpacity": style.get("fill-opacity", 1)}

@@ -1,7 +1,7 @@
-"""The recipe of a page: the options of its program, and the state of the history that it shows.
+"""The recipe of a report page: the options of the program that wrote the page, and the history that the page shows.
 
-The page carries its recipe. So a deployment can write the page again, and planning sees whether the page shows the
-present history.
+The recipe is stored in the page. So a deployment can write the page again, and planning knows whether the page shows
+the present history.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _SHAPE = {"engines": [str], "variants": [str], "evaluated": bool, "edition": int
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options of `write_report`. `history` is the SHA-256 of the history's lines, "" if there are none."""
+    """The options of `write_report`. `history` is the SHA-256 of the history file, "" if there is no file."""
 
     engines: list[str]
     variants: list[str]
@@ -33,43 +33,43 @@ class Recipe:
     history: str = ""
 
     def markup(self) -> Markup:
-        """Return the recipe as an element for the page's head."""
+        """Return the recipe as an HTML element for the head of a page."""
         return element(asdict(self))
 
 
 def element(content: object) -> Markup:
-    """Return JSON content as an element for a page's head."""
+    """Return JSON content as an HTML element for the head of a page."""
     return Markup('<meta name="slipway-recipe" content="{}">').format(json.dumps(content))
 
 
 def state_of(history: Path) -> str:
-    """Return the SHA-256 of a history's content; "" if there is none."""
+    """Return the SHA-256 of the history file; "" if there is no file."""
     return sha256(history) if history.exists() else ""
 
 
 def recipe_of(page: Path) -> Recipe | None:
-    """Return the recipe that a page carries; None if there is no such page."""
+    """Return the recipe that is stored in a page; None if the page or a valid recipe is missing."""
     content = _content(page)
     return Recipe(**content) if has_shape(content, _SHAPE) and content.keys() == _SHAPE.keys() else None
 
 
 def pages_of_index(index: Path) -> list[str]:
-    """Return the names of the models whose pages an index links; [] if there is no such index."""
+    """Return the names of the models in an index page; [] if there is no such page."""
     content = _content(index)
     return content["models"] if has_shape(content, {"models": [str]}) else []
 
 
 def is_current(page: Path) -> bool:
-    """Return whether a page shows the present state of the history beside it; True for a page without a recipe."""
+    """Return whether a page shows the present history of its folder. True for a page without a recipe."""
     recipe = recipe_of(page)
     return recipe is None or recipe.history == state_of(page.with_name(history_file.NAME))
 
 
 def edition(page: Path) -> int:
-    """Return the number of a page that is written now.
+    """Return the edition number for the key of a page.
 
-    The number stays the same while the page shows the history as it is. Once the history has another line, the next
-    number is returned, so the page is stale.
+    The number stays the same while the page shows the present history. Once the history has another line, the number is
+    one higher, so the page is stale.
     """
     recipe = recipe_of(page)
     if recipe is None:
@@ -78,7 +78,7 @@ def edition(page: Path) -> int:
 
 
 def _content(page: Path) -> Any:
-    """Return the content of a page's element of this name; None if there is none."""
+    """Return the JSON content of the `slipway-recipe` element in a page; None if there is no such content."""
     if not page.is_file():
         return None
     with page.open(encoding="utf-8", errors="replace") as file, contextlib.suppress(ValueError):

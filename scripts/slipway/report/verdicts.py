@@ -14,14 +14,14 @@ from slipway.load_test.limits import configuration_in_words, is_disturbed
 from slipway.report.formats import moment
 from slipway.report.measurements import Measurements, Target
 
-# "open": the measurements do not decide it.
+# "open": the measurements do not decide the question.
 YES, NO, OPEN = "yes", "no", "open"
 # The state of an answer, and the answer in one sentence.
 Verdict = tuple[str, str]
 
 
 def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
-    """Return the answer to each question about the engine and the configuration chosen on a target."""
+    """Return {question: (state, sentence)} about the engine and the configuration chosen on a target."""
     return {
         "Is it right?": is_it_right(target, measurements),
         "Is it fast?": is_it_fast(target, measurements),
@@ -30,10 +30,10 @@ def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
 
 
 def is_it_right(target: Target, measurements: Measurements) -> Verdict:
-    """Return the verdict on the engine's agreement with the model itself: "yes" or "open".
+    """Return ("yes" or "open", sentence): whether the engine agrees with the model itself.
 
-    It is "yes" only if a task's truth or limits of the user's metric prove it, without warnings, and if the weights are
-    trained.
+    It is "yes" only if the weights are trained, if the accuracy on a task's truth or the limits of the user's metric
+    prove the agreement, and if there are no warnings.
     """
     accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
@@ -55,9 +55,9 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
 
 
 def is_faster(target: Target) -> str:
-    """Return "yes" if the engine's latency is lower than the baseline's, "no" if it is higher.
+    """Return "yes" if the engine's latency is lower than the baseline's latency, "no" if it is higher.
 
-    It is "open" if the measurement was disturbed, or shows no difference.
+    Return "open" if the measurement was disturbed, or shows no difference.
     """
     ratio = target.latency_ratio
     if ratio["verdict"] == DISTURBED or is_no_difference(ratio):
@@ -66,7 +66,10 @@ def is_faster(target: Target) -> str:
 
 
 def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
-    """Return the verdict on the served engine's speed relative to the baseline in the same job (see `is_faster`)."""
+    """Return (state, sentence): the served engine's speed relative to the baseline, measured in the same job.
+
+    The state is that of `is_faster`.
+    """
     engine, baseline, ratio = target.chosen, target.baseline, target.latency_ratio
     rate = target.benchmark["best_throughput_ratios"][engine.precision][baseline]
     rate_interval = target.benchmark["best_throughput_intervals"][engine.precision][baseline]
@@ -83,9 +86,9 @@ def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:
-    """Return the verdict with the chosen configuration's throughput and latency under load, and its limits.
+    """Return (state, sentence): throughput and latency of the chosen configuration under load, and its limits.
 
-    It is "yes", or "open" if the measurement was disturbed.
+    The state is "yes", or "open" if the measurement was disturbed.
     """
     measured, limits = target.selection["measured"], target.selection["limits"]
     limited = [f"at most {limits['p99_ms']:g} ms"] if limits["p99_ms"] is not None else []
@@ -101,11 +104,12 @@ def how_busy_may_it_be(target: Target) -> Verdict:
 
 
 def is_it_live(target: Target, history: History) -> Verdict:
-    """Return whether the chosen configuration is live, by the last deployments: "open" if another version is live.
+    """Return (state, sentence): whether the chosen configuration is live, by the last deployment on each platform.
 
-    Whether the server has died since then is not known here: `snakemake status` asks it.
+    The state is "yes", "open" if another version is live, or "no". Whether the server still runs is unknown here:
+    `snakemake status` asks the server.
     """
-    latest = {change.platform: change for change in history.deployments}  # they are in the order of their times
+    latest = {change.platform: change for change in history.deployments}  # deployments are in the order of their times
     if own := [platform for platform, last in latest.items() if _serves(last, target)]:
         since = min(_since(history, platform, target) for platform in own)
         return YES, f"live since {moment(since)} ({' and '.join(map(_place, own))})"
@@ -126,6 +130,6 @@ def _serves(deployment: Deployment, target: Target) -> bool:
 
 
 def _since(history: History, platform: str, target: Target) -> str:
-    """Return the time of the first of the last deployments in a row that serve the chosen configuration."""
+    """Return the time since which the chosen configuration is live on a platform without interruption."""
     changes = [change for change in reversed(history.deployments) if change.platform == platform]
     return list(takewhile(lambda change: _serves(change, target), changes))[-1].when

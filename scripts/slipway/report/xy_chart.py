@@ -1,4 +1,4 @@
-"""Draw points in a frame with two axes: series that a line joins, with intervals, limits, labels and a legend."""
+"""Draw points in a frame with two axes: lines between points, intervals, limits, labels and a legend."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """One point. `low` and `high` are the interval of y, `left` and `right` of x, None if unknown.
+    """One point. (`low`, `high`) is the interval of y, (`left`, `right`) the interval of x; None if unknown.
 
-    `label` stands beside it.
+    `label` is drawn beside the point. `hover` is the text under the pointer.
     """
 
     x: float
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points that a line joins, their name for the legend, and the number of their colour and mark; 0 is grey."""
+    """Points that a line joins. `name` is for the legend, `number` gives their colour and mark; 0 is grey."""
 
     name: str
     points: Sequence[Point]
@@ -44,15 +44,16 @@ class Series:
 
     @property
     def look(self) -> str:
-        """Return the look with its colour."""
+        """Return the name of the look in palette.yaml that has the colour of the series."""
         return f"c{self.number}" if self.number else "rest"
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title with the unit, and a limit to draw, with its label. With `names`, values are indices of names.
+    """An axis: its title with the unit, and a limit to draw, with words for it.
 
-    `close_up`: the axis does not begin at zero, since small changes matter, as in percentages.
+    With `names`, the values on the axis are indices of the names. With `close_up`, the axis does not begin at zero,
+    since small changes matter, as in percentages.
     """
 
     title: str
@@ -62,7 +63,7 @@ class Axis:
     close_up: bool = False
 
     def scale(self, values: Sequence[float], start: float, end: float) -> Scale:
-        """Return the scale for values, with room above the highest one. A limit far above the values is not on it."""
+        """Return the scale for values, with room above the highest value. It includes a limit that is not far above."""
         if self.names:
             return named(self.names, start, end)
         if self.close_up:
@@ -75,7 +76,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Event:
-    """A change below the x axis, at the index of one of its names: a mark that points up or down, with its words."""
+    """A mark below the x axis that points up or down, with words under the pointer. `index` is its x value."""
 
     index: int
     look: str
@@ -95,9 +96,10 @@ def xy_chart(
     note: str = "",
     events: Sequence[Event] = (),
 ) -> Drawing | None:
-    """Return points in a frame of some height; None if there is only one point, which a table shows better.
+    """Return a chart of points; None if there is only one point, which a table shows better.
 
-    `title` is for people who do not see the chart; `heading` is drawn. The legend is beside the heading, or below.
+    `title` is for people who do not see the chart; `heading` is drawn. `height` is the height of the frame. The legend
+    is beside the heading or, without room there, below the frame.
     """
     points = [point for one in series for point in one.points]
     if len(points) < 2:
@@ -129,7 +131,7 @@ def _described(x: Axis, y: Axis, points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Frame:
-    """The rectangle of the points in a drawing."""
+    """The rectangle of a chart that has the points. `across` is the scale of x, `up` the scale of y."""
 
     drawing: Drawing
     across: Scale
@@ -138,7 +140,7 @@ class Frame:
     def draw_axes(self, x: Axis, y: Axis, events: float) -> None:
         """Draw the grid, the numbers and titles of the axes, and the limits.
 
-        `events` is the height of the line with the marks of events.
+        `events` is the height of the row with the marks of events, 0 without events.
         """
         left, right, bottom, top = self.across.start, self.across.end, self.up.start, self.up.end
         for tick in self.up.ticks:
@@ -163,7 +165,7 @@ class Frame:
             self.drawing.text(right - 3, self.up(y.limit) - 4, y.limit_words, "warned halo", "end")
 
     def _draw_numbers_across(self, y: float) -> None:
-        """Draw the words of the ticks of the x axis, from the last one on, as far as they do not touch each other."""
+        """Draw the texts of the x axis's ticks, from the last tick on. A text that would touch another is left out."""
         free_until = math.inf
         for tick in reversed(self.across.ticks):
             words, place = self.across.words(tick), self.across(tick)
@@ -173,14 +175,14 @@ class Frame:
                 free_until = place - half - 6
 
     def draw_events(self, events: Sequence[Event]) -> None:
-        """Draw the marks of events between the frame and the names of the x axis; marks of one index side by side."""
+        """Draw events between the frame and the names of the x axis. Several marks of one index are side by side."""
         for number_before, event in enumerate(events):
             beside = sum(other.index == event.index for other in events[:number_before])
             x, shape = self.across(event.index) + 11 * beside, UP if event.is_up else DOWN
             self.drawing.mark(x, self.up.start + 13, f"event {event.look}", shape, hover=event.words)
 
     def draw_series(self, series: Series) -> None:
-        """Draw the line, the intervals and the points of a series."""
+        """Draw a series: its line, the intervals of its points, and its points."""
         places = [(self.across(point.x), self.up(point.y)) for point in series.points]
         if len(places) > 1:
             self.drawing.path(places, f"joined {series.look}")
@@ -195,7 +197,7 @@ class Frame:
             self.drawing.mark(x, y, look, series.number, hover=point.hover)
 
     def draw_labels(self, points: Sequence[Point]) -> None:
-        """Draw the label of each point beside it, the chosen one's first.
+        """Draw the label of each point beside the point, the label of the chosen point first.
 
         A label that would cover another label or a point is left out.
         """
@@ -215,16 +217,16 @@ class Frame:
 
 
 def draw_legend(drawing: Drawing, series: Sequence[Series], heading: str, below: float) -> int:
-    """Draw the legend beside a heading or, without room, in lines from `below` on; return the number of these lines.
+    """Draw the legend beside the heading or, without room, in lines from y = `below` on. Return the number of lines.
 
-    The names of series are followed by "chosen", with its ring. A single series has no legend.
+    After the names of the series comes "chosen", with its ring. A single series without a chosen point has no legend.
     """
     has_chosen = any(point.chosen for one in series for point in one.points)
     entries = [(one.name, f"mark {one.look}", one.number, 5) for one in series if one.name]
     if len(entries) < 2 and not has_chosen:
         return 0
     entries += [("chosen", "ring", 0, 7)] * has_chosen
-    # With the distance to the next entry, for fonts that are wider than Helvetica, too.
+    # Each width has the distance to the next entry, and a reserve for fonts that are wider than Helvetica.
     widths = [24 + 1.2 * text_width(name) for name, *_ in entries]
     beside = bool(heading) and text_width(heading, "strong") + 20 + sum(widths) <= drawing.width
     line, x = (0, drawing.width - sum(widths) + 16) if beside else (1, LEFT)
@@ -239,7 +241,7 @@ def draw_legend(drawing: Drawing, series: Sequence[Series], heading: str, below:
 
 
 def _around(x: float, y: float, width: float, away: float) -> list[Box]:
-    """Return the boxes (left, top, right, bottom) beside a point that a label may have, the best one first."""
+    """Return the boxes (left, top, right, bottom) in which a point's label may be, the best box first."""
     height, half = 9.0, width / 2
     corners = [
         *((x + away, y - away + 2), (x - away - width, y - away + 2), (x + away, y + away + height - 2)),
