@@ -143,7 +143,7 @@ class Measurements:
         return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
 
     def changes_of(self, run: Run) -> list[str]:
-        """Return in words, with its time, each deployment of a run's configuration, and each rollback to it."""
+        """Return in words, with its time, each deployment of a run's chosen configuration, and each rollback to it."""
         return [f"{CHANGES[change.action]} {moment(change.when)}" for change in self.history.deployments_of(run)]
 
     @property
