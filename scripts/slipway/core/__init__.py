@@ -1,1 +1,1 @@
-"""Basics of every program: files, errors, options, preconditions of a job, hardware, installed packages."""
+"""Basics of every program: files, errors, options, checks at the start of a job, hardware, installed packages."""

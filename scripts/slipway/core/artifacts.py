@@ -22,10 +22,10 @@ def sha256(path: str | Path) -> str:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. Rename it to `path` if the block succeeds, else remove it.
+    """Yield a temporary path beside `path`. If the block succeeds, rename it to `path`, else remove it.
 
-    Works for a file and for a folder. POSIX renames a folder only onto an empty one, so an existing folder is moved
-    aside first. The temporary name ends with the name of `path`, because some writers look at the suffix.
+    This works for a file and for a folder. POSIX cannot rename a folder onto a folder with files, so the old folder is
+    moved aside first. The temporary name ends with the name of `path`, because some writers look at the suffix.
     """
     path = Path(path)
     partial = _partial(path)
@@ -39,10 +39,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield temporary paths of several files, such as a graph and its weights. Move them all if the block succeeds.
+    """Yield temporary paths for several files, such as a graph and its weights. If the block succeeds, move all files.
 
-    The files have their final names, in a temporary folder, because such files name each other. Other files that are
-    written there are removed. The first of `paths` is moved last.
+    The temporary files have their final names, in one temporary folder, because one file may contain the name of
+    another. Other files in this folder are removed at the end. The first of `paths` is moved last.
     """
     folder = _partial(paths[0])
     remove(folder)
@@ -65,12 +65,12 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, content: object) -> None:
-    """Write `content` as indented JSON, completely or not at all."""
+    """Write `content` as indented JSON into a file, completely or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> dict:
-    """Return the content of a JSON record. Raise SlipwayError with the file's name if it is absent or invalid."""
+    """Return the content of a JSON record. Raise SlipwayError with the path if the file is missing or invalid."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -80,15 +80,18 @@ def read_json(path: str | Path) -> dict:
 
 
 def data_file(path: Path) -> Path:
-    """Return the path of an ONNX file's data file.
+    """Return the path of the data file of an ONNX file: the ONNX file's path with the suffix .data.
 
-    The data file has the weights of a network over 2 GB, and is empty for other networks.
+    The data file has the weights of a network over 2 GB. For a smaller network it is empty.
     """
     return path.with_name(f"{path.name}.data")
 
 
 def record_of_onnx(path: Path, record_path: Path) -> dict:
-    """Return the record of an ONNX file. Raise SlipwayError if the file or its data file is not the recorded one."""
+    """Return the record of an ONNX file as a dict.
+
+    Raises SlipwayError if the ONNX file or its data file has another SHA-256 than the record says.
+    """
     record = read_json(record_path)
     if sha256(path) != record["sha256"]:
         raise SlipwayError(f"{path} is not the file of its record: edited or truncated; remove it, run again")
@@ -97,7 +100,10 @@ def record_of_onnx(path: Path, record_path: Path) -> dict:
 
 
 def require_data(path: Path, record: dict) -> None:
-    """Raise SlipwayError if the weights of an ONNX file are in its data file, and this file is not the recorded one."""
+    """Raise SlipwayError if an ONNX file needs its data file, but this file is missing or has another SHA-256.
+
+    `record` is the record of the ONNX file.
+    """
     data, expected = data_file(path), record["data_sha256"]
     if expected and (not data.is_file() or sha256(data) != expected):
         raise SlipwayError(
@@ -107,23 +113,23 @@ def require_data(path: Path, record: dict) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for Slipway's own files. If a file or a broken link is in its place, remove it first."""
+    """Make a folder of Slipway and its parents. If a file or a broken link has this path, remove it first."""
     if not path.is_dir():
         remove(path)
     path.mkdir(parents=True, exist_ok=True)
 
 
 def make_way_for_file(path: Path) -> None:
-    """Make the parent folder of one of Slipway's own files. If a folder is in the file's place, remove it."""
+    """Make the parent folder of `path`, a file of Slipway. If `path` is a folder, remove it."""
     make_folder(path.parent)
     if path.is_dir():
         remove(path)
 
 
 def tree_digest(folder: str | Path) -> dict[str, str]:
-    """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
+    """Return {path relative to `folder`: SHA-256} of every file below `folder`, sorted by path.
 
-    Hidden files (such as Snakemake's time stamp) and the bytecode of a server's Python are left out.
+    Hidden files (such as Snakemake's time stamp) and Python's bytecode are left out.
     """
     folder = Path(folder)
     files = sorted(
@@ -135,7 +141,7 @@ def tree_digest(folder: str | Path) -> dict[str, str]:
 
 
 def clear_up_after_a_kill(path: Path) -> None:
-    """Remove the files that a killed writer of `path` left, and restore a folder that it had moved aside."""
+    """Remove temporary files that a killed writer of `path` left, and move back a folder that it had moved aside."""
     for aside in path.parent.glob(f".replaced.*.{path.name}"):
         if path.exists():
             remove(aside)
@@ -146,14 +152,14 @@ def clear_up_after_a_kill(path: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    """Return the temporary path of a file or folder, in an existing folder without the files of killed writers."""
+    """Return the temporary path for `path`. Make its parent folder, and remove temporary files of killed writers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_up_after_a_kill(path)
     return path.with_name(f".partial.{os.getpid()}.{path.name}")
 
 
 def _move(partial: Path, path: Path) -> None:
-    """Rename a settled file or folder to `path`."""
+    """Move the finished file or folder `partial` to `path`. A folder at `path` is replaced."""
     if path.is_dir():
         _replace_folder(partial, path)
     else:
@@ -172,7 +178,10 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _settle(path: Path) -> None:
-    """Make the written file, or each file of the folder, readable for all users, and flush it to disk."""
+    """Make a written file, or each file of a folder, readable for all users, and flush it to the disk.
+
+    Raises FileNotFoundError if nothing was written.
+    """
     if not path.exists():
         raise FileNotFoundError(f"nothing was written to {path}")
     for file in [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]:

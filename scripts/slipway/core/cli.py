@@ -15,10 +15,10 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import require_planned
 from slipway.core.os_errors import explained, without_number
 
-# It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
+# This module reads options, checks the plan and shows messages, but makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-# {option that programs have in common: its help}. All are required. Each is a path, unless it is in _TEXTS.
+# {option of several programs: its help}. All are required. The value of an option is a path, or text for _TEXTS.
 _COMMON = {
     "weights": "canonical checkpoint (.safetensors)",
     "weights_record": "record of the canonical checkpoint (.json)",
@@ -73,12 +73,12 @@ def progress(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text of unknown origin with its control characters as escapes, except tabs and line feeds."""
+    """Return a text of unknown origin, with escapes in place of control characters except tabs and line feeds."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Check the job's preconditions, and call a program's `main`. On an error, print one sentence and exit."""
+    """Check that the job runs as planned, and call `main(arguments)`. On an error, print one sentence and exit."""
     restrict_umask()
     try:
         if arguments.log:
@@ -97,15 +97,15 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 
 
 def restrict_umask() -> None:
-    """Add 022 to the umask of this process, so that only the owner can write new files and folders."""
+    """Add 022 to the umask of this process, so that other users cannot write new files and folders."""
     os.umask(os.umask(0o022) | 0o022)
 
 
 def unwind_when_terminated() -> None:
     """Let SIGTERM (`kill`, a scheduler) and SIGHUP (a closed terminal) end this program as Ctrl-C does.
 
-    The program stops and undoes unfinished work. A second signal does not disturb it. A program that was started with
-    nohup ignores SIGHUP.
+    The program stops and undoes unfinished work. Further signals are ignored meanwhile. If the program was started with
+    nohup, it ignores SIGHUP.
     """
     signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
 
@@ -119,7 +119,7 @@ def unwind_when_terminated() -> None:
 
 
 def prefer_this_interpreter() -> None:
-    """Put this interpreter's folder first on PATH, so that jobs use it even if its environment is not activated."""
+    """Put the folder of this interpreter first on PATH, so that jobs use it without an activated environment."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

@@ -1,8 +1,8 @@
-"""The time for records."""
+"""The current time, as text for records."""
 
 import datetime
 
 
 def utc_now() -> str:
-    """Return the present time in UTC, to the second, such as "2026-11-29T07:51:14+00:00"."""
+    """Return the current time in UTC, to the second, such as "2026-11-29T07:51:14+00:00"."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ class SlipwayError(Exception):
 
 @contextmanager
 def amended(before: str = "", after: str = "") -> Iterator[None]:
-    """Raise a SlipwayError of the block again, with `before` and `after` around its text."""
+    """If the block raises a SlipwayError, raise it with `before` and `after` around its text."""
     try:
         yield
     except SlipwayError as error:
@@ -20,9 +20,9 @@ def amended(before: str = "", after: str = "") -> Iterator[None]:
 
 @contextmanager
 def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
-    """Raise an exception of the block as a SlipwayError with the sentence why(error), and log its traceback.
+    """If the block raises an exception, raise a SlipwayError with the text why(exception), and log the traceback.
 
-    A SlipwayError is raised as it is.
+    A SlipwayError is raised unchanged.
     """
     try:
         yield
@@ -34,13 +34,16 @@ def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def listed(items: list[str], most: int) -> str:
-    """Return the first `most` items in words, and the number of further items, such as "a, b and 3 more"."""
+    """Return the first `most` items and the number of further items as text, such as "a, b and 3 more"."""
     further = len(items) - most
     return ", ".join(items[:most]) + (f" and {further} more" if further > 0 else "")
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
-    """Return an error, its cause (or the error during whose handling it was raised), the cause of that, and so on."""
+    """Return [error, its cause, the cause of the cause, ...]; [] for None.
+
+    If an error has no cause, the error that was being handled when it was raised counts as its cause.
+    """
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

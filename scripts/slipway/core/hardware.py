@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.core import nvml
 from slipway.core.errors import SlipwayError
 
-# A CPU runtime chooses its kernels by these instruction sets. The names are the ones in Linux's /proc/cpuinfo.
+# A CPU runtime chooses its kernels by these instruction sets. The names are from Linux's /proc/cpuinfo.
 INSTRUCTION_SETS = ["avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm"]
 BF16_INSTRUCTION_SETS = {"avx512_bf16", "amx_bf16", "bf16"}
 # Without these, AVX2's 8-bit multiply-add saturates at 16 bits: a Q/DQ file that is exact elsewhere lost
@@ -20,7 +20,10 @@ INT8_INSTRUCTION_SETS = {"avx_vnni", "avx512_vnni", "amx_int8", "i8mm"}
 
 @cache
 def cpu() -> dict:
-    """Return {"name", "architecture", "instruction_sets", "cores": number of cores that this process may use}."""
+    """Return {"name", "architecture", "instruction_sets", "cores"} of the CPU.
+
+    "cores" is the number of cores that this process may use.
+    """
     fields: dict[str, str] = {}
     for line in _cpuinfo().splitlines():
         name, _, value = line.partition(":")
@@ -40,7 +43,7 @@ def usable_cores() -> int:
 
 
 def cpu_identity() -> str:
-    """Return the CPU's name, instruction sets and cores in one line, for the keys of artifacts."""
+    """Return the CPU's name, instruction sets and number of cores in one line, for the keys of artifacts."""
     facts = cpu()
     return f"{facts['name']} [{' '.join(facts['instruction_sets'])}] x{facts['cores']}"
 
@@ -52,7 +55,10 @@ def describe_gpu(name: str, compute_capability: str) -> str:
 
 @cache
 def gpu_identity() -> str | None:
-    """Return the identity of this machine's first visible GPU; None without a GPU, or if NVML does not state it."""
+    """Return the identity of the first visible GPU, as `describe_gpu` returns it.
+
+    Return None without a GPU, or if NVML does not report its name and compute capability.
+    """
     try:
         library, device = nvml.open_device()
     except SlipwayError:
@@ -67,15 +73,15 @@ def is_gpu(identity: str) -> bool:
 
 
 def compute_capability_of(identity: str) -> str | None:
-    """Return the compute capability in a GPU's identity, such as "9.0"; None for a CPU."""
+    """Return the compute capability in a GPU's identity, such as "9.0"; None if the identity belongs to a CPU."""
     match = re.search(r"compute capability (\d+\.\d+)", identity)
     return match[1] if match else None
 
 
 def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
-    """Raise SlipwayError unless this machine has the hardware that the job was planned for.
+    """Raise SlipwayError unless this machine has the hardware `identity`, for which the job was planned.
 
-    `opened_gpu` is the identity of a GPU that the job has opened already. If it is None, this function asks NVML.
+    `opened_gpu` is the identity of a GPU that the job has already opened. If it is None, this function asks NVML.
     """
     kind, planned = ("GPU", "one") if is_gpu(identity) else ("CPU", "machine")
     here = (opened_gpu or gpu_identity()) if kind == "GPU" else cpu_identity()

@@ -18,11 +18,11 @@ _SAMPLES = "files_sha256"
 
 
 def require_planned(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless versions and files match the options that declare them.
+    """Raise SlipwayError unless versions and files are as the job's options declare them.
 
-    --torch-version declares the version of a package. --checkpoint-sha256 declares the content of the file or folder of
-    --checkpoint. A version or file without such an option is not checked. Raises SlipwayError, too, if an artifact
-    named by an option has changed since its job made it.
+    For example, --torch-version declares the version of a package, and --checkpoint-sha256 the content of the file or
+    folder in --checkpoint. A version or file without such an option is not checked. SlipwayError is also raised if an
+    artifact in the options has changed since its job made it.
     """
     for option, declared in vars(arguments).items():
         if declared is None:
@@ -55,7 +55,7 @@ def _require_version(option: str, declared: str) -> None:
 
 def _require_content(path: Path, declared: str, max_samples: int | None, of_samples: bool) -> None:
     if not path.exists():
-        return  # the program that reads it has a better message
+        return  # the program that reads the file has a better message
     of_folder = digest_of_images(path, max_samples) if path.is_dir() and not of_samples else None
     sha256_now = digest_of(path) if of_samples else of_folder or sha256(path)
     if sha256_now != declared:

@@ -1,4 +1,4 @@
-"""The options of a job that form its key: the options that declare its plan, and the settings for its record."""
+"""The options of a job that declare its plan, such as versions, and the options that its record must name."""
 
 import argparse
 from pathlib import Path
@@ -22,7 +22,10 @@ _NO_SETTINGS |= {"conversion_files"}
 
 
 def add_planned(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
-    """Add the options that declare a job's plan, such as --torch-version for the name "torch_version"."""
+    """Add options by which a job is told its plan, such as --torch-version for the name "torch_version".
+
+    The value of an option is the version of a package, or the SHA-256 of a file.
+    """
     for name in names:
         option = name.replace("_", "-")
         content = f"the {PACKAGES[name]}" if name in PACKAGES else f"the SHA-256 of --{option.removesuffix('-sha256')}"
@@ -30,7 +33,7 @@ def add_planned(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, *n
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return {option: value} of the options that influence a program's result, except files, for its record."""
+    """Return {option: value}, for the record, of the options that influence a result. Files are left out."""
     return {
         name: value
         for name, value in sorted(vars(arguments).items())
@@ -39,10 +42,13 @@ def settings_of(arguments: argparse.Namespace) -> dict:
 
 
 def about_weights(arguments: argparse.Namespace, weights: dict) -> dict:
-    """Return a job record's "origin", "weights_sha256" and "key" (settings); `weights` is the checkpoint's record."""
+    """Return {"origin", "weights_sha256", "key"} for the record of a job.
+
+    `weights` is the record of the checkpoint. "key" is {option: value} of the job's settings.
+    """
     return {"origin": weights["origin"], "weights_sha256": weights["sha256"], "key": settings_of(arguments)}
 
 
 def paths_of(value: object) -> list[Path]:
-    """Return the paths in the value of an option, which may be a list."""
+    """Return the paths in `value`, which is an option's value or list of values; [] if there are none."""
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

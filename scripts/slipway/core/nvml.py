@@ -1,4 +1,4 @@
-"""Open the first visible GPU in NVIDIA's management library (NVML), and ask about it."""
+"""Open the first visible GPU in NVIDIA's management library (NVML), and read its properties."""
 
 import contextlib
 import os
@@ -36,22 +36,22 @@ def open_device() -> tuple[ModuleType, Any]:
 
 
 def query(nvml: ModuleType, function: str, *arguments: object) -> Any:
-    """Return the answer of an NVML function; None if this GPU, driver or virtual machine has no answer."""
+    """Return the result of NVML's `function`; None if the GPU, driver or virtual machine does not support it."""
     with contextlib.suppress(nvml.NVMLError, AttributeError):
         return getattr(nvml, function)(*arguments)
     return None
 
 
 def compute_capability(nvml: ModuleType, device: Any) -> str | None:
-    """Return the compute capability of a device, such as "9.0"; None if NVML does not report it."""
+    """Return the compute capability of a GPU, such as "9.0"; None if NVML does not report it."""
     capability = query(nvml, "nvmlDeviceGetCudaComputeCapability", device)
     return None if capability is None else f"{capability[0]}.{capability[1]}"
 
 
 def visible_device(visible: str | None) -> int | str:
-    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set.
+    """Return the index or UUID of the first GPU in `visible`, the value of CUDA_VISIBLE_DEVICES; 0 if it is not set.
 
-    Raises SlipwayError if the value hides all GPUs.
+    Raises SlipwayError if `visible` hides all GPUs.
     """
     if visible is None:
         return 0

@@ -6,7 +6,7 @@ import shutil
 
 from slipway.core.errors import causes
 
-# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+# This module explains errors, but makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
 _REMEDIES = {
@@ -33,7 +33,7 @@ _REMEDIES = {
 
 
 def without_number(error: OSError | str) -> str:
-    """Return the text of an error without Python's "[Errno 28]", which tells a reader nothing."""
+    """Return the text of an error without Python's prefix, such as "[Errno 28]"."""
     return re.sub(r"\[Errno -?\d+\] ", "", str(error))
 
 
@@ -48,12 +48,12 @@ def explained(error: OSError) -> str | None:
 
 
 def of_system(error: BaseException) -> OSError | None:
-    """Return the first OSError in an error's chain of causes that `explained` has a sentence for; None without one."""
+    """Return the first OSError in an error's chain of causes that `explained` can explain; None if there is none."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError) and explained(cause)), None)
 
 
 def _explained_copy(failures: list[tuple[str, str, str]]) -> str:
-    """Return the sentence for shutil's list of (source, copy, reason)."""
+    """Return a sentence with a remedy for a failed shutil.copytree; `failures` are its (source, copy, reason)."""
     source, copy, reason = failures[0]
     others = f", and {len(failures) - 1} more like it" if len(failures) > 1 else ""
     sentence = next((_REMEDIES[code] for code in _REMEDIES if f"[Errno {code}]" in str(reason)), None)

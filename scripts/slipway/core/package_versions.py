@@ -8,7 +8,7 @@ ABSENT = "absent"
 
 @cache
 def package_version(package: str) -> str:
-    """Return the installed version of a package, or "absent". Packages may be absent where their jobs do not run."""
+    """Return the version of a package that is installed for this interpreter, or "absent"."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

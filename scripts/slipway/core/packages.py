@@ -1,4 +1,4 @@
-"""Find the versions of runtimes in any interpreter without importing them, and the packages that Slipway requires."""
+"""Find the versions of runtimes for any interpreter without importing them, and list Slipway's pinned packages."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ENVIRONMENTS = Path(__file__).resolve().parents[3] / "envs"
 BUILDING = ("requirements.txt",)
 SERVING = ("serving.txt", "triton.txt")
 
-# The other interpreter runs this program. It prints {distribution: version} of the installed distributions.
+# Another interpreter runs this program, which prints {distribution: version} of its installed distributions.
 _ASK = """
 import json, sys
 from importlib import metadata
@@ -27,14 +27,17 @@ print(json.dumps({name: several[0] for name, several in versions.items() if seve
 
 
 def runtime_version(runtime: str, python: str | None = None) -> str:
-    """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
+    """Return the version of a runtime that is installed for the interpreter `python`, or "absent".
+
+    If `python` is None, the interpreter is this one.
+    """
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
 
 
 def require_runtime(name: str, declared: str | None) -> str:
-    """Return the version of a runtime in this interpreter.
+    """Return the version of the runtime `name` that is installed for this interpreter.
 
-    Raises SlipwayError if the runtime is absent, or has another version than `declared`.
+    Raises SlipwayError if the runtime is absent, or if its version is not `declared`; None allows any version.
     """
     installed = runtime_version(name)
     if installed == ABSENT and name == "tensorrt":
@@ -53,7 +56,10 @@ def require_runtime(name: str, declared: str | None) -> str:
 
 
 def cuda_version(runtime: str, python: str | None = None) -> str:
-    """Return the CUDA version in the name of a runtime's package. Without one: "linked into the library"."""
+    """Return the CUDA version in the name of a runtime's package, such as "cu13", or "linked into the library".
+
+    If `python` is None, the package of this interpreter is meant.
+    """
     names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
     return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
 
@@ -65,7 +71,7 @@ def _names(runtime: str) -> tuple[str, ...]:
 
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Return {distribution: version} of the `names` that are installed for an interpreter; None is this interpreter.
+    """Return {distribution: version} of those of `names` that are installed for an interpreter; None: this interpreter.
 
     Returns {} if the interpreter cannot be started. Then its job will report the error.
     """

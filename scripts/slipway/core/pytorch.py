@@ -1,11 +1,11 @@
-"""Import PyTorch. If it is not installed, end the program with one sentence."""
+"""Import PyTorch, or end the program with one sentence if PyTorch is not installed."""
 
 try:
     import torch
 except ModuleNotFoundError:
     raise SystemExit("error: torch is not installed here; pip install -r envs/requirements.txt") from None
 
-# It makes no artifact.
+# This module makes no artifact.
 PART_OF_KEYS = False
 
 __all__ = ["torch"]

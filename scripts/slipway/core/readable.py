@@ -1,15 +1,15 @@
-"""Numbers in sentences, tables and charts."""
+"""Write numbers for sentences, tables and charts."""
 
 import math
 
-# Only numbers outside of this range have powers of ten.
+# Numbers outside of this range are written with a power of ten.
 TINY, HUGE = 1e-6, 1e12
 
 
 def readable(value: float, digits: int = 4) -> str:
-    """Return a number as text with so many significant digits, such as "12.35" or "11,430".
+    """Return a number as text with `digits` significant digits, such as "12.35" or "11,430".
 
-    All digits of a whole part are shown, even if they are more.
+    The digits before the decimal point are never rounded away.
     """
     if not TINY <= abs(value) < HUGE:
         return f"{value:.{digits}g}"

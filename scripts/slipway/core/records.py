@@ -1,7 +1,7 @@
-"""Read Slipway's own JSON records. A damaged record counts as a missing one.
+"""Read Slipway's own JSON records. A damaged record counts as a missing record.
 
-A program that finds no record makes a new one, and `atomic_write` replaces the damaged file. So damage lasts for one
-run at most.
+If a program finds no record, it makes a new one, and `atomic_write` replaces the damaged file. So one run repairs the
+damage.
 """
 
 import json
@@ -10,14 +10,14 @@ from typing import Any
 
 from slipway.core.errors import SlipwayError
 
-# The shape of a record: a type, several types, [shape of each item], {required name: shape}, or {str: shape of each
-# value} for free names.
+# The shape of a JSON value: a type, a tuple of allowed types, [shape of each item], {required name: shape of its
+# value}, or, for a mapping with any names, {str: shape of each value}.
 Shape = type | tuple | list | dict
 NUMBER = (int, float)
 
 
 def read_record(path: str | Path, shape: Shape) -> Any:
-    """Return the content of a JSON record; None if it is missing, is no JSON, or has another shape."""
+    """Return the content of a JSON record; None if the file is missing, is not JSON, or has another shape."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -26,7 +26,10 @@ def read_record(path: str | Path, shape: Shape) -> Any:
 
 
 def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
-    """Return the content of a JSON record. Raise SlipwayError, ending in `what_to_do`, if it is missing or damaged."""
+    """Return the content of a JSON record.
+
+    Raises SlipwayError with the remedy `what_to_do` if the file is missing, is not JSON, or has another shape.
+    """
     content = read_record(path, shape)
     if content is None:
         raise SlipwayError(f"{path} is missing or damaged; {what_to_do}")

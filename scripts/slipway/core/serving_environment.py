@@ -1,8 +1,7 @@
 """The serving environment: Triton's wheel, the Python of its Python backend, and perf_analyzer.
 
-The wheel's server needs NumPy 1, and a Python that NumPy 1 supports. So `make` puts it into a separate environment, the
-folder `serving` in the build environment. Without this folder (a machine with one Python for everything), the packages
-of this interpreter serve.
+The wheel's server needs NumPy 1, and a Python that NumPy 1 supports. So `make` installs it into a separate environment,
+the folder `serving` in the build environment. Without this folder, the packages of this interpreter are used.
 """
 
 import os
@@ -18,7 +17,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(sys.prefix) / "serving"
-# The folder of the wheels whose programs are used. `make` fills it. No interpreter has it on its path.
+# The folder with wheels of which only programs are used. `make` fills it. No interpreter imports from it.
 PROGRAMS = FOLDER / "triton"
 # The command that makes the serving environment.
 MAKE_IT = f"scripts/make_serving {shlex.quote(sys.prefix)}"
@@ -37,7 +36,7 @@ def serving_python() -> Path:
 
 
 def environment_of(python: Path) -> dict[str, str]:
-    """Return the environment variables for starting an interpreter. The serving one gets only its own packages."""
+    """Return the environment variables for starting `python`. The serving interpreter gets only its own packages."""
     if not is_separate() or python != serving_python():
         return dict(os.environ)
     kept = {name: value for name, value in os.environ.items() if name not in _LEADING_ELSEWHERE}
@@ -57,7 +56,7 @@ def serving_version(package: str) -> str:
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
     """Raise SlipwayError if a separate serving environment has another version of a runtime than `built`.
 
-    An engine is proven for one version of its runtime. `name` names the engine's target in the message.
+    `built` is the version that built and tested an engine. `name` names the engine's target in the message.
     """
     serving = serving_version(runtime.serving_package)
     if is_separate() and serving != built:
@@ -78,5 +77,5 @@ def wheel() -> Path | None:
 
 
 def serving_program(name: str) -> Path:
-    """Return the path of a program in the serving environment. The program may be missing."""
+    """Return the path of a program in the serving environment. The path may not exist."""
     return PROGRAMS / "bin" / name if is_separate() else Path(sys.executable).with_name(name)

@@ -1,4 +1,4 @@
-"""Options of programs that are settings of config.yaml: their type, default and meaning are in its schema."""
+"""Options of programs for settings of config.yaml. Type, default and help come from the schema."""
 
 import argparse
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-# It reads options, and makes no artifact: see `keys/code_hash.py`.
+# This module reads options, but makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
@@ -14,9 +14,9 @@ _TYPES = {"integer": int, "number": float}
 
 
 def add_settings(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, section: str, *names: str) -> None:
-    """Add an option for each of these settings of a section, such as --warmup-seconds of `benchmark`.
+    """Add an option for each of the settings `names` of a section, such as --warmup-seconds of `benchmark`.
 
-    An option for a setting that may be null has the default None, since rules leave it out for null.
+    If the schema allows null for a setting, the option's default is None, since rules leave the option out for null.
     """
     for name in names:
         setting = _resolved(_schema()["properties"][section]["properties"][name])
@@ -38,5 +38,5 @@ def _schema() -> dict:
 
 
 def _resolved(setting: dict) -> dict:
-    """Return a part of the schema with the definition that it refers to."""
+    """Return a part of the schema, with the content of its `$ref` in place of the reference."""
     return _schema()["$defs"].get(setting.get("$ref", "").rpartition("/")[2], {}) | setting

@@ -1,4 +1,4 @@
-"""The two verdicts on a measurement. Each kind of measurement has a rule of its own for the choice between them."""
+"""The two verdicts on the spread of a measurement. Each kind of measurement has its own rule for them."""
 
 # Disturbed: other work on the machine, or too few or too different repetitions, make the figure uncertain.
 STEADY, DISTURBED = "steady", "disturbed"

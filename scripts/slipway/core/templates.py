@@ -1,6 +1,6 @@
-"""Fill in Jinja templates that lie beside the code.
+"""Fill in Jinja templates that are beside the code.
 
-In texts for machines, such as YAML and shell scripts, values are quoted, so they cannot change the text's structure.
+In texts for machines, such as YAML and shell scripts, values are quoted, so a value cannot change the text's structure.
 """
 
 import json
@@ -17,23 +17,26 @@ from markupsafe import Markup
 
 
 def yaml_documents(template: Path, **values: Any) -> list:
-    """Return the documents of a YAML template. Each `{{ value }}` is inserted as JSON, which is valid YAML."""
+    """Return the list of documents in a YAML template. Each `{{ value }}` is inserted as JSON, which is valid YAML."""
     text = _compiled(template, _as_json).render(values)
     return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def shell_script(template: Path, **values: Any) -> str:
-    """Return the text of a template for a shell. Each `{{ value }}` is quoted for the shell unless marked `safe`."""
+    """Return a filled-in shell template as text. Each `{{ value }}` is quoted for the shell unless marked `safe`."""
     return _compiled(template, _quoted).render(values)
 
 
 def data_of(template: Path, **values: Any) -> Any:
-    """Return the content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
+    """Return the parsed content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
     return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=yaml.CSafeLoader)
 
 
 def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str:
-    """Return a text for a reader. Only in SVG (.svg.j2), values are escaped. A missing value is an error."""
+    """Return a filled-in template for a reader as text. A missing value raises jinja2's UndefinedError.
+
+    Values are escaped only in SVG (.svg.j2).
+    """
     environment = _environment(autoescape=template.name.endswith(".svg.j2"))
     environment.filters |= filters
     return environment.from_string(template.read_text(encoding="utf-8")).render(values)

@@ -1,4 +1,4 @@
-"""Read the traits of a runtime or a platform: a JSON file, found by its path."""
+"""Read the traits file of a runtime or a platform, a JSON file."""
 
 import json
 from collections.abc import Callable
@@ -11,9 +11,9 @@ Traits = TypeVar("Traits")
 
 
 def read_traits(path: Path, name: str, kind: Callable[..., Traits]) -> Traits:
-    """Return the traits of `name` in a file, as an object of their class `kind`. Lists become tuples.
+    """Return the traits in the JSON file `path` as an object of the class `kind`. Lists become tuples.
 
-    Raises SlipwayError if a trait is missing or wrong.
+    `name` is the runtime or platform. Raises SlipwayError if a trait is missing or wrong.
     """
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))

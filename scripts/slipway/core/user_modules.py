@@ -1,4 +1,4 @@
-"""Import the user's own modules, even if a module of the workflow has the same name (`predict`, `deploy`)."""
+"""Import the user's own modules, even if Slipway has a module of the same name (`predict`, `deploy`)."""
 
 import importlib
 import operator
@@ -16,7 +16,7 @@ _hidden: dict[str, ModuleType] = {}
 
 
 def find_users_module(name: str) -> ModuleSpec | None:
-    """Return the import spec of a top-level module of the user; None if there is none. Imports nothing."""
+    """Return the import spec of the user's top-level module `name`; None if there is none. Imports nothing."""
     before = list(sys.path)
     sys.path[:] = [folder for folder in sys.path if not _is_scripts(folder)]
     importlib.invalidate_caches()
@@ -28,10 +28,10 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """Let imports in the block find the user's modules before Slipway's modules of the same name.
+    """In the block, let imports find the user's modules before modules of scripts/ with the same name.
 
-    The folder scripts/ is moved to the end of sys.path, but stays there: some functions of Slipway import a module of
-    scripts/ only when they are called.
+    The folder scripts/ is moved to the end of sys.path. It is not removed, because some functions of Slipway import
+    modules of scripts/ only when they are called.
     """
     sys.path.sort(key=_is_scripts)
     files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
@@ -52,8 +52,8 @@ def users_modules_first() -> Iterator[None]:
 def import_users(reference: str) -> Any:
     """Return the object in the user's code that "package.module:name" or "package.module:Class.name" names.
 
-    Must be called within `users_modules_first`. Raises ModuleNotFoundError if only the workflow has such a module, and
-    any exception of the user's module.
+    Call it only within `users_modules_first`. Raises ModuleNotFoundError if only scripts/ has such a module. Exceptions
+    of the user's module are not caught.
     """
     module, _, name = reference.partition(":")
     if find_users_module(_top(module)) is None:

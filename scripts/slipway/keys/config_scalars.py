@@ -49,7 +49,7 @@ def _is_json(path: str | Path) -> bool:
 
 
 def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
-    """Yield (scalar, dotted key, its schemas) of each unquoted scalar. Without a schema, any value is allowed."""
+    """Yield (scalar, dotted key, JSON Schemas for its value) of each unquoted scalar. [] allows any value."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
