@@ -203,7 +203,6 @@ MISTAKES = {
     "key that YAML reads as true": (minimal(**{"deploy": {True: 1, "prot": 2}}), "`deploy.", "", ["http_port"]),
     # Python's parser of numbers reads these; JSON and the programs do not.
     "not a number": (minimal(load_test={"p99_limit_ms": math.nan}), "`load_test.p99_limit_ms`", "nan", ["number"]),
-    "percent for a share": (minimal(regression={"latency": 10}), "`regression.latency`", "10", ["at most 5"]),
     "endless": (minimal(benchmark={"seconds": math.inf}), "`benchmark.seconds`", "inf", ["number"]),
 }
 
