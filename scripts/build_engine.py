@@ -1,8 +1,8 @@
 """Make an engine from an ONNX file by the fastest strategy that passes the gates, and record its properties.
 
 An engine with the same key and the same code is kept. If only weights changed, the existing engine is refitted
-(`tensorrt.refit`). Otherwise an engine is built with the timing cache. The result is compared with PyTorch's outputs
-and with the speed of the engine that it replaces. If it fails, the next slower strategy follows.
+(`tensorrt.refit`). Otherwise an engine is built with the timing cache. The new engine is compared with PyTorch's
+outputs and with the existing engine's speed. If it fails, the next slower strategy follows.
 
 This program needs only the standard library, NumPy and the runtime, so it runs in the interpreter that has TensorRT.
 """
@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Keep, refit or build the engine; move it into place; write its record."""
+    """Keep, refit or build the engine, move it to its final path, and write its record."""
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
     job = job_of(arguments, runtime(arguments.runtime), head_of(arguments))
@@ -65,9 +65,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def head_of(arguments: argparse.Namespace) -> dict:
-    """Return the part of the build record that is known before the build.
+    """Return the entries of the build record that are known before the build.
 
-    Raises SlipwayError if the ONNX file is not the file of its record, or has operators that the runtime lacks.
+    Raises SlipwayError if the ONNX file does not match its record, or has operators that the runtime lacks.
     """
     exported = record_of_onnx(arguments.onnx, arguments.onnx_record)
     require_kernels(exported, arguments.runtime)
@@ -86,9 +86,9 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
 
 def require_kernels(exported: dict, runtime: str) -> None:
-    """Raise SlipwayError if an ONNX file has operators of domains that only ONNX Runtime has.
+    """Raise SlipwayError if another runtime than ONNX Runtime gets operators that only ONNX Runtime has.
 
-    `exported` is the file's record.
+    `exported` is the record of the ONNX file.
     """
     for domain, names in exported["operators"].items() if runtime != "onnxruntime" else ():
         raise SlipwayError(
@@ -116,7 +116,7 @@ def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
 
 
 def keep(job: Job, previous: RecordedEngine) -> None:
-    """Keep the engine, make its files newer than its inputs, and update its record if the new record differs."""
+    """Keep the engine: make its files newer than its inputs, and write its record if the new record differs."""
     record = {**previous.record, **job.head}
     for file in previous.files:
         os.utime(file)
@@ -128,7 +128,7 @@ def keep(job: Job, previous: RecordedEngine) -> None:
 
 
 def show(record: dict) -> None:
-    """Print the strategy, the time, the size, and the precisions of the compute layers."""
+    """Print the strategy, the duration, the size, and the precisions of the compute layers."""
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items()) or "none"
     strategy, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
     progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
@@ -140,7 +140,7 @@ def show(record: dict) -> None:
 def saved(record: dict) -> str:
     """Return this build's time as a share of the first build's time, such as " (8% of a cold build's 96.0 s)".
 
-    Empty if no first build is known, or if it was made in the same way.
+    Return "" if no first build is recorded, or if it had the same strategy.
     """
     first = record["first_build"]
     if not first or first["way"] == record["way"]:
@@ -150,7 +150,10 @@ def saved(record: dict) -> str:
 
 
 def require_machine(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless this machine has the planned CPU or GPU, or the runtime builds without it."""
+    """Raise SlipwayError unless this machine has the planned CPU or GPU.
+
+    A runtime that builds without this hardware is not checked.
+    """
     traits = RUNTIMES[arguments.runtime]
     if traits.builds_without_hardware:
         return

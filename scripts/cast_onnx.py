@@ -47,8 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
 def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
 
-    AutoCast keeps nodes in FP32 that have large values for the samples. It also keeps the nodes in FP32 that `in_fp32`
-    names (`nodes_named`).
+    AutoCast keeps nodes in FP32 if they have large values for the samples. The nodes with names in `in_fp32` also stay
+    in FP32 (see `nodes_named`).
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
@@ -67,10 +67,10 @@ def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[
             low_precision_type=variant,
             keep_io_types=True,
             nodes_to_exclude=[f"{re.escape(name)}$" for name in kept],
-            data_max=np.inf,  # without AutoCast's own run of the samples
+            data_max=np.inf,  # AutoCast must not run the samples itself
             custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples, path.parent), {}),
         )
-    # AutoCast writes sizes of inner tensors that hold for one batch and one length alone.
+    # AutoCast writes sizes of inner tensors that are right only for one batch and one length.
     del model.graph.value_info[:]
     # TensorRT 8.5 reads IR 8; BF16 needs newer operators, which need a newer IR.
     model.ir_version = max(base.ir_version, onnx.helper.find_min_ir_version_for(model.opset_import))
@@ -82,8 +82,8 @@ def largest_values(model: onnx.ModelProto, samples: list[Tensors], folder: Path)
 
     `folder` has the model's data file, if there is one.
 
-    AutoCast would run the model with ONNX Runtime's optimisations. One of them, GatherToSliceFusion, removes the Range
-    of position numbers, although it is an output of that run.
+    This replaces AutoCast's own run of the model, which uses ONNX Runtime's optimisations. One of them,
+    GatherToSliceFusion, removes the Range of position numbers, although it is an output of that run.
     """
     names = [name for node in model.graph.node for name in node.output if name]
     every = onnx.ModelProto()

@@ -1,4 +1,4 @@
-"""Compare an engine's answers with PyTorch's on samples and evaluation data. Fail if they are too far apart."""
+"""Compare an engine's answers with PyTorch's on samples and evaluation data. Fail if they differ too much."""
 
 import argparse
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def add_comparison(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for the data of a comparison with PyTorch, and for its limits."""
+    """Add the options for the data and the limits of a comparison with PyTorch."""
     arguments.add_argument("--reference", type=Path, required=True, help="reference outputs (.npz), with the contract")
     arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--evaluation", type=Path, nargs="?", help="PyTorch's answers to the evaluation data (.npz)")
@@ -90,9 +90,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_interface(record: dict, contract: Contract) -> None:
-    """Raise SlipwayError if an engine was made for other tensors than the model has now.
+    """Raise SlipwayError if an engine was made for other inputs and outputs than the model now has.
 
-    If config.yaml does not state the dtypes and sizes of samples, planning does not see that they changed.
+    If config.yaml does not state the dtypes and sizes of samples, planning does not notice such a change.
     """
     if record["interface"] != contract.interface():
         raise SlipwayError(
@@ -104,10 +104,10 @@ def require_interface(record: dict, contract: Contract) -> None:
 def on_reference_samples(
     answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], names_file: Path
 ) -> dict:
-    """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation": `following`}.
+    """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation", "answers"}.
 
-    "answers" has the engine's answer to each reference sample, with the names of its values. Raises SlipwayError if
-    an output has another dtype than the contract.
+    "variation" is the result of `following`. "answers" has the engine's answer to each reference sample, with the names
+    of its values. Raises SlipwayError if an output has another dtype than the contract states.
     """
     answers, names = list(map(answer, reference.inputs)), names_file.read_text(encoding="utf-8").splitlines()
     require_dtypes(reference.contract, answers[0])
@@ -127,8 +127,8 @@ def on_reference_samples(
 def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contract: Contract) -> dict:
     """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
 
-    With true answers, "evaluation" has both accuracies. "samples_sha256" identifies the data. Raises SlipwayError if
-    PyTorch's answers are to other data.
+    If the true answers are known, "evaluation" also has both accuracies. "samples_sha256" identifies the data. Raises
+    SlipwayError if PyTorch's answers belong to other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
@@ -148,7 +148,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contrac
 
 
 def require_dtypes(contract: Contract, outputs: Tensors) -> None:
-    """Raise SlipwayError if an engine answers in another floating-point type than the contract states."""
+    """Raise SlipwayError if an output has another floating-point dtype than the contract states."""
     for tensor in contract.outputs:
         dtype = outputs[tensor.name].dtype
         if np.issubdtype(tensor.dtype, np.floating) and dtype != tensor.dtype:
@@ -161,12 +161,12 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(
     references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
 ) -> dict:
-    """Compare how much PyTorch's and the engine's answers vary over the reference samples, for each output.
+    """Return {"variation", "error", "outputs", "weakness"} for the answers to the reference samples.
 
-    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. The
-    returned `error` is the largest error of the outputs that vary less than the limits can show. Without such outputs,
-    it is the largest error of all outputs. An output that is always the same, such as a table of positions, is ignored
-    if another output varies.
+    "outputs" is {output: {"variation": of PyTorch's answers, "error"}}. An error is 0 if the engine's answers vary as
+    PyTorch's do, and 1 if they are no better than equal answers. "error" is the largest error of the outputs whose
+    variation is below the limits, or else of all outputs. An output that never varies, such as a table of positions, is
+    ignored if another output varies. "variation" is the smallest variation. "weakness" is the sentence of `weakness`.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())
@@ -182,9 +182,9 @@ def following(
 
 
 def variation_problems(record: dict) -> list[str]:
-    """Return a sentence if the engine is no better than one answer for all samples; [] if it is better.
+    """Return a sentence if the engine's answers are no nearer to PyTorch's than one answer for all samples, else [].
 
-    Rehearsals are exempt. The check applies only if the limits cannot show this themselves.
+    The check is skipped for random weights, and if the limits can show this error themselves.
     """
     error = record["variation"]["error"] or 0
     if not record["variation"]["weakness"] or record["origin"] == "rehearsal" or error < 1:

@@ -1,4 +1,4 @@
-"""Ask PyTorch for a checkpoint's answers to evaluation data, once for all engines, and judge the checkpoint by them."""
+"""Compute PyTorch's answers to evaluation data, once for all engines, and check the checkpoint's accuracy."""
 
 import argparse
 from dataclasses import replace

@@ -38,16 +38,16 @@ from slipway.onnx.served_graph import take_graph
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
-# Integers such as the index of the largest value may differ for two values that differ by rounding alone.
+# Integers such as the index of the largest value may differ if two values differ by rounding alone.
 MIN_EQUAL_VALUES = 0.999
 
 
 @dataclass
 class LeftOut:
-    """What an exported file may lack of its network's code.
+    """The parts of a network's code that its exported file may lack.
 
     `lines` are the lines of the user's code that the older exporter replaced by their result for one input. `sizes` are
-    (axis, size) where the code decides otherwise than in the file.
+    (axis, size) for which the code may take another branch than the file.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -108,9 +108,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> LeftOut:
-    """Export the network; return the parts of its code that the file may lack.
+    """Export the network to `path`, and return the parts of its code that the file may lack.
 
-    Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
+    Raises SlipwayError, with the operator or line, if the network cannot be exported or fixes the size of a dynamic
+    axis.
     """
     if isinstance(network.network, GraphNetwork):
         if note := take_graph(network, contract, samples[0], opset, path):
@@ -145,10 +146,10 @@ def require_valid(path: Path, contract: Contract) -> None:
 def compare_with_pytorch(
     network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, left_out: LeftOut
 ) -> dict[str, dict]:
-    """Return {size of the inputs in words: agreement of the file in ONNX Runtime with PyTorch}.
+    """Return {size of the inputs in words: agreement of the ONNX file in ONNX Runtime with PyTorch}.
 
-    Raises SlipwayError if an agreement is poor. Real samples and very different ones are compared, since the network's
-    code may make decisions by their values.
+    Raises SlipwayError if an agreement is poor. Real samples and very different samples are compared, since the
+    network's code may make decisions by their values.
     """
     answer = onnx_files.answering(session_of_file(path, network), contract)
     agreements = {}
@@ -169,7 +170,10 @@ def compare_with_pytorch(
 
 
 def why_it_differs(network: ServedNetwork, left_out: LeftOut, words: str, opset: int) -> str:
-    """Return why a file answers otherwise than its network to requests of the size `words`, and the remedy."""
+    """Return the reason why the file's answers to requests of the size `words` differ from the network's.
+
+    The text also names the remedy.
+    """
     if isinstance(network.network, GraphNetwork):
         return f"its graph means something else at opset {opset}; export the model to ONNX with this opset"
     if words in (f"{name} {size}" for name, size in left_out.sizes):
@@ -191,7 +195,7 @@ def requests_by_size(
 ) -> Iterator[tuple[str, list[Tensors]]]:
     """Yield (words, requests): requests at several sizes of each axis, then real samples, then unlike samples.
 
-    `further` are sizes (axis, size) beside those that are compared always.
+    `further` are additional (axis, size) to compare.
     """
     sizes = [(BATCH, batch) for batch in CHECKED_BATCHES if contract.batched]
     sizes += [(name, size) for name, axis in contract.axes.items() for size in axis.ends]
@@ -203,7 +207,7 @@ def requests_by_size(
 
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
-    """Return a session on the CPU. Raise SlipwayError if ONNX Runtime lacks an operator or type of the file."""
+    """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
 
     def why_not(error: Exception) -> str:
         weights = other_types(model)
@@ -218,7 +222,7 @@ def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.Inference
 
 
 def poor(agreement: dict) -> str | None:
-    """Return in words why an exported file does not answer as PyTorch does; None if it does."""
+    """Return in words why the answers of an exported file do not agree with PyTorch's; None if they agree."""
     if not agreement.get("relative_error", 0.0) <= MAX_RELATIVE_ERROR:  # NaN is no agreement
         return f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
     if not agreement.get("equal_values", 1.0) >= MIN_EQUAL_VALUES:

@@ -1,4 +1,4 @@
-"""Convert a checkpoint to its canonical form: safetensors, its SHA-256, its origin."""
+"""Convert a checkpoint to its canonical form, a safetensors file, and record its SHA-256 and its origin."""
 
 import argparse
 import errno
@@ -23,7 +23,7 @@ from slipway.storage.local_copies import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
-# The `weights` that ask for a rehearsal.
+# The value of `weights` that starts a rehearsal.
 RANDOM = "random"
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
@@ -40,7 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Obtain the weights, check that they fit the architecture, write them."""
+    """Obtain the weights, check that they fit the architecture, and write the canonical file and its record."""
     denied = vars(arguments).pop("no_rehearsal")  # it changes no weights, so the record does not have it
     if arguments.address:
         arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
@@ -88,10 +88,10 @@ def count_in_words(count: int) -> str:
 def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[str, Content | None, object | None]:
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
-    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so no content.
-    Its network has the arguments of the published weights, if there are any. The weights `random` are rehearsed, and
-    the weights `default` if they cannot be downloaded. Raises SlipwayError if a rehearsal is `denied` (the reason), and
-    if other weights cannot be downloaded.
+    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so its content
+    is None. It uses the network arguments of the published weights, if there are any. If `weights` is "random", or if
+    "default" weights do not exist or cannot be downloaded, a rehearsal follows. Raises SlipwayError if other weights
+    cannot be downloaded. `denied` is the reason why a rehearsal is not allowed; a rehearsal then raises SlipwayError.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:
@@ -128,9 +128,9 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
 
 
 def rehearse(reason: str, remedy: str, denied: str | None) -> None:
-    """Warn prominently that random weights replace published weights, and seed the random numbers.
+    """Print a warning that random weights replace published weights, and seed the random numbers.
 
-    Raises SlipwayError if random weights are `denied`.
+    Raises SlipwayError if `denied` has a reason why random weights are not allowed.
     """
     if denied:
         raise SlipwayError(
@@ -151,7 +151,7 @@ def rehearse(reason: str, remedy: str, denied: str | None) -> None:
 def fill_zero_weights(model: torch.nn.Module) -> None:
     """Give random values to matrices and kernels that are initialised with zeros, such as a ViT's last layer.
 
-    With zeros every answer would be zero, and comparisons would prove nothing.
+    With zeros, every answer would be zero, and comparisons would prove nothing.
     """
     for parameter in model.parameters():
         if parameter.dim() > 1 and not parameter.any():

@@ -1,4 +1,4 @@
-"""Ask a model on a Triton server about inputs in a .npz file, and write its outputs to another .npz file."""
+"""Send the inputs in a .npz file to a model on a Triton server, and write the outputs to another .npz file."""
 
 import argparse
 import statistics
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
     """Return a request with the model's dtypes.
 
-    Raises SlipwayError, with the `number` of the request, if the model does not take the request.
+    Raises SlipwayError, with the `number` of the request, if the request does not fit the model's inputs.
     """
     with amended("" if number == ONLY else f"sample {number}: "):
         return model.cast(inputs)

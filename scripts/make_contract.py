@@ -1,4 +1,4 @@
-"""Make the contract of a model, the tensors that it takes and gives, from config.yaml, the network and samples."""
+"""Make the contract of a model, its inputs and outputs, from config.yaml, the network and samples."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the contract, and write its files. The contract itself is written last."""
+    """Find the contract, and write its files. contract.json is written last."""
     weights = read_json(arguments.weights_record)
     model, samples = load_model(arguments.weights, weights), read_samples(arguments.samples)
     preprocess = read_json(arguments.samples_record).get("preprocess")
@@ -62,9 +62,9 @@ def main(arguments: argparse.Namespace) -> None:
 def of_samples(
     arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors], weights: dict
 ) -> tuple[Contract, list[str]]:
-    """Return (contract of a model with `samples` in config.yaml, names of the values of its first output with scores).
+    """Return (contract, names of an output's values) of a model with `samples` in config.yaml.
 
-    Without such an output, the names are [].
+    The names belong to the first output with scores. Without such an output, they are [].
     """
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):

@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print the entry, or write it into a new file. Nothing is overwritten or appended to."""
+    """Print the entry, or write it into a new file. An existing file is never changed."""
     weights, output = arguments.checkpoint, arguments.output
     checkpoint = _local(weights)
     if not checkpoint.is_file():
@@ -43,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
     if output and output.exists():
         raise SlipwayError(f"{output} exists, and is not overwritten; name a new file as --output")
     text, findings = described(checkpoint, weights, name)
-    complete({"models": yaml.safe_load(text)["models"]})  # a name that no model may have, for example
+    complete({"models": yaml.safe_load(text)["models"]})  # finds mistakes, such as an invalid model name
     for finding in findings:
         progress(finding)
     if output is None:
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _local(weights: str) -> Path:
-    """Return the path of a checkpoint on this machine. One in storage is fetched as a run would fetch it."""
+    """Return the local path of a checkpoint. A checkpoint in storage is downloaded first."""
     require_no_secret("weights", weights)
     if is_address(weights):
         return fetched(weights, planned(weights).fingerprint)
@@ -63,14 +63,14 @@ def _local(weights: str) -> Path:
 
 
 def _name_of(checkpoint: Path) -> str:
-    """Return a name of a model that is made of a file's name."""
+    """Return a valid model name made from a file's name."""
     stem = next(checkpoint.name.removesuffix(suffix) for suffix in WEIGHTS_SUFFIXES if checkpoint.name.endswith(suffix))
     name = re.sub(r"[^a-z0-9]+", "_", stem.removesuffix(".pth").lower()).strip("_")
     return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
 
 
 def _names_in(config: Path) -> set[str]:
-    """Return the names of the models in a configuration; none if there is no such file."""
+    """Return the names of the models in a configuration file; an empty set if there is no such file."""
     try:
         models = yaml.safe_load(config.read_text(encoding="utf-8"))["models"]
     except (OSError, TypeError, KeyError, yaml.YAMLError):

@@ -43,9 +43,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Classify every photograph, and print the answers as they arrive; raise SlipwayError if a photograph has none."""
+    """Classify every photograph, and print the answers as they arrive.
+
+    Raises SlipwayError if a photograph got no answer.
+    """
     require_sensible(arguments)
-    unwind_when_terminated()  # so that the server releases the shared memory then, too
+    unwind_when_terminated()  # so that the server also releases the shared memory after SIGTERM
     model = client_options.served_model(arguments)
     files = photographs(arguments.images)
     with Connection(model.endpoint, arguments.deadline_ms / 1e3, arguments.retries) as connection:
@@ -62,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def summarised(model: client_options.ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
-    """Yield an empty collection for the answers; print its summary at the end, even after an error."""
+    """Yield an empty Predictions. At the end of the block, print its summary, even after an error."""
     classifier, predictions = settings.classifier, Predictions()
     facts = {"server": str(model.endpoint), "model": classifier.name, "rehearsal": model.rehearsal}
     facts |= {"input": classifier.dtype, "preprocessing": asdict(settings.preprocess), "batch": settings.batch}
@@ -74,14 +77,14 @@ def summarised(model: client_options.ServedModel, settings: Classification, as_j
 
 
 def require_sensible(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError, with the option, if the value or the presence of an option makes no sense."""
+    """Raise SlipwayError, with the option, if an option has a wrong value, or does not fit other options."""
     client_options.require_sensible(arguments, top=1)
     if reason := implausible(arguments.mean or IMAGENET.mean, arguments.std or IMAGENET.std, "--"):
         raise SlipwayError(reason)
 
 
 def photographs(paths: list[Path]) -> list[Path]:
-    """Return the files to classify: files, and the images in folders; without `paths`, the sample photograph."""
+    """Return the files to classify: `paths`, and the images in folders among them; without `paths`, the sample."""
     return [
         file for path in paths or [sample_photograph()] for file in (find_images(path) if path.is_dir() else [path])
     ]

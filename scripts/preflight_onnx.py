@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Try every file and print each verdict. At the end, raise SlipwayError if a file does not build."""
+    """Try every file and print each verdict. At the end, raise SlipwayError if a file cannot be built."""
     version = require_runtime("tensorrt_rtx", arguments.tensorrt_rtx_version)
     options = {
         "profiles": json.loads(arguments.profiles),
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verdict_on(onnx: Path, options: dict) -> dict:
-    """Return {"problem": None, "seconds", "bytes", "layers"} of a build, or {"problem": why it failed}."""
+    """Return {"problem": None, "seconds", "bytes", "layers"} of a build, or {"problem": the reason of the failure}."""
     with tempfile.TemporaryDirectory(prefix="slipway-preflight-") as folder:
         engine = Path(folder) / "trial.rtx"
         start = time.perf_counter()
@@ -78,7 +78,7 @@ def verdict_on(onnx: Path, options: dict) -> dict:
 
 
 def in_words(verdict: dict) -> str:
-    """Return one verdict in words."""
+    """Return a verdict (see `verdict_on`) in words."""
     if verdict["problem"]:
         return f"DOES NOT BUILD: {verdict['problem']}"
     counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items()) or "none"

@@ -1,6 +1,6 @@
 """Quantise an ONNX file to INT8 or FP8: explicit Q/DQ nodes, calibrated on real inputs.
 
-For TensorRT and OpenVINO, ModelOpt places these nodes. For ONNX Runtime, its own quantiser does.
+ModelOpt places these nodes for TensorRT and OpenVINO. ONNX Runtime's quantiser places them for ONNX Runtime.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from slipway.onnx.layers import nodes_named
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered
 
-# The number of calibration samples for the comparison with the FP32 file, and their batch size.
+# The number of calibration samples to compare with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
 # {variant of ModelOpt: the quantised type, and the type of everything else}
 VARIANTS = {"int8": ("int8", "fp32"), "int8-fp16": ("int8", "fp16"), "fp8": ("fp8", "fp16")}
-# The variant for ONNX Runtime, which fuses another placement.
+# The variant for ONNX Runtime, which needs another placement of Q/DQ nodes.
 FOR_ONNXRUNTIME = "int8-onnxruntime"
 
 
@@ -48,7 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the calibration samples, quantise, check the scales, compare with the FP32 file, record."""
+    """Read the calibration samples, quantise, check the scales, compare with the FP32 file, and write the record."""
     base = base_record(arguments)
     contract = Contract.of(base["interface"])
     samples, digest = calibration_of(arguments, contract)
@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
     """Return (samples to calibrate on, SHA-256 of their files or values).
 
-    Raises SlipwayError if there are too few, or if one does not fit the contract.
+    Raises SlipwayError if there are too few samples, or if a sample does not fit the contract.
     """
     if has_source(arguments):
         samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
@@ -92,7 +92,7 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
 def quantized(
     arguments: argparse.Namespace, samples: list[Tensors], opset: int, ir_version: int, folder: Path
 ) -> onnx.ModelProto:
-    """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples.
+    """Return the model of the file with Q/DQ nodes, whose scales are measured on the calibration samples.
 
     Large weights stay in `folder`, where the quantisers write their files.
     """
@@ -128,7 +128,7 @@ def quantized(
 
 
 def require_quantized(counts: Quantized) -> Quantized:
-    """Return the counts. Raise SlipwayError unless most compute nodes are quantised, with valid scales."""
+    """Return `counts`. Raise SlipwayError unless most compute nodes are quantised, and all scales are valid."""
     if counts.bad_scales:
         raise SlipwayError(
             f"quantisation gave scales that are not finite and positive at {', '.join(counts.bad_scales[:5])}; the "

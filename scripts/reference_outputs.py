@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the network on the samples, check its answers, write them."""
+    """Run the network on the samples, check its answers, and write the reference outputs and their record."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     source, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
@@ -49,9 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:
-    """Return the relative difference between the answers to the samples, of the output that varies most.
+    """Return the variation of the answers over the samples (see `variations`), of the output that varies most.
 
-    If this difference is tiny, the network is also run on noise, low and high values. Raises SlipwayError if all
+    If the variation is tiny, the network also runs on noise, and on low and high values. Raises SlipwayError if all
     answers are equal.
     """
     varies = max(variations(answers).values(), default=0.0)

@@ -16,7 +16,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models.sources import source_of
 
-# The number of samples, as many as the classification task has.
+# The number of samples, the same as for the classification task.
 SAMPLES = 9
 
 
@@ -56,9 +56,9 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
 
 
 def published_for(arguments: argparse.Namespace) -> dict:
-    """Return the preprocessing that the source of --architecture publishes; ImageNet's without the option.
+    """Return the published preprocessing for --architecture; ImageNet's if there is none.
 
-    A warning names the settings of the options that differ from the returned preprocessing.
+    A warning names the settings of the options that differ from the published preprocessing.
     """
     if arguments.architecture is None:
         return IMAGENET

@@ -1,4 +1,4 @@
-"""Take a program, a file with a network inside, as it is: try it on a sample, copy it, write its record."""
+"""Take a program (a file with its network) as it is: try it on a sample, copy it, and write its record."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Take the program, try it, write its record, which has the form of the record of weights."""
+    """Copy the program, try it on a sample, and write its record, which has the keys of a record of weights."""
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
     require_intact(path)
     if arguments.data_digest:

@@ -1,8 +1,8 @@
-"""Run one TensorRT engine for a program in another interpreter: requests on standard input, answers on output.
+"""Run a TensorRT engine for a program in another interpreter: requests on standard input, answers on standard output.
 
 This program runs in the interpreter that has TensorRT, and needs nothing of Slipway's environment. A request is a line
-of JSON with a "do". The "arrays" that it names follow in NumPy's own format; an answer is the same. See
-slipway.engines.subprocess_engine.
+of JSON. Its "do" is the task, and its "arrays" are the names of the arrays that follow in NumPy's own format. An answer
+has the same form. See slipway.engines.subprocess_engine.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Load the engine at the first request, and answer until the input ends."""
     requests, answers = sys.stdin.buffer, private_output()
-    engine = None  # a local variable, so that it ends before its GPU is closed at the interpreter's end
+    engine = None  # a local variable, so that the engine is freed before the interpreter closes its GPU
     for line in requests:
         request = json.loads(line)
         arrays = read_arrays(requests, request.pop("arrays"))
@@ -44,9 +44,9 @@ def main(arguments: argparse.Namespace) -> None:
 def answered(
     engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: Any
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """Carry out a request: "infer", "infer_all" or, for any other `do`, a measurement with the options `effort`.
+    """Run a request: `do` is "infer", "infer_all" or, with any other value, a measurement with the options `effort`.
 
-    Return the answer, and the arrays to send after it; None without arrays.
+    Return (answer, {output: array} to send after it); None in place of arrays for a measurement.
     """
     if do == "infer":
         return {}, engine.infer(arrays)
@@ -56,7 +56,7 @@ def answered(
 
 
 def private_output() -> BinaryIO:
-    """Return the standard output for answers only. Prints of libraries go to standard error from now on."""
+    """Return the standard output for answers only. Text that libraries print goes to standard error from now on."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers

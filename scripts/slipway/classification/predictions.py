@@ -17,7 +17,7 @@ from slipway.outputs.presentation import answer_of, sentence_of
 
 @dataclass
 class Predictions:
-    """The results so far: answered pictures, failures, and the latency of each request (ms)."""
+    """The results of a classification: `pictures` with answers, `failed` photographs, and request latencies (ms)."""
 
     pictures: list[dict] = field(default_factory=list)
     failed: list[dict] = field(default_factory=list)

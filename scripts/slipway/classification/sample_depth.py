@@ -22,9 +22,10 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a deep grey image (`is_deep`) with 8 bits a sample: 0 is the low end of the range, 255 the high end.
+    """Return a deep grey image (`is_deep`) with 8 bits a sample: 0 is black, 255 is white.
 
-    Raises SlipwayError unless the file states the range, and all samples are in this range.
+    The range of samples from black to white is the range that the file states. Raises SlipwayError unless the file
+    states a range, and all samples are in this range.
     """
     samples = np.asarray(image, dtype=np.float64)
     low, high = _range(image, path)

@@ -1,7 +1,7 @@
-"""Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, build cold.
+"""The strategies for a new engine, fastest first: refit, build with the timing cache, build without it.
 
-`head` is the part of a build record that is known before the build: the job's key, the digest of its code, and the two
-digests of the ONNX graph that `onnx_structure.digests` explains.
+`head` has the entries of a build record that are known before the build: the job's key, the digest of its code, and the
+two digests of the ONNX graph (see `onnx_structure.digests`).
 """
 
 import argparse
@@ -24,7 +24,7 @@ TOLERATED: dict[str, set[str]] = {
     "int8": {"fp16", "fp32"},
     "fp8": {"fp16", "fp32"},
 }
-# The names of the strategies in records. The last three are builds: the timing cache knew all kernels, some, or none.
+# The strategies' names in records. The last three are builds with a timing cache of all, some or no kernels.
 REFIT, CACHED, PARTLY_CACHED, COLD = "refit", "timing cache", "timing cache in part", "cold"
 IN_WORDS = {
     REFIT: "refitted",
@@ -36,9 +36,10 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """The production of one engine.
+    """A job that makes one engine.
 
-    `why_no_gates` and `why_no_refit` are the reasons why gates and a refit are impossible, None if they are possible.
+    `why_no_gates` is the reason why the gates cannot run, and `why_no_refit` the reason why a refit is impossible. Each
+    is None if there is no such reason.
     """
 
     arguments: argparse.Namespace
@@ -52,18 +53,18 @@ class Job:
 
     @property
     def existing(self) -> RecordedEngine:
-        """Return the existing engine. May be called only for a job that has an existing engine."""
+        """Return the existing engine. Only a job with an existing engine may ask for it."""
         assert self.previous is not None
         return self.previous
 
     def judge(self, engine: Path) -> Findings:
-        """Return the findings of the gates that a new engine must pass to replace the existing one."""
+        """Return the findings of the gates for a new engine, which decide whether it may replace the existing one."""
         return judge(self.module, self.arguments, self.limits, self.existing.path, engine)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to make an engine: strategy, facts for its record, time (s), and the gates' findings."""
+    """One attempt to make an engine: its strategy, facts for the record, duration (s), and the gates' findings."""
 
     strategy: str
     facts: dict
@@ -72,7 +73,7 @@ class Attempt:
 
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
-    """Return the job of building an engine: options, the existing engine, and why gates or a refit are impossible."""
+    """Return the job of the options: the existing engine, and the reasons why gates or a refit are impossible."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
     why_no_gates: str | None = "only TensorRT's engines are compared with those that they replace"
@@ -87,7 +88,10 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
-    """Make the engine at `path` by the fastest strategy that passes the gates. Return all attempts, the final last."""
+    """Make the engine at `path`, and return all attempts. The last attempt made the engine.
+
+    The strategies are tried in order until an engine passes the gates. The engine of a cold build is used in any case.
+    """
     attempts = []
     if job.why_no_refit is None:
         attempts.append(refit(job, path))
@@ -104,7 +108,7 @@ def make(job: Job, path: Path) -> list[Attempt]:
 
 
 def refit(job: Job, path: Path) -> Attempt:
-    """Refit the existing engine with the new weights. The result must be proven accurate and fast."""
+    """Refit the existing engine with the new weights into `path`. Return the attempt with the gates' findings."""
     start = time.perf_counter()
     try:
         facts = job.module.refit(job.arguments.onnx, job.existing.path, path)
@@ -120,7 +124,7 @@ def refit(job: Job, path: Path) -> Attempt:
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:
-    """Build at `path`, and compare with the existing engine. With `anew`, ignore the content of the timing cache.
+    """Build the engine at `path`, and run the gates. With `anew`, ignore the content of the timing cache.
 
     Raises SlipwayError if the build fails, or if the layers do not run in the requested precision.
     """
@@ -137,7 +141,7 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
 
 
 def strategy_of(timing_cache: dict | None) -> str:
-    """Return the strategy of a build according to the builder's report about the timing cache."""
+    """Return the name of a build's strategy, by the share of kernels that the timing cache knew (`timing_cache`)."""
     if not timing_cache or not timing_cache["bytes_before"]:
         return COLD
     return CACHED if timing_cache["everything_was_known"] else PARTLY_CACHED
@@ -146,9 +150,9 @@ def strategy_of(timing_cache: dict | None) -> str:
 def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """Return the entries of the build record about the final strategy, all attempts, and the saved time.
 
-    The saving is relative to the last cold build of this network with these settings. Without a cold build, it is
-    relative to the first build, which is faster than a cold one: the timing cache already had the kernels shared with
-    other engines. The time spent includes all attempts and gates.
+    The saved time is relative to the last cold build of this network with these settings. Without a cold build, it is
+    relative to the first build. A first build may be faster than a cold build, if other engines had already filled the
+    timing cache. The time spent includes all attempts and gates.
     """
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
@@ -171,7 +175,7 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
 
 
 def report_refusal(attempt: Attempt, next_step: str) -> None:
-    """Print which attempt was refused, the reason, and the next step."""
+    """Print the strategy of a refused attempt, the reason, and the next step."""
     progress(
         f"  {attempt.strategy}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}"
     )
@@ -180,15 +184,15 @@ def report_refusal(attempt: Attempt, next_step: str) -> None:
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
     """Raise SlipwayError unless the layers really run in the requested precision.
 
-    `layers` is {precision: number of compute layers}. If the runtime tells the precision of no layer (there are none,
-    all are "fused", or its text about layers, `unread`, could not be read), only a message is printed.
+    `layers` is {precision: number of compute layers}. Only a message is printed if no layer's precision is known: there
+    are no layers, all are "fused", or the runtime's texts about the layers, `unread`, could not be read.
     """
     if not set(layers) - {"fused", "unknown"} and (unread or "fused" in layers or not layers):
         where = "`unread_layers` in the build record, could not be read"
         text = f"; its text about {len(unread)} layers, {where}" if unread else ""
         progress(f"  nothing proves that it computes in {precision}: the runtime names no layer that does{text}")
         return
-    # A layer of unknown precision proves nothing, and the precision of most layers must be known.
+    # A layer of unknown precision proves nothing. So more than half of the layers must have the requested precision.
     unexpected = set(layers) - {precision, "unknown"} - TOLERATED[precision]
     if unexpected or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(
@@ -199,7 +203,7 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
 
 
 def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
-    """Return the engine of a build record if it is complete and its files are `files`, else None."""
+    """Return the engine of a build record if it is intact and its files are `files`, else None."""
     try:
         built = RecordedEngine.of_record(record)
     except (SlipwayError, KeyError):
@@ -208,14 +212,14 @@ def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
 
 
 def is_current(previous: RecordedEngine | None, head: dict) -> bool:
-    """Say whether the existing engine has the build key in `head`, and was built by the code in `head`."""
+    """Return whether the existing engine was built with the build key and the code in `head`."""
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 
 def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
-    """Return the reason why the speeds of the existing and the new engine are not comparable; None if they are.
+    """Return the reason why the speeds of the existing and the new engine cannot be compared; None if they can.
 
-    With `but_for_refit`, a refittable engine is comparable with one that is not refittable.
+    With `but_for_refit`, a refittable engine may be compared with an engine that is not refittable.
     """
     if previous is None:
         return "no whole engine was there before"
@@ -227,9 +231,9 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
 
 
 def why_not_to_refit(record: dict, head: dict) -> str | None:
-    """Return why an existing engine, which is comparable with the new one, cannot take new weights; None if it can.
+    """Return the reason why an existing engine cannot take the new weights; None if it can.
 
-    `record` is the build record of the existing engine.
+    `record` is the build record of the existing engine, which must be comparable with the new one.
     """
     if record.get("structure_sha256") != head["structure_sha256"]:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"

@@ -1,4 +1,4 @@
-"""Load a built engine."""
+"""Load a built engine and run it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -16,9 +16,10 @@ class BuiltEngine(RecordedEngine):
     """A recorded engine that can be loaded. Programs that only build or copy engines use RecordedEngine."""
 
     def load(self, python: str | Path | None = None) -> Any:
-        """Return the engine, ready to infer (see slipway.runtimes).
+        """Return the loaded engine, with the interface of `slipway.runtimes`.
 
-        A TensorRT engine runs in a process of `python`, the interpreter with TensorRT; None means this interpreter.
+        A TensorRT engine runs in a process of the interpreter `python`, which has TensorRT. With None, it runs in a
+        process of this interpreter.
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
@@ -26,15 +27,15 @@ class BuiltEngine(RecordedEngine):
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return inputs in the engine's own dtypes; raise SlipwayError with an input whose values would change."""
+        """Return inputs in the engine's dtypes. Raise SlipwayError for an input whose values would change."""
         own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
         return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
 
     def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
-        """Return a function that runs a loaded engine on {input: array} in the contract's dtypes."""
+        """Return a function that runs a loaded engine on {input: array}. The arrays have the dtypes of the contract."""
         return lambda inputs: engine.infer(self.cast(inputs))
 
     def loaded(self, python: str | Path | None) -> AbstractContextManager[Any]:
-        """Return the engine of `load` as a context manager, which closes its process at the end, if it has one."""
+        """Return a context manager with the loaded engine. At its end, it closes the engine's process, if any."""
         engine = self.load(python)
         return closing(engine) if hasattr(engine, "close") else nullcontext(engine)

@@ -1,4 +1,4 @@
-"""The gates for a new engine: its outputs are compared with PyTorch's, its speed with the existing engine's."""
+"""The gates for a new engine: a comparison with PyTorch's outputs, and with the existing engine's speed."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True)
 class Findings:
-    """The gates' findings about one engine. `refused` says which gates it fails, None if it passes all."""
+    """The findings of the gates about one engine. `refused` names the gates that the engine fails (None: none)."""
 
     accuracy: dict | None = None
     speed: list[dict] | None = None
@@ -29,14 +29,14 @@ class Findings:
 
 
 def why_no_proof(reference: Path | None, limits: dict[str, float] | None) -> str | None:
-    """Return why the accuracy of an engine cannot be judged; None if reference outputs and limits were given."""
+    """Return the reason why the accuracy of an engine cannot be checked; None with reference outputs and limits."""
     return None if reference and limits else "no reference outputs and limits were given to judge by"
 
 
 def judge(
     module: ModuleType, arguments: argparse.Namespace, limits: dict[str, float] | None, previous: Path, engine: Path
 ) -> Findings:
-    """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed; return the findings.
+    """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed, and return the findings.
 
     `arguments` are the options of build_engine.py. `limits` are `accuracy.limits` of the precision.
     """
@@ -65,7 +65,7 @@ def judge(
 
 
 def only_finite(figures: Any) -> Any:
-    """Return figures of `agreement.compare` with None for NaN and infinities, which JSON cannot have."""
+    """Return figures of `agreement.compare`, with None in place of NaN and infinities, which JSON does not have."""
     if isinstance(figures, dict):
         return {name: only_finite(value) for name, value in figures.items()}
     return None if isinstance(figures, float) and not math.isfinite(figures) else figures
@@ -97,5 +97,5 @@ def _slow(speed: dict, allowed: float) -> str:
 
 
 def seconds_since(start: float) -> float:
-    """Return the rounded seconds since a reading of `time.perf_counter`."""
+    """Return the seconds, rounded, since `start`, a value of `time.perf_counter`."""
     return round(time.perf_counter() - start, 3)

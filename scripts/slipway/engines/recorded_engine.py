@@ -1,4 +1,4 @@
-"""Read a built engine by its record, and verify the SHA-256 of its files."""
+"""Find a built engine by its record, and verify the SHA-256 of its files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class RecordedEngine:
 
     @classmethod
     def of_record(cls, record_path: Path) -> "Self":
-        """Return the engine that a build record describes. The engine lies beside the record.
+        """Return the engine that a build record describes. Its files lie beside the record.
 
-        Raises SlipwayError if one of its files is missing or has changed since the build.
+        Raises SlipwayError if a file is missing, or has changed since the build.
         """
         record = read_json(record_path)
         for name, expected in record["files"].items():
@@ -41,7 +41,7 @@ class RecordedEngine:
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
-        """Raise SlipwayError if no optimization profile accepts one of the sizes. `setting` begins the error's text."""
+        """Raise SlipwayError if a batch size is in no optimization profile. The message begins with `setting`."""
         profiles = self.record.get("profiles") or []
         if missing := unsupported_batches(profiles, sizes):
             raise SlipwayError(

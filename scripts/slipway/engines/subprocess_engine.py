@@ -1,4 +1,4 @@
-"""Run a TensorRT engine in the interpreter that has TensorRT, as another process."""
+"""Run a TensorRT engine in a process of the interpreter that has TensorRT."""
 
 import contextlib
 import json
@@ -17,10 +17,10 @@ WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
 
 class SubprocessEngine(contextlib.AbstractContextManager):
-    """An engine in its own process. As a context manager, it ends the process."""
+    """A TensorRT engine in a process of its own. As a context manager, it ends this process."""
 
     def __init__(self, path: str | Path, python: str | Path | None = None) -> None:
-        """Start the worker with `python`, or with this interpreter. The first request loads the engine."""
+        """Start the process with the interpreter `python` (None: this one). The first request loads the engine."""
         self._python = str(python or sys.executable)
         command = [self._python, str(WORKER), "--engine", str(path)]
         try:
@@ -42,12 +42,15 @@ class SubprocessEngine(contextlib.AbstractContextManager):
         return self._outputs("infer_all", numbered(requests))
 
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
-        """Measure the engine on a batch of inputs (None: random ones). See slipway.runtimes.tensorrt.measuring."""
+        """Return the measurements of a batch size, on a batch of inputs or on random inputs (None).
+
+        `effort` are the further arguments of slipway.runtimes.tensorrt.measuring.measure, which has the result's keys.
+        """
         return self._ask({"do": "measure", "batch": batch, **effort}, inputs)
 
     def close(self) -> None:
-        """End the worker."""
-        with contextlib.suppress(BrokenPipeError):  # it ended before it read everything
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):  # the process ended before it read everything
             self._requests.close()
         try:
             self._process.wait(timeout=30)
@@ -67,7 +70,7 @@ class SubprocessEngine(contextlib.AbstractContextManager):
             raise self._ended() from None
 
     def _ask(self, request: dict, inputs: dict[str, np.ndarray] | None = None) -> dict:
-        with contextlib.suppress(BrokenPipeError):  # it ended; the missing answer shows it
+        with contextlib.suppress(BrokenPipeError):  # the process ended: the missing answer shows this
             write_message(self._requests, request, inputs)
         line = self._answers.readline()
         if not line:
@@ -85,16 +88,19 @@ class SubprocessEngine(contextlib.AbstractContextManager):
 
 
 def write_message(pipe: IO[bytes], message: dict, arrays: dict[str, np.ndarray] | None) -> None:
-    """Write a line of JSON, in which "arrays" names the arrays that follow it in NumPy's own format."""
+    """Write a message as a line of JSON, and then the arrays in NumPy's own format.
+
+    The entry "arrays" of the JSON has the names of the arrays in this order.
+    """
     arrays = arrays or {}
     pipe.write(json.dumps({**message, "arrays": list(arrays)}).encode() + b"\n")
     for array in arrays.values():
-        # NumPy would ask a real stream for its position, and a pipe has none.
+        # NumPy asks a real stream for its position, but a pipe has no position.
         contiguous = np.asarray(array, order="C")
         np.lib.format.write_array(SimpleNamespace(write=pipe.write), contiguous, allow_pickle=False)
     pipe.flush()
 
 
 def read_arrays(pipe: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
-    """Read the named arrays, in this order; return {name: array}. Raise ValueError if the pipe ends before them."""
+    """Return {name: array} of the arrays in a pipe, in the order of `names`. Raise ValueError if one is missing."""
     return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

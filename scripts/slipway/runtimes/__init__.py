@@ -39,8 +39,8 @@ RUNTIMES: dict[str, RuntimeTraits] = {
 def runtime(name: str) -> ModuleType:
     """Return the module of a runtime.
 
-    The module is imported by name, so a program's rule lists it as an input of its own. Raises SlipwayError when it
-    lacks a part of the interface.
+    The module is imported by name, so that a rule lists only the runtime that it uses as an input. Raises SlipwayError
+    if the module lacks a part of the interface.
     """
     module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
     missing = [part for part in INTERFACE if not hasattr(module, part)]
@@ -50,16 +50,16 @@ def runtime(name: str) -> ModuleType:
 
 
 def runtime_code(name: str) -> list[Path]:
-    """Return the files that build and run a runtime's engines, sorted."""
+    """Return the sorted paths of the files that build and run a runtime's engines."""
     return sorted((FOLDER / RUNTIMES[name].module).glob("*.py"))
 
 
 def engine_files(name: str, path: Path) -> list[Path]:
-    """Return all files of a runtime's engine: the file at `path`, which is loaded, and the files beside it."""
+    """Return all files of a runtime's engine: first the file at `path`, then the files beside it."""
     first, *others = RUNTIMES[name].suffixes
     return [path, *(path.with_name(path.name.removesuffix(first) + suffix) for suffix in others)]
 
 
 def traits_file(name: str) -> Path:
-    """Return the file that states a runtime's traits."""
+    """Return the path of the traits.json of a runtime."""
     return FOLDER / name / TRAITS

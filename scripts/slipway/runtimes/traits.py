@@ -1,4 +1,4 @@
-"""The traits of a runtime: all facts about it that Slipway needs without importing it."""
+"""The traits of a runtime: all facts about it that Slipway needs without an import of the runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ class NativeBackend:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTraits:
-    """The facts in the `traits.json` of a runtime's folder, which has the runtime's name.
+    """The facts in the `traits.json` of a runtime. The name of its folder is the runtime's name.
 
-    If `native_backend` is None, Triton serves the engines only by the Python backend, and only on this machine.
+    If `native_backend` is None, Triton can serve the engines only with the Python backend, and only on this machine.
     """
 
     name: str
@@ -26,14 +26,14 @@ class RuntimeTraits:
     package: str  # the distribution whose version engines are keyed on; envs/requirements.txt pins it
     hardware: str  # "cpu" or "gpu"
     precisions: tuple[str, ...]
-    newest_opset: int  # of ONNX that it reads
+    newest_opset: int  # the newest ONNX opset that the runtime reads
     suffixes: tuple[str, ...]  # of an engine's files in results/; the first file is the one to load
-    engine_file: str  # name of this file in a model repository
+    engine_file: str  # name of the first file in a model repository
     native_backend: NativeBackend | None
-    names_other_files: bool = False  # the first file names the others, so they keep their names in a repository
+    names_other_files: bool = False  # the first file names the other files, so these keep their names in a repository
     builds_without_hardware: bool = False
-    module: str = ""  # the folder with its code, if another runtime has it
-    # The distribution that runs its engines in the environment that serves, if another, such as a smaller one.
+    module: str = ""  # the folder with the runtime's code, if this is the folder of another runtime
+    # The distribution that runs engines in the serving environment, if it is not `package`, such as a smaller one.
     serving_package: str = ""
 
     def __post_init__(self) -> None:
@@ -48,15 +48,15 @@ class RuntimeTraits:
 
     @property
     def is_tensorrt(self) -> bool:
-        """Say whether the runtime is an edition of TensorRT, which may have its own interpreter."""
+        """Return whether the runtime is an edition of TensorRT, which may need its own interpreter."""
         return self.module == "tensorrt"
 
     @property
     def needs_gpu(self) -> bool:
-        """Say whether the engines run on a GPU."""
+        """Return whether the engines run on a GPU."""
         return self.hardware == "gpu"
 
     @property
     def backend(self) -> str:
-        """Return the Triton backend for config.pbtxt on a server with all backends: the native one, else "python"."""
+        """Return the backend for config.pbtxt on a server with all Triton backends: the native one, else "python"."""
         return self.native_backend.name if self.native_backend else "python"

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the engine is the graph after all optimisations for this CPU, saved as ONNX."""
+"""ONNX Runtime on the CPU: the engine is the ONNX graph after all optimisations for this CPU, saved as ONNX."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime as ort
 
 _COMPUTE = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"}
-# The names of ONNX Runtime's element types that are not NumPy's.
+# {ONNX Runtime's name of an element type: NumPy's name}, where the two names differ.
 _NUMPY = {"float": "float32", "double": "float64"}
 _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
-# From this size of an ONNX file (bytes) its weights get a file of their own: the optimised graph may be larger, and may
+# From this size of an ONNX file (bytes), a second file has its weights: the optimised graph may be larger, and may
 # exceed the 2 GB of one ONNX file.
 _LARGE = 3 << 29
 
@@ -20,7 +20,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
     `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without large weights, this file
     is empty. An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one
-    node. Returns the engine's tensors and layers. Raises ValueError for another precision or an unreadable file.
+    node. Returns {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
@@ -69,8 +69,8 @@ class Engine:
     def layers(self) -> dict[str, int]:
         """Return {precision: number of compute nodes in the optimised graph}, by the element type of their weights.
 
-        If the weights are dequantized first, the node counts as FP32: it was not fused into an INT8 node. Nodes without
-        weights count, as "unknown", only if there are no others.
+        A node whose weights are dequantized first counts as FP32, because it was not fused into an INT8 node. Nodes
+        without weights count as "unknown", but only if no node has weights.
         """
         import onnx
 
@@ -93,9 +93,9 @@ class Engine:
 def _session(
     path: str | Path, level: ort.GraphOptimizationLevel, threads: int = 0, optimized: str = "", data: str = ""
 ) -> ort.InferenceSession:
-    """Return a session with the graph at `path`. Save the graph after all optimisations as `optimized`.
+    """Return a session with the graph at `path`. If `optimized` is a path, save the optimised graph there.
 
-    `data` is the name of the file beside it for large weights; without a name they are inside.
+    `data` is the name of a file beside `optimized` for large weights. If it is "", the graph's file has all weights.
     """
     options = ort.SessionOptions()
     options.graph_optimization_level = level

@@ -18,16 +18,16 @@ import openvino as ov  # noqa: E402
 _HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "int8": ov.Type.f32}
 _WIDE, _INT32 = ("int64", "uint64", "uint32"), np.iinfo(np.int32)
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
-# The layers with a network's arithmetic. Their precision is the engine's precision.
+# The types of compute layers. Their precision is the engine's precision.
 _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "LSTMSequence"}
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). There are no options.
 
-    The weights stay unchanged: the CPU plugin rounds FP32 when it compiles for bf16, so both precisions have the same
-    IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Returns
-    the engine's tensors and layers. Raises ValueError for another precision or an unreadable file.
+    The weights stay unchanged: for bf16, the CPU plugin rounds FP32 only when it compiles. So fp32 and bf16 have the
+    same IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Returns
+    {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -36,7 +36,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     except Exception as error:
         raise ValueError(f"OpenVINO cannot read {onnx}: {error}") from None
     for port in model.inputs:
-        # An input has the names of nodes behind it, too, if they change nothing, such as a Cast to the same type.
+        # An input also has the names of nodes behind it that change nothing, such as a Cast to the same type.
         port.get_tensor().set_names({port.get_node().get_friendly_name()})
     ov.save_model(model, path, compress_to_fp16=False)
     engine = Engine(path, precision)
@@ -63,7 +63,7 @@ class Engine:
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot load {path}, truncated or not an IR: {error}") from None
         self._request = self._model.create_infer_request()
-        # Compiled, an output may have the name of an inner tensor as well, since layers change places.
+        # In the compiled model, an output may also have the name of an inner tensor, since layers change places.
         ports = {"inputs": model.inputs, "outputs": model.outputs}
         self._tensors = {side: [_described(port) for port in ports[side]] for side in ports}
         self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in self._tensors["inputs"]}
@@ -93,7 +93,7 @@ class Engine:
         return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
-        """Return {precision: number of compute layers}, with the precisions that the compiled model reports."""
+        """Return {precision: number of compute layers}, by the precisions that the compiled model reports."""
         counts: Counter[str] = Counter()
         for node in self._model.get_runtime_model().get_ordered_ops():
             info = node.get_rt_info()
@@ -104,9 +104,9 @@ class Engine:
 
 
 def _require_integers_of_32_bits(inputs: dict[str, np.ndarray]) -> None:
-    """Raise ValueError if an integer needs more than the 32 bits in which OpenVINO computes on CPUs.
+    """Raise ValueError if an integer needs more than 32 bits, since OpenVINO computes integers in 32 bits on CPUs.
 
-    OpenVINO would drop the other bits, and answer for another number.
+    OpenVINO would drop the other bits, and so compute with another number.
     """
     for name, array in inputs.items():
         if array.dtype in _WIDE and array.size and not (array.min() >= _INT32.min and array.max() <= _INT32.max):

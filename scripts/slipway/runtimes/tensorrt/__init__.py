@@ -1,8 +1,8 @@
 """TensorRT 8.5 to 11 and TensorRT for RTX: one package for all, because they share one name-based API.
 
-It needs only Python 3.10, NumPy, the library itself and PyCUDA or cuda-bindings, and imports only itself: it runs in
-the interpreter that has TensorRT, and is copied into a Triton model repository. An engine's suffix shows its edition:
-.rtx is TensorRT for RTX; .trt (results) and .plan (Triton) are TensorRT.
+The package needs only Python 3.10, NumPy, the TensorRT library and PyCUDA or cuda-bindings. It imports nothing of
+Slipway, since it runs in the interpreter that has TensorRT, and is copied into a Triton model repository. An engine's
+suffix shows its edition: .rtx is TensorRT for RTX; .trt (results) and .plan (Triton) are TensorRT.
 """
 
 from .builder import build

@@ -1,4 +1,4 @@
-"""Requests, as named arrays: checked against the inputs of an engine, and joined along axis 0 into one batch."""
+"""Check requests, {input: array}, against the inputs of an engine, and join them along axis 0 into one batch."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ Shapes = dict[str, tuple[int, ...]]
 def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: bool) -> Shapes:
     """Return {input: shape} of requests that are joined along axis 0. `inputs` are the inputs of an engine.
 
-    Raises ValueError if a request does not fit the inputs or the other requests, or if several are to run as one in an
-    engine without a batch axis.
+    Raises ValueError if a request does not fit the inputs or the other requests. Also raises ValueError for several
+    requests to an engine without a batch axis.
     """
     for request in requests:
         _require_inputs(inputs, request)
@@ -32,16 +32,16 @@ def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: 
 
 
 def split(batch: Tensors, largest: int) -> list[Tensors]:
-    """Return a batch in parts of at most `largest` samples."""
+    """Return the parts of a batch, each with at most `largest` samples."""
     starts = range(0, len(next(iter(batch.values()))), largest)
     return [{name: array[start : start + largest] for name, array in batch.items()} for start in starts]
 
 
 def _require_inputs(inputs: Sequence[dict], request: Tensors) -> None:
-    """Raise ValueError unless a request has the inputs by name, each of its dtype and its fixed sizes.
+    """Raise ValueError unless a request has exactly the engine's inputs, with their dtypes and fixed sizes.
 
-    NumPy would cast and repeat an array. Only int64 is cast to int32, the type that TensorRT before 10 has for it, and
-    only if this changes no value.
+    The check is strict, because NumPy would cast and repeat an array. Only int64 may be cast to int32, which TensorRT
+    before 10 has in its place, and only if no value changes.
     """
     if set(request) != {tensor["name"] for tensor in inputs}:
         names = ", ".join(tensor["name"] for tensor in inputs)

@@ -1,4 +1,4 @@
-"""One optimization profile in use: an execution context with its stream and its buffers on host and GPU."""
+"""The state of one optimization profile in use: an execution context, its stream, its host and GPU buffers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from .inspector import is_batched, profile_shapes, tensors_of
 
 
 class Buffer:
-    """Memory for one tensor, twice: page-locked memory on the host, and memory on the GPU.
+    """The memory of one tensor: page-locked memory on the host, and memory on the GPU.
 
-    Both are as large as the tensor can become, and keep their addresses.
+    Both memories have the largest size of the tensor, and keep their addresses.
     """
 
     def __init__(self, device: Any, dtype: str, largest: Sequence[int]) -> None:
@@ -24,7 +24,7 @@ class Buffer:
         self.set_shape(largest)
 
     def set_shape(self, shape: Sequence[int]) -> None:
-        """Let `host` be an array of this shape. Raise ValueError if it is larger than the memory."""
+        """Make `host` an array of this shape. Raise ValueError if the shape is larger than the memory."""
         nbytes = self._bytes_of(shape)
         if nbytes > self.nbytes:
             raise ValueError(
@@ -73,13 +73,13 @@ class StreamContext:
         return buffers
 
     def optimum(self, batch: int) -> Shapes:
-        """Return {input: the shape for which the profile is tuned}, with this batch size if there is a batch axis."""
+        """Return {input: the shape for which the profile is tuned}, with this batch size on the batch axis, if any."""
         return {
             name: (batch, *ends["opt"][1:]) if self._batched else ends["opt"] for name, ends in self._profile.items()
         }
 
     def set_shapes(self, shapes: Shapes) -> None:
-        """Prepare for inputs of these shapes. Raise ValueError if the profile does not accept them."""
+        """Set the shapes of the inputs and outputs. Raise ValueError if the profile does not accept the inputs."""
         if shapes == self._shapes:
             return
         self._shapes = {}
@@ -107,7 +107,7 @@ class StreamContext:
         return output_shapes
 
     def write(self, requests: Sequence[Tensors]) -> None:
-        """Copy requests, joined along axis 0, into the inputs on the host; `set_shapes` has set their shapes."""
+        """Join requests along axis 0, and copy them into the host's input buffers. Call `set_shapes` first."""
         for name, buffer in self.inputs.items():
             if len(requests) == 1:  # of any rank, also 0
                 np.copyto(buffer.host, requests[0][name], casting="same_kind")
@@ -115,22 +115,22 @@ class StreamContext:
                 np.concatenate([request[name] for request in requests], out=buffer.host, casting="same_kind")
 
     def upload(self) -> None:
-        """Copy the inputs to the GPU, asynchronously."""
+        """Start to copy the inputs from the host to the GPU, and do not wait."""
         for buffer in self.inputs.values():
             self.device.upload(buffer.address, buffer.host, self.stream)
 
     def enqueue(self) -> None:
-        """Run the engine on the inputs in GPU memory, asynchronously. Raise ValueError if TensorRT refuses."""
+        """Start the engine on the inputs in GPU memory, and do not wait. Raise ValueError if TensorRT refuses."""
         if not self.context.execute_async_v3(self.stream.handle):
             raise ValueError("TensorRT could not enqueue the batch; its log says why")
 
     def download(self) -> None:
-        """Copy the outputs to the host, asynchronously."""
+        """Start to copy the outputs from the GPU to the host, and do not wait."""
         for buffer in self.outputs.values():
             self.device.download(buffer.host, buffer.address, self.stream)
 
     def transfer_and_run(self) -> None:
-        """Upload, run, download, asynchronously."""
+        """Start upload, engine and download in this order, and do not wait."""
         self.upload()
         self.enqueue()
         self.download()

@@ -1,6 +1,6 @@
-"""Build an engine: parse the ONNX file, configure the builder, build, describe the result.
+"""Build an engine: parse the ONNX file, configure the builder, build, and describe the result.
 
-The capabilities of a TensorRT release are found in its module (`hasattr`), not derived from its version.
+The capabilities of a TensorRT release are found in its Python module (`hasattr`), not derived from its version.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from . import explain, timing_cache
 from .inspector import ENDS, ONE_REQUEST, UNBATCHED, describe, facts_of_network, tensors_of_network
 from .library import builds_without_gpu, edition_of, facts_of_work, import_library, logger, started
 
-# Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
+# Builder flags for 8.x. These releases have no strong typing: the graph's types do not decide the precision.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
 
 BATCH = "batch"
@@ -38,7 +38,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
             raise ValueError(explain.build_failure(log.errors, options))
     Path(path).write_bytes(plan)
     facts = facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)
-    # TensorRT 8 states the outputs of an engine as its first profile alone makes them, such as with a batch of 1.
+    # TensorRT 8 states the shapes of an engine's outputs for its first profile alone, such as a batch of 1.
     facts["tensors"] = tensors_of_network(network)
     if network.name == UNBATCHED and facts.get("profiles", ONE_REQUEST) != ONE_REQUEST:
         raise ValueError(f"TensorRT {trt.__version__} does not keep in the engine that its network has no batch axis")
@@ -52,7 +52,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> tuple[Any, Any, Any]:
-    """Return (network of an ONNX file, its builder, its parser). Raise ValueError with the unsupported parts.
+    """Return (network of an ONNX file, its builder, its parser). Raise ValueError with the parts that are unsupported.
 
     Builder and parser must live as long as the network, since the parser holds the weights.
     """
@@ -73,7 +73,11 @@ def _strongly_typed(trt: ModuleType) -> bool:
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
-    """Apply all options. Return {"flags": of the builder, "optimization_level": None if this release has no levels}."""
+    """Apply all options to the builder, and return the settings for the build record.
+
+    The settings are "flags", the names of the builder's flags, and "optimization_level", which is None if this release
+    has no levels.
+    """
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     flags = _precision_flags(trt, precision)
@@ -106,7 +110,11 @@ def _precision_flags(trt: ModuleType, precision: str) -> tuple[str, ...]:
 
 
 def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> None:
-    """Add the optimization profiles, the ranges of the inputs' dynamic axes. Mark a network without a batch axis."""
+    """Add an optimization profile for each entry of `profiles`: the ranges of the inputs' dynamic axes.
+
+    Without a batch axis, only one profile is added, and the network is marked as UNBATCHED. Raises ValueError for an
+    input whose values decide sizes, or if TensorRT refuses a profile.
+    """
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     for tensor in inputs:
         if tensor.is_shape_tensor:
@@ -131,7 +139,10 @@ def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> Non
 
 
 def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | str]:
-    """Return an input's shape with names for dynamic axes. If `declared` is None, only the batch axis may be one."""
+    """Return an input's shape with the names of dynamic axes. Raise ValueError if the network has another shape.
+
+    If `declared` is None, only the batch axis may be dynamic.
+    """
     sizes = list(tensor.shape)
     batched = [BATCH if size == -1 else size for size in sizes[:1]] + sizes[1:]
     named = batched if declared is None else declared.get(tensor.name, [])
@@ -145,7 +156,7 @@ def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | st
 
 
 def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:
-    """Set the GPU to build for, if the edition builds for a GPU that is not in this machine."""
+    """Set the GPU to build for, if the edition can build for a GPU that is not in this machine."""
     if not builds_without_gpu(trt):
         return
     architectures = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]

@@ -1,4 +1,4 @@
-"""Compare a new engine with the engine that it would replace: its outputs, and both speeds in one process."""
+"""Compare a new engine with the existing engine: the outputs of the new engine, and the speed of both."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,18 +15,18 @@ ROUNDS, WARM_UP_SECONDS = 6, 0.1
 def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | None) -> dict:
     """Return {"outputs": the new engine's outputs for each sample, "speed": the speed of both engines}.
 
-    "outputs" has named arrays, and is None without samples. "speed" is a list of {"batch", "previous_ms", "new_ms",
-    "ratio", "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of each profile, at the optimal
-    sizes of the other axes. The times are medians of one run on the GPU, as a CUDA graph if both engines allow it.
-    Raises ValueError if an engine cannot run.
+    "outputs" is a list of {output: array}; None without samples. "speed" is a list of {"batch", "previous_ms",
+    "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of each profile, at the
+    optimal sizes of the other axes. The times are medians of one run on the GPU, as a CUDA graph if both engines allow
+    it. Raises ValueError if an engine cannot run.
     """
     with closing(open_device()) as device:
-        # No variable holds the engines, so they end before their device is closed.
+        # No variable refers to the engines, so they are freed before their device is closed.
         return _tried([Engine(path, device=device) for path in (previous, new)], samples)
 
 
 def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
-    """Return the result of `trial` for the previous and the new engine."""
+    """Return the result of `trial` for `engines`, which are the previous and the new engine."""
     profiles = engines[1].profiles
     batches = {sizes["opt"] for sizes in profiles} | {1 for sizes in profiles if sizes["min"] == 1}
     return {
@@ -36,7 +36,7 @@ def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
 
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
-    """Return the entry of "speed" for a batch size. Both engines are measured in turn."""
+    """Return the entry of "speed" for a batch size. Runs of the two engines alternate."""
     (previous, new), recorded = times_in_turns([warmed(engine, batch, WARM_UP_SECONDS) for engine in engines], ROUNDS)
     return {
         "batch": batch,

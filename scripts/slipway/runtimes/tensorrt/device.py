@@ -1,6 +1,6 @@
 """A GPU's memory, streams, events and CUDA graphs, through PyCUDA or cuda-bindings.
 
-PyCUDA is taken if both are installed. It has no CUDA graphs, so these need cuda-bindings in any case.
+PyCUDA is used if both are installed. PyCUDA has no CUDA graphs, so CUDA graphs need cuda-bindings in any case.
 """
 
 import importlib
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def open_device(index: int = 0, binding: str | None = None) -> Any:
-    """Return the visible GPU number `index`, with its primary context current.
+    """Return the device object of the visible GPU number `index`, and make its primary context current.
 
-    `binding` is "pycuda" or "cuda-bindings". None takes the first one that can be imported. Both kinds of device have:
+    `binding` is "pycuda" or "cuda-bindings"; with None, the first package that can be imported. A device object has:
 
         name, compute_capability ("9.0"), driver_cuda (13000 for CUDA 13.0), binding
         free_and_total()                    bytes of device memory
@@ -24,9 +24,9 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
         allocate(nbytes)                    address (int) of device memory, valid until close()
         pinned(nbytes)                      page-locked NumPy array of bytes, valid until close()
         upload(address, array, stream), download(array, address, stream)
-        close()                             frees its allocations, and leaves its context
+        close()                             frees all allocations, and leaves the context
 
-    Raises ValueError if there is no GPU, or neither package.
+    Raises ValueError without a GPU, or without such a package.
     """
     reasons = []
     for name, module in (("pycuda", "with_pycuda"), ("cuda-bindings", "with_cuda_bindings")):
@@ -55,7 +55,7 @@ def describe_gpu() -> dict:
 
 
 def _driver_release() -> str | None:
-    """Return the NVIDIA driver's release from the kernel module; None if a container hides it."""
+    """Return the release of the NVIDIA driver, from the kernel module; None if a container hides the module."""
     try:
         match = re.search(r"\d+\.\d+(\.\d+)?", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
     except OSError:
@@ -64,7 +64,7 @@ def _driver_release() -> str | None:
 
 
 def gpu_here() -> str:
-    """Return the name and compute capability of this machine's GPU in one line. Raise ValueError if there is none."""
+    """Return the name and compute capability of this machine's GPU in one line. Raise ValueError without a GPU."""
     with closing(open_device()) as device:
         return f"{device.name} (compute capability {device.compute_capability})"
 
@@ -79,9 +79,10 @@ def why_no_graphs() -> str | None:
 
 
 def captured(stream: Any, work: Callable[[], None]) -> Callable[[], None]:
-    """Capture some work on a stream as a CUDA graph; return its launch function. Raise ValueError if it fails.
+    """Capture `work` on a stream as a CUDA graph, and return the function that launches the graph.
 
-    `work` must have run once before, so that it allocates nothing in the capture.
+    `work` must have run once before, so that it allocates nothing in the capture. Raises ValueError if the capture
+    fails.
     """
     from cuda.bindings import driver
 

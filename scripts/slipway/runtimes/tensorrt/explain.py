@@ -16,7 +16,7 @@ _NO_TACTIC = re.compile(r"could not find any implementation|no implementation", 
 
 
 def no_start(trt: ModuleType, log: Any) -> str:
-    """Return a sentence about TensorRT failing to start, mostly without a GPU, or with a driver too old for its CUDA.
+    """Return a sentence for the case that TensorRT does not start: no GPU, or a driver too old for its CUDA.
 
     TensorRT may report the reason only as a warning.
     """
@@ -30,7 +30,7 @@ def no_start(trt: ModuleType, log: Any) -> str:
 
 
 def parser_errors(trt: ModuleType, onnx: str | Path, errors: list[Any]) -> str:
-    """Return a sentence about the ONNX parser's errors: for each one the node, its operator, the reason."""
+    """Return a sentence about the ONNX parser's errors: the node, its operator and the reason for each error."""
     if not errors or _UNREADABLE.search(errors[0].desc()):
         return (
             f"TensorRT {trt.__version__} cannot read {onnx}: truncated or not ONNX; remove it and run snakemake again"
@@ -86,7 +86,7 @@ def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
 
 
 def last(errors: list[str], count: int = 1) -> str:
-    """Return the last errors in one line."""
+    """Return the last `count` errors in one line."""
     return " | ".join(error.strip() for error in errors[-count:]) or "it gave no reason"
 
 

@@ -11,7 +11,7 @@ from .device import describe_gpu
 from .explain import last
 from .library import load, logger
 
-# A layer is a compute layer if its type has one of these words, in lower case. They cover all releases.
+# A layer is a compute layer if its type in lower case contains one of these words. They cover all releases.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
 # {TensorRT data type: NumPy's name}, if the names differ in more than case. TensorRT 8.5's `nptype` needs an old NumPy.
 _NUMPY = {"FLOAT": "float32", "HALF": "float16"}
@@ -28,18 +28,18 @@ _FIELDS = ("Name", "LayerType", "ParameterType")
 _FIELD = r'"{}"\s*:\s*"((?:[^"\\]|\\.)*)'
 UNREAD = "unread"
 ENDS = ("min", "opt", "max")
-# The name of the network of an engine without a batch axis. An engine keeps it, but not the names of its axes.
+# The network name that marks an engine without a batch axis. An engine keeps this name, but no names of axes.
 UNBATCHED = "one request at a time"
-# The batch sizes of its one profile.
+# The batch sizes of the single profile of an UNBATCHED engine.
 ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
-    """Load a serialized engine on this GPU, and return its facts for the build record.
+    """Load a serialized engine on this GPU, and return facts about it for the build record.
 
-    They are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
-    layers}), "unread_layers" (texts on layers that could not be read), "gpu", "not_refittable_reason" (text or None)
-    and "layers_read_from". Raises ValueError if it cannot be loaded.
+    The keys are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
+    layers}), "unread_layers" (texts about layers that could not be read), "gpu", "not_refittable_reason" (text or None)
+    and "layers_read_from". Raises ValueError if TensorRT cannot load the engine.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)
@@ -58,8 +58,8 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
 def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
     """Return the reason why an engine cannot be refitted; None if it can.
 
-    A refitter is made for this check: TensorRT 8.5 reports an engine with several optimization profiles as refittable,
-    but has no refitter for it (https://github.com/NVIDIA/TensorRT/issues/3268; 8.6 has one).
+    The check tries to make a refitter. TensorRT 8.5 reports an engine with several optimization profiles as refittable,
+    but cannot make its refitter (https://github.com/NVIDIA/TensorRT/issues/3268, repaired in 8.6).
     """
     if not engine.refittable:
         return "it was built without `tensorrt.refit`"
@@ -82,7 +82,7 @@ def tensors_of(engine: Any) -> dict[str, list[dict]]:
 
 
 def tensors_of_network(network: Any) -> dict[str, list[dict]]:
-    """Return the same as `tensors_of`, for a network that is not built yet."""
+    """Return the result of `tensors_of` for a network that is not built yet."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     sides = {"inputs": inputs, "outputs": outputs}
@@ -94,13 +94,13 @@ def _described(name: str, dtype: Any, shape: Any) -> dict:
 
 
 def is_batched(engine: Any) -> bool:
-    """Say whether the first axis of the inputs is the batch axis: it is dynamic, and the network is not UNBATCHED."""
+    """Return whether the first axis of all inputs is the batch axis: it is dynamic, and the engine is not UNBATCHED."""
     inputs = tensors_of(engine)["inputs"]
     return all(tensor["shape"][:1] == [-1] for tensor in inputs) and getattr(engine, "name", "") != UNBATCHED
 
 
 def profile_shapes(engine: Any, profile: int) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Return {input: {"min": shape, "opt": shape, "max": shape}} of an optimization profile."""
+    """Return {input: {"min": shape, "opt": shape, "max": shape}} of one optimization profile."""
     return {
         tensor["name"]: dict(
             zip(ENDS, map(tuple, engine.get_tensor_profile_shape(tensor["name"], profile)), strict=True)
@@ -112,7 +112,7 @@ def profile_shapes(engine: Any, profile: int) -> dict[str, dict[str, tuple[int, 
 
 
 def profiles_of(engine: Any) -> list[dict]:
-    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}; all are 1 without a batch axis."""
+    """Return [{"min", "opt", "max"}], the batch sizes of each optimization profile; all are 1 without a batch axis."""
     if not is_batched(engine):
         return ONE_REQUEST
     shapes = [profile_shapes(engine, index) for index in range(engine.num_optimization_profiles)]
@@ -125,17 +125,17 @@ def activation_bytes(engine: Any) -> int:
 
 
 def count_by_precision(layers: list[dict]) -> dict[str, int]:
-    """Return {precision: number of compute layers}; if the engine has none, {"fused": number of its fused parts}."""
+    """Return {precision: number of compute layers}; {"fused": number of fused parts} without compute layers."""
     return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer))) or dict(
         Counter("fused" for layer in layers if is_fused(layer))
     )
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return the engine inspector's fields of each layer in the first optimization profile.
+    """Return [{field: value}] of the engine inspector for the layers in the first optimization profile.
 
-    The layers are read one by one and without an execution context: with a context, TensorRT 8.5 fails in an engine of
-    several profiles.
+    The layers are read one by one and without an execution context. With a context, TensorRT 8.5 fails for an engine
+    with several profiles.
     """
     inspector = engine.create_engine_inspector()
     texts = [layer_text(trt, inspector, index) for index in range(engine.num_layers)]
@@ -145,18 +145,18 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
 
 
 def is_compute(layer: dict) -> bool:
-    """Say whether a layer is a convolution or a matrix product."""
+    """Return whether a layer is a convolution or a matrix product."""
     kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
     return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
 
 
 def is_fused(layer: dict) -> bool:
-    """Say whether a layer is a fused part of the network, such as a Transformer. TensorRT 8 tells no more of it."""
+    """Return whether a layer is a fused part of the network, such as a Transformer, with no details in TensorRT 8."""
     return "myelin" in layer.get("LayerType", "").lower() or "ForeignNode" in layer.get("Name", "")
 
 
 def precision_of(layer: dict) -> str:
-    """Return the precision of a compute layer: the type of its weights, or of its inputs if it states no weights."""
+    """Return the precision of a compute layer: the type of its weights, or else the type of its inputs."""
     weights = layer.get("Weights")
     stated = [weights.get("Type", "")] if isinstance(weights, dict) else []
     stated += [tensor.get("Format/Datatype", "") for tensor in layer.get("Inputs", []) if isinstance(tensor, dict)]
@@ -189,7 +189,7 @@ def facts_of_network(trt: ModuleType, network: Any) -> dict:
 
 
 def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
-    """Return the inspector's JSON about a layer; its one-line text if the JSON is not valid text; "" if neither is."""
+    """Return the inspector's text about a layer: JSON if it can be decoded, or else one line of text, or else ""."""
     for form in (trt.LayerInformationFormat.JSON, trt.LayerInformationFormat.ONELINE):
         try:
             return inspector.get_layer_information(index, form)
@@ -199,10 +199,10 @@ def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
 
 
 def read_layer(text: str) -> dict:
-    """Return the inspector's fields of a layer.
+    """Return {field: value} of a layer from the inspector's text.
 
-    TensorRT 8.6 writes control characters into its JSON. In text that is not JSON, only the important fields are
-    searched, and the whole text becomes the field "unread".
+    TensorRT 8.6 writes control characters into JSON. If the text is no JSON, only the important fields are searched,
+    and the whole text becomes the field "unread".
     """
     try:
         layer = json.loads(text, strict=False)

@@ -18,12 +18,12 @@ _OF_NO_USE = "ICudaEngine::getProfileDimensions: bindingIndex"
 
 
 def edition_of(path: str | Path) -> str:
-    """Return the name of the module that builds and runs the engine at `path`, according to the suffix."""
+    """Return the module name of the TensorRT edition that builds and runs the engine at `path`, by its suffix."""
     return EDITIONS.get(Path(path).suffix, "tensorrt")
 
 
 def import_library(name: str) -> ModuleType:
-    """Return `tensorrt` or `tensorrt_rtx`. Raise ValueError with a remedy if it cannot be imported."""
+    """Return the module `tensorrt` or `tensorrt_rtx`. Raise ValueError with a remedy if the import fails."""
     # TF32 is a setting in an engine's key, so the environment must not change it.
     os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
     try:
@@ -36,12 +36,12 @@ def import_library(name: str) -> ModuleType:
 
 
 def builds_without_gpu(trt: ModuleType) -> bool:
-    """Say whether a module is TensorRT for RTX, which builds for a GPU that need not be in this machine."""
+    """Return whether a module is TensorRT for RTX, which can build for a GPU that is not in this machine."""
     return trt.__name__ == EDITIONS[".rtx"]
 
 
 def started(trt: ModuleType, kind: Any, log: Any) -> Any:
-    """Return TensorRT's Builder or Runtime. Raise ValueError if TensorRT does not start."""
+    """Return a Builder or Runtime (`kind`) of TensorRT. Raise ValueError if TensorRT does not start."""
     try:
         return kind(log)
     except (TypeError, RuntimeError):  # the binding's errors if TensorRT does not start
@@ -49,10 +49,10 @@ def started(trt: ModuleType, kind: Any, log: Any) -> Any:
 
 
 def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any, Any]:
-    """Load a plan; return TensorRT's runtime and the engine. The runtime must live as long as the engine.
+    """Return (TensorRT's runtime, the engine of a plan). The runtime must live as long as the engine.
 
-    Every plan that Slipway builds can be loaded, also one with plugins and a version-compatible one. Raises ValueError
-    with the engine's `path` if it cannot.
+    Every plan that Slipway builds can be loaded, also with plugins, and version-compatible plans. Raises ValueError,
+    with the engine's `path`, if the plan cannot be loaded.
     """
     # The parser registers TensorRT's plugins itself. To load an engine with a plugin, they must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):
@@ -68,7 +68,7 @@ def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any,
 
 
 def facts_of_work(trt: ModuleType, log: Any, path: str | Path) -> dict:
-    """Return {"warnings": their number, "versions"} of a build or refit, for the build record."""
+    """Return {"warnings": number of TensorRT's warnings, "versions"} of a build or refit, for the build record."""
     return {
         "warnings": len(log.warnings),
         "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
@@ -76,9 +76,10 @@ def facts_of_work(trt: ModuleType, log: Any, path: str | Path) -> dict:
 
 
 def logger(trt: ModuleType) -> Any:
-    """Return the process's TensorRT logger, which prints useful messages and collects warnings and errors from now on.
+    """Return TensorRT's logger, with empty lists of warnings and errors.
 
-    Its `errors` and `warnings` are lists of text, in order. There is only one logger: TensorRT accepts no second one.
+    `errors` and `warnings` are lists of texts, in order. A process has only one logger, because TensorRT accepts no
+    second one. Useful messages are printed.
     """
     cleared = _the_logger(trt)
     cleared.errors.clear()

@@ -18,7 +18,7 @@ from .runner import Engine
 Work = Callable[[], None]  # enqueues something on a stream
 # The number of batches that the host enqueues before it waits.
 AHEAD = 32
-# The least seconds and samples of a turn. A profile with this much less time (0..1) is called faster.
+# The least seconds and samples of a turn. A profile whose time is shorter by this share (0..1) is called faster.
 TURN_SECONDS, TURN_SAMPLES, FASTER = 0.04, 10, 0.05
 
 
@@ -32,11 +32,11 @@ def measure(
     inputs: Tensors | None = None,
     budget_seconds: float | None = None,
 ) -> dict:
-    """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random inputs.
+    """Measure an engine at one batch size, on `inputs` (a batch of this size) or on random inputs.
 
-    Random inputs have the optimal sizes of the profile. A slow engine goes on until it has `min_samples` of each
-    quantity, for at most `budget_seconds` in all; None sets no bound. Returns "profile" (its index), "profile_choice"
-    (why this profile runs), "binding" (the package for CUDA), "samples_ms" (see `_samples`), "no_graph_reason" (text or
+    Random inputs have the profile's optimal sizes. A slow engine is measured until it has `min_samples` of each
+    quantity, but at most for `budget_seconds` (None: no limit). Returns "profile" (its index), "profile_choice" (see
+    `profile_choice`), "binding" (the package for CUDA), "samples_ms" (see `_samples`), "no_graph_reason" (text or
     None), "device_memory_bytes", and the entries of `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
@@ -54,10 +54,10 @@ def measure(
 
 
 def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
-    """Return why a batch size runs in its optimization profile, and its time in each profile that accepts it.
+    """Return the reason for the profile of a batch size, and the time in each profile that accepts this size.
 
-    The entries are "reason" (text), "gpu_ms" ({index: median}; of the CUDA graph, if there is one) and "faster" (the
-    index of a clearly faster profile; None without one).
+    The keys are "reason" (text), "gpu_ms" ({index: median time in ms, as a CUDA graph if possible}) and "faster" (the
+    index of a clearly faster profile, or None).
     """
     chosen, *others = engine.profiles_for(batch)
     nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"
@@ -73,7 +73,7 @@ def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) ->
 
 
 def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors | None) -> dict[int, float]:
-    """Return {profile: median time (ms) on the GPU} of a batch size, timed in turns."""
+    """Return {profile: median GPU time (ms)} of a batch size. Runs in the profiles alternate."""
     stream_contexts = [engine.stream_context(index) for index in profiles]
     for stream_context in stream_contexts:
         fill(engine, stream_context, batch, inputs)
@@ -82,10 +82,10 @@ def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors 
 
 
 def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tuple[list[float], bool]:
-    """Return (median time (ms) on the GPU of each stream context, whether the runs were CUDA graphs).
+    """Return ([median GPU time (ms) of each stream context], whether the runs were CUDA graphs).
 
-    Each stream context must have run once before this. The contexts take turns, so that a warming or shared GPU slows
-    all of them equally.
+    Each stream context must have run once before. Runs of the contexts alternate, so that a warming or shared GPU slows
+    all contexts equally.
     """
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
@@ -103,7 +103,10 @@ def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tup
 def _samples(
     stream_context: StreamContext, graphs: dict[str, Work], minimum: int, seconds: float, longest_seconds: float
 ) -> dict[str, list[float] | None]:
-    """Return {quantity: samples in ms}, each measured for an equal share of the seconds; None if it needs a graph."""
+    """Return {quantity: [ms, ...]}; None for a quantity that needs a CUDA graph if there is none.
+
+    All quantities have an equal share of `seconds` and of `longest_seconds`. See `repeat` for `minimum`.
+    """
     work = {
         "gpu": (on_gpu, stream_context.enqueue),
         "gpu_graph": (on_gpu, graphs.get("run")),
@@ -124,10 +127,10 @@ def _samples(
 def _throughputs(
     engine: Engine, batch: int, inputs: Tensors | None, streams: list[int], with_graph: bool, seconds: float
 ) -> dict:
-    """Return inferences/s as {kind: {number of streams: value}}. Each stream has an engine, and batches enqueued ahead.
+    """Return {kind: {number of streams: inferences per second}}. Each stream runs its own copy of the engine.
 
-    The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams. The
-    kind with a graph is None if there is no graph.
+    The kinds are without a graph, with a graph (None if there is no graph), and with both transfers. Each kind and
+    number of streams has an equal share of `seconds`.
     """
     profile = engine.profile_for(batch)
     stream_contexts = [copy.stream_context(profile) for copy in engine.copies_for_streams(max(streams))]
@@ -153,7 +156,7 @@ def _throughputs(
 
 
 def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: int, seconds: float) -> float:
-    """Return inferences/s. Batches go to the streams in turn, many ahead of the GPU."""
+    """Return inferences per second. The host enqueues batches on the streams in turn, many ahead of the GPU."""
     launches = work[: len(stream_contexts)]
     batches = 0
     start = time.perf_counter()
@@ -168,7 +171,7 @@ def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: i
 
 
 def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = None) -> StreamContext:
-    """Return the engine's stream context for a batch size, with filled inputs, after running it for some seconds."""
+    """Return the engine's stream context for a batch size, with filled inputs, after `seconds` of warm-up runs."""
     stream_context = engine.stream_context(engine.profile_for(batch))
     fill(engine, stream_context, batch, inputs)
     repeat(partial(whole, stream_context, stream_context.transfer_and_run), seconds, 2)
@@ -176,7 +179,7 @@ def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = 
 
 
 def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tensors | None = None) -> None:
-    """Fill the inputs with `inputs`, a batch of this size, or with random values, and copy them to the GPU."""
+    """Fill the input buffers with `inputs`, a batch of this size, or with random values, and copy them to the GPU."""
     if inputs is None:
         stream_context.set_shapes(stream_context.optimum(batch))
         for buffer in stream_context.inputs.values():
@@ -192,7 +195,10 @@ def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tens
 
 
 def _randomise(array: np.ndarray) -> None:
-    """Fill an array with normal numbers, pixels (uint8), True (bool), or 0 (other integers), an index that exists."""
+    """Fill an array with values that suit its dtype.
+
+    Floating-point: normal random numbers. uint8: random pixels. bool: True. Other integers: 0, since an index 0 exists.
+    """
     random = np.random.default_rng(0)
     if array.dtype.kind == "f":
         array[...] = random.standard_normal(array.shape, dtype=np.float32)
@@ -205,7 +211,7 @@ def _randomise(array: np.ndarray) -> None:
 def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
     """Return ({name: function that launches a CUDA graph}, None), or ({}, the reason why there are no graphs).
 
-    The graph named "run" has the engine alone. The graph named "whole" has the engine and both transfers.
+    The graph "run" has only the engine. The graph "whole" has the engine and both transfers.
     """
     if reason := why_no_graphs():
         return {}, reason
@@ -217,7 +223,7 @@ def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
 
 
 def on_gpu(stream_context: StreamContext, work: Work) -> float:
-    """Return the time (ms) of some work on the GPU, from events around it."""
+    """Return the GPU time (ms) of `work`, from an event before and an event after it."""
     before, after = stream_context.events
     before.record(stream_context.stream)
     work()
@@ -227,7 +233,7 @@ def on_gpu(stream_context: StreamContext, work: Work) -> float:
 
 
 def on_host(stream_context: StreamContext, work: Work) -> float:
-    """Return the time (ms) that the host needs to enqueue some work."""
+    """Return the time (ms) that the host needs to enqueue `work`."""
     start = time.perf_counter()
     work()
     elapsed = time.perf_counter() - start
@@ -236,7 +242,7 @@ def on_host(stream_context: StreamContext, work: Work) -> float:
 
 
 def whole(stream_context: StreamContext, work: Work) -> float:
-    """Return the time (ms) from enqueuing some work until its result is available."""
+    """Return the time (ms) from the enqueueing of `work` until its result is available."""
     start = time.perf_counter()
     work()
     stream_context.stream.synchronize()
@@ -244,10 +250,10 @@ def whole(stream_context: StreamContext, work: Work) -> float:
 
 
 def repeat(call: Callable[[], Any], seconds: float, minimum: int, longest_seconds: float = math.inf) -> list:
-    """Call `call` repeatedly, at least once, and return the results.
+    """Call `call` repeatedly, at least once, and return the list of results.
 
-    The calls end after `seconds`. With fewer than `minimum` calls by then, they go on until there are as many, or until
-    `longest_seconds` have passed.
+    The calls end after `seconds`. If there are fewer than `minimum` results by then, the calls continue until there are
+    as many, or until `longest_seconds` have passed.
     """
     results: list = []
     begin = now = time.perf_counter()

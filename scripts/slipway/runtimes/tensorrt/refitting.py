@@ -1,7 +1,7 @@
-"""Refit an engine: replace its weights by the weights of another ONNX file with the same structure.
+"""Refit an engine: replace its weights by the weights of another ONNX file of the same structure.
 
-A refit takes seconds instead of the minutes of a build, since every kernel stays the same. Outputs and speed must be
-checked afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
+A refit takes seconds, and a build minutes, since a refit keeps every kernel. Outputs and speed must be checked
+afterwards (see comparing.py): nothing else would show a weight that was not replaced.
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ _ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "s
 
 
 def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
-    """Write a copy of the engine file `engine`, with the weights of an ONNX file, to `path`.
+    """Write to `path` a copy of the engine file `engine` with the weights of an ONNX file.
 
-    Returns the facts for the build record. Raises ValueError with the reason if the engine cannot be refitted, or if
+    Returns the facts for the build record. Raises ValueError, with the reason, if the engine cannot be refitted, or if
     the ONNX file lacks some of its weights.
     """
     trt = import_library(edition_of(path))
@@ -46,7 +46,7 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
 
 
 def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
-    """Return the serialized engine with new weights, and the number of replaced weights."""
+    """Return (the serialized engine with new weights, the number of replaced weights)."""
     _runtime, loaded = load(trt, log, Path(engine).read_bytes(), engine)
     if reason := why_not_refittable(trt, loaded, log):
         raise ValueError(f"{engine} takes no new weights: {reason}")
@@ -62,7 +62,7 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
 
 
 def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Set all weights with TensorRT's own reader of ONNX files (10.0 and newer). Return this reader."""
+    """Set all weights with TensorRT's parser for refits (10.0 and newer). Return the parser: it holds the weights."""
     parser = trt.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(onnx)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [explain.last(log.errors)]
@@ -71,9 +71,9 @@ def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -
 
 
 def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Set the weights of each layer of the parsed network. Return the holder of the weights.
+    """Set the weights of each layer of the parsed network. Return the object that holds the weights.
 
-    The engine's network came from the same parser. So names and types are the same, and computed weights, such as the
+    The engine's network came from the same parser. So names and types are equal, and computed weights, such as the
     scale of a batch normalisation, are computed in the same way.
     """
     holder = parsed(trt, log, onnx)
@@ -86,7 +86,7 @@ def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) ->
 
 
 def _layers_by_name(network: Any) -> dict[str, Any]:
-    """Return {name: layer} of a network; None for a name that several layers have."""
+    """Return {name: layer} of a network. The value is None if several layers have the name."""
     layers: dict[str, Any] = {}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -95,9 +95,9 @@ def _layers_by_name(network: Any) -> dict[str, Any]:
 
 
 def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> Any:
-    """Return the weights of a layer in a role, as an array or TensorRT's Weights; of size 0 if it has none.
+    """Return a layer's weights in a role such as "KERNEL", as an array or TensorRT's Weights; of size 0 without any.
 
-    They are a view of the parser's memory, not a copy. Raises ValueError if there is no such layer or role.
+    The result is a view of the parser's memory, not a copy. Raises ValueError for an unknown layer or role.
     """
     layer = layers.get(name)
     if layer is None:
@@ -113,7 +113,7 @@ def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> A
 
 
 def _serialized(trt: ModuleType, engine: Any) -> bytes:
-    """Return the engine with its present weights, still refittable."""
+    """Return the serialized engine with its present weights. The new engine is still refittable."""
     flags: Any = getattr(trt, "SerializationFlag", None)
     if not hasattr(flags, "INCLUDE_REFIT"):
         return bytes(engine.serialize())

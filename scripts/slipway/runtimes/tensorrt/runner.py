@@ -1,4 +1,4 @@
-"""Run an engine: named arrays in, named arrays out, over buffers that are allocated once."""
+"""Run an engine on {input: array}, with buffers that are allocated once."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ MOST_GRAPHS = 512
 
 
 class Engine:
-    """An engine on this process's GPU, fed from page-locked memory, with a CUDA graph for each used size of inputs."""
+    """An engine on this process's GPU, with page-locked input buffers and a CUDA graph for each set of input sizes."""
 
     def __init__(self, path: str | Path, precision: str = "", threads: int = 0, device: Any = None) -> None:
         """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
@@ -32,7 +32,7 @@ class Engine:
         self._inputs = self.tensors()["inputs"]
         self._batched = is_batched(self.cuda_engine)
         self._stream_contexts: dict[int, StreamContext] = {}
-        self._runs: dict[tuple, Callable[[], None]] = {}  # {sizes of the inputs: how it runs from the second time on}
+        self._runs: dict[tuple, Callable[[], None]] = {}  # {sizes of the inputs: function for all runs after the first}
         self._graphs_possible = why_no_graphs() is None
         self._copies: list[Engine] = []
 
@@ -41,7 +41,7 @@ class Engine:
         return tensors_of(self.cuda_engine)
 
     def infer(self, inputs: Tensors) -> Tensors:
-        """Return {output: array} for {input: array}. A batch that is too large for the engine is split."""
+        """Return {output: array} for {input: array}. A batch that is too large for the engine is run in parts."""
         parts = [inputs]
         if self.batch_of(self.shapes_of(parts)) > self.max_batch:
             parts = split(inputs, self.max_batch)
@@ -53,8 +53,8 @@ class Engine:
     def infer_all(self, requests: Sequence[Tensors]) -> Tensors:
         """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
 
-        The outputs are views of the engine's own buffers, valid until the next call: nothing is allocated here. Raises
-        ValueError if the requests do not fit the engine, or each other.
+        The outputs are views of the engine's buffers, valid until the next call, so that nothing is allocated. Raises
+        ValueError if the requests do not fit the engine or each other.
         """
         shapes = self.shapes_of(requests)
         stream_context = self.stream_context(self.profile_for(self.batch_of(shapes)))
@@ -64,15 +64,15 @@ class Engine:
         return {name: buffer.host for name, buffer in stream_context.outputs.items()}
 
     def shapes_of(self, requests: Sequence[Tensors]) -> Shapes:
-        """Return {input: shape} of the joined requests. Raise ValueError if they do not fit."""
+        """Return {input: shape} of the joined requests. Raise ValueError if the requests do not fit."""
         return joined_shapes(self._inputs, requests, self._batched)
 
     def batch_of(self, shapes: Shapes) -> int:
-        """Return the batch size of shapes; 1 without a batch axis."""
+        """Return the batch size in {input: shape}; 1 without a batch axis."""
         return next(iter(shapes.values()))[0] if self._batched else 1
 
     def profile_for(self, batch: int) -> int:
-        """Return the index of the profile that accepts a batch size and whose optimal batch size is the nearest.
+        """Return the index of the profile that accepts a batch size, with the nearest optimal batch size.
 
         Raises ValueError if no profile accepts the size.
         """
@@ -95,23 +95,26 @@ class Engine:
         return self._stream_contexts[profile]
 
     def copies_for_streams(self, count: int) -> list["Engine"]:
-        """Return `count` engines: this one, and the same one loaded again for each further stream.
+        """Return `count` engines: this engine, and copies that are loaded from its file.
 
-        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The copies are kept,
-        because a device frees their buffers only when it closes.
+        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The copies are kept for
+        later calls, because a device frees their buffers only when it closes.
         """
         while len(self._copies) < count - 1:
             self._copies.append(Engine(self._path, device=self.device))
         return [self, *self._copies[: count - 1]]
 
     def _run(self, stream_context: StreamContext, sizes: tuple) -> None:
-        """Run these sizes directly the first time, then capture a CUDA graph, and launch the graph from then on."""
+        """Run the engine on inputs of these sizes.
+
+        The first run of these sizes is direct, and is then captured as a CUDA graph. Later runs launch the graph.
+        """
         self._runs.get(sizes, stream_context.transfer_and_run)()
         stream_context.stream.synchronize()
         if not self._graphs_possible or sizes in self._runs or len(self._runs) >= MOST_GRAPHS:
             return
         try:
             self._runs[sizes] = captured(stream_context.stream, stream_context.transfer_and_run)
-        except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
+        except ValueError as error:  # a layer needs the host during the run, so the engine runs without a graph
             print(f"TensorRT: no CUDA graph: {error}")
             self._runs[sizes] = stream_context.transfer_and_run

@@ -1,4 +1,4 @@
-"""The timing cache of a target: the builder's earlier measurements, shared by all its builds, also concurrent ones."""
+"""The timing cache of a target: the builder's earlier measurements. All builds of the target share the file."""
 
 import contextlib
 import fcntl
@@ -10,9 +10,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[dict | None]:
-    """Give the builder the cache at `path`. At the end of a successful block, write the extended cache back.
+    """Give the builder the timing cache at `path` for the block. After success, write the extended cache back.
 
-    Yields the facts for the build record, which are complete after the block; None without a cache.
+    Yields a dict for the build record, which is complete after the block; None without a cache.
 
     A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
     cache, and the later build adds its measurements to those of the earlier build. With `anew` the builder starts with
@@ -55,9 +55,9 @@ def _merge_and_write(config: Any, path: str, content_before: bytes) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Replace the file at `path`, completely or not at all. Remove the partial files of killed builds.
+    """Replace the file at `path`, completely or not at all. Remove partial files that killed builds left.
 
-    The caller holds the lock, so no other build is writing.
+    The caller must hold the lock, so that no other build writes.
     """
     for remainder in path.parent.glob(f"{path.name}.*.partial"):
         remainder.unlink()

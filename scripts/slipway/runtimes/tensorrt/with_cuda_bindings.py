@@ -1,4 +1,4 @@
-"""A GPU through cuda-bindings, NVIDIA's own Python layer over the driver. See device.open_device."""
+"""A GPU through cuda-bindings, NVIDIA's Python layer over the CUDA driver. See device.open_device."""
 
 import ctypes
 from typing import Any
@@ -31,7 +31,7 @@ class _Event:
 
 
 class Device:
-    """A GPU, with all memory that was allocated on it."""
+    """A GPU, and all memory that was allocated on it through this object."""
 
     binding = "cuda-bindings"
     stream, event = _Stream, _Event
@@ -54,15 +54,15 @@ class Device:
         return checked(driver.cuDeviceGetAttribute(getattr(_ATTRIBUTES, name), self._device))
 
     def free_and_total(self) -> tuple[int, int]:
-        """Return free and total bytes of device memory."""
+        """Return (free, total) device memory in bytes."""
         return checked(driver.cuMemGetInfo())
 
     def milliseconds(self, before: _Event, after: _Event) -> float:
-        """Return the time between two recorded events."""
+        """Return the time (ms) between two recorded events."""
         return checked(driver.cuEventElapsedTime(before.handle, after.handle))
 
     def allocate(self, nbytes: int) -> int:
-        """Return the address of new device memory. Raise ValueError if there is not enough."""
+        """Return the address of `nbytes` of new device memory. Raise ValueError if there is not enough memory."""
         try:
             memory = checked(driver.cuMemAlloc(nbytes))
         except ValueError as error:
@@ -73,7 +73,7 @@ class Device:
         return int(memory)
 
     def pinned(self, nbytes: int) -> np.ndarray:
-        """Return page-locked memory as an array of bytes."""
+        """Return page-locked host memory as an array of `nbytes` bytes."""
         address = checked(driver.cuMemAllocHost(nbytes))
         self._host_memory.append(address)
         return np.ctypeslib.as_array((ctypes.c_ubyte * nbytes).from_address(int(address)))
@@ -87,7 +87,7 @@ class Device:
         checked(driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream.handle))
 
     def close(self) -> None:
-        """Free everything and release the context."""
+        """Free all allocated memory and release the context."""
         for memory in self._device_memory:
             checked(driver.cuMemFree(memory))
         for memory in self._host_memory:

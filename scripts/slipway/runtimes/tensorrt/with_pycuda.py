@@ -9,7 +9,7 @@ from .explain import NO_GPU
 
 
 class Device:
-    """A GPU, with all memory that was allocated on it."""
+    """A GPU, and all memory that was allocated on it through this object."""
 
     binding = "pycuda"
     stream, event = cuda.Stream, cuda.Event
@@ -30,15 +30,15 @@ class Device:
         atexit.register(self.close)
 
     def free_and_total(self) -> tuple[int, int]:
-        """Return free and total bytes of device memory."""
+        """Return (free, total) device memory in bytes."""
         return cuda.mem_get_info()
 
     def milliseconds(self, before: cuda.Event, after: cuda.Event) -> float:
-        """Return the time between two recorded events."""
+        """Return the time (ms) between two recorded events."""
         return after.time_since(before)
 
     def allocate(self, nbytes: int) -> int:
-        """Return the address of new device memory. Raise ValueError if there is not enough."""
+        """Return the address of `nbytes` of new device memory. Raise ValueError if there is not enough memory."""
         try:
             memory = cuda.mem_alloc(nbytes)
         except cuda.MemoryError:
@@ -49,7 +49,7 @@ class Device:
         return int(memory)
 
     def pinned(self, nbytes: int) -> np.ndarray:
-        """Return page-locked memory as an array of bytes."""
+        """Return page-locked host memory as an array of `nbytes` bytes."""
         return cuda.pagelocked_empty((nbytes,), np.uint8)
 
     def upload(self, address: int, array: np.ndarray, stream: cuda.Stream) -> None:
@@ -61,7 +61,7 @@ class Device:
         cuda.memcpy_dtoh_async(array, address, stream)
 
     def close(self) -> None:
-        """Free everything and leave the context."""
+        """Free all allocated memory and leave the context."""
         if self._context is not None:
             self._kept.clear()
             self._context.pop()
