@@ -34,7 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Compare the run of each model; print it. Raise SlipwayError on a regression that is not accepted."""
+    """Compare and print the run of each model. Raise SlipwayError on a regression that is not accepted."""
     folders = arguments.results or sorted(path.parent for path in Path("results").glob(f"*/{COPY}"))
     if not folders:
         raise SlipwayError(f"no results/*/{COPY} is here; `snakemake --cores 1 compare` measures, and compares")
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
-    """Compare one model's run on each of its targets. Print the tables, unless --json is set. Return them for JSON."""
+    """Compare one model's run on each of its targets; print the tables without --json. Return the comparisons."""
     history, now = read(folder / NAME), this_run(folder)
     for sentence in history.damaged:
         progress(f"CAUTION: {sentence}")

@@ -1,8 +1,8 @@
 """Find the layers where the error of a precision begins, and the layers to leave out to make it accurate enough.
 
-The precision's ONNX file is made again in memory, and computed on a CPU with the rounding that it states. Its tensors
-are compared with the tensors of the FP32 file on real samples. The proposed list is proven in the same way: the file is
-made with it, and its answers hold `accuracy.limits` against PyTorch's.
+The precision's ONNX file is made again in memory, and computed on a CPU with the precision's rounding. Its tensors are
+compared with the tensors of the FP32 file on real samples. The proposed list is proven in the same way: a file with the
+listed layers in a higher precision is made, and its answers hold `accuracy.limits` against PyTorch's answers.
 """
 
 import argparse

@@ -52,7 +52,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Profile on the GPU. Without a GPU, profile on the CPU."""
+    """Profile the model on the GPU or, without a GPU, on the CPU. Write the trace and the record."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(usable_cores())
     weights = read_json(arguments.weights_record)

@@ -117,7 +117,7 @@ def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
 
 
 def detail(tested: Tested) -> list[Flowable]:
-    """Return a section for each configuration: its measurements as a table and as a chart, on one page."""
+    """Return a section for each configuration. Its measurements are on one page, as a table and as a chart."""
     story = [*conditions(tested), paragraph(MEANINGS, "quiet")]
     for number, configuration in enumerate(tested.configurations, 1):
         figures = measurements(configuration.rows, tested, tuple(COLUMNS))
@@ -202,7 +202,7 @@ def measurements(
 
 
 def kind_of(row: Mapping[str, Any], selection: Mapping[str, Any]) -> str:
-    """Return the kind of a measurement's row in the table: chosen (MARKED), breaks a limit (REFUSED), or PLAIN."""
+    """Return the kind of a row: MARKED for the chosen measurement, REFUSED if it breaks a limit, PLAIN otherwise."""
     if is_chosen(row, selection):
         return MARKED
     return REFUSED if broken(row, selection) else PLAIN

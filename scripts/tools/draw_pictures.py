@@ -55,7 +55,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Make the dry run, and draw the pictures."""
+    """Make the dry run, draw the pictures, and write them into --folder."""
     with tempfile.TemporaryDirectory(prefix="slipway-picture-") as folder:
         lines = terminal(dry_run(Path(folder)))
     pictures = {"readme": picture(read_json(arguments.benchmark), lines), **charts(read_json(arguments.load_test))}

@@ -91,7 +91,7 @@ def write_tiny(folder: Path) -> Path:
 
 
 def tiny_config() -> dict:
-    """Return a configuration that is quick to build, measure and serve, on free ports."""
+    """Return the configuration of a tiny model, which is quick to build, measure and serve, on free ports."""
     ports = Ports.free()
     tiny = {"architecture": ARCHITECTURE, "weights": "random.pth", "preprocess": {"resize": CROP, "crop": CROP}}
     short = {"seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2, "budget_seconds": 1}

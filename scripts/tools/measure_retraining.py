@@ -33,7 +33,7 @@ WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True
 CHANGE = 0.01
 # The file in the working folder that each training replaces.
 CHECKPOINT = "checkpoint.pth"
-# TensorRT's interpreter runs this program. It prints the times of two engines.
+# The Python interpreter with TensorRT runs this program, which prints the times of two engines.
 _COMPARE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])

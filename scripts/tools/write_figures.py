@@ -1,6 +1,6 @@
-"""Write the figures of the records in docs/measurements into the tables there, and some into the project's README.md.
+"""Write the figures of the records in docs/measurements into its README.md, and some into the project's README.md.
 
-measurement_figures.md.j2 has the tables for docs/measurements/README.md.
+measurement_figures.md.j2 is the template of the tables.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def tables_of(records: dict) -> str:
 
 
 def between_marks(page: str, tables: str) -> str:
-    """Return the page with `tables` between the lines BEGIN and END. Raise SlipwayError if the page lacks them."""
+    """Return the page with `tables` between the lines BEGIN and END. Raise SlipwayError if these lines are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -65,7 +65,7 @@ def between_marks(page: str, tables: str) -> str:
 def with_rows(page: str, tables: str) -> str:
     """Return the page with updated table rows.
 
-    If all cells but the last of a row are equal to those of a row in `tables`, that row of `tables` replaces it.
+    A row is replaced by the row of `tables` with the same cells, except the last cell. Other rows stay unchanged.
     """
     rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
     return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))

@@ -1,4 +1,4 @@
-"""Compare a model's answers with PyTorch's, output by output."""
+"""Compare a model's answers with PyTorch's answers, output by output."""
 
 import math
 import operator
@@ -16,7 +16,7 @@ _WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "fin
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
-    """Compare the answer to one request with PyTorch's. Return the figures of `compare_requests`."""
+    """Compare the answer to one request with PyTorch's answer. Return the figures of `compare_requests`."""
     return compare_requests([reference], [outputs], contract)
 
 
@@ -81,7 +81,7 @@ def _violations(figures: dict, limits: dict[str, float]) -> list[str]:
     return [
         f"{name} {figures[name]:.9g} is {word} the limit {limits[limit]:g}"
         for name, limit, holds, word in checks
-        # NaN is within no limit.
+        # NaN holds no limit.
         if name in figures and not holds(figures[name], limits[limit])
     ]
 

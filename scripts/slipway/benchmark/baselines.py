@@ -212,7 +212,7 @@ def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, 
 
 
 def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
-    """Return an FP16 copy of a network. It takes an engine's inputs and returns float32; integers stay integers."""
+    """Return an FP16 copy of a network. The copy takes an engine's inputs, and returns float32 or integers."""
     network = copy.deepcopy(model).half()
     if all(parameter.ndim < 5 for parameter in network.parameters()):
         network = network.to(memory_format=torch.channels_last)
@@ -220,7 +220,7 @@ def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
 
 
 class HalfPrecision(ServedNetwork):
-    """A network in FP16. Floating-point inputs become FP16 after normalisation, 4-D inputs also channels last."""
+    """A network in FP16. Floating-point inputs become FP16 after normalisation; 4-D inputs become channels last."""
 
     def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
         values = super()._normalised(index, values)

@@ -23,7 +23,7 @@ BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
 
 
 def baseline_of(subjects: Iterable[str]) -> str:
-    """Return the baseline of comparisons: PyTorch, or ONNX Runtime if the model is an ONNX file alone."""
+    """Return the baseline of comparisons: "pytorch", or "onnxruntime" if the model is an ONNX file alone."""
     return PYTORCH if PYTORCH in subjects else ONNX_RUNTIME
 
 
@@ -95,7 +95,10 @@ def best_quantity(latency: dict) -> str:
 
 
 def highest_throughput(result: Mapping[str, Any]) -> dict:
-    """Return {"inferences_per_s", "streams", "graph"} of a result's fastest setup; "graph": with a CUDA graph."""
+    """Return {"inferences_per_s", "streams", "graph"} of a result's fastest setup.
+
+    "graph" says whether a CUDA graph was replayed.
+    """
     throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
     rates = [
         {"inferences_per_s": rate, "streams": int(streams), "graph": graph}

@@ -1,4 +1,4 @@
-"""How long this process waited for a CPU that other processes used, by the kernel's schedule statistics."""
+"""Measure how long this process waited for a CPU that other processes used, from the kernel's schedule statistics."""
 
 import contextlib
 from pathlib import Path
@@ -7,8 +7,8 @@ from pathlib import Path
 class CpuWaiting(contextlib.AbstractContextManager):
     """A context manager. After its block, `share` is the share (0..1) of the time that threads waited for a CPU.
 
-    It is waiting time / (waiting time + running time), summed over this process's threads; None if the kernel does not
-    report these times.
+    `share` is waiting time / (waiting time + running time), summed over this process's threads. It is None if the
+    kernel does not report these times.
     """
 
     share: float | None = None
@@ -30,7 +30,7 @@ def _by_thread() -> dict[str, tuple[int, int]]:
     """Return {thread: (ns on a CPU, ns waiting for a CPU)} of this process; {} if the kernel does not report them."""
     times = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError, ValueError):  # a thread that has ended
+        with contextlib.suppress(OSError, ValueError):  # the thread may have ended
             ran, waited, _ = path.read_text(encoding="ascii").split()
             times[path.parent.name] = int(ran), int(waited)
     return times

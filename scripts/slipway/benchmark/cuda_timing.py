@@ -22,7 +22,7 @@ Forward = Callable[..., tuple[torch.Tensor, ...]]
 def stream_of(number: int) -> torch.cuda.Stream:
     """Return the CUDA stream with this number. The same number always gives the same stream.
 
-    So libraries do not allocate a workspace for ever new streams.
+    Libraries keep a workspace for each stream, so new streams would take more and more memory.
     """
     return torch.cuda.Stream()
 
@@ -141,7 +141,7 @@ def _sample_mode(
 ) -> dict[str, list[float]]:
     """Return {quantity: times (ms)} of plain runs (suffix "") or of CUDA graphs (suffix "_graph"), after a warm-up.
 
-    Each of the two measurements takes the share `share` of the effort's time.
+    The GPU times take the share `share` of the effort's time. The end-to-end times take the same share.
     """
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

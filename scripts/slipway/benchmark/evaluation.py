@@ -57,7 +57,10 @@ class Evaluation:
 
     @classmethod
     def read(cls, path: str | Path, contract: Contract) -> "Evaluation":
-        """Return the evaluation in an archive. Raise SlipwayError if it is missing or damaged, or lacks an output."""
+        """Return the evaluation in an archive.
+
+        Raises SlipwayError if the archive is missing or damaged, or lacks an output.
+        """
         try:
             arrays = read_arrays(path)
             samples, facts = tuple(map(str, arrays["samples"])), json.loads(str(arrays["facts"]))

@@ -1,4 +1,4 @@
-"""The options for evaluation data and the user's metric: on these data, a checkpoint and its engines are evaluated."""
+"""Add the options for evaluation data and the user's metric, and read the evaluation data."""
 
 import argparse
 import json

@@ -39,7 +39,7 @@ class GpuMonitor:
     """
 
     def __init__(self, interval_seconds: float = 0.2) -> None:
-        """Open NVML. A reading takes about a millisecond, so `interval_seconds` must be far larger."""
+        """Open NVML. `interval_seconds` is the time between repeated readings; a reading takes about a millisecond."""
         self.unavailable: str | None = None
         self._interval = interval_seconds
         self.readings: list[dict] = []

@@ -49,7 +49,7 @@ def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]
     """Return a sentence for each limit, {name: {"min", "max"}}, that the values break; [] if no limit is broken."""
     problems = []
     for name, limit in limits.items():
-        # NaN is within no limit.
+        # NaN holds no limit.
         if not limit.get("min", -math.inf) <= values[name] <= limit.get("max", math.inf):
             between = " and ".join(f"{end} {readable(limit[end], 6)}" for end in ("min", "max") if end in limit)
             problems.append(f"{name} is {readable(values[name], 6)}, but must hold {between}")

@@ -13,7 +13,7 @@ from slipway.engines.engine_artifact import BuiltEngine
 def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
     """Return the result of each subject at one batch size, with "intervals" and "not_reached".
 
-    `rounds` is {subject: measurements}. "not_reached" names the number of rounds or samples if the budget was too
+    `rounds` is {subject: measurements}. "not_reached" has sentences such as "3 of 5 rounds", if the budget was too
     small.
     """
     results = []

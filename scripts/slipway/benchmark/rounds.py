@@ -96,9 +96,9 @@ def take_turns(
 def merged(rounds: Sequence[dict]) -> dict:
     """Return one subject's measurements of several rounds as one: all samples, and medians of the throughputs.
 
-    A throughput that is missing in a round, as without a CUDA graph, is None; such samples are left out. Other entries
-    are taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity: ...}, "rates": {kind of
-    throughput: {streams: inferences/s}}, "cpu_waiting"}.
+    A throughput that is missing in a round, as without a CUDA graph, is None. A latency that is missing in a round is
+    left out. Other entries are taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity:
+    ...}, "rates": {kind of throughput: {streams: inferences/s}}, "cpu_waiting"}.
     """
     last = rounds[-1]
     quantities = [name for name in last["samples_ms"] if all(turn["samples_ms"].get(name) for turn in rounds)]

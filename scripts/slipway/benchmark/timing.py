@@ -102,7 +102,7 @@ def _log_chance(count: int, hits: int, share: float) -> float:
 
 
 def is_carried(rank: float, count: int) -> bool:
-    """Say whether `count` samples suffice for a percentile: at least one lies above it. The median needs one sample."""
+    """Say whether `count` samples suffice for a percentile: at least one lies above it. Any number gives a median."""
     return rank == 50 or count * (100 - rank) >= 100 - 1e-6
 
 

@@ -104,7 +104,7 @@ def _next(
 
 
 def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
-    """Return (variant, number of trials): it leaves out fewer layers of the last step, and still holds the limits.
+    """Return (variant, number of trials). The variant leaves out fewer layers of the last step, and holds the limits.
 
     A bisection finds how many of these layers must be left out. If there are at most FEW, each of them alone is then
     tried to be taken back.

@@ -25,7 +25,11 @@ def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
 
 
 def targets_of(receipt: dict) -> dict[str, dict]:
-    """Return {target: {"version", "checkpoint", "selection", "triton"}} of a receipt."""
+    """Return {target: {"version", "checkpoint", "selection", "triton"}} of a receipt.
+
+    "version" is the version of the model repository, "triton" the version of the server. "checkpoint" and "selection"
+    are SHA-256.
+    """
     return {
         target: {
             "version": entry["version"],

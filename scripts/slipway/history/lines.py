@@ -21,7 +21,7 @@ DEPLOYED, ROLLED_BACK, UNDEPLOYED = "deployed", "rolled_back", "undeployed"
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a history. `content` is its JSON."""
+    """A line of a history. `content` is the line as a dictionary."""
 
     content: dict
 

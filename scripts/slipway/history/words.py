@@ -1,4 +1,4 @@
-"""The changes between two runs in words."""
+"""Describe the changes between two runs in words."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""The load test: Model Analyzer on a real server, and the limits for the choice of a configuration."""
+"""The load test: measure engines under load with Model Analyzer on a real server, and choose a configuration."""

@@ -1,4 +1,4 @@
-"""How much accuracy an engine loses against the model itself, as one figure, from its accuracy record."""
+"""Compute the accuracy that an engine loses against the model itself, as one figure, from its accuracy record."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def read_accuracy(paths: Iterable[Path]) -> dict[str, dict]:
 def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str, Mapping[str, Any]]) -> list[dict]:
     """Return the measurements whose precision has an accuracy record.
 
-    Each has its engine's loss (see `accuracy_loss`) as "accuracy_loss".
+    Each returned measurement has the key "accuracy_loss": the "loss" of `accuracy_loss` for its precision.
     """
     losses = {precision: accuracy_loss(record)["loss"] for precision, record in accuracy.items()}
     return [{**row, "accuracy_loss": losses[row["precision"]]} for row in measurements if row["precision"] in losses]
@@ -27,10 +27,10 @@ def proven_rows(measurements: Iterable[Mapping[str, Any]], accuracy: Mapping[str
 def accuracy_loss(record: Mapping[str, Any]) -> dict:
     """Return {"kind", "loss"} of an accuracy record: the first kind of KINDS for which the record has figures.
 
-    "top1_drop": PyTorch's top-1 accuracy (0..1) minus the engine's. "metric_loss": the largest relative loss of a value
-    of the user's metric against PyTorch's value; a limit "min" or "max" of the value says whether lower or higher is
-    worse. "relative_error": the error of the answers to the evaluation data or, without such data, to the reference
-    sample. A gain counts as 0. Without any of these figures, "kind" and "loss" are None.
+    "top1_drop": PyTorch's top-1 accuracy (0..1) minus the engine's top-1 accuracy. "metric_loss": the largest relative
+    loss of a value of the user's metric against PyTorch's value. A limit "min" means that a lower value is a loss,
+    "max" that a higher value is a loss. "relative_error": the error of the answers to the evaluation data or, without
+    such data, to the reference sample. A gain counts as 0. Without any of these figures, "kind" and "loss" are None.
     """
     figures, metric = record.get("evaluation") or {}, record.get("metric")
     if figures.get("labelled"):
@@ -46,7 +46,7 @@ def accuracy_loss(record: Mapping[str, Any]) -> dict:
 
 
 def _metric_losses(metric: Mapping[str, Any], limits: Mapping[str, Mapping[str, float]]) -> list[float]:
-    """Return, for each value of the metric with one limit, its relative loss against PyTorch; a gain is negative."""
+    """Return the relative losses against PyTorch of the metric's values that have one limit. A gain is negative."""
     losses = []
     for name, ends in limits.items():
         own, reference = metric["engine"][name], metric["pytorch"][name]

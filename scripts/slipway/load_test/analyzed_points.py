@@ -1,6 +1,6 @@
 """Decorators for Model Analyzer's method that measures a point: limit the time, reuse a measurement, skip a point.
 
-Only keyed_model_analyzer uses them, within Model Analyzer's process.
+Only keyed_model_analyzer uses these decorators, within Model Analyzer's process.
 """
 
 import contextlib
@@ -113,18 +113,18 @@ class Budget:
         return self._end - self._clock()
 
     def share_s(self) -> float:
-        """Return the seconds for the next point: the remaining seconds / the remaining points. Count one point less."""
+        """Return the seconds for the next point: remaining seconds / remaining points. Then one point less remains."""
         share = self.left_s() / max(self._points, 1)
         self.leave_out_point()
         return share
 
     def leave_out_point(self) -> None:
-        """Count one point less among the points that share the time."""
+        """Reduce the number of remaining points, which share the remaining time, by one."""
         self._points -= 1
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:
-    """Decorate the method that measures a point: with less than LEAST_S seconds left, no measurement begins."""
+    """Decorate the method that measures a point: with less than LEAST_S seconds left, return None without measuring."""
 
     def execute_in_time(self: object, run_config: Any) -> object:
         if budget.left_s() < LEAST_S:

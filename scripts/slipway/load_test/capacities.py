@@ -34,8 +34,8 @@ def needed_rate(row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]], l
     """Return the rate (requests/s) that a configuration must hold to be chosen; None if no rate is required.
 
     `measured` are the capacities measured so far, the capacity of the best configuration first. Only a configuration
-    that is larger than the best one must hold a rate: the capacity of the best one, if it is steady and holds the
-    limits.
+    that is larger than the best one must hold a rate. This rate is the capacity of the best one, if the capacity is
+    steady and not below the minimum throughput.
     """
     if not measured or measured[0]["verdict"] != STEADY or not (rate := measured[0]["capacity_per_s"]):
         return None
@@ -50,8 +50,8 @@ def _size(row: Mapping[str, Any]) -> tuple[int, int]:
 def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sha256: str) -> list[dict]:
     """Return the rows. A row whose point began a measurement in the open loop gets the result as "capacity".
 
-    Other rows of the same configuration do not get it. Raises SlipwayError if `record` (capacity.json) was made from
-    another load test.
+    Other rows of the same configuration get no "capacity". Raises SlipwayError if `record` (capacity.json) was made
+    from another load test.
     """
     if record["chosen_from"]["load_test_sha256"] != load_test_sha256:
         raise SlipwayError("capacity.json was measured after another load test than the one here; run snakemake again")

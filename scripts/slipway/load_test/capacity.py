@@ -21,7 +21,7 @@ HOLDS, BREAKS, NOT_SENT = "holds", "breaks", "not sent"
 TIME, DECISION, PERF_ANALYZER = "time", "decision", "perf_analyzer"
 # Bounds with this ratio or less are close enough.
 CLOSE = 1.12
-# The factors to the next rates while only one bound is known: the first rate is usually a bound.
+# The factors from a rate to the next rate while only one bound is known. The first rate is usually close to a bound.
 FACTORS = (CLOSE, 1.25, 1.5, 2.0)
 # The search stays between the first rate / FARTHEST and the first rate * FARTHEST.
 FARTHEST = 20
@@ -41,10 +41,10 @@ def judged(point: dict, p99_limit_ms: float | None) -> dict:
 
 
 def _really_sent(point: dict) -> float:
-    """Return the rate (requests/s) that perf_analyzer really sent. It may report a higher rate (see `request_rate`).
+    """Return the rate (requests/s) that perf_analyzer really sent, which may be lower than the rate that it reports.
 
-    If the mean latency did not grow from the first to the last window, no queue grew, so all sent requests were
-    answered.
+    If the mean latency did not grow from the first to the last window, no queue grew. Then all sent requests were
+    answered, so the rate of answers is returned.
     """
     means_ms = point.get("windows_mean_ms", [])
     waits_longer = len(means_ms) < 2 or means_ms[-1] > means_ms[0]
@@ -98,7 +98,7 @@ def _breaks_steadily(point: dict, most_per_s: float) -> bool:
 
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:
-    """Return the next rate (requests/s) to measure; None if the bounds are close, or if it is too far from `first`."""
+    """Return the next rate (requests/s) to measure; None if the bounds are close, or too far from `first`."""
     rates: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
         rates[point["outcome"]].append(point["asked_per_s"])

@@ -40,9 +40,9 @@ def left_out(
 
 
 def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
-    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}; under load, it is never shorter.
+    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}. Load can only make it longer.
 
-    Returns None if it was disturbed or not measured.
+    Returns None if the latency was disturbed or not measured.
     """
     single = next((result for result in results if result["batch"] == 1), None)
     if single is None or single["intervals"]["p50_ms"][LATENCY]["verdict"] != STEADY:

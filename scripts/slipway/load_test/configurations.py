@@ -33,7 +33,10 @@ UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_thr
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration: its measurements by requests in flight, and the `best` one, which represents it."""
+    """One configuration. `rows` are its measurements, sorted by the number of requests in flight.
+
+    `best` is the measurement that represents the configuration in tables (see `ranked`).
+    """
 
     rows: Sequence[Row]
     best: Row

@@ -75,10 +75,10 @@ def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
 
 
 def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
-    """Return how sure it is that the chosen row is better than the second by the goal.
+    """Return how sure it is that the chosen row is better than the second row by the goal.
 
     "disturbed": other work disturbed the measurement of the chosen row. "alone": there is no second row. "within the
-    noise": a repeated measurement could reverse the order. "clear": it could not.
+    noise": a repeated measurement could reverse the order. "clear": a repeated measurement could not reverse the order.
     """
     if is_disturbed(choice):
         return DISTURBED
@@ -144,7 +144,7 @@ def is_close(row: Row, best: Row) -> bool:
 
 
 def is_within_noise(row: Row, best: Row) -> bool:
-    """Say whether the upper bound of the row's throughput reaches the lower bound of the best row's (see `interval`).
+    """Say whether the upper bound of the throughput of `row` reaches the lower bound of `best` (see `interval`).
 
     The result is False for a disturbed row, whose windows prove nothing, and for rows of earlier versions, which have
     no windows.

@@ -120,7 +120,7 @@ class Bounded(_PerfAnalyzer):
         return f"perf_analyzer failed: {(self._output or '').strip()[-300:]!r}"
 
     def _get_cmd(self) -> list[str]:
-        Path(REQUESTS).unlink(missing_ok=True)  # perf_analyzer overwrites no file
+        Path(REQUESTS).unlink(missing_ok=True)  # perf_analyzer does not overwrite a file
         return [*super()._get_cmd(), *([f"--profile-export-file={REQUESTS}"] if self.logs_requests else [])]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
@@ -150,7 +150,8 @@ def p99_interval_ms(requests: Path) -> list[float | None] | None:
     """Return [low, high], the interval of the p99 latency (ms), from perf_analyzer's file with the times of requests.
 
     Only requests that were answered in the last three windows count, as in perf_analyzer's own figures. A bound is None
-    as in `percentile_interval`. The result is None without such a file, or without requests in the file.
+    if there are too few requests (see `percentile_interval`). The result is None without the file, or without requests
+    in it.
     """
     request = {"timestamp": int, "response_timestamps": list}
     content = read_record(requests, {"experiments": [{"requests": [request]}]}) or {"experiments": []}
@@ -161,7 +162,10 @@ def p99_interval_ms(requests: Path) -> list[float | None] | None:
 
 
 def _of_windows(experiment: dict) -> list[float]:
-    """Return the latencies (ms) of the requests that were answered in the last three windows."""
+    """Return the latencies (ms) of the requests that were answered in the last three windows.
+
+    `experiment` is an entry of perf_analyzer's file.
+    """
     windows = experiment.get("window_boundaries", [])[-4:] or [0, math.inf]
     ends = [
         (request["timestamp"], request["response_timestamps"][-1])
@@ -172,7 +176,7 @@ def _of_windows(experiment: dict) -> list[float]:
 
 
 def with_own_instances(apply: Callable) -> Callable:
-    """Decorate the function that makes a configuration: of its instance group, it changes only the number of instances.
+    """Decorate the function that makes a configuration: in the instance group, only the number of instances changes.
 
     Without this, a quick or optuna search moves a model to CPUs if it does not monitor the model's GPUs. It also drops
     the optimization profiles.

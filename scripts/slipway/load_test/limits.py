@@ -37,8 +37,8 @@ class Limits:
     def broken(self, row: Mapping[str, Any]) -> list[dict]:
         """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
 
-        A figure of None, unknown, breaks its limit. The figure of the throughput is `reliable_rate`. If the limit of
-        p99 lies within the interval of the measured p99, the entry also has "within_noise": True.
+        An unknown figure (None) breaks its limit. The figure of the throughput is `reliable_rate`. If the limit of p99
+        lies within the interval of the measured p99, the entry also has "within_noise": True.
         """
         allowed = {name: value for name, value in vars(self).items() if value is not None}
         figures = {name: figure_of(row, name) for name in allowed}
@@ -63,7 +63,10 @@ def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
 
 
 def beyond(name: str, figure: float, limit: float) -> bool:
-    """Say whether a figure breaks the limit `name`: a minimum or a maximum. NaN always breaks the limit."""
+    """Say whether `figure` breaks `limit`, a minimum for "min_throughput_per_s", a maximum for any other name.
+
+    NaN always breaks the limit.
+    """
     return not (figure >= limit if name == "min_throughput_per_s" else figure <= limit)
 
 
@@ -95,8 +98,8 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
     """Return a row's throughput (inferences/s) for decisions: the capacity in the open loop, if it was measured.
 
     Otherwise, return the throughput in the closed loop. If the measurement was disturbed, return the throughput of the
-    slowest window, so that noise gives no advantage. Return 0 if the capacity is unknown, or if a disturbed measurement
-    has no windows.
+    slowest window, so that noise gives no advantage. Return 0 if no rate held in the open loop, or if a disturbed
+    measurement has no windows.
     """
     if "capacity" in row:
         return row["capacity"]["capacity_per_s"] or 0.0

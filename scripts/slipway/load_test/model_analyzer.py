@@ -149,7 +149,10 @@ def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
 
 
 def run(settings: dict, plan: RunPlan, workspace: Path, on_line: Callable[[str], None]) -> None:
-    """Run Model Analyzer, and pass each line of its output to `on_line`; raise SlipwayError if it fails."""
+    """Run Model Analyzer, and pass each line of its output to `on_line`.
+
+    Raises SlipwayError if Model Analyzer fails or is not installed.
+    """
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"

@@ -1,6 +1,6 @@
 """Try options of a native backend. Only an option that was measured to help gets into config.pbtxt.
 
-One server has the model without options, and a second time with each option. These variants are measured in turns for
+One server has the model without options, and once more for each option. These variants are measured in turns for
 several rounds, like the subjects of the benchmark. The option `model_warmup` is judged by the latency of the first
 request after loading, any other option by the throughput in a closed loop. The ratio is the figure with the option /
 the figure without it. The option helps if the whole interval of the ratio is on the better side of 1.
@@ -35,7 +35,7 @@ LOADED_S, MEASURED_S = 300.0, 1.0
 
 
 def options_of(served: Served, server: Installation) -> list[str]:
-    """Return the options to try; [] for the Python backend, which has none: it warms the engine up itself."""
+    """Return the options to try; [] for the Python backend, which has no options, but warms the engine up itself."""
     if not server.native_backends:
         return []
     return [WARMUP, GRAPHS, PINNED] if served.traits.backend == "tensorrt" else [WARMUP]
@@ -57,7 +57,7 @@ class Trial:
         """Return (options that help, trials). A trial is {"option", "tried_by", "ratio", "rounds", "helps"}.
 
         "ratio" {"median", "low", "high"} is the figure with the option / the figure without it. "tried_by" is the name
-        of the figure, "rounds" their number. Models, logs and samples are written into `folder`.
+        of the figure, "rounds" the number of rounds. Models, logs and samples are written into `folder`.
         """
         variants = {"": self.served}
         for option in options_of(self.served, self.candidates.server):

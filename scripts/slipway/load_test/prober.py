@@ -19,7 +19,7 @@ from slipway.triton.server.leftovers import remove_leftovers
 
 AUTO = "auto"
 # A point has at least LEAST_REQUESTS, which p99 needs, and lasts at least LEAST_S and LATENCIES times the mean latency.
-# So few requests are unanswered at its end, unless a queue grows.
+# Then only few requests are unanswered at the end of a point, unless a queue grows.
 LEAST_REQUESTS, LEAST_S, LATENCIES = 110, 2.0, 25
 # With fewer requests, a point proves nothing.
 FEWEST = 10
@@ -53,7 +53,7 @@ class Prober:
         """Return (points, reason of an early end or None), as `capacity.search`.
 
         `rates` are the rates (requests/s) to measure, or [AUTO] for a bisection. The bisection begins at `needed_per_s`
-        or, if it is None, at the throughput of the closed loop.
+        or, if `needed_per_s` is None, at the throughput of the closed loop.
         """
         first, given = needed_per_s or self.row["throughput_per_s"], rates != [AUTO]
         left = iter(sorted(map(float, rates if given else [])))

@@ -1,4 +1,4 @@
-"""Reads the output of Model Analyzer during a load test: its progress, and the figures of each measured point."""
+"""Read the output of Model Analyzer during a load test: its progress, and the figures of each measured point."""
 
 import json
 import re

@@ -1,14 +1,14 @@
 """Run perf_analyzer at one request rate with Poisson arrivals: its command, and its figures as a point.
 
-Requests are sent at their times, whether or not earlier ones were answered. So a server that is too slow gets a queue,
-as in production; a closed loop would send less. Each of perf_analyzer's requests has one sample.
+Each request is sent at its scheduled time, even if earlier requests are not answered yet. So a queue grows at a server
+that is too slow, as in production. A closed loop would send fewer requests. Each request has one sample.
 
 This module draws the times of the requests itself. perf_analyzer's own `--request-distribution poisson` draws the same
 first times in each run. With these times, release 2.51 sends the first hundred requests at a rate that is a fifth too
 low, and reports only delayed requests.
 
-perf_analyzer goes on sending while it evaluates a window. It counts these requests, but not the time of the evaluation.
-So at ten thousand requests/s it reports up to twice the rate that it was asked for, which it never really sends.
+perf_analyzer goes on sending while it evaluates a window. Its rate counts these requests, but not the time of the
+evaluation. So at ten thousand requests/s, it reports up to twice the rate that it really sends.
 """
 
 import csv

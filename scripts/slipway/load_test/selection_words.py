@@ -69,7 +69,7 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
 def _alternatives(decision: Decision) -> list[str]:
     """Return a sentence for each other precision: how many servers it would need, or the limits that it breaks.
 
-    Capacities are compared with capacities, and throughputs in the closed loop with throughputs in the closed loop.
+    A capacity is only compared with a capacity, never with a throughput in the closed loop.
     """
     choice, rows, limits = decision.choice, decision.limited, decision.limits
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"

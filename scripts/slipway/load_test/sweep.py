@@ -67,7 +67,7 @@ class Sweep:
 
     @property
     def variants(self) -> int:
-        """Return the number of configurations of a model that Model Analyzer measures."""
+        """Return the number of configurations that Model Analyzer measures for each model."""
         return 1 + math.prod(map(len, self.grid.values())) if self.grid else 1
 
     def points(self, models: Sequence[str]) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ class Sweep:
         return math.ceil(len(self.points(models)) * (1 if self.search == BRUTE else MEASURED_BY_SEARCH))
 
     def seconds(self, models: Sequence[str]) -> float:
-        """Return the seconds for all points together."""
+        """Return the time (s) for all points of `models` together."""
         return self.expected_points(models) * 2 * LONGEST_S if self.minutes is None else 60 * self.minutes
 
     def too_short_in_words(self, models: Sequence[str]) -> str | None:

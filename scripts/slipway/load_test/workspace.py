@@ -37,7 +37,7 @@ def workspace() -> Iterator[Path]:
 
 
 def clear_left_over() -> None:
-    """Stop the processes of killed load tests, since their servers would disturb this one, and remove their files."""
+    """Stop the processes of killed load tests, whose servers would disturb a measurement, and remove their files."""
     for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
         folder = path.with_suffix("")
         # A running load test holds its lock; another user's files are not accessible.

@@ -65,7 +65,7 @@ def table(
     """Return a table as wide as the text of a page. Each page repeats the headings.
 
     `kinds` has the kind of each row. `texts` are {column with text: its share of the width}; a text may have several
-    lines. All other columns have figures, and are as wide as these.
+    lines. All other columns have figures, and are as wide as their longest figure.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
     figures = [column for column in range(len(headings)) if column not in texts]

@@ -139,7 +139,7 @@ def rules(colour: Callable[[str], str]) -> str:
 
 
 def style_of(look: str) -> dict[str, str | float]:
-    """Return {property: value} of a look, which may consist of several names; light colours, as #rrggbb."""
+    """Return {property: value} of a look, which may have several names. Colours are light ones, as #rrggbb."""
     names = look.split()
     style = {key: value for name, properties in LOOKS.items() if name in names for key, value in properties.items()}
     own = style.get("color", "text")

@@ -62,7 +62,7 @@ def accuracy(target: Target, measurements: Measurements) -> Verdict:
 
 
 def figures(target: Target, measurements: Measurements) -> list[Figure]:
-    """Return the five figures of the chosen engine and its configuration."""
+    """Return the five main figures of the chosen engine: latency, throughput and p99 under load, size, accuracy."""
     return [_latency(target, measurements), *_under_load(target), _size(target), _accuracy(target, measurements)]
 
 
