@@ -1,5 +1,5 @@
-# How right a checkpoint and its engines are. Needs reference outputs and build records; makes accuracy.json of each. Why a
-# precision is not accurate: `diagnose` makes results/<model>/diagnosis.<variant>.json, which no other rule needs.
+# The accuracy of a checkpoint and its engines. Needs reference outputs and build records; makes accuracy.json of each.
+# `diagnose` finds the layers that make a precision inaccurate; makes results/<model>/diagnosis.<variant>.json.
 from slipway.pruning.references import PRECISIONS
 
 

@@ -1,5 +1,5 @@
-# Which configuration is served: makes capacity.json, from an open loop, and selection.json; then the load test's charts and PDFs,
-# which show the choice. Needs the load test and the accuracy of every engine.
+# The choice of the served configuration. Needs the load test and the accuracy of every engine. Makes capacity.json (the
+# capacity in an open loop), selection.json (the choice), and the charts and PDFs of the load test with the choice.
 
 
 rule measure_capacity:
@@ -9,7 +9,7 @@ rule measure_capacity:
         weights_record=rules.fetch_weights.output.record,
         records=of_every_engine("engine.json"),
         load_test=rules.load_test.output.record,
-        # By their accuracy, the goal may choose engines or not. `ancient`, because another accuracy changes no capacity.
+        # An accuracy limit can exclude engines. `ancient`, because another accuracy changes no capacity.
         accuracy=ancient(of_every_engine("accuracy.json")),
     output:
         update(in_report("results/{model}/{target}/capacity.json", "Load test")),

@@ -1,7 +1,7 @@
-# Where jobs run on a cluster, and with which resources. On one machine these limit nothing. profiles/ has more, by rule.
+# The jobs and their resources on a cluster. On one machine, these limit nothing. profiles/ has more resources, by rule.
 
 
-# The jobs of these rules run where Snakemake runs, since they take seconds or need the internet.
+# The jobs of these rules run on the machine of Snakemake itself, since they take seconds or need the internet.
 localrules:
     choose_configuration,
     compare,
@@ -24,12 +24,12 @@ localrules:
     write_repository,
 
 
-# Jobs of a group share the machine one at a time, since each measures all of it.
+# Jobs of one group run on the same machine, but one at a time, since each job measures the whole machine.
 resource_scopes:
     seat="local",
 
 
 # The resources that a job on a target requests from a cluster.
 ON_TARGET = hooks.resources_on_target(resolved)
-# The cores of a job that measures speed, which has the machine to itself. Snakemake lowers them to --cores: 2 in the Makefile.
+# The cores of a job that measures speed, so that no other job runs beside it. Snakemake lowers the number to --cores.
 WHOLE_MACHINE = max(2, usable_cores())

@@ -1,9 +1,9 @@
-# From model repositories to storage that a cluster reads, and to live servers, here or elsewhere: Kubernetes, KServe, Arena
-# or Compose. Needs the repositories of the deployed models, and elsewhere their manifests; makes published.json of each
-# repository, and results/<model>/deploy/receipt.json or receipt.<to>.json.
+# Publish model repositories to storage that a cluster reads, and deploy them on this machine, Kubernetes, KServe, Arena
+# or Compose. Needs the repositories, and for a platform elsewhere the manifests. Makes published.json of each
+# repository, and results/<model>/deploy/receipt.json (this machine) or receipt.<to>.json (elsewhere).
 
 
-# The rules below run in no container, also with `--sdm apptainer`: they need the user's home, programs and servers here.
+# With `--sdm apptainer`, too, the rules below run outside of containers: they need this machine's programs and servers.
 container: None
 
 
@@ -11,7 +11,7 @@ rule publish_repository:
     input:
         real_weights,
         program=program("publish_repository"),
-        # A folder has no checksum; its index holds the hash of every file.
+        # Snakemake takes no checksum of a folder. The index has the hash of every file in the folder.
         folder=ancient(rules.write_repository.output.folder),
         index=rules.write_repository.output.index,
         signature=rules.sign_repository.output if HAS_PRIVATE_KEY else [],
@@ -43,18 +43,18 @@ rule deploy_release:
     input:
         program=program("deploy"),
         manifests=of_release([*rules.write_manifests.output, *rules.write_monitoring.output] if PLATFORM.files else []),
-        # Folders have no checksum; their indexes hold the hash of every file.
+        # Snakemake takes no checksum of a folder. The index has the hash of every file in the folder.
         folders=ancient(of_release(rules.write_repository.output.folder)),
         indexes=of_release(rules.write_repository.output.index),
         references=of_release(rules.reference_outputs.output.reference),
         signatures=of_release(rules.sign_repository.output) if HAS_PRIVATE_KEY else [],
-        # By this run's figures a regression is refused. `ancient`, because they change nothing that is deployed.
+        # The figures of this run, to refuse a regression. `ancient`, because figures do not change what is deployed.
         run=ancient(rules.record_run.output),
     output:
         update(in_report(f"results/{{model}}/deploy/{PLATFORM.receipt}", "Deployment")),
     log:
         f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
-    # More cores than any machine has, so that one job at a time changes the server here.
+    # More cores than any machine has, so that only one job at a time changes the server of this machine.
     threads: 100_000 if PLATFORM.on_this_machine else 1
     params:
         settings=deployment,
@@ -100,7 +100,7 @@ rule status:
         "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 
 
-# `rollback` and `undeploy` are about all models; rollback_<model> and undeploy_<model> about one that is or was configured.
+# `rollback` and `undeploy` change all models. rollback_<model> and undeploy_<model> change one, in config.yaml or not.
 for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in DEPLOYED}}.items():
 
     rule:

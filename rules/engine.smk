@@ -1,5 +1,5 @@
-# From ONNX to an engine. Needs the ONNX file of its precision; makes results/<model>/<target>/<model>.<precision>.*. There is
-# one rule a runtime, build_<runtime>, whose files the traits of the runtime name.
+# From ONNX to an engine. Needs the ONNX file of a precision; makes results/<model>/<target>/<model>.<precision>.*. Each
+# runtime has its rule, build_<runtime>. The traits of the runtime name the suffixes of the engine's files.
 from slipway.runtimes import RUNTIMES
 
 for runtime, traits in RUNTIMES.items():
@@ -12,17 +12,17 @@ for runtime, traits in RUNTIMES.items():
             onnx=onnx_of(),
             data=onnx_of(".data"),
             record=onnx_of(".json"),
-            # The reference only judges the engine. `ancient`, because another reference changes no engine.
+            # The reference outputs only check the engine. `ancient`, because other reference outputs change no engine.
             reference=ancient("results/{model}/reference_outputs.npz") if runtime == "tensorrt" else [],
         output:
             engine=[update(f"results/{{model}}/{{target}}/{{model}}.{{precision}}{end}") for end in traits.suffixes],
             record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
         wildcard_constraints:
             target=one_of(resolved.targets_of(runtime)),
-        # A cluster gives a target's jobs one allocation; profiles/ name the other rules.
+        # On a cluster, the jobs of a target share one allocation. profiles/ name the other rules of the group.
         group:
             lambda wildcards: None if hooks.runs_jobs_here() else "target"
-        # TensorRT chooses its kernels by their speed.
+        # The whole machine, because TensorRT measures the speed of kernels to choose among them.
         threads: WHOLE_MACHINE if traits.needs_gpu and not traits.builds_without_hardware else 1
         resources:
             **({"seat": 1} if traits.builds_without_hardware else ON_TARGET),

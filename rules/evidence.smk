@@ -1,5 +1,5 @@
-# How fast a model and its engines are: makes profile/, benchmark.json and analysis/. Then everything that was measured, on one
-# page: results/<model>/report.html, and results/index.html with all models.
+# The speed of a model and its engines: makes profile/, benchmark.json, analysis/, and the pages with all measurements:
+# results/<model>/report.html of one model, and results/index.html of all models.
 
 
 rule profile_model:
@@ -53,11 +53,11 @@ rule load_test:
         program=program("load_test"),
         weights_record=rules.fetch_weights.output.record,
         records=of_every_engine("engine.json"),
-        # Every engine must have passed `check_accuracy`: if one fails, that job fails and there is no load test. `ancient`,
-        # because another accuracy changes no speed.
+        # Every engine must have passed `check_accuracy`; otherwise no load test starts. `ancient`, because another
+        # accuracy changes no speed.
         accuracy=ancient(of_every_engine("accuracy.json")),
         # The coarse filter reads the benchmark, and leaves out precisions that break a limit even without load. If a limit
-        # is relaxed later, `widened` in the key makes this job stale.
+        # is relaxed later, the setting `widened` in the key makes this job stale.
         benchmark=ancient(rules.benchmark.output),
         server=runnable_server,
     output:
@@ -98,7 +98,7 @@ rule write_report:
         onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
         measured=measured_of,
-        # Its job appends this run to the history, whose lines the page shows.
+        # The job of this input appends the run to the history. The page shows the lines of the history.
         run="results/{model}/run.json",
     output:
         update(in_report("results/{model}/report.html", "Everything")),

@@ -1,5 +1,5 @@
-# The measurements and deployments over time. Needs all measurements; appends a line to results/<model>/history.jsonl, which is no
-# rule's output, so that Snakemake never removes it, and makes its copy, results/<model>/run.json.
+# The measurements and deployments over time. Needs all measurements. Appends a line to results/<model>/history.jsonl
+# and makes a copy of the line, results/<model>/run.json. The history is no rule's output, so Snakemake never removes it.
 
 
 rule record_run:

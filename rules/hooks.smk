@@ -1,5 +1,5 @@
-# Find edited artifacts, and say in words why each job runs. The jobs of the acting rules change more than their outputs:
-# a server, or a cluster.
+# Find edited artifacts, and say in words why each job runs. `acting` are the rules whose jobs change more than their
+# outputs: a server, or a cluster.
 hooks.track_artifacts(acting=["deploy_release"])
 
 
@@ -15,5 +15,5 @@ onerror:
     hooks.end_run()
 
 
-# If another workflow takes this one as a module, Snakemake calls none of the handlers above.
+# If another workflow uses this one as a module, Snakemake does not call the handlers above.
 hooks.join_handlers(config)

@@ -1,5 +1,5 @@
-# From the measurements to deployment manifests, monitoring and the bill of materials. Needs the index, selection, load test
-# and build records of every target that serves the model; makes results/<model>/deploy/*. Nothing is deployed.
+# From the measurements to deployment manifests, monitoring and the bill of materials. For every target that serves the
+# model, needs its index, selection, load test and build records. Makes results/<model>/deploy/*. Deploys nothing.
 
 
 rule write_monitoring:

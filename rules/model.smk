@@ -1,5 +1,5 @@
-# From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/samples.*, weights.*,
-# contract.json, reference_outputs.* and ONNX.
+# From a checkpoint to ONNX. Needs `models` in config.yaml; makes samples.*, weights.*, contract.json, interface.json,
+# labels.txt, reference_outputs.* and the ONNX file <model>.onnx in results/<model>/.
 
 
 rule sample_inputs:
@@ -21,7 +21,7 @@ rule sample_inputs:
 rule fetch_weights:
     input:
         program=program("fetch_weights"),
-        # The values of samples change no weights.
+        # The samples only test the network. `ancient`, because other samples change no weights.
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         weights=update("results/{model}/weights.safetensors"),
@@ -43,9 +43,9 @@ rule take_program:
         program=program("take_program"),
         samples=ancient(rules.sample_inputs.output.samples),
     output:
-        # The file of `weights`: a .pt2, TorchScript or ONNX file, which has its own graph.
+        # A copy of the file in `weights`: a .pt2, TorchScript or ONNX file, which contains the graph of the network.
         network=update("results/{model}/program"),
-        # The data file with the weights of an ONNX file over 2 GB, else empty.
+        # The data file: the weights of an ONNX file over 2 GB, else empty.
         data=update("results/{model}/program.data"),
         record=update("results/{model}/weights.json"),
     wildcard_constraints:
@@ -108,7 +108,7 @@ rule export_onnx:
         program=program("export_onnx"),
     output:
         onnx=update("results/{model}/{model}.onnx"),
-        # The data file with the weights of a network over 2 GB, else empty.
+        # The data file: the weights of a network over 2 GB, else empty.
         data=update("results/{model}/{model}.onnx.data"),
         record=update("results/{model}/{model}.onnx.json"),
     params:

@@ -5,18 +5,18 @@ from slipway.keys.server_validation import require_local_server, require_real_we
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
-# The targets whose repositories serve a release. A release has one model, also where one server has all models: the others
-# stay live as they are.
+# The targets whose repositories serve a release. A release has one model, even if one server has all models. The other
+# models stay live unchanged.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
-# How many versions are kept where they are published.
+# How many published versions of a model are kept in the storage.
 KEEP_PUBLISHED = config["deploy"]["publish"]["keep_versions"]
-# The interpreter that has TensorRT, if the local server runs its engines in it.
+# The path of the interpreter with TensorRT, if the local server runs engines in another interpreter; else false.
 DEPLOYED_PYTHON = PLATFORM.together and resolved.tensorrt(resolved.deployed_target)["python"]
-# Whether repositories are signed here.
+# Whether this machine signs repositories.
 HAS_PRIVATE_KEY = bool(config["deploy"]["signing"]["private_key"])
-# Whether signatures are published, and verified before a release is served: also those that another machine made.
+# Whether signatures, of this or another machine, are published, and verified before a release is served.
 USES_SIGNATURES = any(config["deploy"]["signing"].values())
-# The options that a deployment and a rollback have in common.
+# The options that both a deployment and a rollback have.
 COMMON = JobKey(
     {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")},
     tensorrt_python=DEPLOYED_PYTHON or None,
@@ -26,12 +26,12 @@ COMMON = JobKey(
 
 
 def of_release(files):
-    """Return files of a model: those with {target} in their path for each target that serves it, the others once."""
+    """Return `files`, once for each serving target if a path has {target}, else once. {model} is not filled in."""
     return expand(files, target=SERVED, allow_missing=True)
 
 
 def live(*models):
-    """Return the input function for models' receipts; it refuses models that no Triton of the platform would serve."""
+    """Return an input function: the paths of the receipts of `models`. It refuses what the platform cannot serve."""
 
     def receipts(wildcards):
         with refused_by_snakemake():
@@ -41,30 +41,30 @@ def live(*models):
     return receipts
 
 
-# The models that may be rolled back or stopped, also those that config.yaml has no longer.
+# The models that may be rolled back or stopped, including deployed models that config.yaml does not name any more.
 DEPLOYED = dict.fromkeys([*resolved.models, *deployed_models(PLATFORM.name)])
-# Models that are live, but that config.yaml has no longer. `deploy` takes them out of service where one server has all models.
+# Live models that config.yaml does not name any more. If one server has all models, `deploy` withdraws these models.
 UNCONFIGURED = sorted(live_models() - set(resolved.models)) if PLATFORM.together else []
 
 
 def no_rehearsal(wildcards):
-    """Return why this run cannot use random weights; None if it may, since it deploys and publishes nothing elsewhere."""
+    """Return in words why this run may not use random weights; None if it deploys and publishes nothing elsewhere."""
     makes = {"deploy", f"deploy_{wildcards.model}", "publish"} & set(hooks.targets) if PLATFORM.files else ()
     return f"random weights are not deployed to {PLATFORM.name} or published" if makes else None
 
 
 def withdrawal(wildcards):
-    """Return the file that `deploy` makes once the models that config.yaml has no longer are out of service."""
+    """Return the file of rule `withdraw` if there are live models that config.yaml does not name any more, else []."""
     return rules.withdraw.output if UNCONFIGURED else []
 
 
 def deployment(wildcards):
-    """Return the key of a deployment. A model that is live here but does not answer is named, and its receipt is stale."""
+    """Return the key of a deployment. If a live model of the local server does not answer, its receipt is stale."""
     return keys.deploy_release(silent=silent_models(tell=hooks.tell) if hooks.plans and PLATFORM.together else {})
 
 
 def runnable_server(wildcards):
-    """Refuse a load test that must run here if the tritonserver of `triton.run` cannot; else return no input files."""
+    """Refuse a load test on this machine if the tritonserver of `triton.run` cannot run here. Otherwise return []."""
     record = Path(f"results/{wildcards.model}/{wildcards.target}/analysis/analysis.json")
     with refused_by_snakemake():
         if hooks.plans and hooks.runs_jobs_here():
@@ -73,14 +73,14 @@ def runnable_server(wildcards):
 
 
 def real_weights(wildcards):
-    """Refuse to publish a model whose weights are random; else return no input files."""
+    """Refuse to publish a model if its weights are random. Otherwise return [], no input files."""
     with refused_by_snakemake():
         require_real_weights(resolved, [wildcards.model], "not published")
     return []
 
 
 def supported_release(wildcards):
-    """Refuse a Triton elsewhere that is unknown or older than `triton.oldest`; else return no input files."""
+    """Refuse a Triton elsewhere if its release is unknown or older than `triton.oldest`. Otherwise return []."""
     with refused_by_snakemake():
         triton = config["triton"]
         require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])

@@ -1,5 +1,5 @@
 # From the FP32 ONNX file to ONNX files of other precisions. Needs results/<model>/<model>.onnx; makes
-# results/<model>/<model>.<variant>.onnx and its record. `preflight` tries them all without a GPU.
+# results/<model>/<model>.<variant>.onnx and its record. `preflight` tries all these files without a GPU.
 
 
 rule cast_onnx:

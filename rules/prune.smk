@@ -1,4 +1,4 @@
-# Files that no configuration refers to any more: shown, and removed with `--config prune=yes`.
+# Show the files that no configuration refers to any more. With `--config prune=yes`, remove them.
 
 
 rule prune:

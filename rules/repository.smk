@@ -1,5 +1,5 @@
 # From the chosen configuration to a Triton model repository. Needs selection.json and the engines; makes
-# results/<model>/<target>/repository/<model>_trt/, its index, and repository.sig where there is a key to sign with.
+# results/<model>/<target>/repository/<model>_trt/, its index and, if config.yaml names a private key, repository.sig.
 
 
 rule write_repository:
@@ -32,7 +32,7 @@ rule sign_repository:
     output:
         update("results/{model}/{target}/repository.sig"),
     params:
-        # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
+        # The private key is no input, since Snakemake would store its SHA-256. The settings have its public half's SHA-256.
         settings=lambda wildcards: keys.sign_repository(wildcards.model, wildcards.target),
         options=options(public_key=config["deploy"]["signing"]["public_key"]),
     message:

@@ -1,5 +1,5 @@
-# What a person asks for: `evidence`, `deploy` and `diagnose` of all models, or of one alone, such as deploy_<model>. The other
-# models stay as they are then. `snakemake` without a target makes the first rule.
+# The targets for users: `evidence`, `deploy` and `diagnose` for all models, or for one, such as deploy_<model>. This
+# changes no other model. `snakemake` without a target makes the first rule, `evidence`.
 
 
 for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in resolved.models}}.items():
