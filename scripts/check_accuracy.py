@@ -127,8 +127,9 @@ def on_reference_samples(
 def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contract: Contract) -> dict:
     """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
 
-    If the true answers are known, "evaluation" also has both accuracies. "samples_sha256" identifies the data. Raises
-    SlipwayError if PyTorch's answers belong to other data.
+    Without evaluation data, "evaluation" and "metric" are None. With true answers, "evaluation" also has the accuracy
+    of both, PyTorch and the engine. "samples_sha256" identifies the data. Raises SlipwayError if PyTorch's answers
+    belong to other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:

@@ -1,4 +1,4 @@
-"""Compute PyTorch's answers to evaluation data, once for all engines, and check the checkpoint's accuracy."""
+"""Compute PyTorch's answers to evaluation data, once for all engines, and check the checkpoint's limits."""
 
 import argparse
 from dataclasses import replace

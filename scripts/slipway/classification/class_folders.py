@@ -85,8 +85,8 @@ class Names:
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
         """Return the class folder for a folder's name; None if no class has this name.
 
-        The strictest spelling that fits any class counts. Raises SlipwayError if it fits two classes. `parent` is the
-        path of the parent folder, for the message.
+        The strictest spelling that fits any class counts. Raises SlipwayError if this spelling fits two classes.
+        `parent` is the path of the parent folder, for the message.
         """
         for rule, spelled, classes in self._by_rule:
             matches = classes.get(spelled(folder), [])
@@ -131,7 +131,7 @@ def _loose(name: str) -> str:
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
     """Return the class folders with numbers as names in text order (0, 1, 10, 2, ...), as ImageFolder reads them.
 
-    Return [] if a name is no number, or if text order gives every folder the same class.
+    Return [] if a name is no number, or if each folder's class in text order equals its number.
     """
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
     if not all(reading.rule == INDEX and reading.folder in order for reading in readings):

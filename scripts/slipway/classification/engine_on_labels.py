@@ -33,7 +33,7 @@ def dropped(figures: dict, limit: float) -> list[str]:
 
 
 def below_floor(figures: dict, floor: float | None) -> list[str]:
-    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] without one."""
+    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] if none is."""
     if floor is None:
         return []
     if not figures["labelled"]:

@@ -41,7 +41,7 @@ class Classification:
 
 
 def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
-    """Return `stated`, the meaning in --output-meaning. Raise SlipwayError if it contradicts the server."""
+    """Return `stated`, the meaning in --output-meaning. Raise SlipwayError if the server states another meaning."""
     if classifier.meaning and stated not in (None, classifier.meaning.kind):
         raise SlipwayError(
             f"--output-meaning {stated} contradicts the server: the outputs of {classifier.name} are "

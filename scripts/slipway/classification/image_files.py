@@ -31,12 +31,12 @@ def require_images(folder: str | Path) -> None:
 
 
 def class_folders(folder: str | Path) -> list[str]:
-    """Return the sorted names of the subfolders of a folder, without hidden ones."""
+    """Return the sorted names of all subfolders of a folder that are not hidden."""
     return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
 def holds_image(folder: str | Path) -> bool:
-    """Return whether there is an image below a folder."""
+    """Return whether a folder contains an image at any depth."""
     return next(_images_below(folder), None) is not None
 
 

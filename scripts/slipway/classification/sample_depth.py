@@ -49,10 +49,10 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
-    """Raise SlipwayError if Pillow's conversion of an image to 8 bits loses the picture.
+    """Raise SlipwayError if Pillow's conversion of an image to 8 bits gives a wrong or far too dark picture.
 
     `colours` is the converted image. `rawmodes` names Pillow's raw modes of the file. From 16 bits a sample (";16"),
-    Pillow takes the upper 8 bits. They are black if the samples use fewer bits. Signed samples are refused.
+    Pillow takes the upper 8 bits. These bits are 0 if the samples use fewer bits. Signed samples are refused.
     """
     if _SIGNED in _tag(image, _FORMAT):
         raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")

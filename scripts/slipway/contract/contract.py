@@ -193,7 +193,7 @@ class Contract:
         return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 
     def record(self) -> dict:
-        """Return the content of contract.json."""
+        """Return the contract as a dict, the content of contract.json."""
         return {**self.interface(), "outputs": [tensor.record() for tensor in self.outputs], **self.facts}
 
     @classmethod

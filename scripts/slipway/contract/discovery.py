@@ -59,7 +59,7 @@ class _Run:
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
     """Run the network, and yield each run: samples of each size, a batch, and each axis at each of its `ends`.
 
-    There is no run of a batch without a batch axis.
+    Without a batch axis, no batch is run.
     """
     for inputs in _of_each_size(contract, samples):
         yield _Run(network, contract, inputs)

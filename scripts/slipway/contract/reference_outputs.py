@@ -32,17 +32,17 @@ class ReferenceOutputs:
 
     @property
     def request(self) -> Sample:
-        """Return the reference request with its outputs."""
+        """Return the reference request: the first sample, with its inputs and outputs."""
         return self.samples[0]
 
     @property
     def inputs(self) -> list[Tensors]:
-        """Return the inputs of each sample."""
+        """Return the inputs of all samples, as [{input: array}]."""
         return [sample.inputs for sample in self.samples]
 
     @property
     def outputs(self) -> list[Tensors]:
-        """Return PyTorch's outputs for each sample."""
+        """Return PyTorch's outputs for all samples, as [{output: array}]."""
         return [sample.outputs for sample in self.samples]
 
     def write(self, path: str | Path) -> None:

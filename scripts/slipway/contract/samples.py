@@ -28,10 +28,11 @@ def take_samples(
     """Return at most `count` samples of a source, evenly spread. The first sample is always among them.
 
     `source` is "package.module:function", a .npz file, or a folder of .npz files. `batched`: whether the first axis of
-    all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, the rows
-    are samples if all inputs of a file have the same number of rows. `targets` are arrays that no network gets, of any
-    dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up to LONGEST files or samples of
-    the function. Raises SlipwayError with the place of a mistake.
+    all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, each row is
+    a sample if all inputs of a file have the same number of rows. `targets` are the names of arrays that are no inputs
+    of the network; they may have any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up
+    to LONGEST files or samples of the function. Raises SlipwayError, with the file or line, for a mistake in the
+    source.
     """
     most = count if sizes is None else max(LONGEST, count)
     if is_function(source):
@@ -47,7 +48,7 @@ def take_samples(
 
 
 def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[Tensors]:
-    """Return the samples without the arrays in `targets`."""
+    """Return the samples without the arrays named in `targets`."""
     return [{name: array for name, array in sample.items() if name not in targets} for sample in samples]
 
 
@@ -195,7 +196,7 @@ def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collect
 def _split(arrays: Tensors, where: str, targets: Collection[str]) -> Iterator[Tensors]:
     """Yield each row of a batch as a sample. Raise SlipwayError unless all arrays have the same number of rows.
 
-    If all inputs have one row, targets may have any shape.
+    If all inputs have a single row, targets may have any number of rows.
     """
     if all(array.shape[:1] == (1,) for name, array in arrays.items() if name not in targets):
         yield {name: array.copy() for name, array in arrays.items()}
@@ -239,7 +240,7 @@ def has_source(arguments: argparse.Namespace) -> bool:
 
 
 def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = None) -> list[Tensors]:
-    """Return at most `count` samples of the source in the options, as `take_samples` does, with their targets."""
+    """Return at most `count` samples of the source in the options, including their targets, as in `take_samples`."""
     return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets, sizes)
 
 

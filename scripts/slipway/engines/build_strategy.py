@@ -53,7 +53,7 @@ class Job:
 
     @property
     def existing(self) -> RecordedEngine:
-        """Return the existing engine. Only a job with an existing engine may ask for it."""
+        """Return the existing engine. The job must have one."""
         assert self.previous is not None
         return self.previous
 

@@ -37,7 +37,7 @@ class RecordedEngine:
 
     @property
     def files(self) -> list[Path]:
-        """Return all files of the engine."""
+        """Return the paths of all files of the engine."""
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:

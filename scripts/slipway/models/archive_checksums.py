@@ -1,4 +1,4 @@
-"""Compare the parts of a PyTorch file with the checksums in the file. PyTorch writes them, but does not check them."""
+"""Compare the parts of a PyTorch file with their checksums, which PyTorch writes but does not check."""
 
 import zipfile
 from pathlib import Path
@@ -26,7 +26,7 @@ def require_intact(path: Path) -> None:
 
 
 def _read(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
-    """Read a part completely, because zipfile compares its checksum at the end. Raise BadZipFile if they differ."""
+    """Read a part to its end, where zipfile compares the checksum, and raises BadZipFile for a wrong one."""
     with archive.open(part) as file:
         while file.read(_CHUNK):
             pass

@@ -51,7 +51,7 @@ def state_dict(tensors: Mapping[str, torch.Tensor], versions: Mapping[str, Any])
 
 
 def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: bool = False) -> Differences:
-    """Load `state` into `model` and return the differences. If there are any, the model is unusable.
+    """Load `state` into `model` and return the differences. If there is any difference, the model is unusable.
 
     The modules' own hooks run, so names of older versions of modules are accepted. With `assign`, the tensors become
     the parameters themselves with their own dtype, instead of being copied.

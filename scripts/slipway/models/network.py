@@ -23,7 +23,7 @@ def without_wrappers(name: str) -> str:
 
 
 def as_renamed(name: str) -> str:
-    """Return torchvision's present name of a tensor, for a name from its first files of DenseNet."""
+    """Return torchvision's present name for a tensor name of its first DenseNet files; other names unchanged."""
     return _DENSE_LAYER.sub(r"\1\2", name)
 
 
@@ -54,9 +54,9 @@ class Network:
 
     @cached_property
     def common_prefix(self) -> str:
-        """Return the common prefix of all names; "" without a common prefix.
+        """Return the prefix that all tensor names share; "" without such a prefix.
 
-        A network that wraps another network may have "model.".
+        For example, a network that wraps another network may have "model.".
         """
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
         shared = takewhile(lambda names: len(set(names)) == 1, components)
@@ -72,7 +72,7 @@ class Network:
     def needs(self, name: str, tensor: torch.Tensor) -> bool:
         """Return whether the network needs a tensor of a checkpoint.
 
-        It needs no tensor of an auxiliary head, and no tensor that equals a buffer which it computes itself.
+        The network needs no tensor of an auxiliary head, and no tensor that equals a buffer which the network computes.
         """
         if name.startswith(self.heads):
             return False

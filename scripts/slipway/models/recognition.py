@@ -49,7 +49,7 @@ class Match:
 
 
 def recognise(content: Content) -> list[Match]:
-    """Return the networks that fit a checkpoint. If no network fits, return the networks whose body fits."""
+    """Return the matches of torchvision's networks that fit a checkpoint, or else of those whose body fits."""
 
     def of_torchvision(shapes: Shapes) -> list[Match]:
         return [_match(*architecture, shapes) for architecture in _possible_architectures(shapes)]
@@ -109,7 +109,7 @@ def body_digest(shapes: Shapes, head: str) -> str:
 
 
 def empty_network(architecture: str, **arguments: object) -> torch.nn.Module:
-    """Return one of torchvision's networks without values, so that even the largest ones take no memory."""
+    """Return one of torchvision's networks with shapes but without values, so that it takes no memory."""
     without_initialisation = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
     return _made_empty(partial(source_named(PLAIN).factory(architecture), **without_initialisation, **arguments))
 
@@ -129,7 +129,7 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
-    """Yield (architecture, its tensor with a row for each class) for each network with this body."""
+    """Yield (architecture, name of its tensor with a row for each class) for each network with this body."""
     digests: dict[str, str] = {}
     for architecture, row in _table().items():
         head = row["classes"].partition(".")[0]
@@ -163,7 +163,7 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
 
 
 def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
-    """Return the arguments with which `make` gives a network of timm these shapes; None if no arguments do.
+    """Return keyword arguments for `make` that give timm's network these shapes; None if there are none.
 
     The result is {"num_classes": number}, or {} if the default number fits.
     """

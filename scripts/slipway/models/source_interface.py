@@ -64,7 +64,7 @@ class Source(ABC):
         raise NotImplementedError
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return `arguments` of config.yaml. The content of files that they name replaces the names of the files."""
+        """Return `arguments` of config.yaml. If an argument names a file, the file's content replaces the argument."""
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:

@@ -68,7 +68,7 @@ def candidates(content: Content, size: int, weights_key: str | None) -> list[Can
 
 
 def fit(candidate: Candidate, network: Network) -> Fit:
-    """Return the fit of a candidate to a network, with the module versions that fit best."""
+    """Return the result of loading a candidate into a network, with the module versions that fit best."""
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in candidate.tensors.items():
         spelling = network.spelling(name)

@@ -27,12 +27,12 @@ class Call:
         return self.positional + self.keyword
 
     def __call__(self, network: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> object:
-        """Return the network's answer to named inputs."""
+        """Return the network's answer to {input: tensor}."""
         by_name = {name: inputs[name] for name in self.keyword}
         return network(*(inputs[name] for name in self.positional), **by_name)
 
     def on_arrays(self, network: torch.nn.Module, inputs: Tensors) -> object:
-        """Return the network's answer to named arrays, without gradients."""
+        """Return the network's answer to {input: array}, computed without gradients."""
         with torch.no_grad():
             return self(network, {name: torch.from_numpy(array) for name, array in inputs.items()})
 

@@ -86,7 +86,7 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list. At its end, the block adds the user's lines whose results the older exporter wrote as constants."""
+    """Yield a list. After the block, it has the user's lines that the older exporter replaced by constants."""
     lines: list[str] = []
     try:
         with warnings.catch_warnings(record=True, action="always") as caught:

@@ -93,7 +93,7 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
 def _any_batch(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return the shape for any batch size of a Reshape node, which begins with -1; None if there is none.
+    """Return a Reshape node's shape with -1 as the batch size; None if the node cannot have such a shape.
 
     The node must have a constant shape that begins with 1. All other sizes must be known, since only one size can be
     -1.

@@ -138,7 +138,7 @@ def lower_einsum(model: onnx.ModelProto) -> None:
 
 
 def lowered(equation: str) -> str:
-    """Return an Einsum's equation with lower-case letters. Letters for which no lower-case one is free stay."""
+    """Return an Einsum's equation with lower-case letters. If all 26 letters are used, others stay upper case."""
     taken = set(filter(str.islower, equation))
     replaced = {}
     for letter in dict.fromkeys(filter(str.isupper, equation)):

@@ -30,7 +30,7 @@ _DIGEST = "data_sha256"
 
 
 def read(path: Path) -> onnx.ModelProto:
-    """Return the model of a file. Weights in its data file stay there: its tensors only refer to them."""
+    """Return the model of a file. Weights in the data file are not loaded: the tensors only refer to this file."""
     return onnx.load(path, load_external_data=False)
 
 

@@ -1,8 +1,8 @@
-"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer, which it fuses.
+"""Quantise an ONNX file for ONNX Runtime on a CPU: Q/DQ nodes before and behind each layer.
 
-ModelOpt places Q/DQ nodes for TensorRT and OpenVINO, which is only before a layer. ONNX Runtime fuses a layer only if
-its output is quantised, too. Activations are unsigned 8-bit integers. Weights are signed 8-bit integers with a scale
-for each channel. CPUs have instructions (VNNI, AMX, I8MM) that multiply this pair.
+ModelOpt places Q/DQ nodes only before a layer, for TensorRT and OpenVINO. ONNX Runtime fuses a layer only if its output
+is quantised, too. Activations are unsigned 8-bit integers. Weights are signed 8-bit integers with a scale for each
+channel. CPUs have instructions (VNNI, AMX, I8MM) that multiply this pair.
 
 ModelOpt changes ONNX Runtime's quantiser for its own placement, so one process can use only one of the two quantisers.
 """

@@ -45,7 +45,7 @@ def _read_by(node: onnx.NodeProto) -> list[str]:
 
 
 def refill(part: Any, entries: Iterable) -> None:
-    """Replace all entries of a repeated field, such as a graph's nodes."""
+    """Replace all entries of a repeated protobuf field, such as a graph's nodes."""
     entries = list(entries)
     del part[:]
     part.extend(entries)

@@ -84,9 +84,9 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
 def require_batch_independence(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return the distances (see `batch_distances`) between a sample's answers alone and in batches with other samples.
+    """Return the distances (see `batch_distances`) between a sample's answers alone and in batches with others.
 
-    Raises SlipwayError if an answer depends on the other samples of its batch.
+    Raises SlipwayError if a distance exceeds `tolerance`: an answer then depends on the other samples of its batch.
     """
     differences = batch_distances(answering(session, contract), contract, samples)
     if problem := dependence(differences, tolerance):

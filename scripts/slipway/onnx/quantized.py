@@ -46,7 +46,11 @@ class SampleReader(CalibrationDataReader):
 
 @dataclass(frozen=True)
 class Quantized:
-    """The number of a graph's quantised compute nodes and Q/DQ nodes, and the names of nodes with defects."""
+    """The counts of a graph's quantised compute nodes and Q/DQ nodes.
+
+    `compute_nodes_left` are the names of compute nodes that are not quantised. `bad_scales` are the names of Q/DQ nodes
+    with invalid scales.
+    """
 
     compute_nodes: int  # with quantised data and weights
     compute_nodes_left: list[str]  # names of compute nodes that are not quantised
@@ -61,7 +65,10 @@ class Quantized:
 
 
 def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
-    """Return the counts and defects of a graph's compute and Q/DQ nodes. `folder` has its data file, if any."""
+    """Return the counts of a graph's quantised nodes, with the names of all nodes that are not quantised correctly.
+
+    `folder` has the graph's data file, if there is one.
+    """
     dequantized = {name for node in model.graph.node if node.op_type == _DQ for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
     left = [node.name for node in compute if not dequantized.issuperset(node.input[:2])]

@@ -122,7 +122,7 @@ def _keep_outputs_apart(graph: onnx.GraphProto) -> None:
 
 
 def _leave_sizes_open(graph: onnx.GraphProto) -> None:
-    """Make axes with the size 0 or -1 dynamic, since some exporters mean this. Remove the shapes of inner tensors."""
+    """Make axes of size 0 or -1 dynamic, as some exporters write dynamic axes. Remove the shapes of inner tensors."""
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         for size in value.type.tensor_type.shape.dim:

@@ -1,7 +1,7 @@
-"""Find wrong values of an output that its limit does not show, because other values of it are much larger.
+"""Find small values of an output that are wrong, although the output's error is within its limit.
 
-A detector may return boxes in pixels and scores from 0 to 1 in one tensor (N, 4 + scores, places). The norm of the
-tensor is that of the boxes, and scores of 0 would be within each limit of the relative error.
+For example, a detector returns boxes in pixels and scores from 0 to 1 in one tensor (N, 4 + scores, places). The boxes
+decide the norm of this tensor. So even scores of 0 are within the limit of the relative error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ def hidden_parts(
     answers: Sequence[Mapping[str, np.ndarray]],
     limit: float,
 ) -> list[str]:
-    """Return a sentence for each output with small parts that are wrong, and hidden from `limit` by larger parts.
+    """Return a sentence for each output with small parts that are wrong, which larger parts hide from `limit`.
 
-    A part is an index along an axis with a fixed size, other than the batch axis. Small parts are wrong if their own
-    relative error is above the limit, and their values are no nearer than one answer for everything. Outputs that mean
-    scores are left out: there small values hardly matter.
+    A part has all values with one index on an axis of fixed size, but not on the batch axis. `limit` is for the
+    relative error of the whole output. Small parts are wrong if their own relative error is above `limit`, and if one
+    answer for all samples would be as near. Outputs with scores are left out, since their small values hardly matter.
     """
     sentences = []
     for tensor in tensors:
@@ -39,7 +39,10 @@ def hidden_parts(
 
 
 def _parts(arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """Return the values of each part (parts, values) of arrays, whose other axes may differ in size."""
+    """Return a float64 array (parts, values): for each index along `axis`, all values of all arrays.
+
+    The other axes of the arrays may differ in size.
+    """
     rows = [np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1) for array in arrays]
     return np.concatenate(rows, axis=1).astype(np.float64)
 

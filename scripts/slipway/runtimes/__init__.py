@@ -39,8 +39,8 @@ RUNTIMES: dict[str, RuntimeTraits] = {
 def runtime(name: str) -> ModuleType:
     """Return the module of a runtime.
 
-    The module is imported by name, so that a rule lists only the runtime that it uses as an input. Raises SlipwayError
-    if the module lacks a part of the interface.
+    The module is imported by name, so that the inputs of a rule have only the code of the runtime that the rule uses.
+    Raises SlipwayError if the module lacks a part of the interface.
     """
     module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
     missing = [part for part in INTERFACE if not hasattr(module, part)]

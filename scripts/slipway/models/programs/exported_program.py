@@ -94,7 +94,7 @@ class ExportedNetwork(FileNetwork):
         )
 
     def _other_sizes(self, arrays: Tensors) -> Iterator[tuple[str, int, str]]:
-        """Yield (input, axis, words) of each axis with a size that the program does not take."""
+        """Yield (input, axis, sentence) for each axis with a size that the program does not accept."""
         for tensor in self.inputs:
             for axis, (own, given) in enumerate(zip(tensor.shape, arrays[tensor.name].shape, strict=True)):
                 least, largest = (own, own) if own is not None else self.ranges.get((tensor.name, axis), (0, None))
@@ -118,7 +118,7 @@ class ExportedNetwork(FileNetwork):
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Copy the program as it is, and return sentences about it. Raise SlipwayError if it is in train mode."""
+    """Copy the program as it is, and return sentences about it. Raise SlipwayError for a program in train mode."""
     program = _read(path)
     require_eval_mode(_operators(program), f"torch.export.export: {_SAVE_AGAIN}")
     network = _network(program, path)

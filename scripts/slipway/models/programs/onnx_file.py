@@ -73,9 +73,9 @@ class OnnxNetwork(GraphNetwork):
         return [tensor.name for tensor in self.inputs if tensor.name not in used]
 
     def last_operation(self, output: str) -> str:
-        """Return the name that PyTorch has for the operation that makes an output, such as "softmax".
+        """Return PyTorch's name for the operation that makes an output, such as "softmax"; "" without such a name.
 
-        The result is "" for an operation without such a name. Views, casts and averages are skipped.
+        Views, casts and averages are skipped.
         """
         makers = makers_of(self.graph)
         node = makers.get(output)
@@ -148,7 +148,7 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
 def _with_any_batch(
     model: onnx.ModelProto, batch: int, samples: list[Tensors], folder: Path
 ) -> tuple[onnx.ModelProto, str]:
-    """Return (model, sentence about its batch). The batch axis becomes dynamic if that is safe.
+    """Return (model, sentence about its batch axis). The batch axis becomes dynamic if this is safe.
 
     `folder` has the model's data file.
     """
@@ -172,7 +172,7 @@ def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
 
 
 def _try(network: OnnxNetwork, samples: Sequence[Tensors]) -> None:
-    """Run samples. Raise SlipwayError if the file does not take their names, dtypes or shapes."""
+    """Run the network on samples. Raise SlipwayError if it does not accept their names, dtypes or shapes."""
     call = call_of(network, list(samples[0]))
     for sample in samples:
         with explained_by(partial(network.why_it_fails, sample)):

@@ -12,7 +12,7 @@ from slipway.networks.user_code import first_sentence
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Copy the archive as it is, and return sentences about it. Raise SlipwayError if it is in train mode."""
+    """Copy the archive as it is, and return sentences about it. Raise SlipwayError for an archive in train mode."""
     module = load(path)
     require_eval_mode(_operators(module.inlined_graph), "torch.jit.trace or torch.jit.script, and save it again")
     shutil.copyfile(path, output)
@@ -35,7 +35,7 @@ def load(path: Path) -> torch.jit.ScriptModule:
 
 
 def _operators(block: torch.Graph) -> Iterator[tuple[str, dict, str]]:
-    """Yield (operator, {argument: its constant value}, name of the module) of each operator, also in branches."""
+    """Yield (operator, {argument: constant value}, name of its module) of each operator, including branches."""
     for node in block.nodes():
         for inner in node.blocks():
             yield from _operators(inner)

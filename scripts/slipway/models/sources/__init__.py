@@ -1,7 +1,7 @@
 """The sources of networks: a module for each. In each module, `SOURCE` is a `source_interface.Source`.
 
-The module `timm` makes the architectures "timm:NAME", and so on. A module is imported without PyTorch and without the
-source's own package, since planning reads it.
+For example, the module `timm` makes the architectures "timm:NAME". Each module can be imported without PyTorch and
+without the source's own package, since planning imports it.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def source_of(architecture: str) -> Source:
 
 
 def source_named(name: str) -> Source:
-    """Return a source by its name. Raise SlipwayError if its module lacks a part of the interface.
+    """Return a source by its name. Raise SlipwayError if the source's module lacks a part of the interface.
 
     The module is imported by name, so a model's key has only the code of this source.
     """

@@ -80,7 +80,7 @@ class Transformers(Source):
         return network
 
     def named_weights(self, architecture: str, name: str) -> None:
-        """Return None for `default`. Raise SlipwayError for another name."""
+        """Return None for "default": a class has no published weights. Raise SlipwayError for another name."""
         if name != "default":
             raise SlipwayError(
                 f"`weights` is {name}, but {architecture} has no weights of that name; set `weights` to the path of a "
@@ -88,7 +88,7 @@ class Transformers(Source):
             )
 
     def network_arguments(self, architecture: str, arguments: dict, published: None) -> dict:
-        """Return the fields of the configuration."""
+        """Return the fields of the configuration (see `planned_arguments`)."""
         return self.planned_arguments(arguments)
 
     def notes(self, architecture: str, arguments: dict, published: None) -> list[str]:

@@ -72,7 +72,7 @@ def build_failure(errors: list[str], options: dict) -> str:
 
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
-    """Return the reason why an engine could not be loaded."""
+    """Return the reason why TensorRT could not load an engine, and the remedy."""
     details = last(errors, 2)
     if any(_NO_MEMORY.search(error) for error in errors):
         return (
