@@ -129,9 +129,9 @@ class Worst:
 def conversion_of(
     arguments: argparse.Namespace, base: onnx.ModelProto, exported: dict, folder: Path
 ) -> tuple[Callable[[list[str]], onnx.ModelProto], list[str]]:
-    """Return (function that makes the variant without the given nodes, nodes that config.yaml leaves out already).
+    """Return (function that makes the variant, nodes that config.yaml leaves out of the precision already).
 
-    `exported` is the record of the FP32 file `base`.
+    The argument of the function is the list of nodes to leave out. `exported` is the record of the FP32 file `base`.
     """
     shared = ["onnx", "onnx_record", "samples", "variant"]
     shared += [] if arguments.variant in CAST else ["samples_record"]

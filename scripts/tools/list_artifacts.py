@@ -53,7 +53,7 @@ KEY_METHODS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that runs a program. `key_method` is the method of JobKeys that makes its key; None if it has no key."""
+    """A rule that runs a program. `key_method` is the method of JobKeys that makes the rule's key, or None."""
 
     name: str
     outputs: tuple[str, ...]
@@ -139,7 +139,10 @@ def first_line(path: Path | str) -> str:
 
 
 def names_in_key(rule: Rule) -> list[str]:
-    """Return the names of the settings in a rule's key. If the rule builds for one runtime, only its target counts."""
+    """Return the sorted names of the settings in the keys of a rule.
+
+    If the rule builds engines of one runtime, only the key for the target of this runtime counts.
+    """
     by_target = key_names()[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
     return by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))

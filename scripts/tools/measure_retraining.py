@@ -155,7 +155,8 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 def summary(weeks: dict[str, dict]) -> dict:
     """Return {"gpu", "versions"} of the cold build, and {week: value} as "ways", "seconds" and "of_cold".
 
-    "seconds" is the time of the build with its gates. "of_cold" is this time / the time of the cold build.
+    "ways" says how each engine was made. "seconds" is the time of the build with its gates. "of_cold" is this time /
+    the time of the cold build.
     """
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
@@ -168,9 +169,10 @@ def summary(weeks: dict[str, dict]) -> dict:
 
 
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
-    """Return the "speed" of `trial`: GPU times of a plain and a refittable engine, measured in turn.
+    """Return [{"batch", "previous_ms", "new_ms", "ratio", "graph"}]: GPU times of a plain and a refittable engine.
 
-    Raises SlipwayError if TensorRT cannot run the comparison.
+    Runs of the two engines alternate. "previous_ms" is the time of the plain engine. Raises SlipwayError if TensorRT
+    cannot run the comparison.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parents[1])

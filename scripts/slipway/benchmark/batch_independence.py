@@ -134,7 +134,7 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
-    """Return the distance between each sample's answer alone and its answer in a batch, padded to a common size."""
+    """Return the distance between the answers to samples alone and their answers in one batch, padded to one size."""
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
     together = _answers(answer, contract, padded(contract, samples))
     cut = [_cut_back(contract, own, contract.sizes_of(one)) for own, one in zip(together, samples, strict=True)]

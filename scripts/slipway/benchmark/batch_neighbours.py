@@ -49,8 +49,8 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
     """Return a smaller and a larger sample than the first one, or fewer if the contract does not pad or allow them.
 
-    The samples are taken from `samples`. If all samples have the same size, the second sample is cut to half its size
-    and repeated to twice its size.
+    The samples are taken from `samples`. If all samples have the same size, the two samples are made from the second
+    sample: one is cut to half the size, and one is repeated to twice the size.
     """
     if not contract.axes or any(tensor.axes and tensor.pad is None for tensor in contract.inputs):
         return []

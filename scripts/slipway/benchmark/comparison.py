@@ -43,7 +43,7 @@ def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
 
 
 def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> dict:
-    """Return the interval of the ratios own / others, which are computed in each round."""
+    """Return {"median", "low", "high", "verdict"} of the ratios own / others, one ratio for each round."""
     ratios = [one / other for one, other in zip(own, others, strict=True)]
     return interval(ratios, _waiting(result) + _waiting(baseline))
 

@@ -55,10 +55,10 @@ def search(
 ) -> Search:
     """Rebuild a variant with more and more layers left out, until the limits hold. Then try again with fewer of them.
 
-    `build` makes and judges the variant without the given nodes. `samples` returns the samples for comparing tensors.
-    `already` are nodes to leave out from the start. If values overflow FP16, all nodes with large values are left out
-    at once. Otherwise, the nodes that add the most error are left out first. At the end, some of the nodes that were
-    left out last are taken back.
+    `build` makes and judges the variant that leaves the given nodes in a higher precision. `samples` returns the
+    samples for comparing tensors. `already` are nodes to leave out from the start. If values overflow FP16, all nodes
+    with large values are left out at once. Otherwise, the nodes that add the most error are left out first. At the end,
+    some of the nodes that were left out last are taken back.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())

@@ -55,7 +55,7 @@ class Figures:
 def compare_tensors(
     base: tuple[onnx.ModelProto, Path], other: tuple[onnx.ModelProto, Path], samples: Iterable[Tensors]
 ) -> dict[str, Figures]:
-    """Return {tensor: its figures} for the floating-point tensors of `base`, compared with the same names in `other`.
+    """Return {tensor: figures} of the floating-point tensors of `base`, compared with their namesakes in `other`.
 
     The inputs of the network are included, without an error. `base` and `other` are (model, folder of its data file).
     Only one sample's tensors are in memory at a time.
@@ -73,7 +73,7 @@ def compare_tensors(
 
 
 def _runner(model: onnx.ModelProto, folder: Path, compared: set[str]) -> OnnxrtRunner:
-    """Return a runner that returns the compared tensors. Other tensors may be in BF16, which NumPy does not have."""
+    """Return a Polygraphy runner for the compared tensors. Other tensors may be in BF16, which NumPy does not have."""
     own = [name for node in model.graph.node for name in node.output if name in compared]
     marked = ModifyOutputs(model, outputs=own, copy=True)()
     return OnnxrtRunner(lambda: session_of(marked, folder))

@@ -81,7 +81,10 @@ def tell(event: str, encode: Any = None, **content: object) -> None:
 
 
 def point_of(run_config: Any) -> dict:
-    """Return a point as {"variant", "model", "instances", "max_batch_size", "queue_delay_us", "concurrency"}."""
+    """Return the point of a run_config of Model Analyzer.
+
+    Its keys are "variant", "model", "instances", "max_batch_size", "queue_delay_us" and "concurrency".
+    """
     [model] = run_config.model_run_configs()
     configuration = model.model_config_variant().model_config.get_config()
     return {

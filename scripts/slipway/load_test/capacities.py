@@ -48,7 +48,7 @@ def _size(row: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def with_capacities(rows: Sequence[Row], record: Mapping[str, Any], load_test_sha256: str) -> list[dict]:
-    """Return the rows. A row whose point began a measurement in the open loop gets the result as "capacity".
+    """Return the rows. If a search for a capacity began at the point of a row, the row gets the result as "capacity".
 
     Other rows of the same configuration get no "capacity". Raises SlipwayError if `record` (capacity.json) was made
     from another load test.
@@ -69,7 +69,7 @@ def comparable(rows: Sequence[dict], goal: str) -> list[dict]:
 
 
 def as_limited(rows: Sequence[Row]) -> list[dict]:
-    """Return the rows to compare with limits: if the capacity of a configuration is known, all its rows have it."""
+    """Return the rows for comparison with limits. All rows of a configuration get its "capacity", if it is known."""
     known = {configuration(row): row["capacity"] for row in rows if "capacity" in row}
     return [{"capacity": known[configuration(row)], **row} if configuration(row) in known else {**row} for row in rows]
 

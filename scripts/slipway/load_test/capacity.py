@@ -79,7 +79,8 @@ def search(
 
     `next_of` returns the next rate (requests/s) from the points so far; None ends the search. `measure` measures a rate
     and returns its judged point. `may_go_on` says whether the time suffices for a rate. A disturbed point is measured
-    once more. The search ends with DECISION if the configuration breaks at a rate of at most `needed_per_s`.
+    once more. The search ends with DECISION if a steady point shows that the configuration breaks at `needed_per_s`, or
+    at a lower rate.
     """
     points: list[dict] = []
     while rate := next_of(points):

@@ -64,7 +64,10 @@ class Decision:
 
 
 def decide(rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> Decision:
-    """Return the choice among rows. Raise SlipwayError, with the limits to relax, if no row is within the limits."""
+    """Return the decision for the best row by the goal among the rows within the limits.
+
+    Raises SlipwayError, with the limits to relax, if no row is within the limits.
+    """
     allowed = _within(rows, limits, goal)
     choice = goals.choose(allowed, goal)
     second = goals.runner_up(allowed, choice, goal)

@@ -52,7 +52,7 @@ class Goal:
         return max(1, math.ceil(rate / used - 1e-9)) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
-        """Return the price of a million inferences; None without a price, or if the throughput is 0."""
+        """Return the price of a million inferences; None without `price_per_hour`, or if the throughput is 0."""
         throughput, machines = reliable_rate(row), self.machines(row) or 1
         if self.price_per_hour is None or not throughput:
             return None

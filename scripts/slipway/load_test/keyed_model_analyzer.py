@@ -178,8 +178,8 @@ def _of_windows(experiment: dict) -> list[float]:
 def with_own_instances(apply: Callable) -> Callable:
     """Decorate the function that makes a configuration: in the instance group, only the number of instances changes.
 
-    Without this, a quick or optuna search moves a model to CPUs if it does not monitor the model's GPUs. It also drops
-    the optimization profiles.
+    Without this, a quick or optuna search moves a model to CPUs if the search does not monitor the model's GPUs. The
+    search also drops the optimization profiles.
     """
 
     def apply_count(model: Any, parameters: dict | None, messages: list[str]) -> dict:

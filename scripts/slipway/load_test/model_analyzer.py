@@ -138,8 +138,8 @@ def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract)
 def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
     """Return whether perf_analyzer can write the times of each request without slowing the measurement.
 
-    Its file also has the values of each request and answer. So the sizes of requests and answers must be known, and a
-    request and its answer may have at most LARGEST_LOGGED_BYTES together.
+    perf_analyzer's file also has the values of each request and answer. So the sizes of requests and answers must be
+    known, and a request and its answer may have at most LARGEST_LOGGED_BYTES together.
     """
     answers = [(np.dtype(output.dtype).itemsize, output.dims(contract.batched)) for output in contract.outputs]
     if any(-1 in dims for _, dims in answers):

@@ -91,7 +91,8 @@ def _alternatives(decision: Decision) -> list[str]:
 def _like_with_like(choice: Row, others: Sequence[Row]) -> tuple[Row, Row]:
     """Return (choice, best of `others`) with figures of the same kind.
 
-    Both have capacities if these were measured on both sides. Otherwise both have only the figures of the closed loop.
+    Both have capacities if the capacity of the choice, and a capacity among `others`, were measured. Otherwise both
+    have only the figures of the closed loop.
     """
     with_capacity = [row for row in others if "capacity" in row and reliable_rate(row) > 0]
     if with_capacity and "capacity" in choice:

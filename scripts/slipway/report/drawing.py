@@ -102,7 +102,7 @@ class Drawing:
         return Markup(self._svg(0, ()))
 
     def file(self) -> str:
-        """Return the text of an SVG file. A white margin makes it legible on a dark page, too."""
+        """Return the text of an SVG file. Its background is white with a margin, for dark pages."""
         ground = Element("rect", "ground", (-MARGIN, -MARGIN, self.width + 2 * MARGIN, self.height + 2 * MARGIN))
         return self._svg(MARGIN, [ground], rules(LIGHT.__getitem__)) + "\n"
 

@@ -80,7 +80,10 @@ def latency_chart(configuration: Configuration) -> Drawing | None:
 
 
 def _latencies(configuration: Configuration, name: str) -> list[Point]:
-    """Return the points of one percentile, such as "p99_ms". Only points of p99 have their value as a label."""
+    """Return a point for each measurement: its percentile `name` (ms), such as "p99_ms".
+
+    The label of a p99 point is its value. Other points have no label.
+    """
     return [
         Point(
             index,
@@ -100,7 +103,7 @@ def _series(
     figure: Callable[[Mapping[str, Any]], float | None],
     unit: str,
 ) -> list[Series]:
-    """Return a series for each configuration. After the first COLOURS ones, all are grey, with one common name."""
+    """Return a series for each configuration. After the first COLOURS, all are grey, with one common name."""
     known = {one.words: [row for row in one.rows if figure(row) is not None] for one in configurations}
     known = {words: rows for words, rows in known.items() if rows}
     others, series = len(known) - COLOURS, []

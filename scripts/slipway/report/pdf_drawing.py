@@ -18,9 +18,9 @@ def pdf_drawing(drawing: Drawing, width: float) -> shapes.Drawing:
 
 
 def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
-    """Return an element as a shape of reportlab. `scale` is points per unit, `height` (points) of the whole drawing.
+    """Return an element as a shape of reportlab. `scale` is points per unit of the drawing.
 
-    In reportlab, y goes upwards from the bottom.
+    In reportlab, y goes upwards from the bottom. So `height` is the height of the whole drawing in points.
     """
     across = [scale * value for value in element.numbers[::2]]
     up = [height - scale * value for value in element.numbers[1::2]]

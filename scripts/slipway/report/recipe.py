@@ -60,7 +60,7 @@ def pages_of_index(index: Path) -> list[str]:
 
 
 def is_current(page: Path) -> bool:
-    """Return whether a page shows the present history of its folder. True for a page without a recipe."""
+    """Return whether a page shows the present history of its model. True for a page without a recipe."""
     recipe = recipe_of(page)
     return recipe is None or recipe.history == state_of(page.with_name(history_file.NAME))
 

@@ -32,8 +32,8 @@ def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
 def is_it_right(target: Target, measurements: Measurements) -> Verdict:
     """Return ("yes" or "open", sentence): whether the engine agrees with the model itself.
 
-    It is "yes" only if the weights are trained, if the accuracy on a task's truth or the limits of the user's metric
-    prove the agreement, and if there are no warnings.
+    It is "yes" only if the weights are trained, if the accuracy on samples with known answers or the limits of the
+    user's metric prove the agreement, and if there are no warnings.
     """
     accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []

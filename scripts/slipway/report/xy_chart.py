@@ -63,7 +63,7 @@ class Axis:
     close_up: bool = False
 
     def scale(self, values: Sequence[float], start: float, end: float) -> Scale:
-        """Return the scale for values, with room above the highest value. It includes a limit that is not far above."""
+        """Return the scale for values, with room above the highest value. A limit far above the values is not shown."""
         if self.names:
             return named(self.names, start, end)
         if self.close_up:
