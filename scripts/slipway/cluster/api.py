@@ -28,14 +28,14 @@ class Cluster:
 
     @classmethod
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
-        """Return the cluster of the user's kubeconfig, or of this pod without a kubeconfig. No request is sent yet.
+        """Return the cluster of the user's kubeconfig; without a kubeconfig, the cluster of this pod.
 
-        Raises SlipwayError if there is no kubeconfig, or the context is not in it.
+        No request is sent yet. Raises SlipwayError if there is neither, or if the kubeconfig lacks the context.
         """
         return cls(Transport(*connected(context), timeout_s), namespace)
 
     def apply(self, objects: list[dict], dry_run: bool = False) -> list[dict]:
-        """Apply objects by server-side apply; return the live objects.
+        """Apply objects by server-side apply; return the live objects. With `dry_run`, nothing is stored.
 
         Raises SlipwayError at the first refused object. The message names the objects that were applied before.
         """
@@ -59,7 +59,7 @@ class Cluster:
     def delete(self, obj: dict, unchanged: bool = False) -> bool:
         """Delete the object with the kind and name of `obj`, then its dependents. Return whether the object existed.
 
-        With `unchanged`, delete only the very resourceVersion of `obj`, and raise Conflict if it was changed.
+        With `unchanged`, raise Conflict if the live object does not have the resourceVersion of `obj` any more.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if unchanged:
@@ -78,12 +78,12 @@ class Cluster:
         return self.transport.send(self.request("update", obj), body=obj)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """Return the last lines of a container's log. With `previous`, it is the log before the container's restart."""
+        """Return the last `lines` lines of a container's log; with `previous`, of the log before the last restart."""
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         return self.transport.send(self.request("get", named("Pod", pod), "log"), query=query, accept="*/*")
 
     def kind(self, kind: str, api_version: str) -> Kind:
-        """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
+        """Return the API resource of a kind; raise NotFound with advice if the cluster does not have the kind."""
         known = self._kinds.get(api_version, {})  # several threads may ask at the same time
         if kind not in known:
             request = Request(root(api_version), resource=f"the kinds of {api_version}")
@@ -96,9 +96,9 @@ class Cluster:
         return known[kind]
 
     def request(self, verb: str, obj: dict, part: str = "") -> Request:
-        """Return a request for an object or a subresource such as "log"; without a name, for all objects of the kind.
+        """Return a request for an object or its subresource such as "log"; without a name, for all objects of the kind.
 
-        The namespace is that of this Cluster if the object names no namespace; None means all namespaces.
+        If the object states no namespace, the namespace of this Cluster is used. None means all namespaces.
         """
         kind, metadata = self.kind(obj["kind"], obj["apiVersion"]), obj["metadata"]
         name = metadata.get("name", "")

@@ -8,12 +8,12 @@ from kubernetes.client import ApiException
 from slipway.cluster.refusals import why_refused
 from slipway.core.errors import SlipwayError
 
-# The API server's error for an object that is not of its stated kind. It has the code 500.
+# The beginnings of the API server's message about an object with an unknown field or a wrong type. The code is 500.
 MALFORMED = ("failed to create typed patch object", "failed to convert new object")
 
 
 class Unreachable(SlipwayError):
-    """No API answers, so further requests are useless."""
+    """The API does not answer, so further requests would fail, too."""
 
 
 class Refused(SlipwayError):
@@ -39,7 +39,7 @@ class Conflict(Refused):
 _CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict}
 
 
-# The HTTP methods of the API's verbs; the others read.
+# The HTTP methods of the API's verbs. All other verbs read, so their method is GET.
 METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
 
@@ -66,14 +66,14 @@ class Request:
 
 
 def refusal(error: ApiException, request: Request, context: str) -> Refused:
-    """Return the exception for the API's refusal of a request, with a sentence."""
+    """Return the exception for the API's refusal of a request, with a message on reason and remedy."""
     status = status_of(error)
     reason = why_refused(error.status, status, request, status["message"].startswith(MALFORMED))
     return _CLASSES.get(error.status, Refused)(f"{context} {reason}")
 
 
 def status_of(error: ApiException) -> dict:
-    """Return the Status object in the API's answer; {"message": text of the answer} if there is none."""
+    """Return the Status object in the API's answer; {"message": text of the answer} if the answer is no Status."""
     body = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
     try:
         status = json.loads(body)

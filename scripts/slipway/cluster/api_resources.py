@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-# Objects that others refer to come first, as in other tools that sort before `kubectl apply`. Other kinds come last.
+# The order in which kinds are created: first the objects that other objects refer to. Other kinds come last.
 ORDER = ["Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service"]
 ORDER += ["ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler"]
 # The kinds that run servers, and that a rollout waits for.
@@ -51,7 +51,7 @@ def provenance(obj: dict) -> dict[str, str]:
 
 
 def servers(objects: list[dict]) -> list[dict]:
-    """Return the objects that run servers, one for each target, in the order of the fleet."""
+    """Return the Deployments and InferenceServices in `objects`, one for each target, in the same order."""
     return [obj for obj in objects if obj["kind"] in SERVERS]
 
 
@@ -63,12 +63,12 @@ def labels_of(server: dict) -> dict[str, str]:
 
 
 def selector(labels: dict[str, str]) -> str:
-    """Return labels as the API's label selector."""
+    """Return labels as a label selector of the API, such as "app=tiny,tier=gpu"."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def condition(obj: dict, kind: str) -> dict:
-    """Return the condition of a kind, such as "Ready", in an object's status; {} if it has none."""
+    """Return the condition in an object's status with the type `kind`, such as "Ready"; {} without this condition."""
     conditions = (obj.get("status") or {}).get("conditions") or []
     return next((stated for stated in conditions if stated["type"] == kind), {})
 
@@ -84,7 +84,7 @@ def root(api_version: str) -> str:
 
 
 def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
-    """Return {name: Kind} of an APIResourceList, without subresources such as the status."""
+    """Return {name of a kind: Kind} of the APIResourceList `listed`, without subresources such as the status."""
     return {
         resource["kind"]: Kind(resource["kind"], api_version, resource["name"], resource["namespaced"])
         for resource in listed["resources"]

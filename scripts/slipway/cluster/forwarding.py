@@ -20,10 +20,10 @@ CHUNK = 65536
 
 @contextmanager
 def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """Yield {pod's port: port on 127.0.0.1} of the newest ready pod with these labels, until the block ends.
+    """Forward ports of the newest ready pod with these labels while the block runs; yield {port: port on 127.0.0.1}.
 
-    Each connection has its own stream through the API server, so many may be open at once. Raises SlipwayError if no
-    pod is ready, or if the user may not forward its ports.
+    Each connection gets a separate stream through the API server, so many connections may be open at once. Raises
+    SlipwayError if no pod is ready, or if the user may not forward the pod's ports.
     """
     pod = ready_pod(cluster, labels)
     # If the user lacks the right, this raises. A client would only see a closed connection.
@@ -46,7 +46,7 @@ def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    """A server for connections to one port; closing it closes the open connections."""
+    """A TCP server on a free port of 127.0.0.1, which relays each connection to one port of a pod."""
 
     allow_reuse_address = True
     daemon_threads = False
@@ -81,7 +81,7 @@ class _Relay(socketserver.BaseRequestHandler):
 
 @contextmanager
 def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
-    """Yield the local port that leads to a port of the pod."""
+    """Yield the port on 127.0.0.1 that is forwarded to a port of the pod while the block runs."""
     with _Listener(cluster, pod, port) as listener:
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), name=f"forwarding of port {port}")
         thread.start()
@@ -96,9 +96,9 @@ def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
 
 
 def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
-    """Return a connection to a port of a pod.
+    """Return a socket that is connected to a port of a pod. Raise SlipwayError if the API refuses the connection.
 
-    It needs a separate client: the library replaces methods of the client while it opens a stream.
+    Each call makes a separate API client: the library replaces the client's methods while it opens a stream.
     """
     api = client.CoreV1Api(client.ApiClient(cluster.transport.client.configuration))
     try:
@@ -110,7 +110,7 @@ def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
 
 
 def _answered(error: client.ApiException) -> client.ApiException:
-    """Return an error with the API's status and message. The library writes both into one text."""
+    """Return `error` with the API's status and message as separate fields. The library writes both into one text."""
     text = str(error.reason)
     status = re.search(r"Handshake status (\d+)", text)
     message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
@@ -121,9 +121,10 @@ def _answered(error: client.ApiException) -> client.ApiException:
 
 
 def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> None:
-    """Relay bytes until the sender ends; then shut the receiver down as `at_the_end` says (for writing, or both ways).
+    """Relay bytes until the sender closes the connection; then shut down the receiver.
 
-    Bytes are read even if the receiver takes no more: otherwise the library's thread would fail on a closed stream.
+    `at_the_end` is socket.SHUT_WR or socket.SHUT_RDWR. All bytes are read, even if the receiver takes no more bytes:
+    otherwise the library's thread would fail on a closed stream.
     """
     with suppress(OSError):
         while data := sender.recv(CHUNK):
@@ -134,7 +135,7 @@ def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> N
 
 
 def _stop(pod: socket.socket) -> None:
-    """Close a stream that was opened only to see whether the user may do so."""
+    """Close a stream that was opened only to test the user's right to forward ports."""
     with suppress(OSError):
         pod.shutdown(socket.SHUT_WR)
         while pod.recv(CHUNK):

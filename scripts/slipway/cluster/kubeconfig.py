@@ -17,9 +17,10 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 
 
 def connected(context: str | None) -> tuple[client.ApiClient, str]:
-    """Return a client of the cluster's API and the context's name. No request is sent yet.
+    """Return (client of the cluster's API, name of the context). No request is sent yet.
 
-    Raises SlipwayError if there is no usable kubeconfig.
+    Without a kubeconfig, the cluster is the one of this pod, and the name is "in-cluster". Raises SlipwayError if
+    neither can be used.
     """
     settings = client.Configuration()
     named = os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
@@ -32,7 +33,7 @@ def connected(context: str | None) -> tuple[client.ApiClient, str]:
     address, proxies = urlsplit(settings.host), getproxies()
     if not is_loopback(address.hostname or ""):
         settings.proxy, settings.no_proxy = proxies.get(address.scheme), proxies.get("no")
-    # Slipway has retries of its own.
+    # `Transport` repeats requests itself.
     settings.retries = False
     return client.ApiClient(settings), name
 
@@ -59,7 +60,10 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
 
 
 def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
-    """Return the entry of a context, by default of the current one. A SlipwayError about a missing one lists all."""
+    """Return the kubeconfig's entry of `context`, or of the current context if `context` is None.
+
+    Raises SlipwayError with the names of all contexts if there is no such context.
+    """
     contexts = {entry["name"]: entry for entry in (merged.safe_get("contexts") if merged else None) or []}
     existing = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
     chosen = context or (merged.safe_get("current-context") if merged else None)

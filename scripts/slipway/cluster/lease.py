@@ -16,17 +16,17 @@ from slipway.cluster.api_resources import named
 from slipway.core.errors import SlipwayError
 from slipway.core.polling import polling
 
-# The holder of a lease that is not renewed for DURATION_S counts as dead. A living one renews three times in that time.
+# A holder that has not renewed its lease for DURATION_S seconds counts as dead. A running holder renews every RENEW_S.
 DURATION_S = 30
 RENEW_S = 10.0
 
 
 @contextmanager
 def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
-    """Hold the Lease of this name while the block runs, and yield it.
+    """Hold the Lease of this name while the block runs, and yield the Lease.
 
-    Raises SlipwayError with the holder and the start time if somebody else has the Lease, and also if the Lease was
-    lost before the block ended.
+    Raises SlipwayError if somebody else has the Lease, with the holder and the start time. Raises SlipwayError also if
+    the Lease was lost before the block ended.
     """
     held = HeldLease(cluster, name)
     held.take()
@@ -39,7 +39,10 @@ def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
 
 
 class HeldLease:
-    """A Lease as its holder sees it. Times are the API server's, because the clocks of two machines differ."""
+    """A Lease that this process takes, renews and releases.
+
+    The times in the Lease come from the API server's clock, because the clocks of two machines differ.
+    """
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._renewing = threading.Lock()
@@ -53,7 +56,7 @@ class HeldLease:
         self._renewed_at = time.monotonic()
 
     def take(self) -> None:
-        """Take the lease if it is free; raise SlipwayError with the holder if it is not."""
+        """Take the lease; raise SlipwayError with the holder if the lease is not free."""
         live = self._cluster.get(self._lease) or {}
         self._require_free(live)
         try:
@@ -69,16 +72,16 @@ class HeldLease:
                 raise
 
     def keep(self) -> None:
-        """Renew the lease, unless somebody else has it."""
+        """Renew the lease, unless it was lost. An error is ignored, because the next renewal may succeed."""
         if not self._lost:
-            # The next attempt may succeed. Until then the others wait for the lease to expire.
+            # After a failed renewal, other deployments still wait until the lease expires.
             with suppress(SlipwayError):
                 self._renew()
 
     def require(self) -> None:
-        """Raise SlipwayError if the lease may be lost. Called before a step that cannot be undone.
+        """Raise SlipwayError if the lease may be lost. Call this before a step that cannot be undone.
 
-        During an outage of the API nobody could take the lease. So a lease that can still be renewed was never lost.
+        During an outage of the API, nobody can take the lease. So if a late renewal succeeds, the lease was never lost.
         """
         failed = ""
         if not self._lost and time.monotonic() - self._renewed_at > DURATION_S:
@@ -93,8 +96,8 @@ class HeldLease:
             )
 
     def release(self) -> None:
-        """Release the lease, if it is still held."""
-        # The API refuses this if somebody else has the lease by now. After another error, the lease expires.
+        """Delete the lease in the cluster, unless somebody else has the lease by now."""
+        # In that case, the API refuses the request. After another error, the lease expires.
         with suppress(SlipwayError):
             self._cluster.delete(self._live, unchanged=True)
 

@@ -1,7 +1,8 @@
-"""Managed fields: which manager set which fields of an object, and the object with only these fields.
+"""Managed fields: the part of a live object that one field manager has set.
 
-When Slipway applies an object again, it sends only the fields that it had set. Whoever applies a field owns it, and has
-to apply it from then on. So Slipway must not apply a field that the cluster filled in, such as a Service's address.
+When Slipway applies an object again, it sends only the fields that Slipway had set. A manager that applies a field owns
+this field, and has to apply it from then on. So Slipway must not apply a field that the cluster filled in, such as a
+Service's address.
 The format is FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
@@ -12,9 +13,9 @@ from slipway.cluster.api import FIELD_MANAGER
 
 
 def set_fields(live: dict) -> dict:
-    """Return the part of a live object that Slipway set; if Slipway set nothing, the part that other managers set.
+    """Return the fields of a live object that Slipway set; if Slipway set no field, the fields of other managers.
 
-    The apiVersion, kind, name and namespace are always part of it. An object without managed fields is returned
+    The result always has the apiVersion, kind, name and namespace. An object without managed fields is returned
     unchanged.
     """
     entries = [entry for entry in live["metadata"].get("managedFields") or [] if not entry.get("subresource")]
@@ -36,7 +37,7 @@ def _merge(fields: dict, more: dict) -> None:
 
 
 def _chosen(value: Any, fields: dict) -> Any:
-    """Return the parts of a value that `fields` names; the whole value if it names none."""
+    """Return the parts of a value that `fields` (FieldsV1) names; the whole value if `fields` names no part."""
     if not set(fields) - {"."}:
         return value
     if isinstance(value, dict):
@@ -46,7 +47,7 @@ def _chosen(value: Any, fields: dict) -> Any:
 
 
 def _is_named(item: Any, part: str) -> bool:
-    """Say whether a field's key or value selects this item of a list."""
+    """Say whether a key of FieldsV1 selects an item of a list: "k:{...}" by keys of the item, "v:..." by its value."""
     kind, _, value = part.partition(":")
     if kind == "k":
         return isinstance(item, dict) and json.loads(value).items() <= item.items()

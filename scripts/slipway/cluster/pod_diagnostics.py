@@ -9,10 +9,10 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import condition
 from slipway.core.errors import SlipwayError
 
-# It explains why pods do not start.
+# This module only explains failures, so no build key contains its code.
 PART_OF_KEYS = False
 LOG_LINES = 12
-# {reason: {"passes_within_s", "advice"}}
+# {reason: {"passes_within_s": seconds in which the problem may end by itself, "advice": remedy}}
 PROBLEMS: dict[str, dict] = yaml.safe_load(Path(__file__).with_name("pod_problems.yaml").read_text(encoding="utf-8"))
 
 
@@ -43,7 +43,7 @@ class PodDiagnosis:
 
 
 def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
-    """Return why a pod does not serve, from its status and events; None if they state no reason."""
+    """Return why a pod does not serve, from the pod's status and `events`; None if these state no reason."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("reason") == "Unschedulable":
@@ -71,7 +71,7 @@ def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
 
 
 def state_of(pod: dict, events: list[dict]) -> str:
-    """Return a pod's state in a few words."""
+    """Return text with the name and the state of a pod, such as "tiny-5d8f: ready"."""
     if "deletionTimestamp" in pod["metadata"]:
         return f"{pod['metadata']['name']}: ends"
     if problem := diagnosis_of(pod, events):
@@ -91,7 +91,7 @@ def _message(waiting: dict, container: dict) -> str:
 
 
 def _last_words(cluster: Cluster, problem: PodDiagnosis) -> str:
-    """Return the end of a container's log, from its previous start if there was one."""
+    """Return text with the last lines of a container's log. After a restart, use the log before the restart."""
     for previous in (True, False):
         try:
             text = cluster.log(problem.pod, problem.container, LOG_LINES, previous)

@@ -16,7 +16,7 @@ from slipway.core.errors import SlipwayError
 from slipway.manifests.validation import OLDEST
 
 REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-# Number of simultaneous requests: there is one for each verb and kind.
+# Number of simultaneous requests about rights. Each right needs one request.
 AT_ONCE = 8
 RIGHTS = Path(__file__).with_name("rights.yaml")
 
@@ -61,7 +61,7 @@ def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
 
 
 def _number(version: str) -> list[int]:
-    """Return [major, minor]."""
+    """Return [major, minor] of a version such as "v1.29.3"."""
     return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 

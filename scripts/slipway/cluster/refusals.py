@@ -9,15 +9,15 @@ import urllib3.exceptions as http
 from slipway.core.errors import causes
 from slipway.core.templates import document
 
-# It explains errors, and makes no artifact.
+# This module only explains errors, so no build key contains its code.
 PART_OF_KEYS = False
 TEMPLATE = Path(__file__).with_name("refusals.txt.j2")
 
 
 def why_refused(code: int, status: dict, request: object, is_malformed: bool) -> str:
-    """Return why the API refused a Request, from the code and the Status object of its answer.
+    """Return text on why the API refused a Request, with the remedy, from the HTTP code and the Status in the answer.
 
-    `is_malformed` says that the object itself is at fault.
+    `is_malformed` says that the object itself has an unknown field or an invalid value.
     """
     message, stated = status["message"].rstrip("."), (status.get("details") or {}).get("causes") or []
     conflicts = [cause for cause in stated if cause.get("reason") == "FieldManagerConflict"]
@@ -36,7 +36,10 @@ def why_refused(code: int, status: dict, request: object, is_malformed: bool) ->
 
 
 def why_unreachable(error: Exception, request: object, timeout_s: float) -> str:
-    """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
+    """Return text on why the API does not answer, with the remedy, from `error` and its causes.
+
+    `timeout_s` is the timeout of the request, in seconds.
+    """
     chain = causes(error)
     message = " ".join(str(link) for link in chain)
 

@@ -1,6 +1,6 @@
-"""Waiting for a rollout: until the applied objects are ready, or until it is clear that they will not be.
+"""Waiting for a rollout: until the applied objects are ready, or until a problem shows that they will not be ready.
 
-The objects are read once a second, as Helm reads them. So a rollout needs no right to watch them.
+The objects are read once a second, as in Helm. So a rollout does not need the right to watch objects.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ Live = dict[str, dict[str, dict]]
 def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     """Wait until every Deployment and InferenceService of `objects` is rolled out and ready.
 
-    A problem that may pass gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason if a
-    rollout fails, and with the missing parts at the timeout.
+    A problem that may end by itself gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the
+    reason if a rollout fails. At the timeout, raises SlipwayError with the objects that are not ready.
     """
     goals, end = servers(objects), time.monotonic() + timeout_s
     live, read_at = None, time.monotonic()
@@ -55,14 +55,14 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
 
 
 def adds_nodes(cluster: Cluster) -> bool:
-    """Say whether the cluster adds nodes for unschedulable pods; False if it does not state that."""
+    """Say whether the cluster has a status of a cluster autoscaler, which adds nodes; False if it cannot be read."""
     with contextlib.suppress(SlipwayError):
         return cluster.get({"apiVersion": "v1", "kind": "ConfigMap", "metadata": AUTOSCALER}) is not None
     return False
 
 
 def _read(cluster: Cluster, goals: list[dict]) -> Live:
-    """Return the live objects, their Deployments, ReplicaSets and pods, and the warnings of the namespace."""
+    """Return the live objects of the rollout with their Deployments, ReplicaSets and pods, and the warning events."""
     live: Live = {kind: {} for kind in (*SERVERS, "ReplicaSet", "Pod", "Event")}
     for goal in goals:
         deployment = named("Deployment", _deployment(goal), "apps/v1")
@@ -84,7 +84,7 @@ def _deployment(goal: dict) -> str:
 
 
 def _missing(goal: dict, live: Live) -> str:
-    """Return why an object is not ready yet; "" if it is."""
+    """Return text on why a Deployment or InferenceService is not ready yet; "" if it is ready."""
     name = key(goal)
     made = live["Deployment"].get(_deployment(goal))
     if goal["kind"] == "Deployment":
@@ -100,7 +100,10 @@ def _missing(goal: dict, live: Live) -> str:
 
 
 def _behind(made: dict | None) -> str:
-    """Return why a Deployment is behind: unseen by its controller, or old or unavailable replicas; "" if it is not."""
+    """Return text on why a Deployment is not rolled out completely; "" if it is.
+
+    The controller has not seen the change, or there are old or unavailable replicas.
+    """
     if made is None:
         return "is not there"
     if not _is_seen(made):
@@ -115,20 +118,20 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(obj: dict) -> bool:
-    """Say whether a controller has seen the present generation of an object. A status without a generation counts."""
+    """Say whether a controller has seen the present generation of an object. A status without generation is enough."""
     generation = obj["metadata"].get("generation", 0)
     status = obj.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation
 
 
 def _is_other(service: dict, made: dict) -> bool:
-    """Say whether KServe's Deployment still has another repository than the service."""
+    """Say whether KServe's Deployment `made` still has another provenance than the InferenceService `service`."""
     there = provenance(made["spec"]["template"])
     return any(there.get(name, value) != value for name, value in provenance(service).items())
 
 
 def _require_there(goals: list[dict], before: Live, now: Live) -> None:
-    """Raise SlipwayError if an object is being deleted, or is gone though it was there before."""
+    """Raise SlipwayError if an object is being deleted, or if it existed before and does not exist now."""
     for goal in goals:
         kind, name = goal["kind"], goal["metadata"]["name"]
         is_gone = name in before.get(kind, {}) and name not in now[kind]
@@ -137,7 +140,10 @@ def _require_there(goals: list[dict], before: Live, now: Live) -> None:
 
 
 def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start}, and is updated here."""
+    """Raise SlipwayError for a problem that lasts too long.
+
+    `since` is {(name, reason) of a problem: its start, by the monotonic clock in seconds}. This function updates it.
+    """
     problems = _problems(live)
     for ended in set(since) - set(problems):
         del since[ended]
@@ -154,7 +160,7 @@ def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: f
 
 
 def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
-    """Return {(name, reason): problem} of new pods and of Deployments. Problems of replaced pods do not count."""
+    """Return {(name, reason): diagnosis} of new pods and of Deployments. Problems of replaced pods do not count."""
     events = list(live["Event"].values())
     diagnoses = [diagnosis_of(pod, events) for pod in _new_pods(live)]
     diagnoses += [rollout_diagnosis(made) for made in live["Deployment"].values() if _is_seen(made)]
@@ -162,7 +168,7 @@ def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
 
 
 def _new_pods(live: Live) -> list[dict]:
-    """Return the pods of each Deployment's newest ReplicaSet, after its controller has seen the change."""
+    """Return the pods of each Deployment's newest ReplicaSet, if the controller has seen the Deployment's change."""
     newest = {
         owned["metadata"]["uid"]
         for made in filter(_is_seen, live["Deployment"].values())

@@ -14,7 +14,7 @@ from slipway.manifests.pod_resources import resources
 
 
 class Node:
-    """A node that can run pods, with its resources that `pods` leave free: {name: quantity}."""
+    """A node of the cluster. `free` is {resource: quantity that the requests of `pods` leave free}."""
 
     def __init__(self, node: dict, pods: list[dict]) -> None:
         self._name, self._labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
@@ -35,7 +35,7 @@ class Node:
         return labelled and all(taint["key"] in borne for taint in lasting)
 
     def shortage(self, wanted: Counter) -> str:
-        """Return which of the wanted resources the node has not free, as text; "" if all are free."""
+        """Return text with the wanted resources that the node lacks; "" if the node has enough of all."""
         short = [
             f"{_said(self.free[name])} of {_said(quantity)} {name}"
             for name, quantity in wanted.items()
@@ -45,9 +45,9 @@ class Node:
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
-    """Return (verified facts, unverified facts) on the room for a fleet's pods. Without room, raise SlipwayError.
+    """Return (verified facts, unverified facts), as sentences, on free resources of the nodes for a fleet's pods.
 
-    The room of pods that the rollout replaces counts as free.
+    The resources of pods that the rollout replaces count as free. Raises SlipwayError if a pod fits on no node.
     """
     try:
         listed = cluster.list("Node")
@@ -73,7 +73,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
 
 
 def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
-    """Return (running pods that stay, running pods that the rollout replaces, facts that stayed unknown)."""
+    """Return (running pods that stay, running pods that the rollout replaces, unverified facts as sentences)."""
     try:
         pods = cluster.list("Pod", everywhere=True)
     except Forbidden:
@@ -90,7 +90,7 @@ def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], li
 
 
 def _requests(spec: dict) -> Counter:
-    """Return a pod's requests {resource: quantity}: the sum of its containers, or an init container's if larger."""
+    """Return {resource: quantity} that a pod requests: the sum of its containers, or an init container if larger."""
     total: Counter[str] = Counter()
     for container in spec["containers"]:
         total.update(_quantities(container.get("resources", {}).get("requests") or {}))
@@ -104,7 +104,10 @@ def _quantities(listed: dict) -> Counter:
 
 
 def _lacking(nodes: list[Node], d: dict) -> str:
-    """Schedule a target's pods on the nodes, and reduce their room; return "" or why one pod finds no node."""
+    """Place a target's pods on the nodes, and subtract the requests from `free`.
+
+    Return text on why a pod fits on no node; "" if all pods fit.
+    """
     wanted = _quantities(resources(d)["requests"])
     eligible = [node for node in nodes if node.takes(d)]
     if not eligible:

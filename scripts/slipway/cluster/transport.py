@@ -23,7 +23,7 @@ VERSION = Request("/version", resource="the version")
 # HTTP codes of transient failures, and the number of attempts.
 TRANSIENT = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
-# How long an outage of the API may last, as during an upgrade of the cluster, and the interval of the checks.
+# The longest outage of the API, such as during an upgrade of the cluster, and the interval of the checks.
 OUTAGE_S = 60
 PAUSE_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
@@ -33,14 +33,17 @@ _backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST
 
 @dataclass(frozen=True)
 class Transport:
-    """The sender of requests to a cluster. `context` is its name in errors, `timeout_s` the limit for an answer."""
+    """The sender of requests to a cluster. `context` names the cluster in errors; `timeout_s` limits each request."""
 
     client: client.ApiClient
     context: str
     timeout_s: float
 
     def send(self, request: Request, **sent: Any) -> Any:
-        """Return the API's answer: parsed JSON, or else text. `opened` describes the arguments and errors."""
+        """Send a request, and return the API's answer: parsed JSON, or else text.
+
+        The arguments and errors are those of `opened`. Raises Refused also if the answer should be JSON but is not.
+        """
         response = self.opened(request, **sent)
         try:
             text = response.data.decode("utf-8", errors="replace")
@@ -92,9 +95,9 @@ class Transport:
         return parsedate_to_datetime(date).timestamp() if date else time.time()
 
     def await_answer(self) -> None:
-        """Wait until the API answers; raise the last error if the outage lasts too long.
+        """Wait until the API answers; raise the last error if the outage lasts longer than OUTAGE_S.
 
-        While the API starts, it forbids everything until it knows the roles.
+        A starting API forbids everything until it knows the roles, so a refusal counts as an outage, too.
         """
         away = tenacity.retry_if_exception_type((Unreachable, Refused))
         accepted = tenacity.retry_if_not_exception_type(Unauthorized)

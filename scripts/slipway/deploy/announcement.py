@@ -1,4 +1,4 @@
-"""The last words of a deployment: each model's answer to the sample, the addresses, and what to type next."""
+"""The message after a deployment: each model's outputs for the sample, the addresses, and the next commands."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from slipway.outputs.presentation import SAMPLE, lines_of, prefixed
 from slipway.triton.client.ports import Ports
 from slipway.triton.server import releases
 
-# It shows what a deployment did, and is no part of it.
+# This module only reports on a deployment, so no build key contains its code.
 PART_OF_KEYS = False
 TEMPLATE = Path(__file__).with_name("announcement.txt.j2")
 
 
 def announce(receipts: dict[str, dict], options: str = "") -> None:
-    """Print the live models' answers, their addresses, and the commands that stop and show them.
+    """Print the live models' smoke tests, their addresses, and the commands `status` and `undeploy`.
 
-    `options` are the snakemake options of these commands.
+    `receipts` is {model: receipt}. `options` are the Snakemake options in these commands.
     """
     entries = [(receipt, entry) for receipt in receipts.values() for entry in receipt["targets"].values()]
     lines = [line for receipt, entry in entries for line in _address(receipt, entry["smoke_test"]["server_version"])]
@@ -26,7 +26,7 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
 
 
 def _address(receipt: dict, server_version: str) -> list[str]:
-    """Return lines: where a model is live, and the known vulnerabilities of its server."""
+    """Return lines: the address of a live model, and the known vulnerabilities of the model's server."""
     cautions, release = releases.cautions(server_version), releases.release_with("server", server_version)
     if server := receipt["contents"].get("server"):
         name = f"{release.triton} (server {server_version})" if release else server_version
@@ -36,7 +36,7 @@ def _address(receipt: dict, server_version: str) -> list[str]:
 
 
 def address(ports: Ports) -> str:
-    """Return the address and ports of a server as text, and which of them are encrypted."""
+    """Return the host and the ports of a server as text. The text also says whether gRPC uses TLS."""
     secured = (
         f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}" if ports.tls else ""
     )
@@ -45,12 +45,12 @@ def address(ports: Ports) -> str:
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return the lines about the outputs in a smoke test."""
+    """Return lines of text about all outputs in the result of a smoke test."""
     return prefixed({name: _output(output) for name, output in tested["outputs"].items()})
 
 
 def _output(output: dict) -> list[str]:
-    """Return the lines about one output's values; if no meaning was found for it, a line says why."""
+    """Return lines with one output's values. If Slipway found no meaning for the output, a line says why."""
     meaning = Meaning.of(output["output"])
     unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

@@ -1,7 +1,7 @@
 """Deploying with Arena: each version of a target is a separate Arena release, started beside the old one.
 
-The commands come from the generated arena.sh. The commands run one by one, because unchanged releases of a fleet are
-live already. Readiness and the way to the pods come from the cluster itself.
+The commands come from the generated arena.sh. Each command runs separately, because unchanged releases of a fleet are
+live already. Readiness checks and port forwarding use the API of the cluster, not Arena.
 """
 
 import shlex
@@ -16,7 +16,7 @@ from slipway.deploy.kubernetes import Kubernetes
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
 
-# Timeout: Arena sends some requests to the cluster and applies a chart.
+# Timeout of a command: Arena sends some requests to the cluster and applies a chart.
 COMMAND_S = 300
 # An Arena release in JSON: [name, version].
 ArenaRelease = list[str]
@@ -26,14 +26,20 @@ class Arena(Kubernetes):
     """The platform `arena`: a namespace of a cluster, in which the program `arena` makes the objects of a release."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the checks' results. Raise SlipwayError if a live release would change, which Arena cannot do."""
+        """Return the results of the preflight checks.
+
+        Raises SlipwayError if a check fails, or if a live Arena release would change: Arena cannot change a release.
+        """
         require_program("arena", "install Arena's client (github.com/kubeflow/arena), or deploy to `kubernetes`")
         self._require_current_context()
         self._require_same_where_there(release, state)
         return super().preflight(release, state)
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the existing Arena releases: {"releases", "unproven": releases that a killed deployment left}."""
+        """Return the existing Arena releases, as {"releases", "unproven"}.
+
+        "unproven" has the releases that a killed deployment started, and "releases" has all others.
+        """
         existing = self._releases(release, state)
         proven = state.baseline["releases"] if state.baseline else existing
         begun = releases(state.attempted) if state.attempted else []
@@ -41,7 +47,7 @@ class Arena(Kubernetes):
         return {"releases": _without(existing, unproven), "unproven": unproven}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Delete releases that a killed deployment left, start the missing ones, and wait for their rollout."""
+        """Delete unproven Arena releases, start the missing Arena releases, and wait for the rollout."""
         wanted = releases(release)
         self._delete(_without(snapshot["unproven"], wanted))
         for arena_release, server, command in _of_each_target(release):
@@ -53,14 +59,14 @@ class Arena(Kubernetes):
         rollout.wait(self.cluster, release.objects, self._patience_s)
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Delete the earlier Arena releases that are no part of the new version."""
+        """Delete the earlier Arena releases that the new version does not have."""
         self.require_lock()
         self._delete(_without(snapshot["releases"], releases(release)))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Delete the new Arena releases, and name the serving release in a sentence.
+        """Delete the new Arena releases. Return a sentence with the Arena releases that serve now.
 
-        The old Arena releases were never touched.
+        The old Arena releases were never changed.
         """
         self.require_lock()
         self._delete(_without(releases(release), snapshot["releases"]))
@@ -73,11 +79,11 @@ class Arena(Kubernetes):
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the Arena releases in the contents of receipts; return "name version" of each that existed."""
+        """Delete the Arena releases in the contents of receipts; return "name version" of each deleted release."""
         return _named(self._delete(name_version for entry in contents for name_version in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
-        """Delete the releases that exist; return them."""
+        """Delete the Arena releases in `doomed` that exist; return the deleted releases."""
         deleted = []
         for name, version in doomed:
             if [name, version] in self._listed(name):
@@ -87,18 +93,18 @@ class Arena(Kubernetes):
         return deleted
 
     def _releases(self, release: Release, state: DeploymentState) -> list[ArenaRelease]:
-        """Return the existing releases of all known targets, in every version."""
+        """Return the Arena releases in the cluster that have a name of the live, the attempted or the new release."""
         known = filter(None, (state.live, state.attempted, release))
         names = {name for version in known for name, _ in releases(version)}
         return [existing for name in sorted(names) for existing in self._listed(name)]
 
     def _listed(self, name: str) -> list[ArenaRelease]:
-        """Return the releases of one name in the cluster, in every version."""
+        """Return every version of the Arena release `name` in the cluster."""
         labels = {"servingName": name, "servingType": "triton-serving"}
         return sorted(map(_release_of, self.cluster.list("Deployment", "apps/v1", labels=labels)))
 
     def _require_current_context(self) -> None:
-        """Raise SlipwayError if the kubeconfig's current context, which Arena takes, is another cluster."""
+        """Raise SlipwayError if the current context of the kubeconfig, which Arena uses, is another cluster."""
         current = type(self.cluster).connect(self.cluster.namespace).context
         if current != self.cluster.context:
             raise SlipwayError(
@@ -108,7 +114,7 @@ class Arena(Kubernetes):
             )
 
     def _require_same_where_there(self, release: Release, state: DeploymentState) -> None:
-        """Raise SlipwayError if a live release of this version was started with another command or from other files."""
+        """Raise SlipwayError if a version to deploy is live already, but with another command or other artifacts."""
         live = {tuple(name_version): command for name_version, _, command in _of_each_target(state.live)}
         for arena_release, server, command in _of_each_target(release):
             live_server = self.cluster.get(server)
@@ -139,7 +145,7 @@ def _release_of(deployment: dict) -> ArenaRelease:
 
 
 def _of_each_target(release: Release | None) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
-    """Return one tuple per target: its Arena release, its Deployment, the words of the command that starts it."""
+    """Return (Arena release, Deployment, words of the start command) of each target."""
     if release is None:
         return ()
     return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)

@@ -1,6 +1,6 @@
-"""The options that all clients share: the server, its model, TLS, and how long and how often to ask.
+"""The options that all clients share: the server, its model, TLS, the deadline, the retries and the batch size.
 
-Without --url, the server is the live one of this checkout.
+Without --url, a client uses the live server of this checkout.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model on a server: the server's endpoint, the model's name, and facts from its deployment, if known.
+    """A model on a server: the endpoint of the server, and the name of the model (None if --model is not given).
 
-    `preprocess` has the settings that the deployment was proven with. `rehearsal` is true for random weights.
+    `preprocess` has the model's preprocessing settings, {} if they are unknown. `rehearsal`: the weights are random.
     """
 
     endpoint: Endpoint
@@ -34,7 +34,7 @@ USUAL_BATCH = 8
 
 
 def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the options for the server, its model, and its TLS; return their group."""
+    """Add the options for the server, the model and TLS; return the group of these options."""
     group = arguments.add_argument_group("server")
     group.add_argument("--url", help="HOST:PORT of its gRPC API; left out, the server that this checkout deployed")
     group.add_argument("--model", help="name of the model; left out, the only one there")
@@ -51,7 +51,7 @@ def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_sending(arguments: argparse.ArgumentParser, units: str = "samples") -> argparse._ArgumentGroup:
-    """Add the options for the requests; return their group."""
+    """Add the options for the requests; return the group of these options. `units` is the word for samples in help."""
     group = arguments.add_argument_group("sending")
     group.add_argument("--deadline-ms", type=float, default=30000, help="longest wait for an answer, retries included")
     group.add_argument(
@@ -79,9 +79,9 @@ def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
 
 
 def batch_size(model: str, largest: int | None, requested: int | None, units: str = "samples") -> int:
-    """Return the number of samples in a request: the requested number, or the usual one within the model's limit.
+    """Return the number of samples in a request: `requested`, else the smaller of USUAL_BATCH and `largest`.
 
-    Raises SlipwayError if the model's limit, `largest`, is below the requested number.
+    `largest` is the limit of the model, None without a limit. Raises SlipwayError if `requested` is above the limit.
     """
     if requested and largest and requested > largest:
         raise SlipwayError(
@@ -93,7 +93,8 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 def served_model(arguments: argparse.Namespace) -> ServedModel:
     """Return the model that --model names, on the server of --url or on this checkout's live server.
 
-    Raises SlipwayError if no server is live, or if the name, in config.yaml or on the server, does not select a model.
+    The name may be the model's name in config.yaml or on the server. Raises SlipwayError if no server of this checkout
+    is live, or if not exactly one live model matches.
     """
     tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
     if arguments.url:
@@ -116,7 +117,10 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
-    """Return the receipt of a model on the server with this process id. Without a name, it is the only model there."""
+    """Return the receipt of the model `name` on the server with this process id; without a name, of its only model.
+
+    Raises SlipwayError if not exactly one model matches.
+    """
     live = [receipt for receipt in local_receipts(results) if receipt["contents"].get("server", {}).get("pid") == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
     if len(matching) != 1:

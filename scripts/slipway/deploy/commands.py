@@ -5,7 +5,7 @@ import subprocess
 
 from slipway.core.errors import SlipwayError
 
-# Length of the shown output of a failed program.
+# The number of lines in an error message from the output of a failed program.
 SHOWN_LINES = 12
 
 
@@ -18,8 +18,8 @@ def require_program(name: str, advice: str) -> None:
 def output_of(command: list[str], timeout_s: float) -> str:
     """Run a command and return its standard output.
 
-    Raises SlipwayError if it fails, with the last lines of its errors or output, and if it takes longer than
-    `timeout_s`.
+    Raises SlipwayError if the command fails, with the last lines of standard error or output. Raises SlipwayError also
+    if the command takes longer than `timeout_s` seconds.
     """
     shown = " ".join(command[:4])
     try:

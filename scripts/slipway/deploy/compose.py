@@ -1,4 +1,4 @@
-"""Deploying with Docker Compose on this machine: the project is replaced, and restored if that fails.
+"""Deploying with Docker Compose on this machine: replace the running project, and restore it after a failure.
 
 One machine has one GPU and one set of ports, so the old version stops before the new one starts.
 """
@@ -23,7 +23,7 @@ from slipway.deploy.release_history import DeploymentState
 from slipway.deploy.release_store import ReleaseStore
 from slipway.triton.client.ports import Ports
 
-# Images may have to be pulled first.
+# Additional time for pulling images, in seconds.
 PULL_S = 900
 COMMAND_S = 60
 LOG_LINES = 8
@@ -38,7 +38,7 @@ class Compose(ContainerPlatform):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Compose":
-        """Return Docker Compose on this machine. The receipt is not read."""
+        """Return Docker Compose on this machine, with the timeout in `options`. The receipt is not used."""
         return cls(folder, options.ready_timeout_s)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -46,9 +46,10 @@ class Compose(ContainerPlatform):
         return lock(self._folder)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"compose": version, "verified"}.
+        """Return {"compose": the version of Compose, "verified": a list of sentences}.
 
-        Raises SlipwayError if Compose refuses the file, or if a port is taken.
+        Raises SlipwayError if the release cannot be deployed, if Docker is missing, if Compose refuses the file, or if
+        a port is taken.
         """
         require_deployable(release)
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
@@ -61,14 +62,18 @@ class Compose(ContainerPlatform):
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"file": path of the Compose file of the running project}.
 
-        If no project runs, or a killed deployment started it, "file" is that of the live release; None without one.
+        If no project runs, or if a killed deployment started the project, "file" is the Compose file of the release
+        that was live before, or None if no release was live.
         """
         running = running_file(project_of(release.files[0]))
         attempted, live = (found and str(found.files[0].resolve()) for found in (state.attempted, state.live))
         return {"file": state.baseline.get("file") or live if running in (None, attempted) else running}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start or replace the project, and wait for its health checks, which test that the model is ready."""
+        """Start or replace the project, and wait until its health checks say that the model is ready.
+
+        Raises SlipwayError with the end of Triton's log if that fails.
+        """
         try:
             self._up(release.files[0])
         except SlipwayError as error:
@@ -80,10 +85,13 @@ class Compose(ContainerPlatform):
         yield {part.target: ports_of(part.values) for part in release.parts}
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Remove nothing: Compose removed the services that the new file does not have."""
+        """Do nothing: `start` has already removed the services that the new Compose file does not have."""
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Start the project from its earlier file. Without one, stop it. Return a sentence on what serves now."""
+        """Start the project from its earlier Compose file; if there was none, stop the project.
+
+        Return a sentence on the restored state.
+        """
         if snapshot["file"] is None:
             self._down(release.files[0])
             return "Nothing of it was live before, and nothing of it runs now."
@@ -103,14 +111,17 @@ class Compose(ContainerPlatform):
         return {"project": project_of(release.files[0]), "file": release.files[0].as_posix()}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Stop the projects in the contents of receipts; return their names. Volumes with Prometheus's metrics stay."""
+        """Stop the running projects in the contents of receipts; return text with the name of each stopped project.
+
+        Volumes with the metrics of Prometheus stay.
+        """
         running = {entry["project"]: Path(entry["file"]) for entry in contents if running_file(entry["project"])}
         for file in running.values():
             self._down(file)
         return [f"the Compose project {project}" for project in running]
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return a line for each service with its state; or a line that says that the project does not run."""
+        """Return a line with the state of each service. If the project does not run, the only line says so."""
         contents = receipt["contents"]
         if (running := running_file(contents["project"])) is None:
             return [f"  GONE       the Compose project {contents['project']} does not run; deploy again"]
@@ -136,30 +147,36 @@ def project_of(file: Path) -> str:
 
 
 def running_file(project: str) -> str | None:
-    """Return the Compose file of a running project; None if it does not run."""
+    """Return the path of the Compose file of a running project; None if the project does not run."""
     listed = objects_in(output_of(["docker", "compose", "ls", "--format", "json"], COMMAND_S))
     return next((running["ConfigFiles"].split(",")[0] for running in listed if running["Name"] == project), None)
 
 
 def objects_in(output: str) -> list[dict]:
-    """Return the objects in Compose's JSON: one array, or, in some versions and commands, one object a line."""
+    """Return the objects in Compose's JSON output: one array, or, in some versions and commands, one object a line."""
     objects = [json.loads(line) for line in output.splitlines() if line.strip()]
     return objects[0] if objects and isinstance(objects[0], list) else objects
 
 
 def ports_of(values: dict) -> Ports:
-    """Return Triton's ports on this machine. If it listens on all addresses, the host is the loopback address."""
+    """Return Triton's host and ports, from the values of the manifests.
+
+    If Triton listens on all addresses, the host is the loopback address.
+    """
     host = "127.0.0.1" if values["host"] in ("0.0.0.0", "::") else values["host"]
     return Ports(values["http_port"], values["grpc_port"], values["metrics_port"], host)
 
 
 def _compose(file: Path) -> list[str]:
-    """Return the start of each `docker compose` command for a file; environment variables do not change its project."""
+    """Return the first words of a `docker compose` command for a file.
+
+    The words state the project's name, so that no environment variable changes the project.
+    """
     return ["docker", "compose", "--file", str(file.resolve()), "--project-name", project_of(file)]
 
 
 def _end_of_log(file: Path) -> str:
-    """Return the last errors in Triton's log, or else its end; "" if there is no log."""
+    """Return the last errors in Triton's log; the last lines if the log has no errors; "" without a log."""
     try:
         log = output_of([*_compose(file), "logs", "--no-log-prefix", "--no-color", "--tail=200", "triton"], COMMAND_S)
     except SlipwayError:

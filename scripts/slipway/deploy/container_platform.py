@@ -17,14 +17,14 @@ from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 
-# Triton's own backends in a server whose environment is not visible from this machine.
+# The host of engines in a container: Triton's own backends, and an environment that cannot be read from this machine.
 ELSEWHERE = Host(native_backends=True, environment={})
 # Deadline for a target's answer to the reference request, which may come through a tunnel.
 TUNNEL_DEADLINE_S = 10.0
 
 
 class ContainerPlatform:
-    """A platform on which a rollout replaces everything that exists, also the remains of a killed deployment.
+    """A platform on which a rollout replaces all existing objects, including the objects of a killed deployment.
 
     A subclass has the other operations of `Platform`.
     """
@@ -33,20 +33,23 @@ class ContainerPlatform:
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
-        """Return the releases that are stored beside the results."""
+        """Return the store of a model's releases, below the model's folder `results`."""
         return ReleaseStore(results, to)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state. No interrupted rollout has to be settled here before a new one."""
+        """Return the recorded state. An interrupted rollout is not settled: the new rollout replaces all objects."""
         history.restore_ledger()
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing and return False: the next deployment or rollback replaces everything there."""
+        """Do nothing and return False: the next deployment or rollback replaces all objects."""
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the record of the serving image's runtime; raise SlipwayError if it cannot run the engine."""
+        """Return {"runtime", "runtime_version", "source"} of the runtime in the serving image (see `Platform`).
+
+        Raises SlipwayError if this runtime cannot run the engine.
+        """
         key = part.index_content["engine_key"]
         serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
         if server_version is None and key["runtime"] == "tensorrt":
@@ -55,7 +58,7 @@ class ContainerPlatform:
         return serving.record()
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the release: no two models share a pod."""
+        """Return the release unchanged: the rollout restarts no other model, since no two models share a pod."""
         return release
 
     def switch(self, release: Release, snapshot: dict) -> bool:
@@ -63,7 +66,10 @@ class ContainerPlatform:
         return False
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why a target does not answer the reference request with the reference outputs; None if all do."""
+        """Return why a target does not answer the reference request with the reference outputs.
+
+        Return None if all targets answer with the reference outputs.
+        """
         if (release := history.find(receipt)) is None:
             return "its version, with the reference request, is not kept here"
         try:

@@ -1,4 +1,4 @@
-"""The deployments that a command is about, from its options: platform, history, and the models' folders."""
+"""The deployments that a command's options select: platform, release history, and the models' folders."""
 
 import argparse
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from slipway.deploy.release_history import ReleaseHistory
 
 @dataclass(frozen=True)
 class Deployment:
-    """The models that are deployed to one platform together. `results` are their folders."""
+    """Models that are deployed together to the platform `to`. `results` are their folders results/<model>."""
 
     to: str
     results: list[Path]
@@ -26,9 +26,9 @@ class Deployment:
         return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
 
     def live_platform(self) -> Platform | None:
-        """Return the platform of the live release, or of an unfinished one; None if there is neither.
+        """Return the platform of the live release, or else of an interrupted deployment; None without both.
 
-        The platform of the local server always exists.
+        For the local server, the result is never None.
         """
         if receipt := next(iter(self.history.with_unconfigured().live().values()), None):
             return self.platform(receipt)
@@ -38,9 +38,9 @@ class Deployment:
 
 
 def deployment_parser(description: str, platform: bool = True, alone: bool = False) -> argparse.ArgumentParser:
-    """Return a parser with the options that say which models a command is about, and on which platform.
+    """Return a parser with the options that select models and, if `platform` is true, their platform.
 
-    With `alone`, an option leaves the other models of the same server as they are.
+    If `alone` is true, the parser also has the option --alone, which leaves all other live models unchanged.
     """
     arguments = cli.parser(description)
     if platform:
@@ -65,9 +65,9 @@ def add_rollout(arguments: argparse.ArgumentParser) -> None:
 def deployments(
     options: argparse.Namespace, to: str | None = None, results: list[Path] | None = None
 ) -> list[Deployment]:
-    """Return one Deployment of all models if one server has them all, else one Deployment for each model.
+    """Return one Deployment of all models if one server serves all models of the platform, else one for each model.
 
-    `to` is the platform and `results` has the models' folders; both come from the options by default.
+    `to` is the platform and `results` has the models' folders. By default, both come from the options.
     """
     traits, folders = PLATFORMS[to or options.to], results or options.results
     groups = []

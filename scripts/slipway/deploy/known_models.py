@@ -1,6 +1,6 @@
-"""The models that this checkout deployed, also models that config.yaml no longer has.
+"""The models that this checkout deployed, including models that config.yaml no longer has.
 
-Planning imports this module, which imports the client only if a server runs.
+Planning imports this module. So this module imports the client only if a server runs.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ def ledger(state: Path = server_state.FOLDER) -> dict:
 
 
 def live_models(state: Path = server_state.FOLDER) -> set[str]:
-    """Return the models that are live on the local server."""
+    """Return the names, as in config.yaml, of the models that are live on the local server."""
     known = ledger(state)["last"]
     return {receipt["model"] for receipt in local_receipts(state.parent) if receipt["served_as"] in known}
 
 
 def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
-    """Return the models that are or were live on a platform and still have stored versions."""
+    """Return the names, as in config.yaml, of the models that are live on a platform or have stored versions for it."""
     if not PLATFORMS[to].together:
         return sorted(path.parents[2].name for path in state.parent.glob(f"*/deploy/{to}/history.json"))
     return sorted({entry["model"] for entry in ledger(state)["models"].values()} | live_models(state))
@@ -33,7 +33,10 @@ def deployed_models(to: str, state: Path = server_state.FOLDER) -> list[str]:
 
 @cache
 def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
-    """Return {live model here that does not answer: the reason}, and call `tell` with a sentence about each of them."""
+    """Return {live model of the local server that does not answer: the reason}.
+
+    Call `tell` with a sentence about each of these models.
+    """
     if server_state.recorded_server() is None:
         return {}
     from slipway.deploy.local.health_check import why_silent  # it takes half a second to import

@@ -23,12 +23,12 @@ ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-
 
 
 class Kubernetes(ContainerPlatform):
-    """The platform `kubernetes`: a namespace of a cluster. `app` is the model's name there.
+    """The platform `kubernetes`: a namespace of a cluster. `app` is the model's name in the namespace.
 
-    A rollout may take `patience_s` seconds.
+    `patience_s` is the timeout of a rollout, in seconds.
     """
 
-    ports = (pod_ports.HTTP, pod_ports.GRPC, pod_ports.METRICS)  # where Triton listens in its pod
+    ports = (pod_ports.HTTP, pod_ports.GRPC, pod_ports.METRICS)  # Triton's ports in its pod
 
     def __init__(self, cluster: Cluster, app: str, patience_s: float) -> None:
         self.cluster = cluster
@@ -40,7 +40,7 @@ class Kubernetes(ContainerPlatform):
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
         """Return the platform in the namespace of a receipt.
 
-        The context is that of the receipt. A receipt without a context leaves it to `options`, else to the kubeconfig.
+        The context comes from the receipt, else from `options`, else it is the current context of the kubeconfig.
         """
         place = receipt["place"]
         cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
@@ -53,13 +53,16 @@ class Kubernetes(ContainerPlatform):
             yield
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the result of `preflight.check`; raise SlipwayError if it fails, or the model is live elsewhere."""
+        """Return the result of `preflight.check`.
+
+        Raises SlipwayError if a check fails, or if the model is live in another namespace or cluster.
+        """
         require_deployable(release)
         self._require_this_place(release, state)
         return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"objects", "absent"}: the objects that `restore` applies, and references to those that it deletes."""
+        """Return {"objects", "absent"}: the objects that `restore` applies, and references to objects to delete."""
         affected = {key(obj): obj for obj in [*_objects_of(state), *release.objects]}
         earlier = {name: self._object_to_restore(obj, state) for name, obj in affected.items()}
         absent = [reference(obj) for name, obj in affected.items() if earlier[name] is None]
@@ -72,7 +75,7 @@ class Kubernetes(ContainerPlatform):
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: local ports} of a tunnel to a ready pod of each target, through the API server."""
+        """Yield {target: local ports}. The API server forwards these ports to a ready pod of each target."""
         with ExitStack() as tunnels:
             reached = {}
             for part, server in zip(release.parts, servers(release.objects), strict=True):
@@ -82,7 +85,7 @@ class Kubernetes(ContainerPlatform):
             yield reached
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Delete the objects of the previous version that this one does not have."""
+        """Delete the objects of the previous version that the new version does not have."""
         self.require_lock()
         wanted = {key(obj) for obj in release.objects}
         for obj in snapshot["objects"]:
@@ -95,9 +98,9 @@ class Kubernetes(ContainerPlatform):
             self._held.require()
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Apply the earlier objects, delete the new ones, and wait. Return a sentence on what serves now.
+        """Apply the earlier objects, delete the new objects, and wait for the rollout. Return a sentence on the result.
 
-        An outage of the API may be why the new release failed, so wait first until the API answers.
+        First wait until the API answers: an outage of the API may have caused the failure of the new release.
         """
         self.cluster.transport.await_answer()
         self.require_lock()
@@ -118,9 +121,9 @@ class Kubernetes(ContainerPlatform):
         return {"objects": list(map(reference, release.objects))}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the objects in the contents of receipts; return the names of the objects that existed.
+        """Delete the objects in the contents of receipts; return "kind name" of each deleted object.
 
-        Servers go last, so that no Service sends a request to a deleted server.
+        Deployments and InferenceServices are deleted last, so that no Service sends a request to a deleted server.
         """
         objects = [obj for entry in contents for obj in entry["objects"]]
         last = sorted(objects, key=lambda obj: obj["kind"] in SERVERS)
@@ -137,7 +140,7 @@ class Kubernetes(ContainerPlatform):
         return lines
 
     def _require_this_place(self, release: Release, state: DeploymentState) -> None:
-        """Raise SlipwayError if the model was deployed elsewhere, or if `release` is for another namespace."""
+        """Raise SlipwayError if the model is in another namespace or cluster, or `release` is for another namespace."""
         here, model = self.place(), release.model
         there = state.receipt["place"] if state.receipt else here | (state.attempted.place if state.attempted else {})
         other_context = there["context"] != here["context"] and not self._serves(state.live)
@@ -165,7 +168,7 @@ class Kubernetes(ContainerPlatform):
     def _counted(self, wanted: dict) -> dict:
         """Return the object to apply. An autoscaled Deployment keeps its live number of replicas if Slipway had set it.
 
-        Without it the number would fall to 1 until the autoscaler's next round.
+        Without this number, the replicas would fall to 1 until the autoscaler's next round.
         """
         if wanted["kind"] != "Deployment" or "replicas" in wanted["spec"]:
             return wanted
@@ -175,7 +178,7 @@ class Kubernetes(ContainerPlatform):
         return {**wanted, "spec": wanted["spec"] | counted}
 
     def _object_to_restore(self, wanted: dict, state: DeploymentState) -> dict | None:
-        """Return the object that `restore` applies again; None if it did not exist."""
+        """Return the object in its earlier form, which `restore` applies again; None if the object did not exist."""
         live = self.cluster.get(reference(wanted))
         if proven := _as_applied(state.live, live):
             return proven
@@ -191,13 +194,13 @@ class KServe(Kubernetes):
 
 
 def reference(obj: dict) -> dict:
-    """Return an object's kind, name and namespace, as needed to get and to delete it."""
+    """Return {"apiVersion", "kind", "metadata": {"name", "namespace"}}, which suffice to get or delete an object."""
     metadata = {name: value for name, value in obj["metadata"].items() if name in ("name", "namespace")}
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
 
 
 def applicable(live: dict) -> dict:
-    """Return a live object in a form to apply again: with the fields that were set, without the cluster's fields."""
+    """Return a live object in a form to apply again: only fields that somebody set, no field that the cluster added."""
     live = set_fields(live)
     metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
     notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}
@@ -206,7 +209,7 @@ def applicable(live: dict) -> dict:
 
 
 def summary(server: dict) -> str:
-    """Return text: the name of a Deployment or InferenceService, and the SHA-256 of its repository's index."""
+    """Return text: name of a Deployment or InferenceService, and 12 digits of the SHA-256 of its repository's index."""
     index = provenance(server).get(f"{MARK}repository-index", "sha256:unknown").partition(":")[2]
     return f"{key(server)} (repository {index[:12]})"
 
@@ -221,19 +224,19 @@ def readiness(live: dict) -> str:
 
 
 def _named(place: dict) -> str:
-    """Return the "place" of a receipt as text."""
+    """Return text with the namespace and the context in the "place" of a receipt."""
     return f"the namespace {place['namespace']} of {place['context']}"
 
 
 def _objects_of(state: DeploymentState) -> list[dict]:
-    """Return every object that an earlier deployment may have left."""
+    """Return every object, or a reference to it, that an earlier deployment may have created."""
     baseline = [*state.baseline["objects"], *state.baseline["absent"]] if state.baseline else []
     stored = [obj for version in (state.live, state.attempted) if version for obj in version.objects]
     return [*(state.receipt["contents"]["objects"] if state.receipt else []), *baseline, *stored]
 
 
 def _as_applied(release: Release | None, live: dict | None) -> dict | None:
-    """Return the release's object with the key and provenance of the `live` one; None if there is none."""
+    """Return the object of `release` with the kind, name and provenance of the object `live`; None without a match."""
     if release is None or live is None:
         return None
     same = (obj for obj in release.objects if key(obj) == key(live) and provenance(obj) == provenance(live))

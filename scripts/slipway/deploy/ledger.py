@@ -3,13 +3,13 @@
 Each write replaces the whole file, so its parts always belong together:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
-    run        id or null                          the run of Snakemake that made the last of them live
+    run        id or null                          the run of Snakemake that made the last entry of `live` live
     stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
-    last       {model: version}                    the highest number that was given to a version
+    last       {model: version}                    the highest version number of a model so far
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of the live models
-    models     {model: {"model", "targets"}}       of each model that was ever live: name in config.yaml, targets
-    modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
+    models     {model: {"model", "targets"}}       name in config.yaml and targets of each model that was ever live
+    modified_ns  {model: ns}                       the newest time stamp of a model's files that Triton has seen
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
 The ledger lies outside the versions' folders. So a version whose files and index were both edited still differs from
@@ -26,12 +26,12 @@ from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 
-# The versions that were live at one time: {name of a model: its version}.
+# Versions that are live at the same time: {name of a model: its version}.
 Versions = dict[str, int]
 DEPLOYMENT, ROLLBACK = "deployment", "rollback"
 _EMPTY: dict = {"live": [], "run": None, "rollout": None}
 _EMPTY |= {name: {} for name in ("stored", "last", "receipts", "models", "modified_ns", "published")}
-# The environment variable with the id of a run of Snakemake: surviving_jobs.VARIABLE, without its imports.
+# The environment variable with the id of a run of Snakemake. It repeats surviving_jobs.VARIABLE to avoid its imports.
 RUN = "SLIPWAY_RUN"
 
 
@@ -52,7 +52,7 @@ _SHAPE = {
 
 @dataclass(frozen=True)
 class Rollout:
-    """A change of the live versions, from `before` to `versions`; `snapshot` is the platform's state before it.
+    """A change of the live versions from `before` to `versions`. `snapshot` is the platform's state before the change.
 
     `receipts` are the receipts to write: {file: {"model", "served_as", "targets", "more": further entries}}.
     `withdrawn` are the receipts to remove, of models that are not served any more.
@@ -67,7 +67,7 @@ class Rollout:
 
     @property
     def proven(self) -> Versions:
-        """Return the versions that the rollout proves; the others of `versions` are live as before."""
+        """Return {model: version} that the rollout proves. The other models in `versions` stay live unchanged."""
         names = {entry["served_as"] for entry in self.receipts.values()}
         return {name: number for name, number in self.versions.items() if name in names}
 
@@ -76,14 +76,14 @@ class Rollout:
 
 
 def in_words(versions: Versions) -> str:
-    """Return versions as text."""
+    """Return versions as text, such as "resnet50 version 3"; "nothing" if there are no versions."""
     return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
 
 
 class Ledger:
-    """The ledger's file. Each method reads it from disk.
+    """The file of a ledger. Each method reads the file from disk.
 
-    The list `live` in the file has each set of versions once, the latest last.
+    The list `live` in the file has no duplicates, and its last entry is the latest.
     """
 
     def __init__(self, file: Path) -> None:
@@ -94,11 +94,11 @@ class Ledger:
         return self._sound() or dict(_EMPTY)
 
     def write(self, **changes: object) -> None:
-        """Replace the parts of the ledger that `changes` names."""
+        """Write the ledger to disk, with the parts in `changes` replaced."""
         write_json(self.file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
-        """Rename the file if it is damaged, and print the consequences."""
+        """If the file is damaged, rename it to *.damaged, and print a warning."""
         if self._sound() is not None or not self.file.exists():
             return
         aside = self.file.with_name(f"{self.file.name}.damaged")
@@ -110,14 +110,14 @@ class Ledger:
         )
 
     def restore_receipts(self) -> None:
-        """Write every receipt again that is lost, damaged, or different from the recorded one."""
+        """Write again each receipt file that is missing, damaged, or different from its copy in the ledger."""
         for file, content in self.read()["receipts"].items():
             if read_record(file, object) != content:
                 write_json(file, content)
                 progress(f"  {file} was not the receipt of what is live; it was written anew")
 
     def facts_of(self, receipts: Iterable[dict]) -> dict[str, dict]:
-        """Return the parts "published" and "models", with the entries of these receipts."""
+        """Return the ledger's parts {"published", "models"}, updated with the entries of these receipts."""
         recorded = self.read()
         published, models = dict(recorded["published"]), dict(recorded["models"])
         for receipt in receipts:
@@ -127,7 +127,7 @@ class Ledger:
         return {"published": published, "models": models}
 
     def live(self) -> Versions:
-        """Return {model: version} of the versions that became live last; {} if none ever did."""
+        """Return {model: version} that became live last; {} if no version was ever live."""
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
@@ -140,9 +140,9 @@ class Ledger:
         self.write(live=[*(step for step in steps if step != versions), versions], run=run, **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
-        """Record a rollback away from `versions`: later rollbacks do not go back to them until they are deployed again.
+        """Record a rollback from `versions` to `live`. No later rollback goes back to `versions`, unless redeployed.
 
-        `live` are the versions that the rollback made live. `changes` are other changes of the record.
+        `live` are the versions that the rollback made live. `changes` are further changes of the ledger.
         """
         refused = versions.items() - (live or {}).items()
         others = [step for step in self.read()["live"] if step not in (versions, live)]
@@ -150,11 +150,11 @@ class Ledger:
         self.write(live=[*history, live] if live else history, run=None, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
-        """Return the versions that were live together before `versions`; None if that is unknown."""
+        """Return {model: version} that was live before `versions`; None if the ledger has no such entry."""
         return next((step for step in reversed(self.read()["live"]) if step and step != versions), None)
 
     def before_of(self, name: str, number: int | None) -> int | None:
-        """Return the version of a model that was live last, other than `number`; None if there is none."""
+        """Return the latest live version of a model other than `number`; None without such a version."""
         return next((earlier for earlier in self.last_of(name) if earlier != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
@@ -163,5 +163,5 @@ class Ledger:
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
-        """Return the content of the file if it is a valid record, else None."""
+        """Return the content of the file; None if the file is missing or is no valid ledger."""
         return read_record(self.file, _SHAPE)

@@ -14,7 +14,7 @@ from slipway.triton.client.ports import Ports
 
 
 class Platform(Protocol):
-    """A platform to deploy to. Each method raises SlipwayError with the problem there and the remedy."""
+    """A platform to deploy to. A method that fails raises SlipwayError with the problem and the remedy."""
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> VersionStore:
@@ -24,50 +24,53 @@ class Platform(Protocol):
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Platform":
         """Return the platform of a receipt's release. No request is sent yet.
 
-        The receipt's "place" identifies the platform, for example by the model's name there, the namespace and the
-        context of the kubeconfig. `options` are the program's options, for the settings that a receipt lacks. `folder`
-        has the stored releases on this machine.
+        The receipt's "place" identifies the platform, for example by the context of the kubeconfig, the namespace, and
+        the model's name in the namespace. `options` are the program's options, for the settings that a receipt lacks.
+        `folder` has the stored releases on this machine.
         """
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of the model while the block runs."""
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Settle an interrupted rollout if the platform needs that before a new one; return the recorded state."""
+        """Return the recorded state. If the platform needs it, first finish or undo an interrupted rollout."""
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Make the record agree with the platform before it is read; return True if a deployment was taken back.
+        """Make the release history agree with the platform; return True if an interrupted deployment was undone.
 
-        Without `may_change` the platform does not change: an interrupted rollout is only reported.
+        Without `may_change` the platform is not changed, so an interrupted rollout is only reported.
         """
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
         """Return {"runtime", "runtime_version", "source"} of the runtime that will run a part's engine.
 
-        "runtime" is False if the version is not known. `server_version` is the version that the running server states.
-        Raises SlipwayError if that runtime cannot run the engine.
+        "runtime" is False if the version is not known. "source" says where the version was found. `server_version` is
+        the version that the running server states. Raises SlipwayError if the runtime cannot run the engine.
         """
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the checks; raise SlipwayError if the rollout would fail. Nothing is changed."""
+        """Return the results of the checks as a dict; raise SlipwayError if the rollout would fail. Change nothing."""
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the current state as JSON, for `restore`. The snapshot is stored until the transaction has ended."""
+        """Return the current state of the platform as JSON data, for `restore`.
+
+        The snapshot is stored until the transaction has ended.
+        """
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the stored release, with the other live models that its rollout restarts."""
+        """Return the stored release together with the other live models that the rollout restarts."""
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the release, and wait until it is ready on every target; raise SlipwayError if it fails."""
 
     def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
-        """Yield {target: ports of its new server, as reached from this machine}."""
+        """Yield {target: ports}, by which this machine reaches the new server of each target while the block runs."""
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Let clients reach the proven release; return True if another server than the proven one serves it now."""
+        """Direct clients to the proven release. Return True if a server serves it that was not proven yet."""
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Remove the parts that only the previous version needed. The release is live and proven by now."""
+        """Remove the objects that only the previous version needed. The new release is already live and proven."""
 
     def restore(self, release: Release, snapshot: dict) -> str:
         """Restore the snapshot after a failed deployment; return a sentence that says which version serves now."""
@@ -82,7 +85,7 @@ class Platform(Protocol):
         """Remove the objects in the contents of receipts; return the names of the objects that existed."""
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why the release of a receipt does not give the proven answer; None if it does."""
+        """Return why the release of a receipt does not answer with the reference outputs; None if it does."""
 
     def describe(self, receipt: dict) -> list[str]:
         """Return lines with the platform's report on the objects in a receipt's contents."""
@@ -92,7 +95,7 @@ OPERATIONS = tuple(name for name in vars(Platform) if not name.startswith("_"))
 
 
 def kind_of(to: str) -> type[Platform]:
-    """Return the class of a platform; raise SlipwayError with each operation that it lacks."""
+    """Return the class of a platform; raise SlipwayError with all missing operations if the class lacks any."""
     traits = PLATFORMS[to]
     kind = traits.load(traits.deployment)
     missing = [operation for operation in OPERATIONS if not hasattr(kind, operation)]

@@ -1,4 +1,4 @@
-"""Publish a release's model repositories for its platform, or state where somebody else must put them."""
+"""Publish a release's model repositories for its platform, or print the path where the user must put them."""
 
 from pathlib import Path
 
@@ -20,12 +20,12 @@ def publish(
 ) -> dict[str, dict]:
     """Copy a release's repositories below `to`, a folder or storage that the cluster reads. Without `to` copy nothing.
 
-    `results` is the model's folder. `keep` is the number of versions to keep there. With `signed`, the signature is
+    `results` is the model's folder. `keep` is the number of versions to keep in `to`. With `signed`, the signature is
     published too. With `public_key`, each repository needs a signature that this key verifies.
 
     Returns {target: record of the publication}. A record's "published" says whether Slipway copied the repository; if
     not, "why" has the reason.
-    Raises SlipwayError if a repository is incomplete, or if its copy fails.
+    Raises SlipwayError if a repository is incomplete, if its signature is not valid, or if its copy fails.
     """
     for part in release.parts:
         with amended(after=". Nothing was changed."):

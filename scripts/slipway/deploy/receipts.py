@@ -1,10 +1,10 @@
-"""Receipts of live models, as they are read back. All platforms write the same receipt (`verification.receipts_of`)."""
+"""Read the receipts of live models. All platforms write the same form of receipt (`verification.receipts_of`)."""
 
 from pathlib import Path
 
 from slipway.core.records import read_record
 
-# The parts of a receipt that are read back.
+# The shape of a receipt: only the entries that programs read.
 RECEIPT = {
     **dict.fromkeys(("origin", "model", "served_as", "to", "deployed_at"), str),
     "number": int,
@@ -27,6 +27,6 @@ def read_receipt(path: Path) -> dict | None:
 
 
 def local_receipts(results: Path) -> list[dict]:
-    """Return the receipts of the models that are live on this machine."""
+    """Return the valid receipts of the models that are live on the local server."""
     receipts = map(read_receipt, sorted(results.glob("*/deploy/receipt.json")))
     return [receipt for receipt in receipts if receipt]

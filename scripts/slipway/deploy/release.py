@@ -17,7 +17,7 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.triton.client.smoke_test import Expected
 from slipway.triton.repository.versions import INDEX, version_of
 
-# The place of a repository that was not published for a cluster.
+# The reason in a receipt why Slipway did not publish a repository.
 HERE = "served from this machine's disk"
 RECORD, REFERENCE = "deploy/manifests.json", "reference_outputs.npz"
 
@@ -40,7 +40,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Return the name that clients use."""
+        """Return the model's name for clients."""
         return self.index_content["name"]
 
     @property
@@ -55,23 +55,24 @@ class Part:
 
     @cached_property
     def index_content(self) -> dict:
-        """Return the content of the index."""
+        """Return the content of the repository's index."""
         return read_json(self.index)
 
     @cached_property
     def index_sha256(self) -> str:
-        """Return the SHA-256 of the index."""
+        """Return the SHA-256 of the repository's index."""
         return sha256(self.index)
 
     @cached_property
     def expected(self) -> Expected:
-        """Return the reference outputs with limits and labels. The index of an earlier Slipway has no contract."""
+        """Return the reference outputs, their accuracy limits and the labels."""
         index = self.index_content
         labels = self.repository / "labels.txt"
+        # The index of an earlier Slipway has no contract.
         return Expected.of(self.name, self.reference, labels, index["accuracy_limits"], index.get("contract"))
 
     def require_signed(self, public_key: Path | None) -> None:
-        """With a public key, raise SlipwayError unless the repository has a valid signature."""
+        """If there is a public key, raise SlipwayError unless the key verifies the repository's signature."""
         if public_key:
             from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
 
@@ -82,7 +83,7 @@ class Part:
 class Release:
     """Parts that are deployed together. Only a release with manifests has `folder` and `record` (manifests.json).
 
-    `withdrawn` are models that it takes out of service, by the names that clients use. Other models stay as they are.
+    `withdrawn` are the names, for clients, of the models that the release takes out of service.
     """
 
     to: str
@@ -118,7 +119,7 @@ class Release:
 
     @property
     def versions(self) -> dict[str, int]:
-        """Return the stored version of each model, by the name that clients use."""
+        """Return {name of a model for clients: number of its stored version}."""
         return {part.name: part.number for part in self.parts}
 
     @property
@@ -133,7 +134,7 @@ class Release:
 
     @property
     def place(self) -> dict:
-        """Return {"namespace", "app": the model's name there}, from the manifests; {} without manifests."""
+        """Return {"namespace", "app": the model's name in the namespace}, from the manifests; {} without manifests."""
         return {name: self.parts[0].values[name] for name in ("namespace", "app")} if self.record else {}
 
     def of_model(self, model: str) -> "Release":
@@ -154,9 +155,9 @@ def _part_on_disk(folder: Path, target: str) -> Part:
 
 
 def _targets(record: dict, to: str) -> list[str]:
-    """Return the targets to deploy: all in the `record` of the manifests. Compose has one target.
+    """Return the targets to deploy. For a cluster, these are all targets in the `record` of the manifests.
 
-    It is the target in compose.yaml; the first target if the record does not name it.
+    For Compose, it is only the target of compose.yaml; if the record does not name this target, the first one.
     """
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if not PLATFORMS[to].on_this_machine:

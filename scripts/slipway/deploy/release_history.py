@@ -35,7 +35,7 @@ class DeploymentState:
     `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
     `baseline`: the snapshot before an interrupted rollout, which a failed deployment restores; {} without one.
     `attempted`: the unverified release of the interrupted rollout.
-    `serving`: the live versions of all models, where one server has them.
+    `serving`: {model: live version} if one server has all models, else {}.
     """
 
     receipt: dict | None = None
@@ -60,11 +60,11 @@ class ReleaseHistory:
         return {receipt["model"]: receipt for _, receipt in self._of_files(existing)}
 
     def with_unconfigured(self) -> "ReleaseHistory":
-        """Return a history that also has the live models outside the configuration."""
+        """Return a history that also has the live models that config.yaml does not have."""
         return ReleaseHistory(self.store, [*self.receipts, *self._unconfigured()])
 
     def serving(self) -> Versions:
-        """Return the live versions of all models on the platform, also of those outside the configuration."""
+        """Return {model: live version} of all models on the platform, including models that config.yaml lacks."""
         recorded = self.store.ledger.live()
         if not self.store.of_all_models:
             return recorded or self._numbers()
@@ -72,7 +72,7 @@ class ReleaseHistory:
         return {name: recorded.get(name, number) for name, number in numbers.items()}
 
     def is_live(self) -> bool:
-        """Say whether there is a receipt, even a damaged one."""
+        """Say whether a model of this history has a receipt, even a damaged receipt."""
         return any(path.exists() for path in self.receipts)
 
     def damaged(self) -> list[Path]:
@@ -80,7 +80,7 @@ class ReleaseHistory:
         return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
     def release(self, versions: Versions) -> Release:
-        """Return the stored release with these versions; its models are live or in the rollout under way.
+        """Return the stored release with these versions, {model: version}.
 
         Raises SlipwayError if a stored version was changed.
         """
@@ -89,7 +89,7 @@ class ReleaseHistory:
         return self.store.release(versions, begun | self.with_unconfigured().live())
 
     def find(self, receipt: dict) -> Release | None:
-        """Return the stored release of a receipt; None if the stored release was changed, or if there is none."""
+        """Return the stored release of a receipt; None if the stored release is missing or was changed."""
         return self._intact({receipt["served_as"]: receipt["number"]})
 
     def pending(self) -> Rollout | None:
@@ -98,9 +98,9 @@ class ReleaseHistory:
         return Rollout(**recorded) if recorded else None
 
     def attempted(self) -> Release | None:
-        """Return the release of a deployment that did not end.
+        """Return the release of an interrupted rollout.
 
-        None if there is no such deployment, or if the stored release was changed.
+        Return None if no rollout was interrupted, or if the stored release was changed.
         """
         rollout = self.pending()
         return self._intact(rollout.versions) if rollout else None
@@ -111,7 +111,7 @@ class ReleaseHistory:
         return None
 
     def state(self) -> DeploymentState:
-        """Return the recorded state: live and attempted releases. Print a message if a deployment was killed."""
+        """Return the recorded state of a platform with one model. Print a message if a rollout was interrupted."""
         receipt, live, baseline = next(iter(self.live().values()), None), None, {}
         attempted, rollout = self.attempted(), self.pending()
         if attempted and rollout:
@@ -174,7 +174,7 @@ class ReleaseHistory:
         self.store.ledger.write(rollout=asdict(Rollout(action, after, before, receipts, withdrawn, snapshot)))
 
     def _rolled_back_from(self, part: Part, action: str, is_chosen: bool) -> int | None:
-        """Return the version that a rollback replaced by this part; None if the part was deployed."""
+        """Return the number of the version that a rollback replaced by this part; None without a rollback."""
         if action == ROLLBACK and is_chosen:
             # A rollback replaces the versions of an interrupted deployment, or the live versions.
             rollout = self.pending()
@@ -242,7 +242,7 @@ class ReleaseHistory:
             self.store.ledger.write(rollout=None, receipts={})
 
     def restore_ledger(self) -> None:
-        """Record live versions that the ledger lost, from their receipts, unless their files changed."""
+        """If the ledger lost live versions, record them again from the receipts, unless a version's files changed."""
         lost, ledger = {}, self.store.ledger
         for path, receipt in self._of_files(self.with_unconfigured().receipts):
             name, number, files = receipt["served_as"], receipt["number"], receipt.get("stored_files")
@@ -255,7 +255,7 @@ class ReleaseHistory:
             progress(f"  {ledger.file} was lost; it was written anew, from the receipts of what is live")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
-        """Return a receipt with the further entries of its rollout, and with {file: SHA-256} of the stored version."""
+        """Return a receipt with the "more" entries of its rollout, and "stored_files": {file: SHA-256}."""
         return {**receipt, **entry["more"], "stored_files": self.store.record(receipt["served_as"], receipt["number"])}
 
     def _receipt(self, path: Path) -> dict | None:
@@ -263,31 +263,31 @@ class ReleaseHistory:
         return read_receipt(path) or (recorded if has_shape(recorded, RECEIPT) else None)
 
     def _of_files(self, paths: Iterable[Path]) -> list[tuple[Path, dict]]:
-        """Return (path, receipt) of each path with a receipt that can be read, or has a copy in the ledger."""
+        """Return (path, receipt) of each path whose receipt, or its copy in the ledger, can be read."""
         return [(path, receipt) for path in paths if (receipt := self._receipt(path))]
 
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
     def _names(self) -> set[str]:
-        """Return the models of this history, live or not, by the names that clients use."""
+        """Return the names, for clients, of all models of this history, live or not."""
         folders = {path.parents[1].name for path in self.receipts}
         known = self.store.ledger.read()["models"]
         return {*self._numbers(), *(name for name, entry in known.items() if entry["model"] in folders)}
 
     def _before(self, now: Versions) -> Versions | None:
-        """Return the live versions with the versions before of the models of this history; None if one has none."""
+        """Return `now`, but with the previous version of each model of this history; None if a model has none."""
         names, ledger = self._names(), self.store.ledger
         earlier = {name: number for name in names if (number := ledger.before_of(name, now.get(name)))}
         return now | earlier if names and len(earlier) == len(names) else None
 
     def _path_of(self, model: str) -> Path:
-        """Return the path of a model's receipt on this platform."""
+        """Return the path of a model's receipt for this platform."""
         first = self.receipts[0]
         return first.parents[2] / model / first.parent.name / first.name
 
     def _unconfigured(self) -> list[Path]:
-        """Return the receipts of live models that the configuration lacks; [] unless one server has all models."""
+        """Return the paths of receipts of live models that config.yaml lacks; [] unless one server has all models."""
         if not self.store.of_all_models:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}

@@ -1,7 +1,7 @@
 """The stored releases of one model for a platform with manifests.
 
 <model>/deploy/<to>/<number>/      one version, in the layout of results/<model>/
-<model>/deploy/<to>/history.json   the record: every file of each version, which were live, the rollout under way
+<model>/deploy/<to>/history.json   the ledger: the files of each version, the live versions, the rollout under way
 """
 
 from pathlib import Path
@@ -29,9 +29,9 @@ class ReleaseStore(VersionStore):
         self._to, self._receipt = to, results / "deploy" / PLATFORMS[to].receipt
 
     def keep(self, release: Release) -> Release:
-        """Store a release beside the older releases, unless it is stored already.
+        """Store a release beside the older releases, unless it is stored already; return the stored release.
 
-        A stored release that was changed is repaired.
+        If the files of the stored release were changed, they are repaired.
         """
         if release.folder.parent == self.folder:
             return release
@@ -41,7 +41,10 @@ class ReleaseStore(VersionStore):
         return Release.stored(self.folder / str(number), self._to)
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return a stored release; raise SlipwayError if its files were changed."""
+        """Return the stored release of `versions`, {model: version} of one model. `receipts` is not used.
+
+        Raises SlipwayError if the files of the stored release were changed.
+        """
         ((name, number),) = versions.items()
         self.require_whole(name, number)
         return Release.stored(self.folder / str(number), self._to)
@@ -64,13 +67,13 @@ class ReleaseStore(VersionStore):
         return published
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {"": the folder that has one folder for each version}."""
+        """Return {"": this store's folder}, which has one folder for each version."""
         return {"": self.folder}
 
     def selected(self, name: str) -> int | None:
-        """Return the number of the live version from the model's receipt; None without a receipt.
+        """Return the number of the live version, from the model's receipt; None without a receipt.
 
-        The receipt has the number even if the ledger was lost.
+        The receipt has this number even if the ledger was lost.
         """
         return (read_record(self._receipt, {"number": int}) or {}).get("number")
 
@@ -79,7 +82,7 @@ class ReleaseStore(VersionStore):
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
 
     def with_files(self) -> list[Release]:
-        """Return the recorded versions whose files still exist."""
+        """Return the recorded releases whose files all still exist."""
         stored = self.ledger.read()["stored"]
         return [
             Release.stored(self.folder / number, self._to)
@@ -101,9 +104,9 @@ def versions_in_use(results: Path, target: str) -> set[str]:
 
 
 def files_of(release: Release) -> list[Path]:
-    """Return the files that the deployment of a version and its proof need.
+    """Return the paths of the files that are needed to deploy a release and to prove it.
 
-    For Compose these are also all files of the repository, which it serves, and the files that the composition names.
+    For Compose, also return all files of the repository, and the configuration files that the Compose file names.
     """
     on_this_machine = PLATFORMS[release.to].on_this_machine
     files = [release.folder / RECORD, release.folder / REFERENCE, *release.files]
@@ -115,6 +118,6 @@ def files_of(release: Release) -> list[Path]:
 
 
 def _named_by(composition: Path) -> list[Path]:
-    """Return the configuration files that a composition names."""
+    """Return the paths of the configuration files that a Compose file names."""
     configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
     return [composition.parent / config["file"].removeprefix("./") for config in configs.values() if "file" in config]

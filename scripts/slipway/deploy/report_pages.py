@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-# It shows what a deployment did, and is no part of it.
+# This module only reports on a deployment, so no build key contains its code.
 PART_OF_KEYS = False
 
 
 def refresh_pages(results: Sequence[Path]) -> None:
     """Write the page of each model with a new line in its history, and then the index of all models.
 
-    `results` are folders results/<model>. The pages of all models beside these folders are checked, since one server
-    may serve all models. If a page cannot be written, the error is only printed, because the deployment has succeeded;
-    the next `snakemake --cores 1 evidence` writes the page.
+    `results` are folders results/<model>. The pages in all folders beside them are checked, since one server may serve
+    all models. If a page cannot be written, the error is only printed, because the deployment has succeeded. The next
+    `snakemake --cores 1 evidence` writes the page.
 
     Each artifact has a stamp, the recorded SHA-256 by which Snakemake's next run detects an edited artifact. So each
     written page gets a new stamp here.

@@ -18,7 +18,7 @@ REMEDY = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding
 def describe(
     platform: Platform, history: ReleaseHistory, receipt: dict, results: Path, is_configured: bool = True
 ) -> list[str]:
-    """Return the lines about one receipt: its content, and the present state of its platform."""
+    """Return lines of text with the content of one receipt, and with the present state of the receipt's platform."""
     answers, report = _now(platform, history, receipt)
     values = {
         "receipt": receipt,
@@ -43,7 +43,7 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return the lines about the outputs in a smoke test: their meanings, and their values."""
+    """Return lines of text with the meaning and the values of each output in a smoke test."""
     sample = tested.get("sample", SAMPLE)
     return prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
 

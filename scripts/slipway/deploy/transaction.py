@@ -22,7 +22,7 @@ Publish = Callable[[Release], dict]
 def deploy(
     platform: Platform, release: Release, history: ReleaseHistory, publish: Publish, keep: int, action: str = DEPLOYMENT
 ) -> dict[str, dict]:
-    """Replace the live release, prove the new one, and return {model: receipt}. `keep` is the number of kept versions.
+    """Replace the live release, prove the new release, return {model: receipt}. `keep` is the number of kept versions.
 
     Raises SlipwayError with the failed step and the version that serves now.
     """
@@ -64,7 +64,10 @@ def preflight(platform: Platform, release: Release, state: DeploymentState) -> d
 def replace(
     platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, under_load: bool
 ) -> list[dict]:
-    """Start a release, switch to it, and return its proofs; if it fails, restore the previous state."""
+    """Start a release, switch clients to it, and return one proof for each part.
+
+    If that fails, restore the previous state and raise the error.
+    """
     try:
         platform.start(release, snapshot)
         proofs = verify(platform, release, under_load)
@@ -80,7 +83,7 @@ def replace(
 
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
-    """Return a proof for each part of a ready release. Only with `under_load` its latency is checked under load."""
+    """Return a proof for each part of a ready release. With `under_load`, also check the latency under load."""
     if not release.parts:
         return []
     targets = dict.fromkeys(part.target for part in release.parts)

@@ -13,10 +13,10 @@ from slipway.triton.client.smoke_test import smoke_test
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
-    """Return the proof of each part: {"smoke_test", "verified", "canary": only if `under_load`}.
+    """Return one proof for each part: {"smoke_test", "verified"}, and with `under_load` also "canary".
 
-    `reached` is {target: ports}. Raises SlipwayError with the part's name if a server's answer is wrong, or slower than
-    the promised latency.
+    `reached` is {target: ports}, and "canary" has the latency under load. Raises SlipwayError with the part's model and
+    target if a server's answer is wrong, or slower than the promised latency.
     """
     proofs = []
     for part in release.parts:
@@ -35,7 +35,10 @@ def prove(platform: Platform, release: Release, reached: dict[str, Ports], under
 
 
 def receipts_of(platform: Platform, release: Release, proofs: list[dict], **facts: object) -> dict[str, dict]:
-    """Return {model: receipt} of a live release: the chain from weights to platform, the proofs, `facts`."""
+    """Return {model: receipt} of a live release.
+
+    A receipt has the chain from the weights to the platform, the proofs, and the entries of `facts`.
+    """
     facts |= {"place": platform.place(), "contents": platform.contents(release)}
     receipts: dict[str, dict] = {}
     for part, proof in zip(release.parts, proofs, strict=True):
@@ -59,7 +62,7 @@ def _receipt(release: Release, part: Part) -> dict:
 
 
 def _of_target(part: Part) -> dict:
-    """Return a target's entries in the receipt, without the proofs."""
+    """Return the entries of the receipt for one target, without the proof."""
     index = part.index_content
     return {
         "version": part.version,

@@ -15,16 +15,16 @@ from slipway.deploy.ledger import Ledger
 from slipway.deploy.release import Release
 from slipway.triton.repository.versions import contents, differences, remove_bytecode
 
-# Files of a version: the path in its release, and the SHA-256.
+# Files of a version: {path in the release: SHA-256}.
 Files = dict[str, str]
-# The signature of a version verifies itself, so no record has it.
+# The file of a version's signature. The ledger does not list this file, because a public key verifies it.
 SIGNATURE = "repository.sig"
 
 
 class VersionStore(ABC):
-    """The stored versions of models below `folder`. A model has its name for clients, and a version is a number."""
+    """The stored versions of models below `folder`. `name` is a model's name for clients, `number` a version."""
 
-    # Whether all models share this store. Then a refused version stays until another one is live.
+    # Whether all models share this store. If so, a failed version stays until another version of the model is live.
     of_all_models = False
 
     def __init__(self, folder: Path, record: Path) -> None:
@@ -40,7 +40,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return the stored release with these versions, of the models in `receipts`.
+        """Return the stored release with `versions`, {model: version}. `receipts` has the receipts of these models.
 
         Raises SlipwayError if a stored version was changed.
         """
@@ -54,11 +54,11 @@ class VersionStore(ABC):
 
     @abstractmethod
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {prefix: folder}; `folder`/<version>/ has those files of a version whose names begin with `prefix`."""
+        """Return {prefix: folder}. A version's files whose paths begin with the prefix are in <folder>/<version>/."""
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the number of the served version, which the ledger may lack; None if no version is served."""
+        """Return the number of the served version, even if the ledger lacks it; None if no version is served."""
 
     def path(self, name: str, number: int, file: str) -> Path:
         """Return the path of a file of a stored version."""
@@ -78,7 +78,7 @@ class VersionStore(ABC):
         return files
 
     def versions(self, name: str) -> list[int]:
-        """Return the versions of a model that are recorded, ascending."""
+        """Return the recorded version numbers of a model, ascending."""
         return sorted(map(int, self.ledger.read()["stored"].get(name, {})))
 
     def is_there(self) -> bool:
@@ -105,11 +105,11 @@ class VersionStore(ABC):
         return differences(self._by_path(name, number, present), self._by_path(name, number, recorded))
 
     def record(self, name: str, number: int) -> Files | None:
-        """Return the recorded files of a version; None if it does not exist."""
+        """Return {file: SHA-256} of a version from the ledger; None if the version does not exist."""
         return self.ledger.read()["stored"].get(name, {}).get(str(number))
 
     def number_of(self, name: str, files: Files) -> int | None:
-        """Return the newest version that consists of `files`; None if there is none."""
+        """Return the number of the newest version that consists of `files`; None without such a version."""
         return next((number for number in reversed(self.versions(name)) if self.record(name, number) == files), None)
 
     def next_number(self, name: str) -> int:
@@ -117,23 +117,26 @@ class VersionStore(ABC):
         return max(self.ledger.read()["last"].get(name, 0), *self._numbers(name), 0) + 1
 
     def enter(self, name: str, number: int, files: Files) -> None:
-        """Record a version that is complete; from now on it exists."""
+        """Record a version whose files are all copied. Only now the version exists."""
         record = self.ledger.read()
         versions = record["stored"].get(name, {}) | {str(number): files}
         last = record["last"] | {name: max(number, record["last"].get(name, 0))}
         self.ledger.write(stored=record["stored"] | {name: versions}, last=last)
 
     def prune(self, name: str, keep: int | None = None) -> None:
-        """Remove a model's versions, except the last `keep` that were live. Without `keep`, all that were live stay."""
+        """Remove a model's versions, except the last `keep` versions that were live.
+
+        Without `keep`, all versions that were live stay.
+        """
         kept, record = self.ledger.last_of(name, keep), self.ledger.read()
         stored, live = record["stored"], [step for step in record["live"] if step.get(name) in (None, *kept)]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
-        # Without a record they do not exist, even if a kill interrupts their removal.
+        # The ledger first: without a record, a version does not exist, even if a kill interrupts its removal.
         self.ledger.write(live=live, stored=stored | {name: remaining})
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:
-        """Remove files without a record: a killed deployment was copying them, or had not yet removed them."""
+        """Remove the versions that the ledger lacks: their copy or their removal was interrupted."""
         known = {*self.versions(name), *self.ledger.last_of(name), self.selected(name)}
         for root in self.roots(name).values():
             for number in self._numbers(name) - known:
@@ -142,7 +145,7 @@ class VersionStore(ABC):
                 remove(partial)
 
     def _store(self, name: str, files: Files, sources: dict[str, Path]) -> int:
-        """Store files as a version, unless they are one already; repair it if it was changed. Return its number."""
+        """Return the number of the version with these files. First copy a new version, or repair a changed version."""
         self.clear_up(name)
         number = self.number_of(name, files) or self.next_number(name)
         if changed := self.changes(name, number):
@@ -172,7 +175,7 @@ class VersionStore(ABC):
         return max(filter(file.startswith, self.roots(name)), key=len)
 
     def _numbers(self, name: str) -> set[int]:
-        """Return the numbers of all existing folders, also of folders without a record."""
+        """Return the numbers of all version folders on disk, including folders without a record."""
         folders = [path for root in self.roots(name).values() for path in root.glob("[0-9]*")]
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 

@@ -25,8 +25,8 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE
 class Host:
     """The process that runs engines: a server's own backends, or its Python backend with the interpreter `python`.
 
-    `python` None is this interpreter. `environment` is the server's environment. Inside NVIDIA's container it states
-    the installed versions.
+    If `python` is None, it is this interpreter. `environment` is the server's environment. In NVIDIA's container, the
+    environment states the installed versions.
     """
 
     native_backends: bool
@@ -55,7 +55,7 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
 
 
 def find_runtime(runtime: str, host: Host, server_version: str | None = None) -> RuntimeVersion:
-    """Return the version of the runtime that will run an engine on this host."""
+    """Return the version of the runtime that will run an engine on this host (None if unknown), with its source."""
     if not host.native_backends:
         if is_separate() and host.python == serving_python():
             version = serving_version(RUNTIMES[runtime].serving_package)
@@ -68,7 +68,7 @@ def find_runtime(runtime: str, host: Host, server_version: str | None = None) ->
 
 
 def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -> None:
-    """Raise SlipwayError if the serving runtime cannot run the engine; an unknown version passes."""
+    """Raise SlipwayError if the serving runtime cannot run the engine. An unknown version is accepted."""
     if serving.version is None or _runs(key, serving.version):
         return
     built = f"{name} was built by {key['runtime']} {key['runtime_version']}"
@@ -91,7 +91,7 @@ def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | No
 
 
 def _runs(key: dict, version: str) -> bool:
-    """Say whether this version of an engine's runtime can run the engine."""
+    """Say whether `version` of the runtime can run the engine with the build key `key`."""
     if key["runtime"] == "tensorrt":
         return runs_under(key["runtime_version"], version, key.get("builder", {}).get("compatibility", "none"))
     return version == key["runtime_version"]

@@ -1,7 +1,7 @@
 """Check that this checkout's server answers each live model's reference request with the reference outputs, in time.
 
-Only an answer is a proof: a server states that it and its model are ready, long after the process with the engine has
-died.
+Only an answer is a proof. A server still states that the server and the model are ready long after the process with the
+engine has died.
 """
 
 from pathlib import Path
@@ -20,13 +20,13 @@ from slipway.triton.server.ownership import require_own
 
 # Deadline for the answer to a model's reference request: long for a busy server, short for a person who waits.
 ANSWER_DEADLINE_S = 5.0
-# The same, before a silent server is ended.
+# Deadline for the answer before a silent server is stopped and replaced.
 REPLACEMENT_DEADLINE_S = 15.0
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
 def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> dict[str, str]:
-    """Return {name of a live model that does not answer: the reason}."""
+    """Return {name of a live model that does not answer: the reason}. `replacing` is described in `why_no_answer`."""
     live = ModelStore(folder).ledger.live()
     if not live:  # a checkout that has lost its history still has the receipts
         live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}
@@ -35,7 +35,7 @@ def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> d
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a model of the running server does not answer, so the server must be replaced; print the reasons."""
+    """Say whether a live model does not answer, so that the server must be replaced. Print the reasons."""
     silent = why_silent(folder, replacing=True)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
@@ -45,8 +45,8 @@ def is_silent(folder: Path) -> bool:
 def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
     """Return why a version does not answer the reference request with the reference outputs; None if it does.
 
-    `replacing` says that a silent server will be replaced. Then the model gets more time, and two reasons do not count:
-    that another version answers, and that the reference request is damaged here.
+    With `replacing`, a silent server will be replaced. Then the model gets more time, and two reasons do not count:
+    another version answers, or the stored reference request is damaged.
     """
     deadline = Deadline(REPLACEMENT_DEADLINE_S if replacing else ANSWER_DEADLINE_S)
     if (running := server_state.running_server(folder)) is None:
@@ -67,7 +67,7 @@ def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False)
 
 
 def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) -> str | None:
-    """Return why the answer to the reference request is not the answer of this version; None if it is."""
+    """Return why the answer to the reference request is wrong for version `number`; None if it is right."""
     try:
         expected = ModelStore(folder).proven_by(client.model, number).expected
     except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
@@ -81,7 +81,10 @@ def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) 
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return text with the number of dead engine processes; None if all are alive. The others may still answer."""
+    """Return text with the number of dead engine processes; None if all are alive.
+
+    A server with dead engine processes may still answer, by the processes that are alive.
+    """
     config = client.config()
     versions = list(map(str, config.version_policy.specific.versions))
     if config.backend != "python" or not versions:
@@ -93,7 +96,7 @@ def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
 
 
 def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
-    """Say whether a process lives and runs one of these (model, version, "model.py"), by its command line."""
+    """Say whether a process is alive, and its command line has one of the paths <model>/<version>/model.py."""
     try:
         return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
     except psutil.Error:

@@ -29,13 +29,13 @@ from slipway.triton.server.tritonserver import Server, stop_process
 TRIAL = "trial"
 # Triton loads models only on request.
 EXPLICIT = "--model-control-mode=explicit"
-# Timeout for the end of a server that gets no requests any more.
+# Timeout for stopping a server that gets no more requests, in seconds.
 UNSERVED_S = 5
 
 
 @dataclass(frozen=True)
 class LocalInstallation:
-    """The parts of a local deployment: the tritonserver, the host of the engines, the state's folder, the store."""
+    """The parts of a local deployment: the tritonserver, the host of the engines, the state folder, the model store."""
 
     tritonserver: Installation
     host: Host
@@ -46,7 +46,7 @@ class LocalInstallation:
 
     @property
     def identity(self) -> dict:
-        """Return the options that a running server must have, besides its ports, to load new versions."""
+        """Return the options that a running server must have, apart from its ports, to load new versions."""
         return {
             "program": [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT],
             "python": str(self.host.python),
@@ -56,7 +56,7 @@ class LocalInstallation:
         }
 
     def server(self, repository: Path, names: list[str], ports: Ports, log: str, server_id: str) -> Server:
-        """Return a server of some models, not started yet. Only clients with its key may change its models."""
+        """Return a server for the models `names`, not started yet. Only clients with its new key may load models."""
         guards = self.tritonserver.guards(new_key(), ports.host, self.shared_memory)
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)
@@ -95,7 +95,7 @@ def start_recorded(server: Server, state: Path, generation: int, identity: dict 
 def stop_all(state: Path, patience_s: float) -> None:
     """Stop every server of a state folder, recorded or not, and remove the record.
 
-    A server that has not ended after `patience_s` is killed.
+    A server that has not ended after `patience_s` seconds is killed.
     """
     for pid in {running["pid"] for running in server_state.running_servers(state)}:
         stop_process(pid, patience_s)
@@ -103,7 +103,7 @@ def stop_all(state: Path, patience_s: float) -> None:
 
 
 def remove_server_leftovers(state: Path) -> None:
-    """Remove the shared memory and the containers that killed servers of this checkout left, live and trial servers."""
+    """Remove the shared memory and the containers of killed servers of this checkout, both live and trial servers."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in server_state.running_servers(folder)}
         remove_leftovers(server_state.ids_of(folder), but_of=running)

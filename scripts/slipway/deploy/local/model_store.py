@@ -3,9 +3,10 @@
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: files of the selected version
 <store>/published/<name>/<version>/   the same files of that version, its index, its reference outputs, its signature
-<store>/published/live.json           the record: every file of each version, and which were live together
+<store>/published/live.json           the ledger: the files of each version, and the versions that were live together
 
-A version exists once the record has all its files; the record is written last. A version that differs is not read.
+A version exists once the ledger has all its files; the ledger is written last. A version that differs from the ledger
+is not read.
 """
 
 import os
@@ -55,9 +56,10 @@ class ModelStore(VersionStore):
         return Release("local", tuple(parts))
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return {target: {"published": False, "why"}}. With a public key, raise SlipwayError without a signature.
+        """Return {target: {"published": False, "why": reason}}.
 
-        Files need no comparison here: `ReleaseHistory.before` made the release by `release`, which compares them.
+        Raises SlipwayError if there is a public key that does not verify the signature of a version. The files are not
+        compared again: `ReleaseHistory.before` got the release from `release`, which compares the files.
         """
         for part in release.parts:
             if public_key:
@@ -67,8 +69,8 @@ class ModelStore(VersionStore):
     def publish(self, part: Part) -> Part:
         """Copy a part's files as a new version, and compare every copied file; return the stored part.
 
-        A version that is stored already is not copied again; if it was changed since then, it is repaired. The served
-        versions do not change. Raises SlipwayError if a copied file does not match the index.
+        A stored version is not copied again, but repaired if its files were changed. The served versions do not change.
+        Raises SlipwayError if a copied file does not match the index.
         """
         if part.number:
             return part
@@ -85,7 +87,10 @@ class ModelStore(VersionStore):
         return replace(self.published(name, number), model=part.model, target=part.target)
 
     def select(self, name: str, number: int) -> None:
-        """Check a version against its record, and select it. Triton serves it from the next load of the model."""
+        """Select a version, which Triton serves from the next load of the model.
+
+        Raises SlipwayError if the files of the version differ from the ledger.
+        """
         self.require_whole(name, number)
         modified_ns = self._newer_than_loaded(name)
         for file in (*CONFIGURATIONS, LABELS):
@@ -102,8 +107,8 @@ class ModelStore(VersionStore):
     def _newer_than_loaded(self, name: str) -> int:
         """Return a time (ns) after all time stamps that Triton has seen for this model, and record it.
 
-        Triton remembers the time stamps of the loaded files. It loads a model again only if a file in its folder became
-        newer. A clock that was set back, or a touched file, must not keep it from loading.
+        Triton remembers the time stamps of the loaded files. Triton loads a model again only if a file in the model's
+        folder became newer. A clock that was set back, or a touched file, must not prevent a load.
         """
         modified_ns = self.ledger.read()["modified_ns"]
         seen = (path.stat().st_mtime_ns for path in (self.models / name).rglob("*"))
@@ -112,19 +117,22 @@ class ModelStore(VersionStore):
         return newer
 
     def selected(self, name: str) -> int | None:
-        """Return the version that Triton takes when it next loads the model; None if none was selected."""
+        """Return the version that Triton serves from the next load of the model; None if no version was selected."""
         try:
             return read_config(self.models / name / CONFIGURATIONS[0]).version_policy.specific.versions[0]
         except (OSError, ValueError, IndexError, SlipwayError):
             return None
 
     def published(self, name: str, number: int) -> Part:
-        """Return a version; raise SlipwayError unless it matches its record."""
+        """Return a stored version as a Part; raise SlipwayError if its files differ from the ledger."""
         self.require_whole(name, number)
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Part:
-        """Return a version to test a server with; reference outputs, labels, index are verified, the engine is not."""
+        """Return a stored version as a Part, to test a server with the reference outputs.
+
+        Raises SlipwayError if the reference outputs, the labels or the index were changed. The engine is not checked.
+        """
         part, recorded = self._read(name, number), self.record(name, number) or {}
         for file in (INDEX, REFERENCE, LABELS):
             path = self.path(name, number, file)
@@ -139,7 +147,7 @@ class ModelStore(VersionStore):
         return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
-        """Raise SlipwayError unless a version has a signature of exactly its files that this public key verifies."""
+        """Raise SlipwayError unless the public key verifies a version's signature and files, without further files."""
         # Only here, since it takes half a second to import.
         from slipway.triton.repository.signing import verify_repository
 
@@ -153,7 +161,7 @@ class ModelStore(VersionStore):
             shutil.rmtree(folder, ignore_errors=True)
 
     def lay_out(self, name: str, number: int, folder: Path) -> None:
-        """Lay out a version in `folder` as a separate model repository, with links to the stored files."""
+        """Make a separate model repository of a version in `folder`, with links to the stored files."""
         for file in self.record(name, number) or ():
             if file not in (INDEX, REFERENCE):
                 _link(self.path(name, number, file), folder / name / file)

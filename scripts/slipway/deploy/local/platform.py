@@ -1,9 +1,9 @@
-"""The machine of this checkout as a platform: one Triton server of this checkout, which serves all its live models.
+"""The platform `local`: one Triton server on this machine, which serves all live models of this checkout.
 
 A new release is first tried in a second server, and then loaded by the live server. The live server switches without
-losing a request: while Triton loads a model, it serves the old version until the new one is ready. Its other models
-stay as they are. The server is replaced only if it needs other ports or options, or if it does not answer. Then all
-live models are proven again on the new server.
+losing a request: while Triton loads a model, it serves the old version until the new version is ready. The other models
+of the live server do not change. The live server is replaced only if it needs other ports or options, or if it does not
+answer. Then all live models are proven again on the new server.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from slipway.triton.server.server_options import ServerChoice, choice_of
 from slipway.triton.server.tls import tls_of
 from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
-# A part of the recorded identity of a server that loads nothing any more. No installation has it.
+# An entry in the recorded identity of a server that loads no more models. The identity of an installation never has it.
 STUCK = {"stuck": True}
 
 
@@ -50,8 +50,8 @@ class Local:
         self.state: Path = options.state
         self._server = receipt.get("contents", {}).get("server")
         self._options = options
-        self._installation: LocalInstallation  # since `use_installation_for`
-        self._started: Server | None = None  # the server on trial, or the live one that was started anew
+        self._installation: LocalInstallation  # set by `use_installation_for`
+        self._started: Server | None = None  # the trial server, or the new live server
         self._switching = False
 
     @classmethod
@@ -69,12 +69,12 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return the state."""
+        """Finish an interrupted rollout if its versions are served and proven, else undo it; return the state."""
         settling.settle(self, history)
         return DeploymentState(serving=history.serving())
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Settle an interrupted rollout; return True if a deployment was taken back.
+        """Finish or undo an interrupted rollout; return True if a deployment was undone.
 
         Without `may_change`, the server does not change, failures are only printed, and the result is False.
         """
@@ -85,10 +85,10 @@ class Local:
             return settling.settle(self, history)
 
     def use_installation_for(self, release: Release, others: Versions | None = None) -> LocalInstallation:
-        """Find the installation that can serve a release and the `others`, and use it from now on."""
+        """Return the installation that can serve a release and the versions `others`. All later steps use it."""
         keys = [part.index_content["engine_key"] for part in release.parts]
         for name, number in (others or {}).items():
-            with contextlib.suppress(SlipwayError, OSError):  # of a damaged version that is not served again
+            with contextlib.suppress(SlipwayError, OSError):  # a damaged version is not served again
                 keys.append(ModelStore(self.state).proven_by(name, number).index_content["engine_key"])
         options = self._options
         self._installation = local_installation(
@@ -97,11 +97,17 @@ class Local:
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the verified parts of the engine's key (see `require_fit`); raise SlipwayError if it does not fit."""
+        """Return the result of `require_fit` for a part's engine.
+
+        Raises SlipwayError if this machine or the serving runtime does not match the engine's build key.
+        """
         return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"verified": texts}; raise SlipwayError if a port is taken, or if others could reach an old server."""
+        """Return {"verified": a list of sentences}.
+
+        Raises SlipwayError if a port is taken, or if other machines could reach a Triton release that is too old.
+        """
         if self._server is None:
             require_accepted(self.ports.host, self._choice, self._options.oldest)
         switching.require_own_ports(self.ports, server_state.recover_state(self.state))
@@ -111,13 +117,13 @@ class Local:
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"server": the live server's state or None, "before": {model: live version or None}, "beside": bool}.
 
-        "beside" is True if the live server answers: then the release is tried in another server beside it.
+        "beside" is True if the live server answers. Then the release is first tried in a trial server beside it.
         """
         running = server_state.running_server(self.state)
         beside = running is not None and not is_silent(self.state)
         before: dict[str, int | None] = dict.fromkeys(release.versions)
         if running and not state.serving:
-            # If all records were lost, the selected version is live. A recorded one is not: its deployment failed.
+            # If all records were lost, the selected version is live. If versions are recorded, a deployment failed.
             store = self._installation.store
             before |= {name: store.selected(name) for name in before if not store.versions(name)}
         return {"server": running, "before": before | state.serving, "beside": beside}
@@ -145,22 +151,25 @@ class Local:
             self._replace_server(release, snapshot)
 
     def _wait(self, server: Server) -> None:
-        """Use a started server from now on, and wait until it is ready."""
+        """Set `server` as the started server, and wait until it is ready."""
         self._started = server
         progress(f"  ready after {server.wait_until_ready(self._options.ready_timeout_s):.1f} s")
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: ports} of the server on trial, or of the live server, which must belong to this checkout."""
+        """Yield {target: ports} of the trial server, or else of the live server.
+
+        Raises SlipwayError if the server has ended or does not belong to this checkout.
+        """
         require_own, ports = self._reached()
         require_own()
         yield {part.target: ports for part in release.parts}
         require_own()
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Load the release in the live server. Replace that server if the release needs other ports or options.
+        """Load the release in the live server. If the release needs other ports or options, replace the live server.
 
-        Return whether the release was tried in a trial server before.
+        Return whether the release was proven in a trial server only, so that it has to be proven again.
         """
         if not snapshot["beside"]:
             return False
@@ -175,13 +184,13 @@ class Local:
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Give the live server the generation number of this deployment, which proved all its versions once more."""
+        """Record the generation number of this deployment as that of the live server."""
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Serve the earlier versions again, from the running or a new server. Say in a sentence which of both.
+        """Serve the earlier versions again; return a sentence on the restored state.
 
-        A new server is started if the running one has ended, or if a live model does not answer.
+        If the running server has ended, or if a live model does not answer, a new server is started.
         """
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
@@ -195,9 +204,9 @@ class Local:
         return "The versions that were live are served again."
 
     def _load_before(self, release: Release, before: Versions, running: dict) -> str:
-        """Load the earlier versions in the running server; return a sentence on what is served.
+        """Load the earlier versions in the running server; return a sentence on the restored state.
 
-        If Triton does not end this load, the server serves on, and the next deployment replaces it.
+        If this load does not end, the server goes on serving, and the next deployment replaces the server.
         """
         others, ports = self._others(release, before), Ports.of(running["listening"])
         try:
@@ -218,7 +227,10 @@ class Local:
         return {"server": server} if server else {}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Drain and stop the live server, and stop any trial server; return the live server's name, [] without one."""
+        """Stop the trial server, then drain and stop the live server.
+
+        Return text with the live server's process id, in a list; [] if no live server ran.
+        """
         switching.stop_trial(self.state)
         running = server_state.running_server(self.state)
         stop_all(self.state, DRAIN_S)
@@ -229,7 +241,7 @@ class Local:
         return why_no_answer(self.state, receipt["served_as"], receipt["number"])
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return lines with the server's ports, counters and memory; of a server that has ended, the end of its log."""
+        """Return lines with the server's ports, counters and memory. If the server has ended, return its log's end."""
         return describe(self.state, receipt)
 
     @cached_property
@@ -257,7 +269,7 @@ class Local:
 
     @property
     def _choice(self) -> ServerChoice:
-        """Return the tritonserver that the options choose; without such options, the one that runs or ran here."""
+        """Return the choice of tritonserver in the options; without such options, the choice of the recorded server."""
         if hasattr(self._options, "server"):
             return choice_of(self._options)
         server = self._server or server_state.running_server(self.state) or {}
@@ -267,14 +279,14 @@ class Local:
         return ServerChoice(stated["run"], stated.get("image"), stated["release"])
 
     def _generation(self, snapshot: dict) -> int:
-        """Return the generation number of a server that is started now."""
+        """Return the generation number of the server after this deployment."""
         if getattr(self._options, "server_generation", None) is not None:
             return self._options.server_generation
         number = server_state.current_generation if snapshot["beside"] else server_state.next_generation
         return number(self.state)
 
     def _replace_server(self, release: Release, snapshot: dict) -> None:
-        """Stop the running server, and start one with this release."""
+        """Stop the running server, start a new server with this release, and wait until it is ready."""
         if running := server_state.running_server(self.state):
             reason, drain_s = "it is to listen or to run otherwise than before", DRAIN_S
             if not snapshot["beside"]:
@@ -287,7 +299,10 @@ class Local:
         self._wait(switching.start_server(self._installation, release.versions, self.ports, generation))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
-        """Return a check that the started (else the live) server belongs to this checkout, and the server's ports."""
+        """Return (function, ports) of the started server, or else of the live server.
+
+        The function raises SlipwayError unless the server belongs to this checkout.
+        """
         if self._started:
             return self._started.require_own, self._started.ports
         if (running := server_state.running_server(self.state)) is None:

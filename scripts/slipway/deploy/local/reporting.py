@@ -21,7 +21,7 @@ QUANTILES = {"p50": "0.5", "p99": "0.99"}
 
 
 def describe(state: Path, receipt: dict) -> list[str]:
-    """Return the lines about the server of one receipt."""
+    """Return lines of text with the state of the live server, and with the counters of the receipt's model."""
     running, (served,) = server_state.running_server(state), receipt["targets"].values()
     if running is None:
         return ending(state)
@@ -44,7 +44,7 @@ def ending(state: Path) -> list[str]:
 
 
 def traffic(model: str, version: str, ports: Ports) -> list[str]:
-    """Return lines with the server's counters for a version of a model since it was loaded, or why there are none."""
+    """Return lines with the server's counters for a model's version since its load; without counters, the reason."""
     try:
         with ModelClient(ports, model) as client:
             client.require_ready()
@@ -65,7 +65,7 @@ def traffic(model: str, version: str, ports: Ports) -> list[str]:
 
 
 def memory(pid: int, engine_key: dict) -> str:
-    """Return a line: the memory of the server and its engines' processes, and the used memory of its GPU."""
+    """Return a line: memory (MB) of the server with its engine processes, and used memory (MB) of the whole GPU."""
     line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
     if not is_gpu(engine_key["hardware"]):
         return line

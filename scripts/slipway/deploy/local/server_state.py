@@ -15,20 +15,20 @@ import psutil
 from slipway.core.artifacts import remove, write_json
 from slipway.core.records import NUMBER, read_record
 
-# Where the server's state and log lie, beside the models' results.
+# The folder of the server's state and log, beside the models' results.
 FOLDER = Path("results/.server")
-# The entries of a server's record before its start, and those after it.
+# The shape of a server's record: INTENT before the server's start, STATE after the start.
 INTENT = {"id": str, "generation": int, "listening": {"grpc": int, "metrics": int, "host": str}}
 STATE = {"pid": int, "created": NUMBER, **INTENT}
 
 
 def state_file(folder: Path = FOLDER) -> Path:
-    """Return the file with the record of the server that was started."""
+    """Return the path of the record of the server that was started last."""
     return folder / "state.json"
 
 
 def log_file(folder: Path = FOLDER) -> Path:
-    """Return the log of the server that was started last."""
+    """Return the path of the log of the server that was started last."""
     return folder / "server.log"
 
 
@@ -42,7 +42,7 @@ def new_id(folder: Path = FOLDER, generation: int = 0) -> str:
 
 
 def read_state(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that was started last; None if there is none or it cannot be read."""
+    """Return the recorded state of the server that was started last; None if the record is missing or damaged."""
     return read_record(state_file(folder), STATE)
 
 
@@ -66,20 +66,23 @@ def running_server(folder: Path = FOLDER) -> dict | None:
 
 
 def recorded_server(folder: Path = FOLDER) -> dict | None:
-    """Return the recorded state of a running server; None without one. Processes without a record are not searched."""
+    """Return the recorded state of a running server; None if no recorded server runs. Search no other processes."""
     return next(filter(is_running, _known(folder)), None)
 
 
 def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
-    """Yield the state of every running server of a folder: the recorded one, then any other."""
+    """Yield the state of every running server of a folder: first recorded servers, then servers among all processes.
+
+    A recorded server is yielded twice.
+    """
     yield from filter(is_running, _known(folder))
     yield from unrecorded_servers(folder)
 
 
 def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
-    """Yield the state of each server without a record that was started here, from its command line.
+    """Yield the state of each server of this checkout among all processes, from its record or its command line.
 
-    A server has no record if a kill interrupted its start, or if the record was lost or damaged since then.
+    A server has no record if a kill interrupted the server's start, or if the record was lost or damaged.
     """
     intents = {state["id"]: state for state in _known(folder)}
     for process in psutil.process_iter(["cmdline", "uids"]):
@@ -109,7 +112,10 @@ def forget_state(folder: Path) -> None:
 
 
 def is_running(state: dict | None) -> bool:
-    """Say whether the process of `state` still runs. Its id alone proves nothing: another process may have it now."""
+    """Say whether the process of `state` still runs, by process id and creation time.
+
+    The process id alone proves nothing: another process may have the same id now.
+    """
     if state is None or "pid" not in state:
         return False
     try:
@@ -135,7 +141,7 @@ def next_generation(folder: Path = FOLDER) -> int:
 
 
 def who_listens(port: int) -> str:
-    """Return the process that listens on a port, as text. This user may not be allowed to see it."""
+    """Return text with the process that listens on a port, or "another user's process" if it cannot be seen."""
     with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
         listening = (socket for socket in psutil.net_connections(kind="inet") if socket.status == psutil.CONN_LISTEN)
         pid = next((socket.pid for socket in listening if socket.laddr and socket.laddr.port == port), None)
@@ -157,13 +163,13 @@ def _known(folder: Path) -> list[dict]:
 
 
 def _server_in(receipt: Path) -> dict | None:
-    """Return the state in a receipt."""
+    """Return the server's state in a receipt file; None if the receipt has no state or is damaged."""
     content = read_record(receipt, {"contents": {"server": STATE}})
     return content["contents"]["server"] if content else None
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Say whether a state belongs to another checkout, which still exists: this checkout may be a copy of it."""
+    """Say whether a state belongs to another checkout that still exists. This checkout may be a copy of that one."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state["id"]
@@ -181,5 +187,5 @@ def _state_of_flags(flags: dict[str, str]) -> dict | None:
 
 
 def ids_of(folder: Path) -> str:
-    """Return the prefix of the ids of a checkout's servers, which depends on the path of their state's folder."""
+    """Return the prefix of the server ids of a checkout. The prefix depends on the path of the state folder."""
     return f"slipway-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"

@@ -1,7 +1,7 @@
-"""Settle an interrupted rollout on this machine, so that record and server agree.
+"""Settle an interrupted rollout on this machine, so that the release history and the server agree.
 
-If the server serves the rollout's versions and they are proven now, they are recorded as live. Otherwise the rollout is
-taken back.
+If the server serves the rollout's versions, and a new proof succeeds, the versions are recorded as live. Otherwise the
+rollout is undone.
 """
 
 import time
@@ -25,7 +25,7 @@ from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 
-# Timeouts: for a server to state its versions, and to end a load that has begun.
+# Timeouts in seconds: for a server to state its versions, and for the end of a load that has begun.
 ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 
 
@@ -35,13 +35,13 @@ class LocalServer(Platform, Protocol):
     state: Path
 
     def use_installation_for(self, release: Release) -> LocalInstallation:
-        """Find the installation that can serve a release, and use it from now on."""
+        """Return the installation that can serve a release. All later steps use it."""
 
 
 def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True) -> bool:
-    """Make the server and the record agree; say whether an interrupted deployment was taken back.
+    """Make the server and the release history agree; return whether an interrupted deployment was undone.
 
-    Without `may_load` the server does not change: a rollout that would have to be taken back is only reported.
+    Without `may_load` the server does not change. Then a message reports a rollout that should be undone.
     """
     history.store.ledger.set_aside_if_damaged()
     history.restore_ledger()
@@ -55,9 +55,9 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
 
 
 def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
-    """Settle a rollout for a command that only reads. The server does not change; what cannot be settled is printed.
+    """Settle an interrupted rollout for a command that only reads, without a change of the server.
 
-    During another deployment nothing is settled.
+    If that fails, or if another deployment is under way, a message says so.
     """
     if not history.store.is_there():
         return
@@ -69,9 +69,9 @@ def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
 
 
 def served(platform: LocalServer, rollout: Rollout) -> Versions:
-    """Return the version that the live server states for each model of a rollout.
+    """Return {model: version that the live server states} for the models of a rollout; {} if no server runs.
 
-    A load goes on after its client has gone, so wait for its end first.
+    First wait for the end of a load, because Triton goes on loading after the client has gone.
     """
     if not (running := server_state.running_server(platform.state)):
         return {}
@@ -96,7 +96,7 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
 
 
 def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) -> bool:
-    """Prove the served versions of an interrupted rollout. Return True if the rollout is recorded now."""
+    """Prove the served versions of an interrupted rollout, and record them as live; return False if the proof fails."""
     try:
         release = history.release(rollout.proven)
         platform.use_installation_for(release)
@@ -111,9 +111,9 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
 
 
 def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, now: Versions, may_load: bool) -> bool:
-    """Load the versions that were live before the rollout, and forget the rollout; say whether a server runs.
+    """Load the versions that were live before the rollout, and end the rollout in the ledger.
 
-    `now` are the versions that are served.
+    `now` are the served versions. Return False if no server runs, or if the load fails.
     """
     running = server_state.running_server(platform.state)
     if running and now != rollout.before:

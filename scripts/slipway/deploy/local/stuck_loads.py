@@ -1,4 +1,4 @@
-"""Notice a load in Triton that will not end: Triton waits for ever for a process that was killed while it started."""
+"""Detect a model load that never ends: Triton waits forever for a process that was killed during its start."""
 
 import contextlib
 import time
@@ -16,14 +16,15 @@ DEATH_S, INTERVAL_S = 5.0, 0.5
 
 
 class Stuck(SlipwayError):
-    """Triton does not end a load."""
+    """A model load in Triton does not end."""
 
 
 @contextlib.contextmanager
 def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: float) -> Iterator[None]:
     """Turn the errors of a block that loads models by `client` into SlipwayErrors. `server` is the server's process id.
 
-    Raises Stuck if a load does not end within `timeout_s`, or soon after a process died that was started for it.
+    Raises Stuck if a load does not end within `timeout_s` seconds, or within DEATH_S after the death of a process that
+    the load started. Raises SlipwayError with Triton's message for every other error.
     """
     before, dead_since = _children(server).keys(), list[float]()
 
@@ -47,7 +48,7 @@ def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: f
 
 
 def _children(server: int | None) -> dict[int, str]:
-    """Return {process id: status} of a server's processes. A dead one stays there while the server waits for it."""
+    """Return {process id: status} of a server's child processes. A dead child is listed until the server reaps it."""
     with contextlib.suppress(psutil.Error):
         return {child.pid: child.status() for child in psutil.Process(server).children()} if server else {}
     return {}

@@ -1,4 +1,4 @@
-"""The steps of a switch of the local server: try versions beside it, load them or start a server, and go back."""
+"""The steps of a switch: start a trial server, load versions in the live server or start a new one, and go back."""
 
 import contextlib
 import shutil
@@ -28,7 +28,7 @@ Wanted = Mapping[str, int | None]
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
-    """Raise SlipwayError if another program than the `running` server, which is replaced, listens on the ports."""
+    """Raise SlipwayError if a program other than the server `running` listens on one of the ports."""
     own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
     foreign = [port for port in ports.taken() if port not in own]
     if foreign:
@@ -40,7 +40,7 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def start_trial(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
-    """Start a server of a stored release at free ports, so that a bad version never gets into the live server."""
+    """Start a trial server with a stored release on free ports, and return it. A bad version never becomes live."""
     trial = installation.state / TRIAL
     stop_trial(installation.state)
     for name, number in release.versions.items():
@@ -52,7 +52,7 @@ def start_trial(installation: LocalInstallation, release: Release, tls: ServerTl
 
 
 def stop_trial(state: Path) -> None:
-    """Stop every trial server of this checkout, also a server that a killed deployment did not record."""
+    """Stop every trial server of this checkout, even a server that a killed deployment did not record."""
     trial = state / TRIAL
     if not trial.is_dir():
         remove(trial)
@@ -61,7 +61,7 @@ def stop_trial(state: Path) -> None:
 
 
 def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
-    """Say whether the running server can load versions: its ports, options and working folder are as needed."""
+    """Say whether the running server can load versions: its ports and options match, and its working folder exists."""
     if running["listening"] != asdict(ports) or running["identity"] != installation.identity:
         return False
     with contextlib.suppress(OSError):
@@ -73,8 +73,8 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
 def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve exactly these versions of models; None means no version.
 
-    Models in `untouched` stay as the server has them: they are not loaded again. Raises Stuck if a load does not end in
-    time, and SlipwayError if a load fails.
+    The models in `untouched` are neither loaded again nor unloaded. Raises Stuck if a load does not end in time, and
+    SlipwayError if a load fails.
     """
     options = {"headers": live_header(installation.state), "client_timeout": installation.ready_timeout_s}
     server = (server_state.running_server(installation.state) or {}).get("pid")
@@ -98,8 +98,8 @@ def live_header(state: Path) -> Mapping[str, str]:
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve the versions that were live, except versions whose stored files changed since.
 
-    Models in `untouched` stay as the server has them. A changed version serves on if the server still has its proven
-    files in memory. Other changed models are unloaded, and a SlipwayError names them.
+    The models in `untouched` are neither loaded again nor unloaded. A changed version goes on serving if the server has
+    its unchanged files in memory. Other changed models are unloaded, and a SlipwayError names these models.
     """
     whole, changed = whole_and_changed(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
@@ -118,7 +118,7 @@ def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
 
 
 def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[dict, dict[str, str]]:
-    """Return (the versions whose stored files are as proven, {model: change of its files, as text} of the others)."""
+    """Return ({model: version with unchanged files}, {model: text on the changed files of its version})."""
     whole, changed = dict(before), {}
     for name, number in before.items():
         try:
@@ -134,7 +134,7 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
     """Start a server, and return it without waiting until it is ready.
 
     `wanted` is {model: version; None if it is not served}. `generation` is the number of servers that were started here
-    so far, with this one.
+    so far, including this server.
     """
     state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
@@ -148,7 +148,8 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
 def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, generation: int) -> None:
     """Start the server with the versions that were live, except versions whose stored files changed since.
 
-    Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.
+    Raises SlipwayError with the changed versions, which are not served. If the server does not become ready, the server
+    is stopped, and the error is raised.
     """
     whole, changed = whole_and_changed(installation, before)
     try:
