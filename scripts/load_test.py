@@ -112,7 +112,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def keep_originals(arguments: argparse.Namespace, workspace: Path) -> None:
-    """Copy Model Analyzer's own table and plots out of the working folder."""
+    """Copy Model Analyzer's own table and plots from the working folder to --original and --plots."""
     with atomic_write(arguments.original) as partial:
         shutil.copyfile(workspace / model_analyzer.TABLE, partial)
     with atomic_write(arguments.plots) as partial:

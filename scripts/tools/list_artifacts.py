@@ -1,4 +1,4 @@
-"""Write docs/artifacts.md: each artifact with its rule, its program, its key and its test, and the packages."""
+"""Write docs/artifacts.md: a table of artifacts with their rules, programs, keys and tests, and a table of packages."""
 
 import argparse
 import ast

@@ -25,7 +25,7 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
 
     The meaning of an output decides which figures it gets. `relative_error`: the Frobenius norm of the difference / the
     norm of the reference. `max_abs_error`: the largest difference of one value. `min_cosine`: the smallest cosine
-    similarity of the two answers to one sample; outputs that mean `tensor` do not have it. `top1_agreement`,
+    similarity of the two answers to one sample; it is absent for outputs that mean `tensor`. `top1_agreement`,
     `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share (0..1) of equal values, the only
     comparison of integers and booleans. `other_sizes`: both shapes in words, if sizes that depend on the values differ;
     such an output gets no other comparison.
@@ -111,7 +111,7 @@ def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndar
 
 
 def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarray) -> str:
-    """Return both shapes in words, if only sizes that depend on the input's values differ.
+    """Return both shapes in words, if they differ only in sizes that depend on the input's values.
 
     Raises SlipwayError if another size differs.
     """

@@ -117,8 +117,8 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
     """Return the largest distance of all outputs over `pairs`: (number of the sample, one answer, another answer).
 
     The distance of an output is the largest of its pairs, relative to the norm of the answers `alone`. For integers and
-    booleans, it is the mean of the pairs, since rounding alone can change one of many values. A pair is skipped if the
-    sample's answer alone is not finite.
+    booleans, the distance is the mean of the pairs, since rounding alone can change one of many values. A pair is
+    skipped if the sample's answer alone is not finite.
     """
     by_output = []
     for tensor in contract.outputs:

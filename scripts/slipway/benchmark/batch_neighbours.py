@@ -14,7 +14,7 @@ NEIGHBOURS = 4
 
 
 def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return NEIGHBOURS samples with the sizes of the first sample. Each differs from it and from the others.
+    """Return NEIGHBOURS samples with the sizes of the first sample. All differ from the first and from each other.
 
     The values of floating-point inputs and of pixels are over the range of the first sample: noise, low values, high
     values, and coarse values, the last three with a little noise. Other inputs keep the values of the samples, since

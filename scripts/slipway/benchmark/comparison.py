@@ -28,7 +28,7 @@ def baseline_of(subjects: Iterable[str]) -> str:
 
 
 def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
-    """Return {quantity: interval of the ratio of the p50} for each quantity that result and baseline have.
+    """Return {quantity: interval of the ratio of the p50} for each quantity that `result` and `baseline` have.
 
     If the baseline has a CUDA graph, its latency with the graph is used, even for the subject's latency without a
     graph.
@@ -126,7 +126,7 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def _compared(result: dict, reference: dict) -> dict:
-    """Return {"p50": {quantity: ratio}, "throughput": ratio, "intervals"} of a subject's result / a baseline's."""
+    """Return {"p50": {quantity: ratio}, "throughput": ratio, "intervals"} of two results: subject / baseline."""
     latencies = _latencies_compared(result, reference)
     rate = _ratio(result, reference, _rates(result), _rates(reference))
     return {

@@ -27,7 +27,7 @@ class CpuWaiting(contextlib.AbstractContextManager):
 
 
 def _by_thread() -> dict[str, tuple[int, int]]:
-    """Return {thread: (ns on a CPU, ns waiting for a CPU)} of this process; {} if the kernel does not report them."""
+    """Return {thread: (ns on a CPU, ns waiting for a CPU)} of this process; {} if the kernel reports no such times."""
     times = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
         with contextlib.suppress(OSError, ValueError):  # the thread may have ended

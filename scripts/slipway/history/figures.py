@@ -22,7 +22,7 @@ class Figure:
     `is_share`: the figure is a share (0..1), so its change is a difference; the change of another figure is relative.
     `spreads`: repeated measurements differ, so only a change above the noise counts. `low` and `high` are its interval;
     None if unknown. `conditions` are {condition: value}; they must be equal in two runs to compare the figure.
-    `context` is the same for conditions that may differ.
+    `context` are {condition: value}; they may differ.
     """
 
     name: str

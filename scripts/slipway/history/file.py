@@ -36,7 +36,7 @@ class History:
     def run_of(self, deployment: Deployment, target: str) -> Run | None:
         """Return the run that chose the configuration which a deployment serves on a target; None if unknown.
 
-        If several runs chose this configuration, it is the last one before the deployment.
+        If several runs chose this configuration, the last run before the deployment is returned.
         """
         selection = deployment.targets.get(target, {}).get("selection")
         runs = [run for run in self.runs if selection and _selection(run, target) == selection]

@@ -40,7 +40,7 @@ def left_out(
 
 
 def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
-    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}. Load can only make it longer.
+    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}. Load only increases it.
 
     Returns None if the latency was disturbed or not measured.
     """

@@ -4,7 +4,7 @@ After an interrupted load test, the next load test reuses its points. A load tes
 new points. When a load test has finished, only steady points with full windows stay stored, and the next load test
 measures the other points again. `keyed_model_analyzer` reads the stored points; this module writes them.
 
-results/.measured/<model>/<target>/<hash>.json    {"measurement": Model Analyzer's, "row", "engine", "measured_at"}
+results/.measured/<model>/<target>/<hash>.json    {"measurement", "row", "engine", "measured_at"}
 """
 
 import hashlib

@@ -124,7 +124,7 @@ class Bounded(_PerfAnalyzer):
         return [*super()._get_cmd(), *([f"--profile-export-file={REQUESTS}"] if self.logs_requests else [])]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
-        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own limit if it is shorter."""
+        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own limit if this limit is shorter."""
         self._output, self._timed_out = "", False
         self._timeout = min(self._longest_s, seconds)
         return super().run(metrics, env)

@@ -109,7 +109,7 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
 
 
 def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
-    """Return the memory (MB) that is limited: the GPU's or, on a CPU target, the processes'; None if unknown."""
+    """Return the limited memory (MB): of the GPU or, on a CPU target, of the processes; None if it is unknown."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 

@@ -94,7 +94,10 @@ class Sender:
         ]
 
     def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
-        """Run perf_analyzer, print its output, and return its result; None if it takes much longer than `seconds`."""
+        """Run perf_analyzer, print its output, and return its result.
+
+        Returns None if perf_analyzer runs longer than OVERHEAD_S + 3 * `seconds`.
+        """
         (self.folder / TABLE).unlink(missing_ok=True)
         try:
             done = subprocess.run(
@@ -126,7 +129,7 @@ class Sender:
 
 
 def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
-    """Return the intervals (µs) between requests of a Poisson process: `rate_per_s` for `seconds`, drawn at random."""
+    """Return random intervals (µs) between requests: a Poisson process of `rate_per_s` requests/s for `seconds`."""
     count = max(1, round(rate_per_s * seconds))
     intervals = np.random.default_rng(SEED).exponential(size=count)
     return np.maximum(1, np.rint(intervals * 1e6 * count / rate_per_s / intervals.sum())).astype(int).tolist()

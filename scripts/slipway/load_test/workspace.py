@@ -1,4 +1,4 @@
-"""The working folder of a load test. It is removed at the end; after a kill, the next load test removes it.
+"""The working folder of a load test, which removes the folder at its end. After a kill, the next load test does.
 
 <temporary>/slipway-load-test-<name>.lock    locked during the load test; made before the folder
 <temporary>/slipway-load-test-<name>/        engines, measurements, the script that starts the server

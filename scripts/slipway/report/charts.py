@@ -123,7 +123,7 @@ def trend(
 ) -> Drawing | None:
     """Return the chart of a figure over the runs; None if fewer than two runs have the figure.
 
-    Triangles below a run mark its deployments (pointing up) and the rollbacks to it (pointing down).
+    Triangles below a run mark deployments of the run (pointing up) and rollbacks to the run (pointing down).
     """
     known = [(index, figure) for index, figure in enumerate(figures) if figure]
     series = Series("", [point_of(index, runs[index], figure) for index, figure in known])

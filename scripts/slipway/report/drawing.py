@@ -98,7 +98,7 @@ class Drawing:
             self.elements.append(Element("text", look, (x, y), content, anchor))
 
     def markup(self) -> Markup:
-        """Return the <svg> element for a web page whose CSS has `rules` with the colours as variables."""
+        """Return the <svg> element for a web page. The CSS of the page must have the `rules`, and set the colours."""
         return Markup(self._svg(0, ()))
 
     def file(self) -> str:

@@ -30,7 +30,7 @@ def layers(counts: dict[str, int]) -> str:
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of decisions or integers that are equal to PyTorch's, with the limit, as text.
+    """Return the share of decisions or integers that are equal in PyTorch and the engine, with its limit, as text.
 
     Returns None for an output of another kind.
     """

@@ -49,7 +49,7 @@ def memory_series(configurations: Sequence[Configuration], selection: Mapping[st
 
 
 def memory_title(configurations: Sequence[Configuration]) -> str:
-    """Return the name of the memory that the target's limit counts: the GPU's, or the processes'."""
+    """Return the title for the limited memory: of the GPU or, on a CPU target, of the server and the model."""
     return "GPU memory" if "gpu_memory_mb" in configurations[0].best else "Memory of server and model"
 
 

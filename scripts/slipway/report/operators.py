@@ -12,7 +12,7 @@ OTHER = "other operators"
 def by_kind(profile: dict | None) -> dict[str, float]:
     """Return {kind: share of the profiled time (0..1)} of the kinds with a share; {} without a profile.
 
-    The shares sum to 1. The rest of the time, such as Python's, is in "other operators".
+    The shares sum to 1. The rest of the time, such as the time in Python itself, is in "other operators".
     """
     if not profile:
         return {}
