@@ -2,7 +2,7 @@
 
 An engine with the same key and the same code is kept. If only weights changed, the existing engine is refitted
 (`tensorrt.refit`). Otherwise an engine is built with the timing cache. The new engine is compared with PyTorch's
-outputs and with the existing engine's speed. If it fails, the next slower strategy follows.
+outputs and with the existing engine's speed. After a failed comparison, the next slower strategy follows.
 
 This program needs only the standard library, NumPy and the runtime, so it runs in the interpreter that has TensorRT.
 """
@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Keep, refit or build the engine, move it to its final path, and write its record."""
+    """Keep, refit or build the engine, move the engine to its final path, and write its record."""
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
     job = job_of(arguments, runtime(arguments.runtime), head_of(arguments))
@@ -140,7 +140,7 @@ def show(record: dict) -> None:
 def saved(record: dict) -> str:
     """Return this build's time as a share of the first build's time, such as " (8% of a cold build's 96.0 s)".
 
-    Return "" if no first build is recorded, or if it had the same strategy.
+    Return "" if no first build is recorded, or if the first build had the same strategy.
     """
     first = record["first_build"]
     if not first or first["way"] == record["way"]:

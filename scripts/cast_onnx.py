@@ -35,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Convert the file, check it, compare it with the FP32 file, write its record."""
+    """Convert the file, check the result, compare the result with the FP32 file, and write its record."""
     base = base_record(arguments)
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     model = lowered(arguments.onnx, arguments.variant, samples, arguments.keep_in_fp32 or [])
@@ -47,8 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
 def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[str] = ()) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
 
-    AutoCast keeps nodes in FP32 if they have large values for the samples. The nodes with names in `in_fp32` also stay
-    in FP32 (see `nodes_named`).
+    AutoCast keeps nodes with large values for the samples in FP32. The nodes named in `in_fp32` also stay in FP32 (see
+    `nodes_named`).
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
@@ -82,8 +82,8 @@ def largest_values(model: onnx.ModelProto, samples: list[Tensors], folder: Path)
 
     `folder` has the model's data file, if there is one.
 
-    This replaces AutoCast's own run of the model, which uses ONNX Runtime's optimisations. One of them,
-    GatherToSliceFusion, removes the Range of position numbers, although it is an output of that run.
+    This function replaces AutoCast's own run of the model, which uses ONNX Runtime's optimisations. The optimisation
+    GatherToSliceFusion removes the Range of position numbers, although this Range is an output of that run.
     """
     names = [name for node in model.graph.node for name in node.output if name]
     every = onnx.ModelProto()

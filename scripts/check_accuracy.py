@@ -1,4 +1,4 @@
-"""Compare an engine's answers with PyTorch's on samples and evaluation data. Fail if they differ too much."""
+"""Compare an engine's answers with PyTorch's on samples and evaluation data. Fail if a limit is broken."""
 
 import argparse
 from collections.abc import Callable
@@ -127,9 +127,9 @@ def on_reference_samples(
 def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contract: Contract) -> dict:
     """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
 
-    Without evaluation data, "evaluation" and "metric" are None. With true answers, "evaluation" also has the accuracy
-    of both, PyTorch and the engine. "samples_sha256" identifies the data. Raises SlipwayError if PyTorch's answers
-    belong to other data.
+    Without evaluation data, "evaluation" and "metric" are None. With true answers, "evaluation" also has the accuracies
+    of PyTorch and the engine. "samples_sha256" identifies the data. Raises SlipwayError if PyTorch's answers belong to
+    other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
@@ -165,9 +165,10 @@ def following(
     """Return {"variation", "error", "outputs", "weakness"} for the answers to the reference samples.
 
     "outputs" is {output: {"variation": of PyTorch's answers, "error"}}. An error is 0 if the engine's answers vary as
-    PyTorch's do, and 1 if they are no better than equal answers. "error" is the largest error of the outputs whose
-    variation is below the limits, or else of all outputs. An output that never varies, such as a table of positions, is
-    ignored if another output varies. "variation" is the smallest variation. "weakness" is the sentence of `weakness`.
+    PyTorch's do, and 1 if the engine's answers are no better than equal answers. "error" is the largest error of the
+    outputs whose variation is below the limits, or else of all outputs. An output that never varies, such as a table of
+    positions, is ignored if another output varies. "variation" is the smallest variation. "weakness" is the result of
+    `weakness`.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())

@@ -65,7 +65,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Export the checkpoint, check the file, compare it with PyTorch, write its record."""
+    """Export the checkpoint, check the ONNX file, compare its answers with PyTorch's, and write its record."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
     samples = read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
@@ -207,7 +207,10 @@ def requests_by_size(
 
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
-    """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
+    """Return an ONNX Runtime session on the CPU.
+
+    Raises SlipwayError if ONNX Runtime lacks an operator or type of the file.
+    """
 
     def why_not(error: Exception) -> str:
         weights = other_types(model)
@@ -222,7 +225,7 @@ def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.Inference
 
 
 def poor(agreement: dict) -> str | None:
-    """Return in words why the answers of an exported file do not agree with PyTorch's; None if they agree."""
+    """Return in words why the answers of an exported file do not agree with PyTorch's, else None."""
     if not agreement.get("relative_error", 0.0) <= MAX_RELATIVE_ERROR:  # NaN is no agreement
         return f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
     if not agreement.get("equal_values", 1.0) >= MIN_EQUAL_VALUES:

@@ -40,7 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Obtain the weights, check that they fit the architecture, and write the canonical file and its record."""
+    """Obtain the weights, check their fit to the architecture, and write the canonical file and its record."""
     denied = vars(arguments).pop("no_rehearsal")  # it changes no weights, so the record does not have it
     if arguments.address:
         arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
@@ -89,8 +89,8 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
     """Return (origin, content of the checkpoint, the source's published weights or None).
 
     The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so its content
-    is None. It uses the network arguments of the published weights, if there are any. If `weights` is "random", or if
-    "default" weights do not exist or cannot be downloaded, a rehearsal follows. Raises SlipwayError if other weights
+    is None. A rehearsal follows if `weights` is "random", or if "default" weights do not exist or cannot be downloaded.
+    Its network has the arguments of the published weights, if there are any. Raises SlipwayError if other weights
     cannot be downloaded. `denied` is the reason why a rehearsal is not allowed; a rehearsal then raises SlipwayError.
     """
     source = source_of(arguments.architecture)

@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Send every request to the model. Write the answers after the last request."""
+    """Send every request in the .npz file to the model, and write all answers after the last request."""
     require_sensible(arguments)
     requests = read_requests(arguments.inputs)
     require_writable(arguments.output, arguments.inputs)

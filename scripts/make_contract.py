@@ -64,7 +64,7 @@ def of_samples(
 ) -> tuple[Contract, list[str]]:
     """Return (contract, names of an output's values) of a model with `samples` in config.yaml.
 
-    The names belong to the first output with scores. Without such an output, they are [].
+    The names belong to the first output with scores. Without such an output, the list is empty.
     """
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):

@@ -84,7 +84,10 @@ def require_sensible(arguments: argparse.Namespace) -> None:
 
 
 def photographs(paths: list[Path]) -> list[Path]:
-    """Return the files to classify: `paths`, and the images in folders among them; without `paths`, the sample."""
+    """Return the files to classify: the files in `paths`, and the images in its folders.
+
+    Without `paths`, the sample photograph is returned.
+    """
     return [
         file for path in paths or [sample_photograph()] for file in (find_images(path) if path.is_dir() else [path])
     ]

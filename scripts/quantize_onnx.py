@@ -1,6 +1,6 @@
 """Quantise an ONNX file to INT8 or FP8: explicit Q/DQ nodes, calibrated on real inputs.
 
-ModelOpt places these nodes for TensorRT and OpenVINO. ONNX Runtime's quantiser places them for ONNX Runtime.
+ModelOpt places the Q/DQ nodes for TensorRT and OpenVINO. ONNX Runtime's quantiser places the nodes for ONNX Runtime.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Take real samples of a model's inputs, evenly spread. Reference outputs, comparisons and load tests use them."""
+"""Take real samples of a model's inputs, evenly spread, for reference outputs, comparisons and load tests."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Take a program (a file with its network) as it is: try it on a sample, copy it, and write its record."""
+"""Take a program (a file with its network): try the program on a sample, copy its file, and write its record."""
 
 import argparse
 from pathlib import Path

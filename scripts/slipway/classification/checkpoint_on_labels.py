@@ -26,8 +26,9 @@ SAMPLE = 200
 def labelling_of(arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs) -> Labelling:
     """Return the labelling of the photographs.
 
-    If config.yaml states that the outputs are no class scores, all classes are unknown. Without this statement, such
-    outputs raise SlipwayError. So do an ambiguous folder, and a single output whose two classes are not both named.
+    If config.yaml states that the outputs are no class scores, all classes are unknown. Raises SlipwayError for outputs
+    that are no class scores without such a statement, for an ambiguous folder, and for a single output without names of
+    both classes.
     """
     meaning = contract.outputs[0].known_meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -54,8 +55,8 @@ def figures_on_labels(
 ) -> dict:
     """Return the record of the accuracy on photographs of known class, with checks of its plausibility.
 
-    The record has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If the class of a
-    photograph is known, it also has "top1", "top5" and "top1_interval". Random weights are not checked for
+    The record has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If the class of any
+    photograph is known, the record also has "top1", "top5" and "top1_interval". Random weights are not checked for
     plausibility.
     """
     meaning = contract.outputs[0].known_meaning

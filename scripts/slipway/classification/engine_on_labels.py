@@ -12,7 +12,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
     """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
 
     "labelled" is the number of photographs of known class. "pytorch" and "engine" are the accuracies on these
-    photographs. Both keys are missing if no class is known. "folders" names the rule for the class of each folder.
+    photographs; without such photographs, both keys are missing. "folders" names the rule for the class of each folder.
     """
     classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].known_meaning
     known = classes >= 0

@@ -1,4 +1,4 @@
-"""Find the photographs in a folder, and compute their common hash. The Snakefile does both while it is parsed."""
+"""Find the photographs in a folder, and compute their common hash, while the Snakefile is parsed."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", "
 def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
     """Return the sorted images below `folder`. With `limit`, return at most `limit` images, evenly spread.
 
-    Raises SlipwayError if the folder does not exist, or if it has no image at any depth.
+    Raises SlipwayError if the folder does not exist, or contains no image at any depth.
     """
     require_images(folder)
     images = sorted(_images_below(folder))

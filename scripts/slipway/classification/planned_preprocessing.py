@@ -7,7 +7,7 @@ from slipway.storage.addresses import local_path
 
 
 def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
-    """Return the preprocessing that a model's source publishes, if planning knows it; None if not.
+    """Return the published preprocessing of a model, if planning can know it; None if not.
 
     Planning does not import the package of a source. So for some sources only a job knows the preprocessing.
     """

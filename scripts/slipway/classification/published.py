@@ -1,7 +1,7 @@
 """The preprocessing and the accuracy that torchvision publishes for its weights.
 
-The table published.json has a copy of both, since importing torchvision takes seconds, and the Snakefile must be parsed
-in less than a second. A test compares the table with torchvision.
+The table published.json is a copy of these values, since importing torchvision takes seconds, and the Snakefile must be
+parsed in less than a second. A test compares the table with torchvision.
 """
 
 import json
@@ -54,7 +54,7 @@ def published_weights(architecture: str, weights: str) -> Published | None:
 
 
 def differences(published: dict, preprocess: dict) -> dict:
-    """Return {key: published value} for the settings in `preprocess` that differ from the published ones."""
+    """Return {key: published value} for the settings whose value in `preprocess` differs from `published`."""
     return {name: value for name, value in published.items() if not _is_nearly(value, preprocess.get(name, value))}
 
 

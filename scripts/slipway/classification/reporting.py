@@ -47,7 +47,7 @@ def figure_of(figures: dict) -> tuple[str, str, str]:
 def noise_in_words(figures: dict) -> str:
     """Return a sentence about the interval of an engine's top-1 accuracy.
 
-    It also names PyTorch's accuracy, and the test of the difference.
+    The sentence also has PyTorch's accuracy, and the test of the difference.
     """
     low, high = paired_accuracy.interval(figures["engine"]["top1"], figures["labelled"])
     return (

@@ -85,6 +85,6 @@ def _range(image: Image.Image, path: Path) -> tuple[float, float]:
 
 
 def _tag(image: Image.Image, tag: int) -> tuple:
-    """Return the values of a TIFF tag; () if the file does not have it."""
+    """Return the values of a TIFF tag; () if the file lacks the tag."""
     values = getattr(image, "tag_v2", {}).get(tag)
     return () if values is None else values if isinstance(values, tuple) else (values,)

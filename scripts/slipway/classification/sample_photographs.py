@@ -18,7 +18,7 @@ PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3
 
 
 def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add --image, the sample photograph. It is the default source of samples."""
+    """Add --image, the sample photograph, which is the default source of samples."""
     source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
 
 
@@ -36,8 +36,8 @@ def photographs_of(path: Path | None, preprocess: Preprocessing, dtype: str) -> 
 def variations(image: Image.Image) -> list[Image.Image]:
     """Return 8 variations of an RGB photograph, which are the same in every run.
 
-    They are: mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a quarter
-    of its size), and with rotated colours (green, blue, red).
+    The variations: mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a
+    quarter of its size), and with rotated colours (green, blue, red).
     """
     width, height = image.size
     right, low = round(width * PART), round(height * PART)

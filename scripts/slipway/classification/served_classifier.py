@@ -29,10 +29,10 @@ _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resiz
 class Classifier:
     """A classifier on a server: input (N, 3, side, side) of `dtype`, output (N, classes).
 
-    `side`, `classes` and `max_batch` are None if the server does not fix them. A model that is not `batched` takes
-    inputs (3, side, side). If `version` is "", the server chooses the version. `meaning` describes the scores.
-    `preprocess` has the settings of slipway.classification.images.Preprocessing. Both fields are None unless the
-    model's parameters state them.
+    `side`, `classes` and `max_batch` are None if the server does not fix these values. A model that is not `batched`
+    takes inputs (3, side, side). If `version` is "", the server chooses the version. `meaning` describes the scores.
+    `preprocess` has the settings of slipway.classification.images.Preprocessing. `meaning` and `preprocess` are None
+    unless the model's parameters state them.
     """
 
     name: str

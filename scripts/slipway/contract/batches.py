@@ -40,7 +40,7 @@ def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Ten
 
 
 def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return samples padded to the largest size of each axis, so that they fit in one batch.
+    """Return samples that are padded to the largest size of each axis, and so fit in one batch.
 
     The added values are the `pad` of each input. Every input whose size differs must have a `pad`.
     """

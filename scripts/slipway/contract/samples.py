@@ -25,14 +25,14 @@ _HOW = "let it yield a dictionary of arrays for each sample, {input: array with 
 def take_samples(
     source: str, count: int, batched: bool | None = None, targets: Collection[str] = (), sizes: Sizes | None = None
 ) -> list[Tensors]:
-    """Return at most `count` samples of a source, evenly spread. The first sample is always among them.
+    """Return at most `count` samples of a source, evenly spread. The result always has the first sample.
 
     `source` is "package.module:function", a .npz file, or a folder of .npz files. `batched`: whether the first axis of
     all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, each row is
     a sample if all inputs of a file have the same number of rows. `targets` are the names of arrays that are no inputs
-    of the network; they may have any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up
-    to LONGEST files or samples of the function. Raises SlipwayError, with the file or line, for a mistake in the
-    source.
+    of the network; such arrays may have any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the
+    source, up to LONGEST files or samples of the function. Raises SlipwayError, with the file or line, for a mistake in
+    the source.
     """
     most = count if sizes is None else max(LONGEST, count)
     if is_function(source):
@@ -122,7 +122,7 @@ def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
 
 
 def _line_of(source: object) -> str | None:
-    """Return "file:line" of a generator's present line or of a function's first line; None if it is unknown."""
+    """Return "file:line" of a generator's present line or of a function's first line; None if unknown."""
     frame = getattr(source, "gi_frame", None)
     if frame is not None:
         return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"

@@ -1,1 +1,1 @@
-"""Engines: build, refit or reuse them, compare them with existing engines, run them in another interpreter."""
+"""Engines: build, refit or reuse an engine, compare it with the existing engine, run it in another interpreter."""

@@ -1,4 +1,4 @@
-"""The strategies for a new engine, fastest first: refit, build with the timing cache, build without it.
+"""The strategies for a new engine, fastest first: a refit, a build with the timing cache, a build without it.
 
 `head` has the entries of a build record that are known before the build: the job's key, the digest of its code, and the
 two digests of the ONNX graph (see `onnx_structure.digests`).
@@ -150,9 +150,9 @@ def strategy_of(timing_cache: dict | None) -> str:
 def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """Return the entries of the build record about the final strategy, all attempts, and the saved time.
 
-    The saved time is relative to the last cold build of this network with these settings. Without a cold build, it is
-    relative to the first build. A first build may be faster than a cold build, if other engines had already filled the
-    timing cache. The time spent includes all attempts and gates.
+    The saved time is relative to the last cold build of this network with these settings, or else to the first build.
+    The first build may be faster than a cold build, if other engines had already filled the timing cache. The time
+    spent includes all attempts and gates.
     """
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
@@ -217,7 +217,7 @@ def is_current(previous: RecordedEngine | None, head: dict) -> bool:
 
 
 def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
-    """Return the reason why the speeds of the existing and the new engine cannot be compared; None if they can.
+    """Return the reason why the speeds of the existing and the new engine cannot be compared, else None.
 
     With `but_for_refit`, a refittable engine may be compared with an engine that is not refittable.
     """
@@ -231,7 +231,7 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
 
 
 def why_not_to_refit(record: dict, head: dict) -> str | None:
-    """Return the reason why an existing engine cannot take the new weights; None if it can.
+    """Return the reason why an existing engine cannot take the new weights, else None.
 
     `record` is the build record of the existing engine, which must be comparable with the new one.
     """

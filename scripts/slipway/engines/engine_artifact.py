@@ -1,4 +1,4 @@
-"""Load a built engine and run it."""
+"""Load and run a built engine."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -18,8 +18,8 @@ class BuiltEngine(RecordedEngine):
     def load(self, python: str | Path | None = None) -> Any:
         """Return the loaded engine, with the interface of `slipway.runtimes`.
 
-        A TensorRT engine runs in a process of the interpreter `python`, which has TensorRT. With None, it runs in a
-        process of this interpreter.
+        A TensorRT engine runs in a new process of the interpreter `python`, which has TensorRT. With None, this is the
+        present interpreter.
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
@@ -36,6 +36,6 @@ class BuiltEngine(RecordedEngine):
         return lambda inputs: engine.infer(self.cast(inputs))
 
     def loaded(self, python: str | Path | None) -> AbstractContextManager[Any]:
-        """Return a context manager with the loaded engine. At its end, it closes the engine's process, if any."""
+        """Return a context manager with the loaded engine. Its exit closes the engine's process, if there is one."""
         engine = self.load(python)
         return closing(engine) if hasattr(engine, "close") else nullcontext(engine)

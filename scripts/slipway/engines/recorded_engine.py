@@ -41,7 +41,10 @@ class RecordedEngine:
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
-        """Raise SlipwayError if a batch size is in no optimization profile. The message begins with `setting`."""
+        """Raise SlipwayError if no optimization profile accepts one of the batch sizes.
+
+        The message begins with the text `setting`.
+        """
         profiles = self.record.get("profiles") or []
         if missing := unsupported_batches(profiles, sizes):
             raise SlipwayError(

@@ -17,10 +17,10 @@ WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
 
 class SubprocessEngine(contextlib.AbstractContextManager):
-    """A TensorRT engine in a process of its own. As a context manager, it ends this process."""
+    """A TensorRT engine in a process of its own. The exit of the context manager ends this process."""
 
     def __init__(self, path: str | Path, python: str | Path | None = None) -> None:
-        """Start the process with the interpreter `python` (None: this one). The first request loads the engine."""
+        """Start a process of the interpreter `python` (None: this interpreter). The first request loads the engine."""
         self._python = str(python or sys.executable)
         command = [self._python, str(WORKER), "--engine", str(path)]
         try:
@@ -90,7 +90,7 @@ class SubprocessEngine(contextlib.AbstractContextManager):
 def write_message(pipe: IO[bytes], message: dict, arrays: dict[str, np.ndarray] | None) -> None:
     """Write a message as a line of JSON, and then the arrays in NumPy's own format.
 
-    The entry "arrays" of the JSON has the names of the arrays in this order.
+    The entry "arrays" of the JSON has the names of the arrays, in the order in which the arrays follow.
     """
     arrays = arrays or {}
     pipe.write(json.dumps({**message, "arrays": list(arrays)}).encode() + b"\n")

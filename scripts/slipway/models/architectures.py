@@ -81,7 +81,7 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
 
 
 def _settled(model: torch.nn.Module, sample: Tensors) -> torch.nn.Module:
-    """Return the model. A forward pass on `sample` initialises its lazy parameters, if it has lazy modules."""
+    """Return the model. If it has lazy modules, a forward pass on `sample` initialises their parameters."""
     from torch.nn.modules.lazy import LazyModuleMixin
 
     if not any(isinstance(module, LazyModuleMixin) for module in model.modules()):

@@ -31,7 +31,7 @@ class Differences:
     others: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Return the number of differences. It is 0 if the state dict fits."""
+        """Return the number of differences: 0 if the state dict fits."""
         return len(self.missing) + len(self.unexpected) + len(self.reshaped) + len(self.others)
 
     def __str__(self) -> str:

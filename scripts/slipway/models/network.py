@@ -49,7 +49,7 @@ class Network:
 
     @cached_property
     def unsaved_buffers(self) -> dict[str, torch.Tensor]:
-        """Return {name: buffer} of the buffers that are not in the state dict, because the network computes them."""
+        """Return {name: buffer} of the buffers that the network computes itself, so that no state dict has them."""
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
 
     @cached_property
@@ -90,7 +90,7 @@ class Network:
         yield {module: {"version": 1} for module in current}
 
     def skeleton(self) -> torch.nn.Module:
-        """Return a copy whose tensors have shapes but no values, so that trial loads need no memory for them."""
+        """Return a copy of the network whose tensors have shapes but no values, so that trial loads need no memory."""
         empty = {}
         for tensor in chain(self.model.parameters(), self.model.buffers()):
             values = torch.empty_like(tensor, device="meta", requires_grad=False)

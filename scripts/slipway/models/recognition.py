@@ -49,7 +49,10 @@ class Match:
 
 
 def recognise(content: Content) -> list[Match]:
-    """Return the matches of torchvision's networks that fit a checkpoint, or else of those whose body fits."""
+    """Return the matches of torchvision's networks that fit a checkpoint.
+
+    If no network fits, return the matches of networks whose body fits.
+    """
 
     def of_torchvision(shapes: Shapes) -> list[Match]:
         return [_match(*architecture, shapes) for architecture in _possible_architectures(shapes)]
@@ -109,7 +112,7 @@ def body_digest(shapes: Shapes, head: str) -> str:
 
 
 def empty_network(architecture: str, **arguments: object) -> torch.nn.Module:
-    """Return one of torchvision's networks with shapes but without values, so that it takes no memory."""
+    """Return one of torchvision's networks with shapes but without values, so that no memory is needed."""
     without_initialisation = {"init_weights": False} if architecture in ("googlenet", "inception_v3") else {}
     return _made_empty(partial(source_named(PLAIN).factory(architecture), **without_initialisation, **arguments))
 
@@ -140,7 +143,7 @@ def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
 
 
 def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
-    """Return the match of a network that has this body. It is exact if the head also fits.
+    """Return the match of a network that has this body. The match is exact if the head also fits.
 
     The keyword arguments of the network follow from the shapes.
     """

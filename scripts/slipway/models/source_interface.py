@@ -56,7 +56,7 @@ class Source(ABC):
         """
 
     def recognised(self, architecture: str, checkpoint: Path) -> Any:
-        """Return the published weights if the file `checkpoint` is a copy of them; None for the user's own weights."""
+        """Return the published weights if the file `checkpoint` is a copy of such weights; None for the user's own."""
         return None
 
     def download(self, published: Any) -> dict:

@@ -149,7 +149,7 @@ def _all_candidates(content: Content, size: int) -> Iterator[Candidate]:
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
-    """Return the entries of `names` that are not in `inner`; [] unless `inner` has a copy of each of them.
+    """Return the entries of `names` that are not in `inner`; [] unless `inner` has a copy of every entry.
 
     `names` are the names below `prefix`. A copy has the same name, but below another prefix.
     """

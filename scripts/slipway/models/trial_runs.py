@@ -1,4 +1,4 @@
-"""Run a network on a sample before its outputs are known. It must work, and its answers must be reproducible."""
+"""Run a network on a sample before its outputs are known, and check that its answers are reproducible."""
 
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,8 @@ def require_reproducible(model: torch.nn.Module, architecture: str, arguments: d
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
     A difference shows that the network holds random values outside of the state dict: their trained values are lost.
-    `sample` is {input: array}. Networks whose answers differ from run to run are accepted here; another check refuses
-    them.
+    `sample` is {input: array}. A network whose answers differ from run to run is accepted here, and refused by a later
+    check.
     """
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())

@@ -25,7 +25,7 @@ def download_timeout() -> Iterator[None]:
 def attempted_download(error: BaseException) -> str | None:
     """Return the address of a failed download; None if the address is unknown, or if no download failed.
 
-    Libraries keep the address in the exception, or only in the variables of the functions that raised it.
+    Libraries keep the address in the exception, or only in the variables of the functions that raised the exception.
     """
     chain = causes(error)
     if not any(_is_download_error(cause) for cause in chain):
@@ -46,6 +46,6 @@ def _is_download_error(error: BaseException) -> bool:
 
 
 def _address(candidate: object) -> str | None:
-    """Return `candidate` if it is text, or the URL in it if it is a request; None for another object."""
+    """Return `candidate` if it is text, the URL of `candidate` if it is a request, else None."""
     values = (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None))
     return next((value for value in values if isinstance(value, str) and value), None)

@@ -86,7 +86,7 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list. After the block, it has the user's lines that the older exporter replaced by constants."""
+    """Yield a list. After the block, the list has the user's lines that the older exporter replaced by constants."""
     lines: list[str] = []
     try:
         with warnings.catch_warnings(record=True, action="always") as caught:
@@ -148,7 +148,7 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
 
 
 def _operator(error: Exception, match: re.Match) -> str:
-    """Return the operator's name in the user's code if the graph's node states it, else its name in the error."""
+    """Return the operator's name in the user's code if the graph's node states this name, else the error's name."""
     name = next(group for group in match.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten")

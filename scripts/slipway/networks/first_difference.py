@@ -15,7 +15,7 @@ from slipway.networks.answer_structure import tensors_in
 class Difference:
     """The module whose own code causes a difference, and its name ("" for the whole network).
 
-    `before` is the child module whose input differs. It is None if the module's own output differs.
+    `before` is the child module whose input differs; None if the module's own output differs.
     """
 
     name: str

@@ -142,7 +142,7 @@ def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
 
 
 def other_types(model: "torch.nn.Module") -> list[str]:
-    """Return the sorted floating-point dtypes of a network's weights; [] if all of them are float32."""
+    """Return the sorted floating-point dtypes of a network's weights; [] if all weights are float32."""
     weights = model.state_dict().values()
     names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
     return sorted(names) if names - {"float32"} else []

@@ -29,7 +29,7 @@ class FileNetwork(torch.nn.Module):
     inputs: tuple[Tensor, ...]
 
     def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about the failure on named inputs, with the remedy."""
+        """Return a sentence about the network's failure on named inputs, with the remedy."""
         raise NotImplementedError
 
 
@@ -58,5 +58,5 @@ class GraphNetwork(FileNetwork):
         raise NotImplementedError
 
     def last_operation(self, output: str) -> str:
-        """Return the name of the operation that makes an output, such as "softmax"; "" if it is unknown."""
+        """Return the name of the operation that makes an output, such as "softmax"; "" if unknown."""
         raise NotImplementedError

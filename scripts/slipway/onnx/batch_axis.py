@@ -117,7 +117,7 @@ def _scales(
 
 
 def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
-    """Return the sizes of a Reshape's shape after the first, without -1; None if one of them is unknown.
+    """Return the sizes of a Reshape's shape after the first, without -1; None if a size is unknown.
 
     A -1 in `shape` is replaced by the size in `inferred`, the shape of the node's output.
     """

@@ -26,8 +26,8 @@ def export(
 ) -> list[tuple[str, int]]:
     """Write the network to the ONNX file `path` with the contract's dynamic axes, and large weights to its data file.
 
-    PyTorch may leave other files beside `path`. Returns the [(axis, size)] of `deciding_sizes`; [] with the TorchScript
-    exporter, which does not show them.
+    PyTorch may leave other files beside `path`. Returns the [(axis, size)] of `deciding_sizes`; always [] with the
+    TorchScript exporter.
     """
     inputs, served = example_of(contract, samples), network
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
@@ -138,7 +138,7 @@ def lower_einsum(model: onnx.ModelProto) -> None:
 
 
 def lowered(equation: str) -> str:
-    """Return an Einsum's equation with lower-case letters. If all 26 letters are used, others stay upper case."""
+    """Return an Einsum's equation with lower-case letters. If all 26 are used, further letters stay upper case."""
     taken = set(filter(str.islower, equation))
     replaced = {}
     for letter in dict.fromkeys(filter(str.isupper, equation)):
@@ -150,10 +150,10 @@ def lowered(equation: str) -> str:
 
 
 def simplified(path: Path) -> onnx.ModelProto:
-    """Return the model of a file with its constants folded, as PyTorch's newer exporter does itself.
+    """Return the model of a file with its constants folded, as PyTorch's newer exporter folds them.
 
-    The older exporter leaves paddings computed at run time and biases behind Identity nodes. They would keep builders
-    from fusing convolutions, and ModelOpt from quantising them.
+    The older exporter leaves paddings computed at run time and biases behind Identity nodes. Such nodes would keep
+    builders from fusing convolutions, and ModelOpt from quantising the convolutions.
     """
     import onnxslim
 

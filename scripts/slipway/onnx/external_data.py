@@ -40,7 +40,7 @@ def has_data(model: onnx.ModelProto) -> bool:
 
 
 def size_of(model: onnx.ModelProto) -> int:
-    """Return the size of a model with its weights in bytes. It is exact to a few hundred bytes."""
+    """Return the size of a model with its weights in bytes, exact to a few hundred bytes."""
     weights, graph = model.graph.initializer, (*model.graph.node, *model.graph.value_info)
     outside = (ExternalDataInfo(tensor).length or 0 for tensor in weights if uses_external_data(tensor))
     return sum(part.ByteSize() for part in (*weights, *graph)) + sum(outside)
@@ -63,10 +63,10 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
-    """Write a model to `path`. If it would be larger than ONNX_LIMIT, its weights go into the data file beside `path`.
+    """Write a model to `path`. If the file would be larger than ONNX_LIMIT, the weights go into its data file.
 
-    `folder` has the present data file of the model, if it has one. If this is already the data file beside `path`, it
-    is not written again.
+    `folder` has the present data file of the model, if there is one. If this file is already the data file beside
+    `path`, it is not written again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):
@@ -88,7 +88,7 @@ def _bytes(tensor: onnx.TensorProto) -> int:
 
 
 def _state_length(tensor: onnx.TensorProto, folder: Path) -> None:
-    """Write the length of a tensor's data into its entry for external data, where it may be missing.
+    """Write the length of a tensor's data into its entry for external data, if the entry lacks the length.
 
     Raises ValueError if the data file is too short.
     """

@@ -66,7 +66,7 @@ def described(node: onnx.NodeProto) -> str:
 
 
 def parsed(path: Path) -> onnx.ModelProto:
-    """Return the model in a file, without weights that are in other files. Raise SlipwayError if it is no ONNX file."""
+    """Return the model in a file, without weights that are in other files. Raise SlipwayError if it is not ONNX."""
     if not path.is_file():
         raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
     try:

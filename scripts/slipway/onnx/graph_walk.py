@@ -8,7 +8,7 @@ from onnx import AttributeProto, TensorProto
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph and of the graphs inside them, such as the branches of an If."""
+    """Yield all nodes of a graph, and all nodes of inner graphs, such as the branches of an If."""
     for node in graph.node:
         yield node
         for inner in graphs_in(node):

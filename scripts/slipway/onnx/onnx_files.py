@@ -52,7 +52,7 @@ def described(path: Path) -> dict:
 def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
     """Raise SlipwayError unless a model's inputs and outputs fit the contract.
 
-    They must have the contract's names, order, dtypes and dynamic axes.
+    Their names, order, dtypes and dynamic axes must be the contract's.
     """
     for side, values in ((contract.inputs, model.graph.input), (contract.outputs, model.graph.output)):
         actual = [tensor_of(value) for value in values]

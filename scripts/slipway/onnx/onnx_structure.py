@@ -1,4 +1,4 @@
-"""Digests of an ONNX graph without its trained weights. They decide whether an engine can be refitted."""
+"""Digests of an ONNX graph without its trained weights. The digests decide whether an engine can be refitted."""
 
 import hashlib
 import math

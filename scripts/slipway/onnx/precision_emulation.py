@@ -1,8 +1,8 @@
 """Show on a CPU how a model in FP16 or BF16 overflows and rounds: compute in FP32, and round each tensor.
 
-ONNX Runtime has few CPU kernels for FP16 and none for BF16. Without such a kernel, it computes a node in FP32, and
-passes FP32 values on to the next such node. So a value above 65504 stays finite, but overflows on a GPU. In addition,
-its kernel for FP16 QuantizeLinear (1.24) truncates, although ONNX rounds to nearest.
+ONNX Runtime has few CPU kernels for FP16 and none for BF16. Without such a kernel, ONNX Runtime computes a node in
+FP32, and passes FP32 values on to the next such node. So a value above 65504 stays finite, but overflows on a GPU. In
+addition, ONNX Runtime's kernel for FP16 QuantizeLinear (1.24) truncates, although ONNX rounds to nearest.
 """
 
 import copy

@@ -106,7 +106,7 @@ def _servable(name: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return `name`; if `taken` has it, return it with a number appended."""
+    """Return `name`, or `name` with a number appended if `taken` has this name."""
     candidates = (name, *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
 

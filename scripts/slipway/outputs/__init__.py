@@ -1,1 +1,1 @@
-"""The meaning of a model's outputs: state it, check answers by it, show answers."""
+"""The outputs of a model: their meaning, checks of answers, and answers in words."""

@@ -81,7 +81,7 @@ class Meaning:
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:
-        """Return the meaning as {name: text}, the parameters of a served model. `of_parameters` reads them again."""
+        """Return the meaning as {name: text}, the parameters of a served model. `of_parameters` reads these back."""
         stated = {_PARAMETER: self.kind, _ACTIVATION: self.activation or "", _NEGATIVE: self.negative}
         return {name: value for name, value in stated.items() if value is not None}
 

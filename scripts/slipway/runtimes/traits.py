@@ -1,4 +1,4 @@
-"""The traits of a runtime: all facts about it that Slipway needs without an import of the runtime."""
+"""The traits of a runtime: all facts that Slipway needs without an import of the runtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

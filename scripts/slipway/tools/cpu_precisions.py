@@ -32,7 +32,7 @@ LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests"
 def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str, dict]:
     """Return {model: its figures} for the models of the shipped configuration, `config`, and for the pretrained model.
 
-    `photographs` is a folder for calibration. If it is None, crops of the sample photograph are used. The folder
+    `photographs` is a folder for calibration; with None, crops of the sample photograph are used. The folder
     `workplace` may have artifacts of an earlier run, which are used again.
     """
     (workplace / "checkpoints").symlink_to(DOWNLOADED)

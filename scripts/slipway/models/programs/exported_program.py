@@ -23,7 +23,7 @@ _SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynam
 
 
 class ExportedNetwork(FileNetwork):
-    """An exported program as a network. It accepts its inputs by name or by position, however it was exported.
+    """An exported program as a network. The inputs may be given by name or by position, however it was exported.
 
     In the shapes of `inputs`, None is a dynamic axis. `ranges`: {(input, axis): (smallest size, largest size)}. Raises
     SlipwayError if an input is a structure of tensors, such as a dictionary.
@@ -58,7 +58,7 @@ class ExportedNetwork(FileNetwork):
 
     @property
     def largest_batch(self) -> int | None:
-        """Return the largest batch that the program takes; None if it takes any batch."""
+        """Return the largest batch size that the program accepts; None if it accepts any batch size."""
         bounds = [largest for (_, axis), (_, largest) in self.ranges.items() if axis == 0 and largest is not None]
         return min(bounds, default=None)
 
@@ -70,7 +70,7 @@ class ExportedNetwork(FileNetwork):
         return self.program(*arguments, **given)
 
     def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about the failure on named inputs, with the remedy."""
+        """Return a sentence about the program's failure on named inputs, with the remedy."""
         arrays = dict(zip((tensor.name for tensor in self.inputs), inputs.values(), strict=False))
         arrays |= {name: array for name, array in inputs.items() if name in arrays}
         kinds = [

@@ -1,4 +1,4 @@
-"""An ONNX file as a network, from the exporter of any framework. ONNX Runtime computes it, without PyTorch."""
+"""An ONNX file as a network, from the exporter of any framework. ONNX Runtime computes the network, not PyTorch."""
 
 import math
 from collections.abc import Sequence
@@ -39,13 +39,13 @@ _HALF = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 class OnnxNetwork(GraphNetwork):
-    """A network that returns {output: tensor}. It takes inputs by name, or a single input by position."""
+    """A network that returns {output: tensor}. Inputs are given by name, or a single input by position."""
 
     title = "the ONNX file"
     runtime = "ONNX Runtime"
 
     def __init__(self, path: str | Path) -> None:
-        """Load an ONNX file. Raise SlipwayError if ONNX Runtime cannot run it."""
+        """Load an ONNX file. Raise SlipwayError if ONNX Runtime cannot run the file."""
         super().__init__()
         self.path = Path(path)
         self.model = external_data.read(self.path)
@@ -92,7 +92,7 @@ class OnnxNetwork(GraphNetwork):
         return "add a number" if adds_number else _OPERATIONS.get(node.op_type, node.op_type.lower())
 
     def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about the failure on named inputs, with the remedy."""
+        """Return a sentence about ONNX Runtime's failure on named inputs, with the remedy."""
         single = len(self.inputs) == len(inputs) == 1
         for tensor in self.inputs:
             array = next(iter(inputs.values())) if single else inputs.get(tensor.name)
@@ -172,7 +172,7 @@ def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
 
 
 def _try(network: OnnxNetwork, samples: Sequence[Tensors]) -> None:
-    """Run the network on samples. Raise SlipwayError if it does not accept their names, dtypes or shapes."""
+    """Run the network on samples. Raise SlipwayError if their names, dtypes or shapes do not fit the network."""
     call = call_of(network, list(samples[0]))
     for sample in samples:
         with explained_by(partial(network.why_it_fails, sample)):

@@ -23,7 +23,7 @@ class Published(NamedTuple):
 
 
 class Timm(Source):
-    """The source of timm's networks. Planning does not know them, since importing timm takes too long."""
+    """The source of timm's networks. Planning does not import timm, since this takes too long."""
 
     title = "timm"
     package = "timm"
@@ -100,7 +100,7 @@ class Timm(Source):
         return PublishedPreprocessing(settings, origin, "; ".join(caveats))
 
     def _config(self, architecture: str) -> dict:
-        """Return timm's configuration of a network. Raise SlipwayError with the nearest names if timm lacks it."""
+        """Return timm's configuration of a network. Raise SlipwayError with the nearest names for an unknown one."""
         timm, name = self.imported(architecture), name_in(architecture)
         stem = name.partition(".")[0]
         if not timm.is_model(stem):

@@ -1,4 +1,4 @@
-"""torchvision's networks, by their names, and the weights that it publishes for them."""
+"""torchvision's networks, by their names, and the weights that torchvision publishes for these networks."""
 
 from collections.abc import Callable
 from functools import partial

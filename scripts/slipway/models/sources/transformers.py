@@ -24,7 +24,7 @@ _COMMON = {
 
 
 class Transformers(Source):
-    """The source of transformers' networks. It has no published weights: many different trainings share one class."""
+    """The source of transformers' networks, without published weights: many different trainings share one class."""
 
     title = "transformers"
     package = "transformers"
@@ -92,7 +92,7 @@ class Transformers(Source):
         return self.planned_arguments(arguments)
 
     def notes(self, architecture: str, arguments: dict, published: None) -> list[str]:
-        """Return [sentence] about fields that the class's configuration does not have; [] if it has all fields."""
+        """Return [sentence] about fields that the class's configuration does not have; [] without such fields."""
         kind = self._class_of(architecture).config_class
         known = {field.name for field in fields(kind)} | set(kind.attribute_map) | _COMMON
         unknown = sorted(self.planned_arguments(arguments).keys() - known)

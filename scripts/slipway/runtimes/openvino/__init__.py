@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: an ONNX file becomes OpenVINO's own representation (IR), which is compiled when it is loaded."""
+"""OpenVINO on the CPU: an ONNX file becomes an IR (OpenVINO's own representation), which is compiled at each load."""
 
 import sys
 from collections import Counter

@@ -40,8 +40,8 @@ class Buffer:
 class StreamContext:
     """An execution context for one optimization profile, with its stream and its buffers.
 
-    `inputs` and `outputs` are the buffers by name. They never move, so upload, inference and download of tensors of the
-    same sizes can be captured as one CUDA graph.
+    `inputs` and `outputs` are {tensor: its buffer}. The buffers never move, so upload, inference and download of
+    tensors of the same sizes can be captured as one CUDA graph.
     """
 
     def __init__(self, engine: Any, profile: int, device: Any) -> None:

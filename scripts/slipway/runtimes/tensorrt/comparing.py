@@ -1,4 +1,4 @@
-"""Compare a new engine with the existing engine: the outputs of the new engine, and the speed of both."""
+"""Compare a new engine with the existing engine: outputs of the new engine, and speeds of the two engines."""
 
 from collections.abc import Sequence
 from contextlib import closing

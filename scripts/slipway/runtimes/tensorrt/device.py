@@ -70,7 +70,7 @@ def gpu_here() -> str:
 
 
 def why_no_graphs() -> str | None:
-    """Return the reason why CUDA graphs are not available; None if they are."""
+    """Return the reason why CUDA graphs are not available; None if CUDA graphs are available."""
     try:
         from cuda.bindings import driver  # noqa: F401
     except ImportError as error:
