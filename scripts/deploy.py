@@ -48,7 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read each release, refuse a regression, deploy it, print the live version."""
+    """Read all releases, refuse regressions, deploy each release, and print the live versions."""
     unwind_when_terminated()
     publishing = {"to": arguments.publish_to, "keep": arguments.keep_published}
     publishing |= {"signed": arguments.signed, "public_key": arguments.public_key}

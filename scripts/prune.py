@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the files, show them, and remove them if told."""
+    """Find the leftover files, show these files, and remove them with --remove."""
     names = ("models", "targets", "engines", "variants", "weights", "programs")
     references = References(**{name: frozenset(getattr(arguments, name)) for name in names})
     own = {path.resolve() for path in arguments.configurations}
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def show(leftovers: Leftovers) -> float:
-    """Print the leftovers with their sizes, and the sentences about kept files; return the whole size in MB."""
+    """Print the leftovers with their sizes, and a sentence about each kept file; return the total size in MB."""
     sizes = {}
     for owner, paths in leftovers.removable.items():
         of_each = {path: size_mb([path]) for path in paths}

@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Refuse a rehearsal's weights, verify the signature, publish, write the record."""
+    """Refuse random weights, verify the signature, publish the repository, and write the record of the publication."""
     refuse_rehearsal(arguments.model, Artifact.read(arguments.index), "not published")
     repository, index, signature = arguments.folder.parent, arguments.index, arguments.signature
     destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def announce(published: dict) -> None:
-    """Print the published version and the versions that were removed."""
+    """Print the published version with its size, and the versions that were removed."""
     place = f"{published['destination']}/{published['version']}"
     if published["copied"]:
         progress(f"  {place}: {published['files']} files, {published['bytes'] / 1e6:.1f} MB, read back")

@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     chosen = deployments(arguments)
     platforms = [(deployment.live_platform(), deployment.history) for deployment in chosen]
-    # An interrupted rollout is settled first. Only one that was a deployment counts as taken back.
+    # An interrupted rollout is settled first. If it was a deployment, the undone deployment is the whole rollback.
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
         refresh_pages(arguments.results)
@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
 def roll_back(
     deployment: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
 ) -> dict[str, dict]:
-    """Deploy an older release again, print the change of each model, and return their receipts."""
+    """Deploy an older release again, print the change of each model's version, and return {model: receipt}."""
     before, platform = deployment.history.serving(), deployment.live_platform()
     assert platform, "nothing is live"
     receipts = deploy(platform, release, deployment.history, lambda _: published, keep, ROLLBACK)

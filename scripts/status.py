@@ -27,9 +27,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
-    """Return the deployments to a platform. If no model has a receipt, return [], and import no clients.
+    """Return the deployments to the platform `to`.
 
-    A platform that serves all models together is always asked.
+    If no model has a receipt of this platform, return [] without an import of clients. For a platform that serves all
+    models together, the result is never [].
     """
     traits = PLATFORMS[to]
     if traits.together:
@@ -39,7 +40,7 @@ def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
 
 
 def show(deployment: Deployment, configured: list[Path]) -> list[Path]:
-    """Print the blocks of a deployment; return the folders of its models."""
+    """Print one block of text for each live model of a deployment; return the results folders of these models."""
     if platform := deployment.live_platform():
         platform.refresh(deployment.history)
     history = deployment.history.with_unconfigured()

@@ -16,7 +16,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Undeploy the models. On a platform with separate objects for each model, other models always stay."""
+    """Undeploy the models, and print the removed objects.
+
+    On a platform with separate objects for each model, other models always stay live.
+    """
     unwind_when_terminated()
     remove = withdraw if arguments.alone and PLATFORMS[arguments.to].together else undeploy
     removed = [name for deployment in deployments(arguments) for name in remove(deployment)]
@@ -29,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def undeploy(deployment: Deployment) -> list[str]:
-    """Remove all objects of one release, live or of a killed deployment; return the names of the removed objects."""
+    """Remove all objects of the live release and of an interrupted deployment; return the removed objects' names."""
     platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:
         return []
@@ -41,7 +44,10 @@ def undeploy(deployment: Deployment) -> list[str]:
 
 
 def withdraw(deployment: Deployment) -> list[str]:
-    """Withdraw models from the server; return the names of the live models. If no model is left, the server stops."""
+    """Withdraw models from the server; return the names of the withdrawn models.
+
+    If no model is left, the server stops, and its name is returned, too.
+    """
     release, live, platform = deployment.history.without(), deployment.history.serving(), deployment.live_platform()
     others = {name: number for name, number in live.items() if name not in release.withdrawn}
     if platform is None or not release.withdrawn:

@@ -35,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Gather the facts of every target, make all manifests, validate them all, then write them."""
+    """Read the records of every target, make and validate all manifests, then write the manifests and their record."""
     all_facts = read_facts(arguments)
     require_shippable(all_facts)
     chosen = vars(arguments) | {name: json.loads(vars(arguments)[name]) for name in ("cluster", "compose")}
@@ -48,14 +48,17 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_facts(arguments: argparse.Namespace) -> list[DeploymentFacts]:
-    """Return the index, selection and load test of each target."""
+    """Return the repository's index, the selection and the load test of each target."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
     return [DeploymentFacts(*facts) for facts in zip(arguments.targets, *artifacts, strict=True)]
 
 
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
-    """Return {file: text of the manifest}. Raise SlipwayError if a manifest is invalid, or --files has other names."""
+    """Return {path: text of the manifest}.
+
+    Raises SlipwayError if a manifest is invalid, or if the names in --files differ from the names of the manifests.
+    """
     here = next((d for d in deployments if d["target"] == arguments.compose_target), deployments[0])
     slo = read_slowest(arguments.selections, arguments.indexes, arguments.headroom)
     made = manifests(Fleet(deployments, here, slo))
@@ -68,7 +71,7 @@ def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, 
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
-    """Return the record: each value with its source, and the SHA-256 of each artifact and file."""
+    """Return the record of the manifests: each value with its source, the SHA-256 of each artifact and manifest."""
     return {
         "key": settings_of(arguments),
         "model": arguments.model,
@@ -82,7 +85,7 @@ def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], fi
 
 
 def announce(fleet: dict[str, dict[str, Value]]) -> None:
-    """Print the written files and the warnings."""
+    """Print the replicas, the resources and the warnings of each target."""
     for target, values in fleet.items():
         d = plain(values)
         gpu = f", {d['gpu_resource']}: {d['gpu_quantity']}" if d["on_gpu"] else ""

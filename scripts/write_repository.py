@@ -23,7 +23,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Choose the engine, write the complete model folder, write its index last."""
+    """Write the model folder with the engine that the selection chose, and then the index of the folder's files."""
     selection = read_json(arguments.selection)
     records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
     engine_record = records[selection["precision"]]

@@ -23,7 +23,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Follow the chain from each repository back to the weights, and write its parts."""
+    """Follow the SHA-256 chain from each repository back to the weights, and write the bill of materials."""
     building, serving = (
         dict(package.split("==", 1) for package in packages)
         for packages in (arguments.packages, arguments.serving_packages)
@@ -56,7 +56,10 @@ def require_packages(packages: dict[str, str], version_of: Callable[[str], str])
 
 
 def onnx_of(index: Artifact, records: dict[str, dict]) -> dict:
-    """Return the record of the ONNX file that a repository's engine was built from."""
+    """Return the record of the ONNX file from which a repository's engine was built. `records` is {SHA-256: record}.
+
+    Raises SlipwayError if the ONNX file has no record.
+    """
     digest = index.content["chain"]["onnx_sha256"]
     if digest not in records:
         raise SlipwayError(f"{index.path} was made from an ONNX file that is not here any more; run snakemake again")

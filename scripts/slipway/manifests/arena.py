@@ -34,8 +34,8 @@ def files(fleet: Fleet) -> dict[str, str]:
 def _node_labels(d: dict) -> dict[str, str]:
     """Return the labels that a node must have for the pods.
 
-    Arena has no option for the resource of a MIG partition. On a node with equal partitions each counts as
-    `nvidia.com/gpu`, and the product label ends in the partition's name, such as "-MIG-1g.10gb".
+    Arena has no option for the resource of a MIG partition. On a node whose partitions are all equal, each partition
+    counts as `nvidia.com/gpu`, and the product label ends in the partition's name, such as "-MIG-1g.10gb".
     """
     labels, (_, is_part, profile) = d["node_labels"], d.get("gpu_resource", "").partition(MIG)
     if not is_part or PRODUCT_LABEL not in labels:

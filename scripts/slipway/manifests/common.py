@@ -21,9 +21,9 @@ from slipway.triton.server.kinds import why_another
 WARNINGS, METADATA = (Path(__file__).with_name(name) for name in ("warnings.txt.j2", "metadata.yaml.j2"))
 # The folder of the models in Triton's container, and the folder that KServe puts the model into.
 MODELS, KSERVE_MODELS = "/models", "/mnt/models"
-# Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
-# is the pod's UID, which replaces this variable. Elsewhere the shell makes a key when it starts the server. A UID is no
-# secret to users who may read the pods of its namespace.
+# Keys of Triton's restricted APIs (model control, shared memory, trace, log). No client gets a key. In Kubernetes the
+# key is the pod's UID, which replaces the variable POD_UID. Elsewhere the shell makes a random key when it starts the
+# server. Users who may read the pods of a namespace can read the UID.
 POD_UID = "$(POD_UID)"
 DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
 # Seconds for Triton to drain after SIGTERM.
@@ -37,7 +37,7 @@ def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence
 
     `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s",
     "rate", "headroom"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError
-    if the target cannot be deployed with them.
+    if the target cannot be deployed with these settings.
     """
     key, target = f"models.{model}", facts.target
     suffix = [names.REHEARSAL] if facts.is_rehearsal else []
@@ -60,7 +60,7 @@ def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence
 
 
 def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
-    """Return sentences with the risks of a deployment that is valid."""
+    """Return sentences, one for each risk of a deployment. A risk does not prevent the deployment."""
     tested, resource = facts.load_test.content["server"], d.get("gpu_resource", pod_resources.WHOLE_GPU)
     lock, another = facts.index.content["version_lock"] or {}, why_another(tested, d["image"], d["triton_release"])
     is_part = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
@@ -70,12 +70,12 @@ def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
 
 
 def _can_guard(d: dict) -> bool:
-    """Say whether the release can restrict its APIs; an unnamed release counts as a newer one."""
+    """Say whether the Triton release can restrict its APIs. An unknown release counts as new enough."""
     return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
 def guards(d: dict, key: str) -> list[str]:
-    """Return the flags that restrict the APIs to holders of `key`, if the release can do so."""
+    """Return the flags of Triton that restrict its APIs to holders of `key`; [] if the release cannot restrict APIs."""
     return restricted_apis.flags(key) if _can_guard(d) else []
 
 
@@ -99,10 +99,10 @@ def triton_command(
 
 
 def metadata(d: dict) -> dict:
-    """Return the labels, selectors and annotations of a target's objects, as metadata.yaml.j2 names them.
+    """Return the labels, selectors and annotations of a target's objects, with the keys of metadata.yaml.j2.
 
-    "of_target" and "of_model" are the metadata of their objects. "annotations" has the "provenance" of a deployment
-    and, if there are any, its warnings.
+    "of_target" is the metadata of the target's objects, "of_model" the metadata of objects that all targets share.
+    "annotations" has the entries of "provenance" and the warnings, if there are any.
     """
     values = {"configuration": configuration_in_words(d), "REHEARSAL": names.REHEARSAL}
     [parts] = yaml_documents(METADATA, d=d, **values)
@@ -110,15 +110,15 @@ def metadata(d: dict) -> dict:
 
 
 def environment(d: dict) -> dict[str, str]:
-    """Return the server's environment. glibc allocates memory as in the load test.
+    """Return {variable: value} of the server's environment. glibc allocates memory as in the load test.
 
-    On a CPU target, the GPUs of the node are hidden: NVIDIA's image would use them.
+    On a CPU target, the node's GPUs are hidden from the container, because NVIDIA's image would use these GPUs.
     """
     return {"HOME": "/tmp", **ALLOCATION} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 
 
 def pull_policy(d: dict) -> str:
-    """Return when a node pulls the image. The image of a digest never changes; a tag may be pushed again."""
+    """Return "IfNotPresent" for an image with a digest, which never changes; "Always" for a tag, which may change."""
     return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
 
 

@@ -1,4 +1,4 @@
-"""compose.yaml: Triton, Prometheus and Grafana on one machine, with the target's hardware and this folder results/."""
+"""compose.yaml: Triton, Prometheus and Grafana on one machine, which has the target's hardware and folder results/."""
 
 from pathlib import Path
 

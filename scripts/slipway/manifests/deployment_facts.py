@@ -15,7 +15,7 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a manifest, the file and the key that it comes from, and in `how` its derivation in words."""
+    """A value of a manifest. It comes from `key` in the file `source`; `how` describes the derivation in words."""
 
     value: Any
     source: str
@@ -37,20 +37,20 @@ class Artifact:
         return cls(path.as_posix(), content=read_json(path), sha256=sha256(path))
 
     def value(self, *keys: str) -> Value:
-        """Return the artifact's value under nested `keys`."""
+        """Return the entry of the artifact under the nested `keys`, as a Value."""
         value = self.content
         for key in keys:
             value = value[key]
         return Value(value, self.path, ".".join(keys))
 
     def digest(self) -> Value:
-        """Return the artifact's SHA-256 as a Value."""
+        """Return the SHA-256 of the artifact's file, as a Value."""
         return Value(self.sha256, self.path, "", "SHA-256 of the file")
 
 
 @dataclass(frozen=True)
 class DeploymentFacts:
-    """The facts about the chosen engine of a target."""
+    """The records of a target with a chosen engine: the index of its repository, the selection, the load test."""
 
     target: str
     index: Artifact
@@ -69,7 +69,7 @@ class DeploymentFacts:
 
     @property
     def capacity_per_s(self) -> float | None:
-        """Return the requests/s that one server takes under the latency limit; None if it was not measured."""
+        """Return the measured capacity of one server, in requests/s within the latency limit; None if not measured."""
         return (self.selection.content.get("capacity") or {}).get("capacity_per_s")
 
     @property
@@ -77,19 +77,19 @@ class DeploymentFacts:
         return configuration_in_words(self.selection.content["measured"])
 
     def of_hardware(self, value: object, how: str) -> Value:
-        """Return a value that was derived from the target's hardware."""
+        """Return `value` as a Value whose source is the hardware in the engine's build key."""
         return Value(value, self.index.path, "engine_key.hardware", how)
 
     def of_peak(self, value: object, kind: str, how: str) -> Value:
-        """Return a value that was derived from `peak(kind)` and the margin in config.yaml."""
+        """Return `value` as a Value whose source is `peak(kind)` with the margin in config.yaml."""
         margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
         how = f"the most memory of {self._configuration}, times {margin}, {how}"
         return Value(value, self.load_test.path, f"measurements[].{kind}", how)
 
     def peak(self, kind: str) -> float:
-        """Return the peak memory of the chosen configuration in MB, "memory_mb" or "gpu_memory_mb".
+        """Return the peak memory of the chosen configuration in MB. `kind` is "memory_mb" or "gpu_memory_mb".
 
-        Raises SlipwayError if no measurement has it.
+        Raises SlipwayError if no measurement of this configuration has this kind of memory.
         """
         chosen = configuration(self.selection.content["measured"])
         rows = [row for row in self.load_test.content["measurements"] if configuration(row) == chosen]
@@ -103,10 +103,9 @@ class DeploymentFacts:
 
 
 def require_shippable(all_facts: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError unless each target has a backend of Triton, and records that belong together.
+    """Raise SlipwayError if a target's runtime has no Triton backend, if records do not match, or without any target.
 
-    The repository must be made from this selection, and the selection from this load test. No target at all is an error
-    too.
+    The repository must be made from the given selection, and the selection from the given load test.
     """
     if not all_facts:
         raise SlipwayError(
@@ -126,7 +125,7 @@ def require_shippable(all_facts: list[DeploymentFacts]) -> None:
 
 
 def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
-    """Raise SlipwayError if a model's weights are random; `denied` is the refused action."""
+    """Raise SlipwayError if a model's weights are random. `denied` ends the message, for example "not published"."""
     if index.content["origin"] == "rehearsal":
         raise SlipwayError(
             f"{model} has random weights ({index.path} says `rehearsal`): it is served on this machine only, and "

@@ -1,4 +1,4 @@
-"""The manifests of every platform for a fleet, and the parts that they share.
+"""The manifests of all platforms for a fleet, and functions that these manifests share.
 
 The same values give the same bytes: YAML with sorted keys, below a comment.
 """
@@ -16,7 +16,7 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The values of each target's deployment; `here` are Compose's values, `slo` has the slowest target's figures."""
+    """The values of each target in manifests. `here` has the values for Compose, `slo` is of the slowest target."""
 
     deployments: list[dict]
     here: dict
@@ -46,7 +46,7 @@ def kubectl_file(name: str, objects: list[dict], fleet: Fleet) -> dict[str, str]
 
 
 def header(deployments: list[dict], command: str) -> str:
-    """Return the comment at the top of a file: its content, its use, its preconditions, and its warnings."""
+    """Return the comment at the top of a manifest: its content, use, preconditions and warnings."""
     deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in deployments)
     places = [
         f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "
@@ -79,6 +79,6 @@ _Dumper.add_representer(str, _text)
 
 
 def documents(objects: list[dict], comment: str) -> str:
-    """Return objects as YAML documents with sorted keys, below a comment."""
+    """Return the text of YAML documents, one for each object, with sorted keys. It begins with `comment`."""
     dumped = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, explicit_start=True, width=1000, allow_unicode=True)
     return comment + dumped

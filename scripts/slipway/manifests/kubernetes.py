@@ -1,4 +1,4 @@
-"""kubernetes.yaml and kserve.yaml: a Deployment or an InferenceService for each target, and the objects beside it."""
+"""kubernetes.yaml and kserve.yaml: a Deployment or an InferenceService for each target, and all further objects."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ def kserve_files(fleet: Fleet) -> dict[str, str]:
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
     """Return all objects of a model: first the shared ones, then the objects of each target.
 
-    `slo` has the load test's figures of the slowest target. The alerts of all targets use them.
+    `slo` is the service level of the slowest target. The alerts of all targets use the limits of `slo`.
     """
     rules = rule_file(replace(slo, namespace=fleet[0]["namespace"]))
     return _filled_in("kubernetes.yaml.j2", fleet=fleet, model=fleet[0], rules=rules, pod_parts=pod_parts)
@@ -37,9 +37,9 @@ def kserve_objects(fleet: list[dict]) -> list[dict]:
 
 
 def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
-    """Return {"pod", "container", "volumes", "strategy"} of a target, which plain and KServe's pods have in common.
+    """Return {"pod", "container", "volumes", "strategy"}: the parts that both plain Kubernetes and KServe need.
 
-    `port` is the HTTP port for the probes. The caller adds the differing parts, such as the mount of the repository.
+    `port` is the HTTP port for the probes. The caller adds all other parts, such as the mount of the repository.
     """
     guarded = [*command, *common.guards(d, common.POD_UID)]
     [parts] = _filled_in("pod.yaml.j2", d=d, command=guarded, port=port)

@@ -12,7 +12,7 @@ GATE = "slipway/rehearsal"
 
 
 def label(*parts: str) -> str:
-    """Return `parts` joined to one DNS label; raise SlipwayError if it is too long for the name of a pod."""
+    """Return `parts` joined to one DNS label; raise SlipwayError if the label has more than LONGEST characters."""
     name = as_label(*parts)
     if len(name) > LONGEST:
         raise SlipwayError(
@@ -23,6 +23,6 @@ def label(*parts: str) -> str:
 
 
 def as_label(*parts: str) -> str:
-    """Return `parts` joined to one DNS label of any length: lower case, digits and dashes, with a letter first."""
+    """Return `parts` joined to one DNS label of any length: lower case, digits and dashes, beginning with a letter."""
     name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
     return name if name[:1].isalpha() else f"m-{name}"

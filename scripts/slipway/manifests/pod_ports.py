@@ -1,4 +1,4 @@
-"""Triton's ports in its pod, and the time to start it there: what manifests and deployments have in common."""
+"""Constants for manifests and deployments: Triton's ports in its pod, and the time to pull the container image."""
 
 from slipway.triton import default_ports
 

@@ -20,8 +20,8 @@ WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com
 def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     """Return a pod's requests: {"on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"}.
 
-    On a GPU target there are also "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not
-    measure the memory, or the GPU partition has too little of it.
+    On a GPU target, the result also has "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not
+    measure the memory, or if the GPU partition has too little memory.
     """
     memory_mib = math.ceil(facts.peak("memory_mb") * 1e6 * cluster["memory_margin"] / 2**20) + SHM_MIB
     on_gpu = is_gpu(facts.key["hardware"])
@@ -40,7 +40,10 @@ def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
 
 
 def resources(d: dict) -> dict:
-    """Return {"limits", "requests"} of a container. They are equal, so no other pod slows it down or evicts it."""
+    """Return {"limits", "requests"} of a target's container, from the values `d` of the manifests.
+
+    Limits and requests are equal, so no other pod slows the container down or evicts the pod.
+    """
     # Memory is in Kubernetes' own notation, so that applied and live objects look the same.
     mib = d["memory_mib"]
     quantities = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}
@@ -50,7 +53,10 @@ def resources(d: dict) -> dict:
 
 
 def product(hardware: str) -> str:
-    """Return a GPU's name as in a node's label, such as "NVIDIA-H100-80GB-HBM3"; for a partition, of its whole GPU."""
+    """Return the name of a GPU as in a node's label, such as "NVIDIA-H100-80GB-HBM3".
+
+    For a MIG partition, return the name of the whole GPU.
+    """
     name = hardware.partition(" (compute capability")[0].partition(" MIG ")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
 
@@ -64,7 +70,7 @@ def _cpus(facts: DeploymentFacts, declared: int | None) -> Value:
 
 
 def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
-    """Return the labels that a node must have: from config.yaml, or for a GPU its product name."""
+    """Return {label: value} that a node must have: from config.yaml, or else the product label of the GPU, if any."""
     if facts.target in declared:
         return Value(declared[facts.target], CONFIG, f"deploy.cluster.node_labels.{facts.target}")
     hardware = facts.key["hardware"]
@@ -73,7 +79,10 @@ def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
 
 
 def _quantity(facts: DeploymentFacts, resource: str, margin: float) -> Value:
-    """Return the requested quantity of a GPU resource: GiB of a shared GPU, or 1 for a whole one."""
+    """Return the requested quantity of a GPU resource: GiB of a shared GPU, or 1 for a whole GPU or a partition.
+
+    Raises SlipwayError if the partition has too little memory for the engine.
+    """
     if resource == WHOLE_GPU:
         return facts.of_hardware(1, "one GPU, as the load test had")
     needed_bytes = facts.peak("gpu_memory_mb") * 1e6 * margin

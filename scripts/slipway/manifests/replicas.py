@@ -13,9 +13,9 @@ ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a meas
 def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
 
-    `fleet` are all targets, whose pods share one address; `deploy` has {"rate", "headroom", "cluster"}. "sizing" is the
-    arithmetic in words, None if the replicas do not come from a rate. "sizing_risk" is a reason against this number of
-    replicas, or None.
+    `fleet` has all targets, whose pods share one address. `deploy` has {"rate", "headroom", "cluster"}. "pending" is
+    the number of waiting requests at which the autoscaler adds a replica. "sizing" is the arithmetic in words; None if
+    the replicas do not come from a rate. "sizing_risk" is a reason against this number of replicas, or None.
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
@@ -35,10 +35,10 @@ def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict
 
 
 def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> int | None:
-    """Return the replicas of each target for a rate; None if the capacity of a target is not known.
+    """Return the number of replicas per target for `rate` requests/s; None if the capacity of a target is not known.
 
-    The pods of all targets share one address, which spreads requests evenly. So each pod must take as many
-    requests as the slowest one can take.
+    The pods of all targets share one address, which spreads requests evenly. So the capacity of the slowest target
+    counts for every pod.
     """
     capacities = list(filter(None, (facts.capacity_per_s for facts in fleet)))
     if len(capacities) < len(fleet):
@@ -56,7 +56,7 @@ def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -
 
 
 def _max_replicas(replicas: Value, declared: int | None) -> Value:
-    """Return the autoscaler's highest number of replicas; if it equals the present number, there is no autoscaler."""
+    """Return the autoscaler's highest number of replicas. If this number equals `replicas`, there is no autoscaler."""
     if declared is not None:
         return Value(max(replicas.value, declared), CONFIG, "deploy.cluster.max_replicas")
     doubled = replicas.value if replicas.value == 1 else 2 * replicas.value
@@ -64,9 +64,9 @@ def _max_replicas(replicas: Value, declared: int | None) -> Value:
 
 
 def _pending(facts: DeploymentFacts, headroom: float) -> Value:
-    """Return how many requests may wait on a server before the autoscaler of a GPU target adds one.
+    """Return the number of waiting requests on a server at which the autoscaler of a GPU target adds a replica.
 
-    By Little's law, the mean number of waiting requests is their rate times the time that each waits.
+    By Little's law, the mean number of waiting requests is the rate of requests times the mean waiting time.
     """
     selection = facts.selection.content
     if point := (selection.get("capacity") or {}).get("holds_at"):

@@ -65,7 +65,7 @@ def bill(
 def _of_target(
     bom: Bom, served: Served, weights: Component, workflow: Component, runtime: Component
 ) -> list[Component]:
-    """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
+    """Add the components of one target to `bom`; return [container image, *served files], for the deployment."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
     contract, facts = Contract.of(index["contract"]), _chosen(served.onnx, "variant", "opset")
     for side in ("inputs", "outputs"):
@@ -89,7 +89,7 @@ def _of_target(
 
 
 def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
-    """Add a component once, with the components that it depends on."""
+    """Add a component to `bom`, unless `bom` has it already, with the components on which it depends."""
     bom.components |= {component, *needed} - {bom.metadata.component}
     bom.register_dependency(component, needed)
 
@@ -97,7 +97,7 @@ def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
 def _component(
     kind: ComponentType, name: str, ref: str, facts: dict | None = None, digest: str = "", **more: Any
 ) -> Component:
-    """Return a component with a SHA-256 and facts. CycloneDX's named properties are text."""
+    """Return a component with the SHA-256 `digest` and with `facts` as named properties, whose values are text."""
     properties = [
         Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
         for name, value in sorted((facts or {}).items())
@@ -116,7 +116,7 @@ def _package(name: str, version: str) -> Component:
 
 
 def _runtime(index: dict, packages: dict[str, Component]) -> Component:
-    """Return the runtime that built an engine and runs it: one of the packages, or a separate TensorRT."""
+    """Return the component of the runtime that built an engine: one of `packages`, or a separate TensorRT."""
     key = index["engine_key"]
     name, version = key["runtime"], key["runtime_version"]
     package = packages.get(RUNTIMES[name].package)
@@ -128,7 +128,7 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 
 
 def _image(image: str) -> Component:
-    """Return a container image. Its package URL has the digest, or only the tag if the digest is not known."""
+    """Return the component of a container image. Its package URL has the digest, or only the tag without a digest."""
     named, _, digest = image.partition("@")
     path, colon, tag = named.rpartition(":")
     repository, tag = (path, tag) if colon and "/" not in tag else (named, "")

@@ -13,14 +13,14 @@ from referencing import Registry, Resource
 
 from slipway.core.errors import SlipwayError
 
-# The oldest supported Kubernetes; the newest is the newest with schemas in the library.
+# The oldest supported Kubernetes. The newest supported version is the newest whose schemas are in the library.
 OLDEST = "1.29.0"
 # Schemas of custom resources, derived from the published ones.
 SCHEMAS = Path(__file__).with_name("schemas")
 
 
 def require_valid(objects: list[dict]) -> None:
-    """Raise SlipwayError with object, place and reason unless Kubernetes accepts every object unchanged."""
+    """Raise SlipwayError, with the field and the reason, if an object is not valid in Kubernetes."""
     for obj in objects:
         name = f"{obj['kind']} {obj['metadata']['name']}"
         for version in (OLDEST, kubernetes_validate.latest_version()):
@@ -28,13 +28,13 @@ def require_valid(objects: list[dict]) -> None:
 
 
 def require_valid_composition(composition: dict) -> None:
-    """Raise SlipwayError with place and reason unless Compose accepts the composition unchanged."""
+    """Raise SlipwayError, with the field and the reason, if the content of compose.yaml is not valid in Compose."""
     validator = jsonschema.Draft202012Validator(_schema("Compose"))
     _require(validator.validate, composition, name="compose.yaml", judge="Compose")
 
 
 def validate(obj: dict, version: str) -> None:
-    """Raise jsonschema.ValidationError unless an object is valid in this Kubernetes version, without unknown fields."""
+    """Raise jsonschema.ValidationError if an object is not valid in this Kubernetes version, or has unknown fields."""
     if (SCHEMAS / f"{obj['kind']}.yaml").is_file():
         schema = _schema(obj["kind"])
         jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(obj)

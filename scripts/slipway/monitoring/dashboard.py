@@ -1,7 +1,7 @@
 """A Grafana dashboard of one model: throughput, latency and its parts, utilisation, and the measured limits.
 
-It shows the series that the rules record, so it uses the same expressions as the alerts. The lines across its graphs
-are the thresholds of the alerts.
+The dashboard shows the series that the rules record, so it uses the same expressions as the alerts. The horizontal
+lines in the graphs are the thresholds of the alerts.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def _panel(
 ) -> dict:
     """Return a panel of Grafana's `kind`; `lines` is {legend: expression}, and `more` has further entries.
 
-    `steps` is {value: colour from it on; None: colour below all of them}.
+    `steps` is {threshold: colour from this threshold on}. The key None has the colour below all thresholds.
     """
     colours = sorted(({None: "green"} | (steps or {})).items(), key=lambda step: (step[0] is not None, step[0]))
     thresholds = {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in colours]}
@@ -46,7 +46,10 @@ def _panel(
 
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
-    """Return the panels of rows (height, panels) with ids and positions. The last panel fills the rest of its row."""
+    """Return all panels of `rows`, each with an id and its position. A row is (height in grid units, panels).
+
+    The last panel of a row fills the rest of the row.
+    """
     placed: list[dict] = []
     top = 0
     for height, panels in rows:

@@ -41,7 +41,7 @@ def recording(slo: ServiceLevel) -> list[dict]:
 def alerting(slo: ServiceLevel) -> list[dict]:
     """Return the alerts on availability, correctness, latency, memory and missing requests.
 
-    Each alert has annotations with the SHA-256 of the artifacts that the alert is about.
+    The annotations of each alert have the SHA-256 of the artifacts that its thresholds come from.
     """
     sources = {"sha256": ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))}
     if slo.origin == "rehearsal":
@@ -55,7 +55,7 @@ def alerting(slo: ServiceLevel) -> list[dict]:
 
 
 def filled_in(template: Path, slo: ServiceLevel) -> dict:
-    """Return the content of a template, filled in with a model's thresholds and with expressions of its metrics."""
+    """Return the parsed content of a YAML template, filled in with the thresholds and metric expressions of a model."""
     by = ", ".join(slo.scope)
 
     def series(metric: str, **labels: str) -> str:

@@ -16,14 +16,13 @@ QUEUE_FACTOR = 2
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """The load test's figures of the served configuration, its latency limit (None without one), and its origin.
+    """The load test's figures of the served configuration, and the latency limit (None without a limit).
 
-    `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times; without
-    it, with `concurrency` requests in flight. Each request has one sample. `queue_ms` and `compute_ms` are the server's
-    means in the same measurement; compute is the inference alone. `is_disturbed` says that other work disturbed this
-    measurement. `headroom` is the share of the capacity that stays free. `artifacts` is {file: its SHA-256}.
-    `namespace` is the cluster's namespace, None outside of a cluster. `faster` are the levels of the model's other
-    targets, if it has any.
+    `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times, or, if
+    that is None, with `concurrency` requests in flight. Each request has one sample. `queue_ms` and `compute_ms` are
+    the server's means in the same measurement; compute is the inference alone. `is_disturbed` says that other work
+    disturbed this measurement. `headroom` is the share of the capacity that stays free. `artifacts` is {file: SHA-256}.
+    `namespace` is the cluster's namespace, None outside of a cluster. `faster` has the levels of the other targets.
     """
 
     model: str
@@ -58,10 +57,10 @@ class ServiceLevel:
 
     @property
     def rate_alert_per_s(self) -> float | None:
-        """Return the requests/s of one server that raise an alert: its capacity without the headroom.
+        """Return the requests/s of one server above which an alert is raised: the server's capacity less the headroom.
 
-        With several targets, this is the highest of their rates, so that no fast target raises an endless alert. None
-        if the capacity of a target is not known.
+        With several targets, this is the highest rate of all targets, so that no fast target raises an endless alert.
+        Return None if the capacity of a target is not known.
         """
         capacities = [level.capacity_per_s for level in (self, *self.faster)]
         known = [capacity for capacity in capacities if capacity]
@@ -69,21 +68,21 @@ class ServiceLevel:
 
     @property
     def p99_alert_ms(self) -> float:
-        """Return the p99 that raises an alert: the measured one plus P99_MARGIN."""
+        """Return the p99 latency (ms) above which an alert is raised: the measured p99 plus P99_MARGIN."""
         return round(self.p99_ms * (1 + P99_MARGIN), 3)
 
     @property
     def queue_to_compute(self) -> float:
-        """Return the measured ratio of queue time to compute time. With several targets: the highest ratio.
+        """Return the measured ratio of queue time to compute time. With several targets, return the highest ratio.
 
-        It is 0 if the measured compute time is 0.
+        Return 0 if the measured compute time is 0.
         """
         ratios = [level.queue_ms / level.compute_ms for level in (self, *self.faster) if level.compute_ms]
         return max(ratios, default=0.0)
 
     @property
     def queue_to_compute_alert(self) -> float:
-        """Return the ratio of queue time to compute time that raises an alert."""
+        """Return the ratio of queue time to compute time above which an alert is raised; at least 1."""
         return max(1.0, round(QUEUE_FACTOR * self.queue_to_compute, 2))
 
     @property
@@ -103,7 +102,7 @@ class ServiceLevel:
 def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
     """Return the service level of one target, from selection.json and the index of its model repository.
 
-    The figures come from the open loop at the capacity if its samples carry p99, else from the closed loop. Raises
+    The figures come from the open loop at the capacity if that measurement has p99, else from the closed loop. Raises
     SlipwayError if the repository was made from another selection.
     """
     selection_artifact, repository = Artifact.read(selection_path), Artifact.read(index_path)
@@ -140,8 +139,9 @@ def read_slowest(selections: list[Path], indexes: list[Path], headroom: float = 
 def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
     """Return the service level of the slowest target, with the other targets' levels in `faster`.
 
-    Triton's metrics do not tell targets apart. An alert that is late on a fast target is better than one that never
-    ends on a slow target. The longer queue of a fast target must not raise an endless alert either.
+    Triton's metrics do not state the target, so all targets have the same limits. A late alert on a fast target is
+    better than an endless alert on a slow target. The longer queue of a fast target must not raise an endless alert,
+    either.
     """
     ordered = sorted(levels, key=lambda level: level.p99_ms)
     return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(level.on_gpu for level in levels))

@@ -9,10 +9,10 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counts and mean latencies since the version was loaded.
+    """Counts and mean latencies since the version of the model was loaded.
 
-    `pending` is the number of waiting requests. `quantiles_ms` is {quantile, such as "0.99": latency in the last 60 s},
-    {} without requests.
+    `pending` is the present number of waiting requests. `quantiles_ms` is {quantile, such as "0.99": latency (ms) in
+    the last 60 s}; {} without requests.
     """
 
     requests: int
@@ -32,7 +32,7 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a version of a model in the text of a metrics page; None if the page does not have it."""
+    """Return the traffic of a model's version from the text of a metrics page; None if the page lacks the version."""
     total: defaultdict[str, float] = defaultdict(float)
     summary: dict[str, float] = {}
     for name, labels, value, *_ in samples(page):

@@ -1,1 +1,1 @@
-"""Files that Slipway made and no configuration refers to any more: found, shown and removed."""
+"""Find, show and remove files that Slipway made and no configuration refers to any more."""

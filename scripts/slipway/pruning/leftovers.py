@@ -1,4 +1,4 @@
-"""Find artifacts below results/ and logs/ to which nothing refers any more, and remove them.
+"""Find files below results/ and logs/ to which no configuration refers any more, and remove these files.
 
 Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions in a ledger, timing caches,
 fetched weights, and logs of its rules. Kept are: live versions, versions that a rollback needs, files that another
@@ -32,8 +32,8 @@ RESULTS, LOGS = Path("results"), Path("logs")
 class Leftovers:
     """The leftovers of the working folder. With `measurements`, records of measurements are removable, too.
 
-    `removable` are {owner in words: paths}, `versions` {model's name for clients: stored versions of the server}.
-    `kept` are sentences about files that stay, with the reason, in order and without duplicates.
+    `removable` is {owner in words: paths}. `versions` is {model's name for clients: removable versions of the local
+    server}. The keys of `kept` are sentences about files that stay, with the reason, in order.
     """
 
     references: References
@@ -44,7 +44,7 @@ class Leftovers:
     kept: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find all leftovers."""
+        """Find all leftovers in the working folder, and fill `removable`, `versions` and `kept`."""
         self._live, self._stamps = live_targets(RESULTS), read_stamps()
         self._store = ModelStore(RESULTS / ".server")
         self._artifacts()
@@ -70,14 +70,14 @@ class Leftovers:
                 self._add(owner, path, is_measurement(name))
 
     def _add(self, owner: str, path: Path, is_measured: bool = False) -> None:
-        """Note a path as removable; a measurement only if measurements are to be removed, too."""
+        """Add a path to `removable`. A record of a measurement is only added with `measurements`."""
         if is_measured and not self.measurements:
             self._keep(f"measurements of {owner}; `--config prune=all` removes them, too")
         else:
             self.removable.setdefault(owner, []).append(path)
 
     def _is_kept(self, owner: str, path: Path) -> bool:
-        """Say whether a path is kept because it is live, or for another configuration or a rollback; note the reason.
+        """Say whether a live version, another configuration or a rollback needs a path. If so, add it to `kept`.
 
         `path` is <folder>/<model>/[<target>/]...
         """
@@ -94,18 +94,21 @@ class Leftovers:
         return True
 
     def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
-        """Say whether another configuration may refer to a model's files in a folder, which may be that of a target."""
+        """Say whether the configuration `other` may refer to the files of a model in the folder `target`.
+
+        The folder may be a target's folder or another folder in the model's results.
+        """
         lost = model in self.references.models and self.references.is_lost(target)
         return model in other.models and (not lost or other.names_target(target))
 
     def _has_versions(self, model: str) -> bool:
-        """Say whether a rollback may serve a model again."""
+        """Say whether a rollback of the local server may serve a model again. `model` is its name in config.yaml."""
         record = self._store.ledger.read()
         names = {name for name, entry in record["models"].items() if entry["model"] == model}
         return any(names & live.keys() for live in record["live"])
 
     def _versions_of_platforms(self) -> None:
-        """Find the stored versions for clusters and Compose of models that are neither configured nor live there."""
+        """Find versions that are stored for clusters or Compose, of models that are neither configured nor live."""
         for to in [to for to, traits in PLATFORMS.items() if traits.files]:
             for history in sorted(RESULTS.glob(f"*/deploy/{to}/history.json")):
                 model, owner = history.parents[2], f"the versions of {history.parents[2].name} for {to}"
@@ -125,7 +128,7 @@ class Leftovers:
                 self._add(owner, history)
 
     def _versions_of_server(self) -> None:
-        """Find the versions on the local server that no rollback needs."""
+        """Find the stored versions of the local server that no rollback needs."""
         record, known = self._store.ledger.read(), set(map(served_name, {*self.references.models, *self._live}))
         for name in record["stored"] if record["rollout"] is None else []:
             served = self._store.selected(name)
@@ -147,7 +150,7 @@ class Leftovers:
                 self._add("copies of weights in storage", record.parent)
 
     def _kept_points(self) -> None:
-        """Find the kept points of load tests whose engine is gone, or whose model or target is not configured."""
+        """Find stored points of load tests whose engine is gone, or whose model or target is not configured."""
         for path in sorted(kept_points.FOLDER.glob("*/*/*.json")):
             model, target = path.parts[-3:-1]
             owner = self.references.unreferenced(f"results/{model}/{target}/analysis/{path.name}")
@@ -167,7 +170,7 @@ class Leftovers:
                 self._add("logs", path)
 
     def _files_of_users(self) -> None:
-        """For models that nothing refers to, note the files that Slipway did not make."""
+        """Add to `kept` the files that Slipway did not make, of models that are neither configured nor live."""
         made = {Path(name) for name in self._stamps}.union(*self.removable.values())
         strange = [
             path
@@ -188,20 +191,20 @@ class Leftovers:
 
 
 def folders_of(versions: dict[str, list[int]]) -> Iterator[Path]:
-    """Yield the folders of stored versions of the local server."""
+    """Yield the folders of stored versions of the local server. `versions` is {model's name for clients: versions}."""
     store = ModelStore(RESULTS / ".server")
     for name, numbers in versions.items():
         yield from (root / str(number) for number in numbers for root in store.roots(name).values())
 
 
 def size_mb(paths: Iterable[Path]) -> float:
-    """Return the size of files and folders in MB."""
+    """Return the total size of files and folders in MB."""
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
     return sum(file.lstat().st_size for file in files if file.is_file()) / 1e6
 
 
 def remove_all(leftovers: Leftovers) -> None:
-    """Remove leftovers, the records of their jobs, and the folders that are empty then."""
+    """Remove the leftovers, Snakemake's records of the removed files, and folders that became empty."""
     paths, stamps = [path for paths in leftovers.removable.values() for path in paths], read_stamps()
     for path in paths:
         remove(path)
@@ -215,5 +218,5 @@ def remove_all(leftovers: Leftovers) -> None:
     for folder in sorted(emptied, key=lambda folder: -len(folder.parts)):
         if [path.name for path in folder.iterdir()] == [TIME_STAMP]:
             remove(folder / TIME_STAMP)
-        with suppress(OSError):  # it has something still
+        with suppress(OSError):  # the folder is not empty
             folder.rmdir()

@@ -10,12 +10,12 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.receipts import read_receipt
 
-# What lies in a model's folder and is no target.
+# The folders in a model's results that are no target's folder.
 OF_MODEL = ("deploy", "profile", "program")
 # The files of a network: of an architecture's weights, or of a program.
 WEIGHTS, PROGRAM = ("weights.safetensors",), ("program", "program.data")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-onnxruntime", "fp8")
-# Records of measurements: without the hardware of that time they cannot be made again.
+# Records of measurements: without the measured hardware, these records cannot be made again.
 MEASUREMENTS = ("report.html", "run.json", "accuracy.json", "benchmark.json", "profile.json")
 
 
@@ -24,7 +24,7 @@ WHAT = {"no": "no", "false": "no", "yes": "yes", "true": "yes", "all": "all"}
 
 
 def what_to_prune(said: object) -> str:
-    """Return no, yes or all; raise SlipwayError for another value of `--config prune=...`."""
+    """Return "no", "yes" or "all"; raise SlipwayError for another value of `--config prune=...`."""
     if (what := WHAT.get(str(said).lower())) is None:
         raise SlipwayError(
             f"--config prune={said}: it must be yes (remove what is shown), all (records of measurements, too) or no; "
@@ -37,8 +37,8 @@ def what_to_prune(said: object) -> str:
 class References:
     """The artifacts that the configuration refers to. `engines`: model/target/precision. `variants`: model/variant.
 
-    `weights` are the models' settings of this name; some are addresses of storage. `programs` are the models without an
-    architecture, such as ONNX files.
+    `weights` are the values of `weights` in config.yaml; some are addresses of storage. `programs` are the models
+    without an architecture, such as ONNX files.
     """
 
     models: frozenset[str]
@@ -53,9 +53,9 @@ class References:
         return "." not in folder and folder not in OF_MODEL and folder not in self.targets
 
     def unreferenced(self, artifact: str) -> str | None:
-        """Return in words the owner of an artifact (results/<model>/...) that the configuration lacks.
+        """Return the owner of an artifact (results/<model>/...) in words, if the configuration lacks this owner.
 
-        None if the configuration has the owner.
+        Return None if the configuration has the owner.
         """
         if artifact.count("/") < 2:  # of all models, such as results/index.html
             return None
@@ -78,7 +78,10 @@ class References:
 
 
 def live_targets(results: Path) -> dict[str, set[str]]:
-    """Return {model that is live on any platform: its targets there}; all folders if a receipt is damaged."""
+    """Return {live model: its targets on all platforms}.
+
+    If a receipt is damaged, the names of all folders of the model count as targets.
+    """
     live: dict[str, set[str]] = {}
     for traits in PLATFORMS.values():
         for path in results.glob(f"*/deploy/{traits.receipt}"):

@@ -14,7 +14,7 @@ from slipway.core.errors import SlipwayError, causes
 from slipway.storage.addresses import require_no_secret
 from slipway.triton.client.hosts import is_loopback
 
-# Names of the errors of packages that have no common class.
+# The packages' exceptions have no common base class, so their names are compared.
 _NO_CREDENTIALS = re.compile("NoCredentials|DefaultCredentials|CredentialUnavailable|PartialCredentials")
 _DENIALS = re.compile("Credential|Auth|Token|Forbidden|SSO")
 _CONNECTIONS = re.compile("Connect|gaierror")
@@ -22,7 +22,7 @@ _CONNECT_S, _SILENCE_S = 20, 120
 
 
 class Cause(Enum):
-    """Why storage failed. The value is a part of a sentence; a name in braces is the place in config.yaml."""
+    """Why storage failed. The value is the end of a sentence, in which `{key}` becomes the key of config.yaml."""
 
     GONE = "it does not exist; create it first, or correct `{key}` in config.yaml"
     ANONYMOUS = (
@@ -35,7 +35,10 @@ class Cause(Enum):
 
 
 def opened(address: str, key: str) -> tuple[Any, str]:
-    """Return (the file system of an address, the path in it). `key` is the place of the address in config.yaml."""
+    """Return (fsspec file system, path in this file system) of an address. `key` is the address's key in config.yaml.
+
+    Raises SlipwayError if the address has a secret, if its package is not installed, or if it cannot be opened.
+    """
     require_no_secret(key, address)
     protocol = get_protocol(address)
     if "::" in address:
@@ -58,7 +61,7 @@ def opened(address: str, key: str) -> tuple[Any, str]:
 
 
 def reason(error: Exception, key: str) -> str:
-    """Return why storage failed, without secrets. `key` is the place of the address in config.yaml."""
+    """Return text on why storage failed, without secrets. `key` is the address's key in config.yaml."""
     cause = cause_of(error)
     if cause is not Cause.UNREACHABLE:
         return cause.value.format(key=key)
@@ -67,9 +70,9 @@ def reason(error: Exception, key: str) -> str:
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return why storage failed, by the error and its causes.
+    """Return why storage failed, from an exception and its chained causes.
 
-    The error alone does not tell, since fsspec reports every refusal of a web server as a missing file.
+    The exception alone is not enough, since fsspec reports every refusal of a web server as a missing file.
     """
     chain = causes(error)
     names = " ".join(type(cause).__name__ for cause in chain)
@@ -90,7 +93,7 @@ def cause_of(error: Exception) -> Cause:
 
 
 def _options(protocol: str, address: str) -> dict:
-    """Return fsspec's options of a web server: its download may take long, and its proxy is the environment's."""
+    """Return fsspec's options for a web server: downloads of any length, the proxy from the environment; else {}."""
     if protocol not in ("http", "https"):
         return {}
     from aiohttp import ClientTimeout

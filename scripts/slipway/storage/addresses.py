@@ -1,4 +1,4 @@
-"""Addresses of storage, such as s3://bucket/best.safetensors. Logs and records hold them, so they have no secret."""
+"""Addresses of storage, such as s3://bucket/best.safetensors. Logs have addresses, so no address may have a secret."""
 
 import re
 
@@ -16,12 +16,12 @@ _SECRETS = (
 
 
 def is_address(text: str) -> bool:
-    """Say whether a text is an address of storage, and not a path on this machine such as file:///folder/file."""
+    """Say whether a text is an address of storage. A path, also with file:// or local:// in front, is no address."""
     return bool(_ADDRESS.match(text)) and not _OF_THIS_MACHINE.match(text)
 
 
 def local_path(text: str) -> str:
-    """Return a path on this machine without its protocol, if it has one."""
+    """Return a path on this machine without file:// or local:// in front."""
     return _OF_THIS_MACHINE.sub("", text, count=1)
 
 
@@ -31,12 +31,12 @@ def file_name(address: str) -> str:
 
 
 def without_query(address: str) -> str:
-    """Return an address without its query, which only a web server has. Elsewhere, a name may have a question mark."""
+    """Return the address of a web server without its query. Other addresses are returned unchanged."""
     return address.partition("?")[0] if address.startswith(("http://", "https://")) else address
 
 
 def require_no_secret(key: str, text: str) -> None:
-    """Raise SlipwayError, without the secret, if an address in a configuration holds one. `key` is its place there."""
+    """Raise SlipwayError if an address has a secret. `key` is the address's key in config.yaml, for the message."""
     if _ADDRESS.match(text) and any(secret.search(text) for secret in _SECRETS):
         raise SlipwayError(
             f"config: `{key}` holds a password, token or signature, which would be in every log and record: take it "

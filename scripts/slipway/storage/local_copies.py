@@ -1,8 +1,8 @@
-"""Files of storage, fetched once into results/.fetched. From then on they are files of this machine.
+"""Files of storage, fetched once into results/.fetched. After that, jobs read the fetched copies on this machine.
 
 Planning asks the storage for a fingerprint of the content, by one request, and downloads nothing. A job fetches the
-file if there is no copy with the planned fingerprint. A copy is one folder for each address, with its record; it is
-replaced as a whole, so half a download is never used. Beside an ONNX file's copy lie its data files.
+file if there is no copy with the planned fingerprint. Each address has one folder with the copy and a record. The
+folder is replaced as a whole, so half a download is never used. The folder of an ONNX file also has its external data.
 """
 
 import hashlib
@@ -21,34 +21,37 @@ from slipway.core.records import read_record
 from slipway.storage.addresses import file_name, without_query
 
 FOLDER = Path("results/.fetched")
-# The place of an address in config.yaml, for messages.
+# The key of an address in config.yaml, for messages.
 KEY = "weights"
 _RECORD = "fetched.json"
-# `files`: {name: {its fingerprint in the storage, its SHA-256}}; the first one is the file of the address.
+# `files`: {name of a file: {its fingerprint in the storage, its SHA-256}}. The first file is the file of the address.
 _SHAPE = {"address": str, "fingerprint": str, "time": str, "files": {str: {"fingerprint": str, "sha256": str}}}
-# The names of checksums in the answers of storage, the best first. Without one, size and time of last write count.
+# The names of checksums in the answers of storage, the best first. Without a checksum, size and time of writing count.
 _CHECKSUMS = ("md5Hash", "Content-MD5", "ETag", "etag", "checksum", "sha256", "blob_id", "crc32c", "generation")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "modify", "updated", "created")
 _PATIENCE_S = 30
 
 
 class Unreachable(SlipwayError):
-    """A storage that does not answer. So it is not known whether the file exists."""
+    """The storage does not answer. So it is not known whether the file exists."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The fingerprint of a file in storage. `notice` is a sentence if only the fetched copy has it, else None."""
+    """The fingerprint of a file in storage.
+
+    If storage did not answer, the fingerprint is that of the fetched copy, and `notice` is a sentence about it.
+    """
 
     fingerprint: str
     notice: str | None = None
 
 
 def planned(address: str, folder: Path = FOLDER) -> Planned:
-    """Return the fingerprint of a file's content in storage, which a job is keyed on.
+    """Return the fingerprint of a file's content in storage. The fingerprint is part of the job's key.
 
-    If the storage cannot be reached, the fetched copy's fingerprint is returned. Raises SlipwayError if there is no
-    file, no permission, or neither storage nor copy.
+    If the storage cannot be reached, the fetched copy's fingerprint is returned. Raises SlipwayError if the file does
+    not exist, if permission is denied, or if the storage cannot be reached and there is no copy.
     """
     record = _record(address, folder)
     try:
@@ -61,7 +64,7 @@ def planned(address: str, folder: Path = FOLDER) -> Planned:
 
 
 def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
-    """Return the path of the copy of a file with the planned `fingerprint`. Without such a copy, the file is fetched.
+    """Return the path of the copy with the planned `fingerprint`. Without such a copy, fetch the file first.
 
     If two jobs need the same file at once, one job fetches it and the other waits. Raises SlipwayError if the file in
     storage was changed since planning, or if it cannot be fetched as a whole.
@@ -78,7 +81,10 @@ def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
 
 
 def _fingerprint_now(address: str, record: dict | None) -> str:
-    """Return the fingerprint of a file. If only its fetched external data changed, it has their fingerprints, too."""
+    """Return the present fingerprint of a file in storage, without a download.
+
+    If only the external data of an ONNX file changed, the fingerprint also has the fingerprints of these files.
+    """
     own = _fingerprint(_Remote(address))
     if record is None:
         return own
@@ -109,11 +115,11 @@ class _Remote:
 
     @property
     def size(self) -> int | None:
-        """The size in bytes; None if the storage does not say it."""
+        """The size of the file in bytes; None if the storage does not state the size."""
         return self.info.get("size")
 
     def get(self, target: Path) -> None:
-        """Copy the file to `target`. Raise SlipwayError unless all of it arrived."""
+        """Download the file to `target`. Raise SlipwayError unless all bytes arrived."""
         free = shutil.disk_usage(target.parent).free
         if self.size is not None and self.size > free:
             raise SlipwayError(
@@ -140,7 +146,10 @@ class _Remote:
 
 
 def _fingerprint(remote: _Remote) -> str:
-    """Return a storage's checksum of a file in words, else its size and time. Raise SlipwayError without either."""
+    """Return text with the checksum of a file in storage and its size; without a checksum, with its size and time.
+
+    Raises SlipwayError if the storage states neither a checksum nor a time.
+    """
     size = f"{remote.size} bytes" if remote.size is not None else "unknown size"
     for names, word in ((_CHECKSUMS, "{name} {value}, {size}"), (_TIMES, "{size} of {value}")):
         for name in names:
@@ -153,7 +162,10 @@ def _fingerprint(remote: _Remote) -> str:
 
 
 def _fetch(address: str, fingerprint: str, folder: Path) -> None:
-    """Fetch a file with its external data into a new folder, with the record."""
+    """Fetch a file with its external data into a new folder, and write the record of the copy.
+
+    Raises SlipwayError if the file in storage does not have the planned `fingerprint` any more.
+    """
     folder.mkdir()
     files: dict[str, dict[str, str]] = {}
     for name in _names(address, folder):
@@ -174,7 +186,10 @@ def _fetch(address: str, fingerprint: str, folder: Path) -> None:
 
 
 def _names(address: str, folder: Path) -> Iterator[str]:
-    """Yield a file's name. For an ONNX file, yield the names of its external data after it was fetched."""
+    """Yield a file's name, and then the names of its external data if it is an ONNX file.
+
+    The caller must fetch the ONNX file into `folder` before it asks for the second name.
+    """
     name = file_name(address)
     yield name
     if name.endswith(".onnx"):
@@ -182,7 +197,10 @@ def _names(address: str, folder: Path) -> Iterator[str]:
 
 
 def _external_data(path: Path) -> list[str]:
-    """Return the relative paths of an ONNX file's external data. Raise SlipwayError if one leaves the file's folder."""
+    """Return the relative paths of an ONNX file's external data.
+
+    Raises SlipwayError if a path leaves the file's folder. Return [] if the file cannot be read as ONNX.
+    """
     import onnx
 
     from slipway.onnx.graph_walk import names_of_data
@@ -204,7 +222,7 @@ def _sibling(address: str, name: str) -> str:
 
 
 def _copy(address: str, folder: Path) -> Path:
-    """Return the folder of an address's copy."""
+    """Return the folder for the copy of an address."""
     return folder / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
@@ -214,7 +232,7 @@ def _record(address: str, folder: Path) -> dict | None:
 
 
 def _is_intact(copy: Path, record: dict | None, fingerprint: str) -> bool:
-    """Say whether a copy has the planned fingerprint, and its files are as they were fetched."""
+    """Say whether a copy has the planned fingerprint, and none of its files was changed since it was fetched."""
     if record is None or record["fingerprint"] != fingerprint:
         return False
     return all(
