@@ -190,7 +190,10 @@ def _sample_transfers(context: StreamContext, share: float, effort: Effort) -> d
 
 
 def _batches(seconds: float, share: float, effort: Effort) -> int:
-    """Return how many batches, at least one, fit into the share of the effort's time; a batch takes `seconds`."""
+    """Return how many batches, at least one, fit into the share of the effort's time; a batch takes `seconds`.
+
+    If these are fewer than `min_samples`, the share of the effort's budget may be used, too.
+    """
     fitting = max(effort.min_samples, math.ceil(share * effort.seconds / seconds))
     return max(1, min(fitting, int(share * max(effort.seconds, effort.budget_seconds) / seconds)))
 

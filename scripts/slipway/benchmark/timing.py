@@ -31,7 +31,10 @@ class Effort:
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 
     def sample(self, call: Callable[[], object], share: float) -> list[float]:
-        """Call `call` repeatedly for `share` * `seconds`. Return the duration of each call (ms)."""
+        """Call `call` repeatedly for `share` * `seconds`. Return the duration of each call (ms).
+
+        If there are fewer than `min_samples` calls by then, go on for at most `share` * `budget_seconds` in all.
+        """
         return sample_latency(call, share * self.seconds, self.min_samples, share * self.budget_seconds)
 
 

@@ -106,8 +106,8 @@ def _next(
 def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
     """Return (variant, number of trials). The variant leaves out fewer layers of the last step, and holds the limits.
 
-    A bisection finds how many of these layers must be left out. If there are at most FEW, each of them alone is then
-    tried to be taken back.
+    A bisection finds how many of these layers must be left out. If there are at most FEW, the search then tries to take
+    back each of them alone.
     """
     added = holding.left_out[len(before.left_out) :]
     fewest, most, trials = 1, len(added), 0

@@ -64,9 +64,8 @@ def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
 def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
     """Return the figures of the chosen configuration in the load test: throughput, p99 latency, memory.
 
-    A figure holds for one number of requests in flight. If this number differs in two runs, the figures are not
-    compared. With `same_aim`, throughputs are compared nevertheless, since both configurations were chosen under the
-    same limits.
+    Throughput and p99 hold for one number of requests in flight, and are compared only if this number is equal in both
+    runs. With `same_aim`, throughputs are always compared, since both configurations were chosen under the same limits.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}

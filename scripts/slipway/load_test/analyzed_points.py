@@ -38,7 +38,7 @@ LEAST_S = 6.0
 class RunPlan:
     """The load test's instructions for Model Analyzer's process, which reads them from a JSON file.
 
-    `points`: the number of points to measure. `seconds`: the time for all points together. `most_in_flight`: the
+    `points`: the expected number of points. `seconds`: the time for all points together. `most_in_flight`: the
     highest number of requests in flight of a sweep that measures all points; 0 for a search. `requests`: the least
     number of requests in a window. `header`: (name, value) of the header with the server's key. `logs_requests`:
     whether perf_analyzer writes the times of each request. `bases`: {model: hash of everything that its measurements

@@ -1,4 +1,4 @@
-"""The candidates of a load test: each engine as a Triton model, on the same server as in a deployment."""
+"""The candidates of a load test: each engine as a Triton model, and the server that runs these models."""
 
 import argparse
 import contextlib

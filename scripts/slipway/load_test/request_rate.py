@@ -60,7 +60,7 @@ class Sender:
     folder: Path
 
     def measure(self, rate_per_s: float, seconds: float) -> dict | None:
-        """Send `rate_per_s` requests/s for `seconds`; return the point, as `read_point`; None if answers come too late.
+        """Send `rate_per_s` requests/s for `seconds`. Return the point of `read_point`; None if answers come too late.
 
         perf_analyzer waits for the answers to all requests. Raises SlipwayError if perf_analyzer fails.
         """
