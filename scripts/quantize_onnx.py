@@ -116,7 +116,7 @@ def quantized(
         # A fully connected layer has become a convolution.
         nodes_to_exclude=[f"{re.escape(name)}(_convolution)?$" for name in excluded],
         high_precision_dtype=rest,
-        # Of `int8`, weights stay FP32 before a Q and a DQ node: TensorRT 8.x needs that, and OpenVINO takes it, too. Of
+        # In `int8`, weights stay FP32 before a Q and a DQ node: TensorRT 8.x needs this, and OpenVINO reads it, too. In
         # `int8-fp16` and `fp8`, which strongly typed builders read, weights are stored as INT8 or FP8 before a DQ node.
         dq_only=rest != "fp32",
         use_external_data_format=external_data.has_data(external_data.read(source)),

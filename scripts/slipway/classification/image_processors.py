@@ -25,7 +25,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
         read = json.loads(path.read_text(encoding="utf-8"))
         height, width, is_squashed = _size(read)
         resize = _resize(read, height)
-        # Slipway's mean and std are for pixels / 255, so that they are from 0 to 1.
+        # Slipway's mean and std are for pixels / 255, which are from 0 to 1.
         unit = 255 * (read.get("rescale_factor", 1 / 255) if read.get("do_rescale", True) else 1)
         offset = 1.0 if read.get("rescale_offset") else 0.0
         normalises = read.get("do_normalize", True)

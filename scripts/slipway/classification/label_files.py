@@ -78,7 +78,7 @@ def _of_lines(text: str, path: Path) -> Labels:
                     f"{number - first} by its number; put the lines into the order of the model's classes, without "
                     "numbers"
                 )
-        # Numbers that start at 1 become further names: they differ from the class indices.
+        # Numbers that start at 1 differ from the class indices, so these numbers become further names.
         return Labels(lines, [[text, str(number)] if first else [text] for number, text in numbered])
     identified = list(filter(None, map(_WORDNET_ID.fullmatch, lines)))
     if len(identified) == len(lines):

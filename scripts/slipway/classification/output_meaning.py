@@ -33,7 +33,7 @@ _UNBOUNDED = {
 }
 # Logarithms of probabilities that softmax does not undo: {name: factor that makes natural logarithms of them}.
 _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
-# Fewer than one of 100,000 networks has so many scores in order by chance (two of the 9! orders).
+# From this number of scores, sorted scores are no chance: fewer than one network of 100,000 has them (2 of 9! orders).
 _SORTED_BY_CHANCE = 9
 _SOFTMAX = ("softmax", "log_softmax")
 _UNKNOWN_NUMBER = (

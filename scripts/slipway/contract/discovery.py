@@ -17,7 +17,7 @@ from slipway.outputs.meaning import STATED, Meaning
 
 # A batch size that no other axis of a network is likely to have.
 _BATCH = 3
-# So many samples of the same sizes are run, to see whether the sizes of outputs depend on values.
+# The number of samples of the same sizes to run, to see whether the sizes of outputs depend on values.
 _ALIKE = 3
 
 

@@ -77,7 +77,7 @@ def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
     """Return {output: array} of PyTorch, of any shape. Raise SlipwayError if a value is not finite.
 
-    `contract` needs only inputs.
+    The contract may have only inputs.
     """
     with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)

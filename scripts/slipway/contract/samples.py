@@ -17,7 +17,7 @@ from slipway.core.job_settings import add_planned
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
 
-# At most so many samples are read from the user's function, which may yield without end.
+# The most samples that are read from the user's function, which may yield without end.
 LONGEST = 2000
 _HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
 

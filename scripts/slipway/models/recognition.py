@@ -23,7 +23,7 @@ from slipway.models.sources import PLAIN, source_named, source_of
 from slipway.models.state_dict_candidates import Candidate, candidates
 
 _TABLE = Path(__file__).with_name("bodies.json")
-# Heads that are used in training only. They are no part of a body.
+# Heads that are used in training only, and so are no part of a body.
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 # The table of positions of torchvision's vision transformers, whose length follows from the size of the photographs.
 _POSITIONS = "encoder.pos_embedding"

@@ -72,7 +72,7 @@ def fit(candidate: Candidate, network: Network) -> Fit:
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in candidate.tensors.items():
         spelling = network.spelling(name)
-        # A tensor is not renamed if another one has the new name. It stays unknown to the network, and is reported.
+        # If another tensor has the new name, a tensor keeps its name, which the network does not know, and is reported.
         tensors[name if spelling in candidate.tensors or spelling in tensors else spelling] = tensor
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
     fits: list[Fit] = []

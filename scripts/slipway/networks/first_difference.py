@@ -61,7 +61,7 @@ def _steps(network: ServedNetwork, inputs: Tensors) -> list[tuple[Difference, li
     with ExitStack() as hooks:
         for name, module in network.network.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
-                continue  # PyTorch has no hooks for it
+                continue  # PyTorch has no hooks for a ScriptModule
             hooks.enter_context(module.register_forward_pre_hook(partial(enter, name), with_kwargs=True))
             hooks.enter_context(module.register_forward_hook(partial(leave, name)))
         network.run(inputs)

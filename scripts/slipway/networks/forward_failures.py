@@ -125,9 +125,10 @@ def _takes(run: Run, inputs: Tensors) -> bool:
 
 
 def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
-    """Return a height and width that the network accepts; None if none is found in SEARCH_S seconds.
+    """Return a side length in pixels that the network accepts as height and width; None if none is found.
 
-    Usual sizes are tried first. Only a network with a single input (N, C, H, W) is tried.
+    The search ends after SEARCH_S seconds, and tries usual sizes first. Only a network with a single input (N, C, H, W)
+    is tried.
     """
     name, array = next(iter(inputs.items()))
     if len(inputs) > 1 or array.ndim != 4:

@@ -13,7 +13,7 @@ from slipway.core.errors import causes
 PART_OF_KEYS = False
 
 _SLIPWAY = Path(__file__).resolve().parents[2]
-# Packages that call or export a network. An error comes from the code that they call.
+# Packages that call or export a network. The cause of an error is in the code that these packages call.
 _MACHINERY = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxslim", "sympy", "numpy", "typing_extensions.py")
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
 # Longer texts of other programs are cut in Slipway's sentences. The log has the complete text.

@@ -31,7 +31,7 @@ def export(
     """
     inputs, served = example_of(contract, samples), network
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
-    if has_scripts:  # only the older exporter takes them, from a trace that keeps their branches and loops
+    if has_scripts:  # only the older exporter accepts scripts, in a trace that keeps their branches and loops
         with torch.no_grad():
             served = torch.jit.trace(network, inputs, check_trace=False)
     is_new = opset >= OLDEST_DYNAMO_OPSET and not has_scripts

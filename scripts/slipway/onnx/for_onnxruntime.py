@@ -21,9 +21,9 @@ from slipway.core.errors import SlipwayError
 from slipway.onnx import external_data
 from slipway.onnx.quantized import SampleReader
 
-# The values of all tensors for so many samples are in memory at once.
+# The number of samples for which the values of all tensors are in memory at once.
 SAMPLES_IN_MEMORY = 8
-# {method: (ONNX Runtime's, its options)}. With its own 128 bins entropy would have no threshold to choose.
+# {method: (ONNX Runtime's method, its options)}. With the default of 128 bins, entropy has no threshold to choose.
 _METHODS = {"entropy": (CalibrationMethod.Entropy, {"num_bins": 512}), "max": (CalibrationMethod.MinMax, {})}
 _OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
 

@@ -61,7 +61,7 @@ def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path)
     for opset in dict.fromkeys((newest, *(known for known in (17, OLDEST_OPSET) if own < known < newest))):
         for convert in (version_converter.convert_version, _checked):
             if own < opset and convert is _checked:
-                continue  # operators changed their form meanwhile
+                continue  # operators have another form in the newer opset
             try:
                 converted = convert(model, opset)
                 converted.ir_version = ir_version_of(opset)

@@ -11,7 +11,7 @@ from slipway.core.records import has_shape
 # logits: one score per class; softmax makes probabilities of them. probabilities: the result of softmax, with sum one.
 # sigmoid: one score per class; each class is present or absent by itself. tensor: numbers that are no class scores.
 KINDS = ("logits", "probabilities", "sigmoid", "tensor")
-# In a sigmoid output, a class counts as present from this probability on.
+# In a sigmoid output, a class counts as present if its probability is at least this high.
 THRESHOLD = 0.5
 
 _TEXT = (str, type(None))

@@ -10,8 +10,8 @@ from slipway.contract.contract import Contract
 class Words:
     """The words for a model's samples in messages.
 
-    `unit`: one inference of batch size 1. `first`: the sample of the reference request. `several`: evaluation data.
-    `proof`: the setting that would prove that the model is right.
+    `unit`: the word for one inference of batch size 1. `first`: the sample of the reference request. `several`:
+    evaluation data. `proof`: the setting that would prove that the model is right.
     """
 
     unit: str

@@ -160,7 +160,7 @@ def _read(path: Path) -> torch.export.ExportedProgram:
         file.seek(0)
         if is_old:
             return torch.export.load(file)
-        # As torch.export.load does it, which only logs why it fails.
+        # The same steps as in torch.export.load, which only logs the reason of a failure.
         return load_pt2(file).exported_programs["model"]
 
 

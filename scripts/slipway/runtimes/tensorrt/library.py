@@ -54,7 +54,7 @@ def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any,
     Every plan that Slipway builds can be loaded, also with plugins, and version-compatible plans. Raises ValueError,
     with the engine's `path`, if the plan cannot be loaded.
     """
-    # The parser registers TensorRT's plugins itself. To load an engine with a plugin, they must be registered here.
+    # The parser registers TensorRT's plugins itself. For an engine with a plugin, the plugins must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):
         trt.init_libnvinfer_plugins(log, "")
     runtime = started(trt, trt.Runtime, log)
