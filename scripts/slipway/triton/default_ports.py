@@ -1,3 +1,3 @@
-"""The ports on which a Triton server listens unless its flags say otherwise."""
+"""The ports on which a Triton server listens by default."""
 
 HTTP, GRPC, METRICS = 8000, 8001, 8002

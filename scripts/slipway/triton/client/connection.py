@@ -21,8 +21,8 @@ RECONNECT_MS = {"initial": 100, "max": 1000}
 TRANSIENT = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 # Triton's message, with the code NOT_FOUND, for a model that is unloaded or reloaded, as when a server ends.
 UNLOADED = "has no available versions"
-# An error with these words is permanent: certificates, messages larger than the limit of a server or proxy, and APIs
-# that need the server's key.
+# An error with one of these texts is permanent: wrong certificates, a message larger than the limit of a server or
+# proxy, or an API that needs the server's key.
 PERMANENT = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 # Timeout of the question whether the server is live, after a request without an answer.
@@ -30,30 +30,30 @@ LIVENESS_S = 2.0
 
 
 class Unreachable(SlipwayError):
-    """No Triton answers at the endpoint, so further requests are useless."""
+    """No Triton answers at the endpoint, so further requests would fail, too."""
 
 
 class RequestFailed(SlipwayError):
-    """The server answers, but one request failed."""
+    """The server is reachable, but one request failed."""
 
 
 class Restricted(RequestFailed):
-    """The server refused the request, because the API needs the server's key."""
+    """The server refused a request that lacks the key for this API."""
 
 
 class Deadline:
-    """A time limit for several calls together: each call may take the time that is left."""
+    """A time limit for several calls together: each call may use the time that remains."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left_s(self) -> float:
-        """Return the rest of the time in seconds, at least 0."""
+        """Return the remaining time in seconds, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
-    """Return tritonclient's client of an endpoint. It connects at its first use, and never through a proxy."""
+    """Return tritonclient's client of an endpoint. The client connects at its first call, and never through a proxy."""
     options: list[tuple[str, int | str]] = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
     options += [(f"grpc.{which}_reconnect_backoff_ms", wait) for which, wait in RECONNECT_MS.items()]
     settings: dict[str, bool | str] = {}
@@ -65,9 +65,9 @@ def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
 
 
 class Connection(AbstractContextManager):
-    """Calls to one server, each with a deadline, with retries if they may help, and with errors as sentences.
+    """Calls to one server, with a deadline, with retries after transient errors, and with errors as SlipwayError.
 
-    The deadline, in seconds, covers a call with all its retries and the waits between them.
+    The deadline, in seconds, covers a call with all its retries and the waits between the retries.
     """
 
     def __init__(self, endpoint: Endpoint, deadline_s: float = 30.0, retries: int = 0) -> None:
@@ -80,9 +80,9 @@ class Connection(AbstractContextManager):
         self.client.close()
 
     def call(self, method: Callable[..., Any], *arguments: object) -> Any:
-        """Return method(*arguments, client_timeout=s); s is the rest of the deadline, in seconds.
+        """Return method(*arguments, client_timeout=remaining seconds of the deadline). Retry after transient errors.
 
-        Raises Unreachable if no Triton answers, and RequestFailed if it answers and the call still fails.
+        Raises Unreachable if no Triton answers. Raises RequestFailed if Triton answers, but the call still fails.
         """
         deadline = Deadline(self._deadline_s)
         retrying = Retrying(
@@ -120,7 +120,7 @@ class Connection(AbstractContextManager):
 
 @contextmanager
 def errors_as(problem: str) -> Iterator[None]:
-    """Turn the error of a failed call in the block into a SlipwayError with `problem` and the error's message."""
+    """If a call in the block fails, raise a SlipwayError with the text `problem` and the message of the error."""
     try:
         yield
     except InferenceServerException as error:
@@ -128,7 +128,7 @@ def errors_as(problem: str) -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether a failed call may succeed if it is sent again. An inference changes nothing in the server."""
+    """Say whether a failed call may succeed if it is repeated. To repeat an inference is safe: it changes no state."""
     if not isinstance(error, InferenceServerException):
         return False
     if error.status() not in TRANSIENT:

@@ -1,4 +1,4 @@
-"""Find why a gRPC API cannot be reached, by a direct connection, since gRPC often reports only "closed"."""
+"""Find by a direct connection why a gRPC API cannot be reached, since gRPC often reports only "closed"."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
 def why_unreachable(endpoint: Endpoint) -> str | None:
-    """Return as a sentence why no gRPC call reaches an endpoint, with the remedy; None if no cause was found."""
+    """Return a sentence with the cause and the remedy if a direct connection to an endpoint fails, else None."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
             if endpoint.tls is None:
@@ -31,7 +31,7 @@ def why_unreachable(endpoint: Endpoint) -> str | None:
 
 
 def _why_not_in_the_clear(connection: socket.socket) -> str | None:
-    """Return why a connection without TLS fails. If the server answers a TLS handshake, it wants TLS."""
+    """Return in words why a connection without TLS fails: the server expects TLS, or closes the connection."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -46,7 +46,7 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
 
 
 def _why_not_tls(connection: socket.socket, tls: Tls, name: str) -> str | None:
-    """Return why a TLS handshake with a server called `name` fails; None if it does not fail."""
+    """Return in words why a TLS handshake with a server called `name` fails; None if the handshake succeeds."""
     context = tls_context(tls.ca, tls.certificate, tls.key)
     try:
         secured = context.wrap_socket(connection, server_hostname=name)
@@ -56,7 +56,7 @@ def _why_not_tls(connection: socket.socket, tls: Tls, name: str) -> str | None:
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
             return "it does not speak TLS. Leave --tls out"
         return f"the TLS handshake fails ({error.reason or error})"
-    # Under TLS 1.3 a server refuses a client's certificate only after the handshake, in place of its greeting.
+    # With TLS 1.3, a server refuses a client's certificate only after the handshake, in place of an HTTP/2 greeting.
     with secured, contextlib.suppress(ssl.SSLError, ConnectionError):
         if secured.recv(1):
             return None

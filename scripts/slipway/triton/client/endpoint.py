@@ -12,10 +12,11 @@ from slipway.triton.default_ports import GRPC
 
 @dataclass(frozen=True)
 class Tls:
-    """TLS settings of a client, as PEM files: the authority to trust, and for mutual TLS the client's certificate.
+    """TLS settings of a client: the paths of its PEM files.
 
-    `ca` None trusts gRPC's built-in authorities. `server_name` is the name in the server's certificate if it differs
-    from the host, as behind a tunnel.
+    `ca` is the trusted certificate authority; with None, gRPC's built-in authorities are trusted. `certificate` and
+    `key` belong to the client, for mutual TLS. `server_name` is the name in the server's certificate if it differs from
+    the host, for example behind a tunnel.
     """
 
     ca: Path | None = None
@@ -24,13 +25,13 @@ class Tls:
     server_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise SlipwayError with the file's name unless gRPC can use all files."""
+        """Raise SlipwayError with the file's name unless gRPC can use all PEM files."""
         tls_context(self.ca, self.certificate, self.key)
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The address of a gRPC API, and its TLS settings. `tls` is None without encryption."""
+    """The address of a server's gRPC API, and the client's TLS settings. `tls` is None for a connection without TLS."""
 
     host: str
     port: int = GRPC
@@ -38,7 +39,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str, tls: Tls | None = None) -> "Endpoint":
-        """Return the endpoint of HOST:PORT, HOST or [IPv6]:PORT."""
+        """Return the endpoint for the text HOST:PORT, HOST or [IPv6]:PORT. Raise SlipwayError for another text."""
         try:
             parts = urlsplit(f"//{url}")
             if "/" in url or not parts.hostname:
@@ -55,7 +56,7 @@ class Endpoint:
 
 
 def endpoint_of(ports: Ports) -> Endpoint:
-    """Return the gRPC endpoint of a server of this checkout; only its own certificate is trusted."""
+    """Return the gRPC endpoint of a server that Slipway started here. Only this server's certificate is trusted."""
     tls = ports.tls
     if tls is None:
         return Endpoint(ports.host, ports.grpc)

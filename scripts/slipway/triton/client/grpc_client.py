@@ -18,14 +18,14 @@ from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 
-# How long after its answer a request may still be missing from the metrics.
+# After the answer to a request, the metrics may lack the request for this time.
 COUNTED_WITHIN_S = 5.0
 METRICS_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The outputs of one request, its latency, and the version that answered."""
+    """The outputs of one request, its latency in ms, and the version of the model that answered."""
 
     outputs: Tensors
     latency_ms: float
@@ -33,7 +33,10 @@ class Answer:
 
 
 class ModelClient(AbstractContextManager):
-    """A client of one model on one server. `deadline_s`: seconds for each call, or a Deadline for all of them."""
+    """A client of one model on one server.
+
+    `deadline_s` is the time limit in seconds for each call, or a Deadline for all calls together.
+    """
 
     def __init__(self, ports: Ports, model: str, deadline_s: float | Deadline = 30.0) -> None:
         self.model = model
@@ -45,27 +48,33 @@ class ModelClient(AbstractContextManager):
         self._client.close()
 
     def require_ready(self) -> None:
-        """Raise SlipwayError unless server and model are ready; a server is ready even if a model is missing."""
+        """Raise SlipwayError unless the server is ready and has the model. A server can be ready without the model."""
         if not (self._call("is_server_live") and self._call("is_model_ready", self.model)):
             raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
 
     def metadata(self) -> dict:
-        """Return {"server": its version, "inputs": [...], "outputs": [...]}, with the tensors as it states them."""
+        """Return {"server": version of the server, "inputs": tensors, "outputs": tensors}.
+
+        Each tensor is a dict as in Triton's model metadata, with "name", "datatype" and "shape".
+        """
         model = self._call("get_model_metadata", self.model, as_json=True)
         server = self._call("get_server_metadata", as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
 
     def versions(self) -> list[int]:
-        """Return the versions of the model that the server serves, ascending."""
+        """Return the numbers of the model's versions that the server serves, ascending."""
         model = self._call("get_model_metadata", self.model, as_json=True)
         return sorted(map(int, model.get("versions", [])))
 
     def config(self) -> Any:
-        """Return the ModelConfig message that the server runs."""
+        """Return the model's configuration on the server, as Triton's ModelConfig message."""
         return self._call("get_model_config", self.model).config
 
     def infer(self, inputs: Tensors) -> Answer:
-        """Send one request, and return its Answer. The inputs have the model's names, dtypes and shapes."""
+        """Send one request, and return its Answer. Raise SlipwayError if the server refuses the request.
+
+        `inputs` must have the names, dtypes and shapes of the model's inputs.
+        """
         tensors = []
         for name, array in inputs.items():
             tensors.append(grpc.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
@@ -78,11 +87,11 @@ class ModelClient(AbstractContextManager):
         return Answer(outputs, (time.perf_counter() - start) * 1e3, response.model_version)
 
     def successes(self, version: str, at_least: int = 0) -> int:
-        """Return the number of requests that one version of this model has answered, from the server's /metrics.
+        """Return how many requests a version of this model has answered, according to the server's /metrics.
 
-        Versions are counted apart, because the counter of an old version disappears some time after a new one is
-        loaded. The server counts a request after it has sent the answer. So this function waits until `at_least`
-        requests are counted, but no longer than COUNTED_WITHIN_S; then it returns the lower number.
+        Each version has its own counter, because the counter of an old version disappears after a new version is
+        loaded. The server counts a request only after it has sent the answer. So this function waits until the counter
+        is `at_least` this number, for at most COUNTED_WITHIN_S; then it returns the lower number.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:
@@ -92,7 +101,10 @@ class ModelClient(AbstractContextManager):
             time.sleep(0.02)
 
     def successes_by_version(self) -> dict[str, int]:
-        """Return {version: number of answered requests} for every version on the server."""
+        """Return {version: number of answered requests} for every version of this model on the server.
+
+        Raises SlipwayError if the metrics cannot be read.
+        """
         try:
             counters = read_metrics(self._ports).items()
         except OSError as error:
@@ -112,7 +124,7 @@ class ModelClient(AbstractContextManager):
 
 
 def read_page(ports: Ports) -> str:
-    """Return a server's page of metrics, read directly and never through a proxy; raise OSError if there is no page."""
+    """Return the text of a server's page /metrics, read without a proxy. Raise OSError if there is no page."""
     # No `Connection: close`: through a tunnel, the close may overtake the answer.
     with closing(HTTPConnection(ports.clear_host, ports.metrics, timeout=METRICS_TIMEOUT_S)) as connection:
         try:
@@ -127,7 +139,7 @@ def read_page(ports: Ports) -> str:
 
 
 def samples(page: str) -> Iterator[Sample]:
-    """Yield the samples of a page, with Triton's own names."""
+    """Yield the samples of a page of metrics in Prometheus' text format, with the metrics' names in Triton."""
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             # The parser adds OpenMetrics' ending `_total` to counters. Triton's names do not have it.
@@ -135,7 +147,10 @@ def samples(page: str) -> Iterator[Sample]:
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:
-    """Return {(metric, model, version): value} of a server's Prometheus page; "" if a label is missing."""
+    """Return {(metric, model, version): value} of a server's page /metrics; "" for a missing model or version.
+
+    Values of samples with the same key are added. Raises OSError if there is no page.
+    """
     values: dict[tuple[str, str, str], float] = {}
     for name, labels, value, *_ in samples(read_page(ports)):
         key = (name, labels.get("model", ""), labels.get("version", ""))

@@ -1,10 +1,10 @@
-"""A check whether a server's address can be reached from this machine alone."""
+"""A check whether only programs of this machine can reach a server."""
 
 import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only programs of this machine reach a server at `host`."""
+    """Say whether a server that listens at `host` can be reached only by programs of the same machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

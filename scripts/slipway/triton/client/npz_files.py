@@ -1,6 +1,7 @@
 """Requests and answers in NumPy archives (.npz).
 
-An archive has one request, with an array for each input, or several, whose arrays are named "<number>/<input>".
+An archive with one request has an array for each input. In an archive with several requests, the arrays are named
+"<number>/<input>".
 """
 
 import re
@@ -11,13 +12,16 @@ from slipway.contract.archives import DAMAGED, read_arrays, write_arrays
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
 
-# The key of the only request of an archive.
+# The number in place of a missing one, if an archive has only one request.
 ONLY = ""
 _NUMBERED = re.compile(r"(\d+)/(.+)")
 
 
 def read_requests(path: Path) -> dict[str, Tensors]:
-    """Return {number: request} of an archive, or {ONLY: its only request}. Raise SlipwayError if there are none."""
+    """Return {number: request} of an archive, or {ONLY: request} for a single request.
+
+    Raises SlipwayError if the archive is missing or damaged, or has no arrays.
+    """
     try:
         arrays = read_arrays(path)
     except FileNotFoundError:
@@ -36,7 +40,7 @@ def read_requests(path: Path) -> dict[str, Tensors]:
 
 
 def require_writable(path: Path, source: Path) -> None:
-    """Raise SlipwayError if answers cannot be written to `path`, or would replace the requests of `source`."""
+    """Raise SlipwayError if answers cannot be written to `path`, or if `path` is `source`, the file of the requests."""
     if path.is_dir() or not path.parent.is_dir():
         raise SlipwayError(f"--output {path} cannot be written: name a file in a folder that exists")
     if path.exists() and path.samefile(source):
@@ -44,7 +48,10 @@ def require_writable(path: Path, source: Path) -> None:
 
 
 def write_answers(path: Path, answers: Mapping[str, Tensors]) -> None:
-    """Write the answers to requests of `read_requests` under the same numbers, completely or not at all."""
+    """Write {number of a request: answer} into an archive, completely or not at all.
+
+    The numbers are those of `read_requests`.
+    """
     arrays = {
         f"{number}/{name}" if number != ONLY else name: array
         for number, outputs in answers.items()

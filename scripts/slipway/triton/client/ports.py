@@ -11,9 +11,9 @@ from slipway.triton.server.tls import ServerTls
 
 @dataclass(frozen=True)
 class Ports:
-    """The address, ports and TLS settings of a server. With TLS, its unencrypted ports stay on this machine.
+    """The address, ports and TLS settings of a server. With TLS, ports without TLS listen only on this machine.
 
-    `http` is None if the server has no HTTP API. Metrics are served in any case.
+    `http` is None if the server has no HTTP API. The server always has a port for metrics.
     """
 
     http: int | None
@@ -24,31 +24,31 @@ class Ports:
 
     @classmethod
     def of(cls, listening: dict) -> "Ports":
-        """Return the ports in the `listening` entry of a server's state or of a receipt."""
+        """Return the ports in `listening`, an entry in the state of a server or in a receipt."""
         tls = listening.get("tls")
         return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
 
     @property
     def clear_host(self) -> str:
-        """Return the address of HTTP and metrics, for which Triton has no TLS."""
+        """Return the address at which HTTP and metrics listen. Triton has no TLS for them."""
         return "127.0.0.1" if self.tls else self.host
 
     @classmethod
     def free(cls) -> "Ports":
-        """Return three free ports of 127.0.0.1."""
+        """Return three ports of 127.0.0.1 on which no program listens now."""
         with ExitStack() as stack:
             sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
             return cls(*(one.getsockname()[1] for one in sockets))
 
     def taken(self) -> list[int]:
-        """Return the ports on which another program already listens.
+        """Return those of these ports on which another program listens.
 
-        Raises SlipwayError if this user cannot listen there: another machine's address, or a port for root alone.
+        Raises SlipwayError if this user may not listen on a port, for example on an address of another machine.
         """
         return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
 
     def flags(self) -> list[str]:
-        """Return the flags with which Triton listens on these ports, and on no others."""
+        """Return tritonserver's flags for these ports. The server listens on no other port."""
         listening = [
             flag
             for kind, (port, host) in self._by_kind().items()
@@ -63,7 +63,7 @@ class Ports:
         return f"gRPC {self.grpc}{' (TLS)' if self.tls else ''}{http}, metrics {self.metrics}"
 
     def _by_kind(self) -> dict[str, tuple[int, str]]:
-        """Return {"http", "grpc", "metrics": (port, address)}; without an HTTP API there is no "http"."""
+        """Return {"http", "grpc", "metrics": (port, address)}. Without an HTTP API, "http" is left out."""
         http = {"http": (self.http, self.clear_host)} if self.http else {}
         return http | {"grpc": (self.grpc, self.host), "metrics": (self.metrics, self.clear_host)}
 

@@ -1,4 +1,4 @@
-"""A model on any Triton server: find it, read its tensors, dtypes and batches from the server, ask it."""
+"""A model on any Triton server: find the model, read its tensors from the server, and send it requests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from slipway.triton.client.sample_batches import without_missing
 from slipway.triton.repository.model_config import CONTRACT
 
 TEXT = "BYTES"
-# NumPy has no bfloat16: callers give and get such values as float32.
+# NumPy has no bfloat16: inputs and outputs of this type are float32 arrays for callers.
 BFLOAT16 = "BF16"
 
 
@@ -25,8 +25,8 @@ BFLOAT16 = "BF16"
 class RemoteModel:
     """A model on a server. `max_batch` is the largest number of samples in a request; None without a batch axis.
 
-    `contract` has NumPy's dtypes, "object" for text. A dynamic size that the server does not name is None.
-    `datatypes` has Triton's dtype of each input. `optional` are the inputs that a request may lack.
+    `contract` has NumPy's dtypes, "object" for text. In a shape, a dynamic size without a name is None. `datatypes` is
+    {input: Triton's dtype}. `optional` are the names of the inputs that a request may leave out.
     """
 
     name: str
@@ -37,7 +37,10 @@ class RemoteModel:
     optional: frozenset[str] = field(default_factory=frozenset)
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return inputs with the model's dtypes. Raise SlipwayError if the model does not take them."""
+        """Return the inputs as arrays of the model's dtypes.
+
+        Raises SlipwayError if the model has other inputs or shapes, or if a value would change.
+        """
         contract = self.contract
         tensors = tuple(
             tensor for tensor in contract.inputs if tensor.name in inputs or tensor.name not in self.optional
@@ -60,9 +63,9 @@ class RemoteModel:
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
-    """Return `model`; if it is None, return the only ready model.
+    """Return the name `model` if this model is ready; if `model` is None, return the name of the only ready model.
 
-    Raises SlipwayError, with the names of the ready models, if there is no such model.
+    Raises SlipwayError, with the names of the ready models, if the model is not ready or if there is not exactly one.
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
@@ -80,7 +83,7 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
 def why_no_model(
     index: Sequence[service_pb2.RepositoryIndexResponse.ModelIndex], model: str | None, version: str
 ) -> str:
-    """Return as a sentence why a server with this repository index does not have the model."""
+    """Return a sentence that says why `model` cannot be used on a server with the repository index `index`."""
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
     ready_models = f"ready are {', '.join(ready)}" if ready else "no model is ready"
     if model is None:
@@ -96,7 +99,7 @@ def why_no_model(
 
 
 def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
-    """Return a model as the server describes it."""
+    """Return the description of the model `name` that its server gives."""
     metadata = connection.call(connection.client.get_model_metadata, name, version)
     config = connection.call(connection.client.get_model_config, name, version).config
     return model_of(metadata, config, version)
@@ -105,9 +108,9 @@ def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
 def model_of(
     metadata: service_pb2.ModelMetadataResponse, config: model_config_pb2.ModelConfig, version: str = ""
 ) -> RemoteModel:
-    """Return the model that metadata and configuration describe.
+    """Return the RemoteModel that Triton's metadata and configuration of a model describe.
 
-    Names of axes, their limits and the values to pad with come from the parameter `contract`, if the model has one.
+    If the configuration has the parameter `contract`, names of axes, their limits and padding values come from it.
     """
     batched = config.max_batch_size > 0
     inputs, outputs = (
@@ -124,7 +127,7 @@ def model_of(
 
 
 def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
-    """Return the outputs for the inputs of one request, which have the model's dtypes."""
+    """Send one request, and return its outputs. `inputs` must have the model's dtypes, as `cast` returns them."""
     tensors = [
         grpc.InferInput(name, list(array.shape), model.datatypes[name]).set_data_from_numpy(array)
         for name, array in as_served(inputs, without_missing(model.contract, inputs)).items()
@@ -141,7 +144,10 @@ def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: b
 
 
 def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
-    """Return the contract in a model's parameters, with the dtypes of its metadata; `served` if it has none."""
+    """Return the contract in the model's parameters, with the dtypes of `served`.
+
+    If the parameters have no contract, or one with other tensors, return `served`, the contract from the metadata.
+    """
     try:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))
     except (ValueError, KeyError, TypeError, SlipwayError):
@@ -154,5 +160,5 @@ def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
 
 
 def _without_objects(array: np.ndarray) -> np.ndarray:
-    """Return bytes of several lengths as an array of a fixed length, which .npz files can have."""
+    """Return an array of Python bytes objects as an array of fixed-length bytes, which .npz files can store."""
     return np.asarray(array.tolist(), dtype=np.bytes_).reshape(array.shape) if array.dtype == object else array

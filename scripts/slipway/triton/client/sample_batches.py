@@ -1,4 +1,4 @@
-"""Join samples into batches for a served model, and split its answers again."""
+"""Join samples into batches for a served model, and split the answers to the batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ Ask = Callable[[Tensors], Tensors]
 
 
 def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | None, ask: Ask) -> list[Tensors]:
-    """Return the answer to each request. The requests' samples are sent in batches of up to `largest`.
+    """Return the answer to each request, in order. The samples of requests are sent in batches of at most `largest`.
 
-    Without a batch axis `largest` is None, and each request is asked as it is. Samples of different sizes share a batch
-    if the contract has a `pad` for each input that differs. Their answers are cut back to their sizes without padding.
-    Raises SlipwayError if the answers to the samples of one request have several sizes.
+    Without a batch axis, `largest` is None, and each request is sent unchanged. Samples of different sizes share a
+    batch if the contract has a `pad` value for each input that differs; then the answers are cut to the samples' sizes.
+    Raises SlipwayError if the answers to the samples of one request have different sizes.
     """
     if largest is None:
         return [ask(inputs) for inputs in requests]
@@ -39,7 +39,7 @@ def _answers(samples: Sequence[Tensors], contract: Contract, largest: int, ask: 
 
 
 def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> Iterator[list[Tensors]]:
-    """Yield the samples in order, in lists of at most `largest` that fit into one batch."""
+    """Yield the samples, in their order, as lists. Each list has at most `largest` samples that fit into one batch."""
     batch: list[Tensors] = []
     for sample in samples:
         if batch and (len(batch) == largest or not _fit_together(batch[0], sample, contract)):
@@ -51,12 +51,12 @@ def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> It
 
 
 def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
-    """Say whether two samples have the same sizes, or can be padded to them without changing their answers."""
+    """Say whether two samples fit into one batch: they have the same sizes, or padding does not change the answers."""
     if one.keys() != other.keys():
         return False
     inputs = without_missing(contract, one).inputs
     differing = [tensor for tensor in inputs if one[tensor.name].shape != other[tensor.name].shape]
-    # Nobody knows which part of an output of unknown size belongs to the lengthened part of a sample.
+    # If the size of an output is unknown, it is unknown which part of the output belongs to the padding of a sample.
     known = all(size is not None for tensor in contract.outputs for size in tensor.shape)
     return not differing or (known and all(tensor.pad is not None for tensor in differing))
 
@@ -67,9 +67,9 @@ def without_missing(contract: Contract, sample: Tensors) -> Contract:
 
 
 def _own(outputs: Tensors, index: int, samples: int, contract: Contract, sample: Tensors) -> Tensors:
-    """Return the answer to one sample of a batch, without the part that belongs to the sample's padding.
+    """Return the answer to sample number `index` of a batch, without the part for the padding of the sample.
 
-    Raises SlipwayError if there is not an answer for each of the samples.
+    `sample` are the inputs of this sample. Raises SlipwayError unless each output has `samples` rows.
     """
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != samples:

@@ -1,7 +1,7 @@
-"""System shared memory that hands inputs to a server on this machine without the network.
+"""System shared memory, by which a program gives inputs to a server of the same machine without the network.
 
-The region is made with Python's own module multiprocessing.shared_memory. The module of tritonclient 2.51 for shared
-memory is not used: it needs pkg_resources, which setuptools no longer has.
+Python's module multiprocessing.shared_memory makes the region. The module of tritonclient 2.51 for shared memory is not
+used: it needs pkg_resources, which setuptools no longer has.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ UNREGISTER_S = 5.0
 
 
 class SharedBatch:
-    """A region of `byte_size` bytes for batches that the server reads; a context manager that always removes it."""
+    """A shared memory region of `byte_size` bytes for batches of inputs; the context manager removes it at the end."""
 
     def __init__(self, connection: Connection, byte_size: int) -> None:
         host = connection.endpoint.host
@@ -51,20 +51,23 @@ class SharedBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A server that has ended needs no unregistering.
+        # If the server has ended, the region need not be unregistered.
         with contextlib.suppress(InferenceServerException):
             self._connection.client.unregister_system_shared_memory(self._memory.name, client_timeout=UNREGISTER_S)
         self._memory.close()
         self._memory.unlink()
 
     def register(self, client_timeout: float) -> None:
-        """Register the region with the server, also if the server already has a region of that name."""
+        """Register the region with the server, even if the server has registered another region of the same name.
+
+        `client_timeout` is in seconds.
+        """
         client, name = self._connection.client, self._memory.name
         client.unregister_system_shared_memory(name, client_timeout=client_timeout)
         client.register_system_shared_memory(name, f"/{name}", self._byte_size, client_timeout=client_timeout)
 
     def fill(self, tensor: grpc.InferInput, array: np.ndarray) -> None:
-        """Copy an array into the region, and make the tensor of a request refer to it."""
+        """Copy an array into the region, and let `tensor`, an input of a request, refer to the region."""
         np.ndarray(array.shape, array.dtype, self._memory.buf)[:] = array
         tensor.set_shared_memory(self._memory.name, array.nbytes)
 
@@ -72,7 +75,7 @@ class SharedBatch:
 def is_this_machine(host: str) -> bool:
     """Say whether a host name or address belongs to this machine.
 
-    A program can bind a socket only to an address of its own machine.
+    Only then can a program of this machine bind a socket to the address.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]

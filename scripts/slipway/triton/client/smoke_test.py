@@ -25,7 +25,7 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and answers: the reference outputs, names of output values, error limits.
+    """The expected model and its answers: reference outputs, names of output values, limits of the errors.
 
     `served` is the contract with the dtypes of the engine; None if the reference outputs have the same dtypes.
     """
@@ -38,27 +38,27 @@ class Expected:
 
     @classmethod
     def of(cls, name: str, reference: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
-        """Return the expectation from a model's files and index.
+        """Return the expectation for the Triton model `name`, from its files and limits.
 
-        Raises SlipwayError if the reference outputs are damaged.
+        `served` is the engine's contract as a dict. Raises SlipwayError if the file of reference outputs is damaged.
         """
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
         return cls(name, ReferenceOutputs.read(reference), names, limits, Contract.of(served) if served else None)
 
     @property
     def contract(self) -> Contract:
-        """Return the contract with the dtypes that the server must state."""
+        """Return the contract with the dtypes that the server must have."""
         return self.served or self.reference.contract
 
     @cached_property
     def request(self) -> Tensors:
-        """Return the reference request as the server takes it."""
+        """Return the inputs of the reference request, with the shapes that the server accepts."""
         return as_served(self.reference.request.inputs, self.contract)
 
     def agreement(self, outputs: Tensors) -> dict:
-        """Return the agreement of an answer to the reference request with the reference outputs, as `compare` does.
+        """Compare an answer to the reference request with the reference outputs; return the figures as `compare` does.
 
-        Raises SlipwayError if their shapes differ.
+        Raises SlipwayError if the shapes differ.
         """
         contract = self.reference.contract
         meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
@@ -66,7 +66,7 @@ class Expected:
         return compare(self.reference.request.outputs, stated, replace(contract, outputs=meant))
 
     def why_wrong(self, outputs: Tensors) -> str | None:
-        """Return why an answer to the reference request differs from the reference outputs; None if it matches."""
+        """Return in words how an answer to the reference request breaks a limit; None if it holds all limits."""
         try:
             wrong = violations(self.agreement(outputs), self.limits)
         except SlipwayError as error:
@@ -75,9 +75,9 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Check readiness, tensors, configuration, a refusal, the answer and counters; return a receipt's "smoke_test".
+    """Test a served model: readiness, tensors, a refusal, the answer, counters. Return "smoke_test" of a receipt.
 
-    Raises SlipwayError with the first difference from the expectation.
+    Raises SlipwayError at the first failed test.
     """
     client.require_ready()
     metadata = client.metadata()
@@ -118,9 +118,9 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_batch_independence(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the distances (see `batch_distances`) between answers to the reference samples alone and in batches.
+    """Return the differences between answers to reference samples alone and in batches (see `batch_distances`).
 
-    Raises SlipwayError if the answers depend on the other requests.
+    Raises SlipwayError if the answer to a sample depends on the other samples in its batch.
     """
     contract = expected.contract
     samples = [cast(inputs, contract) for inputs in expected.reference.inputs]
@@ -132,9 +132,10 @@ def require_batch_independence(client: ModelClient, expected: Expected, max_batc
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:
-    """Send a request of a wrong shape, and return the server's refusal. Raise SlipwayError if the server answers it.
+    """Send a request of a wrong shape, and return the server's error message.
 
-    The smoke test sends correct requests afterwards, so it also sees a server that the wrong request broke.
+    Raises SlipwayError if the server answers the request. The smoke test sends correct requests afterwards, so it also
+    finds a server that the wrong request broke.
     """
     name, wrong = of_wrong_shape(expected.contract, expected.request)
     try:
@@ -146,7 +147,10 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return (name of an input, array that a server must refuse). A fixed axis is one longer, or an axis is added."""
+    """Return (name of an input, array of a wrong shape for this input).
+
+    A fixed axis of the array is one longer than in the contract. Without a fixed axis, the array has an axis too many.
+    """
     for tensor in contract.inputs:
         if fixed := [axis for axis, size in enumerate(served_dims(tensor)) if size >= 0]:
             array = inputs[tensor.name]
@@ -156,7 +160,7 @@ def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray
 
 
 def require_tensors(metadata: dict, expected: Expected) -> None:
-    """Raise SlipwayError unless the server states the tensors of the contract, with the dtypes of the engine."""
+    """Raise SlipwayError unless the server's `metadata` has the tensors of the contract, with the engine's dtypes."""
     for side in ("inputs", "outputs"):
         wanted = [
             f"{tensor.name} {np_to_triton_dtype(np.dtype(tensor.dtype))} {served_dims(tensor)}"

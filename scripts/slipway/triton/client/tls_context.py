@@ -16,9 +16,10 @@ def tls_context(
     key: Path | None,
     called: Sequence[str] = ("--ca", "--certificate", "--key"),
 ) -> ssl.SSLContext:
-    """Return Python's TLS context for these PEM files, for a client that trusts `ca`.
+    """Return Python's TLS context for a client with these PEM files. The client trusts `ca`.
 
-    Raises SlipwayError with the setting's name in `called` if a file cannot be used.
+    `called` are the names of the settings or options for the three files. Raises SlipwayError with such a name if its
+    file cannot be used.
     """
     if (certificate is None) != (key is None):
         present, missing = called[1:] if key is None else reversed(called[1:])
@@ -43,5 +44,5 @@ def tls_context(
 
 
 def _reason(error: OSError) -> str:
-    """Return why OpenSSL refuses a file, or why it could not be read."""
+    """Return in words why OpenSSL refuses a PEM file, or why the file cannot be read."""
     return getattr(error, "reason", None) or error.strerror or str(error)

@@ -16,21 +16,21 @@ from slipway.core.errors import SlipwayError
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
-# The parameter with the preprocessing, for clients. The contract has it among its facts.
+# The name of the parameter with the preprocessing, for clients. The `facts` of the contract have it under this name.
 PREPROCESS = "preprocess"
-# The parameter with the contract, for clients and the Python backend.
+# The name of the parameter with the contract, for clients and the Python backend.
 CONTRACT = "contract"
 LABELS = "labels.txt"
-# The axes of Triton's format NCHW, without the batch axis.
+# The number of axes in Triton's format NCHW, without the batch axis.
 CHANNELS_AND_SIZES = 3
 
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """Options of a native backend. They are in config.pbtxt only if they were measured to help.
+    """Options of a native backend. config.pbtxt has an option only if measurements showed that it helps.
 
-    `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` are of
-    TensorRT's backend.
+    `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` exist
+    only for TensorRT's backend.
     """
 
     model_warmup: bool = False
@@ -40,10 +40,10 @@ class ServingOptions:
 
 @dataclass(frozen=True)
 class Served:
-    """A served model: its name, its engine, its tensors, and the chosen numbers of instances and batch sizes.
+    """A model to serve: its name, engine and tensors, and the chosen number of instances and maximum batch size.
 
-    `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's
-    optimization profiles. `queue_delay_us` is how long a request may wait for others to form a batch.
+    `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes in a TensorRT engine's
+    optimization profiles. `queue_delay_us` is how long (microseconds) a request may wait for others to form a batch.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Served:
 
     @property
     def traits(self) -> RuntimeTraits:
-        """Return the traits of the runtime."""
+        """Return the traits of the engine's runtime."""
         return RUNTIMES[self.runtime]
 
     @property
     def labelled(self) -> Tensor | None:
-        """Return the first output whose values have names (in labels.txt); None if there is none."""
+        """Return the first output whose values have names (in labels.txt); None if no output has names."""
         return next((tensor for tensor in self.contract.outputs if tensor.meaning and tensor.meaning.has_classes), None)
 
 
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
-    """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
+    """Return Triton's configuration message for `served`. `backend` is "python" or the runtime's native backend."""
     contract = served.contract
     config = {
         "name": served.name,
@@ -86,9 +86,9 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     if backend == "tensorrt":
         config |= _of_tensorrt(served)
     else:
-        # KIND_CPU for GPU engines too: the Python backend's process opens the GPU itself, the one in
-        # CUDA_VISIBLE_DEVICES. KIND_GPU would make Triton copy the input there and need a GPU in the server's own
-        # process.
+        # KIND_CPU for GPU engines, too: the process of the Python backend itself opens the GPU in
+        # CUDA_VISIBLE_DEVICES. With KIND_GPU, Triton would copy the input to the GPU, and the server's process would
+        # need a GPU, too.
         on_gpu = served.traits.needs_gpu and backend != "python"
         config["instance_group"] = [{"count": served.instances, "kind": "KIND_GPU" if on_gpu else "KIND_CPU"}]
     if backend != "python":
@@ -99,13 +99,13 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:
-    """Write a configuration as text."""
+    """Write a configuration as text (config.pbtxt)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text_format.MessageToString(config), encoding="utf-8")
 
 
 def read_config(path: Path) -> pb.ModelConfig:
-    """Read a config.pbtxt; raise SlipwayError with the line if it does not parse."""
+    """Return the configuration in a config.pbtxt. Raise SlipwayError with the line if it is not valid."""
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
     except text_format.ParseError as error:
@@ -113,9 +113,10 @@ def read_config(path: Path) -> pb.ModelConfig:
 
 
 def _tensor(tensor: Tensor, served: Served) -> dict:
-    """Return the entry of an input or output. A tensor with only the batch axis gets an axis of size 1.
+    """Return the entry for an input or output in the configuration, as a dict.
 
-    Triton needs an axis besides the batch axis. Raises SlipwayError for a tensor without any axis.
+    Triton needs an axis besides the batch axis, so a tensor with only the batch axis gets an axis of size 1. Raises
+    SlipwayError for a tensor without any axis.
     """
     contract, dims = served.contract, tensor.dims(served.contract.batched)
     dtype = np_to_triton_dtype(np.dtype(tensor.dtype))
@@ -129,7 +130,7 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
         stated["reshape"] = {}
     is_image = len(dims) == CHANNELS_AND_SIZES and (tensor.normalisation or PREPROCESS in contract.facts)
     if tensor in contract.inputs and is_image:
-        # Triton itself ignores the format, but its own example clients refuse an input without one.
+        # Triton ignores the format, but Triton's example clients refuse an input without a format.
         stated["format"] = "FORMAT_NCHW"
     if tensor == served.labelled:
         stated["label_filename"] = LABELS
@@ -137,7 +138,7 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
 
 
 def _parameters(served: Served, backend: str) -> dict[str, str]:
-    """Return {parameter: value}: the contract, a single output's meaning, the preprocessing, and the backend's own."""
+    """Return {parameter: text}: contract, meaning of a single output, preprocessing, parameters of the backend."""
     contract, traits = served.contract, served.traits
     parameters = {CONTRACT: json.dumps(replace(contract, facts={}).record())}
     if len(contract.outputs) == 1 and (meaning := contract.outputs[0].meaning):
@@ -151,12 +152,12 @@ def _parameters(served: Served, backend: str) -> dict[str, str]:
 
 
 def _of_tensorrt(served: Served) -> dict:
-    """Return the entries of Triton's TensorRT backend: optimization profiles, and the options that are taken."""
-    # Triton's own default is pinned memory.
+    """Return the entries for Triton's TensorRT backend as a dict: optimization profiles, chosen options."""
+    # Triton's default is true.
     pinned = {"enable": served.options.pinned_memory}
     optimization: dict[str, dict] = {"input_pinned_memory": pinned, "output_pinned_memory": pinned}
     if served.options.cuda_graphs:
-        # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
+        # Each batch size is listed, because Triton does not know the batch sizes of the profiles.
         graphs = [
             {"batch_size": batch, "input": {name: {"dim": dims} for name, dims in _input_dims(served, batch).items()}}
             for batch in _usual_batches(served)
@@ -171,7 +172,7 @@ def _of_tensorrt(served: Served) -> dict:
 
 
 def _warmup(served: Served) -> list[dict]:
-    """Return the requests of zeros that Triton runs before the model is ready, one for each usual batch size."""
+    """Return Triton's warm-up requests, which have zeros as inputs: one request for each batch size in use."""
     types = {tensor.name: f"TYPE_{np_to_triton_dtype(np.dtype(tensor.dtype))}" for tensor in served.contract.inputs}
     return [
         {
@@ -187,14 +188,14 @@ def _warmup(served: Served) -> list[dict]:
 
 
 def _input_dims(served: Served, batch: int) -> dict[str, list[int]]:
-    """Return {input: its sizes at the axes' optimum, without the batch axis}."""
+    """Return {input: its shape without the batch axis}, with the optimal size for each dynamic axis."""
     contract = served.contract
     sizes = {tensor.name: list(tensor.sizes(batch, contract.optimum)) for tensor in contract.inputs}
     return {name: shape[1:] if contract.batched else shape for name, shape in sizes.items()}
 
 
 def _usual_batches(served: Served) -> list[int]:
-    """Return the batch sizes in use: 1, each profile's opt, the largest; [0] without a batch axis."""
+    """Return the batch sizes in use: 1, `opt` of each profile, the maximum; [0] without a batch axis."""
     if not served.contract.batched:
         return [0]
     largest = served.max_batch_size

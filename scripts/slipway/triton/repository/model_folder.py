@@ -29,9 +29,9 @@ def served_model(
     queue_delay_us: int = 0,
     options: ServingOptions | None = None,
 ) -> Served:
-    """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
+    """Return the description of the Triton model `name` that serves `engine`: tensors, batch sizes, instances.
 
-    The model's tensors have the dtypes of the engine, or of `contract` if an earlier build did not record them.
+    The tensors have the dtypes in the engine's record. If an old record has no dtypes, they come from `contract`.
     """
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
@@ -51,7 +51,7 @@ def served_model(
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:
-    """Write the model folder at `folder`, which must not exist yet. `labels` has the names of output values."""
+    """Write the model folder `folder`, which must not exist yet. `labels` is a file with the names of output values."""
     version = folder / VERSION
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
@@ -61,7 +61,7 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
     engine_file = version / served.traits.engine_file
     shutil.copyfile(first, engine_file)
     for file in others:
-        if file.stat().st_size:  # an empty one only says that the first file has everything
+        if file.stat().st_size:  # an empty data file means that the weights are in the first file
             own_name = file.name if served.traits.names_other_files else engine_file.with_suffix(file.suffix).name
             shutil.copyfile(file, version / own_name)
     shutil.copyfile(ADAPTER, version / "model.py")
@@ -71,9 +71,9 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 
 
 def write_labels(path: Path, labels: Path | None, served: Served) -> None:
-    """Write the names of the labelled output's values, one a line; without names, write an empty file.
+    """Write the names of the labelled output's values, one per line; without names, write an empty file.
 
-    If an output has one value and two names, only the last name, which means yes, is written.
+    If an output has one value and two names (no and yes), only the last name is written.
     """
     if labels is None or served.labelled is None:
         path.touch()

@@ -1,8 +1,8 @@
-"""Publishing versions of a repository where a cluster reads them: copy, read back, then write the index.
+"""Publish versions of a repository to storage that a cluster reads: copy, read back, then write the index.
 
 <destination>/<version>/<name>/...    the files of a version, as Triton reads them
-<destination>/<version>.sig           its signature, where there is one
-<destination>/<version>.json          its index, and the ordinal of its publication; without it there is no version
+<destination>/<version>.sig           the version's signature, if it is signed
+<destination>/<version>.json          its index and its ordinal; a version without this file is not published
 """
 
 import json
@@ -21,9 +21,10 @@ _VERSION = re.compile(r"v[0-9a-f]{12}")
 
 
 def destination_of(to: str, claim_path: str, model: str, target: str) -> str:
-    """Return the folder of a model's published versions for a target, below the folder or storage `to`.
+    """Return the address of the folder with a model's published versions for a target, below `to`.
 
-    Raises SlipwayError if `to` is a folder that does not exist: a claim that is not mounted is never created.
+    `to` is a folder or an object store. Raises SlipwayError if `to` is a folder that does not exist, such as a claim
+    that is not mounted.
     """
     storage = Storage(to)
     storage.require_folder()
@@ -39,13 +40,14 @@ def publish(
     *,
     signature: Path | None = None,
 ) -> dict:
-    """Publish a repository as a new version, then remove the oldest versions beyond `keep`.
+    """Publish a repository as a new version, then remove the oldest versions, so that `keep` versions remain.
 
-    `folder` has the model's folder, `index` is its repository.json, and `destination` comes from `destination_of`. A
+    `folder` has the model folder, `index` is its repository.json, and `destination` comes from `destination_of`. A
     complete version is not copied again. Versions in `protected` stay, at any age.
 
-    Returns {"destination", "version", "files", "bytes", "copied", "pruned"}. Raises SlipwayError if anything fails. The
-    index of this version does not exist then, unless it was complete before, and the other versions are unchanged.
+    Returns {"destination", "version", "files", "bytes", "copied", "pruned"}: "files" is the number of files, "copied"
+    whether any file was copied, "pruned" the names of removed versions. Raises SlipwayError if the publication fails.
+    Then the new version has no index, unless it was complete before, and the other versions are unchanged.
     """
     with amended(after=". The versions that were published before are as they were"):
         content = read_index(folder, index)
@@ -58,9 +60,10 @@ def publish(
 
 
 def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
-    """Raise SlipwayError unless a version is published unchanged: every file of its index, and no other file.
+    """Raise SlipwayError unless a published version has exactly the files of its index `content`, unchanged.
 
-    With a `public_key` the version's signature is verified too; for that, an object store's files are copied here.
+    With a `public_key`, the version's signature is verified, too. For this, the files of an object store are copied to
+    a temporary folder.
     """
     storage = Storage(destination)
     wanted = _files(version, content)
@@ -93,7 +96,7 @@ def _require_signed(storage: Storage, version: str, files: Collection[str], publ
 def _put_version(
     storage: Storage, folder: Path, content: dict, digest: str, signature: Path | None
 ) -> tuple[str, bool]:
-    """Publish a version and make it the newest; return its name, and whether anything was copied."""
+    """Publish a version and make it the newest. Return (name of the version, whether a file was copied)."""
     version, listed = version_of(digest), storage.entries()
     documents = _documents(storage, listed)
     newest = max((document["ordinal"] for name, document in documents.items() if name != version), default=0)
@@ -101,12 +104,12 @@ def _put_version(
     published, files = documents.get(version), _files(version, content)
     copied = not _is_same(published, document) or _present(storage, version) != files
     if copied:
-        # An index that was not listed above is sound and stays: another publisher has finished meanwhile.
+        # If the index was not listed above, another process has published the version meanwhile, and its index stays.
         if f"{version}.json" in listed:
             storage.remove(f"{version}.json")
         if storage.files(version) - set(files):
             storage.remove_folder(version)
-        # A killed publication goes on: only the missing files are copied.
+        # After a killed publication, only the missing files are copied.
         for name, file_digest in files.items():
             _put(storage, folder / name.removeprefix(f"{version}/"), name, file_digest)
     if signature:
@@ -117,17 +120,17 @@ def _put_version(
 
 
 def _files(version: str, content: dict) -> dict[str, str]:
-    """Return {file of a version: its SHA-256 according to the index `content`}."""
+    """Return {path of a file below the destination: its SHA-256 in the index `content`} of a version."""
     return {f"{version}/{content['name']}/{path}": digest for path, digest in content["files"].items()}
 
 
 def _present(storage: Storage, version: str) -> dict[str, str]:
-    """Return {file of a version: its SHA-256, read back; "gone" if it is absent} of the published files."""
+    """Return {path: SHA-256} of the files of a published version, read back; "gone" for a file that has disappeared."""
     return {name: storage.sha256(name) or "gone" for name in storage.files(version)}
 
 
 def _put(storage: Storage, source: Path, name: str, digest: str) -> None:
-    """Copy a file with this SHA-256, unless it is there already, and read it back."""
+    """Copy the file `source` with the SHA-256 `digest`, unless the storage has it already, and read the copy back."""
     if storage.sha256(name) != digest:
         storage.put(source, name)
         if storage.sha256(name) != digest:
@@ -135,7 +138,7 @@ def _put(storage: Storage, source: Path, name: str, digest: str) -> None:
 
 
 def _put_index(storage: Storage, document: dict) -> None:
-    """Write an index and read it back; remove it again if it differs."""
+    """Write an index, and read it back. If it differs, remove it and raise SlipwayError."""
     name = f"{document['version']}.json"
     storage.write(name, (json.dumps(document, indent=2) + "\n").encode())
     if not _is_same(_document(storage, document["version"]), document):
@@ -144,7 +147,7 @@ def _put_index(storage: Storage, document: dict) -> None:
 
 
 def _is_same(published: dict | None, document: dict) -> bool:
-    """Say whether a published index equals `document`, apart from its ordinal."""
+    """Say whether a published index is equal to `document`, if their ordinals are ignored."""
     return published is not None and published | {"ordinal": document["ordinal"]} == document
 
 
@@ -156,7 +159,7 @@ def _not_arrived(storage: Storage, name: str) -> SlipwayError:
 
 
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
-    """Return {version: its index with its ordinal} of the published versions; other JSON files are ignored."""
+    """Return {version: its index document with "ordinal"} of the published versions. Other JSON files are ignored."""
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     return {name: document for name in names if _VERSION.fullmatch(name) and (document := _document(storage, name))}
 
@@ -170,10 +173,10 @@ def _document(storage: Storage, version: str) -> dict | None:
 
 
 def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) -> list[str]:
-    """Remove the versions that were published first, beyond `keep`; return their names.
+    """Remove the versions with the lowest ordinals, so that `keep` versions remain. Return the removed names.
 
-    The new version is safe, and so is a version that another process published at the same moment. A failure here does
-    not affect the new version: it is reported, and the next publication tries again.
+    The new version `own` is never removed, nor a version that another process published at the same moment. A failure
+    is only reported: the next publication tries again.
     """
     try:
         listed = storage.entries()
@@ -189,7 +192,7 @@ def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) ->
 
 
 def _remove_version(storage: Storage, version: str, ordinal: int) -> bool:
-    """Remove a version, its index first, unless it was published again meanwhile. Return whether it was removed."""
+    """Remove a version, its index first. Return False if it was published again meanwhile and therefore stays."""
     try:
         if (_document(storage, version) or {}).get("ordinal") != ordinal:
             return False

@@ -1,7 +1,7 @@
 """The model.py for Triton's Python backend: it answers requests with the engine beside it.
 
-The model repository gets it as model.py, and the runtime's package as engine/. So it imports nothing of Slipway. Inputs
-and outputs are the same as in the native backend's configuration.
+In the model repository, this file is model.py, and the package of the runtime is engine/. So this file imports nothing
+of Slipway. The inputs and outputs are the same as with the native backend.
 """
 
 # The backend would import it at the first request, and delay that answer by 20 ms in every instance.
@@ -20,13 +20,13 @@ WARM_UP_S = 2
 
 
 class TritonPythonModel:
-    """One instance of the model, with an engine of its own.
+    """One instance of the model, with its own engine.
 
-    A model with a batch axis gets whole batches, a model without a batch axis one request at a time.
+    If the model has a batch axis, the engine gets whole batches, otherwise one request at a time.
     """
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the engine and warm it up, before Triton calls it ready."""
+        """Load the engine and warm it up. After this, Triton reports that the model is ready."""
         config = json.loads(args["model_config"])
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._inputs = [tensor["name"] for tensor in config["input"]]
@@ -40,10 +40,10 @@ class TritonPythonModel:
             self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
 
     def _warm_up(self, contract: dict, largest: int) -> None:
-        """Run the largest batch and batch 1, then the sizes between until WARM_UP_S is over.
+        """Run the largest batch, batch 1, and then the batch sizes between them until WARM_UP_S seconds are over.
 
-        The first batch of a size costs more: kernels are chosen, or a CUDA graph is recorded. Other dynamic axes have
-        the optimal size of the contract.
+        The first batch of each size is slower: kernels are chosen, or a CUDA graph is recorded. Other dynamic axes have
+        the optimal size in the contract.
         """
         optimum = {name: axis["opt"] for name, axis in contract["axes"].items()}
         end = time.monotonic() + WARM_UP_S
@@ -59,11 +59,10 @@ class TritonPythonModel:
             )
 
     def execute(self, requests: list) -> list:
-        """Return one response for each request; the requests that the dynamic batcher gathered run as one batch.
+        """Return one response for each request. If the model has a batch axis, all `requests` run as one batch.
 
         The backend has already copied the inputs from its shared memory. Outputs are views of the engine's result. The
-        backend copies them after this returns and before the next call, so an engine may use one buffer for all
-        batches.
+        backend copies them between this call and the next call, so an engine may use one buffer for all batches.
         """
         batch = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         return self._responses(self._engine.infer_all, batch) if self._batched else self._each_alone(batch)
@@ -73,7 +72,11 @@ class TritonPythonModel:
         return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in batch]
 
     def _responses(self, run: Callable[[list], dict], batch: list) -> list:
-        """Return a response to each request. `run` answers all requests in one call."""
+        """Return one response for each request in `batch`. `run` returns the outputs of a list of requests.
+
+        If the engine fails on several requests together, they run one by one, and only a request that fails alone gets
+        an error response.
+        """
         try:
             outputs = run(batch)
         except Exception as error:

@@ -18,13 +18,13 @@ from slipway.triton.repository.versions import remove_bytecode
 
 
 def sign(folder: Path, private_key: Path, signature: Path) -> None:
-    """Write a signature of every file below `folder`.
+    """Write a signature of every file below `folder` to the file `signature`.
 
     The environment variable SLIPWAY_SIGNING_PASSWORD has the password of an encrypted key. Raises SlipwayError if the
     key is unusable, or if the folder has a file that cannot be signed.
     """
     _, password = require_private_key(private_key)
-    # It passes the password on to cryptography, which takes bytes only, whatever its own annotation says.
+    # model-signing passes the password to cryptography, which accepts only bytes. The annotation of the type is wrong.
     signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)  # type: ignore[arg-type]
     with atomic_write(signature) as partial:
         try:
@@ -34,7 +34,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
 
 
 def verify(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless `signature` signs exactly the files below `folder`, and `public_key` verifies it."""
+    """Raise SlipwayError unless `signature` is valid for `public_key` and names exactly the files below `folder`."""
     require_public_key(public_key)
     if not signature.is_file():
         raise SlipwayError(
@@ -51,22 +51,22 @@ def verify(folder: Path, public_key: Path, signature: Path) -> None:
 
 
 def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless `signature` signs exactly the files of the repository in `folder`.
+    """Raise SlipwayError unless `signature` is valid for exactly the files of the repository in `folder`.
 
-    Compiled bytecode is removed first.
+    Before this check, compiled bytecode is removed.
     """
     remove_bytecode(folder)
     verify(folder, public_key, signature)
 
 
 def _hashing(folder: Path) -> hashing.Config:
-    """Return model-signing's configuration, which hashes all files except Snakemake's time stamps."""
+    """Return model-signing's hashing configuration: all files below `folder` except Snakemake's time stamps."""
     stamps = [path.relative_to(folder) for path in folder.rglob(TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 
 
 def _why_not(message: str, folder: Path, public_key: Path, signature: Path) -> str:
-    """Return why a signature is not valid, as a sentence from model-signing's error."""
+    """Return a sentence that explains model-signing's error `message`, which says why a signature is not valid."""
     if "Key mismatch" in message:
         return f"{signature} was made with another key than that of {public_key}"
     if "Signature mismatch" not in message:

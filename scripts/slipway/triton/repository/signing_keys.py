@@ -1,6 +1,7 @@
-"""The keys of signatures: checks that they are usable, and their identity without their content.
+"""The keys of signatures: check that they are usable, and identify them without storing a private key.
 
-A private key is read only where it is used. Neither the key nor its SHA-256 is stored, only its public half's SHA-256.
+A private key is read only by a job that uses it. Slipway stores neither the key nor its SHA-256, only the SHA-256 of
+the public half.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ _HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 
 def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
-    """Return (private key, its password or None); raise SlipwayError if it cannot sign."""
+    """Return (private key, its password or None). Raise SlipwayError if the key cannot sign."""
     pem = _read(path, "private")
     password = os.environ.get(PASSWORD, "").encode() if b"ENCRYPTED" in pem else None
     if password == b"":
@@ -33,18 +34,17 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
 
 
 def require_public_key(path: Path) -> None:
-    """Raise SlipwayError unless a public key can verify signatures."""
+    """Raise SlipwayError unless the public key in `path` can verify signatures."""
     load = partial(serialization.load_pem_public_key, _read(path, "public"))
     wrong = "it is broken, or a private key; make it with: openssl ec -pubout"
     _loaded(path, load, EllipticCurvePublicKey, f"a public key in PEM: {wrong}")
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of a private key's public half.
+    """Return the SHA-256 of the public half of `private_key`.
 
-    If the private key cannot be read, return the SHA-256 of the public key in the signature.
-
-    `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
+    If the private key cannot be read, return the SHA-256 of the public key in the file `signature`; None if the file
+    has none. `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
     """
     try:
         return remember("public half of", private_key, public_sha256)
@@ -61,7 +61,7 @@ def public_sha256(private_key: Path) -> str:
 
 
 def signer_of(signature: Path) -> str | None:
-    """Return the SHA-256 of the public key in a signature; None if there is no signature."""
+    """Return the SHA-256 of the public key in a signature file; None if the file does not exist or has no key."""
     try:
         return json.loads(signature.read_text(encoding="utf-8"))["verificationMaterial"]["publicKey"]["hint"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,7 +1,7 @@
-"""Storage for published files: a folder or an object store, through fsspec, with errors as sentences.
+"""Storage for published files: a folder or an object store, through fsspec, with errors as SlipwayError.
 
 fsspec's packages find their credentials in the environment. In a folder, a file appears completely or not at all: it is
-written under a temporary name and renamed. Object stores do the same by themselves.
+written under a temporary name and renamed. Object stores work in this way anyway.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 from slipway.core.errors import SlipwayError
 from slipway.storage.access import opened, reason
 
-# The place of the address in config.yaml.
+# The setting in config.yaml with the address.
 KEY = "deploy.publish.to"
 
 
 class Storage:
-    """Files below an address, by their relative names. Every method raises SlipwayError if it fails."""
+    """Files below an address; their names are relative to the address. A method that fails raises SlipwayError."""
 
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
@@ -33,11 +33,11 @@ class Storage:
         self._folder = Path(root) if isinstance(system, LocalFileSystem) else None
 
     def below(self, path: str) -> str:
-        """Return the address of `path` in this storage."""
+        """Return the address of the relative path `path` in this storage."""
         return f"{self.address}{'' if self.address.endswith('/') else '/'}{path}"
 
     def require_folder(self) -> None:
-        """Raise SlipwayError if this is a folder that does not exist. A missing bucket fails when it is written."""
+        """Raise SlipwayError if the address is a folder that does not exist. A missing bucket fails only in writing."""
         if self._folder and not self._folder.is_dir():
             raise SlipwayError(
                 f"{self.address} does not exist: is the claim mounted there? Mount it, or correct `deploy.publish.to` "
@@ -45,46 +45,46 @@ class Storage:
             )
 
     def entries(self) -> dict[str, bool]:
-        """Return the direct entries: {name: whether it is a folder}."""
+        """Return {name: whether it is a folder} of the direct entries of this storage."""
         with self._in_words("list it"), suppress(FileNotFoundError):
             self._files.invalidate_cache()
             return {Path(entry["name"]).name: entry["type"] == "directory" for entry in self._files.ls("", detail=True)}
         return {}
 
     def files(self, folder: str) -> set[str]:
-        """Return the names of all files below a folder; an empty set if it is absent."""
+        """Return the names of all files below a folder; an empty set if the folder does not exist."""
         with self._in_words(f"list {folder}"):
             self._files.invalidate_cache()
             return {path.strip("/") for path in self._files.find(folder)}
 
     def sha256(self, name: str) -> str | None:
-        """Return the SHA-256 of a file that is read back; None if it is absent."""
+        """Read a file, and return the SHA-256 of its content; None if the file does not exist."""
         with self._in_words(f"read {name}"), suppress(FileNotFoundError), self._files.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
         return None
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small file; None if it is absent."""
+        """Return the bytes of a small file; None if the file does not exist."""
         with self._in_words(f"read {name}"), suppress(FileNotFoundError):
             return self._files.cat_file(name)
         return None
 
     def get(self, name: str, target: Path) -> None:
-        """Copy a file of this storage to `target` on this machine."""
+        """Copy the file `name` of this storage to the path `target` on this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._in_words(f"read {name}"):
             self._files.get_file(name, str(target))
 
     def put(self, source: Path, name: str) -> None:
-        """Copy the file `source` of this machine into this storage."""
+        """Copy the file `source` on this machine to the name `name` in this storage."""
         self._store(name, lambda place: self._files.put_file(str(source), place))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a small file."""
+        """Write `content` into a small file."""
         self._store(name, lambda place: self._files.pipe_file(place, content))
 
     def _store(self, name: str, send: Callable[[str], Any]) -> None:
-        """Write a file. `send` writes it to a place in this storage: in a folder, to a temporary name at first."""
+        """Write a file by calling send(name). In a folder, `name` is a temporary name, and the file is then renamed."""
         with self._in_words(f"write {name}"):
             if self._folder:
                 _write_whole(self._folder, name, send)
@@ -92,17 +92,17 @@ class Storage:
                 send(name)
 
     def remove(self, name: str) -> None:
-        """Remove a file, which may be absent."""
+        """Remove a file. If it does not exist, do nothing."""
         with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
             self._files.rm_file(name)
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder with all its content; it may be absent."""
+        """Remove a folder with all its files. If it does not exist, do nothing."""
         with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
             self._files.rm(name, recursive=True)
 
     def clear_up(self, name: str) -> None:
-        """Remove the temporary files of a folder or file that interrupted writes left. Object stores have none."""
+        """Remove temporary files that interrupted writes of a file or folder left. Object stores have no such files."""
         for partial in self._folder.glob(f".partial.{name}*") if self._folder else ():
             partial.unlink(missing_ok=True)
 
@@ -114,7 +114,7 @@ class Storage:
             raise SlipwayError(f"{self.address}: could not {doing}: {reason(error, KEY)}") from error
 
 
-# Another publisher of the same version calls `clear_up` once, which may remove this temporary file.
+# Another process that publishes the same version calls `clear_up`, which may remove this temporary file.
 @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
 def _write_whole(folder: Path, name: str, send: Callable[[str], Any]) -> None:
     """Write a file into a folder, readable for every user, and flush it to the disk."""

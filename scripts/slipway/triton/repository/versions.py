@@ -1,4 +1,4 @@
-"""A model's repository: its name in Triton, its versions with their folders, and their files compared with an index."""
+"""Names, versions and folders of a model's repository, and comparisons of its files with an index."""
 
 import contextlib
 import shutil
@@ -9,7 +9,7 @@ from slipway.core.artifacts import sha256, tree_digest
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record, require_record
 
-# Printed after every rollback.
+# The sentence that is printed after every rollback.
 DEPLOYED_AGAIN = (
     "The next `snakemake --cores 1 deploy` serves again the version that was rolled back, since config.yaml and "
     "results/ still have it: put the checkpoint or the setting right first"
@@ -18,34 +18,34 @@ DEPLOYED_AGAIN = (
 INDEX = {"name": str, "files": {str: str}}
 # The index of a published version, beside its folder.
 PUBLISHED = {"index_sha256": str, "index": INDEX}
-# The value in place of a SHA-256 for a link and for a file that cannot be read. No record has it, so it always differs.
+# This replaces the SHA-256 of links and of unreadable files. No record has this value, so it always differs.
 UNREADABLE = "unreadable"
 
 
 def served_name(model: str) -> str:
-    """Return the name of a model in Triton. Rule `write_repository` in rules/repository.smk has the same name."""
+    """Return the name of a model in Triton. Rule `write_repository` in rules/repository.smk uses the same name."""
     return f"{model}_trt"
 
 
 def version_of(index_sha256: str) -> str:
-    """Return the name of the version whose index has this SHA-256."""
+    """Return the name of a repository's version: "v" and the first 12 digits of its index's SHA-256."""
     return f"v{index_sha256[:12]}"
 
 
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
     """Return claim_path/model/target/version: the folder of one version, relative to the claim or object store.
 
-    Without `version`, return claim_path/model/target: the folder of all the model's versions for the target.
+    Without `version`, return claim_path/model/target: the folder of all versions of the model for the target.
     """
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
 
 
 def publication_number(record: Path) -> int:
-    """Return the number of a publication that is made now; `record` is the record of the last one.
+    """Return the number of the next publication; `record` is the record of the last publication.
 
-    The number stays the same while the published files are in their folder unchanged. Once they are gone or damaged,
-    the next number is returned, so the record is stale and Snakemake publishes again. An object store is not checked,
-    because that would take a connection.
+    While the published folder is unchanged, the number stays the same. If files are gone or damaged, return the next
+    number: then the record is stale, and Snakemake publishes again. An object store is not checked, because this would
+    need a connection. Return 1 without a record.
     """
     last = read_record(record, {"key": dict, "destination": str, "version": str})
     if last is None:
@@ -56,7 +56,7 @@ def publication_number(record: Path) -> int:
 
 
 def _is_published(version: Path, index_sha256: str) -> bool:
-    """Say whether a version is in its folder unchanged, with the index of this SHA-256 beside it."""
+    """Say whether the folder of a version is unchanged, and its index beside it has this SHA-256."""
     document = read_record(version.with_name(f"{version.name}.json"), PUBLISHED)
     if document is None or document["index_sha256"] != index_sha256:
         return False
@@ -65,7 +65,7 @@ def _is_published(version: Path, index_sha256: str) -> bool:
 
 
 def read_index(repository: Path, index: Path) -> dict:
-    """Return a repository's index; raise SlipwayError if the repository does not match it."""
+    """Return the index of a repository. Raise SlipwayError if the repository's files differ from the index."""
     content = require_record(index, INDEX, "remove it and run again")
     folder = repository / content["name"]
     if changes := differences(tree_digest(folder), content["files"]):
@@ -76,7 +76,7 @@ def read_index(repository: Path, index: Path) -> dict:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return {path below `folder`: SHA-256} of every file, hidden files and links too; {} if the folder is absent."""
+    """Return {path below `folder`: SHA-256} of all files, also of hidden files and links; {} if no folder exists."""
     return {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))
@@ -85,7 +85,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
-    """Return the differences of {path: SHA-256} from its record, as text such as "edited: a, b; missing: c", or ""."""
+    """Return the differences between two {path: SHA-256} as text, such as "edited: a, b; missing: c"; "" if equal."""
     kinds = {
         "edited": [path for path in recorded if path in present and present[path] != recorded[path]],
         "missing": [path for path in recorded if path not in present],
@@ -95,7 +95,7 @@ def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
 
 
 def remove_bytecode(folder: Path) -> None:
-    """Remove compiled bytecode: Python would run it in place of the compared files."""
+    """Remove compiled Python files, which Python would run in place of the verified source files."""
     for cache in list(folder.rglob("__pycache__")):
         if cache.is_dir() and not cache.is_symlink():
             shutil.rmtree(cache)

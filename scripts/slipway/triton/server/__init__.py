@@ -1,1 +1,1 @@
-"""The tritonserver on this machine: its installation, its process, its restricted APIs, its TLS."""
+"""The tritonserver on this machine: how it is found, started, protected and stopped."""

@@ -1,8 +1,8 @@
 """A tritonserver in NVIDIA's image: the command line of `docker run` or `podman run`.
 
-The container has the network of this machine. So its server is a process of this machine that listens on 127.0.0.1, and
-the checks of ports, ids and processes are the same as for a server without a container. The container runs under the
-user's own id, reads its repository and certificates, and writes nothing but its own /tmp.
+The container shares the network of this machine. So the server is a process of this machine that listens on 127.0.0.1,
+and the checks of ports, ids and processes are the same as without a container. The container runs with the id of the
+user, reads its repositories and certificates, and writes only to its own /tmp.
 """
 
 import csv
@@ -25,9 +25,10 @@ _PEM_FILES = ("certificate", "key", "client_ca")
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of container: its program, its image as named and as found, and the devices and memory that it shares.
+    """The options for a server's container: program, image, and the devices and memory that the container shares.
 
-    `release` is the Triton release in it, None if neither the image nor config.yaml states it.
+    `image` is the image's name, `found` the image with this name on this machine. `release` is the Triton release in
+    the image, None if neither the image nor config.yaml states it.
     """
 
     program: ContainerProgram
@@ -38,9 +39,10 @@ class Container:
     shares_memory: bool = False
 
     def command(self, name: str, mounts: Mapping[Path, str], words: Sequence[str]) -> list[str]:
-        """Return the command line that runs `words` in a container `name`. The command ends with the container.
+        """Return the command line that runs `words`, a command with arguments, in a new container called `name`.
 
-        `mounts` is {folder or file: its path in the container}, read-only. The first one is the working folder.
+        The container ends with the command. `mounts` is {folder or file: its path in the container}, read-only. The
+        first path in the container is the working folder.
         """
         options = [
             *("--rm", "--pull=never", f"--name={name}", f"--label={LABEL}={name}"),
@@ -55,7 +57,7 @@ class Container:
         return [self.program.name, "run", *options, self.found.id, *words]
 
     def server_command(self, name: str, repositories: Sequence[Path], ports: Ports, flags: Sequence[str]) -> list[str]:
-        """Return the command line of a server of `repositories` at `ports`, in a container `name`."""
+        """Return the command line that runs a server of `repositories` at `ports` in a container `name`."""
         folders = {path.resolve(): f"{MODELS}/{number}" for number, path in enumerate(repositories)}
         files: dict[Path, str] = {}
         if ports.tls:
@@ -66,7 +68,7 @@ class Container:
         return self.command(name, folders | files, words)
 
     def _user_namespace(self) -> list[str]:
-        """Return the option that makes user ids in the container the same as on this machine."""
+        """Return the option that gives a user the same id in the container as on this machine; [] if not needed."""
         if not self.program.is_podman:
             return ["--userns=host"]
         return ["--userns=keep-id"] if os.getuid() else []
@@ -75,26 +77,29 @@ class Container:
         return "--ipc=host" if self.shares_memory else f"--shm-size={SHM_MIB}m"
 
     def _gpus(self) -> list[str]:
-        """Return the option that passes all GPUs; CUDA_VISIBLE_DEVICES then chooses, as without a container."""
+        """Return the option that gives the container all GPUs, or [] without a GPU. CUDA_VISIBLE_DEVICES selects."""
         if not self.on_gpu:
             return []
         return ["--device=nvidia.com/gpu=all"] if self.program.is_podman else ["--gpus=all"]
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return the variables of the container. NVIDIA's image takes every GPU that is not hidden from it."""
+        """Return {name: value} of the container's environment variables.
+
+        Without a GPU target, a variable hides all GPUs, because NVIDIA's image would otherwise use them.
+        """
         chosen = {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if self.on_gpu and key in os.environ}
         hidden = {} if self.on_gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}
         return {"HOME": "/tmp", **server_environment(name), **hidden, **chosen}
 
 
 def _mount(source: Path, target: str) -> str:
-    """Return the value of --mount, which is a line of CSV: a path may have commas and quotes."""
+    """Return the value of --mount for a read-only mount. The value is a line of CSV, so paths may have commas."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(["type=bind", f"source={source}", f"target={target}", "readonly"])
     return line.getvalue()
 
 
 def _cpus() -> list[str]:
-    """Return the option with the CPUs that this process may use, if these are not all."""
+    """Return the option with the CPUs that this process may use; [] if it may use all CPUs of the machine."""
     usable = sorted(os.sched_getaffinity(0))
     return [f"--cpuset-cpus={','.join(map(str, usable))}"] if len(usable) < (os.cpu_count() or 1) else []

@@ -1,6 +1,6 @@
-"""Docker and Podman on this machine: which one runs containers here, its images, and the containers of Slipway.
+"""Docker and Podman on this machine: the program that runs containers here, its images, and Slipway's containers.
 
-Nothing here imports the client or a runtime, because planning uses this module, too.
+Planning uses this module, too. So it imports neither tritonclient nor a runtime.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ USED = "container-program"
 
 @dataclass(frozen=True)
 class ContainerProgram:
-    """A program that runs containers on this machine: its name on PATH, and whether it is Podman or Docker."""
+    """A program that runs containers on this machine: its name on PATH, and whether it is Podman (else Docker)."""
 
     name: str
     is_podman: bool
@@ -36,7 +36,7 @@ class ContainerProgram:
 
 @dataclass(frozen=True)
 class Image:
-    """An image on this machine: its id, and the environment that its containers start with."""
+    """An image on this machine: its id, and the environment variables that its containers get."""
 
     id: str
     environment: dict[str, str]
@@ -44,10 +44,10 @@ class Image:
 
 @cache
 def usable_program() -> tuple[ContainerProgram | None, str]:
-    """Return (the program that can run a server on this machine, ""), or (None, why there is none, in words).
+    """Return (program that can run a server on this machine, "") or (None, reason in words).
 
-    A server must be a process of this machine, on its network. So these cannot run one: a service on another machine,
-    in a virtual machine (Docker Desktop), or with a separate network (rootless Docker).
+    The server must be a process of this machine, on the network of this machine. So these services cannot run a server:
+    a service on another machine, in a virtual machine (Docker Desktop), or with a separate network (rootless Docker).
     """
     reasons = []
     for name in filter(shutil.which, PROGRAMS):
@@ -60,7 +60,10 @@ def usable_program() -> tuple[ContainerProgram | None, str]:
 
 
 def _why_unusable(info: dict) -> str | None:
-    """Return why the service cannot run servers on this machine, from the output of `info`; None if it can."""
+    """Return in words why a container service cannot run servers on this machine; None if it can.
+
+    `info` is the output of `docker info` or `podman info`.
+    """
     if host := info.get("host"):  # Podman, also under Docker's name
         return "its containers run on another machine" if host.get("serviceIsRemote") else None
     if info.get("Name") != platform.node():
@@ -72,7 +75,7 @@ def _why_unusable(info: dict) -> str | None:
 
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
-    """Return an image that is on this machine; None if it is absent, or if the program does not describe it."""
+    """Return an image of this machine; None if the image is not on this machine or cannot be inspected."""
     output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], ANSWER_S)
     try:
         described = json.loads(output or "")
@@ -83,19 +86,19 @@ def image_here(program: ContainerProgram, image: str) -> Image | None:
 
 
 def image_to_run(image: str | None) -> Image | None:
-    """Return an image that is on this machine, if a program can run it here; else None."""
+    """Return an image of this machine; None if it is not on this machine or no program can run it here."""
     program, _ = usable_program()
     return image_here(program, image) if program and image else None
 
 
 @cache
 def is_pullable(program: ContainerProgram, image: str) -> bool:
-    """Say whether the registry of an image gives its description to this user. Nothing is downloaded."""
+    """Say whether this user can read an image's manifest in its registry. The image is not downloaded."""
     return _run([program.name, "manifest", "inspect", image], REGISTRY_S) is not None
 
 
 def fetched_image(program: ContainerProgram, image: str) -> Image:
-    """Return an image, after a download if it is not on this machine; raise SlipwayError if it cannot be had."""
+    """Return an image. If it is not on this machine, pull it first. Raise SlipwayError if the pull fails."""
     if local_image := image_here(program, image):
         return local_image
     progress(f"  {program.name} pulls {image}, which is many GB")
@@ -115,9 +118,9 @@ def fetched_image(program: ContainerProgram, image: str) -> Image:
 
 
 def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen, timeout_s: float) -> int | None:
-    """Return the id of a container's first process, as this machine counts it, once it runs.
+    """Wait until a container runs, and return the id, on this machine, of the container's first process.
 
-    None if the container's client ends first, or at the timeout.
+    Return None if the process `client` that started the container ends first, or after `timeout_s` seconds.
     """
     inspect, end = (
         [program.name, "container", "inspect", "--format", "{{.State.Pid}}", name],
@@ -131,15 +134,15 @@ def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen,
 
 
 def note_program(program: ContainerProgram, folder: Path) -> None:
-    """Write into a folder of servers which program starts their containers: a later run removes leftover containers."""
+    """Write the program that starts containers into a folder of servers, so that a later run can remove leftovers."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / USED).write_text(program.name, encoding="ascii")
 
 
 def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
-    """Remove the containers of servers whose ids begin with `begins`, if servers of this folder ran in containers.
+    """Remove the containers of servers whose ids begin with `begins`, with the program that `folder` names.
 
-    The servers named in `but_of` run, so their containers stay.
+    Servers in `but_of` still run, so their containers stay. Without a program in `folder`, nothing is removed.
     """
     with contextlib.suppress(FileNotFoundError):
         name = (folder / USED).read_text(encoding="ascii")

@@ -15,10 +15,10 @@ ALLOCATION = {
 
 
 def allocation() -> dict[str, str]:
-    """Return the variables for glibc's allocation of memory. Values that the user has set stay."""
+    """Return {name: value} of the variables that set glibc's memory allocation. Variables set by the user are kept."""
     return {name: os.environ.get(name, value) for name, value in ALLOCATION.items()}
 
 
 def server_environment(owner: str) -> dict[str, str]:
-    """Return the variables that all processes of a server inherit. `owner` names the server, such as by its id."""
+    """Return {name: value} of the variables that all processes of a server inherit. `owner` is the server's id."""
     return allocation() | owner_variable(owner)

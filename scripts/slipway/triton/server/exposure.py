@@ -1,4 +1,4 @@
-"""Exposure of the local Triton to other machines: allowed only if its known vulnerabilities are accepted."""
+"""A check before the local Triton listens for other machines: known vulnerabilities must be accepted."""
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.hosts import is_loopback
@@ -8,7 +8,7 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 
 
 def require_accepted(host: str, choice: ServerChoice, oldest: str) -> None:
-    """Raise SlipwayError if other machines could reach a server at `host` that is unknown or older than `oldest`."""
+    """Raise SlipwayError if other machines can reach `host` and the server's release is unknown or before `oldest`."""
     if is_loopback(host):
         return
     release = releases.release_of_wheel() if choice.run == WHEEL else choice.release_here

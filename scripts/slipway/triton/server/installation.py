@@ -1,7 +1,7 @@
-"""The tritonserver of this machine that serves: its program, its flags, and its working folder.
+"""Find the tritonserver of this machine: its program, its flags, and its working folder.
 
-There are three kinds: on PATH, in a container of NVIDIA's image, or in the nvidia-pytriton wheel, which has only the
-Python backend. Planning chooses (`server_choice.py`).
+There are three kinds: a program on PATH, a container of NVIDIA's image, or the nvidia-pytriton wheel, which has only
+the Python backend. Planning chooses the kind (`server_choice.py`).
 """
 
 import os
@@ -31,7 +31,7 @@ from slipway.triton.server.wheel_backends import BACKENDS, lay_out_backends
 
 # The configuration name for servers with only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
-# Allows Triton's TensorRT backend to load version-compatible engines.
+# The flag with which Triton's TensorRT backend loads version-compatible engines.
 LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
 # Metrics in addition to the counters: latency quantiles of the last 60 seconds, each with its allowed error. Triton has
 # no histogram of these latencies: 2.51 has none at all, and later releases have one of the first response of decoupled
@@ -46,8 +46,8 @@ METRICS_FLAGS = (
 class Installation:
     """A tritonserver that can be started: its program, its flags, and its working folder.
 
-    `run` is "path", "wheel" or "container". `container` is set only for "container"; then the program is inside the
-    image, whose own release may differ from `stated_release`.
+    `run` is "path", "wheel" or "container". For "container", `container` is set, and the program is Docker or Podman.
+    `stated_release` is the Triton release of a server without a container.
     """
 
     program: str
@@ -59,7 +59,7 @@ class Installation:
     stated_release: str | None = None
 
     def command(self, repositories: list[Path], ports: Ports, *flags: str, name: str = "") -> list[str]:
-        """Return the command line that serves `repositories` at `ports`, to run in `folder`.
+        """Return the command line that serves `repositories` at `ports`. It must run in `folder`.
 
         `name` is the name of the container, if there is one.
         """
@@ -71,10 +71,10 @@ class Installation:
         return [self.program, *own, *repository_flags, *ports.flags(), *METRICS_FLAGS, *flags]
 
     def for_engines(self, keys: Iterable[dict], shares_memory: bool = False) -> "Installation":
-        """Return this installation with the flags and devices that engines with these keys need.
+        """Return this installation with the flags and devices for engines with these build keys.
 
-        Triton's TensorRT backend needs a flag for version-compatible engines (the Python backend does not). A container
-        needs GPUs and shared memory.
+        Triton's TensorRT backend needs a flag for version-compatible engines. A container needs an option for GPUs and,
+        if the server `shares_memory` with its clients, an option for this.
         """
         keys = list(keys)
         compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
@@ -90,19 +90,19 @@ class Installation:
 
     @property
     def can_guard(self) -> bool:
-        """Say whether the server can restrict its APIs. An image whose release is unknown counts as a newer release."""
+        """Say whether the server can restrict its APIs. An image whose release is unknown counts as a new release."""
         if self.container:
             return self.release is None or self.release >= FIRST_RELEASE
         return can_guard(self.program)
 
     def guards(self, key: str, host: str, shared_memory: bool = False) -> list[str]:
-        """Return the flags that restrict the APIs of a server at `host`; [] if it cannot restrict them."""
+        """Return the flags that restrict the APIs of a server at `host` to holders of `key`; [] if it cannot."""
         return local_flags(key, host, shared_memory) if self.can_guard else []
 
     def facts(self) -> dict:
-        """Return the server's facts for a record: {"run", "program", "native_backends", "release"}.
+        """Return {"run", "program", "native_backends", "release"} of the server, for a record.
 
-        Of a container also the name and the id of its image.
+        For a container, the result also has "image" and "image_id".
         """
         stated = {"run": self.run, "program": Path(self.program).name, "native_backends": self.native_backends}
         image = {"image": self.container.image, "image_id": self.container.found.id} if self.container else {}
@@ -112,11 +112,12 @@ class Installation:
 def find_installation(
     workspace: Path, choice: ServerChoice, backends: Collection[str] = (), python: Path | None = None
 ) -> Installation:
-    """Return the chosen tritonserver of this machine, for models that need these backends.
+    """Return the chosen tritonserver of this machine for models that need `backends`.
 
-    If a server on PATH has all of the backends, it serves the models natively. Else it uses the Python backend, as the
-    wheel's server does, under `python` (by default the interpreter of the serving environment). `workspace` is the
-    server's working folder, and gets the files that the wheel's server needs.
+    If a server on PATH has all these backends, it uses them. Otherwise it uses the Python backend, as the wheel's
+    server does, with the interpreter `python` (default: the interpreter of the serving environment). `workspace` is the
+    server's working folder, and gets the files that the wheel's server needs. Raises SlipwayError if the server is
+    missing.
     """
     folder = workspace.resolve()
     if choice.run == CONTAINER:
@@ -133,7 +134,10 @@ def find_installation(
 
 
 def _in_container(folder: Path, choice: ServerChoice) -> Installation:
-    """Return the server of an image, which is pulled if it is not here; raise SlipwayError if it cannot be had."""
+    """Return the server in a container image, which is pulled if it is not on this machine.
+
+    Raises SlipwayError if no container can run here or the image cannot be pulled.
+    """
     program, why = usable_program()
     if program is None or choice.image is None:
         reason = why or "no image is named"
@@ -148,10 +152,10 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return the environment for tritonclient's perf_analyzer. perf_analyzer's libraries are linked below `workspace`.
+    """Return {name: value} of the environment variables for perf_analyzer; link its libraries below `workspace`.
 
-    The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
-    hash in their names. Without that wheel the result is {}.
+    The program in tritonclient 2.51.0 needs libraries with the names libb64.so.0d and libcudart.so.12. The
+    nvidia-pytriton wheel has both libraries under names with a hash. Without this wheel, return {}.
     """
     if (package := wheel()) is None:
         return {}

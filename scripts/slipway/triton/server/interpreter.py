@@ -1,10 +1,10 @@
-"""The Python interpreter of Triton's Python backend: any interpreter, made usable for the backend's stub.
+"""The Python interpreter for Triton's Python backend: make any interpreter usable for the backend's stub.
 
-The stub is a program that embeds Python. It needs the libpython of its own version. From Python 3.11 on it ignores
-PYTHONHOME and PYTHONPATH: it takes the packages of the first python3 on PATH. So this module makes a virtual
-environment that only lists the interpreter's own folders. A script starts the stub: it puts that environment first on
-PATH, and sets the variables that the interpreter's own start script sets. The server itself keeps its environment, so a
-PYTHONHOME or LD_PRELOAD for one interpreter does not reach its other children.
+The stub is a program that embeds Python, and needs the libpython of its Python version. From Python 3.11 on, the stub
+ignores PYTHONHOME and PYTHONPATH, and uses the packages of the first python3 on PATH. So this module makes a virtual
+environment that only lists the folders of the interpreter, and a script that starts the stub. The script puts that
+environment first on PATH, and sets the variables that the interpreter's own start script sets. The server's environment
+stays unchanged, so PYTHONHOME or LD_PRELOAD of one interpreter does not reach other processes of the server.
 """
 
 import json
@@ -36,18 +36,18 @@ print(json.dumps({
     "environment": dict(os.environ),
 }))
 """
-# Variables that a shell or a terminal library changes for itself.
+# Variables that a shell or a terminal library changes, and that are not copied.
 _NOT_ITS_OWN = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter's description of itself.
+    """A Python interpreter's answers about itself.
 
-    `version` is such as "3.10", `numpy` is NumPy's version or None. `executable` is the real program behind a script or
-    a virtual environment. `packages` is the interpreter's sys.path, `libraries` the folders with its libpython.
-    `changes` are the changes of the environment that it runs with, such as the changes by its start script: {name:
-    value, or None for a removed name}.
+    `version` is text such as "3.10". `numpy` is the version of its NumPy, or None. `executable` is the real program
+    behind a script or a virtual environment. `packages` is its sys.path, `libraries` are the folders with its
+    libpython. `changes` is {name: value, or None for a removed variable}: the environment variables that its start
+    script changes.
     """
 
     version: str
@@ -59,7 +59,10 @@ class Interpreter:
 
 
 def ask_interpreter(python: Path) -> Interpreter:
-    """Return the description of `python`, which may be a script that starts one; raise SlipwayError if it fails."""
+    """Start `python`, an interpreter or a script that starts one, and return its description.
+
+    Raises SlipwayError if `python` fails or needs more than 60 s.
+    """
     try:
         done = subprocess.run(
             [str(python), "-c", _QUESTION],
@@ -80,9 +83,9 @@ def ask_interpreter(python: Path) -> Interpreter:
 
 
 def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
-    """Write the script that starts `stub` with `interpreter`.
+    """Write the script `launcher` that starts the program `stub` with `interpreter`.
 
-    `folder` is the stub's working folder, and gets the virtual environment. The stub finds its own libraries itself.
+    `folder` is the working folder of the stub, and gets the virtual environment.
     """
     environment = folder / "python"
     _write_environment(environment, interpreter)
@@ -96,9 +99,10 @@ def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, fo
 def write_launcher(
     launcher: Path, command: list[str], changes: dict[str, str | None], before: Sequence[list[str]] = ()
 ) -> None:
-    """Write a script that starts `command`, with the caller's arguments, in a changed environment (None: unset).
+    """Write a script that starts `command`, with the caller's arguments appended, in a changed environment.
 
-    The commands in `before` run first, whether they fail or not.
+    `changes` is {variable: value, or None to remove the variable}. The commands in `before` run first; their failures
+    are ignored.
     """
     lines = [
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
@@ -113,7 +117,7 @@ def write_launcher(
 
 
 def _write_environment(folder: Path, interpreter: Interpreter) -> None:
-    """Make a virtual environment whose only .pth file names the interpreter's folders."""
+    """Make a virtual environment in `folder`. Its only .pth file names the folders of the interpreter."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
     # As bytes in a line of code: an embedded interpreter expects ASCII names, and fails at others.

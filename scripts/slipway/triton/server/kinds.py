@@ -1,10 +1,13 @@
-"""The kinds of tritonserver on a machine, and sentences about the server in the record of a load test."""
+"""The kinds of tritonserver on a machine, and phrases about the server that a load test used."""
 
 PATH, WHEEL, CONTAINER = "path", "wheel", "container"
 
 
 def server_in_words(server: dict) -> str:
-    """Return the server that a record states, in words. Records of earlier versions have neither kind nor release."""
+    """Return a phrase for `server`, an entry in a load test's record, such as its kind and release.
+
+    Records of earlier versions of Slipway have neither kind nor release.
+    """
     release = f"Triton {server['release']}" if server.get("release") else "a Triton whose release is not known"
     backends = "its own backends" if server["native_backends"] else "its Python backend"
     run = server.get("run", PATH if server["native_backends"] else WHEEL)
@@ -13,9 +16,10 @@ def server_in_words(server: dict) -> str:
 
 
 def why_another(server: dict, image: str | None, release: str | None) -> str | None:
-    """Return a sentence if a load test did not run on the server in `image`; None if it did, or if `image` is None.
+    """Return a phrase if a load test used another server than the one in `image`; None if not, or without `image`.
 
-    `image` serves elsewhere than on this machine, `release` is its Triton release, None if it is not stated.
+    `server` is the entry in the load test's record. `image` serves on another machine, and has the Triton `release`,
+    None if it is not stated.
     """
     if image is None:
         return None

@@ -1,11 +1,11 @@
-"""Leftovers of a server that was killed: processes of its Python backend, and 1 MB of /dev/shm for each instance.
+"""Leftovers of a killed server: processes of its Python backend, and 1 MB of /dev/shm for each instance.
 
-A server that ends normally stops its own processes and removes its own regions of shared memory. For each instance of a
-Python model, the server starts a process, Triton's stub. If the server is killed while a stub loads the model, the stub
-waits for the server forever.
+A server that ends normally stops its processes and removes its shared memory regions. For each instance of a Python
+model, the server starts a process, Triton's stub. If the server is killed while a stub loads the model, the stub waits
+for the server forever.
 
-Each server has an owner's name, such as its id. The names of its regions begin with the owner's name, and all its
-processes inherit the owner's name in the environment variable SLIPWAY_SERVER. So no other process or region is removed.
+Each server has an owner's name, such as its id. The names of its regions begin with this name, and all its processes
+inherit it in the environment variable SLIPWAY_SERVER. So only leftovers of Slipway's servers are removed.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ OWNER = "SLIPWAY_SERVER"
 
 
 def region_flag(owner: str) -> str:
-    """Return the flag that makes the names of a server's shared memory regions begin with `owner`, such as its id."""
+    """Return the flag with which the names of a server's shared memory regions begin with `owner`, such as its id."""
     return f"--backend-config=python,shm-region-prefix-name={owner}-"
 
 
 def owner_variable(owner: str) -> dict[str, str]:
-    """Return {name: value} of the environment variable that marks a server's processes: they all inherit it."""
+    """Return {name: value} of the environment variable with the owner's name, which a server's processes inherit."""
     return {OWNER: f"{owner}-"}
 
 
 def own_processes(owner: str | None = None) -> list[psutil.Process]:
-    """Return the processes below this one, and the processes in containers that were started for `owner`.
+    """Return the child processes of this process, recursively, and the processes that have `owner` in the environment.
 
-    A container's processes are children of its service, and have their owner's name in the environment.
+    Processes in containers are children of the container service, so only their environment identifies them.
     """
     below = psutil.Process().children(recursive=True)
     if owner is None:
@@ -44,9 +44,10 @@ def own_processes(owner: str | None = None) -> list[psutil.Process]:
 
 
 def remove_leftovers(begins: str, but_of: set[str]) -> None:
-    """Kill this user's processes and remove this user's regions of servers whose names begin with `begins`.
+    """Kill the processes and remove the memory regions of servers whose owner's name begins with `begins`.
 
-    The servers named in `but_of` run: their processes and regions stay.
+    Servers in `but_of` still run, so their processes and regions stay. Only processes and regions of this user are
+    touched.
     """
 
     def is_left(owner: str) -> bool:
@@ -70,7 +71,7 @@ def remove_leftovers(begins: str, but_of: set[str]) -> None:
 
 
 def _owner(process: psutil.Process) -> str:
-    """Return the owner that a process inherited; "" if it has none, has ended, or is another user's."""
+    """Return the owner's name in a process's environment; "" if it has none, has ended, or belongs to another user."""
     with contextlib.suppress(psutil.Error, OSError):
         if process.uids().real == os.getuid():
             return process.environ().get(OWNER, "")

@@ -1,4 +1,4 @@
-"""The memory of running processes of tritonserver, including the processes of its Python backend."""
+"""The memory use of running tritonserver processes, including the processes of the Python backend."""
 
 import contextlib
 
@@ -8,7 +8,7 @@ from slipway.triton.server.leftovers import own_processes
 
 
 def process_memory_mb(process: psutil.Process) -> float:
-    """Return the memory of a process and its children in MB (10^6 bytes); shared pages are counted once."""
+    """Return the memory in MB (10^6 bytes) of a process and its children. A shared page is counted once."""
     total = 0.0
     for member in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -17,9 +17,9 @@ def process_memory_mb(process: psutil.Process) -> float:
 
 
 def servers_memory_mb(owner: str | None) -> float:
-    """Return the memory (MB) of the servers that this process started; 0 without any.
+    """Return the memory in MB (10^6 bytes) of the servers that this process started; 0 without a server.
 
-    `owner` is the name of the owner of servers in containers, whose processes are not below this one.
+    `owner` is the owner's name of servers in containers, because they are not child processes.
     """
     total = 0.0
     for process in own_processes(owner):

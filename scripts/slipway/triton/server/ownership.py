@@ -1,4 +1,4 @@
-"""Check that the server at some ports is the process that was started here: it states the id of its command line."""
+"""Check that the server at some ports is the process that Slipway started: its id is the id in its command line."""
 
 import contextlib
 from types import ModuleType
@@ -13,12 +13,12 @@ from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.leftovers import own_processes
 
-# Deadline of one question about a server's id and readiness.
+# Deadline of one request for a server's id and readiness.
 IDENTITY_DEADLINE_S = 10.0
 
 
 def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
-    """Say whether a process's server is ready with all its models, and listens on the given ports."""
+    """Say whether the process `pid` serves at `ports` under the id `server_id`, and is ready with all its models."""
     if foreign_ports(pid, ports):
         return False
     deadline = Deadline(IDENTITY_DEADLINE_S)
@@ -31,7 +31,7 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
 
 
 def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDENTITY_DEADLINE_S) -> None:
-    """Raise SlipwayError unless the process itself listens on `ports`, and its server states `server_id`."""
+    """Raise SlipwayError unless the process `pid` or its children listen on `ports`, with the id `server_id`."""
     if foreign := foreign_ports(pid, ports):
         raise SlipwayError(
             f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
@@ -47,7 +47,7 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
 
 
 def require_in_sight(pid: int, server_id: str, program: str) -> None:
-    """Raise SlipwayError unless a container's first process runs on this machine and was started with this id."""
+    """Raise SlipwayError unless `pid`, a container's first process, runs on this machine with the id `server_id`."""
     with contextlib.suppress(psutil.Error):
         if f"--id={server_id}" in psutil.Process(pid).cmdline():
             return
@@ -58,7 +58,7 @@ def require_in_sight(pid: int, server_id: str, program: str) -> None:
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return which of the gRPC and metrics ports neither the process nor its children listen on."""
+    """Return those of the gRPC and metrics ports on which neither the process nor its children listen."""
     family = []
     with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)
@@ -69,12 +69,12 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 
 
 def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
-    """Raise SlipwayError if a program that this process did not start listens on one of the server's ports.
+    """Raise SlipwayError if a program that this process did not start listens on the gRPC or metrics port.
 
-    Processes that were started for `owner` count as started by this process, too: processes in containers, and a server
-    that runs on for a moment after its Model Analyzer has ended.
+    Processes with the owner's name `owner` also count as started by this process. These are processes in containers,
+    and a server that still runs for a moment after Model Analyzer has ended.
     """
-    # A server that starts during the first look is seen there without its process.
+    # The check runs twice: a server that starts during the first check has a port, but is not yet in the process list.
     if _strangers_port(ports, owner) and (port := _strangers_port(ports, owner)):
         raise SlipwayError(
             f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
@@ -83,7 +83,7 @@ def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
 
 
 def _strangers_port(ports: Ports, owner: str | None) -> int | None:
-    """Return a port of the server on which another process listens; None if there is none."""
+    """Return the gRPC or metrics port if a process of somebody else listens on it; None if not."""
     own = {process.pid for process in own_processes(owner)}
     listening = _listening(psutil)
     own |= {process.pid for process in own_processes(owner)}
@@ -95,10 +95,10 @@ def _strangers_port(ports: Ports, owner: str | None) -> int | None:
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
-    """Return (address, process id) of a process's listening sockets, or the whole machine's if `process` is psutil."""
+    """Return [(address, process id)] of the listening sockets of a process; of all processes for the module psutil."""
     try:
         connections = process.net_connections(kind="inet")
-    except psutil.Error:  # a child that has ended meanwhile
+    except psutil.Error:  # the process has ended meanwhile
         return []
     return [
         (connection.laddr, getattr(connection, "pid", None))

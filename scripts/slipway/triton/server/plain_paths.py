@@ -1,8 +1,8 @@
-"""Plain names for folders with any path, since tritonserver does not quote paths.
+"""Plain names for folders with any path, because tritonserver does not quote paths.
 
-Up to release 24.10 at least, Triton's Python backend starts its stub with one line of `bash -c` and unquoted paths: a
-space splits them, and `$(...)` or a semicolon runs as a command. So a server works in its own folder. Other folders
-have a name relative to that folder, or a link in it if that name is not plain either.
+Up to release 24.10 at least, Triton's Python backend starts its stub with one line of `bash -c` and unquoted paths. A
+space splits such a path, and `$(...)` or a semicolon runs as a command. So a server gets paths relative to its working
+folder. If a relative path has special characters, the working folder gets a link to it.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# Characters without a special meaning in a shell, in a list of folders such as PATH, and in a command line.
+# Characters without a special meaning in shells, command lines, and lists of folders such as PATH.
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=,./-]+")
 LINKS = "links"
 # The folders for temporary files on every Linux. The first one is on a disk.
@@ -21,12 +21,12 @@ _USUAL_TEMPORARY = ("/var/tmp", "/tmp")
 
 
 def is_plain(path: Path | str) -> bool:
-    """Say whether a shell reads a path as plain text."""
+    """Say whether a path has no characters with a special meaning in a shell."""
     return _PLAIN.fullmatch(str(path)) is not None
 
 
 def seen_from(folder: Path, path: Path) -> str:
-    """Return a plain name of `path` for a process that works in `folder`; make a link there if it needs one."""
+    """Return a plain path, relative to `folder`, of `path`. If it would not be plain, make a link in `folder`."""
     target = path.resolve()
     name = os.path.relpath(target, folder.resolve())
     if is_plain(name):
@@ -37,7 +37,7 @@ def seen_from(folder: Path, path: Path) -> str:
 
 
 def make_link(name: Path, target: Path) -> None:
-    """Make `name` a symbolic link to `target`; replace an existing file or link."""
+    """Make `name` a symbolic link to `target`. An existing file or link `name` is replaced."""
     name.parent.mkdir(parents=True, exist_ok=True)
     if not (name.is_symlink() and name.readlink() == target):
         name.unlink(missing_ok=True)
@@ -45,9 +45,9 @@ def make_link(name: Path, target: Path) -> None:
 
 
 def listed(folder: Path, path: Path) -> str:
-    """Return a plain name of `path` for a list of folders such as PATH.
+    """Return a plain name of `path` for a list of folders such as PATH, in which `:` and `;` separate entries.
 
-    In such a list `:` and `;` separate and `$` expands. `folder` is the working folder of the process that reads it.
+    `folder` is the working folder of the process that reads the list.
     """
     if not set(":;$") & set(str(path)):
         return str(path)
@@ -55,12 +55,15 @@ def listed(folder: Path, path: Path) -> str:
 
 
 def joined(*parts: str | None) -> str:
-    """Return a list of folders such as PATH, without empty parts."""
+    """Return the parts as one list of folders such as PATH. Empty parts are left out."""
     return os.pathsep.join(filter(None, parts))
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files, or a usual one if its path is not plain; else raise SlipwayError."""
+    """Return the folder for temporary files. If its path is not plain, return /var/tmp or /tmp.
+
+    Raises SlipwayError if there is no such folder with a plain path.
+    """
     chosen = Path(tempfile.gettempdir())
     for folder in (chosen, *map(Path, _USUAL_TEMPORARY)):
         if is_plain(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):

@@ -1,6 +1,6 @@
 """Triton releases and their TensorRT versions, from the table beside this file or from an image on this machine.
 
-Nothing here imports a framework, because the Snakefile imports it while it is parsed.
+This module imports no framework, because the Snakefile imports it.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from slipway.triton.server.container_programs import PROGRAMS, ContainerProgram,
 from slipway.triton.server.tensorrt_versions import VARIABLE, numbers, same_tensorrt
 
 TABLE = Path(__file__).with_name("releases.yaml")
-# NVIDIA's image of a release.
+# The name of NVIDIA's image of a release.
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
 # Releases before this one have known vulnerabilities.
 FLOOR = "26.07"
@@ -24,11 +24,11 @@ FLOOR = "26.07"
 
 @dataclass(frozen=True)
 class TritonRelease:
-    """A Triton release: its name ("25.09"), and the versions in it, None if nobody published them.
+    """A Triton release and the versions in it. A version is None if nobody published it.
 
-    `server` is the version that a running server states, `source` the source of the other versions, as text. `digest`
-    ("sha256:...") is its image's digest, None if unknown here. `wheel` is the version of the package nvidia-pytriton
-    with its server, None if there is none.
+    `triton` is its name, such as "25.09". `server` is the version that a running server reports. `source` names in
+    words where the other versions come from. `digest` ("sha256:...") is the digest of its image, None if unknown.
+    `wheel` is the version of the package nvidia-pytriton with this server, None if there is none.
     """
 
     triton: str
@@ -41,7 +41,10 @@ class TritonRelease:
 
 
 def image_of(name: str) -> str:
-    """Return NVIDIA's image of a release, with its digest if that is known."""
+    """Return the name of NVIDIA's image of a release, such as "nvcr.io/nvidia/tritonserver:25.09-py3@sha256:...".
+
+    Without a known digest, the name ends before "@".
+    """
     known = release_with("triton", name)
     image = IMAGE.format(release=name)
     return f"{image}@{known.digest}" if known and known.digest else image
@@ -53,7 +56,10 @@ def newest() -> str:
 
 
 def require_supported(name: str | None, image: str | None, oldest: str) -> None:
-    """Raise SlipwayError if the serving Triton is unknown, or is older than the accepted release."""
+    """Raise SlipwayError if neither a release nor an image is given, or if the release is older than `oldest`.
+
+    `name` is the release and `image` the image of the serving Triton, None if config.yaml does not state it.
+    """
     if name is None and image is None:
         raise SlipwayError(
             "config: nothing says which Triton serves, and a TensorRT engine loads only under the TensorRT that built "
@@ -67,20 +73,20 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
 
 
 def release_with(field: str, value: str | None) -> TritonRelease | None:
-    """Return the release whose "triton", "server" or "wheel" (`field`) is `value`; None if it is not in the table."""
+    """Return the release of the table whose field "triton", "server" or "wheel" is `value`; None if there is none."""
     return next((release for release in releases() if value and getattr(release, field) == value), None)
 
 
 def release_of_wheel() -> str | None:
-    """Return the name of the release whose server the installed wheel has; None without a wheel or a row for it."""
+    """Return the name of the Triton release in the installed wheel; None without a wheel or if the table lacks it."""
     known = release_with("wheel", serving_version("nvidia-pytriton"))
     return known.triton if known else None
 
 
 def vulnerability(release: str) -> str | None:
-    """Return a text on the vulnerabilities of a release, None if no vulnerability is known.
+    """Return a phrase about the known vulnerabilities of a release; None if it has none.
 
-    The text says since when they are known or, if that is not in the table, which release mended them.
+    The phrase says since when they are known. If the table lacks this date, it names the release that fixed them.
     """
     if release >= FLOOR:
         return None
@@ -89,9 +95,9 @@ def vulnerability(release: str) -> str | None:
 
 
 def cautions(server_version: str | None) -> list[str]:
-    """Return a line on the known vulnerabilities of this server version; an empty list if there are none.
+    """Return [a line about the known vulnerabilities of a server version], or [] if it has none.
 
-    A version that is not in the table counts as the newest release in the table that is older.
+    If the table lacks the version, the next older version in the table counts.
     """
     version = numbers(server_version or "")
     older = [release for release in releases() if release.server and numbers(release.server) <= version]
@@ -102,13 +108,13 @@ def cautions(server_version: str | None) -> list[str]:
 
 
 def releases_with(tensorrt: str) -> list[str]:
-    """Return the names of the releases with this TensorRT, oldest first."""
+    """Return the names of the releases in the table with this TensorRT version, oldest release first."""
     return [release.triton for release in releases() if same_tensorrt(release.tensorrt, tensorrt)]
 
 
 @cache
 def releases() -> tuple[TritonRelease, ...]:
-    """Return the whole table, oldest release first."""
+    """Return all releases of the table, oldest first."""
     table = _table_at(TABLE)
     return tuple(TritonRelease(**row | {"source": table["sources"][row["source"]]}) for row in table["releases"])
 
@@ -119,9 +125,9 @@ def _table_at(path: Path) -> dict:
 
 
 def tensorrt_of_image(image: str) -> str | None:
-    """Return the TensorRT version in an image that docker or podman already has here; nothing is pulled.
+    """Return the TensorRT version in an image that docker or podman has on this machine. Nothing is pulled.
 
-    None without docker and podman, without their answer, without the image, or without a version in the image.
+    Return None if neither program has the image, or if the image does not state a version.
     """
     for name in filter(shutil.which, PROGRAMS):
         local_image = image_here(ContainerProgram(name, is_podman=False), image)

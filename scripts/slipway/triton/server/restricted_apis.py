@@ -19,13 +19,13 @@ GUARDED = ("logging", "model-repository", "trace")
 # Shared memory is for programs on the same machine. So only a server for them leaves it open, and only if config.yaml
 # asks for it: Triton 2.51 registers any region of its user, even its own.
 SHARED_MEMORY = "shared-memory"
-# The header for shared memory that is off. No client can send it, though `ps` shows its value: gRPC's server refuses a
-# name with a space, and HTTP/1 ends a name at a colon (Triton's takes one with a space). Its refusals end with this
-# text.
+# The name of the header that shared memory needs if it is off. No client can send this header, though `ps` shows its
+# value: gRPC's server refuses a name with a space, and in HTTP/1 a name ends at the colon. Triton's refusals end with
+# this text.
 NO_SHARED_MEMORY = "shared memory: off"
 HEADER = "slipway-key"
 GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
-# The first release that can guard both gRPC and HTTP.
+# The first Triton release that can restrict APIs of both gRPC and HTTP.
 FIRST_RELEASE = "23.11"
 # Triton's answer to a request without the key.
 REFUSAL = "This protocol is restricted"
@@ -34,13 +34,17 @@ HELP_S = 20
 
 
 def flags(key: str, apis: tuple[str, ...] = (*GUARDED, SHARED_MEMORY), header: str = HEADER) -> list[str]:
-    """Return the flags that restrict the APIs in `apis` to holders of the key."""
+    """Return tritonserver's flags that restrict the APIs in `apis` to requests with the header `header` and `key`."""
     guarded = f"{','.join(sorted(apis))}:{header}={key}"
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
-    """Return a local server's flags that restrict its APIs, and that close shared memory if it is not allowed."""
+    """Return the flags that restrict the APIs of a server at `host` to requests with `key`.
+
+    Without `shared_memory`, the API for shared memory is closed to all. With it, the API needs no key if only this
+    machine can reach `host`.
+    """
     if not shared_memory:
         return flags(key, GUARDED) + flags(new_key(), (SHARED_MEMORY,), NO_SHARED_MEMORY)
     return flags(key, GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY))
@@ -48,7 +52,7 @@ def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
 
 @cache
 def can_guard(program: str) -> bool:
-    """Say whether a tritonserver can restrict its APIs. Releases before FIRST_RELEASE do not know the flags for it."""
+    """Say whether the tritonserver `program` can restrict its APIs. Releases before FIRST_RELEASE cannot."""
     try:
         usage = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):
@@ -57,18 +61,18 @@ def can_guard(program: str) -> bool:
 
 
 def new_key() -> str:
-    """Return a new random key."""
+    """Return a new random key of 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 
 def header(pid: int) -> Mapping[str, str]:
-    """Return {gRPC header: key of a server of this user}; {} if it has none."""
+    """Return {name of the gRPC header: key} for requests to the server with the process id `pid`; {} without a key."""
     key = key_of(pid)
     return {GRPC_HEADER: key} if key else {}
 
 
 def key_of(pid: int) -> str | None:
-    """Return the key in the command line of a server of this user; None if it has none."""
+    """Return the key in the command line of the server `pid`; None if it has no key or cannot be read."""
     try:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:

@@ -1,7 +1,7 @@
 """Choose the tritonserver of this machine: a program on PATH, NVIDIA's container, or the wheel nvidia-pytriton.
 
-It measures and serves. Planning chooses it (`triton.run`), so that every job takes the same server and has it in its
-key. Nothing here imports the client or a runtime.
+The chosen server runs the load tests and serves. Planning makes the choice (`triton.run`), so that every job uses the
+same server and has it in its key. This module imports neither tritonclient nor a runtime.
 """
 
 import shutil
@@ -23,11 +23,11 @@ _WAYS_OUT = {
 
 
 def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
-    """Return the tritonserver for engines of a runtime, by the settings in `triton`, a section of config.yaml.
+    """Return the tritonserver for engines of a runtime. `triton` is this section of config.yaml.
 
-    If `triton.run` names a kind of server, this kind is returned. Whether such a server can run here is not checked:
-    `require_runnable` does that. If `triton.run` is auto, the first server that fits is returned: a tritonserver on
-    PATH with the runtime's backend, NVIDIA's container, the wheel's server.
+    If `triton.run` names a kind of server, return this kind without a check. `require_runnable` checks whether such a
+    server can run here. If `triton.run` is auto, return the first server that can run: a tritonserver on PATH with the
+    runtime's backend, NVIDIA's container, the wheel's server.
     """
     if triton["run"] == CONTAINER:
         return _container(triton, "`triton.run` says so")
@@ -44,13 +44,13 @@ def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
 
 
 def require_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits) -> None:
-    """Raise SlipwayError if the server that `triton.run` declares cannot run here, as far as is known before a job."""
+    """Raise SlipwayError if planning can tell that the server that `triton.run` names cannot run on this machine."""
     if triton["run"] != "auto" and (why := _why_not_runnable(choice, triton, runtime)):
         raise SlipwayError(f"config: `triton.run` is {choice.run}, but {why}; {_WAYS_OUT[choice.run]}")
 
 
 def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
-    """Return why no container can serve engines of a runtime here, in words; None if a container can."""
+    """Return in words why no container on this machine can serve engines of a runtime; None if a container can."""
     if runtime.native_backend is None:
         return f"NVIDIA's image has no backend for engines of {runtime.title}"
     if (image := image_that_serves(triton)) is None:
@@ -65,7 +65,7 @@ def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
 
 
 def image_that_serves(triton: dict) -> str | None:
-    """Return the image of NVIDIA's server that config.yaml names; None if it names none."""
+    """Return the name of the server image that `triton.image` or `triton.release` selects; None if both are unset."""
     return triton["image"] or (releases.image_of(triton["release"]) if triton["release"] else None)
 
 

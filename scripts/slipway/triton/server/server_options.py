@@ -1,4 +1,4 @@
-"""The options that tell a program which tritonserver planning has chosen."""
+"""Options that name the tritonserver for a program. Planning chooses this server."""
 
 import argparse
 import os
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from slipway.triton.server.kinds import CONTAINER, PATH, WHEEL
 
-# The environment variable with the release of the server in NVIDIA's container.
+# The environment variable in NVIDIA's image with its Triton release.
 RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"
 
 
 @dataclass(frozen=True)
 class ServerChoice:
-    """The chosen server: "path", "wheel" or "container", its release if that is stated, and a container's image.
+    """The chosen server. `run` is "path", "wheel" or "container". `image` is the container's image.
 
-    `why` is the reason in words, which is not part of any key.
+    `release` is the server's Triton release if it is stated. `why` is the reason of the choice in words, which is in no
+    key.
     """
 
     run: str
@@ -23,18 +24,21 @@ class ServerChoice:
     why: str = ""
 
     def settings(self) -> dict[str, str | None]:
-        """Return the options with which programs start the chosen server, for the keys of their jobs."""
+        """Return {option: value} with which programs start the chosen server, for the keys of their jobs."""
         named = {"server_image": self.image, "server_release": self.release}
         return {"server": self.run, **{name: value for name, value in named.items() if value}}
 
     @property
     def release_here(self) -> str | None:
-        """Return the server's release; None if it is unknown. A server on PATH states it as NVIDIA's image does."""
+        """Return the server's Triton release; None if it is unknown.
+
+        For a server on PATH, it comes from the environment variable that NVIDIA's image sets.
+        """
         return os.environ.get(RELEASE_VARIABLE) if self.run == PATH else self.release
 
 
 def add_server_choice(arguments: argparse.ArgumentParser) -> None:
-    """Add the options that say which tritonserver is started."""
+    """Add the options that name the tritonserver to start: --server, --server-image and so on."""
     group = arguments.add_argument_group("tritonserver")
     group.add_argument("--server", choices=[PATH, WHEEL, CONTAINER], default=WHEEL, help="which one is started")
     group.add_argument("--server-image", help="image of the container")
@@ -43,12 +47,15 @@ def add_server_choice(arguments: argparse.ArgumentParser) -> None:
 
 
 def choice_of(arguments: argparse.Namespace) -> ServerChoice:
-    """Return the choice in the options."""
+    """Return the ServerChoice in a program's options."""
     return ServerChoice(arguments.server, arguments.server_image, arguments.server_release, arguments.server_why)
 
 
 def why_other_release(image: str, environment: dict[str, str], release: str | None) -> str | None:
-    """Return text if an image states another Triton release than the declared one; None if it does not."""
+    """Return a phrase if an image's `environment` has another Triton release than `release`; None if not.
+
+    Return None, too, if one of them is not stated.
+    """
     inside = environment.get(RELEASE_VARIABLE)
     if inside and release and inside != release:
         return f"the image {image} has Triton {inside}, and `triton.release` is {release}"

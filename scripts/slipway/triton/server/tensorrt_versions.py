@@ -1,13 +1,13 @@
-"""Versions of TensorRT: whether two are the same, and whether one runs an engine that another built.
+"""Versions of TensorRT: whether two versions are the same, and whether one loads an engine that another built.
 
-Nothing here knows the releases of Triton.
+This module does not know the releases of Triton.
 """
 
 import re
 
 from slipway.core.errors import SlipwayError
 
-# The environment variable of NVIDIA's images with their TensorRT version.
+# The environment variable in NVIDIA's images with the TensorRT version.
 VARIABLE = "TRT_VERSION"
 # The first TensorRT version that builds and loads version-compatible engines.
 FIRST_COMPATIBLE = (8, 6)
@@ -20,15 +20,18 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def same_tensorrt(a: str, b: str) -> bool:
-    """Say whether two versions are the same TensorRT, in as many numbers as both have: "8.6.3" equals "8.6.3.1"."""
+    """Say whether two versions are the same TensorRT: "8.6.3" equals "8.6.3.1".
+
+    Only as many numbers are compared as both versions have.
+    """
     pairs = list(zip(numbers(a), numbers(b), strict=False))
     return bool(pairs) and all(one == other for one, other in pairs)
 
 
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
-    """Return whether an engine built by TensorRT `built` runs under TensorRT `serving`.
+    """Return whether an engine built by TensorRT version `built` loads in TensorRT version `serving`.
 
-    If `compatibility` is "version", the engine also runs under later versions.
+    If `compatibility` is "version", later versions can load the engine, too, from FIRST_COMPATIBLE on.
     """
     if same_tensorrt(built, serving):
         return True
@@ -37,7 +40,11 @@ def runs_under(built: str, serving: str, compatibility: str) -> bool:
 
 
 def require_inside(name: str, key: dict, image: str, environment: dict[str, str]) -> None:
-    """Raise SlipwayError if an image has another TensorRT version than the builder of the engine with this key."""
+    """Raise SlipwayError if the engine of model `name` does not load in the TensorRT version in an image.
+
+    `key` is the engine's build key. Nothing is checked if the engine is not TensorRT's, or if the image's `environment`
+    states no version.
+    """
     inside = environment.get(VARIABLE, "")
     if key["runtime"] != "tensorrt" or not numbers(inside):
         return

@@ -1,7 +1,7 @@
-"""TLS of the server on this machine: its PEM files and their checks, its flags, and its clients' settings.
+"""TLS of the server on this machine: checks of its PEM files, flags for the server, settings for its clients.
 
-State and receipts have only the paths; only OpenSSL reads a key's content. A handshake in memory between both sides
-tests the files before anything is changed.
+The state and the receipts have only the paths of keys; only OpenSSL reads the keys. Before anything is changed, a
+handshake in memory between server and client tests the files.
 """
 
 import argparse
@@ -28,15 +28,15 @@ SETTINGS = {
     "deployer_key": "private key of that certificate (PEM)",
 }
 OUT_OF_DATE = {EXPIRED: "has expired", 9: "is not valid yet"}  # by OpenSSL's error codes
-ROUNDS = 3  # a handshake of TLS 1.3 takes each side two turns
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # of a server and of its client
+ROUNDS = 3  # in a TLS 1.3 handshake, each side has two turns
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # (server, client)
 
 
 @dataclass(frozen=True)
 class ServerTls:
-    """The paths of a server's PEM files, the SHA-256 of the public files, and the name in its certificate.
+    """The paths of a server's PEM files, the SHA-256 of the public files, and the server name in the certificate.
 
-    A server reads its files once, at its start. So it has to be replaced if the files change.
+    A server reads the files only at its start. So it must be replaced when the files change.
     """
 
     certificate: str
@@ -55,7 +55,10 @@ class ServerTls:
         return own + (mutual if self.client_ca else [])
 
     def as_they_are_now(self, host: str) -> "ServerTls":
-        """Return the same files with their present content, as after a renewal; checked as for a deployment."""
+        """Return these settings with the present content of the files, for example after certificates were renewed.
+
+        Raises SlipwayError as `server_tls` does.
+        """
         return server_tls(host, *(getattr(self, name) for name in SETTINGS))
 
 
@@ -68,7 +71,7 @@ def add_tls(arguments: argparse.ArgumentParser) -> None:
 
 
 def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
-    """Return the TLS settings in the options, None if there are none; raise SlipwayError if the files are unusable."""
+    """Return the TLS settings in a program's options; None without them. Raise SlipwayError if a file is unusable."""
     options = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
     files = [options.get(f"tls_{name}") for name in SETTINGS]
     if not any(files):
@@ -79,9 +82,9 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
 
 
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
-    """Check `deploy.tls`; return its part of a deployment's key, {"tls_...": file or SHA-256 of a public file}.
+    """Check `deploy.tls`, and return {"tls_...": path, or SHA-256 of a public file} for a deployment's key.
 
-    A server reads its certificates at its start, so renewed certificates need a new start.
+    A server reads certificates only at its start, so with renewed certificates the deployment must be stale.
     """
     server_tls(host, *map(chosen.get, SETTINGS))
     public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}
@@ -91,8 +94,8 @@ def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str 
 def server_tls(host: str, *files: str | Path | None) -> ServerTls:
     """Return the TLS settings of a server that listens at `host`. `files` are the PEM files in the order of SETTINGS.
 
-    Raises SlipwayError with the setting if a file is missing or broken, a key does not fit, a certificate has expired
-    or is not for `host`, or the clients' authority would not admit this workflow.
+    Raises SlipwayError with the name of the setting if a file is missing or broken, a key does not belong to its
+    certificate, a certificate has expired or is not for `host`, or `client_ca` did not sign `deployer_certificate`.
     """
     pairs = zip_longest(SETTINGS, files)
     certificate, key, client_ca, own, own_key = (Path(file) if file else None for _, file in pairs)
@@ -118,7 +121,7 @@ def server_tls(host: str, *files: str | Path | None) -> ServerTls:
 
 
 def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | None, own_key: Path | None) -> Contexts:
-    """Return the TLS contexts of both sides of a handshake, the server's first."""
+    """Return the TLS contexts of (server, client) for a handshake."""
     called = [f"deploy.tls.{name}" for name in SETTINGS]
     tls_context(None, certificate, key, ("", *called[:2]))
     tls_context(client_ca, own, own_key, called[2:])
@@ -131,7 +134,10 @@ def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | 
 
 
 def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: Path | None) -> dict:
-    """Shake hands, so that both sides accept each other. Return the content of the server's certificate."""
+    """Test a handshake, and return the content of the server's certificate as Python's `ssl` module returns it.
+
+    Raises SlipwayError with the setting if one side refuses the other.
+    """
     try:
         return _shake_hands(*contexts, None)
     except _Refused as refused:
@@ -145,9 +151,10 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
 
 
 def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
-    """Return a name under which clients accept the certificate of a server at `host`. A handshake tries each.
+    """Return a name for which clients accept the certificate of a server at `host`. A handshake tests each name.
 
-    `shown` is the content of the certificate as Python's `ssl` gives it. Raises SlipwayError if there is no such name.
+    `shown` is the content of the certificate as Python's `ssl` module returns it. Raises SlipwayError if no name is
+    accepted.
     """
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     names = [host]
@@ -168,11 +175,14 @@ def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> 
 
 
 class _Refused(Exception):
-    """One side refuses the other's certificate: the error of OpenSSL, and whether the server refuses."""
+    """One side of a handshake refuses the other: (OpenSSL's error, whether the server refuses)."""
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
-    """Run a handshake in memory with a client that expects `name`, None for any name; return the server certificate."""
+    """Run a handshake in memory with a client that expects the server `name`, or any server for None.
+
+    Return the content of the server's certificate. Raises _Refused if one side refuses the other.
+    """
     client.check_hostname = name is not None
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     answering = server.wrap_bio(to_server, to_client, server_side=True)

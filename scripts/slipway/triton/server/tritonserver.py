@@ -18,14 +18,14 @@ from slipway.triton.server.installation import Installation
 from slipway.triton.server.leftovers import region_flag
 from slipway.triton.server.ownership import is_ready, require_in_sight, require_own
 
-# Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
+# Timeout for a server to drain. Triton's default of --exit-timeout-secs is 30, too.
 DRAIN_S = 35
 # Timeout for a container to start its first process.
 CONTAINER_START_S = 120
 
 
 class Server:
-    """A tritonserver in the background, as a context manager that always stops it."""
+    """A tritonserver that runs in the background. The context manager stops the server in any case."""
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class Server:
         self._command = installation.command(repositories, ports, *flags, *own, name=self.id)
 
     def start(self) -> subprocess.Popen:
-        """Start the server in its own session, so that it outlives this program; return the started process.
+        """Start the server in a new session, so that it outlives this program; return the started process.
 
-        `pid` is the id of the server. In a container the server is not the started process, which only writes the log.
+        Afterwards `pid` is the process id of the server. With a container, the returned process is the container
+        client, which only writes the log.
         """
         make_way_for_file(self.log)
         with open(self.log, "wb") as log:
@@ -64,7 +65,10 @@ class Server:
         return self.process
 
     def _pid_in(self, program: ContainerProgram) -> int:
-        """Return the id of the server in its container; raise SlipwayError if it does not start, or not here."""
+        """Return the process id of the server in its container.
+
+        Raises SlipwayError if the server does not start or does not run on this machine; then the container is removed.
+        """
         try:
             if pid := wait_for_pid(program, self.id, self.process, CONTAINER_START_S):
                 require_in_sight(pid, self.id, program.name)
@@ -78,9 +82,9 @@ class Server:
             raise
 
     def wait_until_ready(self, timeout_s: float) -> float:
-        """Wait until server and models are ready; return the seconds that it took.
+        """Wait until the server and its models are ready; return the waiting time in seconds.
 
-        Raises SlipwayError with the end of the server's log if it ends, or takes longer than `timeout_s`.
+        Raises SlipwayError with the end of the log if the server ends, or is not ready after `timeout_s` seconds.
         """
         start = time.monotonic()
         while time.monotonic() - start < timeout_s:
@@ -94,12 +98,12 @@ class Server:
         )
 
     def require_own(self) -> None:
-        """Raise SlipwayError unless this server answers at its ports."""
+        """Raise SlipwayError unless this server runs and is the one that answers at its ports."""
         self._require_running()
         require_own(self.pid, self.id, self.ports)
 
     def ended(self, within_s: float = 0) -> str | None:
-        """Return how the server ended, in words; None if it still runs after so many seconds."""
+        """Wait up to `within_s` seconds for the server to end. Return in words how it ended; None if it still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             container = self._installation.container
             place = f" in a container of {container.image}" if container else ""
@@ -107,14 +111,14 @@ class Server:
         return None
 
     def _require_running(self) -> None:
-        """Raise SlipwayError if the server ended, with the end of its log and the program that has one of its ports."""
+        """Raise SlipwayError if the server has ended, with the end of its log and the program that uses its port."""
         if ended := self.ended():
             others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
             raise SlipwayError(f"{ended}: {''.join(others[:1])}its log says\n{log_end(self.log)}")
 
     @property
     def container_owner(self) -> str | None:
-        """Return the owner's name in the environment of the container's processes; None without a container."""
+        """Return the server's id if it runs in a container, else None. The container's processes have it as owner."""
         return self.id if self._installation.container else None
 
     def __enter__(self) -> "Server":
@@ -127,7 +131,7 @@ class Server:
 
 
 def log_end(path: Path, lines: int = 15) -> str:
-    """Return the log's lines about models that could not be loaded, else the end of the log."""
+    """Return the lines of a log about models that failed to load or, if there are none, the last `lines` lines."""
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
     if reasons := [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]:
@@ -136,7 +140,7 @@ def log_end(path: Path, lines: int = 15) -> str:
 
 
 def stop_process(pid: int, timeout_s: float) -> None:
-    """Drain and end a server (SIGTERM); after `timeout_s` kill it and its children (SIGKILL)."""
+    """Let a server finish its requests and end (SIGTERM). After `timeout_s` seconds, kill it and its children."""
     import psutil
 
     try:

@@ -7,12 +7,15 @@ from slipway.core.errors import SlipwayError
 from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
 from slipway.triton.server.plain_paths import make_link
 
-# The folder of the backends of the wheel's server, below its working folder.
+# The folder with the backends for the wheel's server, relative to the server's working folder.
 BACKENDS = "backends"
 
 
 def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
-    """Make a backend folder in a workspace: links to the wheel's Python backend, and its stub for `python`."""
+    """Make the folder of backends in a workspace: links to the wheel's Python backend, and a stub for `python`.
+
+    Raises SlipwayError if the wheel has no stub for the version of `python`, or if `python` does not have NumPy 1.
+    """
     interpreter = ask_interpreter(python)
     stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
@@ -22,7 +25,7 @@ def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
             f"{', '.join(stubs)}"
         )
     if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
-        # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
+        # The stub is built for NumPy 1. With NumPy 2, it reports no error, but its outputs are zeros or missing.
         raise SlipwayError(
             f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
             "install `numpy<2` there"
