@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def head_of(arguments: argparse.Namespace) -> dict:
-    """Return the entries of the build record that are known before the build.
+    """Return the entries of the build record that are known before the build, such as "key" and "code_sha256".
 
     Raises SlipwayError if the ONNX file does not match its record, or has operators that the runtime lacks.
     """
@@ -99,9 +99,10 @@ def require_kernels(exported: dict, runtime: str) -> None:
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
-    """Return the build key, the "key" of the build record: settings, versions, hardware, and the ONNX file's SHA-256.
+    """Return the build key: {"onnx_sha256", "runtime", "runtime_version", "precision", "hardware"}.
 
-    The code is beside the key in the record, as "code_sha256". `exported` is the ONNX file's record.
+    For TensorRT, the key also has "cuda" and the settings of the "builder". The code is no part of the key: its digest
+    is "code_sha256" of the record. `exported` is the ONNX file's record.
     """
     key = {
         "onnx_sha256": exported["sha256"],

@@ -195,7 +195,7 @@ def requests_by_size(
 ) -> Iterator[tuple[str, list[Tensors]]]:
     """Yield (words, requests): requests at several sizes of each axis, then real samples, then unlike samples.
 
-    `further` are additional (axis, size) to compare.
+    The words name the size or the kind of the requests. `further` are additional (axis, size) to compare.
     """
     sizes = [(BATCH, batch) for batch in CHECKED_BATCHES if contract.batched]
     sizes += [(name, size) for name, axis in contract.axes.items() for size in axis.ends]

@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return (samples to calibrate on, SHA-256 of their files or values).
+    """Return (samples [{input: array}] to calibrate on, SHA-256 of their files or values).
 
     Raises SlipwayError if there are too few samples, or if a sample does not fit the contract.
     """
@@ -143,7 +143,10 @@ def require_quantized(counts: Quantized) -> Quantized:
 
 
 def compared(contract: Contract, samples: list[Tensors]) -> list[Tensors]:
-    """Return some evenly spread calibration samples as requests, joined into batches if all sizes are fixed."""
+    """Return some evenly spread calibration samples as requests [{input: array}].
+
+    If all sizes are fixed, several samples are joined into each request.
+    """
     chosen = samples[:: max(1, len(samples) // COMPARED)][:COMPARED]
     if not contract.batched or contract.axes:
         return chosen

@@ -49,9 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:
-    """Return the variation of the answers over the samples (see `variations`), of the output that varies most.
+    """Return the largest variation of an output over the samples (see `slipway.outputs.variation`).
 
-    If the variation is tiny, the network also runs on noise, and on low and high values. Raises SlipwayError if all
+    If this variation is tiny, the network also runs on noise, and on low and high values. Raises SlipwayError if all
     answers are equal.
     """
     varies = max(variations(answers).values(), default=0.0)

@@ -43,7 +43,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
-    """Return (samples, facts about their source for the record)."""
+    """Return (samples [{input: array}], facts about their source for the record).
+
+    The facts are {"source", "sizes"} for `samples` of config.yaml, else {"image", "image_sha256", "preprocess"}.
+    """
     if has_source(arguments):
         sizes = Sizes()
         samples = samples_of(arguments, SAMPLES, sizes)
@@ -56,7 +59,7 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
 
 
 def published_for(arguments: argparse.Namespace) -> dict:
-    """Return the published preprocessing for --architecture; ImageNet's if there is none.
+    """Return {key: value} of the published preprocessing for --architecture; ImageNet's if there is none.
 
     A warning names the settings of the options that differ from the published preprocessing.
     """

@@ -36,14 +36,14 @@ class PhotographInputs:
         return cls(find_images(folder, most), preprocess, contract.inputs[0].dtype)
 
     def __iter__(self) -> Iterator[Tensors]:
-        """Yield each photograph as a sample. Raise SlipwayError, with the file's name, for a broken file."""
+        """Yield {input: array (1, 3, crop, crop)} for each photograph. Raise SlipwayError with a broken file's name."""
         return ({INPUT: self.preprocess(load_image(file), self.dtype)[None]} for file in self.files)
 
 
 def read_calibration(folder: Path, most: int, preprocess: Preprocessing, dtype: str) -> tuple[list[Tensors], str]:
-    """Return (at most `most` photographs of a folder as samples, evenly spread, SHA-256 of their files).
+    """Return ([{input: array (1, 3, crop, crop)}] of at most `most` photographs, SHA-256 of their files).
 
-    Raises SlipwayError if the folder is missing or has a broken file. Other images cannot replace the user's: their
-    scales would make the model's answers wrong without any error.
+    The photographs are spread evenly over the folder. Raises SlipwayError if the folder is missing or has a broken
+    file. Other images cannot replace the user's: their scales would make the model's answers wrong without any error.
     """
     return list(PhotographInputs(find_images(folder, most), preprocess, dtype)), digest_of_images(folder, most)

@@ -18,14 +18,14 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
 
 def planned_preprocessing(settings: dict) -> dict:
-    """Return the complete `preprocess` of a model. A value is None if only the job `sample_inputs` can find it."""
+    """Return {key: value} with all keys of `preprocess`. A value is None if only a job can find it."""
     published = published_preprocessing(settings)
     unstated = IMAGENET | (published.settings if published else {})
     return (unstated if _is_planned(settings) else dict.fromkeys(IMAGENET)) | stated_preprocessing(settings)
 
 
 def stated_preprocessing(settings: dict) -> dict:
-    """Return the entries of `preprocess` that config.yaml states."""
+    """Return {key: value} of `preprocess` in config.yaml, with only the keys that have a value there."""
     return {name: value for name, value in settings["preprocess"].items() if value is not None}
 
 

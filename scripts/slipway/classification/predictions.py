@@ -30,8 +30,8 @@ class Predictions:
     ) -> list[dict]:
         """Add the outputs (N, values) of one request, and return the new entries of `pictures`.
 
-        An entry has the `top` best classes. `request` has facts about the request, such as `latency_ms`. A class
-        without a label is named "class i".
+        An entry is {"file", ...} with the entries of `answer_of` and of `request`, such as "latency_ms". `top` is the
+        number of best classes in it. A class without a label is named "class i".
         """
         self.meaning = meaning
         self.requests_ms.append(request["latency_ms"])

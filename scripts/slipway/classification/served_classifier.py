@@ -88,7 +88,7 @@ def classifier_of(
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
-    """Return the preprocessing in a model's parameters; None if Slipway did not write any."""
+    """Return {key: value} of `preprocess` in a model's parameters; None if Slipway did not write any."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:

@@ -36,7 +36,10 @@ def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
 
 
 def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return the samples in arrays that `numbered` named. Raise ValueError or KeyError for other names."""
+    """Return the samples [{name: array}] of an archive whose arrays `numbered` named.
+
+    Raises ValueError or KeyError if the arrays have other names.
+    """
     samples: dict[int, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         index, _, name = key.partition("/")
@@ -50,7 +53,7 @@ def write_samples(path: str | Path, samples: Sequence[Mapping[str, np.ndarray]])
 
 
 def read_samples(path: str | Path) -> list[dict[str, np.ndarray]]:
-    """Return the samples that `write_samples` wrote. Raise SlipwayError if the archive is missing or damaged."""
+    """Return the samples [{input: array}] of an archive. Raise SlipwayError if it is missing or damaged."""
     try:
         return by_number(read_arrays(path))
     except DAMAGED as error:

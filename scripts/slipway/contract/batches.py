@@ -10,19 +10,19 @@ from slipway.core.errors import SlipwayError
 
 
 def joined(samples: Sequence[Tensors]) -> Tensors:
-    """Return one batch of several samples, concatenated along the batch axis. All other axes must have equal sizes."""
+    """Return one batch {input: array} of several samples, joined along the batch axis. Other sizes must be equal."""
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def rows(tensors: Tensors, start: int, end: int) -> Tensors:
-    """Return the rows `start` to `end` - 1 of a batch, as a smaller batch."""
+    """Return the rows `start` to `end` - 1 of a batch, as a smaller batch {name: array}."""
     return {name: array[start:end] for name, array in tensors.items()}
 
 
 def batch_of(
     contract: Contract, samples: Sequence[Tensors], batch: int, axes: Mapping[str, int] | None = None
 ) -> Tensors:
-    """Return a batch of `batch` samples, taken in turn, with the dynamic axes resized to `axes`.
+    """Return {input: array}: a batch of `batch` samples, taken in turn, with the dynamic axes resized to `axes`.
 
     Axes that are not in `axes` get the contract's optimal size. See `resized` for the new values. Without a batch axis,
     return only the first sample, resized.
@@ -34,13 +34,16 @@ def batch_of(
 
 
 def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
-    """Return a sample with the sizes `axes` of its dynamic axes: values are repeated along an axis, or cut off."""
+    """Return a sample {input: array} whose dynamic axes have the sizes `axes`.
+
+    Along a longer axis, the values are repeated. Along a shorter axis, the last values are left out.
+    """
     batch = len(sample[contract.inputs[0].name]) if contract.batched else 1
     return {tensor.name: _repeated(sample[tensor.name], tensor.sizes(batch, axes)) for tensor in contract.inputs}
 
 
 def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return samples that are padded to the largest size of each axis, and so fit in one batch.
+    """Return samples [{input: array}] that are padded to the largest size of each axis, and so fit in one batch.
 
     The added values are the `pad` of each input. Every input whose size differs must have a `pad`.
     """

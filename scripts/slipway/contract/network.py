@@ -57,7 +57,7 @@ class ServedNetwork(torch.nn.Module):
 
 
 def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
-    """Return PyTorch's outputs for the inputs of a request, computed on the CPU, in the contract's dtypes.
+    """Return {output: array} of PyTorch for a request, computed on the CPU, in the contract's dtypes.
 
     Raises SlipwayError if the inputs do not fit the contract, or if the network fails. Also raises SlipwayError if an
     output has another dtype or shape than the contract states, or values that are not finite.

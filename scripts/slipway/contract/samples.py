@@ -64,7 +64,7 @@ def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: 
 def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
     """Return at most `count` evenly spread samples of an iterable of unknown length.
 
-    At most 2 * `count` samples are in memory at once.
+    The memory never holds more than 2 * `count` samples.
     """
     kept: list[Tensors] = []
     stride = 1

@@ -19,7 +19,7 @@ def served_dims(tensor: Tensor) -> list[int]:
 
 
 def cast(inputs: Tensors, contract: Contract) -> Tensors:
-    """Return the inputs of a request in the dtypes of an engine's contract.
+    """Return {input: array} of a request in the dtypes of an engine's contract.
 
     Raises SlipwayError with the name of an input whose values would change.
     """
@@ -27,14 +27,14 @@ def cast(inputs: Tensors, contract: Contract) -> Tensors:
 
 
 def as_served(inputs: Tensors, contract: Contract) -> Tensors:
-    """Return the inputs of a request in the dtypes and shapes of the server. `contract` is the engine's contract."""
+    """Return {input: array} of a request in the server's dtypes and shapes. `contract` is the engine's contract."""
     arrays = cast(inputs, contract)
     flat = {tensor.name for tensor in contract.inputs if tensor.shape == (BATCH,)}
     return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in arrays.items()}
 
 
 def as_stated(outputs: Tensors, contract: Contract) -> Tensors:
-    """Return a server's outputs in the contract's shapes. Outputs that are not in the contract do not change."""
+    """Return a server's outputs {output: array} in the contract's shapes. Unknown outputs do not change."""
     flat = {tensor.name for tensor in contract.outputs if tensor.shape == (BATCH,)}
     return {name: array.reshape(-1) if name in flat else array for name, array in outputs.items()}
 

@@ -27,7 +27,7 @@ class BuiltEngine(RecordedEngine):
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return inputs in the engine's dtypes. Raise SlipwayError for an input whose values would change."""
+        """Return {input: array} in the engine's dtypes. Raise SlipwayError for an input whose values would change."""
         own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
         return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
 

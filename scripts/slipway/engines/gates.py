@@ -65,7 +65,7 @@ def judge(
 
 
 def only_finite(figures: Any) -> Any:
-    """Return figures of `agreement.compare`, with None in place of NaN and infinities, which JSON does not have."""
+    """Return `figures` of `agreement.compare` with None in place of NaN and infinities, which JSON does not have."""
     if isinstance(figures, dict):
         return {name: only_finite(value) for name, value in figures.items()}
     return None if isinstance(figures, float) and not math.isfinite(figures) else figures

@@ -61,7 +61,7 @@ def _of_match(match: Match) -> dict:
 
 
 def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
-    """Return the templates' variables for torchvision's networks whose names and shapes of tensors all fit."""
+    """Return {variable of the templates: value} for torchvision's networks that fit the checkpoint exactly."""
     match = matches[0]
     others = ", ".join(other.architecture for other in matches[1:])
     facts = {"source": "torchvision", **_of_match(match), "to_choose": others and f"{others} would fit as well"}
@@ -81,7 +81,7 @@ def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
 
 
 def _of_unknown(content: Content, near: list[Match]) -> dict:
-    """Return the templates' variables for an unknown network, with hints about its package, if the file has any."""
+    """Return {variable of the templates: value} for an unknown network, with a hint about its source, if any."""
     hint = None if near else _hint(content)
     advice = "a function of yours that makes the network"
     if hint:

@@ -60,7 +60,7 @@ class Source(ABC):
         return None
 
     def download(self, published: Any) -> dict:
-        """Return the state dict of published weights. Raise OSError if the download fails."""
+        """Return the state dict {name: tensor} of published weights. Raise OSError if the download fails."""
         raise NotImplementedError
 
     def planned_arguments(self, arguments: dict) -> dict:
@@ -68,9 +68,10 @@ class Source(ABC):
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
-        """Return the network's keyword arguments: the user's `arguments`, and defaults that fit `published` weights.
+        """Return the network's keyword arguments, {name: value}.
 
-        `published` is None for the user's own checkpoint.
+        They are the user's `arguments`, and defaults that fit the `published` weights. `published` is None for the
+        user's own checkpoint.
         """
         return arguments
 

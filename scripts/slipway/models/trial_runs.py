@@ -18,7 +18,7 @@ from slipway.networks.graph_network import runtime_of
 
 
 def network_samples(path: Path) -> list[Tensors]:
-    """Return the samples in an archive in the network's dtypes: uint8 pixels become float32."""
+    """Return the samples [{input: array}] of an archive, in the network's dtypes: uint8 pixels become float32."""
     return [
         {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
         for sample in read_samples(path)

@@ -34,7 +34,7 @@ _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_batch_independence(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances (see `batch_distances`) between a sample's answers in batches with different neighbours.
+    """Return {"batches", "by_size", "by_neighbours", ...}, the distances of `batch_distances` for a network in PyTorch.
 
     Raises SlipwayError if the answers are random, or depend on a sample's neighbours or padding. The message names the
     module where the difference begins.

@@ -63,7 +63,7 @@ def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor
 
 
 def dynamic_shapes(network: ServedNetwork, contract: Contract) -> tuple[dict[int, object], ...]:
-    """Return {axis: Dim} of the dynamic axes for each input, in the form of PyTorch's exporter."""
+    """Return one {axis: Dim} of the dynamic axes for each input, in the form of PyTorch's exporter."""
     largest = getattr(network.network, "largest_batch", None) or LARGEST_BATCH
     dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
     dims[BATCH] = torch.export.Dim(BATCH, min=1, max=largest)

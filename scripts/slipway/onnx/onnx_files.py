@@ -32,9 +32,10 @@ def _own_operators(model: onnx.ModelProto) -> onnx.OperatorSetIdProto:
 
 
 def described(path: Path) -> dict:
-    """Return the entries of an ONNX file for its record: facts and SHA-256 digests.
+    """Return the entries of an ONNX file for its record.
 
-    "bytes" includes the data file. "data_sha256" is None if the ONNX file contains its weights.
+    The keys are "sha256", "data_sha256" (None if the ONNX file contains its weights), "bytes" (with the data file),
+    "opset", "ir_version", "nodes" (their number), and the keys of `onnx_structure.digests`.
     """
     model, data = external_data.read(path), data_file(path)
     is_large = external_data.has_data(model)
@@ -84,7 +85,7 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
 def require_batch_independence(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return the distances (see `batch_distances`) between a sample's answers alone and in batches with others.
+    """Return {"batches", "by_size", "by_neighbours", ...}, the distances of `batch_distances` in ONNX Runtime.
 
     Raises SlipwayError if a distance exceeds `tolerance`: an answer then depends on the other samples of its batch.
     """

@@ -77,7 +77,7 @@ class Meaning:
         return _IN_WORDS[self.kind]
 
     def record(self) -> dict:
-        """Return the meaning as a dict for a record."""
+        """Return {"kind", "activation", "negative", "reason"} for a record."""
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:

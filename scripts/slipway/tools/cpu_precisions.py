@@ -71,7 +71,7 @@ def write_crops(folder: Path) -> None:
 
 
 def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
-    """Return a model's figures for a record: agreement with PyTorch, benchmark, load tests, chosen configuration."""
+    """Return {"origin", "agreement" with PyTorch, "benchmark", "closed_loop", "chosen"} of a model, for a record."""
     folder = workplace / "results" / model / TARGET
     benchmark = read_json(folder / f"{model}.benchmark.json")
     accuracy = {name: read_json(folder / f"{model}.{name}.accuracy.json") for name in precisions}
@@ -87,7 +87,10 @@ def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
 
 
 def chosen(folder: Path) -> dict:
-    """Return the chosen configuration, its closed-loop load, and its open-loop capacity (None without an open loop)."""
+    """Return {"configuration", "p99_limit_ms", "closed_loop", "open_loop"} of the chosen configuration.
+
+    "closed_loop" is its measured load. "open_loop" is its capacity, or None if no capacity was measured.
+    """
     selection = read_json(folder / CHOICE)
     measured, capacity = selection["measured"], selection["capacity"] or {}
     closed = ("throughput_per_s", "p99_ms", "concurrency", "verdict")

@@ -180,7 +180,7 @@ def _try(network: OnnxNetwork, samples: Sequence[Tensors]) -> None:
 
 
 def _named(model: onnx.ModelProto, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return samples with the names of the model's inputs. A single input takes an array of any name."""
+    """Return samples {input: array} with the names of the model's inputs. A single input accepts any name."""
     names = [value.name for value in model.graph.input]
     if len(names) == len(samples[0]) == 1:
         return [dict(zip(names, sample.values(), strict=True)) for sample in samples]

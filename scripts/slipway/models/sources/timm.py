@@ -100,7 +100,10 @@ class Timm(Source):
         return PublishedPreprocessing(settings, origin, "; ".join(caveats))
 
     def _config(self, architecture: str) -> dict:
-        """Return timm's configuration of a network. Raise SlipwayError with the nearest names for an unknown one."""
+        """Return timm's configuration of a network, {field: value}.
+
+        Raises SlipwayError, with the nearest names, if timm does not have the network or its tag.
+        """
         timm, name = self.imported(architecture), name_in(architecture)
         stem = name.partition(".")[0]
         if not timm.is_model(stem):

@@ -36,7 +36,7 @@ class Transformers(Source):
     }
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return the fields of a configuration. The fields in `arguments` override the fields in the file `config`.
+        """Return {field: value} of a configuration. The fields in `arguments` override the fields in the file `config`.
 
         The key of a model has these fields, not the file's path. Raises SlipwayError if the file cannot be read.
         """
@@ -88,7 +88,7 @@ class Transformers(Source):
             )
 
     def network_arguments(self, architecture: str, arguments: dict, published: None) -> dict:
-        """Return the fields of the configuration (see `planned_arguments`)."""
+        """Return {field: value} of the configuration (see `planned_arguments`)."""
         return self.planned_arguments(arguments)
 
     def notes(self, architecture: str, arguments: dict, published: None) -> list[str]:

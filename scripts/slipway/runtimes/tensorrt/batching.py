@@ -32,7 +32,7 @@ def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: 
 
 
 def split(batch: Tensors, largest: int) -> list[Tensors]:
-    """Return the parts of a batch, each with at most `largest` samples."""
+    """Return the parts [{input: array}] of a batch, each with at most `largest` samples."""
     starts = range(0, len(next(iter(batch.values()))), largest)
     return [{name: array[start : start + largest] for name, array in batch.items()} for start in starts]
 

@@ -27,8 +27,9 @@ _ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "s
 def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
     """Write to `path` a copy of the engine file `engine` with the weights of an ONNX file.
 
-    Returns the facts for the build record. Raises ValueError, with the reason, if the engine cannot be refitted, or if
-    the ONNX file lacks some of its weights.
+    Returns the facts for the build record: "refitted_weights" (their number), "timing_cache" (None), and the keys of
+    `facts_of_work` and `describe`. Raises ValueError, with the reason, if the engine cannot be refitted, or if the ONNX
+    file lacks some of its weights.
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
