@@ -1,4 +1,4 @@
-"""Show files that Slipway made and no configuration refers to, with their size. Remove them only when told."""
+"""Show files that Slipway made and no configuration refers to, with their size. With --remove, remove these files."""
 
 import argparse
 from pathlib import Path

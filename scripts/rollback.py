@@ -1,4 +1,4 @@
-"""Serve the release again that was live before the present one, and prove it again."""
+"""Serve the release again that was live before the present release, and prove this earlier release again."""
 
 import argparse
 from pathlib import Path

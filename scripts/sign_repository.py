@@ -1,4 +1,4 @@
-"""Sign a model's repository, so that its servers can detect a change."""
+"""Sign a model's repository, so that a server can detect a change of the repository's files."""
 
 import argparse
 from pathlib import Path

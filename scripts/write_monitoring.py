@@ -1,4 +1,4 @@
-"""Write a model's Prometheus rules and Grafana dashboard. Their limits are the figures of the load test."""
+"""Write a model's Prometheus rules and Grafana dashboard, with limits from the figures of the load test."""
 
 import argparse
 

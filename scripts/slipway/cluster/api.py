@@ -74,7 +74,10 @@ class Cluster:
         return self.transport.send(self.request("create", obj), body=obj)
 
     def replace(self, obj: dict) -> dict:
-        """Replace the live object if it still has `obj`'s resourceVersion, and return it; else raise Conflict."""
+        """Replace the live object by `obj`, and return the new live object.
+
+        Raises Conflict if the live object does not have the resourceVersion of `obj` any more.
+        """
         return self.transport.send(self.request("update", obj), body=obj)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:

@@ -58,7 +58,7 @@ class Request:
 
     @property
     def method(self) -> str:
-        """Return the HTTP method."""
+        """Return the HTTP method of the verb, such as "PATCH"."""
         return METHODS.get(self.verb, "GET")
 
     def __str__(self) -> str:

@@ -56,7 +56,7 @@ def servers(objects: list[dict]) -> list[dict]:
 
 
 def labels_of(server: dict) -> dict[str, str]:
-    """Return the labels that select a server's pods."""
+    """Return {label: value} that selects the pods of a Deployment or InferenceService."""
     if server["kind"] == "InferenceService":
         return {KSERVE_LABEL: server["metadata"]["name"]}
     return server["spec"]["selector"]["matchLabels"]
@@ -93,5 +93,5 @@ def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
 
 
 def in_order(objects: list[dict]) -> list[dict]:
-    """Return objects in an order that a cluster accepts; the order within a kind stays the same."""
+    """Return objects in the order in which a cluster accepts them; the order within a kind stays the same."""
     return sorted(objects, key=lambda obj: ORDER.index(obj["kind"]) if obj["kind"] in ORDER else len(ORDER))

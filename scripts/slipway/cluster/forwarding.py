@@ -35,7 +35,7 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
 def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
     """Return the name of the newest ready pod with these labels.
 
-    Raises SlipwayError, with the states of the pods, if none is ready.
+    Raises SlipwayError, with the states of the pods, if no pod is ready.
     """
     pods = cluster.list("Pod", labels=labels)
     ready = [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]

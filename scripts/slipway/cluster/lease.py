@@ -1,4 +1,4 @@
-"""A Lease in the cluster: one deployment at a time in a namespace, from any machine."""
+"""A Lease in the cluster, so that only one machine at a time deploys a model to a namespace."""
 
 import socket
 import threading

@@ -18,7 +18,7 @@ PROBLEMS: dict[str, dict] = yaml.safe_load(Path(__file__).with_name("pod_problem
 
 @dataclass(frozen=True)
 class PodDiagnosis:
-    """Why a pod does not serve. `container` is the container at fault, "" if none is.
+    """Why a pod does not serve. `container` is the container with the problem, "" if the problem is in no container.
 
     For a whole Deployment, `pod` is the Deployment's name and `of_rollout` is true.
     """
@@ -30,9 +30,9 @@ class PodDiagnosis:
     of_rollout: bool = False
 
     def explained(self, cluster: Cluster) -> str:
-        """Return the diagnosis as text, with the remedy.
+        """Return text with the problem and the remedy.
 
-        If no remedy is known, the text has the end of the container's log instead.
+        If no remedy is known, the text ends with the last lines of the container's log.
         """
         stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
         message = self.message.rstrip(".") or "the cluster says no more"
@@ -61,7 +61,7 @@ def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 
 def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
-    """Return why a Deployment does not get its pods, as its controller states it; None if it states no problem."""
+    """Return the problem of a Deployment that its controller states; None if the controller states no problem."""
     for stated in deployment.get("status", {}).get("conditions", []):
         refused = stated["type"] == "ReplicaFailure" and stated["status"] == "True"
         if refused or stated.get("reason") == "ProgressDeadlineExceeded":

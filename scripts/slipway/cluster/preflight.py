@@ -46,7 +46,10 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
-    """Return (Kubernetes version, verified facts, unverified facts) on the validation of manifests for it."""
+    """Return (Kubernetes version, verified facts, unverified facts). The facts say whether it is a supported version.
+
+    Raises SlipwayError if the version is too old, or if the cluster does not state a version.
+    """
     version = cluster.transport.send(VERSION).get("gitVersion", "")
     if not re.match(r"v?\d+\.\d+", version):
         raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
@@ -85,7 +88,10 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
 
 
 def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    """Check all rights; return (verified facts, []). Raise SlipwayError with all missing rights at once."""
+    """Check all rights that a deployment needs; return (verified facts, []).
+
+    Raises SlipwayError with all missing rights if a right is missing.
+    """
     rights = _needed_rights(cluster, objects)
     if lacking := _missing_rights(cluster, rights):
         raise SlipwayError(
@@ -146,7 +152,10 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    """Check that a secret exists, without reading its content. Return (verified facts, unverified facts)."""
+    """Check that a secret exists, without reading its content. Return (verified facts, unverified facts).
+
+    Raises SlipwayError if the secret does not exist.
+    """
     try:
         secret = cluster.get(named("Secret", name), METADATA_ONLY)
     except Forbidden:

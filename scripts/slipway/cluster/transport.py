@@ -88,7 +88,7 @@ class Transport:
         return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:
-        """Return the API server's time, in seconds since the epoch. It is one clock for all deploying machines."""
+        """Return the API server's time in seconds since the epoch. All deploying machines share this clock."""
         response = self.opened(VERSION)
         response.drain_conn()
         date = response.headers.get("Date")
@@ -113,7 +113,7 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Return the seconds until the next attempt: the API's Retry-After, or a growing time without it."""
+    """Return the seconds until the next attempt: the API's Retry-After, or without Retry-After a growing time."""
     error = state.outcome.exception() if state.outcome else None
     headers = getattr(error, "headers", None) or {}
     with contextlib.suppress(ValueError, KeyError):

@@ -75,7 +75,7 @@ class Arena(Kubernetes):
         return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt: {"objects": references, "releases": the Arena releases}."""
+        """Return the entries of a receipt: {"objects": references, "releases": [name, version] of each target}."""
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:

@@ -42,7 +42,10 @@ class Compose(ContainerPlatform):
         return cls(folder, options.ready_timeout_s)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Lock out a second deployment of this checkout while the block runs."""
+        """Lock out a second deployment of this checkout while the block runs.
+
+        Raises SlipwayError if another deployment has the lock.
+        """
         return lock(self._folder)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
@@ -107,7 +110,7 @@ class Compose(ContainerPlatform):
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt: {"project": its name, "file": its Compose file}."""
+        """Return the entries of a receipt: {"project": the project's name, "file": path of the Compose file}."""
         return {"project": project_of(release.files[0]), "file": release.files[0].as_posix()}
 
     def remove(self, contents: list[dict]) -> list[str]:

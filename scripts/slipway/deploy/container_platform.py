@@ -1,4 +1,4 @@
-"""The common operations of platforms that run Triton's container image as the manifests say: clusters, Compose."""
+"""The common operations of platforms that run Triton's container image from manifests: clusters and Compose."""
 
 import argparse
 from collections.abc import Callable
@@ -86,7 +86,7 @@ class ContainerPlatform:
 
 
 def require_deployable(release: Release) -> None:
-    """Raise SlipwayError if a manifest was edited, an index does not match the manifests, or the weights are random."""
+    """Raise SlipwayError if a manifest was edited, if the weights are random, or if a repository has another index."""
     for path in release.files:
         if sha256(path) != release.record["files"][path.name]:
             raise SlipwayError(

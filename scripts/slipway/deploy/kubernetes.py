@@ -48,7 +48,7 @@ class Kubernetes(ContainerPlatform):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the model's lease in the cluster while the block runs."""
+        """Hold the model's lease in the cluster while the block runs; raise SlipwayError if the lease is not free."""
         with lease.hold(self.cluster, f"slipway-{self._app}") as self._held:
             yield
 
@@ -69,7 +69,7 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [obj for obj in earlier.values() if obj], "absent": absent}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Apply every object, and wait for the rollout on every target."""
+        """Apply every object, and wait for the rollout on every target; raise SlipwayError if the rollout fails."""
         self._apply(release.objects)
         rollout.wait(self.cluster, release.objects, self._patience_s)
 
@@ -130,7 +130,7 @@ class Kubernetes(ContainerPlatform):
         return [key(obj) for obj in last if self.cluster.delete(reference(obj))]
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return lines: the readiness of each Deployment or InferenceService, and each object that is gone."""
+        """Return lines: the readiness of each Deployment or InferenceService, and the name of each missing object."""
         lines = []
         for obj in receipt["contents"]["objects"]:
             if (live := self.cluster.get(reference(obj))) is None:
@@ -215,7 +215,7 @@ def summary(server: dict) -> str:
 
 
 def readiness(live: dict) -> str:
-    """Return text: the number of a Deployment's ready pods, or whether an InferenceService is ready."""
+    """Return text: "1 of 2 pods ready" for a Deployment, "ready" or "NOT READY" for an InferenceService."""
     status = live.get("status") or {}
     if live["kind"] == "InferenceService":
         return "ready" if is_ready(live) else "NOT READY"

@@ -158,7 +158,7 @@ class Ledger:
         return next((earlier for earlier in self.last_of(name) if earlier != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
-        """Return the last `count` versions of a model that were live, the latest first; all of them by default."""
+        """Return the last `count` versions of a model that were live, the latest first; without `count`, return all."""
         newest_first = dict.fromkeys(step[name] for step in reversed(self.read()["live"]) if name in step)
         return list(newest_first)[:count]
 

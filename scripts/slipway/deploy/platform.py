@@ -30,7 +30,10 @@ class Platform(Protocol):
         """
 
     def lock(self) -> AbstractContextManager[None]:
-        """Lock out a second deployment of the model while the block runs."""
+        """Lock out a second deployment of the model while the block runs.
+
+        Raises SlipwayError if another deployment has the lock.
+        """
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
         """Return the recorded state. If the platform needs it, first finish or undo an interrupted rollout."""
@@ -61,7 +64,7 @@ class Platform(Protocol):
         """Return the stored release together with the other live models that the rollout restarts."""
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release, and wait until it is ready on every target; raise SlipwayError if it fails."""
+        """Start the release, and wait until every target is ready; raise SlipwayError if the start fails."""
 
     def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
         """Yield {target: ports}, by which this machine reaches the new server of each target while the block runs."""
@@ -73,7 +76,7 @@ class Platform(Protocol):
         """Remove the objects that only the previous version needed. The new release is already live and proven."""
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Restore the snapshot after a failed deployment; return a sentence that says which version serves now."""
+        """Restore the snapshot after a failed deployment; return a sentence on the version that serves now."""
 
     def place(self) -> dict:
         """Return the "place" of a receipt, which identifies the platform."""

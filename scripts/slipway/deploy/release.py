@@ -1,4 +1,4 @@
-"""A release: the models that are deployed together to one platform, with their manifests and expected answers.
+"""A release: the models that are deployed together to one platform, with their manifests and reference outputs.
 
 A release is read from results/<model>/ of each model, or from stored versions.
 """
@@ -94,9 +94,10 @@ class Release:
 
     @classmethod
     def read(cls, results: Sequence[Path], to: str, target: str | None = None) -> "Release":
-        """Return the release in the models' folders: for `target`, or for each target that the manifests name.
+        """Return the release in the models' folders `results`, for each target in the manifests.
 
-        Raises SlipwayError if a record is absent or broken.
+        For the local server, which has no manifests, the release is for `target`. Raises SlipwayError if a record is
+        missing or broken.
         """
         if not PLATFORMS[to].files:
             if target is None:
@@ -114,7 +115,7 @@ class Release:
 
     @property
     def model(self) -> str:
-        """Return the models' names, as text."""
+        """Return the names of all models as one text, such as "resnet50, tiny"."""
         return ", ".join(dict.fromkeys([*(part.model for part in self.parts), *self.withdrawn]))
 
     @property

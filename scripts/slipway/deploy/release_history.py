@@ -93,7 +93,7 @@ class ReleaseHistory:
         return self._intact({receipt["served_as"]: receipt["number"]})
 
     def pending(self) -> Rollout | None:
-        """Return the rollout that was begun and has not ended; None if there is none."""
+        """Return the rollout that was begun and has not ended; None without such a rollout."""
         recorded = self.store.ledger.read()["rollout"]
         return Rollout(**recorded) if recorded else None
 
@@ -124,11 +124,11 @@ class ReleaseHistory:
         return DeploymentState(receipt, live, baseline, attempted)
 
     def before(self, alone: bool = False) -> Release:
-        """Return the release that a rollback deploys: the versions that were live before.
+        """Return the release that a rollback deploys: the versions that were live before the present versions.
 
-        It has only the models that changed since then. With `alone`, it has only models of this history. After an
-        interrupted deployment, it has the versions before that deployment. Raises SlipwayError if no earlier release is
-        known, or if a stored version was changed.
+        The release has only the models whose version changes. With `alone`, it has only models of this history. After
+        an interrupted deployment, it has the versions that were live before this deployment. Raises SlipwayError if no
+        earlier release is known, or if a stored version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(
@@ -196,7 +196,10 @@ class ReleaseHistory:
                 self.store.prune(name)
 
     def record(self, receipts: dict[str, dict]) -> None:
-        """Record a proven release as live: first write its receipts, then the ledger, which ends the rollout."""
+        """Record a proven release as live: write the receipts, and then the ledger, which ends the rollout.
+
+        Raises SlipwayError if a file cannot be written, for example because the disk is full.
+        """
         rollout = self.pending()
         assert rollout, "nothing was begun"
         written = {file: self._completed(receipts[entry["model"]], entry) for file, entry in rollout.receipts.items()}

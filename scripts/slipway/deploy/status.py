@@ -33,7 +33,7 @@ def describe(
 
 
 def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[str, list[str]]:
-    """Return (text that says whether the model answers, the platform's lines on its state)."""
+    """Return (text that says whether the model answers, lines of the platform's report on the model)."""
     try:
         described = platform.describe(receipt)
         why = platform.diagnose(receipt, history)

@@ -1,8 +1,8 @@
 """A deployment as one transaction on every platform: preflight, publish, start, verify, switch, record.
 
-The new release is live and proven, or the previous one goes on serving. A killed deployment leaves a record of its
-release and of the previous state; the next deployment continues from it. A rollback is the deployment of an older
-release.
+Either the new release is live and proven, or the previous release goes on serving. A killed deployment leaves a record
+of its release and of the previous state. The next deployment continues from this record. A rollback is the deployment
+of an older release.
 """
 
 from collections.abc import Callable

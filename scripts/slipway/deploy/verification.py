@@ -48,7 +48,7 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
 
 
 def _receipt(release: Release, part: Part) -> dict:
-    """Return the entries of a model's receipt that all its targets share."""
+    """Return the entries of a model's receipt that are the same for all targets of the model."""
     return {
         "origin": part.index_content["origin"],
         "model": part.model,

@@ -1,4 +1,4 @@
-"""The stored versions of models: numbered folders, and a ledger outside of them with the SHA-256 of every file.
+"""The stored versions of models: numbered folders, and a ledger with the SHA-256 of every file in these folders.
 
 A version exists once the ledger has all its files; the ledger is written last. A version whose files differ from the
 ledger is not served, not even by a rollback.
@@ -158,7 +158,10 @@ class VersionStore(ABC):
         return number
 
     def _copy(self, name: str, number: int, files: Files, sources: dict[str, Path]) -> None:
-        """Copy the files of a version, each folder completely or not at all, and compare every copied file."""
+        """Copy the files of a version, each folder completely or not at all.
+
+        Raises SlipwayError if a copied file does not have the SHA-256 in `files`.
+        """
         for prefix, root in self.roots(name).items():
             here = {file.removeprefix(prefix): file for file in files if self._prefix(name, file) == prefix}
             with atomic_write(root / str(number)) as partial:

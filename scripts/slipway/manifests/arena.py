@@ -1,7 +1,7 @@
 """arena.sh and arena.yaml: `arena serve triton` for each target of a model, and the objects that its chart makes.
 
-The chart is tritoninferenceserver 0.10.0 of github.com/kubeflow/arena (charts/triton). It leaves security contexts,
-start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml has them.
+The chart is tritoninferenceserver 0.10.0 of github.com/kubeflow/arena (charts/triton). The chart states no security
+contexts, start-up probes and grace period, so Kubernetes uses its defaults. kubernetes.yaml states all three.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ DRAIN_S = 25
 
 
 def files(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} of Arena's commands and of the objects that it makes."""
+    """Return {file name: text} of arena.sh (the commands) and arena.yaml (the objects that the commands make)."""
     functions = {"node_labels": _node_labels, "annotations_of": lambda d: common.metadata(d)["provenance"]}
     constants = {"common": common, "pod_ports": pod_ports, "SHARED_GPU": SHARED_GPU, "GATE": GATE}
     constants |= {"DRAIN_S": DRAIN_S, "ALLOCATION": ALLOCATION}

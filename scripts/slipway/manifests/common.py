@@ -80,7 +80,7 @@ def guards(d: dict, key: str) -> list[str]:
 
 
 def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
-    """Return Triton's flags for the model, without its ports, its folders and its restricted APIs."""
+    """Return Triton's flags for a target, without the flags of ports, folders and restricted APIs."""
     return [
         "--disable-auto-complete-config",
         "--strict-readiness=true",
@@ -93,7 +93,7 @@ def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
 def triton_command(
     d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS, drain_s: int = DRAIN_S
 ) -> list[str]:
-    """Return the command line of the server in its container, without the flags of the restricted APIs."""
+    """Return the words of the command line that starts Triton, without the flags of the restricted APIs."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", *ports, f"--model-repository={models}", *triton_flags(d, drain_s)]
 
@@ -157,7 +157,7 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 
 def _of_config(chosen: dict) -> dict[str, Value]:
-    """Return config.yaml's settings for manifests: of the cluster, of listening addresses, and of Compose."""
+    """Return {name: Value} of settings in config.yaml: `deploy.cluster`, `deploy.compose`, listening addresses."""
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
         **{name: Value(setting, CONFIG, f"deploy.cluster.{name}") for name, setting in chosen["cluster"].items()},

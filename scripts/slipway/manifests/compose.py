@@ -11,7 +11,7 @@ TEMPLATE = Path(__file__).with_name("compose.yaml.j2")
 
 
 def files(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} for Compose; raise SlipwayError if Compose would refuse it."""
+    """Return {"compose.yaml": text}; raise SlipwayError if the content is not valid in Compose."""
     d = fleet.here
     # A shell makes the key of the restricted APIs and then becomes Triton. Compose replaces a single dollar sign.
     script = " ".join(['exec "$0" "$@"', *common.guards(d, common.DRAWN)]).replace("$", "$$")

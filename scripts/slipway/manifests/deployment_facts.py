@@ -33,7 +33,7 @@ class Artifact:
 
     @classmethod
     def read(cls, path: Path) -> "Artifact":
-        """Return the artifact at `path`; raise SlipwayError if it is absent or broken."""
+        """Return the artifact at `path`; raise SlipwayError if the file is missing or broken."""
         return cls(path.as_posix(), content=read_json(path), sha256=sha256(path))
 
     def value(self, *keys: str) -> Value:

@@ -24,7 +24,7 @@ class Fleet:
 
 
 def manifests(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} of every platform's manifests; raise SlipwayError if a manifest is not valid."""
+    """Return {file name: text} of all platforms' manifests; raise SlipwayError if a manifest is not valid."""
     texts: dict[str, str] = {}
     for name, traits in PLATFORMS.items():
         if not traits.files:
@@ -40,7 +40,7 @@ def manifests(fleet: Fleet) -> dict[str, str]:
 
 
 def kubectl_file(name: str, objects: list[dict], fleet: Fleet) -> dict[str, str]:
-    """Return {name: text} of a file of objects; raise SlipwayError if Kubernetes would refuse one of them."""
+    """Return {name: text} of the manifest `name`; raise SlipwayError if an object is not valid in Kubernetes."""
     require_valid(objects)
     return {name: documents(objects, header(fleet.deployments, f"kubectl apply -f {name}"))}
 

@@ -13,12 +13,12 @@ from slipway.runtimes import RUNTIMES
 
 
 def files(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} for plain Kubernetes."""
+    """Return {"kubernetes.yaml": text}; raise SlipwayError if an object is not valid in Kubernetes."""
     return kubectl_file("kubernetes.yaml", objects(fleet.deployments, fleet.slo), fleet)
 
 
 def kserve_files(fleet: Fleet) -> dict[str, str]:
-    """Return {file: text} for KServe."""
+    """Return {"kserve.yaml": text}; raise SlipwayError if an object is not valid in Kubernetes."""
     return kubectl_file("kserve.yaml", kserve_objects(fleet.deployments), fleet)
 
 

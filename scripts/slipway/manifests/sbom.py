@@ -26,7 +26,7 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
 
 @dataclass(frozen=True)
 class Served:
-    """The served parts of one target: the repository's index, the record of its ONNX file, the image."""
+    """The served parts of one target: index of the repository, record of the ONNX file, name of the container image."""
 
     target: str
     index: dict
@@ -40,7 +40,7 @@ def bill(
     """Return the bill of materials of a deployed model as JSON text.
 
     `weights` is the record of the model's weights, and `served` has the served parts of each target. `packages` is
-    {name: version} of the environment that built the engines, `serving_packages` of the environment that serves them.
+    {name: version} of the environment that built the engines, and `serving_packages` of the serving environment.
     """
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)

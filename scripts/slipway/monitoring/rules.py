@@ -1,8 +1,8 @@
-"""The Prometheus rules of one model: its recorded series, named slipway:..., and its alerts.
+"""The Prometheus rules of one model: recorded series with names slipway:..., and alerts.
 
-Series and alerts need the metrics of a Triton that was started with METRICS_FLAGS. In a cluster they also need the
-label `namespace`, because another namespace may serve a model of the same name. A server belongs to a model while its
-metrics have the model's counters.
+Series and alerts need the metrics of a Triton that was started with METRICS_FLAGS. In a cluster, the metrics also need
+the label `namespace`, because another namespace may serve a model of the same name. A server belongs to a model while
+the server's metrics have counters of the model.
 
 Latency quantiles come from Triton's summaries over the last 60 seconds: Triton has no histograms for models with one
 response per request. Quantiles cannot be averaged, so the slowest of several servers counts. Triton's quantiles exclude
@@ -29,7 +29,10 @@ def rule_file(slo: ServiceLevel) -> dict:
 
 
 def recording(slo: ServiceLevel) -> list[dict]:
-    """Return the recording rules. Times are in ms, ratios and shares are 0 to 1, rates are per second."""
+    """Return the recording rules: {"record", "expr"} each, for GPUs also "labels".
+
+    Times are in ms, ratios and shares are 0 to 1, rates are per second.
+    """
     rules = filled_in(TEMPLATE, slo)
     of_gpus = rules["recorded_of_gpus"] if slo.on_gpu else {}
     return [

@@ -45,12 +45,12 @@ class ServiceLevel:
 
     @property
     def scope(self) -> dict[str, str]:
-        """Return the labels that select the metrics of this model."""
+        """Return {label: value} that selects the metrics of this model: "model", and in a cluster "namespace"."""
         return {"model": self.model} | ({"namespace": self.namespace} if self.namespace else {})
 
     @property
     def load(self) -> str:
-        """Return the load of the measurement in words, and whether other work disturbed it."""
+        """Return text on the load of the measurement, such as "100 requests/s at random times", and on disturbance."""
         how = "at random times" if self.capacity_per_s else f"with {self.concurrency} in flight"
         doubt = " (other work disturbed this measurement)" if self.is_disturbed else ""
         return f"{self.throughput_per_s:g} requests/s {how}{doubt}"
@@ -87,10 +87,10 @@ class ServiceLevel:
 
     @property
     def most_waiting(self) -> int:
-        """Return the number of requests that may wait on one server. With several targets: the highest number.
+        """Return the number of requests that may wait on one server. With several targets, return the highest number.
 
-        It is the largest of three numbers: the full batches of all instances, the closed loop's requests in flight, and
-        by Little's law the requests that wait at the capacity.
+        The result is the largest of three numbers: the samples in full batches of all instances, the closed loop's
+        requests in flight, and by Little's law the requests that wait at the capacity.
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)

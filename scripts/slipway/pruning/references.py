@@ -93,7 +93,7 @@ def live_targets(results: Path) -> dict[str, set[str]]:
 
 @dataclass(frozen=True)
 class OtherConfiguration:
-    """The models, targets and weights of another configuration that may share results/. `targets`: None means any."""
+    """The names in another configuration file that may share results/. If `targets` is None, any target is possible."""
 
     file: Path
     models: set[str]
@@ -106,7 +106,7 @@ class OtherConfiguration:
 
 
 def other_configurations(folder: Path, own: set[Path]) -> Iterator[OtherConfiguration]:
-    """Yield each configuration in a folder or right below it, except the files of `own`."""
+    """Yield each configuration file in a folder or in its direct subfolders, except the files in `own`."""
     for path in sorted([*folder.glob("*.y*ml"), *folder.glob("[!.]*/*.y*ml")]):
         if path.resolve() in own or path.is_relative_to(folder / "results"):
             continue

@@ -98,7 +98,7 @@ def _fingerprint_now(address: str, record: dict | None) -> str:
 
 
 class _Remote:
-    """A file in storage: its `address`, and the storage's facts about it (`info`)."""
+    """A file in storage. `address` is the file's address, and `info` has fsspec's facts about the file."""
 
     def __init__(self, address: str) -> None:
         from slipway.storage import access  # only here, since most configurations have no storage

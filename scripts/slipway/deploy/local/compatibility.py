@@ -35,7 +35,7 @@ class Host:
 
 
 def host_of(tritonserver: Installation, python: Path | None) -> Host:
-    """Return the process that runs engines in a server. In a container, its environment comes from the image."""
+    """Return the process that runs engines in a server. If the server runs in a container, so does this process."""
     if tritonserver.container:
         return Host(native_backends=True, environment=tritonserver.container.found.environment)
     return Host(tritonserver.native_backends, python)
@@ -79,7 +79,7 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
 
 
 def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | None) -> RuntimeVersion:
-    """Return the TensorRT version of NVIDIA's container, or of the server's release in the table of releases."""
+    """Return the TensorRT version of NVIDIA's container, else of the server's release in the table of releases."""
     inside = environment.get(releases.VARIABLE, "")
     if releases.numbers(inside):
         return RuntimeVersion(inside, f"{releases.VARIABLE} in the server's container")
@@ -98,7 +98,7 @@ def _runs(key: dict, version: str) -> bool:
 
 
 def _way_out(key: dict, host: Host) -> str:
-    """Return the remedy for a runtime that does not match the engine."""
+    """Return text with the remedy for a runtime that does not match the engine."""
     wanted = key["runtime_version"]
     if host.native_backends:
         listed = " or ".join(releases.releases_with(wanted)) or "none is known here"

@@ -167,7 +167,7 @@ class ModelStore(VersionStore):
                 _link(self.path(name, number, file), folder / name / file)
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {"": folder with a model's configurations and proofs, "1/": folder that Triton reads}."""
+        """Return {"": folder with a model's configurations and proofs, "1/": folder with the engines for Triton}."""
         return {"": self._published / name, f"{VERSION}/": self.models / name}
 
 

@@ -65,7 +65,10 @@ class Local:
         return cls(receipt, options)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Lock out a second deployment of this checkout while the block runs."""
+        """Lock out a second deployment of this checkout while the block runs.
+
+        Raises SlipwayError if another deployment has the lock.
+        """
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
@@ -237,7 +240,7 @@ class Local:
         return [f"tritonserver (process {running['pid']})"] if running else []
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why the model does not answer; None if it does."""
+        """Return why the receipt's model does not answer with the reference outputs; None if it does."""
         return why_no_answer(self.state, receipt["served_as"], receipt["number"])
 
     def describe(self, receipt: dict) -> list[str]:
@@ -258,7 +261,7 @@ class Local:
 
     @staticmethod
     def _others(release: Release, live: Versions) -> Versions:
-        """Return the live versions of the models that a release neither has nor withdraws."""
+        """Return {model: live version} of the models that a release neither has nor withdraws."""
         return {name: live[name] for name in live.keys() - release.versions.keys() - {*release.withdrawn}}
 
     @property

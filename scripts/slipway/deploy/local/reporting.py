@@ -36,7 +36,7 @@ def describe(state: Path, receipt: dict) -> list[str]:
 
 
 def ending(state: Path) -> list[str]:
-    """Return the last lines of the log of a server that has ended."""
+    """Return the last lines of the log of a server that has ended; [] without a log."""
     log = server_state.log_file(state)
     if not log.is_file():
         return []

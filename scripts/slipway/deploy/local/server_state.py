@@ -1,6 +1,6 @@
 """The state of the one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
 
-Nothing here imports the client or a runtime, because the Snakefile imports it while it is parsed.
+This module imports neither the client nor a runtime, because the Snakefile imports this module while it is parsed.
 """
 
 import contextlib
@@ -49,9 +49,9 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 def write_state(
     folder: Path, pid: int | None, generation: int, listening: dict, identity: dict | None, server_id: str
 ) -> dict:
-    """Record a server, and return the record. `pid` is None before its start.
+    """Record a server, and return the record. `pid` is None before the start of the server.
 
-    `created` is the creation time of the process, in seconds after boot.
+    "created" in the record is the creation time of the process, in seconds after boot.
     """
     process = {"pid": pid, "created": _created(psutil.Process(pid))} if pid else {}
     facts = {"id": server_id, "generation": generation, "listening": listening, "identity": identity}
@@ -61,7 +61,7 @@ def write_state(
 
 
 def running_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of this checkout's running server, recorded or not; None if none runs."""
+    """Return the state of this checkout's running server, recorded or not; None if no server runs."""
     return next(running_servers(folder), None)
 
 
@@ -126,10 +126,10 @@ def is_running(state: dict | None) -> bool:
 
 
 def current_generation(folder: Path = FOLDER) -> int:
-    """Return the server's generation number for a deployment that is made now.
+    """Return the generation number of the server for a deployment that starts now.
 
-    The number stays the same while the server runs. Once the server has died, it is the next number, so the receipt of
-    the dead server is stale and Snakemake makes a new one.
+    The number stays the same while the server runs. After the server's death, the next number is returned. So the
+    receipt of the dead server is stale, and Snakemake makes a new receipt.
     """
     running = running_server(folder)
     return running["generation"] if running else next_generation(folder)
@@ -151,7 +151,7 @@ def who_listens(port: int) -> str:
 
 
 def _created(process: psutil.Process) -> float:
-    """Return when a process was created, in seconds after boot: the clock may be adjusted while a server runs."""
+    """Return the creation time of a process in seconds after boot, which does not change if the clock is adjusted."""
     return process.create_time() - psutil.boot_time()
 
 

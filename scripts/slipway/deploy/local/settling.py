@@ -83,7 +83,7 @@ def served(platform: LocalServer, rollout: Rollout) -> Versions:
 
 
 def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
-    """Return {model: its ready version on a server}; None while a model changes, {} if the server does not answer."""
+    """Return {model: ready version} of a server; None during the load of a model; {} if the server does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
             options = {"headers": live_header(platform.state), "client_timeout": ANSWER_S, "as_json": True}

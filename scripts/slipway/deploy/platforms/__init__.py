@@ -1,4 +1,4 @@
-"""The deployment platforms by their name in `deploy.to`. Each JSON file here states one of them."""
+"""The deployment platforms, {name in `deploy.to`: traits}. Each JSON file in this folder states one platform."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ PLATFORMS: dict[str, PlatformTraits] = {
 
 
 def traits_file(name: str) -> Path:
-    """Return the file that states a platform's traits."""
+    """Return the path of the JSON file with a platform's traits."""
     return FOLDER / f"{name}.json"
 
 
 def manifest_files() -> list[str]:
-    """Return the names of every platform's manifests."""
+    """Return the file names of all platforms' manifests, such as "kubernetes.yaml"."""
     return [file for traits in PLATFORMS.values() for file in traits.files]

@@ -1,4 +1,4 @@
-"""A platform's traits: the facts about it that are known without importing its clients."""
+"""A platform's traits: facts that are known without an import of the platform's clients."""
 
 import pkgutil
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformTraits:
-    """The facts in each JSON file of this folder. The file's name is the platform's name in `deploy.to`."""
+    """The content of a JSON file of this folder. The name of the file is the platform's name in `deploy.to`."""
 
     name: str
-    files: tuple[str, ...]  # its manifests; the first file has all objects; () if it needs none
+    files: tuple[str, ...]  # file names of the manifests; the first file has all objects; () without manifests
     manifests: str  # "module:function": a Fleet -> {file: text}; "" without manifests
-    deployment: str  # "module:class" of its Platform
-    on_this_machine: bool  # whether it is this machine, which serves one target from the repositories here
-    together: bool  # whether one server there has all models, so that they are one release
+    deployment: str  # "module:class" of the platform's Platform
+    on_this_machine: bool  # whether the platform is this machine, which serves one target from its own disk
+    together: bool  # whether one server has all models, so that all models are one release
 
     @property
     def receipt(self) -> str:
-        """Return the file name of a model's receipt on this platform."""
+        """Return the file name of a model's receipt for this platform, such as "receipt.kubernetes.json"."""
         return "receipt.json" if self.name == "local" else f"receipt.{self.name}.json"
 
     def load(self, entry_point: str) -> Any:
-        """Import and return an entry point; raise SlipwayError if that fails.
+        """Import an entry point "module:name" and return the named object; raise SlipwayError if the import fails.
 
-        The packages of the entry point are needed only then.
+        The packages that the module imports are needed only now.
         """
         try:
             return pkgutil.resolve_name(entry_point)
