@@ -30,7 +30,8 @@ class Cluster:
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
         """Return the cluster of the user's kubeconfig; without a kubeconfig, the cluster of this pod.
 
-        No request is sent yet. Raises SlipwayError if there is neither, or if the kubeconfig lacks the context.
+        No request is sent yet. Raises SlipwayError if there is neither a kubeconfig nor a pod, or if the kubeconfig
+        lacks the context.
         """
         return cls(Transport(*connected(context), timeout_s), namespace)
 
@@ -70,7 +71,7 @@ class Cluster:
         return False
 
     def create(self, obj: dict) -> dict:
-        """Create an object and return it. Raise Conflict if it exists already."""
+        """Create an object, and return the live object. Raise Conflict if the object exists already."""
         return self.transport.send(self.request("create", obj), body=obj)
 
     def replace(self, obj: dict) -> dict:
@@ -101,7 +102,8 @@ class Cluster:
     def request(self, verb: str, obj: dict, part: str = "") -> Request:
         """Return a request for an object or its subresource such as "log"; without a name, for all objects of the kind.
 
-        If the object states no namespace, the namespace of this Cluster is used. None means all namespaces.
+        If the object states no namespace, the namespace of this Cluster is used. The namespace None means all
+        namespaces.
         """
         kind, metadata = self.kind(obj["kind"], obj["apiVersion"]), obj["metadata"]
         name = metadata.get("name", "")

@@ -19,8 +19,8 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 def connected(context: str | None) -> tuple[client.ApiClient, str]:
     """Return (client of the cluster's API, name of the context). No request is sent yet.
 
-    Without a kubeconfig, the cluster is the one of this pod, and the name is "in-cluster". Raises SlipwayError if
-    neither can be used.
+    Without a kubeconfig, the cluster is the cluster of this pod, and the name is "in-cluster". Raises SlipwayError if
+    neither the kubeconfig nor the pod's service account can be used.
     """
     settings = client.Configuration()
     named = os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG

@@ -55,7 +55,7 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
 
 
 def adds_nodes(cluster: Cluster) -> bool:
-    """Say whether the cluster has a status of a cluster autoscaler, which adds nodes; False if it cannot be read."""
+    """Say whether the cluster has a cluster autoscaler, which adds nodes. False if its status cannot be read."""
     with contextlib.suppress(SlipwayError):
         return cluster.get({"apiVersion": "v1", "kind": "ConfigMap", "metadata": AUTOSCALER}) is not None
     return False
@@ -100,9 +100,9 @@ def _missing(goal: dict, live: Live) -> str:
 
 
 def _behind(made: dict | None) -> str:
-    """Return text on why a Deployment is not rolled out completely; "" if it is.
+    """Return text on why a Deployment's rollout is not complete; "" if the rollout is complete.
 
-    The controller has not seen the change, or there are old or unavailable replicas.
+    A rollout is complete if the controller has seen the change, and all replicas are new and available.
     """
     if made is None:
         return "is not there"
@@ -118,7 +118,10 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(obj: dict) -> bool:
-    """Say whether a controller has seen the present generation of an object. A status without generation is enough."""
+    """Say whether a controller has seen the present generation of an object.
+
+    A status without a generation counts as seen.
+    """
     generation = obj["metadata"].get("generation", 0)
     status = obj.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation

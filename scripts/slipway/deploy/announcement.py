@@ -15,7 +15,7 @@ TEMPLATE = Path(__file__).with_name("announcement.txt.j2")
 
 
 def announce(receipts: dict[str, dict], options: str = "") -> None:
-    """Print the live models' smoke tests, their addresses, and the commands `status` and `undeploy`.
+    """Print the result of each live model's smoke test, the addresses, and the commands `status` and `undeploy`.
 
     `receipts` is {model: receipt}. `options` are the Snakemake options in these commands.
     """

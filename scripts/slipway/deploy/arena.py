@@ -38,7 +38,8 @@ class Arena(Kubernetes):
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return the existing Arena releases, as {"releases", "unproven"}.
 
-        "unproven" has the releases that a killed deployment started, and "releases" has all others.
+        "unproven" has the releases that a killed deployment started, and "releases" has all other releases. A release
+        is [name, version].
         """
         existing = self._releases(release, state)
         proven = state.baseline["releases"] if state.baseline else existing
@@ -93,7 +94,7 @@ class Arena(Kubernetes):
         return deleted
 
     def _releases(self, release: Release, state: DeploymentState) -> list[ArenaRelease]:
-        """Return the Arena releases in the cluster that have a name of the live, the attempted or the new release."""
+        """Return the Arena releases in the cluster whose names occur in the live, the attempted or the new release."""
         known = filter(None, (state.live, state.attempted, release))
         names = {name for version in known for name, _ in releases(version)}
         return [existing for name in sorted(names) for existing in self._listed(name)]
@@ -104,7 +105,7 @@ class Arena(Kubernetes):
         return sorted(map(_release_of, self.cluster.list("Deployment", "apps/v1", labels=labels)))
 
     def _require_current_context(self) -> None:
-        """Raise SlipwayError if the current context of the kubeconfig, which Arena uses, is another cluster."""
+        """Raise SlipwayError unless the kubeconfig's current context, which Arena uses, is the cluster to deploy to."""
         current = type(self.cluster).connect(self.cluster.namespace).context
         if current != self.cluster.context:
             raise SlipwayError(
@@ -145,7 +146,7 @@ def _release_of(deployment: dict) -> ArenaRelease:
 
 
 def _of_each_target(release: Release | None) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
-    """Return (Arena release, Deployment, words of the start command) of each target."""
+    """Return (Arena release, Deployment, words of the start command) of each target; () without a release."""
     if release is None:
         return ()
     return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)

@@ -93,8 +93,8 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 def served_model(arguments: argparse.Namespace) -> ServedModel:
     """Return the model that --model names, on the server of --url or on this checkout's live server.
 
-    The name may be the model's name in config.yaml or on the server. Raises SlipwayError if no server of this checkout
-    is live, or if not exactly one live model matches.
+    The name may be the model's name in config.yaml or on the server. Without --url, raises SlipwayError if no server of
+    this checkout is live, or if --model does not select exactly one live model.
     """
     tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
     if arguments.url:
@@ -117,9 +117,9 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
-    """Return the receipt of the model `name` on the server with this process id; without a name, of its only model.
+    """Return the receipt of the model `name` on the server with this process id.
 
-    Raises SlipwayError if not exactly one model matches.
+    Without a name, the server must have only one model. Raises SlipwayError unless exactly one model matches.
     """
     live = [receipt for receipt in local_receipts(results) if receipt["contents"].get("server", {}).get("pid") == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]

@@ -26,7 +26,7 @@ class Deployment:
         return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
 
     def live_platform(self) -> Platform | None:
-        """Return the platform of the live release, or else of an interrupted deployment; None without both.
+        """Return the platform of the live release, or else of an interrupted rollout; None if there is neither.
 
         For the local server, the result is never None.
         """

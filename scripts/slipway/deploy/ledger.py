@@ -127,11 +127,11 @@ class Ledger:
         return {"published": published, "models": models}
 
     def live(self) -> Versions:
-        """Return {model: version} that became live last; {} if no version was ever live."""
+        """Return the last entry of the list `live`, {model: version}; {} if no version was ever live."""
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
-        """Record that these versions are proven and live, together with other `changes` of the record.
+        """Record that these versions are proven and live, together with further `changes` of the ledger.
 
         The deployments of one run of Snakemake are one step: a rollback goes back to the versions before the whole run.
         """
@@ -140,7 +140,7 @@ class Ledger:
         self.write(live=[*(step for step in steps if step != versions), versions], run=run, **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
-        """Record a rollback from `versions` to `live`. No later rollback goes back to `versions`, unless redeployed.
+        """Record a rollback from `versions` to `live`. No rollback returns to `versions` until their next deployment.
 
         `live` are the versions that the rollback made live. `changes` are further changes of the ledger.
         """
@@ -150,7 +150,7 @@ class Ledger:
         self.write(live=[*history, live] if live else history, run=None, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
-        """Return {model: version} that was live before `versions`; None if the ledger has no such entry."""
+        """Return the entry of the list `live` before `versions`, {model: version}; None without such an entry."""
         return next((step for step in reversed(self.read()["live"]) if step and step != versions), None)
 
     def before_of(self, name: str, number: int | None) -> int | None:

@@ -70,7 +70,7 @@ class Platform(Protocol):
         """Yield {target: ports}, by which this machine reaches the new server of each target while the block runs."""
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Direct clients to the proven release. Return True if a server serves it that was not proven yet."""
+        """Direct clients to the proven release. Return True if the server that now serves it was not proven yet."""
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove the objects that only the previous version needed. The new release is already live and proven."""

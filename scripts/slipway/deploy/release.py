@@ -109,7 +109,7 @@ class Release:
 
     @classmethod
     def stored(cls, folder: Path, to: str) -> "Release":
-        """Return the release in a stored version's folder, which has the version's number as its name."""
+        """Return the release in the folder of a stored version. The folder's name is the number of the version."""
         release = cls.read([folder], to)
         return replace(release, parts=tuple(replace(part, number=int(folder.name)) for part in release.parts))
 
@@ -125,7 +125,7 @@ class Release:
 
     @property
     def files(self) -> list[Path]:
-        """Return the paths of the platform's manifests. The first one has the objects that `objects` returns."""
+        """Return the paths of the platform's manifests. The first manifest has the objects that `objects` returns."""
         return [self.folder / "deploy" / name for name in PLATFORMS[self.to].files]
 
     @cached_property
@@ -158,7 +158,7 @@ def _part_on_disk(folder: Path, target: str) -> Part:
 def _targets(record: dict, to: str) -> list[str]:
     """Return the targets to deploy. For a cluster, these are all targets in the `record` of the manifests.
 
-    For Compose, it is only the target of compose.yaml; if the record does not name this target, the first one.
+    For Compose, it is only the target of compose.yaml; if the record does not name this target, the first target.
     """
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if not PLATFORMS[to].on_this_machine:

@@ -1,7 +1,7 @@
 """The release history of one platform: the live receipts, the rollout under way, and the release to go back to.
 
-The intent of a rollout is recorded before anything starts. It stays until the receipts and the history have the proven
-versions, so the next command knows the intent of an interrupted rollout.
+The ledger records the intent of a rollout before anything starts. The intent stays until the receipts and the ledger
+have the proven versions. So the next command knows the intent of an interrupted rollout.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class DeploymentState:
     """The state of a platform, as this checkout recorded it.
 
     `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
-    `baseline`: the snapshot before an interrupted rollout, which a failed deployment restores; {} without one.
+    `baseline`: the snapshot before an interrupted rollout, which a failed deployment restores; {} otherwise.
     `attempted`: the unverified release of the interrupted rollout.
     `serving`: {model: live version} if one server has all models, else {}.
     """
@@ -279,7 +279,10 @@ class ReleaseHistory:
         return {*self._numbers(), *(name for name, entry in known.items() if entry["model"] in folders)}
 
     def _before(self, now: Versions) -> Versions | None:
-        """Return `now`, but with the previous version of each model of this history; None if a model has none."""
+        """Return `now`, but with the previous version of each model of this history.
+
+        Return None if a model has no previous version.
+        """
         names, ledger = self._names(), self.store.ledger
         earlier = {name: number for name in names if (number := ledger.before_of(name, now.get(name)))}
         return now | earlier if names and len(earlier) == len(names) else None

@@ -49,7 +49,7 @@ def _outputs(tested: dict) -> list[str]:
 
 
 def is_newest(receipt: dict, results: Path) -> bool:
-    """Say whether the served version matches the model's results: the same weights, and each target's repository.
+    """Say whether the served version matches the model's results: the same weights, the same repositories.
 
     Files that were removed from the results since the deployment do not make the served version stale.
     """

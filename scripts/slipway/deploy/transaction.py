@@ -50,8 +50,8 @@ def deploy(
 def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Check a release before anything is changed, and return {"versions", "place"} for the receipts.
 
-    "versions" is {target: the version of its runtime, as `Platform.verify_runtime` returns it}. "place" has the results
-    of the platform's own checks, as `Platform.preflight` returns them. Raises SlipwayError if a check fails.
+    "versions" is {target: result of `Platform.verify_runtime`}. "place" is the result of `Platform.preflight`. Raises
+    SlipwayError if a check fails.
     """
     what = f"checking whether {release.to} can take it" if release.parts else "being taken out of service"
     progress(f"  {release.model}: {what}")
@@ -93,7 +93,10 @@ def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]
 
 
 def undo(platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, error: BaseException) -> str:
-    """Restore the snapshot after `error`, and return a sentence on the state now; raise SlipwayError if that fails."""
+    """Restore the snapshot after `error`, and return a sentence on the restored state.
+
+    Raises SlipwayError if that fails, too.
+    """
     progress(f"  {release.model}: it does not hold; going back")
     try:
         now = platform.restore(release, snapshot)

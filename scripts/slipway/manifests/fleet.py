@@ -16,7 +16,7 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The values of each target in manifests. `here` has the values for Compose, `slo` is of the slowest target."""
+    """The manifest values of each target (`deployments`), the values for Compose (`here`), and the service level."""
 
     deployments: list[dict]
     here: dict

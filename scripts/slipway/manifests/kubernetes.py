@@ -23,7 +23,7 @@ def kserve_files(fleet: Fleet) -> dict[str, str]:
 
 
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
-    """Return all objects of a model: first the shared ones, then the objects of each target.
+    """Return all objects of a model: first the objects that all targets share, then the objects of each target.
 
     `slo` is the service level of the slowest target. The alerts of all targets use the limits of `slo`.
     """

@@ -1,4 +1,4 @@
-"""The resources of a pod: a GPU or a partition of one, memory and CPUs from the load test, and its node labels."""
+"""The resources of a pod: a GPU or a GPU partition, memory and CPUs from the load test, and node labels."""
 
 import math
 import re

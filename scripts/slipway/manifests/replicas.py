@@ -13,9 +13,9 @@ ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a meas
 def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
     """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
 
-    `fleet` has all targets, whose pods share one address. `deploy` has {"rate", "headroom", "cluster"}. "pending" is
-    the number of waiting requests at which the autoscaler adds a replica. "sizing" is the arithmetic in words; None if
-    the replicas do not come from a rate. "sizing_risk" is a reason against this number of replicas, or None.
+    `fleet` has all targets, whose pods share one address. `deploy` has {"rate", "headroom", "cluster"}. The autoscaler
+    adds a replica at "busy_percent" of CPU use, or at "pending" waiting requests. "sizing" is the arithmetic in words;
+    None if the replicas do not come from a rate. "sizing_risk" is a reason against this number of replicas, or None.
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None

@@ -50,7 +50,10 @@ class ServiceLevel:
 
     @property
     def load(self) -> str:
-        """Return text on the load of the measurement, such as "100 requests/s at random times", and on disturbance."""
+        """Return text on the load of the measurement, such as "100 requests/s at random times".
+
+        The text also says whether other work disturbed the measurement.
+        """
         how = "at random times" if self.capacity_per_s else f"with {self.concurrency} in flight"
         doubt = " (other work disturbed this measurement)" if self.is_disturbed else ""
         return f"{self.throughput_per_s:g} requests/s {how}{doubt}"

@@ -77,7 +77,7 @@ class Leftovers:
             self.removable.setdefault(owner, []).append(path)
 
     def _is_kept(self, owner: str, path: Path) -> bool:
-        """Say whether a live version, another configuration or a rollback needs a path. If so, add it to `kept`.
+        """Say whether a live version, another configuration or a rollback needs a path. Add the reason to `kept`.
 
         `path` is <folder>/<model>/[<target>/]...
         """

@@ -103,7 +103,7 @@ def _options(protocol: str, address: str) -> dict:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status in an error of aiohttp or botocore; None without one."""
+    """Return the HTTP status in an error of aiohttp or botocore; None if the error has no HTTP status."""
     response = getattr(error, "response", None)
     of_response = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
     status = getattr(error, "status", of_response)

@@ -40,7 +40,7 @@ class Unreachable(SlipwayError):
 class Planned:
     """The fingerprint of a file in storage.
 
-    If storage did not answer, the fingerprint is that of the fetched copy, and `notice` is a sentence about it.
+    If storage did not answer, it is the fingerprint of the fetched copy, and `notice` is a sentence on the outage.
     """
 
     fingerprint: str
@@ -115,7 +115,7 @@ class _Remote:
 
     @property
     def size(self) -> int | None:
-        """The size of the file in bytes; None if the storage does not state the size."""
+        """Return the size of the file in bytes; None if the storage does not state the size."""
         return self.info.get("size")
 
     def get(self, target: Path) -> None:
