@@ -132,7 +132,7 @@ def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors],
 
 
 def require_valid(path: Path, contract: Contract) -> None:
-    """Raise SlipwayError unless an exported file is valid ONNX with the served tensors."""
+    """Raise SlipwayError unless an exported file is valid ONNX, and its tensors fit the contract."""
     with explained_by(
         lambda error: (
             f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of its exporter; find "

@@ -33,7 +33,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the samples and their record. The first sample is the reference request."""
+    """Take the samples, and write the samples and their record. The first sample is the reference request."""
     samples, facts = taken(arguments)
     write_samples(arguments.output, samples)
     tensors = {name: f"{array.dtype} {array.shape}" for name, array in samples[0].items()}

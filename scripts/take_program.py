@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_data(path: Path, digest: str) -> None:
-    """Raise SlipwayError if the weights beside an ONNX file changed since the job was planned."""
+    """Raise SlipwayError if the weights beside an ONNX file changed since planning (`digest`)."""
     if FileHashCache().of_many([path.parent / name for name in data_names(path)], path.parent) != digest:
         raise SlipwayError(f"the weights beside {path} changed since this job was planned; run snakemake again")
 

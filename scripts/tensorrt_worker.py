@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Load the engine at the first request, and answer until the input ends."""
+    """Load the engine at the first request, and answer requests until standard input ends."""
     requests, answers = sys.stdin.buffer, private_output()
     engine = None  # a local variable, so that the engine is freed before the interpreter closes its GPU
     for line in requests:

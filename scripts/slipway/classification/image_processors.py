@@ -50,7 +50,7 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
 
 
 def _size(read: dict) -> tuple[int, int, bool]:
-    """Return (height, width, whether the photograph's proportions are changed) of the inputs, in pixels."""
+    """Return (height, width, is_squashed): the inputs' size in pixels, and whether the resize changes proportions."""
     size = read.get("size", 224)
     if read.get("do_center_crop"):
         return *_sides(read.get("crop_size", size)), isinstance(size, dict) and "height" in size

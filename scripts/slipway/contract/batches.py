@@ -73,7 +73,7 @@ class Sizes(dict[str, list[list[int]]]):
     """The range of the sizes of many samples: {input: [[lowest, highest size] for each axis]}."""
 
     def including(self, sample: Tensors) -> Tensors:
-        """Include the sizes of a sample, and return the sample."""
+        """Extend the ranges by the sizes of a sample, and return the sample unchanged."""
         for name, array in sample.items():
             ranges = self.setdefault(name, [[size, size] for size in array.shape])
             for ends, size in zip(ranges, array.shape, strict=False):  # a target may have any rank

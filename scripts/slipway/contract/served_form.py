@@ -14,7 +14,7 @@ _NUMBERS = "biuf"
 
 
 def served_dims(tensor: Tensor) -> list[int]:
-    """Return the shape of a tensor as Triton's metadata give it, with -1 for a dynamic size."""
+    """Return the shape of a tensor as in Triton's metadata, where a dynamic size is -1."""
     return [-1, 1] if tensor.shape == (BATCH,) else tensor.dims(batched=False)
 
 

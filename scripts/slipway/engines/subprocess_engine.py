@@ -34,11 +34,14 @@ class SubprocessEngine(contextlib.AbstractContextManager):
         self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return {output: array} for {input: array}."""
+        """Return {output: array} for {input: array}. Raise SlipwayError if the engine fails or its process ended."""
         return self._outputs("infer", inputs)
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+
+        Raises SlipwayError if the engine fails or its process ended.
+        """
         return self._outputs("infer_all", numbered(requests))
 
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:

@@ -14,14 +14,14 @@ _HEADS = {
 
 
 def remove_heads(model: torch.nn.Module) -> None:
-    """Remove the auxiliary heads of all networks of torchvision in a model."""
+    """Remove the auxiliary heads from all of torchvision's networks in a model."""
     for _, network, head in _heads_of(model):
         network.aux_logits = False
         setattr(network, head, None)
 
 
 def head_names(model: torch.nn.Module) -> tuple[str, ...]:
-    """Return the prefixes of the tensors of torchvision's auxiliary heads in a model, such as "AuxLogits."."""
+    """Return the name prefixes of the auxiliary heads of torchvision's networks in a model, such as "AuxLogits."."""
     return tuple(f"{path}.{head}.".lstrip(".") for path, _, head in _heads_of(model))
 
 

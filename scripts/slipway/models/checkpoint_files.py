@@ -62,7 +62,7 @@ def read_checkpoint(path: str | Path) -> Content:
 
 
 def content_of(saved: object) -> Content:
-    """Return the content of a saved object: its named tensors at any depth of mappings and lists."""
+    """Return the content of a saved object: the named tensors in its mappings and lists, at any depth."""
     content = Content()
     if isinstance(saved, Mapping):
         content.keys = sorted(map(str, saved))

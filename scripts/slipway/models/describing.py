@@ -106,7 +106,7 @@ def _hint(content: Content) -> tuple[str, str] | None:
 
 
 def _class_in(configuration: Path) -> str | None:
-    """Return the class of transformers in the config.json beside the weights; None if there is none."""
+    """Return the name of the transformers class in a config.json; None without the file or a class in it."""
     try:
         return json.loads(configuration.read_text(encoding="utf-8"))["architectures"][0]
     except (OSError, ValueError, TypeError, LookupError):

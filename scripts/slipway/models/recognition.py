@@ -1,7 +1,7 @@
 """Recognise torchvision's networks in a checkpoint, by the names and shapes of its tensors.
 
-A network is a body and a head, and the head depends on the number of classes. bodies.json has a digest of the names and
-shapes in each network's body. So only networks that may fit are built.
+A network consists of a body and a head. The head depends on the number of classes. bodies.json has a digest of the
+names and shapes in each network's body. So only networks with the checkpoint's body need to be built.
 """
 
 import hashlib
@@ -127,7 +127,7 @@ def _made_empty(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    """Return {architecture: {"classes": the tensor with a row for each class, "body": digest}}."""
+    """Return {architecture: {"classes": name of the tensor with a row for each class, "body": digest}}."""
     return json.loads(_TABLE.read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""The interface of a source of networks, and the packages of sources that users install themselves."""
+"""The interface of a source of networks, and the import of its package, which users install themselves."""
 
 import importlib
 from abc import ABC, abstractmethod
@@ -76,7 +76,7 @@ class Source(ABC):
         return arguments
 
     def notes(self, architecture: str, arguments: dict, published: Any) -> list[str]:
-        """Return sentences for the user about the network; [] if there is nothing to say."""
+        """Return sentences for the user about the network; [] if no sentence is needed."""
         return []
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
@@ -102,7 +102,7 @@ class Source(ABC):
 
     @property
     def installation(self) -> str:
-        """Return the command that installs the package, as a part of a sentence."""
+        """Return the command that installs the source's package, as a part of a sentence."""
         return f"install it into this environment: pip install {self.package}"
 
 

@@ -54,7 +54,7 @@ class GraphNetwork(FileNetwork):
         return dict(zip(taken, taken if set(taken) <= set(own) else own, strict=False))
 
     def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the names of the inputs that none of these outputs depends on."""
+        """Return the names of the inputs on which none of the `outputs` depends."""
         raise NotImplementedError
 
     def last_operation(self, output: str) -> str:

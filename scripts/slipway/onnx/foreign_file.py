@@ -31,9 +31,9 @@ _KINDS = {
 
 
 def read_onnx(path: str | Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file. Weights in files beside it are loaded, unless the model is large.
+    """Return the model in an ONNX file, with the weights from its data files, unless the model is large.
 
-    Raises SlipwayError with the place of a defect, or of an operator or type that cannot be served.
+    Raises SlipwayError, with the place, for a defect, or for an operator or type that cannot be served.
     """
     path = Path(path)
     model = parsed(path)

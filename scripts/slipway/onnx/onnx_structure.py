@@ -88,7 +88,7 @@ def _attribute(attribute: onnx.AttributeProto) -> tuple[str, str]:
 
 
 def _values(tensor: onnx.TensorProto, folder: Path) -> str:
-    """Return a digest of a constant's values, independent of their encoding in the file."""
+    """Return a digest of a constant's values as text, independent of their encoding in the file."""
     if tensor.data_type == TensorProto.STRING:
         return repr(list(tensor.string_data))
     return hashlib.sha256(numpy_helper.to_array(tensor, str(folder)).tobytes()).hexdigest()

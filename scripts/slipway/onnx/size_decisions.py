@@ -66,7 +66,7 @@ def _of_comparisons(
 
 
 def _changes(expression: sympy.Basic, symbol: sympy.Symbol, allowed: range, usual: Mapping) -> list[int]:
-    """Return the sizes that change the value of a comparison, nearest to the usual size first."""
+    """Return the sizes for which a comparison has another value, nearest to the usual size first."""
     decided, own = expression.subs(usual), usual[symbol]
     constants = {int(number) + step for number in expression.atoms(sympy.Integer) for step in (-1, 0, 1)}
     sizes = {*range(own - FARTHEST, own + FARTHEST + 1), *constants}.intersection(allowed)

@@ -52,7 +52,7 @@ class ExportedNetwork(FileNetwork):
 
     @property
     def forward_parameters(self) -> dict[str, inspect.Parameter]:
-        """Return {name: parameter} of the forward of the network that was exported."""
+        """Return {name: parameter} of the forward method of the network that was exported."""
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         return {tensor.name: inspect.Parameter(tensor.name, kind) for tensor in self.inputs}
 

@@ -68,7 +68,7 @@ class OnnxNetwork(GraphNetwork):
         return dict(zip(names, map(torch.from_numpy, self._session.run(names, arrays)), strict=True))
 
     def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the names of the inputs that none of these outputs depends on."""
+        """Return the names of the inputs on which none of the `outputs` depends."""
         used = tensors_behind(self.graph, outputs)
         return [tensor.name for tensor in self.inputs if tensor.name not in used]
 
@@ -120,7 +120,7 @@ class OnnxNetwork(GraphNetwork):
 
 
 def load(path: Path) -> OnnxNetwork:
-    """Return the ONNX file as a network."""
+    """Return the ONNX file as a network. Raise SlipwayError if ONNX Runtime cannot run the file."""
     return OnnxNetwork(path)
 
 

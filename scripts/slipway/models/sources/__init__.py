@@ -16,7 +16,7 @@ SOURCES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if pat
 
 
 def source_name(architecture: str) -> str:
-    """Return the name of the source of an `architecture` in config.yaml, which is the name of its module here."""
+    """Return the source's name of an `architecture` in config.yaml. A source has the name of its module here."""
     prefix, colon, _ = architecture.partition(":")
     if not colon:
         return PLAIN

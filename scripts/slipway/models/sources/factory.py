@@ -1,4 +1,7 @@
-"""Networks that factories in the user's own package make, as "package.module:factory", without published weights."""
+"""Networks that factories in the user's own package make, as "package.module:factory".
+
+Such networks have no published weights.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""timm's networks, as "timm:NAME" or "timm:NAME.TAG", its published weights and data configurations."""
+"""timm's networks, as "timm:NAME" or "timm:NAME.TAG", with timm's published weights and data configurations."""
 
 import difflib
 import math

@@ -37,7 +37,11 @@ class Engine:
     """An optimised graph in an ONNX Runtime session on the CPU."""
 
     def __init__(self, path: str | Path, precision: str, threads: int = 0) -> None:
-        """Load the graph at `path` to run on `threads` cores (0: all that the process may use)."""
+        """Load the graph at `path` to run on `threads` cores (0: all that the process may use).
+
+        Raises ValueError if ONNX Runtime cannot load the file. `precision` is not used, since the graph fixes the
+        precision.
+        """
         self._path = path
         self._session = _session(path, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, threads)
         tensors = self.tensors()
@@ -50,7 +54,7 @@ class Engine:
         return {side: [_described(tensor) for tensor in sides[side]] for side in sides}
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return {output: array} for {input: array}. Raises ValueError for other names, dtypes or sizes."""
+        """Return {output: array} for {input: array}. Raise ValueError for wrong names, dtypes or sizes."""
         given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
@@ -61,7 +65,10 @@ class Engine:
             raise ValueError(f"ONNX Runtime cannot run the engine: {error}") from None
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+
+        Raises ValueError in the same cases as `infer`.
+        """
         if len(requests) == 1:
             return self.infer(requests[0])
         return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})

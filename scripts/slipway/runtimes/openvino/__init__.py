@@ -47,7 +47,10 @@ class Engine:
     """An IR compiled for this CPU, with one stream tuned for latency."""
 
     def __init__(self, path: str | Path, precision: str, threads: int = 0) -> None:
-        """Compile the IR at `path` to run in `precision` on `threads` cores (0: all that the process may use)."""
+        """Compile the IR at `path` to run in `precision` on `threads` cores (0: all that the process may use).
+
+        Raises ValueError if OpenVINO cannot load the file.
+        """
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -73,7 +76,7 @@ class Engine:
         return self._tensors
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return {output: array} for {input: array}. Raises ValueError for other names, dtypes or sizes."""
+        """Return {output: array} for {input: array}. Raise ValueError for wrong names, dtypes or sizes."""
         given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:  # OpenVINO would cast silently, and take the last request's array for a missing one
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
@@ -87,7 +90,10 @@ class Engine:
         return {tensor["name"]: outputs[index] for index, tensor in enumerate(self._tensors["outputs"])}
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+
+        Raises ValueError in the same cases as `infer`.
+        """
         if len(requests) == 1:
             return self.infer(requests[0])
         return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})

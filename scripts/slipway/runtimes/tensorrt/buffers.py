@@ -89,7 +89,7 @@ class StreamContext:
         self._shapes = shapes
 
     def _output_shapes(self, shapes: Shapes) -> Shapes:
-        """Set the shapes of the context's inputs, and return {output: its shape}."""
+        """Set the shapes of the context's inputs, and return {output: shape}."""
         for name, shape in shapes.items():
             if not self.context.set_input_shape(name, shape):
                 ends = self._profile[name]

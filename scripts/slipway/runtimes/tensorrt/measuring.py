@@ -73,7 +73,7 @@ def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) ->
 
 
 def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors | None) -> dict[int, float]:
-    """Return {profile: median GPU time (ms)} of a batch size. Runs in the profiles alternate."""
+    """Return {profile: median GPU time (ms)} of a batch size, measured in turns (see `times_in_turns`)."""
     stream_contexts = [engine.stream_context(index) for index in profiles]
     for stream_context in stream_contexts:
         fill(engine, stream_context, batch, inputs)

@@ -96,7 +96,7 @@ def _layers_by_name(network: Any) -> dict[str, Any]:
 
 
 def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> Any:
-    """Return a layer's weights in a role such as "KERNEL", as an array or TensorRT's Weights; of size 0 without any.
+    """Return a layer's weights in a role such as "KERNEL", as an array or TensorRT's Weights; empty without weights.
 
     The result is a view of the parser's memory, not a copy. Raises ValueError for an unknown layer or role.
     """

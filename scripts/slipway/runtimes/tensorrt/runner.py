@@ -20,7 +20,10 @@ class Engine:
     """An engine on this process's GPU, with page-locked input buffers and a CUDA graph for each set of input sizes."""
 
     def __init__(self, path: str | Path, precision: str = "", threads: int = 0, device: Any = None) -> None:
-        """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
+        """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision.
+
+        Without a `device`, the engine opens this machine's GPU. Raises ValueError if TensorRT cannot load the engine.
+        """
         trt = import_library(edition_of(path))
         self.device = device or open_device()
         self._path = path
@@ -41,7 +44,10 @@ class Engine:
         return tensors_of(self.cuda_engine)
 
     def infer(self, inputs: Tensors) -> Tensors:
-        """Return {output: array} for {input: array}. A batch that is too large for the engine is run in parts."""
+        """Return {output: array} for {input: array}. A batch that is too large for the engine is run in parts.
+
+        Raises ValueError if the request does not fit the engine.
+        """
         parts = [inputs]
         if self.batch_of(self.shapes_of(parts)) > self.max_batch:
             parts = split(inputs, self.max_batch)
