@@ -30,10 +30,10 @@ def main(arguments: argparse.Namespace) -> None:
     repository, index, signature = arguments.folder.parent, arguments.index, arguments.signature
     destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
     if arguments.public_key:
-        from slipway.triton.repository.signing import verify_repository  # only here: it takes half a second to import
+        from slipway.triton.repository.signing import verify_repository  # this import takes half a second
 
         verify_repository(repository, arguments.public_key, signature)
-    # After many publications without a deployment, the live version is older than the kept ones.
+    # After many publications without a deployment, the live version is older than the published versions to keep.
     protected = versions_in_use(arguments.record.parent.parent, arguments.target)
     published = publish(repository, index, destination, arguments.keep_versions, protected, signature=signature)
     record = {"key": settings_of(arguments), "index_sha256": sha256(index), **published}

@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     unwind_when_terminated()
     chosen = deployments(arguments)
     platforms = [(deployment.live_platform(), deployment.history) for deployment in chosen]
-    # An interrupted rollout is settled first. If it was a deployment, the undone deployment is the whole rollback.
+    # An interrupted rollout is settled first. If this undoes an interrupted deployment, the rollback is complete.
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
         refresh_pages(arguments.results)

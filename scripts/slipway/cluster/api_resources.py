@@ -6,7 +6,7 @@ from typing import Any
 # The order in which kinds are created: first the objects that other objects refer to. Other kinds come last.
 ORDER = ["Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service"]
 ORDER += ["ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler"]
-# The kinds that run servers, and that a rollout waits for.
+# The kinds that run servers. A rollout waits for objects of these kinds.
 SERVERS = ("Deployment", "InferenceService")
 # The prefix of Slipway's annotations, which KServe copies to the pods.
 MARK = "slipway/"

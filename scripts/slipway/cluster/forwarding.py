@@ -26,7 +26,7 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
     SlipwayError if no pod is ready, or if the user may not forward the pod's ports.
     """
     pod = ready_pod(cluster, labels)
-    # If the user lacks the right, this raises. A client would only see a closed connection.
+    # This call raises an error if the user lacks the right. A later client would only see a closed connection.
     _stop(_connected(cluster, pod, ports[0]))
     with ExitStack() as listening:
         yield {port: listening.enter_context(_listening(cluster, pod, port)) for port in ports}

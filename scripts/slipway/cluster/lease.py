@@ -65,7 +65,7 @@ class HeldLease:
             put = self._cluster.replace if live else self._cluster.create
             self._live = put({**self._lease, **live, "spec": held})
         except Conflict:
-            # Somebody else was faster, or this very request succeeded and its answer was lost.
+            # Either another deployment was faster, or this request succeeded but the answer was lost.
             self._live = self._cluster.get(self._lease) or {}
             if self._live.get("spec", {}).get("holderIdentity") != self.identity:
                 self._require_free(self._live)

@@ -39,7 +39,7 @@ def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
     """
     if server_state.recorded_server() is None:
         return {}
-    from slipway.deploy.local.health_check import why_silent  # it takes half a second to import
+    from slipway.deploy.local.health_check import why_silent  # this import takes half a second
 
     silent = why_silent()
     for name, why in silent.items():

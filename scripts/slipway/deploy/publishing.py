@@ -39,7 +39,7 @@ def publish(
 
 
 def _published(model: str, part: Part, results: Path, to: str, keep: int, signed: bool) -> dict:
-    from slipway.triton.repository import publishing  # it takes long to import
+    from slipway.triton.repository import publishing  # this import takes long
 
     destination = publishing.destination_of(to, part.values["claim_path"], model, part.target)
     protected, signature = versions_in_use(results, part.target), part.signature if signed else None

@@ -74,7 +74,7 @@ class Part:
     def require_signed(self, public_key: Path | None) -> None:
         """If there is a public key, raise SlipwayError unless the key verifies the repository's signature."""
         if public_key:
-            from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
+            from slipway.triton.repository.signing import verify_repository  # this import takes half a second
 
             verify_repository(self.repository.parent, public_key, self.signature)
 

@@ -20,7 +20,7 @@ from slipway.deploy.release import Part, Release
 from slipway.deploy.version_store import VersionStore
 from slipway.history import changes as history_file
 
-# The remedy for a version that differs from the proven one.
+# The end of an error message about a stored version that differs from the proven version.
 INSTEAD = (
     "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
     "back, put the earlier checkpoint or setting there"

@@ -32,7 +32,7 @@ def refresh_pages(results: Sequence[Path]) -> None:
             rewrite(page)
             rewrite_index(index)
             ArtifactRecords(FileHashCache()).remember({str(page), str(index)} & read_stamps().keys())
-        except Exception as error:  # whatever it is, the deployment has succeeded
+        except Exception as error:  # no error may fail the command, because the deployment has succeeded
             progress(
                 f"  {page} still shows what was live before ({error}); `snakemake --cores 1 evidence` writes it anew"
             )

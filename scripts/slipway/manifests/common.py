@@ -19,7 +19,7 @@ from slipway.triton.server.installation import LOAD_COMPATIBLE, METRICS_FLAGS
 from slipway.triton.server.kinds import why_another
 
 WARNINGS, METADATA = (Path(__file__).with_name(name) for name in ("warnings.txt.j2", "metadata.yaml.j2"))
-# The folder of the models in Triton's container, and the folder that KServe puts the model into.
+# The folder of the models in Triton's container, and the same folder in KServe's container.
 MODELS, KSERVE_MODELS = "/models", "/mnt/models"
 # Keys of Triton's restricted APIs (model control, shared memory, trace, log). No client gets a key. In Kubernetes the
 # key is the pod's UID, which replaces the variable POD_UID. Elsewhere the shell makes a random key when it starts the

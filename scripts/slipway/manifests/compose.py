@@ -13,7 +13,7 @@ TEMPLATE = Path(__file__).with_name("compose.yaml.j2")
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {"compose.yaml": text}; raise SlipwayError if the content is not valid in Compose."""
     d = fleet.here
-    # A shell makes the key of the restricted APIs and then becomes Triton. Compose replaces a single dollar sign.
+    # A shell makes the key of the restricted APIs, and then `exec` starts Triton. Compose would replace a single "$".
     script = " ".join(['exec "$0" "$@"', *common.guards(d, common.DRAWN)]).replace("$", "$$")
     command = ["bash", "-c", script, *common.triton_command(d)]
     values = {"d": d, "command": command, "annotations": common.metadata(d)["annotations"]}

@@ -4,7 +4,7 @@ import re
 
 from slipway.core.errors import SlipwayError
 
-# Kubernetes allows 63 characters, including the suffix of a Deployment's pods.
+# Kubernetes allows 63 characters in the name of a pod, which is the Deployment's name and a suffix.
 LONGEST = 46
 # The end of the names of a model with random weights, and the gate that keeps Kubernetes from scheduling its pods.
 REHEARSAL = "rehearsal"

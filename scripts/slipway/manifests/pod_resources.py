@@ -8,11 +8,11 @@ from slipway.core.hardware import is_gpu
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
 HERE = "scripts/slipway/manifests/pod_resources.py"
-# Size of /dev/shm, which Triton uses for its Python backend and for clients in the pod. It counts as memory.
+# Size of /dev/shm, which Triton uses for the Python backend and for clients in the pod. /dev/shm counts as memory.
 SHM_MIB = 256
-# CPU cores of a pod with a GPU. They only move data.
+# CPU cores of a pod with a GPU. These cores only move data.
 CPUS_BESIDE_GPU = 2
-# The node label of NVIDIA's GPU feature discovery with the name of the GPUs.
+# The node label with the name of the node's GPUs. NVIDIA's GPU feature discovery writes this label.
 PRODUCT_LABEL = "nvidia.com/gpu.product"
 WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com/mig-"
 
@@ -44,7 +44,7 @@ def resources(d: dict) -> dict:
 
     Limits and requests are equal, so no other pod slows the container down or evicts the pod.
     """
-    # Memory is in Kubernetes' own notation, so that applied and live objects look the same.
+    # Memory has Kubernetes' canonical notation, so that applied and live objects have equal text.
     mib = d["memory_mib"]
     quantities = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}
     if d["on_gpu"]:

@@ -20,7 +20,7 @@ from packageurl import PackageURL
 from slipway.contract.contract import Contract
 from slipway.runtimes import RUNTIMES
 
-# The UUID namespace of the serial numbers. It must never change.
+# The UUID namespace of the serial numbers. This value must never change.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
 
 
@@ -45,7 +45,7 @@ def bill(
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)
     bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=deployed))
-    bom.metadata.timestamp = None  # type: ignore[assignment]  # the library writes no time then
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # so that the library writes no time
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
     facts = _chosen(weights, "origin", "program", "architecture", "arguments", "weights", "parameters")

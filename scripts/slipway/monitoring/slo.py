@@ -8,7 +8,7 @@ from slipway.core.hardware import is_gpu
 from slipway.core.steadiness import DISTURBED
 from slipway.manifests.deployment_facts import Artifact, require_made_from
 
-# The margin of p99 above its measured value before an alert, as a share of that value.
+# An alert is raised if p99 exceeds the measured p99 by this share.
 P99_MARGIN = 0.25
 # An alert is raised at this multiple of the measured ratio of queue time to compute time, but never below a ratio of 1.
 QUEUE_FACTOR = 2

@@ -10,9 +10,9 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.receipts import read_receipt
 
-# The folders in a model's results that are no target's folder.
+# The folders in a model's results that belong to no target.
 OF_MODEL = ("deploy", "profile", "program")
-# The files of a network: of an architecture's weights, or of a program.
+# The files with a model's weights: for a model with an architecture, and for a program.
 WEIGHTS, PROGRAM = ("weights.safetensors",), ("program", "program.data")
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "int8-fp16", "int8-onnxruntime", "fp8")
 # Records of measurements: without the measured hardware, these records cannot be made again.
@@ -57,10 +57,10 @@ class References:
 
         Return None if the configuration has the owner.
         """
-        if artifact.count("/") < 2:  # of all models, such as results/index.html
+        if artifact.count("/") < 2:  # an artifact of all models, such as results/index.html
             return None
         _, model, *folders, file = artifact.split("/")
-        if model.startswith("."):  # of the server, or of all models
+        if model.startswith("."):  # a folder of the server, or of all models
             return None
         if model not in self.models:
             return f"the model {model}"

@@ -7,7 +7,7 @@ from slipway.core.errors import SlipwayError
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OF_THIS_MACHINE = re.compile(r"(?:file|local)://")
 _SECRETS = (
-    re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@"),  # user:password@, where a port and a slash are no password
+    re.compile(r"://[^/@:]*:(?!\d*/)[^@]*@"),  # user:password@, but not a port with a slash
     re.compile(r"^https?://[^/]*@"),  # a token as the user
     re.compile(  # a signature or a key in the query
         r"[?&;][^=&]*(?:sig|token|key|cred|pass|pwd|secret|auth|policy|expires|x-amz|x-goog)[^=&]*=", re.IGNORECASE

@@ -101,14 +101,14 @@ class _Remote:
     """A file in storage. `address` is the file's address, and `info` has fsspec's facts about the file."""
 
     def __init__(self, address: str) -> None:
-        from slipway.storage import access  # only here, since most configurations have no storage
+        from slipway.storage import access  # most configurations need no storage
 
         self.address, self._access = address, access
         self._system, self._path = access.opened(address, KEY)
         patience = {"timeout": _PATIENCE_S} if self._system.async_impl else {}
         try:
             self.info: dict[str, Any] = self._system.info(self._path, **patience)
-        except Exception as error:  # each storage raises its own
+        except Exception as error:  # each storage has different exceptions
             raise self._failure("be read", error) from None
         if self.info.get("type") == "directory":
             raise SlipwayError(f"{address} is a folder; name a file in it as `{KEY}` in config.yaml")
@@ -176,7 +176,7 @@ def _fetch(address: str, fingerprint: str, folder: Path) -> None:
         files[name] = {"fingerprint": _fingerprint(remote), "sha256": sha256(target)}
     record = {"address": address, "fingerprint": fingerprint, "time": time.strftime("%Y-%m-%d %H:%M"), "files": files}
     own = files[file_name(address)]["fingerprint"]
-    # Asked again, since the file may have been replaced while it was read.
+    # Read the fingerprint again, since the file may have been replaced during the download.
     now = _fingerprint_now(address, record)
     if not f"{fingerprint}; ".startswith(f"{own}; ") or now != fingerprint:
         raise SlipwayError(
@@ -207,7 +207,7 @@ def _external_data(path: Path) -> list[str]:
 
     try:
         model = onnx.load(path, load_external_data=False)
-    except Exception:  # whoever reads the file later has a better message
+    except Exception:  # a later step reads the file and has a better error message
         return []
     names = sorted(names_of_data(model))
     for name in names:

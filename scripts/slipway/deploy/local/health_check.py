@@ -28,7 +28,7 @@ DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> dict[str, str]:
     """Return {name of a live model that does not answer: the reason}. `replacing` is described in `why_no_answer`."""
     live = ModelStore(folder).ledger.live()
-    if not live:  # a checkout that has lost its history still has the receipts
+    if not live:  # if the ledger was lost, the receipts still exist
         live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}
     whys = {name: why_no_answer(folder, name, number, replacing) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}

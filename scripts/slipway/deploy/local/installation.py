@@ -25,7 +25,7 @@ from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.server_options import ServerChoice
 from slipway.triton.server.tritonserver import Server, stop_process
 
-# The folder of a trial server's record, below the state of the live one.
+# The folder of a trial server's record, below the state folder of the live server.
 TRIAL = "trial"
 # Triton loads models only on request.
 EXPLICIT = "--model-control-mode=explicit"
@@ -72,7 +72,7 @@ def local_installation(
 ) -> LocalInstallation:
     """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose."""
     runtimes = {key["runtime"] for key in keys}
-    # An interpreter with TensorRT need not have the packages of the other runtimes.
+    # The interpreter with TensorRT may lack the packages of other runtimes, so it is used only for TensorRT.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
     backends = {RUNTIMES[name].backend for name in runtimes}
     tritonserver = find_installation(state, choice, backends, python).for_engines(keys, shared_memory)
@@ -121,7 +121,7 @@ def lock(state: Path) -> Iterator[None]:
     try:
         with filelock.FileLock(file, timeout=0), contextlib.ExitStack() as ending:
             if (state / USED).exists():
-                # A container that a killed deployment has asked for may start only now.
+                # A container that a killed deployment requested may start only now.
                 remove_server_leftovers(state)
             ending.callback(remove_server_leftovers, state)
             yield

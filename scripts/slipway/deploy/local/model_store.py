@@ -148,7 +148,7 @@ class ModelStore(VersionStore):
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
         """Raise SlipwayError unless the public key verifies a version's signature and files, without further files."""
-        # Only here, since it takes half a second to import.
+        # This import takes half a second, so it is not at the top.
         from slipway.triton.repository.signing import verify_repository
 
         folder = self.folder / "verifying"

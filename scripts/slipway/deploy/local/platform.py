@@ -294,7 +294,7 @@ class Local:
             reason, drain_s = "it is to listen or to run otherwise than before", DRAIN_S
             if not snapshot["beside"]:
                 reason, drain_s = "it does not answer", UNSERVED_S
-            elif STUCK.items() <= (running["identity"] or {}).items():  # it would wait for the end of its load
+            elif STUCK.items() <= (running["identity"] or {}).items():  # a drain would wait for the end of the load
                 reason, drain_s = "it loads nothing any more", UNSERVED_S
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], drain_s)

@@ -90,7 +90,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
         server_id = flags.get("id", "")
         own = server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid()
-        own = own and "label" not in flags  # that is `docker run`, which only starts the container of a server
+        own = own and "label" not in flags  # `docker run` has labels; it only starts a container
         if own and (state := intents.get(server_id) or _state_of_flags(flags)):
             yield state | {"pid": process.pid, "created": _created(process)}
 
@@ -121,7 +121,7 @@ def is_running(state: dict | None) -> bool:
     try:
         process = psutil.Process(state["pid"])
         return abs(_created(process) - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two: of a number that no process has
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the id or the time in the record is impossible
         return False
 
 

@@ -64,7 +64,7 @@ def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
     try:
         with platform.lock():
             settle(platform, history, may_load=False)
-    except (SlipwayError, OSError) as error:  # such as a read-only folder, in which nothing can be settled
+    except (SlipwayError, OSError) as error:  # for example if the folder is read-only
         progress(f"  {(isinstance(error, OSError) and explained(error)) or error}")
 
 

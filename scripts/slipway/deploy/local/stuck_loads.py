@@ -32,7 +32,7 @@ def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: f
         if psutil.STATUS_ZOMBIE not in [status for pid, status in _children(server).items() if pid not in before]:
             dead_since.clear()
         elif time.monotonic() - (dead_since or [time.monotonic()])[0] > DEATH_S:
-            client.close()  # which ends the call
+            client.close()  # this ends the call that waits for the load
         elif not dead_since:
             dead_since.append(time.monotonic())
 

@@ -21,7 +21,7 @@ from slipway.triton.server.restricted_apis import header
 from slipway.triton.server.tls import ServerTls
 from slipway.triton.server.tritonserver import Server
 
-# The repository of a trial server, below its state.
+# The folder of a trial server's model repository, below the folder of the trial server's state.
 REPOSITORY = "models"
 # The versions that a server is to serve, {model: version}; None if the model is not served.
 Wanted = Mapping[str, int | None]
