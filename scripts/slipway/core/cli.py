@@ -1,4 +1,4 @@
-"""The common frame of the programs in `scripts/`: options, log, progress and errors."""
+"""The frame of all programs in `scripts/`: options, log, progress and errors."""
 
 import argparse
 import contextlib

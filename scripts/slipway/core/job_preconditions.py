@@ -37,7 +37,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 
 def installed_version(option: str) -> str:
-    """Return the installed version of the package behind an option such as "torch_version", or "absent"."""
+    """Return the installed version of the package of an option such as "torch_version"; "absent" if not installed."""
     return (serving_version if option in SERVING else package_version)(PACKAGES[option])
 
 

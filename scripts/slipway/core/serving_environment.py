@@ -31,12 +31,15 @@ def is_separate() -> bool:
 
 
 def serving_python() -> Path:
-    """Return the interpreter of the serving environment."""
+    """Return the path of the Python interpreter of the serving environment."""
     return FOLDER / "bin" / "python" if is_separate() else Path(sys.executable)
 
 
 def environment_of(python: Path) -> dict[str, str]:
-    """Return the environment variables for starting `python`. The serving interpreter gets only its own packages."""
+    """Return {name: value} of the environment variables for starting the interpreter `python`.
+
+    The variables let the serving interpreter import only its own packages.
+    """
     if not is_separate() or python != serving_python():
         return dict(os.environ)
     kept = {name: value for name, value in os.environ.items() if name not in _LEADING_ELSEWHERE}

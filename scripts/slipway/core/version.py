@@ -1,4 +1,4 @@
-"""Slipway's own version, for records."""
+"""The version of Slipway itself, for records."""
 
 import subprocess
 import tomllib

@@ -50,7 +50,7 @@ def meaning(node: object) -> object:
 
 
 def without_messages(tree: ast.AST) -> ast.AST:
-    """Return a syntax tree with a mark in place of each message."""
+    """Return a syntax tree in which a fixed mark replaces each message."""
     return _Messages().visit(tree)
 
 

@@ -46,7 +46,7 @@ def _mistakes(config: dict) -> Iterator[str]:
 
 
 def _name_default_architecture(config: dict) -> None:
-    """Name, in place, the architecture of each model that has neither `architecture` nor a file with its weights."""
+    """Set, in place, the default `architecture` of each model without `architecture` and without a weights file."""
     for settings in config["models"].values():
         weights = settings["weights"]
         if settings["architecture"] is None and not (is_address(weights) or weights.endswith(WEIGHTS_SUFFIXES)):
@@ -144,7 +144,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for equal ports, and for settings that a platform of this machine would refuse too late."""
+    """Yield a sentence for equal ports, and for settings that `deploy` would refuse after stopping another model."""
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):

@@ -41,7 +41,7 @@ def require_read_as_written(path: str | Path) -> None:
 
 
 def _is_json(path: str | Path) -> bool:
-    """Return whether Snakemake reads a file as JSON, whose numbers need no correction."""
+    """Return whether Snakemake reads a file as JSON, in which numbers are always read as written."""
     with contextlib.suppress(ValueError, RecursionError):
         json.loads(Path(path).read_bytes())
         return True
@@ -49,7 +49,7 @@ def _is_json(path: str | Path) -> bool:
 
 
 def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
-    """Yield (scalar, dotted key, JSON Schemas for its value) of each unquoted scalar. [] allows any value."""
+    """Yield (scalar, dotted key, list of JSON Schemas) of each unquoted scalar. An empty list allows any value."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
@@ -74,7 +74,7 @@ def _property(schemas: list[dict], name: str) -> list[dict]:
 
 
 def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
-    """Yield each schema, the schema that it refers to, and its alternatives (anyOf, oneOf), recursively."""
+    """Yield the given schemas and, recursively, the schemas in their `$ref`, `anyOf` and `oneOf`."""
     for allowed in schemas:
         yield allowed
         if "$ref" in allowed:
@@ -93,7 +93,7 @@ def _kinds(schemas: list[dict]) -> set[str]:
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
-    """Return the text to write instead; None if YAML reads the value as intended, or if the schema refuses it."""
+    """Return the text to write instead of a scalar; None if YAML reads it as intended or the schema refuses it."""
     written, tag = node.value, node.tag.removeprefix(_TAG)
     number_meant = not kinds or kinds & {"number", "integer"}
     text_meant = not kinds or "string" in kinds

@@ -30,7 +30,7 @@ def fill_in(config: dict) -> None:
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml. The schema allows the runtimes and platforms that have traits."""
+    """Return the JSON Schema of config.yaml. It allows as runtime and platform every name that has a traits file."""
     content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
@@ -38,7 +38,10 @@ def schema() -> dict:
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
-    """Fill in defaults in `instance`, then yield its errors, as in jsonschema's documentation."""
+    """Fill in the schema's defaults in `instance`, then yield the validation errors of its properties.
+
+    The method is from jsonschema's documentation.
+    """
     if isinstance(instance, dict):
         for name, subschema in properties.items():
             if "default" in subschema:
@@ -47,7 +50,10 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
 
 
 def _match_pattern(validator: Any, pattern: str, instance: Any, _: dict) -> Iterator:
-    """Yield an error if a text does not match. `$` matches only the very end, and digits are ASCII digits."""
+    """Yield an error if the text `instance` does not match a regular expression.
+
+    `$` matches only the end of the text, not before a final line feed, and digits are ASCII digits.
+    """
     to_the_end = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # Python's `$` also matches before a final line feed
     if validator.is_type(instance, "string") and not re.search(to_the_end, instance, re.ASCII):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")

@@ -29,7 +29,10 @@ class DeploymentKeys:
         self._current_generation = cache(server_state.current_generation)
 
     def write_report(self, model: str) -> JobKey:
-        """Return the key of a model's report page. The key changes if the history got a line since the last page."""
+        """Return the key of the job that writes a model's report page: the engines, variants and accuracy to show.
+
+        The key changes if the history got a line since the page was written.
+        """
         return JobKey(
             self._parts.program("write_report"),
             engines=self._engines(model),
@@ -39,7 +42,10 @@ class DeploymentKeys:
         )
 
     def record_run(self, model: str) -> JobKey:
-        """Return the key of the job that appends a run to a model's history. The key changes if the line was lost."""
+        """Return the key of the job that appends the run of a model to its history.
+
+        The key changes if the history has lost the line of the run.
+        """
         results = Path(f"results/{model}")
         return JobKey(
             self._parts.program("record_run"),
@@ -52,23 +58,26 @@ class DeploymentKeys:
         return [f"{target}/{precision}" for target, precision in self.resolved.engines(model)]
 
     def write_index(self) -> JobKey:
-        """Return the key of the index of all models. The models' pages are input files, so they are not in the key."""
+        """Return the key of the job that writes the index of all models.
+
+        The models' pages are not in the key, because they are input files.
+        """
         return JobKey(self._parts.program("write_index"), models=list(self.resolved.models))
 
     def write_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of the model repository."""
+        """Return the key of the job that writes a model repository: code, name in Triton, Triton release."""
         program = self._parts.server_program("write_repository", target)
         return JobKey(program, name=served_name(model), triton_release=self.resolved.config["triton"]["release"])
 
     def write_monitoring(self) -> JobKey:
-        """Return the key of the alerts and the dashboard.
+        """Return the key of the job that writes the alerts and the dashboard.
 
         The measured figures that set the alerts' thresholds are not in the key, because they are in input files.
         """
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
     def publish_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of a published repository. The key changes if the published files are gone or damaged.
+        """Return the key of the job that publishes a repository. It changes if published files are gone or damaged.
 
         Raises SlipwayError if `deploy.publish.to` is not set.
         """
@@ -105,7 +114,7 @@ class DeploymentKeys:
         return JobKey(program, self._parts.public_key(), private_key=private_key, signed_by=signed_by)
 
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
-        """Return the key of a deployment. The manifests are not in the key, because they are input files.
+        """Return the key of the job that deploys a model. The manifests are not in the key: they are input files.
 
         `silent` is {live model: why it does not answer}. If it has entries, the key has the next generation number of
         the local server, so the deployment is stale.
@@ -121,7 +130,7 @@ class DeploymentKeys:
         )
 
     def _local_server(self, silent: dict[str, str] | None) -> dict:
-        """Return the settings of the local server: target, addresses, ports, TLS and generation number."""
+        """Return {option: value} of the local server: target, address, ports, TLS files and generation number."""
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
@@ -136,7 +145,10 @@ class DeploymentKeys:
         return {"target": target, "server_generation": generation, **listening, **http, **tls, **server}
 
     def write_manifests(self) -> JobKey:
-        """Return the key of a model's manifests. The measurements are not in the key, because they are input files."""
+        """Return the key of the job that writes a model's manifests: settings of the platforms, targets, code.
+
+        The measurements are not in the key, because they are input files.
+        """
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
         own = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
         return JobKey(
@@ -154,7 +166,7 @@ class DeploymentKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of a bill of materials. The key has the installed versions of Slipway's packages."""
+        """Return the key of the job that writes a bill of materials: targets, and installed versions of packages."""
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(

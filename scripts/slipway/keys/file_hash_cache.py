@@ -47,9 +47,9 @@ class FileHashCache:
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:
-        """Return answer(path), a JSON value. Compute it only if the cache has no result for the unchanged file.
+        """Return the JSON value answer(path). Compute it only if the file has changed since the cached result.
 
-        `question` is the name of the computation in the cache.
+        `question` names the computation: each file has one cached result for each question.
         """
         status = Path(path).stat()
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
@@ -64,7 +64,7 @@ class FileHashCache:
         return result
 
     def save(self) -> None:
-        """Write the store if there is any new result. An OSError is ignored."""
+        """Write new results to the store, if there are any. If the store cannot be written, nothing is raised."""
         if self._store is None or not self._changed:
             return
         with contextlib.suppress(OSError):

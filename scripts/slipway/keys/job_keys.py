@@ -40,7 +40,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.input(model), preprocessing, image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
-        """Return the key of the canonical checkpoint, the model's weights as a safetensors file."""
+        """Return the key of the job that makes the canonical checkpoint: weights file, architecture, versions, code."""
         settings = self.resolved.config["models"][model]
         published = {"weights": settings["weights"], **versions("torchvision")}
         return JobKey(
@@ -60,7 +60,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def make_contract(self, model: str) -> JobKey:
-        """Return the key of the contract: the inputs and outputs of a model, their meaning and labels."""
+        """Return the key of the job that finds the contract: inputs, outputs, meaning and labels in config.yaml."""
         settings = self.resolved.config["models"][model]
         of_samples = {name: json.dumps(settings[name]) for name in ("inputs", "axes", "outputs")}
         return JobKey(
@@ -72,37 +72,37 @@ class JobKeys(DeploymentKeys):
         )
 
     def reference_outputs(self, model: str) -> JobKey:
-        """Return the key of the reference outputs, PyTorch's outputs for the samples."""
+        """Return the key of the job that computes PyTorch's outputs for the samples: code and PyTorch's version."""
         return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:
-        """Return the key of a model's profile by PyTorch's profiler."""
+        """Return the key of the job that runs a model under PyTorch's profiler: settings, tensors, versions, code."""
         program = self._parts.program_with_network("profile_model", model)
         return JobKey(program, self.resolved.config["profile"], self._parts.interface(model), versions("torch"))
 
     def export_onnx(self, model: str) -> JobKey:
-        """Return the key of the ONNX file."""
+        """Return the key of the job that exports a model to ONNX: tensors, opset, versions of exporters, code."""
         program = self._parts.program_with_network("export_onnx", model)
         # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
         exporters = versions("torch", "onnxscript", "onnxslim")
         return JobKey(program, self._parts.interface(model), exporters, opset=self.resolved.opset())
 
     def cast_onnx(self, model: str, variant: str) -> JobKey:
-        """Return the key of an ONNX file in FP16 or BF16."""
+        """Return the key of the job that lowers an ONNX file to FP16 or BF16: layers kept in FP32, versions, code."""
         kept = self.resolved.excepted(model, variant)
         return JobKey(self._parts.program("cast_onnx"), versions("modelopt"), keep_in_fp32=kept)
 
     def quantize_onnx(self, model: str, variant: str) -> JobKey:
-        """Return the key of a quantized ONNX file."""
+        """Return the key of the job that quantizes an ONNX file: calibration, layers left out, versions, code."""
         calibration = self.resolved.calibration(model)
         settings = {name: calibration[name] for name in ("max_samples", "min_samples", "method")}
         program, excluded = self._parts.program("quantize_onnx"), self.resolved.excepted(model, variant)
         return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
 
     def diagnose_precision(self, model: str, variant: str) -> JobKey:
-        """Return the key of a diagnosis of a variant's accuracy.
+        """Return the key of the job that finds the layers in which the error of a variant begins.
 
-        The diagnosis makes the variant itself, so its key also has the options of the conversion.
+        The job makes the variant itself, so its key also has the options of the conversion.
         """
         is_cast = variant in ("fp16", "bf16")
         conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
@@ -115,7 +115,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def build_engine(self, target: str, precision: str) -> JobKey:
-        """Return the key of an engine."""
+        """Return the key of the job that builds an engine: runtime, precision, build settings, hardware, code."""
         runtime = self.resolved.runtime(target)
         return JobKey(
             self._parts.program("build_engine", self.resolved.traits(target).module),
@@ -137,7 +137,7 @@ class JobKeys(DeploymentKeys):
         return {"limits": limits, "max_slowdown": self.resolved.tensorrt(target)["max_slowdown"]}
 
     def preflight_onnx(self) -> JobKey:
-        """Return the key of the trial build without a GPU."""
+        """Return the key of the job that builds ONNX files with TensorRT for RTX without a GPU: profiles, version."""
         return JobKey(
             self._parts.program("preflight_onnx", "tensorrt_rtx"),
             compute_capability=self.resolved.config["preflight"]["compute_capability"],
@@ -146,7 +146,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def benchmark(self, model: str, target: str) -> JobKey:
-        """Return the key of a benchmark."""
+        """Return the key of the job that benchmarks a target's engines: settings, versions, hardware, code."""
         settings = dict(self.resolved.config["benchmark"])
         if not self.resolved.runs_on_gpu(target):
             settings.pop("streams")
@@ -155,13 +155,13 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.network(model), settings, versions("torch"), hardware=hardware)
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
-        """Return the key of the comparison of an engine's outputs with PyTorch's outputs."""
+        """Return the key of the job that compares an engine's outputs with PyTorch's: limits, evaluation data."""
         program = self._parts.program_with_runtime("check_accuracy", target)
         limits = self.resolved.accuracy(model)["limits"][precision]
         return JobKey(program, limits, self._parts.evaluation(model))
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
-        """Return the key of PyTorch's answers to the evaluation data.
+        """Return the key of the job that computes PyTorch's answers to the evaluation data: data, metric, versions.
 
         The preprocessing is not in the key, because it is part of the contract, an input file.
         """
@@ -173,7 +173,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test.
+        """Return the key of the job that runs the load test of a target.
 
         The key has no limits, goal or open loop, because only later jobs use these settings.
         """
@@ -219,7 +219,7 @@ class JobKeys(DeploymentKeys):
         return last["key"].get("server_image_id") if is_measured else image.id
 
     def measure_capacity(self, target: str) -> JobKey:
-        """Return the key of the capacity measurement.
+        """Return the key of the job that measures the capacity in an open loop.
 
         The key has the limits and the goal, because they decide which configurations are measured.
         """
@@ -242,11 +242,11 @@ class JobKeys(DeploymentKeys):
         return choice.settings() | (versions("pytriton") if choice.run == WHEEL else {})
 
     def render_load_test(self) -> JobKey:
-        """Return the key of the load test's reports."""
+        """Return the key of the job that draws the load test's charts and reports: only the code of its program."""
         return JobKey(self._parts.program("render_load_test"))
 
     def choose_configuration(self, target: str) -> JobKey:
-        """Return the key of the choice of a Triton configuration from the load test: limits, goal, rate and price."""
+        """Return the key of the job that chooses the Triton configuration: limits, goal, rate, image and price."""
         deploy = self.resolved.config["deploy"]
         return JobKey(
             self._parts.program("choose_configuration"),

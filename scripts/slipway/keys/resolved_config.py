@@ -49,7 +49,7 @@ class ResolvedConfig(ResolvedModels):
         return [target for target in self.targets if self.runtime(target) == runtime]
 
     def runs_tensorrt(self, target: str) -> bool:
-        """Return whether a target's engines are TensorRT engines, of either edition."""
+        """Return whether a target's engines are built by TensorRT or by TensorRT for RTX."""
         return self.traits(target).is_tensorrt
 
     def runtime_version(self, runtime: str, target: str) -> str:
@@ -68,9 +68,9 @@ class ResolvedConfig(ResolvedModels):
         return python or "python"
 
     def precisions(self, target: str, model: str | None = None) -> list[str]:
-        """Return the precisions of a model's engines on a target, with `auto` decided.
+        """Return the precisions of a model's engines on a target, with `auto` resolved.
 
-        Without `model`, these are the precisions that any model has.
+        Without `model`, return the precisions of all models' engines on the target.
         """
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
@@ -119,7 +119,10 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(["fp32", "fp16", *quantized, *others]))
 
     def hardware(self, target: str) -> str:
-        """Return the identity of a target's hardware, with `auto` detected. Raise SlipwayError if there is no GPU."""
+        """Return the identity of a target's CPU or GPU, declared or detected.
+
+        Raises SlipwayError if the target needs a GPU that is not declared, and this machine has none.
+        """
         declared = self.config["targets"][target]["hardware"]
         if declared != "auto":
             return declared
@@ -141,11 +144,11 @@ class ResolvedConfig(ResolvedModels):
         return server_choice.choose(self.config["triton"], self.traits(target))
 
     def lock(self, target: str) -> dict:
-        """Return the facts about the TensorRT that will serve a target's engines, for the repository's index.
+        """Return {"triton_release", "tensorrt_of_release", "source", "verified"}, for the index of a repository.
 
-        `triton_release`: the declared release. `tensorrt_of_release`: the TensorRT inside it, None if unknown.
-        `source`: the origin of this version, in words. `verified`: True if that TensorRT is known to load these
-        engines. Only TensorRT has a version lock: for another runtime `verified` is False.
+        `triton_release`: the declared release. `tensorrt_of_release`: the TensorRT version in this release, None if
+        unknown. `source`: in words, where this version is stated. `verified`: whether this TensorRT is known to load
+        the target's engines. For a runtime other than TensorRT, `verified` is False.
         """
         triton = self.config["triton"]
         lock = {"triton_release": triton["release"], "tensorrt_of_release": None, "verified": False}
@@ -168,9 +171,9 @@ class ResolvedConfig(ResolvedModels):
         return releases.newest()
 
     def locked_targets(self) -> list[str]:
-        """Return the targets under the version lock, which have the runtime `tensorrt`.
+        """Return the targets whose TensorRT version must match Triton's: those with the runtime `tensorrt`.
 
-        Triton cannot load engines of TensorRT for RTX, so they are not locked.
+        Triton cannot load engines of TensorRT for RTX, so such targets are not among them.
         """
         return self.targets_of("tensorrt")
 

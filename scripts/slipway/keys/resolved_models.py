@@ -68,7 +68,7 @@ class ResolvedModels:
         return program_kind(path) or unknown
 
     def samples(self, model: str) -> str | None:
-        """Return the source of a model's samples; None if it takes photographs."""
+        """Return the source of a model's samples, a path or "module:name"; None for a model of photographs."""
         return self.config["models"][model]["samples"]
 
     def preprocess(self, model: str) -> dict:
@@ -90,7 +90,7 @@ class ResolvedModels:
         return self.config["models"][model]["image"] or self.config["image"]
 
     def file_of_samples(self, model: str) -> dict[str, str | None]:
-        """Return {"files": path of a model's samples}, or {"image": path} of a model of photographs, as an option.
+        """Return {"files": path} of samples or {"image": path} of a photograph: the option for sample inputs.
 
         The path is None if a function yields the samples, or if Matplotlib's photograph is the sample.
         """
@@ -107,9 +107,9 @@ class ResolvedModels:
         return {**common, **of_photographs, **own, "limits": limits}
 
     def file_of_evaluation(self, model: str) -> dict[str, str | None]:
-        """Return {"files" or "labelled": path of the evaluation data}, as an option.
+        """Return {"files": path} of samples or {"labelled": path} of photographs: the option for evaluation data.
 
-        The path is None without data, or if a function yields them.
+        The path is None if there are no data, or if a function yields them.
         """
         return _file_of(self.samples(model)) or {"labelled": self.accuracy(model)["labelled"]}
 
@@ -127,9 +127,9 @@ class ResolvedModels:
         return common | self.config["models"][model]["calibration"]
 
     def file_of_calibration(self, model: str) -> dict[str, str | None]:
-        """Return {"files" or "images": path of the calibration data}, as an option.
+        """Return {"files": path} of samples or {"images": path} of photographs: the option for calibration data.
 
-        The path is None without data, or if a function yields them.
+        The path is None if there are no data, or if a function yields them.
         """
         calibration = self.calibration(model)
         return _file_of(calibration["samples"]) or {"images": calibration["images"]}
@@ -139,12 +139,12 @@ class ResolvedModels:
         return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
 
     def batched(self, model: str) -> bool | None:
-        """Say whether the shapes in a model's `inputs` begin with the batch axis. Return None if no shape is stated."""
+        """Say whether the shapes in a model's `inputs` begin with the batch axis; None if no shape is stated."""
         inputs = self.config["models"][model]["inputs"] or {}
         shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
         return all(shape[0] == BATCH for shape in shapes) if shapes else None
 
 
 def _file_of(source: str | None) -> dict[str, str | None]:
-    """Return {"files": path of a source of samples; None for a function}. Return {} without a source."""
+    """Return {"files": path} of a source of samples, {"files": None} if a function is the source, or {} for None."""
     return {"files": None if is_function(source) else source} if source else {}

@@ -97,9 +97,9 @@ def require_sources(resolved: ResolvedConfig) -> None:
 
 
 def require_installed(architecture: str) -> None:
-    """Raise SlipwayError if the package of an architecture's source is missing, with the command that installs it.
+    """Raise SlipwayError if the package of an architecture's source is missing. Nothing is imported.
 
-    Nothing is imported.
+    The message has the command that installs the package.
     """
     source = source_of(architecture)
     if source.package and package_version(source.package) == ABSENT:
@@ -131,7 +131,7 @@ def _jobs_are_here(resolved: ResolvedConfig) -> bool:
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
+    """Raise SlipwayError if config.yaml sets `weights_key` for a model without a checkpoint file."""
     for model, settings in resolved.config["models"].items():
         if settings["weights_key"] is not None and not (resolved.checkpoint(model) or resolved.address(model)):
             raise SlipwayError(
@@ -142,7 +142,10 @@ def require_weights_keys(resolved: ResolvedConfig) -> None:
 
 
 def require_programs(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each model has either an architecture and its weights, or a program alone."""
+    """Raise SlipwayError unless each model has an architecture or a program, which is a file with the network inside.
+
+    A model must not have both.
+    """
     for model, settings in resolved.config["models"].items():
         path, architecture = resolved.checkpoint(model) or resolved.address(model), settings["architecture"]
         kind = path and (program_kind(path) or resolved.program_kind(model))

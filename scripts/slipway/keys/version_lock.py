@@ -15,7 +15,7 @@ from slipway.triton.server.tensorrt_versions import runs_under
 
 @dataclass(frozen=True)
 class RuntimeVersion:
-    """The version of the runtime that will run an engine, None if unknown, and its source in words."""
+    """The version of the runtime that will load an engine, or None if it is unknown, and its source in words."""
 
     version: str | None
     source: str
@@ -26,10 +26,10 @@ class RuntimeVersion:
 
 
 def served_tensorrt(triton: dict) -> RuntimeVersion:
-    """Return the TensorRT version in the server that the `triton` settings choose.
+    """Return the TensorRT version in the server that the `triton` settings choose, with its source in words.
 
-    The sources, in this order: a named image, since it can differ from NVIDIA's image of the release; the table of
-    releases; NVIDIA's image of a release that is not in the table.
+    The version is looked up in this order: in a named image, since it can differ from NVIDIA's image; in the table of
+    releases; in NVIDIA's image of a release that is not in the table.
     """
     release, image = triton["release"], triton["image"]
     if image and (inside := releases.tensorrt_of_image(image)):

@@ -36,7 +36,7 @@ class Attempts:
         self._acting = set(acting)
 
     def begin(self, dag: Any) -> None:
-        """Store the state of the outputs of the jobs in Snakemake's DAG that are about to run."""
+        """For each job in Snakemake's DAG that will run, store the state of its existing outputs in a file."""
         attempts = []
         for job in dag.needrun_jobs():
             outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
@@ -47,8 +47,8 @@ class Attempts:
     def settle(self, finished: Iterable[Any] = ()) -> None:
         """Restore the outputs of each job that failed or was killed. `finished` are the jobs that succeeded.
 
-        If the user forced a killed job, its outputs are marked as incomplete. Otherwise nothing would give a reason to
-        run the job again.
+        If such a job had been forced by the user, its outputs are also marked as incomplete: its key has not changed,
+        so only this mark lets the job run again.
         """
         made = {str(file) for job in finished for file in job.output}
         for attempt in records.read_record(ATTEMPTS, [ATTEMPT]) or []:
@@ -97,6 +97,6 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Return whether a new record from the failed attempt has the same key as the record before the attempt."""
+        """Return whether a failed attempt left a new Snakemake record whose key is the key before the attempt."""
         before, after = state["record"], read_record(snakemake_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)

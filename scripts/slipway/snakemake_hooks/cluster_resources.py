@@ -1,4 +1,4 @@
-"""The resources of jobs on a cluster: check the declarations that they need, and request them."""
+"""The resources of jobs on a cluster: check that targets declare enough, and request resources."""
 
 from typing import Any
 

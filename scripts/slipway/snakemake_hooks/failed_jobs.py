@@ -53,9 +53,10 @@ class FailedJobs:
         return not _MISLEADING.fullmatch(str(record.msg))
 
     def _error(self, record: Any) -> str:
-        """Return the text about a failed job: the names of its rule and log with its error, or advice about memory.
+        """Return the text about a failed job: the names of its rule and log, and its error; or advice about memory.
 
-        Returns "" for a job without a log, and for a job of a failed group whose log has no error.
+        If the log has no error, the text refers to the log. Returns "" for a job without a log, and for a job of a
+        failed group whose log has no error.
         """
         advice = self._advise([record.jobid], record.log)
         log = next(iter(record.log), None)  # the rule's log is the first; logs of the cluster follow

@@ -62,7 +62,10 @@ class Hooks:
     # Before the configuration is read
 
     def check_start(self) -> None:
-        """Raise WorkflowError if the run cannot keep records, write its folders or read config.yaml."""
+        """Prepare Snakemake and this process.
+
+        Raises WorkflowError if the run cannot keep records, write its folders or read config.yaml.
+        """
         restrict_umask()
         prefer_this_interpreter()
         plan_faster(self._is_module)
@@ -83,7 +86,7 @@ class Hooks:
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
-        """Return the configuration files: from --configfile, or config.yaml without it."""
+        """Return the paths of the configuration files: those of the option --configfile, or config.yaml."""
         return self._workflow.overwrite_configfiles or [CONFIG]
 
     def configuration_option(self) -> str:
@@ -119,7 +122,11 @@ class Hooks:
         return ancient(files if callable(files) else self.expand(files, allow_missing=True))
 
     def resources_on_target(self, resolved: ResolvedConfig) -> dict:
-        """Return the resources that a target's jobs request. Raise WorkflowError if their image is not declared."""
+        """Return {resource: value, or function of the wildcards} that a target's jobs request.
+
+        Raises WorkflowError if jobs run in a container image that config.yaml does not name, or whose TensorRT it does
+        not declare.
+        """
         if self.plans and DeploymentMethod.APPTAINER in self._workflow.deployment_settings.deployment_method:
             with refused_by_snakemake():
                 cluster_resources.require_image(resolved.config)

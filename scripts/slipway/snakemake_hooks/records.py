@@ -48,7 +48,7 @@ def _is_damaged(path: Path) -> bool:
 
 
 def _keep(link: Path, kept: Path) -> None:
-    """Make `link` a link to the folder `kept`. If `link` is a folder, move its files into `kept` first."""
+    """Make `link` a symbolic link to the folder `kept`. If `link` is a folder, first move its files into `kept`."""
     make_folder(kept)
     if link.is_symlink() and link.resolve() == kept.resolve():
         return

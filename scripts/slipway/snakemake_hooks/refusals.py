@@ -21,7 +21,7 @@ _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 @contextmanager
 def refused_by_snakemake() -> Iterator[None]:
-    """Raise a SlipwayError of the block as a WorkflowError, which Snakemake prints without a traceback."""
+    """If the block raises a SlipwayError, raise a WorkflowError, which Snakemake prints without a traceback."""
     try:
         yield
     except SlipwayError as error:

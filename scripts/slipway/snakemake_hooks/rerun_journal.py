@@ -45,7 +45,7 @@ class RerunJournal:
         return True
 
     def why(self, job: Any) -> str:
-        """Return in words why a job has to run."""
+        """Return the reasons in words why a job has to run, separated by "; "."""
         reason = self.workflow.dag.reason(job)
         return "; ".join(self._words(job, reason)) or str(reason)
 

@@ -68,7 +68,7 @@ class RunLock:
         return True
 
     def work(self) -> None:
-        """Record this run in the lock's file, for runs that start meanwhile, and for the next run after a kill."""
+        """Write this run into the lock's file. Runs that start meanwhile, and the next run after a kill, read it."""
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
         json.dump(holder, self._held)

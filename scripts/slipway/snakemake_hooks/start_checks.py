@@ -14,7 +14,7 @@ OLDEST, BEFORE = (9, 19), (10, 0)
 
 
 def require_supported_version(version: str) -> None:
-    """Raise WorkflowError unless Slipway works with this Snakemake `version`."""
+    """Raise WorkflowError unless Snakemake's `version` is at least OLDEST and before BEFORE."""
     release = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if not OLDEST <= release < BEFORE:
         oldest, before = (".".join(map(str, release)) for release in (OLDEST, BEFORE))
@@ -25,7 +25,7 @@ def require_supported_version(version: str) -> None:
 
 
 def require_plain_module(modifier: Any) -> None:
-    """Raise WorkflowError if a workflow uses Slipway as a module and renames its rules or replaces its paths."""
+    """Raise WorkflowError if another workflow uses Slipway as a module with renamed rules or replaced paths."""
     if (modifier.modify_rulename("evidence"), modifier.modify_path("results/x")) != ("evidence", "results/x"):
         raise WorkflowError(
             "Slipway's programs, records and servers look for results/ and for its rules by their names; leave "

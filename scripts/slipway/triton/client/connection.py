@@ -1,4 +1,4 @@
-"""Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
+"""Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors explained in sentences."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -91,7 +91,7 @@ class ModelClient(AbstractContextManager):
 
         Each version has its own counter, because the counter of an old version disappears after a new version is
         loaded. The server counts a request only after it has sent the answer. So this function waits until the counter
-        is `at_least` this number, for at most COUNTED_WITHIN_S; then it returns the lower number.
+        has reached `at_least`. After COUNTED_WITHIN_S seconds it returns the counter in any case.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:

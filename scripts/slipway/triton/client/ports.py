@@ -11,9 +11,10 @@ from slipway.triton.server.tls import ServerTls
 
 @dataclass(frozen=True)
 class Ports:
-    """The address, ports and TLS settings of a server. With TLS, ports without TLS listen only on this machine.
+    """The address, ports and TLS settings of a server.
 
-    `http` is None if the server has no HTTP API. The server always has a port for metrics.
+    If gRPC uses TLS, HTTP and metrics listen only on this machine, because Triton has no TLS for them. `http` is None
+    if the server has no HTTP API. The server always has a port for metrics.
     """
 
     http: int | None

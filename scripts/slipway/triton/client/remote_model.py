@@ -99,7 +99,7 @@ def why_no_model(
 
 
 def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
-    """Return the description of the model `name` that its server gives."""
+    """Return the RemoteModel that the server's metadata and configuration of the model `name` describe."""
     metadata = connection.call(connection.client.get_model_metadata, name, version)
     config = connection.call(connection.client.get_model_config, name, version).config
     return model_of(metadata, config, version)

@@ -1,7 +1,7 @@
-"""Signatures of repositories: the holder of the private key states which files a server may run.
+"""Signatures of repositories: with the private key, its holder signs the files that a server may run.
 
-model-signing makes and verifies them, with elliptic-curve keys in PEM files. A signature is a Sigstore bundle with the
-SHA-256 of every file. `model_signing verify key` reads it too.
+The package model-signing makes and verifies signatures with elliptic-curve keys in PEM files. A signature is a Sigstore
+bundle with the SHA-256 of every file. The command `model_signing verify key` can verify it, too.
 """
 
 import re

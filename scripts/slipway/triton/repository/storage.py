@@ -140,6 +140,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _open_to_all(path: Path, mode: int) -> None:
-    """Make a file readable for the server's user; mounted object stores and shares may have no such permissions."""
+    """Set the permissions `mode`, so that the server's user can read a file or folder.
+
+    An OSError is ignored, because mounted object stores and shares may have no permissions.
+    """
     with suppress(OSError):
         path.chmod(mode)

@@ -77,7 +77,10 @@ class Container:
         return "--ipc=host" if self.shares_memory else f"--shm-size={SHM_MIB}m"
 
     def _gpus(self) -> list[str]:
-        """Return the option that gives the container all GPUs, or [] without a GPU. CUDA_VISIBLE_DEVICES selects."""
+        """Return the option that gives the container all GPUs; [] without a GPU target.
+
+        CUDA_VISIBLE_DEVICES then limits the GPUs, as without a container.
+        """
         if not self.on_gpu:
             return []
         return ["--device=nvidia.com/gpu=all"] if self.program.is_podman else ["--gpus=all"]

@@ -134,15 +134,19 @@ def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen,
 
 
 def note_program(program: ContainerProgram, folder: Path) -> None:
-    """Write the program that starts containers into a folder of servers, so that a later run can remove leftovers."""
+    """Write the name of the container program into `folder`, a folder of servers.
+
+    A later run needs the name to remove containers that killed servers left.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / USED).write_text(program.name, encoding="ascii")
 
 
 def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
-    """Remove the containers of servers whose ids begin with `begins`, with the program that `folder` names.
+    """Remove the containers of killed servers whose ids begin with `begins`.
 
-    Servers in `but_of` still run, so their containers stay. Without a program in `folder`, nothing is removed.
+    `folder` is a folder of servers with the name of the container program (see `note_program`). Without this name,
+    nothing is removed. Servers in `but_of` still run, so their containers stay.
     """
     with contextlib.suppress(FileNotFoundError):
         name = (folder / USED).read_text(encoding="ascii")

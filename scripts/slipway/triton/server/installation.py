@@ -96,7 +96,10 @@ class Installation:
         return can_guard(self.program)
 
     def guards(self, key: str, host: str, shared_memory: bool = False) -> list[str]:
-        """Return the flags that restrict the APIs of a server at `host` to holders of `key`; [] if it cannot."""
+        """Return the flags that restrict the APIs of a server at `host` to holders of `key`.
+
+        If the server cannot restrict its APIs, return [].
+        """
         return local_flags(key, host, shared_memory) if self.can_guard else []
 
     def facts(self) -> dict:

@@ -42,7 +42,7 @@ _NOT_ITS_OWN = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python interpreter's answers about itself.
+    """The properties of a Python interpreter.
 
     `version` is text such as "3.10". `numpy` is the version of its NumPy, or None. `executable` is the real program
     behind a script or a virtual environment. `packages` is its sys.path, `libraries` are the folders with its

@@ -95,7 +95,10 @@ def _strangers_port(ports: Ports, owner: str | None) -> int | None:
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
-    """Return [(address, process id)] of the listening sockets of a process; of all processes for the module psutil."""
+    """Return [(address, process id)] of the sockets on which `process` listens.
+
+    If `process` is the module psutil, the result has the listening sockets of all processes.
+    """
     try:
         connections = process.net_connections(kind="inet")
     except psutil.Error:  # the process has ended meanwhile

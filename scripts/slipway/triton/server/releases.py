@@ -97,7 +97,7 @@ def vulnerability(release: str) -> str | None:
 def cautions(server_version: str | None) -> list[str]:
     """Return [a line about the known vulnerabilities of a server version], or [] if it has none.
 
-    If the table lacks the version, the next older version in the table counts.
+    If the table lacks the version, the line is about the next older version in the table.
     """
     version = numbers(server_version or "")
     older = [release for release in releases() if release.server and numbers(release.server) <= version]

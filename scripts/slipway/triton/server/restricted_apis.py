@@ -1,8 +1,8 @@
 """Restricted APIs of a server: only holders of a key may load models, register shared memory, trace, or set logging.
 
-Triton takes such requests only with a header; its command line sets the value of that header. Other users of this
-machine can see a command line (`ps`) unless /proc is mounted with hidepid. The key is in no file, log or message: the
-local server gets a new key at each start, and Slipway reads it in the server's command line.
+Triton accepts such requests only with a header that has the key. The key is in the command line of the server, which
+other users of this machine can see (`ps`) unless /proc is mounted with hidepid. The key is in no file, log or message:
+the local server gets a new key at each start, and Slipway reads it in the server's command line.
 """
 
 import secrets
