@@ -1,6 +1,7 @@
 """Deploy models to a platform: preflight, publish, start, verify, switch, record.
 
-If a step fails or the program is killed, the live version goes on serving. The next run continues from there.
+If a step fails or the program is killed, the live version goes on serving. The next run continues from the state that
+was recorded.
 """
 
 import argparse

@@ -17,7 +17,10 @@ from slipway.triton.server.releases import FLOOR
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry for each target, in the same order."""
+    """Return the options of the command line.
+
+    `targets`, `indexes`, `selections` and `load_tests` are lists with one entry for each target, in the same order.
+    """
     arguments = parser(__doc__, "model", "indexes", "selections", "record")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")

@@ -13,7 +13,10 @@ from slipway.monitoring.slo import read_slowest
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry for each target, in the same order."""
+    """Return the options of the command line.
+
+    `selections` and `indexes` are lists with one entry for each target, in the same order.
+    """
     arguments = parser(__doc__, "selections", "indexes", rules="Prometheus' rules", dashboard="Grafana's dashboard")
     add_settings(arguments, "deploy", "headroom")
     return arguments.parse_args(argv)

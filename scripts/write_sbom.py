@@ -13,7 +13,10 @@ from slipway.manifests.sbom import Served, bill
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; targets and indexes have one entry for each target, in the same order."""
+    """Return the options of the command line.
+
+    `targets` and `indexes` are lists with one entry for each target, in the same order.
+    """
     common = ("model", "indexes", "onnx_records", "weights_record", "manifests")
     arguments = parser(__doc__, *common, output="bill to write (.cdx.json)")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")

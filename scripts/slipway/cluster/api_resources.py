@@ -74,7 +74,7 @@ def condition(obj: dict, kind: str) -> dict:
 
 
 def is_ready(obj: dict) -> bool:
-    """Say whether a pod, a node or an InferenceService states that it is ready."""
+    """Say whether the condition "Ready" of a pod, a node or an InferenceService is "True"."""
     return condition(obj, "Ready").get("status") == "True"
 
 

@@ -58,8 +58,8 @@ class Transport:
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
-        `accept` is the content type to ask for. After a transient failure the request is sent again, so it must be safe
-        to send twice. Raises Refused or Unreachable with the reason.
+        `accept` is the content type of the answer. After a transient failure the request is sent again, so the request
+        must be safe to repeat. Raises Refused or Unreachable with the reason.
         """
         retry, stop = tenacity.retry_if_exception(_is_transient), tenacity.stop_after_attempt(ATTEMPTS)
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)
@@ -106,7 +106,7 @@ class Transport:
 
 
 def _is_transient(error: BaseException) -> bool:
-    """Say whether a failed request may succeed when it is sent again."""
+    """Say whether the same request may succeed after this error if it is sent again."""
     if isinstance(error, client.ApiException):
         return error.status in TRANSIENT and not api_errors.is_malformed(error)
     return isinstance(error, urllib3.exceptions.ProtocolError)

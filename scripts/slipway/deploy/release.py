@@ -24,7 +24,7 @@ RECORD, REFERENCE = "deploy/manifests.json", "reference_outputs.npz"
 
 @dataclass(frozen=True)
 class Part:
-    """A release's part: one model for one target. `number` is its stored version, 0 if it is not stored yet.
+    """A part of a release: one model for one target. `number` is the stored version, 0 for a part that is not stored.
 
     `repository` is the model's folder in Triton's layout; in a stored version it may have only labels.txt. `values` are
     the part's values in the manifests.

@@ -157,8 +157,8 @@ class ReleaseHistory:
     def begin(self, release: Release, snapshot: dict, action: str, chosen: Collection[str] | None = None) -> None:
         """Record that a stored release is about to replace the state in `snapshot`.
 
-        `chosen` are the models that the user deploys or rolls back, by the names that clients use; None means all of
-        the release. The other models of the release only get a new server.
+        `chosen` are the names, for clients, of the models that the user deploys or rolls back; None means all models of
+        the release. All other models of the release are served as before, but by a new server.
         """
         before = self.serving()
         receipts: dict[str, dict] = {}
@@ -230,7 +230,7 @@ class ReleaseHistory:
             ) from None
 
     def prune(self, release: Release, keep: int) -> None:
-        """Remove all versions of a release's models except the last `keep` that were live."""
+        """Remove all versions of a release's models, except the last `keep` versions of each model that were live."""
         for name in release.versions:
             self.store.prune(name, keep)
 
@@ -258,7 +258,7 @@ class ReleaseHistory:
             progress(f"  {ledger.file} was lost; it was written anew, from the receipts of what is live")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
-        """Return a receipt with the "more" entries of its rollout, and "stored_files": {file: SHA-256}."""
+        """Return `receipt` with the entries in "more" of `entry`, and with "stored_files": {file: SHA-256}."""
         return {**receipt, **entry["more"], "stored_files": self.store.record(receipt["served_as"], receipt["number"])}
 
     def _receipt(self, path: Path) -> dict | None:

@@ -1,4 +1,4 @@
-"""Write the pages of models anew after a deployment, so that they show the live versions."""
+"""Write the pages of models anew after a deployment, so that the pages show the live versions."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -35,7 +35,7 @@ class VersionStore(ABC):
     def keep(self, release: Release) -> Release:
         """Store a release beside the older releases, unless it is stored already; return the stored release.
 
-        A stored version that was changed since then is repaired.
+        A stored version whose files were changed is repaired.
         """
 
     @abstractmethod
@@ -97,7 +97,7 @@ class VersionStore(ABC):
             )
 
     def changes(self, name: str, number: int) -> str:
-        """Return the differences of a version from its record, as text; "" if there are none."""
+        """Return text with the differences of a version's files from the ledger; "" if there are no differences."""
         recorded = self.record(name, number)
         if recorded is None:
             return "its files were never recorded"

@@ -62,7 +62,7 @@ def header(deployments: list[dict], command: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper without aliases, that indents lists below their key, and writes text of several lines as a block."""
+    """A YAML dumper without aliases. It indents lists below their key, and writes text of several lines as a block."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         return super().increase_indent(flow, False)

@@ -1,4 +1,4 @@
-"""The service level of a model: figures of its load test, and the limits that alerts and dashboard get from them."""
+"""The service level of a model: the figures of its load test, and the limits for alerts and the dashboard."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Files in storage that fsspec knows, such as s3://bucket/best.safetensors: addresses, access, and fetched copies."""
+"""Files in storage that fsspec can read, such as s3://bucket/best.safetensors: addresses, access, fetched copies."""

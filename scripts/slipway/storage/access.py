@@ -1,4 +1,7 @@
-"""Access to storage through fsspec, with errors as sentences. fsspec's packages find credentials in the environment."""
+"""Access to storage through fsspec. The message of each error has the cause and the remedy.
+
+The packages that fsspec uses find credentials in the environment.
+"""
 
 import errno
 import re

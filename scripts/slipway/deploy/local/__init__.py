@@ -1,1 +1,1 @@
-"""Deployment on this machine: one server, its stored versions, the switch between them without a lost request."""
+"""Deployment on this machine: one server, stored versions, and a switch between versions without a lost request."""

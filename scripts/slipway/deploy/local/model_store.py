@@ -28,7 +28,7 @@ LABELS, INDEX, REFERENCE = "labels.txt", "index.json", "reference_outputs.npz"
 
 
 class ModelStore(VersionStore):
-    """A Triton model repository that keeps old versions beside the new ones."""
+    """A Triton model repository that has the old versions of a model beside the new version."""
 
     of_all_models = True
 
@@ -43,8 +43,8 @@ class ModelStore(VersionStore):
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
-        For a model without a receipt, its name and targets come from the ledger. Raises SlipwayError if a version
-        differs from its record.
+        For a model without a receipt, the name and the targets come from the ledger. Raises SlipwayError if the files
+        of a version differ from the ledger.
         """
         known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
         earlier = self.ledger.read()["models"]

@@ -56,12 +56,12 @@ class Local:
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> ModelStore:
-        """Return the server's model store."""
+        """Return the model store of the local server."""
         return ModelStore(options.state)
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Local":
-        """Return the local server that the receipt and the options describe."""
+        """Return the platform `local` with the server in the receipt and the settings in the options."""
         return cls(receipt, options)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -232,7 +232,7 @@ class Local:
     def remove(self, contents: list[dict]) -> list[str]:
         """Stop the trial server, then drain and stop the live server.
 
-        Return text with the live server's process id, in a list; [] if no live server ran.
+        Return ["tritonserver (process <id>)"], or [] if no live server ran.
         """
         switching.stop_trial(self.state)
         running = server_state.running_server(self.state)
@@ -244,12 +244,12 @@ class Local:
         return why_no_answer(self.state, receipt["served_as"], receipt["number"])
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return lines with the server's ports, counters and memory. If the server has ended, return its log's end."""
+        """Return lines: the server's ports, counters and memory; if the server has ended, the last lines of its log."""
         return describe(self.state, receipt)
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports of the server in the receipt, with the present content of its TLS files.
+        """Return the ports of the server in the receipt, with the present content of the server's TLS files.
 
         If the receipt has no server, return the ports in the options.
         """

@@ -176,7 +176,7 @@ def _is_anothers(state: dict, folder: Path) -> bool:
 
 
 def _state_of_flags(flags: dict[str, str]) -> dict | None:
-    """Return the state in a server's command line, with "identity" None; None if its flags are incomplete."""
+    """Return a server's state from the flags in its command line, with "identity" None; None if a flag is missing."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
         generation = int(flags["id"].split("-")[2])

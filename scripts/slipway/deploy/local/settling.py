@@ -30,7 +30,7 @@ ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 
 
 class LocalServer(Platform, Protocol):
-    """The local server as a platform: the folder of its state, and its installation."""
+    """The platform `local`, with the members that `settle` uses. `state` is the folder of the server's state."""
 
     state: Path
 

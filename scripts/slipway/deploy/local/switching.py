@@ -90,7 +90,7 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
 
 
 def live_header(state: Path) -> Mapping[str, str]:
-    """Return {gRPC header: key of the live server}; {} if no server runs, or if it has no key."""
+    """Return {gRPC header: key of the live server}; {} if no server runs, or if the server has no key."""
     running = server_state.running_server(state)
     return header(running["pid"]) if running else {}
 
