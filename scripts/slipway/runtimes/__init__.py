@@ -1,22 +1,23 @@
 """The runtimes that build and run engines: one folder each, found by its `traits.json`, with a common interface.
 
-A runtime's folder is a package that imports nothing of Slipway: it is also copied into a Triton model repository, where
-the Python backend's model.py runs it. It has:
+A runtime's folder is a package that imports nothing of Slipway, because the folder is also copied into a Triton model
+repository, where the Python backend's model.py imports the package. The package has:
 
     build(onnx, path, precision, options)
                                     write the engine; return the facts for the record; raise ValueError if the engine
                                     cannot be built. Every runtime's facts have
                                     "tensors"  {"inputs": [{"name", "dtype", "shape"}], "outputs": [...]} as the engine
                                                has them; a dtype is NumPy's name, a size of -1 is dynamic
-                                    "layers"   {precision: number of compute layers that really run in it}
+                                    "layers"   {precision: number of compute layers that really run in this precision}
     Engine(path, precision, threads=0)
-        .infer(inputs)              named arrays -> named arrays; raise ValueError if they do not fit
-        .infer_all(requests)        the same for several requests in order, joined along axis 0 and run as one batch;
+        .infer(inputs)              {input: array} -> {output: array}; raise ValueError if the inputs do not fit
+        .infer_all(requests)        [{input: array}] -> {output: array}; requests are joined along axis 0 as a batch;
                                     the outputs may be buffers that the next run overwrites
-    gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
+    gpu_here()                      the GPU's identity; raise ValueError without a GPU; only for runtimes of GPUs
 
-Its `traits.json` has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ nodes. An
-engine of another precision is built from the FP32 file; only TensorRT's engines have a file of their own precision.
+The `traits.json` in the folder has the fields of a RuntimeTraits. An int8 engine is built from an ONNX file with Q/DQ
+nodes. An engine of another precision is built from the FP32 file; only TensorRT's engines have a file of their own
+precision.
 """
 
 import importlib

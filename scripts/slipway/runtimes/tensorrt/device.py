@@ -42,7 +42,10 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
 
 
 def describe_gpu() -> dict:
-    """Return {"name", "compute_capability", "memory_bytes", "driver", "driver_cuda", "binding"} for a build record."""
+    """Return {"name", "compute_capability", "memory_bytes", "driver", "driver_cuda", "binding"} for a build record.
+
+    Raises ValueError in the same cases as `open_device`.
+    """
     with closing(open_device()) as device:
         return {
             "name": device.name,
