@@ -13,6 +13,8 @@ from slipway.manifests.names import as_label
 from slipway.storage.addresses import is_address, require_no_secret
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+# A host's name. A last part of digits alone belongs to an IPv4 address, so 999.1.1.1 is no name.
+_HOST_NAME = re.compile(r"(?:[\w-]{1,63}\.)*(?!\d+\Z)[\w-]{1,63}", re.ASCII)
 # The architecture of published or random weights, if none is named.
 DEFAULT_ARCHITECTURE = "resnet50"
 
@@ -144,7 +146,18 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for equal ports, and for settings that `deploy` would refuse after stopping another model."""
+    """Yield a sentence for each setting that contradicts another, or that a platform would refuse too late."""
+    if not (_is_ip_address(deploy["host"]) or _HOST_NAME.fullmatch(deploy["host"])):
+        yield (
+            f"`deploy.host` is {deploy['host']!r}, which is neither an IP address, such as 127.0.0.1 or ::1, nor a "
+            "host's name; write the address alone, without a port or http://"
+        )
+    replicas, most = deploy["cluster"]["replicas"], deploy["cluster"]["max_replicas"]
+    if replicas and most and most < replicas:
+        yield (
+            f"`deploy.cluster.max_replicas` is {most}, but must be at least `deploy.cluster.replicas`, {replicas}; "
+            "correct one of them"
+        )
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):
@@ -156,7 +169,13 @@ def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
             f"`deploy.to` is {deploy['to']}, where each of the models {', '.join(models)} would listen at the same "
             "ports; leave only one model in this configuration"
         )
-    try:
-        ipaddress.ip_address(deploy["host"])
-    except ValueError:
+    if not _is_ip_address(deploy["host"]):
         yield f"`deploy.host` is {deploy['host']!r}, but {deploy['to']} takes an IP address, such as 127.0.0.1"
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

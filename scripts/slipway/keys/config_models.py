@@ -43,12 +43,23 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
             f"`{key}.arguments` is {settings['arguments']!r}, but must hold only text, finite numbers, true, false, "
             "null, lists and mappings; put quotes around a text that YAML reads as another type"
         )
+    yield from _of_metric(key, settings["metric"])
     if settings["samples"] is None:
         yield from _of_photographs(key, settings)
         return
     yield from _of_samples(key, settings)
     yield from _of_inputs(key, settings["inputs"] or {})
     yield from _of_axes(key, settings["axes"], settings["inputs"] or {})
+
+
+def _of_metric(key: str, metric: dict | None) -> Iterator[str]:
+    """Yield a sentence for each limit of a metric that no value holds."""
+    for name, limit in (metric or {}).get("limits", {}).items():
+        if None not in limit.values() and limit["min"] > limit["max"]:
+            yield (
+                f"`{key}.metric.limits.{name}` has min {limit['min']:g} above max {limit['max']:g}, which no value "
+                "holds; correct one of them"
+            )
 
 
 def _of_photographs(key: str, settings: dict) -> Iterator[str]:

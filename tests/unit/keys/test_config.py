@@ -3,10 +3,12 @@ import datetime
 import math
 
 import pytest
+import tensorrt_rtx
 from helpers.minimal_config import minimal, model, target
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
+from slipway.keys.config_schema import schema
 
 
 def refusal(config: dict) -> str:
@@ -196,6 +198,27 @@ MISTAKES = {
     "unknown deployed target": (minimal(deploy={"target": "gpu"}), "`deploy.target`", "'gpu'", ["cpu"]),
     "unknown place": (minimal(deploy={"to": "moon"}), "`deploy.to`", "'moon'", ["local"]),
     "empty host": (minimal(deploy={"host": ""}), "`deploy.host`", "''", ["at least 1"]),
+    "host that is no address": (minimal(deploy={"host": "999.1.1.1"}), "`deploy.host`", "999.1.1.1", ["IP address"]),
+    "host with a port": (minimal(deploy={"host": "localhost:8001"}), "`deploy.host`", "localhost:8001", ["a port"]),
+    "host with a scheme": (minimal(deploy={"host": "http://me"}), "`deploy.host`", "http://me", ["http://"]),
+    "fewer replicas than there are": (
+        minimal(deploy={"cluster": {"replicas": 3, "max_replicas": 2}}),
+        "`deploy.cluster.max_replicas`",
+        "2",
+        ["at least `deploy.cluster.replicas`, 3"],
+    ),
+    "limits that no value holds": (
+        model(samples="s.npz", metric={"function": "my.metrics:error", "limits": {"x": {"min": 3, "max": 2.5}}}),
+        "`models.m.metric.limits.x`",
+        "min 3 above max 2.5",
+        ["no value holds"],
+    ),
+    "GPU that TensorRT for RTX has not": (
+        minimal(preflight={"compute_capability": "9.0"}),
+        "`preflight.compute_capability`",
+        "'9.0'",
+        ["one of 7.5, 8.0, 8.6, 8.9, 12.0, 12.1"],
+    ),
     "nothing at all": ({}, "`models`", "is missing", ["a mapping"]),
     "no target among them": (minimal(targets={}), "`targets`", "{}", ["at least 1"]),
     # YAML reads an unquoted `on:` as true and `8000:` as a number.
@@ -217,6 +240,24 @@ def test_a_mistake_is_told_in_one_sentence(name):
     assert key in message
     assert value in message
     assert [word for word in allowed if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::1", "fe80::1%eth0", "localhost", "gpu-3", "node_1.lab.example", "3com.org"]
+)
+def test_an_address_or_a_name_is_a_host(host):
+    assert complete(minimal(deploy={"host": host}))["deploy"]["host"] == host
+
+
+def test_equal_ends_are_allowed():
+    limits = {"x": {"min": 2, "max": 2}, "y": {"min": 3}, "z": {"max": 1}}
+    config = model(samples="s.npz", metric={"function": "my.metrics:error", "limits": limits})
+    assert complete(config | {"deploy": {"cluster": {"replicas": 2, "max_replicas": 2}}})
+
+
+def test_the_gpus_of_the_preflight_are_those_of_tensorrt_for_rtx():
+    names = [name for name in tensorrt_rtx.ComputeCapability.__members__ if name.startswith("SM")]
+    assert schema()["$defs"]["compute_capability"]["enum"] == [f"{name[2:-1]}.{name[-1]}" for name in names]
 
 
 def test_a_factorys_own_arguments_may_hold_any_text():

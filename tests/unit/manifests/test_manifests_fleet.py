@@ -39,7 +39,7 @@ def test_from_two_replicas_up_there_are_budget_and_autoscaler(measured):
     assert spread["labelSelector"] == deployment["spec"]["selector"]
 
 
-@pytest.mark.parametrize(("declared", "expected"), [(1, None), (2, None), (3, 3)])
+@pytest.mark.parametrize(("declared", "expected"), [(2, None), (3, 3)])
 def test_the_autoscalers_reach_may_be_declared(measured, declared, expected):
     found = measured(deploy={"cluster": {"replicas": 2, "max_replicas": declared}}).written()
     assert ("HorizontalPodAutoscaler" in kinds(found)) == (expected is not None)
