@@ -8,6 +8,7 @@ from slipway.classification.published import as_written, differences
 from slipway.core.errors import amended
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.share_notices import share_notices
 from slipway.load_test.sweep import Sweep
 
 
@@ -23,6 +24,7 @@ def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
     for target in resolved.locked_targets():
         built = resolved.runtime_version("tensorrt", target)
         yield from version_lock.notices(target, built, resolved.config["triton"])
+    yield from share_notices(resolved.config)
     yield from _of_load_tests(resolved)
     for model in resolved.models:
         yield from _of_preprocessing(model, resolved.config["models"][model])

@@ -30,7 +30,7 @@ def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict
         "busy_percent": Value(busy, CONFIG, "deploy.headroom", "the share of the CPUs in use, in percent"),
         "pending": _pending(facts, deploy["headroom"]),
         "sizing": Value(sizing, CONFIG, "deploy.rate"),
-        "sizing_risk": Value(_risk(fleet, rate, declared, needed), CONFIG, "deploy.rate"),
+        "sizing_risk": Value(_risk(fleet, deploy, needed), CONFIG, "deploy.rate"),
     }
 
 
@@ -77,7 +77,9 @@ def _pending(facts: DeploymentFacts, headroom: float) -> Value:
     return Value(at_once, facts.selection.path, "instances", "times max_batch_size: full batches of all")
 
 
-def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | None, needed: int | None) -> str | None:
+def _risk(fleet: Sequence[DeploymentFacts], deploy: dict, needed: int | None) -> str | None:
+    """Return the reason, in words, against the number of replicas; None without a reason or without `deploy.rate`."""
+    rate, declared, most = deploy["rate"], deploy["cluster"]["replicas"], deploy["cluster"]["max_replicas"]
     if not rate:
         return None
     if needed is None:
@@ -88,6 +90,8 @@ def _risk(fleet: Sequence[DeploymentFacts], rate: float | None, declared: int | 
         )
     if declared is not None and declared < needed:
         return f"deploy.cluster.replicas is {declared}, but deploy.rate needs {needed}: raise it, or leave it out"
+    if declared is None and most is not None and most < needed:
+        return f"deploy.cluster.max_replicas is {most}, but deploy.rate needs {needed}, so it is taken as {needed}"
     if any(facts.selection.content["capacity"]["verdict"] == DISTURBED for facts in fleet):
         return "other work disturbed the measurement of the capacity that deploy.rate is compared with"
     return None

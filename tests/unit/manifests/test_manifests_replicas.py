@@ -51,6 +51,13 @@ def test_enough_declared_replicas_are_no_risk(measured):
     assert not [each for each in found.record()["warnings"]["h100"] if "deploy.rate" in each]
 
 
+def test_a_maximum_below_what_the_rate_needs_is_told(measured):
+    found = measured(capacities={"h100": 300.0}, deploy={**RATE, "cluster": {"max_replicas": 3}}).written()
+    assert deployments(found) == {"resnet50-h100": 5}
+    warning = "deploy.cluster.max_replicas is 3, but deploy.rate needs 5, so it is taken as 5"
+    assert warning in found.record()["warnings"]["h100"]
+
+
 def test_a_rate_without_a_capacity_is_told(measured):
     found = measured(deploy=RATE).written()
     assert found.one("kubernetes.yaml", "Deployment")["spec"]["replicas"] == 1
