@@ -53,7 +53,7 @@ def test_enough_declared_replicas_are_no_risk(measured):
 
 def test_a_maximum_below_what_the_rate_needs_is_told(measured):
     found = measured(capacities={"h100": 300.0}, deploy={**RATE, "cluster": {"max_replicas": 3}}).written()
-    assert deployments(found) == {"resnet50-h100": 5}
+    assert found.one("kubernetes.yaml", "Deployment")["spec"]["replicas"] == 5
     warning = "deploy.cluster.max_replicas is 3, but deploy.rate needs 5, so it is taken as 5"
     assert warning in found.record()["warnings"]["h100"]
 
