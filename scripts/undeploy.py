@@ -46,7 +46,7 @@ def undeploy(deployment: Deployment) -> list[str]:
 def withdraw(deployment: Deployment) -> list[str]:
     """Withdraw models from the server; return the names of the withdrawn models.
 
-    If no model is left, the server stops, and its name is returned, too.
+    If no model is left, the server stops, and the name of the server is returned, too.
     """
     release, live, platform = deployment.history.without(), deployment.history.serving(), deployment.live_platform()
     others = {name: number for name, number in live.items() if name not in release.withdrawn}

@@ -25,7 +25,7 @@ class Kind:
 
     @property
     def resource(self) -> str:
-        """Return the resource as `kubectl` and messages of the API name it, such as "deployments.apps"."""
+        """Return the name of the resource in `kubectl` and in messages of the API, such as "deployments.apps"."""
         return f"{self.plural}.{self.api_version.rpartition('/')[0]}".rstrip(".")
 
     def path(self, namespace: str | None = None, name: str = "", part: str = "") -> str:
@@ -51,7 +51,7 @@ def provenance(obj: dict) -> dict[str, str]:
 
 
 def servers(objects: list[dict]) -> list[dict]:
-    """Return the Deployments and InferenceServices in `objects`, one for each target, in the same order."""
+    """Return the Deployments and InferenceServices in `objects`, one for each target, in the order of `objects`."""
     return [obj for obj in objects if obj["kind"] in SERVERS]
 
 

@@ -91,7 +91,10 @@ def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], li
 
 
 def _requests(spec: dict) -> Counter:
-    """Return {resource: quantity} that a pod requests: the sum of its containers, or an init container if larger."""
+    """Return {resource: quantity} that a pod requests.
+
+    It is the sum of the containers' requests, or the request of an init container if that request is larger.
+    """
     total: Counter[str] = Counter()
     for container in spec["containers"]:
         total.update(_quantities(container.get("resources", {}).get("requests") or {}))

@@ -42,7 +42,7 @@ class Transport:
     def send(self, request: Request, **sent: Any) -> Any:
         """Send a request, and return the API's answer: parsed JSON, or else text.
 
-        The arguments and errors are those of `opened`. Raises Refused also if the answer should be JSON but is not.
+        `opened` describes the arguments and the errors. Raises Refused also if an answer of type JSON is not JSON.
         """
         response = self.opened(request, **sent)
         try:

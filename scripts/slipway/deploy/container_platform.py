@@ -86,7 +86,10 @@ class ContainerPlatform:
 
 
 def require_deployable(release: Release) -> None:
-    """Raise SlipwayError if a manifest was edited, if the weights are random, or if a repository has another index."""
+    """Raise SlipwayError if a manifest was edited, if the weights are random, or if the index of a repository changed.
+
+    The index of each repository must have the SHA-256 for which the manifests were made.
+    """
     for path in release.files:
         if sha256(path) != release.record["files"][path.name]:
             raise SlipwayError(

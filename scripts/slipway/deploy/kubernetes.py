@@ -158,7 +158,7 @@ class Kubernetes(ContainerPlatform):
             )
 
     def _serves(self, version: Release | None) -> bool:
-        """Say whether a version is live in this cluster, even if the cluster has a new name in the kubeconfig."""
+        """Say whether all servers of a version are live in this cluster. The context's name is not compared."""
         wanted = servers(version.objects) if version else []
         return bool(wanted) and all(_as_applied(version, self.cluster.get(reference(obj))) for obj in wanted)
 

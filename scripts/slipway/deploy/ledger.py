@@ -90,7 +90,7 @@ class Ledger:
         self.file = file
 
     def read(self) -> dict:
-        """Return the ledger's content; if the file is missing or damaged, all parts are empty."""
+        """Return the ledger's content: {part: content}. If the file is missing or damaged, all parts are empty."""
         return self._sound() or dict(_EMPTY)
 
     def write(self, **changes: object) -> None:
@@ -131,7 +131,7 @@ class Ledger:
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
-        """Record that these versions are proven and live, together with further `changes` of the ledger.
+        """Record that `versions` are proven and live, together with further `changes` of the ledger.
 
         The deployments of one run of Snakemake are one step: a rollback goes back to the versions before the whole run.
         """

@@ -36,7 +36,7 @@ class Platform(Protocol):
         """
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state. If the platform needs it, first finish or undo an interrupted rollout."""
+        """Return the recorded state. If the platform requires this, first finish or undo an interrupted rollout."""
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
         """Make the release history agree with the platform; return True if an interrupted deployment was undone.

@@ -1,4 +1,4 @@
-"""Publish a release's model repositories for its platform, or print the path where the user must put them."""
+"""Publish a release's model repositories for its platform, or print the path where the user must publish."""
 
 from pathlib import Path
 

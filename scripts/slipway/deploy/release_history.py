@@ -80,7 +80,7 @@ class ReleaseHistory:
         return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
     def release(self, versions: Versions) -> Release:
-        """Return the stored release with these versions, {model: version}.
+        """Return the stored release with `versions`, {model: version}.
 
         Raises SlipwayError if a stored version was changed.
         """

@@ -10,7 +10,7 @@ PART_OF_KEYS = False
 def refresh_pages(results: Sequence[Path]) -> None:
     """Write the page of each model with a new line in its history, and then the index of all models.
 
-    `results` are folders results/<model>. The pages in all folders beside them are checked, since one server may serve
+    `results` are folders results/<model>. The pages of all other models are checked, too, since one server may serve
     all models. If a page cannot be written, the error is only printed, because the deployment has succeeded. The next
     `snakemake --cores 1 evidence` writes the page.
 

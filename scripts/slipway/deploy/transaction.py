@@ -22,9 +22,10 @@ Publish = Callable[[Release], dict]
 def deploy(
     platform: Platform, release: Release, history: ReleaseHistory, publish: Publish, keep: int, action: str = DEPLOYMENT
 ) -> dict[str, dict]:
-    """Replace the live release, prove the new release, return {model: receipt}. `keep` is the number of kept versions.
+    """Replace the live release, prove the new release, and return {model: receipt}.
 
-    Raises SlipwayError with the failed step and the version that serves now.
+    `keep` is the number of versions to store for rollbacks, including the new version. Raises SlipwayError with the
+    failed step and the version that serves now.
     """
     with platform.lock():
         state = platform.settle(history)

@@ -54,7 +54,7 @@ class VersionStore(ABC):
 
     @abstractmethod
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {prefix: folder}. A version's files whose paths begin with the prefix are in <folder>/<version>/."""
+        """Return {prefix: folder}. A file of a version whose path begins with `prefix` is in `folder`/<version>/."""
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
@@ -68,7 +68,7 @@ class VersionStore(ABC):
     def contents(self, name: str, number: int) -> Files:
         """Return {file: SHA-256} of a version's files as they are now, without the signature.
 
-        Compiled bytecode is removed first: Python would run it in place of the files that are compared.
+        Compiled bytecode is removed first, because Python would run bytecode instead of the compared files.
         """
         files: Files = {}
         for prefix, root in self.roots(name).items():
@@ -145,7 +145,10 @@ class VersionStore(ABC):
                 remove(partial)
 
     def _store(self, name: str, files: Files, sources: dict[str, Path]) -> int:
-        """Return the number of the version with these files. First copy a new version, or repair a changed version."""
+        """Return the number of the version that has these files.
+
+        If no version has these files, a new version is stored. If the version was changed, it is repaired.
+        """
         self.clear_up(name)
         number = self.number_of(name, files) or self.next_number(name)
         if changed := self.changes(name, number):
@@ -183,5 +186,5 @@ class VersionStore(ABC):
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 
     def _by_path(self, name: str, number: int, files: Files) -> Files:
-        """Return {path below the store: SHA-256} of a version's `files`, for messages."""
+        """Return {path relative to the store's folder: SHA-256} of a version's `files`, for messages."""
         return {self.path(name, number, file).relative_to(self.folder).as_posix(): files[file] for file in files}

@@ -59,7 +59,7 @@ class DeploymentFacts:
 
     @property
     def key(self) -> dict:
-        """Return the engine's build key."""
+        """Return the build key of the target's engine, such as {"runtime", "precision", "hardware", ...}."""
         return self.index.content["engine_key"]
 
     @property
@@ -143,7 +143,7 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
 
 
 def plain(values: dict[str, Value]) -> dict:
-    """Return {name: value} without the sources, as the functions that make manifests need them."""
+    """Return {name: value} without the sources. Functions that make manifests take this form."""
     return {name: value.value for name, value in values.items()}
 
 

@@ -16,7 +16,10 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The manifest values of each target (`deployments`), the values for Compose (`here`), and the service level."""
+    """The values of each target in manifests, and the values for Compose (`here`).
+
+    `slo` is the service level of the slowest target.
+    """
 
     deployments: list[dict]
     here: dict

@@ -70,7 +70,7 @@ def _cpus(facts: DeploymentFacts, declared: int | None) -> Value:
 
 
 def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
-    """Return {label: value} that a node must have: from config.yaml, or else the product label of the GPU, if any."""
+    """Return {label: value} that a node must have, as a Value: from config.yaml, or else the GPU's product label."""
     if facts.target in declared:
         return Value(declared[facts.target], CONFIG, f"deploy.cluster.node_labels.{facts.target}")
     hardware = facts.key["hardware"]

@@ -128,7 +128,7 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 
 
 def _image(image: str) -> Component:
-    """Return the component of a container image. Its package URL has the digest, or only the tag without a digest."""
+    """Return the component of a container image. Its package URL has the digest; if there is none, only the tag."""
     named, _, digest = image.partition("@")
     path, colon, tag = named.rpartition(":")
     repository, tag = (path, tag) if colon and "/" not in tag else (named, "")

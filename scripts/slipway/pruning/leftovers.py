@@ -1,8 +1,8 @@
 """Find files below results/ and logs/ to which no configuration refers any more, and remove these files.
 
 Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions in a ledger, timing caches,
-fetched weights, and logs of its rules. Kept are: live versions, versions that a rollback needs, files that another
-configuration names, and edited files.
+fetched weights, and logs of Slipway's rules. These files stay: live versions, versions that a rollback needs, files
+that another configuration names, and edited files.
 """
 
 from collections.abc import Iterable, Iterator

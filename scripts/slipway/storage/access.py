@@ -96,7 +96,10 @@ def cause_of(error: Exception) -> Cause:
 
 
 def _options(protocol: str, address: str) -> dict:
-    """Return fsspec's options for a web server: downloads of any length, the proxy from the environment; else {}."""
+    """Return fsspec's options for a web server: no limit of the whole download, and the proxy of the environment.
+
+    Return {} for other protocols.
+    """
     if protocol not in ("http", "https"):
         return {}
     from aiohttp import ClientTimeout

@@ -40,7 +40,7 @@ class Unreachable(SlipwayError):
 class Planned:
     """The fingerprint of a file in storage.
 
-    If storage did not answer, it is the fingerprint of the fetched copy, and `notice` is a sentence on the outage.
+    If the storage did not answer, it is the fingerprint of the fetched copy. Then `notice` is a sentence on the outage.
     """
 
     fingerprint: str
@@ -66,8 +66,8 @@ def planned(address: str, folder: Path = FOLDER) -> Planned:
 def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
     """Return the path of the copy with the planned `fingerprint`. Without such a copy, fetch the file first.
 
-    If two jobs need the same file at once, one job fetches it and the other waits. Raises SlipwayError if the file in
-    storage was changed since planning, or if it cannot be fetched as a whole.
+    If two jobs need the same file at once, one job fetches the file and the other job waits. Raises SlipwayError if the
+    file in storage was changed since planning, or if the file cannot be fetched as a whole.
     """
     import filelock
 

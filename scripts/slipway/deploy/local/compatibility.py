@@ -35,7 +35,10 @@ class Host:
 
 
 def host_of(tritonserver: Installation, python: Path | None) -> Host:
-    """Return the process that runs engines in a server. If the server runs in a container, so does this process."""
+    """Return the process that runs engines in a server.
+
+    If the server runs in a container, the process has the environment of the container's image.
+    """
     if tritonserver.container:
         return Host(native_backends=True, environment=tritonserver.container.found.environment)
     return Host(tritonserver.native_backends, python)
@@ -44,9 +47,10 @@ def host_of(tritonserver: Installation, python: Path | None) -> Host:
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:
     """Compare an engine's key with hardware and runtime; return {"hardware", "runtime", "runtime_version", "source"}.
 
-    "hardware" is True. "runtime_version" is the version that will run the engine, and "source" says where it was found.
-    "runtime" is False if that version is unknown. `name` is the model's name, and `server_version` the version that the
-    running server states. Raises SlipwayError, with both versions and the remedy, if hardware or runtime do not match.
+    "hardware" is always True. "runtime_version" is the version of the runtime that will run the engine, and "source"
+    says where the version was found. "runtime" is False if the version is unknown. `name` is the model's name, and
+    `server_version` is the version that the running server states. Raises SlipwayError, with both versions and the
+    remedy, if hardware or runtime do not match.
     """
     require_hardware(key["hardware"])
     serving = find_runtime(key["runtime"], host, server_version)

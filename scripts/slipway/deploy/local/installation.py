@@ -56,7 +56,7 @@ class LocalInstallation:
         }
 
     def server(self, repository: Path, names: list[str], ports: Ports, log: str, server_id: str) -> Server:
-        """Return a server for the models `names`, not started yet. Only clients with its new key may load models."""
+        """Return a server for the models `names`, not started yet. A new key restricts who may load models."""
         guards = self.tritonserver.guards(new_key(), ports.host, self.shared_memory)
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)

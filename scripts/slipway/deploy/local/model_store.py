@@ -2,7 +2,7 @@
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: files of the selected version
-<store>/published/<name>/<version>/   the same files of that version, its index, its reference outputs, its signature
+<store>/published/<name>/<version>/   config.pbtxt, configs/, labels.txt, index, reference outputs, signature
 <store>/published/live.json           the ledger: the files of each version, and the versions that were live together
 
 A version exists once the ledger has all its files; the ledger is written last. A version that differs from the ledger

@@ -120,7 +120,7 @@ class Local:
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"server": the live server's state or None, "before": {model: live version or None}, "beside": bool}.
 
-        "beside" is True if the live server answers. Then the release is first tried in a trial server beside it.
+        "beside" is True if the live server answers. Then the release is first tried in a trial server.
         """
         running = server_state.running_server(self.state)
         beside = running is not None and not is_silent(self.state)
@@ -187,7 +187,7 @@ class Local:
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Record the generation number of this deployment as that of the live server."""
+        """Record the generation number of this deployment as the generation number of the live server."""
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:

@@ -1,4 +1,4 @@
-"""The state of the one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
+"""The state of the tritonserver that this checkout runs on this machine: its record, and whether it still runs.
 
 This module imports neither the client nor a runtime, because the Snakefile imports this module while it is parsed.
 """
@@ -141,7 +141,7 @@ def next_generation(folder: Path = FOLDER) -> int:
 
 
 def who_listens(port: int) -> str:
-    """Return text with the process that listens on a port, or "another user's process" if it cannot be seen."""
+    """Return text with the process that listens on a port; "another user's process" if this user may not see it."""
     with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
         listening = (socket for socket in psutil.net_connections(kind="inet") if socket.status == psutil.CONN_LISTEN)
         pid = next((socket.pid for socket in listening if socket.laddr and socket.laddr.port == port), None)
@@ -156,7 +156,7 @@ def _created(process: psutil.Process) -> float:
 
 
 def _known(folder: Path) -> list[dict]:
-    """Return every recorded state: the state of the last start, and the states in the receipts of live models."""
+    """Return all recorded server states: the state of the last start, and the states in the receipts of live models."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
     states = (read_record(state_file(folder), INTENT), *map(_server_in, receipts))
     return [state for state in states if state and not _is_anothers(state, folder)]
@@ -169,7 +169,7 @@ def _server_in(receipt: Path) -> dict | None:
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Say whether a state belongs to another checkout that still exists. This checkout may be a copy of that one."""
+    """Say whether a state belongs to another existing checkout. This checkout may be a copy of the other checkout."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state["id"]

@@ -57,7 +57,7 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
 def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
     """Settle an interrupted rollout for a command that only reads, without a change of the server.
 
-    If that fails, or if another deployment is under way, a message says so.
+    If the rollout cannot be settled, or if another deployment is under way, a message says so.
     """
     if not history.store.is_there():
         return
@@ -113,7 +113,8 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
 def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, now: Versions, may_load: bool) -> bool:
     """Load the versions that were live before the rollout, and end the rollout in the ledger.
 
-    `now` are the served versions. Return False if no server runs, or if the load fails.
+    `now` are the served versions. Return False if no server runs, or if the load fails. Without `may_load`, a necessary
+    load fails.
     """
     running = server_state.running_server(platform.state)
     if running and now != rollout.before:

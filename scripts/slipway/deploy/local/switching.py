@@ -71,7 +71,7 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
 
 
 def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve exactly these versions of models; None means no version.
+    """Make the running server serve exactly `wanted`, {model: version; None if the model is not served}.
 
     The models in `untouched` are neither loaded again nor unloaded. Raises Stuck if a load does not end in time, and
     SlipwayError if a load fails.
@@ -96,7 +96,7 @@ def live_header(state: Path) -> Mapping[str, str]:
 
 
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve the versions that were live, except versions whose stored files changed since.
+    """Make the running server serve the versions `before`, except versions whose stored files were changed.
 
     The models in `untouched` are neither loaded again nor unloaded. A changed version goes on serving if the server has
     its unchanged files in memory. Other changed models are unloaded, and a SlipwayError names these models.
@@ -146,7 +146,7 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
 
 
 def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, generation: int) -> None:
-    """Start the server with the versions that were live, except versions whose stored files changed since.
+    """Start the server with the versions `before`, except versions whose stored files were changed.
 
     Raises SlipwayError with the changed versions, which are not served. If the server does not become ready, the server
     is stopped, and the error is raised.
