@@ -45,7 +45,7 @@ def named(kind: str, name: str, api_version: str = "v1") -> dict:
 
 
 def provenance(obj: dict) -> dict[str, str]:
-    """Return the annotations that state an object's provenance, such as the SHA-256 of its repository's index."""
+    """Return {name: value} of the annotations on an object's provenance, such as the SHA-256 of its artifacts."""
     annotations = obj["metadata"].get("annotations") or {}
     return {name: value for name, value in annotations.items() if name.startswith(MARK)}
 

@@ -1,4 +1,4 @@
-"""Why a cluster's API refuses a request, or does not answer it, as sentences with the remedy."""
+"""Explain in sentences why a cluster's API refuses a request or does not answer, and give the remedy."""
 
 import re
 import ssl

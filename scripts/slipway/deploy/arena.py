@@ -76,7 +76,7 @@ class Arena(Kubernetes):
         return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt: {"objects": references, "releases": [name, version] of each target}."""
+        """Return {"objects": a reference to each object, "releases": [name, version] of each target}, for a receipt."""
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:

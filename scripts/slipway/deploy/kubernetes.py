@@ -117,7 +117,7 @@ class Kubernetes(ContainerPlatform):
         return {"context": self.cluster.context, "namespace": self.cluster.namespace, "app": self._app}
 
     def contents(self, release: Release) -> dict:
-        """Return {"objects": a reference to each object}."""
+        """Return the entries of a receipt: {"objects": a reference to each object of the release}."""
         return {"objects": list(map(reference, release.objects))}
 
     def remove(self, contents: list[dict]) -> list[str]:

@@ -82,7 +82,7 @@ class Platform(Protocol):
         """Return the "place" of a receipt, which identifies the platform."""
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt that `remove` and `describe` need."""
+        """Return the "contents" of a receipt: the entries that `remove` and `describe` need."""
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Remove the objects in the contents of receipts; return the names of the objects that existed."""

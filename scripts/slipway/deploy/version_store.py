@@ -86,7 +86,7 @@ class VersionStore(ABC):
         return self.ledger.file.parent.is_dir()
 
     def knows(self, name: str) -> bool:
-        """Say whether this store has or had a version of a model."""
+        """Say whether this store has, or ever had, a version of the model `name`."""
         return bool(self._numbers(name)) or name in self.ledger.read()["last"]
 
     def require_whole(self, name: str, number: int) -> None:

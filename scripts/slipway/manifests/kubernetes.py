@@ -32,7 +32,7 @@ def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
 
 
 def kserve_objects(fleet: list[dict]) -> list[dict]:
-    """Return the ServingRuntime and the InferenceService of each target."""
+    """Return a list of objects: the ServingRuntime and the InferenceService of each target."""
     return _filled_in("kserve.yaml.j2", fleet=fleet, runtimes=RUNTIMES, pod_parts=pod_parts)
 
 
