@@ -53,7 +53,10 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def parser(description: str, *common: str, **files: str) -> argparse.ArgumentParser:
-    """Return a parser with --log and required options: `common` are names in _COMMON, `files` is {name: help}."""
+    """Return an argument parser with the option --log and required options for paths and texts.
+
+    `common` are names of options in _COMMON, and `files` is {name of an option: its help}.
+    """
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
@@ -65,7 +68,7 @@ def parser(description: str, *common: str, **files: str) -> argparse.ArgumentPar
 
 
 def progress(line: str) -> None:
-    """Print a line to the terminal and, if the program writes a log, to the log."""
+    """Print a line to the terminal and, if the program writes a log file, also to this file."""
     line = without_number(printable(line))
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class SlipwayError(Exception):
-    """An error that the reader can act on: the problem, its place, and the next step."""
+    """An error that the user can act on. Its text says the problem, the place of the problem, and the next step."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The version of an installed package in the environment of this interpreter."""
+"""Find the version of a package that is installed for this interpreter."""
 
 from functools import cache
 from importlib import metadata

@@ -89,6 +89,6 @@ def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def required_packages(files: tuple[str, ...] = BUILDING) -> list[str]:
-    """Return the sorted names of the packages pinned in `files`, which are files of envs/."""
+    """Return the sorted names of the packages that the files `files` in envs/ pin."""
     lines = [line for file in files for line in (ENVIRONMENTS / file).read_text(encoding="utf-8").splitlines()]
     return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

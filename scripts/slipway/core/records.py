@@ -37,7 +37,7 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Return whether a JSON value has a shape. A mapping may have more entries than the shape names."""
+    """Return whether a JSON value has a shape. A mapping may also have entries that the shape does not name."""
     if isinstance(shape, dict):
         return isinstance(value, dict) and _entries_have_shape(value, shape)
     if isinstance(shape, list):

@@ -28,7 +28,7 @@ from slipway.keys.code_normalisation import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.runtimes import runtime_code, traits_file
 
-# It finds out whether code changed, and makes no artifact.
+# This module finds changed code, but makes no artifact.
 PART_OF_KEYS = False
 
 # Endings of templates and tables that modules read.

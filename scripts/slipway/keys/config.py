@@ -56,7 +56,7 @@ def _name_default_architecture(config: dict) -> None:
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, text) of every text and key in a configuration, except in a factory's `arguments`."""
+    """Yield (dotted key, text) of every text and every key in a configuration, except in `arguments` of a model."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):

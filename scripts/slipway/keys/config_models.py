@@ -10,7 +10,7 @@ from slipway.keys.config_schema import schema
 
 # The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
-# How the names of torchvision's detectors begin.
+# The beginnings of the names of torchvision's detectors.
 _DETECTION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd")
 # The settings that only a model of photographs has, with the remedy for a model with samples.
 _OF_PHOTOGRAPHS = {

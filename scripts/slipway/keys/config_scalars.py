@@ -124,7 +124,10 @@ def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
 
 
 def _as_number(written: str, kinds: set[str]) -> str:
-    """Return a number in a form that YAML 1.1 reads as this number, such as 0.001 or 1.0e-12."""
+    """Return the number in the text `written` in a form that YAML 1.1 reads as this number, such as 1.0e-12.
+
+    If `kinds` lacks "number", a whole number has no decimal point.
+    """
     value = float(written)
     if value.is_integer() and ("number" not in kinds or re.fullmatch(r"[-+]?\d+", written)):
         return str(int(value))

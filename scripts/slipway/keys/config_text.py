@@ -8,7 +8,7 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 
-# Far above any real configuration. But aliases of aliases make a million nodes in twenty lines.
+# Larger than any real configuration. Without a limit, aliases of aliases make a million nodes from twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
 

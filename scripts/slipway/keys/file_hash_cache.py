@@ -35,9 +35,9 @@ class FileHashCache:
         return self.remember("sha256", path, sha256)
 
     def of_many(self, paths: Iterable[Path], folder: str | Path) -> str:
-        """Return one SHA-256 of the names (relative to `folder`) and contents of files, in the given order.
+        """Return one SHA-256 of several files: their names (relative to `folder`) and contents, in the given order.
 
-        A path that is no file, such as a folder, counts by its name only.
+        A path that is not a file, such as a folder, counts only by its name.
         """
         total = hashlib.sha256()
         for path in paths:

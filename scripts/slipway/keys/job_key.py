@@ -28,7 +28,7 @@ class JobKey(dict):
         return self._options
 
     @cached_property
-    def _options(self) -> str:  # Snakemake asks for it three times a job
+    def _options(self) -> str:  # Snakemake uses the text three times for each job
         return shlex.join(word for name in sorted(self) if name != CODE for word in _option(name, self[name]))
 
     def __repr__(self) -> str:

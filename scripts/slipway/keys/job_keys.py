@@ -22,7 +22,7 @@ OPEN_LOOP = ("request_rates", "capacity_minutes")
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Return the options that declare the installed versions of packages, such as {"torch_version": "2.9.1"}."""
+    """Return {option: installed version} for packages, such as {"torch_version": "2.9.1"}; "absent" if missing."""
     return {option: installed_version(option) for option in (f"{name}_version" for name in names)}
 
 

@@ -139,7 +139,7 @@ class KeyParts:
         return self.file_hashes.sha256(path) if path else None
 
     def program(self, name: str, *runtimes: str) -> dict:
-        """Return {"code": {file: SHA-256}} of a program and of the runtimes that it imports by name."""
+        """Return {"code": {file: SHA-256}} of the program `name` and of the runtimes that it imports by name."""
         return {CODE: self.code_hashes.of_program(name, *runtimes)}
 
     def program_with_network(self, name: str, model: str) -> JobKey:

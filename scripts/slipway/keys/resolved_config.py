@@ -1,7 +1,7 @@
-"""The resolved configuration: all `auto` values decided, versions and hardware detected.
+"""The resolved configuration: all `auto` values are decided, versions and hardware are detected.
 
-This module imports neither PyTorch nor a runtime, so the Snakefile parses in a fraction of a second. Versions come from
-package metadata, hardware from the operating system.
+This module imports neither PyTorch nor a runtime, so that the Snakefile is parsed in a fraction of a second. Versions
+come from the metadata of packages, hardware from the operating system.
 """
 
 from functools import cache
@@ -45,7 +45,7 @@ class ResolvedConfig(ResolvedModels):
         return RUNTIMES[self.runtime(target)]
 
     def targets_of(self, runtime: str) -> list[str]:
-        """Return the targets that have this runtime."""
+        """Return the names of the targets whose runtime is `runtime`."""
         return [target for target in self.targets if self.runtime(target) == runtime]
 
     def runs_tensorrt(self, target: str) -> bool:
@@ -79,7 +79,7 @@ class ResolvedConfig(ResolvedModels):
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def engines(self, model: str | None = None) -> list[tuple[str, str]]:
-        """Return (target, precision) of each engine of a model; without `model`, of all models."""
+        """Return [(target, precision)] of the engines of a model; without `model`, of all models."""
         return [(target, precision) for target in self.targets for precision in self.precisions(target, model)]
 
     def all_precisions(self) -> list[str]:
@@ -87,7 +87,7 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(precision for _, precision in self.engines()))
 
     def variant(self, target: str, precision: str) -> str:
-        """Return the ONNX variant that an engine is built from."""
+        """Return the ONNX variant that an engine is built from, such as "fp32", "fp16" or "int8-fp16"."""
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
@@ -96,7 +96,7 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(["fp32", *self.variants_of(model, self.targets)]))
 
     def variants_of(self, model: str, targets: list[str]) -> list[str]:
-        """Return the ONNX variants of a model's engines on some targets, in the order of first use."""
+        """Return the ONNX variants of a model's engines on `targets` without duplicates, in the order of first use."""
         needed = [self.variant(target, name) for target in targets for name in self.precisions(target, model)]
         return list(dict.fromkeys(needed))
 
@@ -196,7 +196,11 @@ class ResolvedConfig(ResolvedModels):
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
     def _automatic_fleet(self) -> list[str]:
-        """Return the targets to deploy by manifests: all GPU targets with a native backend, or else one CPU target."""
+        """Return the targets that manifests deploy if `deploy.fleet` is not set.
+
+        Only targets whose runtime has a native backend in Triton count: all GPU targets or, without any, one CPU
+        target.
+        """
         served = [target for target in self.targets if self.traits(target).native_backend]
         on_gpu = [target for target in served if self.traits(target).needs_gpu]
         return on_gpu or ([self.deployed_target] if self.deployed_target in served else served[:1])

@@ -24,7 +24,7 @@ class ResolvedModels:
         self.planned_file = cache(local_copies.planned)
 
     def metric_targets(self, model: str) -> list[str]:
-        """Return the names of the arrays in a model's samples that only its metric reads."""
+        """Return the names of the arrays in a model's samples that are no inputs: only the metric reads them."""
         metric = self.config["models"][model]["metric"]
         return metric["targets"] if metric else []
 
@@ -114,7 +114,7 @@ class ResolvedModels:
         return _file_of(self.samples(model)) or {"labelled": self.accuracy(model)["labelled"]}
 
     def has_evaluation(self, model: str) -> bool:
-        """Return whether a model has evaluation data: samples, or labelled photographs."""
+        """Return whether a model has evaluation data, which are samples or labelled photographs."""
         return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
 
     def calibration(self, model: str) -> dict:

@@ -73,7 +73,7 @@ def require_files(resolved: ResolvedConfig) -> None:
 
 
 def require_labels(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each file of labels can be read and fits the folders of labelled photographs."""
+    """Raise SlipwayError unless each file of labels can be read, and has a class for each labelled folder."""
     for model, settings in resolved.config["models"].items():
         labelled = resolved.accuracy(model)["labelled"]
         if settings["labels"] is not None:
@@ -239,7 +239,7 @@ def require_versions(resolved: ResolvedConfig) -> None:
             try:
                 require_same_version(f"config: target {target}", runtime, built)
             except SlipwayError:
-                # A native backend of the server would run the engines. The server then proves them at its start.
+                # A native backend of the server would run the engines. The smoke test then shows whether it can.
                 run = resolved.server(target).run
                 if run == WHEEL or (run == PATH and not on_path_with({runtime.backend})):
                     raise

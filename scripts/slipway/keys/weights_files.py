@@ -18,7 +18,7 @@ PROGRAMS = {
 # {suffix that only programs of a kind have: the kind}
 _BY_SUFFIX = {".pt2": "exported_program", ".ts": "torchscript", ".torchscript": "torchscript", ".onnx": "onnx_file"}
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors", *_BY_SUFFIX)
-# The entry of torch.export.save's archive that names its format, and the one of PyTorch before 2.8.
+# The entry that every archive of torch.export.save has: from PyTorch 2.8 on, and before.
 _OF_PT2 = ("archive_format", "serialized_exported_program.json")
 _REMEDIES = {
     "exported_program": "save it with torch.export.save(torch.export.export(model.eval(), inputs), path)",

@@ -1,1 +1,1 @@
-"""All code that depends on Snakemake's internals: its records, locks, log and executors."""
+"""All code that depends on internals of Snakemake, such as its records, locks, log and executors."""

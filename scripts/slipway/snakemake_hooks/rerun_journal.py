@@ -1,4 +1,4 @@
-"""Explain in Snakemake's log why each job runs."""
+"""In the log of Snakemake, explain why each job runs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field

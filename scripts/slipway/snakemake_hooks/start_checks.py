@@ -1,4 +1,4 @@
-"""Check at the start that Slipway works with this Snakemake, its records and the folders of the workflow."""
+"""Checks at the start of a run: Snakemake's version, its settings for records, and write access to folders."""
 
 import os
 import re

@@ -25,7 +25,7 @@ UNLOADED = "has no available versions"
 # proxy, or an API that needs the server's key.
 PERMANENT = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-# Timeout of the question whether the server is live, after a request without an answer.
+# Timeout of the request that tests, after a request without an answer, whether the server is live.
 LIVENESS_S = 2.0
 
 

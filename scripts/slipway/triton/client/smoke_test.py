@@ -1,4 +1,4 @@
-"""The smoke test: a served model answers the reference request with the checkpoint's reference outputs."""
+"""The smoke test: check that a served model answers the reference request with the reference outputs."""
 
 import statistics
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The TLS context of a client, from checked PEM files."""
+"""Make the TLS context of a client from PEM files, and check these files."""
 
 import ssl
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Model repositories: model folders, their configuration, their versions, publishing and signatures."""
+"""Model repositories: their folders, configurations, versions, publication and signatures."""

@@ -4,7 +4,7 @@ In the model repository, this file is model.py, and the package of the runtime i
 of Slipway. The inputs and outputs are the same as with the native backend.
 """
 
-# The backend would import it at the first request, and delay that answer by 20 ms in every instance.
+# Without this import, the backend imports asyncio at the first request, and delays its answer by 20 ms.
 import asyncio  # noqa: F401
 import json
 import os

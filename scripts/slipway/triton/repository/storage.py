@@ -117,7 +117,10 @@ class Storage:
 # Another process that publishes the same version calls `clear_up`, which may remove this temporary file.
 @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
 def _write_whole(folder: Path, name: str, send: Callable[[str], Any]) -> None:
-    """Write a file into a folder, readable for every user, and flush it to the disk."""
+    """Write the file `name` into a folder, readable for every user, and flush the file to the disk.
+
+    send(temporary name) writes the content.
+    """
     path = folder / name
     _make_folder(path.parent)
     partial = folder / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"

@@ -17,8 +17,8 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
 PROGRAMS = ("docker", "podman")
-# Timeouts for a question to the container service, to a registry, and for a download of 10 GB and more. A service that
-# hangs must not block planning, and a busy machine must not make an image look absent.
+# Timeouts for a request to the container service, for a request to a registry, and for a download of 10 GB and more.
+# A service that hangs must not block planning, and a busy machine must not make an image look absent.
 ANSWER_S, REGISTRY_S, PULL_S = 20, 20, 3 * 3600
 # The label of Slipway's containers; its value is the server's id, which is the container's name, too.
 LABEL = "slipway.server"

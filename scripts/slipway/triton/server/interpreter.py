@@ -120,7 +120,7 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     """Make a virtual environment in `folder`. Its only .pth file names the folders of the interpreter."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
-    # As bytes in a line of code: an embedded interpreter expects ASCII names, and fails at others.
+    # The paths are bytes in a line of code, because an embedded interpreter fails at a name that is not ASCII.
     names = [os.fsencode(path) for path in interpreter.packages]
     # No bytecode: on a full disk Python leaves a truncated file beside a model, which then cannot be loaded.
     extend = f"import os, sys; sys.dont_write_bytecode = True; sys.path.extend(map(os.fsdecode, {names}))\n"

@@ -51,7 +51,7 @@ def image_of(name: str) -> str:
 
 
 def newest() -> str:
-    """Return the name of the newest release in the table."""
+    """Return the name of the newest Triton release in the table, such as "25.09"."""
     return releases()[-1].triton
 
 

@@ -16,8 +16,8 @@ from slipway.triton.client.hosts import is_loopback
 
 # Triton's names of the APIs that need the key.
 GUARDED = ("logging", "model-repository", "trace")
-# Shared memory is for programs on the same machine. So only a server for them leaves it open, and only if config.yaml
-# asks for it: Triton 2.51 registers any region of its user, even its own.
+# The API for shared memory needs no key only on a server that no other machine can reach, and only if config.yaml
+# allows it: Triton 2.51 registers any region of the server's user, even a region of the server itself.
 SHARED_MEMORY = "shared-memory"
 # The name of the header that shared memory needs if it is off. No client can send this header, though `ps` shows its
 # value: gRPC's server refuses a name with a space, and in HTTP/1 a name ends at the colon. Triton's refusals end with

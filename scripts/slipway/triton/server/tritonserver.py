@@ -18,7 +18,7 @@ from slipway.triton.server.installation import Installation
 from slipway.triton.server.leftovers import region_flag
 from slipway.triton.server.ownership import is_ready, require_in_sight, require_own
 
-# Timeout for a server to drain. Triton's default of --exit-timeout-secs is 30, too.
+# Timeout for a server to drain, longer than Triton's default --exit-timeout-secs, which is 30.
 DRAIN_S = 35
 # Timeout for a container to start its first process.
 CONTAINER_START_S = 120

@@ -1,4 +1,4 @@
-"""The backends of the wheel's server: its Python backend, with the stub for an interpreter."""
+"""The backends for the server in the nvidia-pytriton wheel: the Python backend, and its stub for an interpreter."""
 
 from pathlib import Path
 
