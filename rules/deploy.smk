@@ -9,7 +9,7 @@ container: None
 
 rule publish_repository:
     input:
-        real_weights,
+        publishable,
         program=program("publish_repository"),
         # Snakemake takes no checksum of a folder. The index has the hash of every file in the folder.
         folder=ancient(rules.write_repository.output.folder),

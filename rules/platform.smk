@@ -1,6 +1,7 @@
 # The platform that models are deployed to, and the models that are deployed together.
 from slipway.deploy.known_models import deployed_models, live_models, silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
+from slipway.keys.publication_validation import require_folder
 from slipway.keys.server_validation import require_local_server, require_real_weights, require_servers
 from slipway.triton.server.releases import require_supported
 
@@ -72,10 +73,11 @@ def runnable_server(wildcards):
     return []
 
 
-def real_weights(wildcards):
-    """Refuse to publish a model if its weights are random. Otherwise return [], no input files."""
+def publishable(wildcards):
+    """Refuse to publish random weights, or into a folder that does not exist. Otherwise return [], no input files."""
     with refused_by_snakemake():
         require_real_weights(resolved, [wildcards.model], "not published")
+        require_folder(config["deploy"]["publish"]["to"])
     return []
 
 

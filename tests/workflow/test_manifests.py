@@ -182,8 +182,9 @@ def test_publishing_nowhere_is_refused_before_anything_runs(made):
 
 def test_a_signed_repository_lies_where_the_manifests_look_for_it(made):
     private, public = key_pair(made.folder)
-    made.path("claim").mkdir()
     made.configure("deploy.publish", {"to": "claim"})
+    made.snakemake("publish").refused("`deploy.publish.to` is 'claim', but this folder does not exist")
+    made.path("claim").mkdir()
     made.configure("deploy.signing", {"private_key": private.name, "public_key": public.name})
     made.snakemake("publish").succeeded()
     [values] = read_json(made.path(f"{DEPLOY}/manifests.json"))["values"].values()

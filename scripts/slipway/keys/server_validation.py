@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
+from slipway.keys.publication_validation import require_folder
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.triton.server.exposure import require_accepted
 from slipway.triton.server.server_choice import require_runnable
@@ -26,6 +27,7 @@ def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> Non
         require_local_server(resolved, target)
         return
     require_real_weights(resolved, models, f"not deployed to {platform}")
+    require_folder(resolved.config["deploy"]["publish"]["to"])
     unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
     if unservable:
         titles = " or ".join(sorted({resolved.traits(name).title for name in unservable}))

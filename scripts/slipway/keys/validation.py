@@ -12,6 +12,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.core.user_modules import find_users_module
 from slipway.keys import optimization_profiles, precisions, version_lock
+from slipway.keys.publication_validation import require_storage_and_keys
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import USERS, source_name, source_of
@@ -31,6 +32,7 @@ def resolve(config: dict) -> ResolvedConfig:
     require_precisions(resolved)
     require_versions(resolved)
     require_files(resolved)
+    require_storage_and_keys(resolved.config["deploy"])
     require_labels(resolved)
     require_weights_keys(resolved)
     require_programs(resolved)

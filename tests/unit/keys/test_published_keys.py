@@ -1,10 +1,13 @@
 """What is published, signed and fetched from storage: its key, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 from helpers.artifacts.configured import job_keys, resolved
 from helpers.artifacts.published import key_pair
 
 from slipway.core.errors import SlipwayError
+from slipway.keys.publication_validation import require_folder
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
@@ -36,11 +39,13 @@ def test_the_key_of_signatures_enters_by_its_content(tmp_path):
             )
         ]
 
-    (tmp_path / "a.pem").write_text("a")
-    (tmp_path / "b.pem").write_text("a")
+    private, public = key_pair(tmp_path)
+    public.rename("a.pem")
+    private.unlink()
+    Path("b.pem").write_bytes(Path("a.pem").read_bytes())
     before = settings("a.pem")
     assert settings("b.pem") == before
-    (tmp_path / "b.pem").write_text("another")
+    key_pair(tmp_path)[1].rename("b.pem")
     assert not set(settings("b.pem")) & set(before)
     with pytest.raises(SlipwayError, match=r"`deploy.signing.public_key` is 'c.pem', which does not exist"):
         settings("c.pem")
@@ -62,6 +67,48 @@ def test_a_password_in_an_address_is_refused_and_not_shown():
     with pytest.raises(SlipwayError, match="holds a password") as caught:
         resolved(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("to", "why"),
+    [
+        ("s4://bucket/models", "no storage is known by s4://; name a folder, or an address of fsspec's such as s3://"),
+        ("memory://models", "memory:// ends with the job that publishes"),
+    ],
+)
+def test_an_address_where_nothing_can_stay_is_refused(to, why):
+    with pytest.raises(SlipwayError, match=f"`deploy.publish.to` is '{to}', but {why}"):
+        resolved(deploy={"publish": {"to": to}})
+    assert resolved(deploy={"publish": {"to": "s3://bucket/models"}})
+
+
+def test_a_folder_to_publish_to_must_exist_where_something_is_published():
+    assert resolved(deploy={"publish": {"to": "claim"}}), "a run that publishes nothing needs no claim"
+    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` is 'claim', but this folder does not exist; mount"):
+        require_folder("claim")
+    with pytest.raises(SlipwayError, match="this folder does not exist"):
+        require_folder(Path("claim").absolute().as_uri())
+    Path("claim").mkdir()
+    for to in ("claim", Path("claim").absolute().as_uri(), "s3://bucket/models", None):
+        require_folder(to)
+
+
+@pytest.mark.parametrize(
+    ("half", "why"),
+    [("public", "key.pem cannot be read as a public key in PEM"), ("private", "which has no private key in PEM; make")],
+)
+def test_a_file_that_is_no_key_is_refused_while_planning(half, why):
+    Path("key.pem").write_text("no key")
+    with pytest.raises(SlipwayError, match=f"config: `deploy.signing.{half}_key`.* {why}"):
+        resolved(deploy={"signing": {f"{half}_key": "key.pem"}})
+
+
+def test_a_pair_of_keys_is_taken_and_so_is_a_private_key_of_another_machine(tmp_path):
+    private, public = key_pair(tmp_path)
+    assert resolved(deploy={"signing": {"private_key": str(private), "public_key": str(public)}})
+    assert resolved(deploy={"signing": {"private_key": "elsewhere.pem", "public_key": str(public)}})
+    with pytest.raises(SlipwayError, match="cannot be read as a public key"):
+        resolved(deploy={"signing": {"public_key": str(private)}})
 
 
 @pytest.mark.parametrize("name", ["samples", "labels", "image"])

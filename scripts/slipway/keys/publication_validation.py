@@ -1,0 +1,61 @@
+"""Refuse storage and keys of signatures that cannot be used, before any job runs. Nothing is asked over the network."""
+
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError, amended
+from slipway.storage.addresses import is_address, local_path
+
+
+def require_storage_and_keys(deploy: dict) -> None:
+    """Raise SlipwayError if `deploy.publish.to` is an address of no storage, or if a key of `deploy.signing` is none.
+
+    Each part is imported only if its setting is there, since planning is faster without it.
+    """
+    to, keys = deploy["publish"]["to"], deploy["signing"]
+    if to is not None and is_address(to):
+        _require_protocol(to)
+    if keys["public_key"] is not None:
+        from slipway.triton.repository.signing_keys import require_public_key
+
+        with amended("config: `deploy.signing.public_key`: "):
+            require_public_key(Path(keys["public_key"]))
+    if keys["private_key"] is not None:
+        _require_private_pem(Path(keys["private_key"]))
+
+
+def require_folder(to: str | None) -> None:
+    """Raise SlipwayError if `deploy.publish.to` is a folder that does not exist. Call it if this run publishes."""
+    if to is not None and not is_address(to) and not Path(local_path(to)).is_dir():
+        raise SlipwayError(
+            f"config: `deploy.publish.to` is {to!r}, but this folder does not exist; mount the claim there, make the "
+            "folder, or name storage such as s3://bucket/prefix"
+        )
+
+
+def _require_protocol(to: str) -> None:
+    from fsspec.registry import known_implementations, registry
+
+    protocol = to.partition("://")[0]
+    if protocol == "memory":
+        raise SlipwayError(
+            f"config: `deploy.publish.to` is {to!r}, but memory:// ends with the job that publishes; name a folder, or "
+            "storage such as s3://bucket/prefix"
+        )
+    if protocol not in {*known_implementations, *registry}:
+        raise SlipwayError(
+            f"config: `deploy.publish.to` is {to!r}, but no storage is known by {protocol}://; name a folder, or an "
+            "address of fsspec's such as s3://bucket/prefix"
+        )
+
+
+def _require_private_pem(path: Path) -> None:
+    """Raise SlipwayError if a file is here that has no private key. Without the file, another machine signs."""
+    try:
+        content = path.read_bytes()
+    except OSError:  # the job that signs names the reason
+        return
+    if b"PRIVATE KEY-----" not in content:
+        raise SlipwayError(
+            f"config: `deploy.signing.private_key` is {str(path)!r}, which has no private key in PEM; make one with: "
+            "openssl ecparam -name prime256v1 -genkey -noout"
+        )
