@@ -1,4 +1,4 @@
-"""The frame of all programs in `scripts/`: options, log, progress and errors."""
+"""Functions that every program in `scripts/` uses: options, log, progress and errors."""
 
 import argparse
 import contextlib

@@ -58,7 +58,7 @@ def require_runtime(name: str, declared: str | None) -> str:
 def cuda_version(runtime: str, python: str | None = None) -> str:
     """Return the CUDA version in the name of a runtime's package, such as "cu13", or "linked into the library".
 
-    If `python` is None, the package of this interpreter is meant.
+    The package is the one that is installed for the interpreter `python`, or for this interpreter if `python` is None.
     """
     names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
     return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
@@ -71,9 +71,10 @@ def _names(runtime: str) -> tuple[str, ...]:
 
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Return {distribution: version} of those of `names` that are installed for an interpreter; None: this interpreter.
+    """Return {distribution: version} of the distributions in `names` that are installed for an interpreter.
 
-    Returns {} if the interpreter cannot be started. Then its job will report the error.
+    If `python` is None, the interpreter is this one. Returns {} if the interpreter cannot be started. Then its job will
+    report the error.
     """
     interpreter = python or sys.executable
     there, here = Path(interpreter), Path(sys.executable)

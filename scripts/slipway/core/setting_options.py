@@ -1,4 +1,4 @@
-"""Options of programs for settings of config.yaml. Type, default and help come from the schema."""
+"""Add settings of config.yaml as options of a program. Type, default and help of an option come from the schema."""
 
 import argparse
 from functools import cache

@@ -1,8 +1,8 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
 Comments, docstrings, line breaks and messages do not count. `code_normalisation` has the rules. In the user's own
-package, messages do count, because functions such as `progress` may do other things there. The templates and tables
-(`.j2`, `.yaml`, `.json`) beside a module that names them count by their bytes.
+package, messages do count, because a function such as `progress` may be another function in that package. The templates
+and tables (`.j2`, `.yaml`, `.json`) beside a module that names them count by their bytes.
 
 A module with `PART_OF_KEYS = False` does not count, and its imports do not either. Such modules only explain errors or
 start programs.
@@ -121,7 +121,7 @@ class CodeHashes:
 
 
 def program_file(name: str) -> str:
-    """Return the path of scripts/<name>.py, relative to the working directory. It is the same in a moved clone."""
+    """Return the path of scripts/<name>.py relative to the working directory, so a moved clone has equal paths."""
     return os.path.relpath(SCRIPTS / f"{name}.py")
 
 

@@ -146,7 +146,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for each setting that contradicts another, or that a platform would refuse too late."""
+    """Yield a sentence for each mistake in `deploy`: the host, the replicas, equal ports, models at equal ports."""
     if not (_is_ip_address(deploy["host"]) or _HOST_NAME.fullmatch(deploy["host"])):
         yield (
             f"`deploy.host` is {deploy['host']!r}, which is neither an IP address, such as 127.0.0.1 or ::1, nor a "

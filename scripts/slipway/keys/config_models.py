@@ -53,7 +53,7 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_metric(key: str, metric: dict | None) -> Iterator[str]:
-    """Yield a sentence for each limit of a metric that no value holds."""
+    """Yield a sentence for each limit of a metric whose minimum is above its maximum."""
     for name, limit in (metric or {}).get("limits", {}).items():
         if None not in limit.values() and limit["min"] > limit["max"]:
             yield (

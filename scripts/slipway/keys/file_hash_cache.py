@@ -64,7 +64,7 @@ class FileHashCache:
         return result
 
     def save(self) -> None:
-        """Write new results to the store, if there are any. If the store cannot be written, nothing is raised."""
+        """Write the store if the cache has new results. If the store cannot be written, nothing is raised."""
         if self._store is None or not self._changed:
             return
         with contextlib.suppress(OSError):

@@ -25,7 +25,7 @@ def dynamic_axes(onnx_record: dict) -> dict:
 
 
 def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[int]:
-    """Return those of `batches` (sizes) that no profile of an engine accepts; [] if the engine has no profiles."""
+    """Return the batch sizes in `batches` that no profile of an engine accepts; [] if the engine has no profiles."""
     return [
         batch for batch in batches if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles)
     ]

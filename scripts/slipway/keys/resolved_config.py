@@ -112,7 +112,7 @@ class ResolvedConfig(ResolvedModels):
     def preflight_variants(self, model: str) -> list[str]:
         """Return a model's ONNX variants to try without a GPU.
 
-        These are FP32, FP16, INT8 if there are calibration data, and the variants of the targets' engines.
+        The variants are FP32, FP16, INT8 if the model has calibration data, and the variants of the targets' engines.
         """
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
         others = [name for name in self.variants(model) if name != "int8-onnxruntime"]
@@ -171,9 +171,9 @@ class ResolvedConfig(ResolvedModels):
         return releases.newest()
 
     def locked_targets(self) -> list[str]:
-        """Return the targets whose TensorRT version must match Triton's: those with the runtime `tensorrt`.
+        """Return the targets with the runtime `tensorrt`, whose TensorRT version must match Triton's.
 
-        Triton cannot load engines of TensorRT for RTX, so such targets are not among them.
+        Triton cannot load engines of TensorRT for RTX, so targets with this runtime are not in the result.
         """
         return self.targets_of("tensorrt")
 

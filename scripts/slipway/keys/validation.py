@@ -144,9 +144,9 @@ def require_weights_keys(resolved: ResolvedConfig) -> None:
 
 
 def require_programs(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each model has an architecture or a program, which is a file with the network inside.
+    """Raise SlipwayError if a model has neither an architecture nor a program, or has both.
 
-    A model must not have both.
+    A program is a file with the network inside. A program that is damaged is an error, too.
     """
     for model, settings in resolved.config["models"].items():
         path, architecture = resolved.checkpoint(model) or resolved.address(model), settings["architecture"]

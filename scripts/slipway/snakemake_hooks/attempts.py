@@ -27,8 +27,8 @@ class Attempts:
     """The states of the jobs' outputs before a run. They are stored in a file, in case this run is killed.
 
     `digest` returns the SHA-256 of an artifact. `acting` are the names of the rules that change more than their
-    outputs, such as a server. If a job of such a rule is killed, its outputs do not show its progress, so the job runs
-    again.
+    outputs, such as a server. If a job of such a rule is killed, the outputs do not show how far the job came, so the
+    job runs again.
     """
 
     def __init__(self, digest: Callable[[Path], str], acting: Iterable[str]) -> None:
@@ -57,7 +57,11 @@ class Attempts:
         remove(ATTEMPTS)
 
     def _state(self, path: Path) -> dict:
-        """Return an artifact's state: {"sha256", "time_ns": mtime, "record" and "mark": Snakemake's JSON about it}."""
+        """Return the state of an artifact: {"sha256", "time_ns", "record", "mark"}.
+
+        "time_ns" is its modification time in ns, "record" is Snakemake's record, and "mark" is Snakemake's mark as
+        incomplete.
+        """
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,

@@ -86,7 +86,7 @@ class Hooks:
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
-        """Return the paths of the configuration files: those of the option --configfile, or config.yaml."""
+        """Return the paths of the configuration files: the files of the option --configfile, or config.yaml."""
         return self._workflow.overwrite_configfiles or [CONFIG]
 
     def configuration_option(self) -> str:
@@ -261,8 +261,8 @@ def untracked(value: Any) -> Callable[[Any, Any], Any]:
 def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
     """Return a param with command-line options whose values Snakemake does not compare with the last run.
 
-    Each of `parts` is {option: value}. Each part and each of `values` may be a function of the wildcards. An empty one
-    of `values` gives no option.
+    Each of `parts` is {option: value}. Each part and each of `values` may be a function of the wildcards. If a value in
+    `values` is empty, its option is left out.
     """
     return untracked(
         lambda wildcards: JobKey(

@@ -97,7 +97,7 @@ class ArtifactRecords:
             write_json(ARTIFACTS, self._made)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return those of the paths `names` whose artifact is complete, but whose stamp a killed run did not store."""
+        """Return the paths in `names` of complete artifacts whose stamp a killed run did not store."""
         unknown = {str(name): Path(name) for name in names if str(name) not in self._made}
         return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 

@@ -17,8 +17,8 @@ PATIENCE_S = 60
 def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process]:
     """Return the running processes of programs in `folders` that the run with the id `run` started.
 
-    Their child processes are not included: one of them may be the live server, which must stay. Without `run`, return
-    [].
+    Child processes of these programs are not included, because the live server, which must stay, may be a child.
+    Without `run`, return [].
     """
     programs, folders = [], {folder.resolve() for folder in folders}
     for process in psutil.process_iter() if run else ():

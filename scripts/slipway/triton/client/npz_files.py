@@ -50,7 +50,7 @@ def require_writable(path: Path, source: Path) -> None:
 def write_answers(path: Path, answers: Mapping[str, Tensors]) -> None:
     """Write {number of a request: answer} into an archive, completely or not at all.
 
-    The numbers are those of `read_requests`.
+    The keys are the keys of the requests that `read_requests` returned.
     """
     arrays = {
         f"{number}/{name}" if number != ONLY else name: array

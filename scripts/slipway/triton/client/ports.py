@@ -42,7 +42,7 @@ class Ports:
             return cls(*(one.getsockname()[1] for one in sockets))
 
     def taken(self) -> list[int]:
-        """Return those of these ports on which another program listens.
+        """Return the ports of this server on which another program already listens.
 
         Raises SlipwayError if this user may not listen on a port, for example on an address of another machine.
         """

@@ -65,7 +65,8 @@ class RemoteModel:
 def find_model(connection: Connection, model: str | None, version: str) -> str:
     """Return the name `model` if this model is ready; if `model` is None, return the name of the only ready model.
 
-    Raises SlipwayError, with the names of the ready models, if the model is not ready or if there is not exactly one.
+    Raises SlipwayError, with the names of the ready models, if `model` is not ready, or if it is None and the server
+    has no ready model or several.
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model

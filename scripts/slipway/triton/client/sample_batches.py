@@ -62,7 +62,7 @@ def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
 
 
 def without_missing(contract: Contract, sample: Tensors) -> Contract:
-    """Return the contract without those inputs that a sample does not have."""
+    """Return the contract with only the inputs that a sample has."""
     return replace(contract, inputs=tuple(tensor for tensor in contract.inputs if tensor.name in sample))
 
 

@@ -66,7 +66,7 @@ class Expected:
         return compare(self.reference.request.outputs, stated, replace(contract, outputs=meant))
 
     def why_wrong(self, outputs: Tensors) -> str | None:
-        """Return in words how an answer to the reference request breaks a limit; None if it holds all limits."""
+        """Return in words which limits an answer to the reference request breaks; None if it breaks no limit."""
         try:
             wrong = violations(self.agreement(outputs), self.limits)
         except SlipwayError as error:

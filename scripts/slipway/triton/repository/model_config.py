@@ -43,7 +43,8 @@ class Served:
     """A model to serve: its name, engine and tensors, and the chosen number of instances and maximum batch size.
 
     `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes in a TensorRT engine's
-    optimization profiles. `queue_delay_us` is how long (microseconds) a request may wait for others to form a batch.
+    optimization profiles. `queue_delay_us` is how long (microseconds) a request may wait for other requests to form a
+    batch.
     """
 
     name: str

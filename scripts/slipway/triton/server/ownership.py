@@ -58,7 +58,7 @@ def require_in_sight(pid: int, server_id: str, program: str) -> None:
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return those of the gRPC and metrics ports on which neither the process nor its children listen."""
+    """Return the ports, of gRPC and metrics, on which neither the process nor its children listen."""
     family = []
     with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)

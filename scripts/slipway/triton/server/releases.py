@@ -26,9 +26,10 @@ FLOOR = "26.07"
 class TritonRelease:
     """A Triton release and the versions in it. A version is None if nobody published it.
 
-    `triton` is its name, such as "25.09". `server` is the version that a running server reports. `source` names in
-    words where the other versions come from. `digest` ("sha256:...") is the digest of its image, None if unknown.
-    `wheel` is the version of the package nvidia-pytriton with this server, None if there is none.
+    `triton` is the name of the release, such as "25.09". `server` is the version that a running server reports.
+    `source` names in words where the versions of TensorRT and CUDA come from. `digest` ("sha256:...") is the digest of
+    the release's image, None if unknown. `wheel` is the version of the package nvidia-pytriton with this server, None
+    if no package has it.
     """
 
     triton: str

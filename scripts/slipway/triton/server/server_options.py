@@ -52,9 +52,9 @@ def choice_of(arguments: argparse.Namespace) -> ServerChoice:
 
 
 def why_other_release(image: str, environment: dict[str, str], release: str | None) -> str | None:
-    """Return a phrase if an image's `environment` has another Triton release than `release`; None if not.
+    """Return a phrase if the environment of an image names another Triton release than `release`, else None.
 
-    Return None, too, if one of them is not stated.
+    If the image names no release, or `release` is None, return None.
     """
     inside = environment.get(RELEASE_VARIABLE)
     if inside and release and inside != release:

@@ -175,7 +175,7 @@ def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> 
 
 
 class _Refused(Exception):
-    """One side of a handshake refuses the other: (OpenSSL's error, whether the server refuses)."""
+    """A failed handshake. Its arguments are OpenSSL's error, and whether the server refused the client."""
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
