@@ -127,7 +127,7 @@ def prefer_this_interpreter() -> None:
 
 
 def _redirect_to(log: str) -> None:
-    """Send file descriptors 1 and 2 to `log`, so that native libraries and child processes write there too."""
+    """Send file descriptors 1 and 2, also of native libraries and child processes, to the file `log`."""
     global _terminal
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")

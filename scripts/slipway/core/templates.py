@@ -43,9 +43,9 @@ def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str
 
 
 def _as_json(value: object) -> str:
-    r"""Return a value as ASCII JSON that is valid YAML. Each escape is one character, never a surrogate pair.
+    r"""Return a value as ASCII text in YAML, written like JSON. Other characters become escapes: \U and 8 digits.
 
-    Unescaped, U+0085, U+2028 and U+2029 would end the line, and YAML would refuse other characters.
+    Without escapes, YAML would end the line at U+0085, U+2028 and U+2029, and refuse some other characters.
     """
     text = json.dumps(value, ensure_ascii=False)
     return re.sub(r"[^ -~]", lambda sign: f"\\U{ord(sign[0]):08x}", text)

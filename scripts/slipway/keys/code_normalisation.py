@@ -127,7 +127,7 @@ def _only_reads(node: ast.AST) -> bool:
 
 
 def _name(node: ast.expr) -> str:
-    """Return the dotted text of a name or an attribute, such as `logging.info`; "" for another expression."""
+    """Return the dotted name in an expression, such as "logging.info"; "" if the expression is no name or attribute."""
     if isinstance(node, ast.Attribute):
         return f"{_name(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""

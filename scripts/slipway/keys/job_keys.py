@@ -27,7 +27,7 @@ def versions(*names: str) -> dict[str, str]:
 
 
 class JobKeys(DeploymentKeys):
-    """The keys of a configuration's jobs. Each method that returns a JobKey has the name of its rule."""
+    """The keys of all jobs of a configuration. A method that returns a JobKey has the name of the job's rule."""
 
     def sample_inputs(self, model: str) -> JobKey:
         """Return the key of the job that takes a model's sample inputs."""

@@ -1,4 +1,4 @@
-"""Optimization profiles: the batch sizes, and the sizes of other dynamic axes, that a TensorRT engine accepts."""
+"""Optimization profiles: the batch sizes, and sizes of other dynamic axes, for which a TensorRT engine is built."""
 
 from collections.abc import Iterable
 

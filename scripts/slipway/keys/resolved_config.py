@@ -83,7 +83,7 @@ class ResolvedConfig(ResolvedModels):
         return [(target, precision) for target in self.targets for precision in self.precisions(target, model)]
 
     def all_precisions(self) -> list[str]:
-        """Return the precisions of all targets without duplicates, in the order of first use."""
+        """Return the precisions of all targets' engines without duplicates, in the order of first use."""
         return list(dict.fromkeys(precision for _, precision in self.engines()))
 
     def variant(self, target: str, precision: str) -> str:

@@ -1,4 +1,4 @@
-"""The settings of each model (the common settings, overridden by the model's own), and facts that follow from them."""
+"""The settings of each model, and facts that follow from them. Settings of a model override the common settings."""
 
 from functools import cache
 
@@ -86,7 +86,7 @@ class ResolvedModels:
             return source_of(architecture).planned_arguments(arguments) if architecture else arguments
 
     def image(self, model: str) -> str | None:
-        """Return the path of a model's sample photograph; None for Matplotlib's photograph."""
+        """Return the path of a model's sample photograph; None if it is the photograph in Matplotlib's package."""
         return self.config["models"][model]["image"] or self.config["image"]
 
     def file_of_samples(self, model: str) -> dict[str, str | None]:

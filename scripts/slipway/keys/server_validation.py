@@ -1,4 +1,4 @@
-"""Refuse servers that cannot run here, or that must not serve the configured models, before any job runs."""
+"""Refuse a server that cannot run here or must not serve the configured models, before any job runs."""
 
 from collections.abc import Iterable
 from pathlib import Path

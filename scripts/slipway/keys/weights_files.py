@@ -1,6 +1,7 @@
-"""Find the kind of a file that `weights` names, by its name and its content: a state dict, or a kind of program.
+"""Find the kind of the file in `weights`, by its name and content: a state dict, or a kind of program.
 
-A program has its network inside. This module imports no PyTorch, since the Snakefile needs it.
+A program is a file with the network inside. This module does not import PyTorch, since the Snakefile imports this
+module.
 """
 
 import zipfile

@@ -1,4 +1,4 @@
-"""Recognise Snakemake commands that only read the workflow, or only operate a deployment."""
+"""Recognise Snakemake commands that only print facts, or that only operate a deployment."""
 
 import argparse
 import contextlib

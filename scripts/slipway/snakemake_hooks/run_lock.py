@@ -1,4 +1,7 @@
-"""Allow one workflow at a time in a folder. A second run fails, naming the first. A killed run blocks no other run."""
+"""Allow one workflow at a time in a folder. A second run fails and names the first run.
+
+A killed run blocks no other run.
+"""
 
 import fcntl
 import json

@@ -1,8 +1,8 @@
-"""A Triton model repository: one model folder for both kinds of server.
+"""A Triton model repository: a model folder for a native backend and for the Python backend.
 
 <name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
 <name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
-<name>/labels.txt
+<name>/labels.txt              the names of output values
 <name>/1/                      the engine; model.py and the package engine/, which the Python backend runs
 """
 
