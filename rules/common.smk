@@ -54,8 +54,7 @@ evaluation_data = lambda wildcards: resolved.file_of_evaluation(wildcards.model)
 local_checkpoint = lambda wildcards: resolved.checkpoint(wildcards.model)
 samples_from = lambda wildcards: resolved.samples(wildcards.model)
 labels_from = lambda wildcards: config["models"][wildcards.model]["labels"]
-# For messages: the runtime of the model before any conversion, "PyTorch" or, for an ONNX file, "ONNX Runtime". Every
-# engine must repeat the answers of this runtime.
+# For messages: the runtime whose answers every engine must repeat, "PyTorch" or, for an ONNX file, "ONNX Runtime".
 baseline = untracked(lambda wildcards: resolved.baseline(wildcards.model))
 
 

@@ -6,8 +6,7 @@ from slipway.keys.server_validation import require_local_server, require_real_we
 from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
-# The targets whose repositories serve a release. A release has one model, even if one server has all models. The other
-# models stay live unchanged.
+# The targets whose repositories serve a release, which has one model. Other models stay live unchanged.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
 # How many published versions of a model are kept in the storage.
 KEEP_PUBLISHED = config["deploy"]["publish"]["keep_versions"]
