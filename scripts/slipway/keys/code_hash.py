@@ -52,7 +52,7 @@ class CodeHashes:
     def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file: SHA-256} of the code that scripts/<name>.py runs. Files are relative to the repository.
 
-        The result has the program, all files of `slipway` and other programs that it imports, directly or indirectly,
+        The result has the program, the files of `slipway` and other programs that it imports, directly or indirectly,
         and the files of `runtimes`, which programs import by name.
         """
         return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))

@@ -76,9 +76,10 @@ class ArtifactTracking:
         return [str(page) for page in pages if page.exists() and page.stat().st_mtime >= self._began]
 
     def _open_exclusive(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does.
+        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts.
 
-        Raises WorkflowError if another workflow has the lock.
+        The result is {edited artifact: (SHA-256 when made, SHA-256 now)}. Raises WorkflowError if another workflow has
+        the lock.
         """
         lock = self._lock
         if not lock.take(PATIENCE_S):
@@ -99,7 +100,7 @@ class ArtifactTracking:
         return self._recover()
 
     def _open_read_only(self) -> dict[str, tuple[str, str]]:
-        """Return the edited artifacts as `open` does, without disturbing another run in this folder."""
+        """Return {edited artifact: (SHA-256 when made, SHA-256 now)}, without disturbing another run in this folder."""
         lock = self._lock
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
@@ -118,9 +119,10 @@ class ArtifactTracking:
         return surviving_jobs.programs_of(self._lock.killed_run, folders)
 
     def _recover(self) -> dict[str, tuple[str, str]]:
-        """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does.
+        """Complete the unfinished work of an earlier run, mark edited artifacts as incomplete, and return them.
 
-        Raises WorkflowError if the records cannot be written.
+        The result is {edited artifact: (SHA-256 when made, SHA-256 now)}. Raises WorkflowError if the records cannot be
+        written.
         """
         try:
             keep_records_with_results()

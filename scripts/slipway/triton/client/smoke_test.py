@@ -77,7 +77,8 @@ class Expected:
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
     """Test a served model: readiness, tensors, a refusal, the answer, counters. Return "smoke_test" of a receipt.
 
-    Raises SlipwayError at the first failed test.
+    The result has the figures of the test, such as "agreement", "outputs", "latency_ms" and "requests_counted". Raises
+    SlipwayError at the first failed test.
     """
     client.require_ready()
     metadata = client.metadata()

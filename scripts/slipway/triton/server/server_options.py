@@ -24,7 +24,7 @@ class ServerChoice:
     why: str = ""
 
     def settings(self) -> dict[str, str | None]:
-        """Return {option: value} with which programs start the chosen server, for the keys of their jobs."""
+        """Return {option: value} that tells a program which server to start. The options are in the keys of jobs."""
         named = {"server_image": self.image, "server_release": self.release}
         return {"server": self.run, **{name: value for name, value in named.items() if value}}
 
