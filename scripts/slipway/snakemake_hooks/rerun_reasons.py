@@ -44,7 +44,7 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
     gone, new = before - now, now - before
     olds, news = _literals(gone, dict), _literals(new, dict)
     if len(olds) == len(news) == 1:
-        return _changes(olds[0], news[0])
+        return _changes(olds[0], news[0]) or ["the same settings, in another order or notation"]
     lists = _literals(gone, list), _literals(new, list)
     exchanged = _exchanged(*lists) if list(map(len, lists)) == [len(gone), len(new)] else []
     return exchanged or [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
@@ -96,6 +96,8 @@ def _changes(before: dict, now: dict) -> list[str]:
             words += [f"{file} {verbs[file in old, file in new]}" for file in _differing(old, new)]
         elif isinstance(old, dict) and isinstance(new, dict):
             words += _changes(old, new)
+        elif old is new is None:
+            words.append(f"{_NAMES.get(name, name)} {'added' if name in now else 'removed'}, without a value")
         else:
             setting = name.removesuffix("_version")
             setting = now.get("runtime", setting) if setting == "runtime" else setting
@@ -112,4 +114,6 @@ def _unpacked(value: Any) -> Any:
 
 
 def _differing(before: dict, now: dict) -> list[str]:
-    return [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
+    """Return the names whose values differ, and the names that only one of both has, even if their value is None."""
+    names = sorted({**before, **now})
+    return [name for name in names if (name in before, before.get(name)) != (name in now, now.get(name))]

@@ -5,6 +5,7 @@ import pytest
 from slipway.keys.job_key import JobKey
 from slipway.snakemake_hooks.rerun_reasons import of_content, of_rollback, of_settings
 
+UNCHANGED = "the same settings, in another order or notation"
 ONE, TWO = "3f2a" * 16, "9c41" * 16
 
 
@@ -28,6 +29,11 @@ def words(before, now):
         ({"batch_sizes": [1, 8]}, {"batch_sizes": [1, 16]}, "batch_sizes [1, 8] -> [1, 16]"),
         ({"labelled_sha256": None}, {"labelled_sha256": TWO}, "labelled photographs none -> 9c419c41.."),
         ({"builder": '{"tf32": false}'}, {"builder": '{"tf32": true}'}, "tf32 false -> true"),
+        ({"builder": '{"a": 1, "b": 2}'}, {"builder": '{"b": 2, "a": 1}'}, UNCHANGED),
+        ({"code": {"a.py": "1", "b.py": "2"}}, {"code": {"b.py": "2", "a.py": "1"}}, UNCHANGED),
+        ({"tf32": 1}, {"tf32": True}, UNCHANGED),
+        ({"serving_image": None}, {}, "image that serves removed, without a value"),
+        ({}, {"widened": None}, "widened added, without a value"),
         ({"hardware": "L4"}, {"hardware": "H100"}, "hardware L4 -> H100"),
         ({"seconds": 4}, {}, "seconds 4 -> none"),
         ({"server_generation": 1}, {"server_generation": 2}, "the server has ended or does not answer: start 1 -> 2"),
