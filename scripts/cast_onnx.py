@@ -17,7 +17,7 @@ from slipway.core.job_settings import add_planned
 from slipway.networks.user_code import first_sentence
 from slipway.onnx import external_data
 from slipway.onnx.layers import nodes_named
-from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
+from slipway.onnx.modelopt import base_record, in_words, require_modelopt, scratch_folder, variant_parser, write_variant
 from slipway.onnx.onnx_files import session_of
 
 CHECKED_BATCHES = (2, 5)
@@ -36,6 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Convert the file, check the result, compare the result with the FP32 file, and write its record."""
+    require_modelopt()
     base = base_record(arguments)
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     model = lowered(arguments.onnx, arguments.variant, samples, arguments.keep_in_fp32 or [])

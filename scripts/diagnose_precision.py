@@ -35,7 +35,7 @@ from slipway.diagnosis.proposal import Search, Variant, search
 from slipway.networks.user_code import first_sentence
 from slipway.onnx import external_data
 from slipway.onnx.layers import nodes_named
-from slipway.onnx.modelopt import base_record, scratch_folder
+from slipway.onnx.modelopt import base_record, require_modelopt, scratch_folder
 from slipway.onnx.onnx_files import answering, session_of
 from slipway.onnx.precision_emulation import emulated
 
@@ -65,6 +65,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Search, write the record, and show the layers where the error begins and the list of layers to leave out."""
+    require_modelopt()
     exported, reference = base_record(arguments), ReferenceOutputs.read(arguments.reference)
     base = external_data.read(arguments.onnx)
     worst = Worst(answering(session_of(base, arguments.onnx.parent), reference.contract), reference.contract)

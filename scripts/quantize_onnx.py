@@ -24,7 +24,7 @@ from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.for_onnxruntime import quantized_for_onnxruntime
 from slipway.onnx.layers import nodes_named
-from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
+from slipway.onnx.modelopt import base_record, in_words, require_modelopt, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered
 
 # The number of calibration samples to compare with the FP32 file, and their batch size.
@@ -49,6 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the calibration samples, quantise, check the scales, compare with the FP32 file, and write the record."""
+    require_modelopt()
     base = base_record(arguments)
     contract = Contract.of(base["interface"])
     samples, digest = calibration_of(arguments, contract)

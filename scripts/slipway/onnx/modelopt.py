@@ -17,13 +17,19 @@ from slipway.core.artifacts import atomic_write_together, data_file, record_of_o
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.core.package_versions import package_version
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.onnx import external_data
 from slipway.onnx.onnx_files import answering, described, require_batch_independence, require_served_tensors, session_of
 from slipway.onnx.onnx_structure import QUANTIZING
 from slipway.onnx.precision_emulation import emulated
 
 PACKAGE = "nvidia-modelopt"
+
+
+def require_modelopt() -> None:
+    """Raise SlipwayError if ModelOpt is not installed. If a program is run without Snakemake, no plan checks it."""
+    if package_version(PACKAGE) == ABSENT:
+        raise SlipwayError(f"{PACKAGE} is not installed here; pip install -r envs/requirements.txt")
 
 
 def variant_parser(description: str, variants: Iterable[str], *more: str) -> argparse.ArgumentParser:
