@@ -10,10 +10,10 @@ from slipway.core import hardware
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
-from slipway.core.user_modules import find_users_module
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.publication_validation import require_storage_and_keys
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.users_functions import require_function
 from slipway.keys.weights_files import PROGRAMS, program_kind, require_sound
 from slipway.models.sources import USERS, source_name, source_of
 from slipway.onnx.data_files import data_names
@@ -109,10 +109,11 @@ def require_installed(architecture: str) -> None:
 
 
 def require_users_packages(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the package of a "package.module:name" in a configuration is missing. Imports nothing.
+    """Raise SlipwayError if a "package.module:name" in a configuration does not exist. Imports nothing.
 
-    Without this check, every artifact would seem stale, and the first job would fail.
+    Without this check of the package, every artifact would seem stale. Each mistake would fail only in a job.
     """
+    keys: dict[str, str] = {}  # {"package.module:name": its first dotted key}
     for model, settings in resolved.config["models"].items() if _jobs_are_here(resolved) else []:
         named = {"samples": settings["samples"]}
         if source_name(settings["architecture"] or "") == USERS:
@@ -120,12 +121,10 @@ def require_users_packages(resolved: ResolvedConfig) -> None:
         named |= {f"{name}.samples": settings[name].get("samples") for name in ("accuracy", "calibration")}
         named["metric.function"] = (settings["metric"] or {}).get("function")
         for key, value in named.items():
-            package = (value or "").partition(":")[0].partition(".")[0]
-            if value and is_function(value) and find_users_module(package) is None:
-                raise SlipwayError(
-                    f"config: `models.{model}.{key}` is {value}, but Python finds no package {package}; if it is in "
-                    "this folder: export PYTHONPATH=. (else install it here, or name its folder in PYTHONPATH)"
-                )
+            if value and is_function(value):
+                keys.setdefault(value, f"models.{model}.{key}")
+    for reference, key in keys.items():
+        require_function(key, reference)
 
 
 def _jobs_are_here(resolved: ResolvedConfig) -> bool:

@@ -116,6 +116,7 @@ PACKAGES = {
 @pytest.mark.parametrize("key", PACKAGES)
 def test_a_package_that_is_not_here_is_told_while_planning(key, tmp_path, monkeypatch):
     (tmp_path / "own").mkdir()
+    (tmp_path / "own/text.py").write_text("from somewhere import classifier\n\ndef samples(): ...\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     require_users_packages(resolved(models={"m": TEXT}))
     missing = resolved(models={"m": TEXT | PACKAGES[key]})

@@ -72,7 +72,7 @@ def test_a_missing_package_is_told_while_planning_with_the_command(package):
 
 def test_only_a_users_own_factory_needs_a_package_that_python_finds(monkeypatch):
     monkeypatch.setattr("slipway.keys.validation.require_installed", lambda *_: None)
-    monkeypatch.setattr("slipway.keys.validation.find_users_module", lambda _: None)
+    monkeypatch.setattr("slipway.keys.users_functions.find_users_module", lambda _: None)
     require_users_packages(resolved(models={"m": {"architecture": "timm:resnet18"}}))
     with pytest.raises(SlipwayError, match=r"`models\.m\.architecture` is nowhere\.networks:make, but Python finds no"):
         require_users_packages(resolved(models={"m": {"architecture": "nowhere.networks:make"}}))
