@@ -1,7 +1,7 @@
 """The keys of signatures: check that they are usable, and identify them without storing a private key.
 
-A private key is read only by a job that uses it. Slipway stores neither the key nor its SHA-256, only the SHA-256 of
-the public half.
+A private key is read by the job that signs. Planning reads it to check its form and to hash its public half. Slipway
+stores neither the key nor its SHA-256, only the SHA-256 of the public half.
 """
 
 import hashlib
