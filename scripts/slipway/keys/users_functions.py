@@ -124,5 +124,5 @@ def _names(module: _Module) -> set[str] | None:
 
 def _advice(word: str, names: Collection[str]) -> str:
     public = sorted(name for name in names if not name.startswith("_"))
-    near = difflib.get_close_matches(word, public, 3, 0.5)
+    near = difflib.get_close_matches(word, public)
     return f"did you mean {' or '.join(near)}?" if near else "correct it in config.yaml"
