@@ -75,7 +75,7 @@ def profiles(text: str) -> list[dict]:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the weeks one after the other, compare a plain with a refittable engine, and write the times."""
+    """Build an engine for each week's new weights, compare a plain with a refittable engine, and write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
     shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold

@@ -208,5 +208,5 @@ class Contract:
 
     @classmethod
     def read(cls, path: str | Path) -> "Contract":
-        """Return the contract in contract.json or interface.json. The latter file has no meanings."""
+        """Return the contract in contract.json or interface.json. From interface.json, no output has a meaning."""
         return cls.of(read_json(path))

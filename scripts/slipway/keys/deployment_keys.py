@@ -166,7 +166,7 @@ class DeploymentKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of the job that writes a bill of materials: targets, and installed versions of packages."""
+        """Return the key of the job that writes a bill of materials, with the targets and the packages' versions."""
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(

@@ -27,7 +27,10 @@ def versions(*names: str) -> dict[str, str]:
 
 
 class JobKeys(DeploymentKeys):
-    """The keys of all jobs of a configuration. A method that returns a JobKey has the name of the job's rule."""
+    """The keys of all jobs of a configuration.
+
+    A method with the name of a rule returns the key of the rule's job, and runs nothing.
+    """
 
     def sample_inputs(self, model: str) -> JobKey:
         """Return the key of the job that takes a model's sample inputs."""

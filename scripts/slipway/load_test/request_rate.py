@@ -119,7 +119,7 @@ class Sender:
     def _table(self, done: subprocess.CompletedProcess[str] | None, load: str) -> str:
         """Return perf_analyzer's figures as CSV text. Raise SlipwayError with its output if perf_analyzer failed.
 
-        `load` describes the load for the error.
+        `done` is None if perf_analyzer took too long. `load` ends the error message, such as "at 40 requests/s".
         """
         if done is None:
             raise SlipwayError(f"perf_analyzer took too long {load}")

@@ -42,8 +42,8 @@ def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:
     An engine can be refitted for a graph of the same structure.
 
     The topology is the structure without the values of floating-point constants and of INT8 and FP8 data (scales, zero
-    points, quantised weights). Between graphs of the same topology, TensorRT's timing cache knows every kernel, and the
-    speeds of two engines are comparable.
+    points, quantised weights). If two graphs have the same topology, the timing cache of the first build has all kernel
+    times for the second build, and the speeds of their engines are comparable.
 
     Neither digest depends on comments, metadata, or the names of graph and producer.
     """

@@ -24,7 +24,7 @@ _COMMON = {
 
 
 class Transformers(Source):
-    """The source of transformers' networks, without published weights: many different trainings share one class."""
+    """The source of transformers' networks, without published weights: a network has many published checkpoints."""
 
     title = "transformers"
     package = "transformers"

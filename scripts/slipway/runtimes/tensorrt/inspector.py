@@ -171,7 +171,8 @@ def _stated_precision(text: str) -> str | None:
 def facts_of_network(trt: ModuleType, network: Any) -> dict:
     """Return {"layers": {precision: number of compute layers}, "layers_read_from"} of a strongly typed network.
 
-    An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
+    A layer whose input comes from a DequantizeLayer counts as INT8 or FP8, since the builder fuses the two layers.
+    "layers_read_from" says in words that the precisions are those of the network.
     """
     compute = {trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY}
     layers = [network.get_layer(index) for index in range(network.num_layers)]

@@ -86,7 +86,7 @@ def image_here(program: ContainerProgram, image: str) -> Image | None:
 
 
 def image_to_run(image: str | None) -> Image | None:
-    """Return an image of this machine; None if it is not on this machine or no program can run it here."""
+    """Return a container image of this machine; None if it is absent, or neither Docker nor Podman can run it."""
     program, _ = usable_program()
     return image_here(program, image) if program and image else None
 
