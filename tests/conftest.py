@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import filelock
 import pytest
@@ -15,6 +16,16 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # PyTorch's threads would wait for each other in busy loops. Where several tests share two cores, a loop holds the core
 # that the other thread needs: 300 runs of a tiny network took 19 s of CPU time, not 1.6 s. Programs inherit this.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def written_modules_are_forgotten(tmp_path_factory):
+    """Take modules that a test wrote and imported out of sys.modules: no later test shall find them."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path_factory.getbasetemp())):
+            del sys.modules[name]
 
 
 def made_once(tmp_path_factory, name, make):

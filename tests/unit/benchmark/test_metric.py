@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -31,8 +29,6 @@ def words(outputs, samples):
 def module(tmp_path, monkeypatch):
     (tmp_path / "own_metrics.py").write_text(CODE)
     monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop("own_metrics", None)
 
 
 def measured(name, limited=()):

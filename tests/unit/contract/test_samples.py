@@ -24,8 +24,7 @@ def given(tmp_path, monkeypatch):
         sys.modules.pop("own_data", None)
         return take_samples("own_data:samples", count, batched, targets)
 
-    yield take
-    sys.modules.pop("own_data", None)
+    return take
 
 
 def values(samples):

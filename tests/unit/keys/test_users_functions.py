@@ -77,7 +77,7 @@ def refusal(reference):
     with pytest.raises(SlipwayError) as caught:
         require_function("models.m.samples", reference)
     assert str(caught.value).startswith(f"config: `models.m.samples` is {reference}, but ")
-    assert not [name for name in sys.modules if name.startswith("own_code")], "nothing is imported"
+    assert not [name for name in sys.modules if name.split(".")[0] == "own_code"], "nothing is imported"
     return str(caught.value)
 
 
