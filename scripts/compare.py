@@ -81,7 +81,7 @@ def compared_run_of(history: History, now: Run, target: str, arguments: argparse
 def as_json(
     now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]
 ) -> dict:
-    """Return the comparison on one target as a dictionary for JSON."""
+    """Return the comparison on one target as a dictionary for JSON: both runs, the verdict, the changes of figures."""
     verdicts = [change.verdict for change in changes]
     worst = next((verdict for verdict in (REGRESSION, UNDECIDED) if verdict in verdicts), "passed")
     return {
@@ -97,7 +97,7 @@ def as_json(
 
 
 def rows_as_json(changes: list[Change]) -> list[dict]:
-    """Return the changes of figures as dictionaries for JSON."""
+    """Return the changes of figures as dictionaries for JSON, with the fields of `Change` except the target."""
     return [{name: value for name, value in asdict(change).items() if name != "target"} for change in changes]
 
 

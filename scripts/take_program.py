@@ -1,4 +1,4 @@
-"""Take a program (a file with its network): try the program on a sample, copy its file, and write its record."""
+"""Check a model file that contains its network (.pt2, TorchScript, ONNX): run it on a sample, copy it, record it."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Copy the program, try it on a sample, and write its record, which has the keys of a record of weights."""
+    """Copy the model file, run it on a sample, and write its record, with the keys of the record of a checkpoint."""
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
     require_intact(path)
     if arguments.data_digest:

@@ -14,7 +14,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the records of each page, and write the index."""
+    """Read the models' report pages, and write the index page with a line for each model."""
     write_index(arguments.output, [arguments.folder / model / "report.html" for model in arguments.models])
     progress(f"  {arguments.output}, of {len(arguments.models)} model(s)")
 

@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
 def measure_against_empty(folder: Path, rounds: int) -> dict:
     """Build and serve a tiny model, and measure runs with nothing to do, in turn with an empty workflow.
 
-    Returns the times (s) as `summarise`.
+    Returns the times (s) and their ratio to the empty workflow's times, with the keys of `summarise`.
     """
     built = write_tiny(folder / "tiny")
     try:
@@ -134,7 +134,7 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return {"points": [...]}: sizes and times (s) of dry runs of growing configurations (see `point`)."""
+    """Return {"points": a dict for each dry run of growing configurations}, with its size and times (s)."""
     runs = {}
     for shape in SHAPES:
         place = folder / f"combinations-{prod(shape)}"
@@ -145,7 +145,10 @@ def measure_growth(folder: Path, rounds: int) -> dict:
 
 
 def synthetic_config(models: int, targets: int, precisions: int) -> dict:
-    """Return a configuration of this size. It states the hardware and TensorRT, so nothing is detected."""
+    """Return a configuration with this many models, targets and precisions per target.
+
+    It states the hardware and TensorRT, so planning detects nothing.
+    """
     hardware = "NVIDIA L4 (compute capability 8.9)"
     target = {"runtime": "tensorrt", "hardware": hardware, "precisions": list(PRECISIONS[:precisions])}
     return {
@@ -156,7 +159,10 @@ def synthetic_config(models: int, targets: int, precisions: int) -> dict:
 
 
 def point(shape: tuple[int, int, int], outcomes: list[Outcome]) -> dict:
-    """Return the sizes of a configuration, its number of jobs, and the times (s) of its dry runs with their median."""
+    """Return the figures of one configuration: its size, its number of jobs, and the times (s) of its dry runs.
+
+    `shape` is (models, targets, precisions). "combinations" is their product, "median_seconds" the median time.
+    """
     seconds = [outcome.seconds for outcome in outcomes]
     return {
         **dict(zip(("models", "targets", "precisions"), shape, strict=True)),

@@ -75,7 +75,7 @@ def profiles(text: str) -> list[dict]:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Build an engine for each week's new weights, compare a plain with a refittable engine, and write the times."""
+    """Build engines for new weights, as after weekly training, compare plain with refittable, and write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
     shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold
@@ -142,7 +142,7 @@ def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.T
 
 
 def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
-    """Write the configuration of a week: this machine's paths, the week's checkpoint, and `refit` on or off."""
+    """Write config.yaml for the next build: this machine's paths, the new checkpoint, and `refit` on or off."""
     here = on_this_machine(config, arguments)
     here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": CHECKPOINT}}
     here["targets"][retraining.target]["precisions"] = [retraining.precision]
@@ -153,10 +153,11 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 
 
 def summary(weeks: dict[str, dict]) -> dict:
-    """Return {"gpu", "versions"} of the cold build, and {week: value} as "ways", "seconds" and "of_cold".
+    """Return "gpu" and "versions" of the cold build, and {name of a build: value} as "ways", "seconds" and "of_cold".
 
-    "ways" says how each engine was made. "seconds" is the time of the build with its gates. "of_cold" is this time /
-    the time of the cold build.
+    `weeks` has the engine's record of the build of each week's weights, and of the "cold" build, which had no timing
+    cache. "ways" says how each engine was made. "seconds" is the time of the build with the checks of the engine.
+    "of_cold" is this time / the time of the cold build.
     """
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
@@ -171,7 +172,8 @@ def summary(weeks: dict[str, dict]) -> dict:
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
     """Return [{"batch", "previous_ms", "new_ms", "ratio", "graph"}]: GPU times of a plain and a refittable engine.
 
-    Runs of the two engines alternate. "previous_ms" is the time of the plain engine. Raises SlipwayError if TensorRT
+    Runs of the two engines alternate. "previous_ms" is the time of the plain engine, "ratio" is "new_ms" /
+    "previous_ms", and "graph" says whether a CUDA graph was used. Raises SlipwayError if TensorRT
     cannot run the comparison.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]

@@ -12,14 +12,20 @@ PART_OF_KEYS = False
 
 
 def went_live(receipts: dict[str, dict]) -> None:
-    """Append a line to the history for each receipt, {file: content}, of a release that is live now."""
+    """Append a line to the model's history for each release that is live now.
+
+    `receipts` are {path of results/<model>/deploy/receipt.json: its content}.
+    """
     for file, receipt in receipts.items():
         action = ROLLED_BACK if "rolled_back_from" in receipt else DEPLOYED
         _append(Path(file), receipt, receipt["deployed_at"], action, receipt["number"], targets_of(receipt))
 
 
 def ended(receipts: Iterable[tuple[Path, dict]]) -> None:
-    """Append a line to the history for each receipt, (file, content), of a release that is not live any more."""
+    """Append a line to the model's history for each release that is not live any more.
+
+    `receipts` are (path of results/<model>/deploy/receipt.json, its content).
+    """
     for file, receipt in receipts:
         _append(file, receipt, utc_now(), UNDEPLOYED, None, {})
 
@@ -42,7 +48,10 @@ def targets_of(receipt: dict) -> dict[str, dict]:
 
 
 def _append(file: Path, receipt: dict, when: str, action: str, number: int | None, targets: dict[str, dict]) -> None:
-    """Append a change to the history of a model. `file` is the receipt, results/<model>/deploy/receipt.json."""
+    """Append a change to the history of a model. `file` is the receipt, results/<model>/deploy/receipt.json.
+
+    `action` is DEPLOYED, ROLLED_BACK or UNDEPLOYED. `number` is the version that clients see, None if none is served.
+    """
     about = {"model": receipt["model"], "platform": receipt["to"], "when": when.replace("+00:00", "Z")}
     change = {**about, "action": action, "number": number, "targets": targets}
     append(file.parents[1] / NAME, {"kind": DEPLOYMENT, "key": key_of(change), **change})

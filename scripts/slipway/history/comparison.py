@@ -90,7 +90,7 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
 
 
 def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:
-    """Return {condition: (value before, value now)} of the conditions whose values differ."""
+    """Return {condition: (value before, value now)} of the conditions whose values differ, such as the hardware."""
     return {name: (before.get(name), value) for name, value in now.items() if before.get(name) != value}
 
 

@@ -83,7 +83,7 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
 
 
 def aim_of(run: Run, target: str) -> dict | None:
-    """Return the limits under which a run chose the most throughput.
+    """Return the limits {name: value}, such as "p99_ms", under which a run chose the most throughput.
 
     Returns None if the choice had another goal, or if an earlier version of Slipway chose.
     """

@@ -26,10 +26,10 @@ def this_run(folder: Path) -> Run:
 
 
 def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
-    """Raise SlipwayError if the deployment would be a regression, unless `accept` in config.yaml names its run.
+    """Raise SlipwayError if the run in `folder` is worse than the live run, unless `regression.accept` names the run.
 
-    `folder` is results/<model>, `versions` are {target: version of its model repository}, `regression` is the section
-    of config.yaml as JSON. A target whose version is live already is not compared again.
+    `folder` is results/<model>, `versions` are {target: version of the model repository to deploy}, `regression` is the
+    section of config.yaml as JSON. A target whose version is live already is not compared again.
     """
     settings = json.loads(regression)
     limits = {name: settings.get(name) for name in LIMITS}
@@ -47,9 +47,9 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:
-    """Return the changes of one target since the last run that was live.
+    """Return the changes of the figures on one target between the last live run and the run `now`.
 
-    If no other run was live, print the reason and return [].
+    `limits` are {figure: allowed change for the worse}. If no other run was live, print the reason and return [].
     """
     beside = last_live(history, now, platform, target)
     if beside.run is None:

@@ -46,7 +46,7 @@ class Line:
 
 
 class Run(Line):
-    """A run that measured a model."""
+    """A line about a run, which measured a model."""
 
     def __str__(self) -> str:
         return f"run {self.name} of {self.when}, weights {self.checkpoint[:12]}"
@@ -62,12 +62,12 @@ class Run(Line):
         return self.content["checkpoint"]["sha256"]
 
     def served(self, target: str) -> dict:
-        """Return the facts of the engine that the run chose on a target."""
+        """Return the entry in "engines" (see `recording.of_engine`) of the engine that the run chose on a target."""
         return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
 
 
 class Deployment(Line):
-    """A change of the live version: a deployment, a rollback or a withdrawal."""
+    """A line about a change of the live version: a deployment, a rollback, or an undeployment."""
 
     @property
     def action(self) -> str:

@@ -17,7 +17,7 @@ DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
 
 def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
-    """Return the line of the run that made these measurements. `folder` is results/<model>, `when` the time in UTC.
+    """Return a run's line, as schemas/history.schema.yaml describes it. `folder` is results/<model>, `when` is in UTC.
 
     Times, versions and words are not in the line's key. So the same measurements of the same checkpoint are the same
     run.
@@ -34,7 +34,10 @@ def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
 
 
 def identity_of(line: dict) -> dict:
-    """Return the part of a run's line that identifies the run. Two lines with equal parts are the same run."""
+    """Return {"model", "checkpoint", "accuracy", "targets"}, the part of a run's line that identifies the run.
+
+    "targets" has only the hashes of the records and the accuracy of each engine.
+    """
     of_targets = {
         name: {
             "records": target["records"],
@@ -67,7 +70,10 @@ def of_target(target: Target, folder: Path) -> dict:
 
 
 def of_engine(engine: Engine, benchmark: dict) -> dict:
-    """Return {"build", "bytes", "memory_bytes", "batches", "accuracy"} of an engine."""
+    """Return {"build", "bytes", "memory_bytes", "batches", "accuracy"} of an engine, from its records.
+
+    "build" says how the engine was made, and in how many seconds. "batches" is that of `batches_of`.
+    """
     build, results = engine.build, [row for row in benchmark["results"] if row["subject"] == engine.precision]
     return {
         "build": {"way": build["way"], "seconds": build.get("spent_seconds")},
@@ -79,7 +85,7 @@ def of_engine(engine: Engine, benchmark: dict) -> dict:
 
 
 def batches_of(subject: str, benchmark: dict) -> dict:
-    """Return {batch size: figures} of one subject of a benchmark (see `of_batch`)."""
+    """Return {batch size: latency and throughput, as from `of_batch`} of a subject: an engine or the baseline."""
     return {str(result["batch"]): of_batch(result) for result in benchmark["results"] if result["subject"] == subject}
 
 
@@ -98,7 +104,7 @@ def of_batch(result: dict) -> dict:
 
 
 def figure(interval: dict) -> dict:
-    """Return {"value", "low", "high"} for an interval of `benchmark.rounds`; low and high are None without interval."""
+    """Return {"value", "low", "high"} for {"median", "low", "high"}. If the interval is empty, both ends are None."""
     is_known = interval["low"] < interval["high"]
     return {"value": interval["median"], **{end: interval[end] if is_known else None for end in ("low", "high")}}
 

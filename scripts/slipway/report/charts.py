@@ -26,7 +26,7 @@ KINDS_OF_PARTS = [*KINDS, OTHER, "engine", "queue", "batching, transport", "copi
 
 
 def latency_chart(target: Target, measurements: Measurements) -> Drawing:
-    """Return a chart of the median latency (ms) of the baseline and each engine, by batch size, with intervals."""
+    """Return a bar chart of the median latency (ms) of the baseline and each engine at each batch size."""
     results = target.benchmark["results"]
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
@@ -34,7 +34,7 @@ def latency_chart(target: Target, measurements: Measurements) -> Drawing:
 
 
 def throughput_chart(target: Target, measurements: Measurements) -> Drawing:
-    """Return a chart of the inferences/s of the baseline and each engine, by batch size, with intervals."""
+    """Return a bar chart of the inferences/s of the baseline and each engine at each batch size."""
     return bars("Inferences per second", "/s", _by_batch(target, measurements, _throughput_of))
 
 
@@ -78,7 +78,10 @@ def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
 
 
 def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
-    """Return a bar (ms) for a whole call in process. `shares` divide the time without copies to and from the GPU."""
+    """Return a bar (ms) for one call in process. `result` is the benchmark's result of one subject at one batch size.
+
+    Copies to and from the GPU are one part. `shares`, {part: share}, divide the rest of the time.
+    """
     latency = result["latency"]
     whole = latency["end_to_end"]["p50_ms"]
     copies = sum(latency[name]["p50_ms"] for name in ("h2d", "d2h") if name in latency)
@@ -103,9 +106,9 @@ def _served(target: Target) -> list[Stack]:
 
 
 def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:
-    """Return {name: chart of a figure over the runs} of the engine that each run chose, main figures first.
+    """Return {name of a figure: its chart over the runs in the history}, main figures first.
 
-    A figure that fewer than two runs have is left out.
+    Each run counts with the engine that it chose. A figure that fewer than two runs have is left out.
     """
     runs = [run for run in measurements.history.runs if target.name in run.targets]
     figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]

@@ -50,7 +50,7 @@ def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
 
 
 def paragraph(text: str, style: str = "body", bold: str = "") -> Paragraph:
-    """Return plain text as a paragraph. `bold`, if not empty, comes first, in bold type."""
+    """Return plain text as a paragraph in a style of STYLES. `bold`, if not empty, comes first, in bold type."""
     return Paragraph((f"<b>{escape(bold)}</b> " if bold else "") + escape(text), STYLES[style])
 
 
@@ -64,8 +64,8 @@ def table(
 ) -> Table:
     """Return a table as wide as the text of a page. Each page repeats the headings.
 
-    `kinds` has the kind of each row. `texts` are {column with text: its share of the width}; a text may have several
-    lines. All other columns have figures, and are as wide as their longest figure.
+    `kinds` has PLAIN, MARKED or REFUSED for each row. `texts` are {index of a column with text: its share of the
+    width}; a text may have several lines. All other columns have figures, and are as wide as their longest figure.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
     figures = [column for column in range(len(headings)) if column not in texts]

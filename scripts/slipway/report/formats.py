@@ -30,9 +30,9 @@ def layers(counts: dict[str, int]) -> str:
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of decisions or integers that are equal in PyTorch and the engine, with its limit, as text.
+    """Return as text the share of decisions or integers that are equal in PyTorch and the engine, with its limit.
 
-    Returns None for an output of another kind.
+    `figures` are an output's figures in an accuracy record. Returns None if they have no such share.
     """
     shares = (f"{figures[name]:.1%}{words}" for name, words in AGREEMENTS.items() if name in figures)
     return next((f"{share} (at least {limit:.0%})" for share in shares), None)

@@ -23,7 +23,7 @@ class Figure:
 
 
 def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
-    """Return (state, words) for each part of the verdict: speed, size, accuracy, liveness."""
+    """Return (state, words) for speed, size, accuracy and liveness. A state is YES, NO or OPEN of `verdicts`."""
     return [speed(target), size(target), accuracy(target, measurements), is_it_live(target, measurements.history)]
 
 
@@ -114,7 +114,10 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
 
 
 def results(target: Target) -> tuple[dict, dict]:
-    """Return (result of the chosen engine, result of the baseline) in the benchmark, at the smallest batch size."""
+    """Return two results of the benchmark's record at the smallest batch size: (of the chosen engine, of PyTorch).
+
+    The second result is ONNX Runtime's if PyTorch does not run the model.
+    """
     by_subject = {
         result["subject"]: result for result in target.benchmark["results"] if result["batch"] == target.smallest_batch
     }
@@ -122,6 +125,6 @@ def results(target: Target) -> tuple[dict, dict]:
 
 
 def _times(ratio: dict) -> str:
-    """Return a ratio of latencies as a factor of speed, such as "3.9 times (3.5 to 4.3)"."""
+    """Return the speed as a factor, such as "3.9 times (3.5 to 4.3)". `ratio` is `Target.latency_ratio`."""
     times, low, high = (readable(1 / ratio[end], 2) for end in ("median", "high", "low"))
     return f"{times} times" + (f" ({low} to {high})" if low != high else "")

@@ -10,7 +10,7 @@ from slipway.report.recipe import element, pages_of_index, recipe_of
 
 
 def write_index(output: Path, pages: Sequence[Path]) -> None:
-    """Write the index of the models whose report pages are `pages`.
+    """Write the web page `output`, an index with a line for each model. `pages` are the models' report pages.
 
     Raises SlipwayError if a page is missing, or if an earlier version of Slipway wrote it.
     """

@@ -25,7 +25,7 @@ CHANGES = {DEPLOYED: "deployed:", ROLLED_BACK: "rolled back to this:"}
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine: its precision, its build record, and its accuracy record."""
+    """One engine: its precision, and the records that build_engine and check_accuracy wrote about it."""
 
     precision: str
     build: dict
@@ -39,7 +39,11 @@ class Engine:
 
 @dataclass(frozen=True)
 class Target:
-    """The records of a model on one kind of hardware, and the choice among its configurations."""
+    """The records of a model on one kind of hardware.
+
+    `benchmark` and `load_test` are the records of these steps. `selection` is selection.json, the choice of the
+    configuration to serve, and `selection_sha256` the hash of this file.
+    """
 
     name: str
     engines: list[Engine]
@@ -75,7 +79,10 @@ class Target:
 class Measurements:
     """All records of one model that the report page shows.
 
-    `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
+    The records, as read from their JSON files: `weights` of the checkpoint, `reference` of PyTorch's answers, `profile`
+    of the time in PyTorch's operators, `onnx` {precision: record of its ONNX file}, `accuracy` of the checkpoint on
+    labelled data. `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
+    `folder` is results/<model>.
     """
 
     model: str

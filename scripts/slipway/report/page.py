@@ -38,7 +38,7 @@ def rewrite(page: Path) -> None:
 
 
 def measurements_of(folder: Path, recipe: Recipe) -> Measurements:
-    """Return the records that a page with this recipe shows."""
+    """Return the records in `folder`, results/<model>, that a page with this recipe shows."""
     return read_measurements(folder, recipe.engines, recipe.variants, recipe.evaluated)
 
 
@@ -72,7 +72,7 @@ def in_order(measurements: Measurements) -> list[Target]:
 
 
 def side_by_side(targets: list[Target], measurements: Measurements) -> list[tuple[str, list[str | None]]]:
-    """Return the rows of a table that compares targets: (name of a figure, [its value on each target])."""
+    """Return the rows of a table that compares targets: (name of a figure, [its text or None on each target])."""
     columns: list[dict[str, str]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],

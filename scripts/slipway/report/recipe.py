@@ -24,7 +24,11 @@ _SHAPE = {"engines": [str], "variants": [str], "evaluated": bool, "edition": int
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options of `write_report`. `history` is the SHA-256 of the history file, "" if there is no file."""
+    """The options with which write_report.py wrote a page: engines such as "l4/fp16", ONNX variants, and so on.
+
+    `evaluated` says whether the checkpoint was evaluated. `edition` is explained at the function `edition`. `history`
+    is the SHA-256 of the history file, "" if there is no file.
+    """
 
     engines: list[str]
     variants: list[str]
@@ -66,10 +70,10 @@ def is_current(page: Path) -> bool:
 
 
 def edition(page: Path) -> int:
-    """Return the edition number for the key of a page.
+    """Return the edition number, a part of the key with which Snakemake decides whether a page is stale.
 
     The number stays the same while the page shows the present history. Once the history has another line, the number is
-    one higher, so the page is stale.
+    one higher, so the page is stale. Return 1 if there is no page.
     """
     recipe = recipe_of(page)
     if recipe is None:

@@ -21,7 +21,7 @@ Verdict = tuple[str, str]
 
 
 def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
-    """Return {question: (state, sentence)} about the engine and the configuration chosen on a target."""
+    """Return {question: (YES, NO or OPEN; the answer in a sentence)} about the configuration chosen on a target."""
     return {
         "Is it right?": is_it_right(target, measurements),
         "Is it fast?": is_it_fast(target, measurements),

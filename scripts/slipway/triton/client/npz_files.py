@@ -18,7 +18,7 @@ _NUMBERED = re.compile(r"(\d+)/(.+)")
 
 
 def read_requests(path: Path) -> dict[str, Tensors]:
-    """Return {number: request} of an archive, or {ONLY: request} for a single request.
+    """Return {number: request} of an .npz archive, or {ONLY: request} if the archive has a single request.
 
     Raises SlipwayError if the archive is missing or damaged, or has no arrays.
     """
@@ -48,9 +48,9 @@ def require_writable(path: Path, source: Path) -> None:
 
 
 def write_answers(path: Path, answers: Mapping[str, Tensors]) -> None:
-    """Write {number of a request: answer} into an archive, completely or not at all.
+    """Write {number of a request: answer} into an .npz archive, completely or not at all.
 
-    The keys are the keys of the requests that `read_requests` returned.
+    `answers` has the same keys as the requests that `read_requests` returned.
     """
     arrays = {
         f"{number}/{name}" if number != ONLY else name: array

@@ -25,7 +25,7 @@ class Ports:
 
     @classmethod
     def of(cls, listening: dict) -> "Ports":
-        """Return the ports in `listening`, an entry in the state of a server or in a receipt."""
+        """Return the ports that a record of a server has: a dict with the names of the fields as keys."""
         tls = listening.get("tls")
         return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
 

@@ -145,9 +145,10 @@ def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: b
 
 
 def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
-    """Return the contract in the model's parameters, with the dtypes of `served`.
+    """Return the contract that Slipway stored in the model's `config`, with the dtypes of `served`.
 
-    If the parameters have no contract, or one with other tensors, return `served`, the contract from the metadata.
+    This contract has names of axes. `served` comes from the server's metadata, without such names. It is returned if
+    the configuration has no contract, or a contract with other tensors.
     """
     try:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))

@@ -25,8 +25,10 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and its answers: reference outputs, names of output values, limits of the errors.
+    """The expected model and its answers.
 
+    `name` is the model's name in Triton, `reference` has the reference samples with PyTorch's answers. `labels` are the
+    names of an output's values, such as classes. `limits` are those of `accuracy.limits`: {name: allowed error}.
     `served` is the contract with the dtypes of the engine; None if the reference outputs have the same dtypes.
     """
 
@@ -38,9 +40,10 @@ class Expected:
 
     @classmethod
     def of(cls, name: str, reference: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
-        """Return the expectation for the Triton model `name`, from its files and limits.
+        """Read the files of reference outputs and labels; return the expectation for the Triton model `name`.
 
-        `served` is the engine's contract as a dict. Raises SlipwayError if the file of reference outputs is damaged.
+        `served` is the engine's contract as in contract.json. Raises SlipwayError if the file of reference outputs is
+        damaged.
         """
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
         return cls(name, ReferenceOutputs.read(reference), names, limits, Contract.of(served) if served else None)
@@ -56,9 +59,10 @@ class Expected:
         return as_served(self.reference.request.inputs, self.contract)
 
     def agreement(self, outputs: Tensors) -> dict:
-        """Compare an answer to the reference request with the reference outputs; return the figures as `compare` does.
+        """Compare an answer to the reference request with PyTorch's answer.
 
-        Raises SlipwayError if the shapes differ.
+        Returns {figure: worst of all outputs}, such as "relative_error" and "min_cosine"; "outputs" has {output: its
+        figures}. Raises SlipwayError if the shapes differ.
         """
         contract = self.reference.contract
         meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
@@ -75,10 +79,12 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Test a served model: readiness, tensors, a refusal, the answer, counters. Return "smoke_test" of a receipt.
+    """Test a served model; return the figures of the test, for the entry "smoke_test" of the deployment's receipt.
 
-    The result has the figures of the test, such as "agreement", "outputs", "latency_ms" and "requests_counted". Raises
-    SlipwayError at the first failed test.
+    The model must be ready, have the tensors of its contract, refuse a wrong shape, and answer as PyTorch does. The
+    server's counters must count these requests. The result has, among others, "agreement" (see
+    `Expected.agreement`), "outputs", "latency_ms" (median) and "requests_counted". Raises SlipwayError at the first
+    failed test.
     """
     client.require_ready()
     metadata = client.metadata()
@@ -119,9 +125,10 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_batch_independence(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the differences between answers to reference samples alone and in batches (see `batch_distances`).
+    """Compare the answers to a reference sample alone and in batches, relative to the answer's norm.
 
-    Raises SlipwayError if the answer to a sample depends on the other samples in its batch.
+    Returns {"batches": batch sizes, "by_size", "by_neighbours", "by_padding": largest differences}. Raises SlipwayError
+    if the answer to a sample depends on the other samples in its batch.
     """
     contract = expected.contract
     samples = [cast(inputs, contract) for inputs in expected.reference.inputs]

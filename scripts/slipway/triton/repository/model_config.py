@@ -140,7 +140,11 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
 
 
 def _parameters(served: Served, backend: str) -> dict[str, str]:
-    """Return {parameter: text}: contract, meaning of a single output, preprocessing, parameters of the backend."""
+    """Return `parameters` of the configuration, {name: text}.
+
+    They are the contract as JSON, what the values of a single output mean (such as "logits"), the preprocessing, and
+    the parameters of the backend.
+    """
     contract, traits = served.contract, served.traits
     parameters = {CONTRACT: json.dumps(replace(contract, facts={}).record())}
     if len(contract.outputs) == 1 and (meaning := contract.outputs[0].meaning):

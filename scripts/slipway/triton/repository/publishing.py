@@ -21,10 +21,10 @@ _VERSION = re.compile(r"v[0-9a-f]{12}")
 
 
 def destination_of(to: str, claim_path: str, model: str, target: str) -> str:
-    """Return the address of the folder with a model's published versions for a target, below `to`.
+    """Return the address to/claim_path/model/target, where the published versions of a model for a target are.
 
-    `to` is a folder or an object store. Raises SlipwayError if `to` is a folder that does not exist, such as a claim
-    that is not mounted.
+    `to` is a folder or the address of an object store. Raises SlipwayError if `to` is a folder that does not exist,
+    such as a volume that is not mounted.
     """
     storage = Storage(to)
     storage.require_folder()
@@ -96,7 +96,10 @@ def _require_signed(storage: Storage, version: str, files: Collection[str], publ
 def _put_version(
     storage: Storage, folder: Path, content: dict, digest: str, signature: Path | None
 ) -> tuple[str, bool]:
-    """Publish a version and make it the newest. Return (name of the version, whether a file was copied)."""
+    """Publish a version and make it the newest. Return (name of the version, whether a file was copied).
+
+    `content` is the repository's index, and `digest` is the SHA-256 of the index file.
+    """
     version, listed = version_of(digest), storage.entries()
     documents = _documents(storage, listed)
     newest = max((document["ordinal"] for name, document in documents.items() if name != version), default=0)
@@ -159,7 +162,10 @@ def _not_arrived(storage: Storage, name: str) -> SlipwayError:
 
 
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
-    """Return {version: its index document with "ordinal"} of the published versions. Other JSON files are ignored."""
+    """Return {version: content of its JSON file} of the published versions; other JSON files are ignored.
+
+    "ordinal" in the content is higher for a version that was published later. "index" is the repository's index.
+    """
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     return {name: document for name in names if _VERSION.fullmatch(name) and (document := _document(storage, name))}
 

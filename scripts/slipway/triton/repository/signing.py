@@ -60,7 +60,7 @@ def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
 
 
 def _hashing(folder: Path) -> hashing.Config:
-    """Return model-signing's hashing configuration: all files below `folder` except Snakemake's time stamps."""
+    """Return model-signing's hashing configuration: all files below `folder` except Snakemake's own marker files."""
     stamps = [path.relative_to(folder) for path in folder.rglob(TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 

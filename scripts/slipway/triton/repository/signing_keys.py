@@ -44,7 +44,8 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
     """Return the SHA-256 of the public half of `private_key`.
 
     If the private key cannot be read, return the SHA-256 of the public key in the file `signature`; None if the file
-    has none. `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
+    has none. remember(name, path, function) returns function(path) from a cache, and calls the function only if the
+    file changed.
     """
     try:
         return remember("public half of", private_key, public_sha256)

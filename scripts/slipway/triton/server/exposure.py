@@ -8,7 +8,10 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 
 
 def require_accepted(host: str, choice: ServerChoice, oldest: str) -> None:
-    """Raise SlipwayError if other machines can reach `host` and the server's release is unknown or before `oldest`."""
+    """Raise SlipwayError if other machines can reach `host` and the server's release is unknown or before `oldest`.
+
+    `oldest` is `triton.oldest` of config.yaml: the oldest Triton release that the user accepts.
+    """
     if is_loopback(host):
         return
     release = releases.release_of_wheel() if choice.run == WHEEL else choice.release_here

@@ -46,8 +46,9 @@ METRICS_FLAGS = (
 class Installation:
     """A tritonserver that can be started: its program, its flags, and its working folder.
 
-    `run` is "path", "wheel" or "container". For "container", `container` is set, and the program is Docker or Podman.
-    `stated_release` is the Triton release of a server without a container.
+    With `native_backends`, models run in Triton's own backends, such as that for TensorRT; otherwise in the Python
+    backend. `run` is "path", "wheel" or "container". For "container", `container` is set, and the program is Docker or
+    Podman. `stated_release` is the Triton release of a server without a container.
     """
 
     program: str
@@ -117,10 +118,10 @@ def find_installation(
 ) -> Installation:
     """Return the chosen tritonserver of this machine for models that need `backends`.
 
-    If a server on PATH has all these backends, it uses them. Otherwise it uses the Python backend, as the wheel's
-    server does, with the interpreter `python` (default: the interpreter of the serving environment). `workspace` is the
-    server's working folder, and gets the files that the wheel's server needs. Raises SlipwayError if the server is
-    missing.
+    If a server on PATH has all these backends, it uses them. Otherwise it uses the Python backend, as the server of
+    the nvidia-pytriton wheel does, with the interpreter `python` (default: the interpreter of the serving environment).
+    `workspace` is the server's working folder, and gets the files that the wheel's server needs. Raises SlipwayError if
+    the server is missing.
     """
     folder = workspace.resolve()
     if choice.run == CONTAINER:

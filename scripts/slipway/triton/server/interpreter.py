@@ -85,7 +85,8 @@ def ask_interpreter(python: Path) -> Interpreter:
 def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
     """Write the script `launcher` that starts the program `stub` with `interpreter`.
 
-    `folder` is the working folder of the stub, and gets the virtual environment.
+    `stub` is Triton's triton_python_backend_stub, the process that runs a model of the Python backend. `folder` is the
+    working folder of the stub, and gets a virtual environment for it.
     """
     environment = folder / "python"
     _write_environment(environment, interpreter)

@@ -4,9 +4,10 @@ PATH, WHEEL, CONTAINER = "path", "wheel", "container"
 
 
 def server_in_words(server: dict) -> str:
-    """Return a phrase for `server`, an entry in a load test's record, such as its kind and release.
+    """Return a phrase with the release, the kind and the backends of a server, as a load test recorded them.
 
-    Records of earlier versions of Slipway have neither kind nor release.
+    `server` has the keys of `Installation.facts`. Records of earlier versions of Slipway have neither "run" nor
+    "release".
     """
     release = f"Triton {server['release']}" if server.get("release") else "a Triton whose release is not known"
     backends = "its own backends" if server["native_backends"] else "its Python backend"
@@ -16,10 +17,11 @@ def server_in_words(server: dict) -> str:
 
 
 def why_another(server: dict, image: str | None, release: str | None) -> str | None:
-    """Return a phrase if a load test used another server than the one in `image`; None if not, or without `image`.
+    """Return a phrase if the load test used another server than the one that will serve; None otherwise.
 
-    `server` is the entry in the load test's record. `image` serves on another machine, and has the Triton `release`,
-    None if it is not stated.
+    `server` is the load test's server, with the keys of `Installation.facts`. `image` is the container image that will
+    serve on a cluster, None if no image is configured; then nothing is compared. `release` is the Triton release in the
+    image, None if it is not stated.
     """
     if image is None:
         return None

@@ -21,7 +21,7 @@ OWNER = "SLIPWAY_SERVER"
 
 
 def region_flag(owner: str) -> str:
-    """Return the flag with which the names of a server's shared memory regions begin with `owner`, such as its id."""
+    """Return the flag that makes the names of a server's shared memory regions begin with `owner`, the server's id."""
     return f"--backend-config=python,shm-region-prefix-name={owner}-"
 
 

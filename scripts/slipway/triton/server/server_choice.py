@@ -23,7 +23,7 @@ _WAYS_OUT = {
 
 
 def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
-    """Return the tritonserver for engines of a runtime. `triton` is this section of config.yaml.
+    """Return the tritonserver for engines of a runtime. `triton` is the section `triton` of config.yaml.
 
     If `triton.run` names a kind of server, return this kind without a check. `require_runnable` checks whether such a
     server can run here. If `triton.run` is auto, return the first server that can run: a tritonserver on PATH with the

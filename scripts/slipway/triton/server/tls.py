@@ -84,7 +84,9 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
     """Check `deploy.tls`, and return {"tls_...": path, or SHA-256 of a public file} for a deployment's key.
 
-    A server reads certificates only at its start, so with renewed certificates the deployment must be stale.
+    `host` is the address of the server, `chosen` is {name in SETTINGS: path or None}. digest(path) returns a file's
+    SHA-256, and None for None. A server reads certificates only at its start, so with renewed certificates the
+    deployment must be stale.
     """
     server_tls(host, *map(chosen.get, SETTINGS))
     public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}

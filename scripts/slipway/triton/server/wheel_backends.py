@@ -14,6 +14,7 @@ BACKENDS = "backends"
 def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
     """Make the folder of backends in a workspace: links to the wheel's Python backend, and a stub for `python`.
 
+    A stub is the program that runs a model of the Python backend in a process of its own.
     Raises SlipwayError if the wheel has no stub for the version of `python`, or if `python` does not have NumPy 1.
     """
     interpreter = ask_interpreter(python)
