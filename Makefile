@@ -27,7 +27,7 @@ help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 # Two jobs that measure nothing run at a time; a job that measures takes all cores, so it runs alone.
-deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
+deploy: $(VENV)/installed ## Rebuild the stale artifacts, serve the models here, prove them with a smoke test
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 2 deploy
 
 # Options: PHOTOGRAPHS=folder, from which INT8 takes its scales
@@ -38,16 +38,16 @@ demo: $(VENV)/installed $(DEMO_FILES) ## Deploy EfficientNet-Lite0, whose pretra
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 2 evidence
 
-manifests: $(VENV)/installed ## Write what deploys it to a cluster, deploy nothing
+manifests: $(VENV)/installed ## Write the manifests for the other platforms, deploy nothing
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 manifests
 
-preflight: $(VENV)/installed ## Try whether TensorRT takes the model, without a GPU
+preflight: $(VENV)/installed ## Test without a GPU whether TensorRT accepts the model
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 preflight
 
-status: $(VENV)/installed ## Show what is live
+status: $(VENV)/installed ## Show the live models
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 status
 
-undeploy: $(VENV)/installed ## Stop what is live
+undeploy: $(VENV)/installed ## Stop the served models
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 undeploy
 
 cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .venv
@@ -60,16 +60,16 @@ test: $(VENV)/installed-test ## Run every test but the longest
 test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slurm, deployments that are killed, full disks
 	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
 
-examples: $(VENV)/installed-test examples-packages ## Carry every example of docs/examples from its checkpoint to answers through Triton
+examples: $(VENV)/installed-test examples-packages ## Run every example of docs/examples, from its checkpoint to answers through Triton
 	PYTHONPATH="$$PWD/$(VENV)/examples" PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py tests/workflow/test_many_models.py tests/unit/models/test_packages_of_sources.py
 
 examples-packages: $(VENV)/installed-examples ## Install timm, transformers, s3fs and moto into .venv/examples, for the examples alone
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
-faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived
+faults: $(VENV)/installed-test ## Inject hundreds of faults into a deployed model under traffic; report which it survived
 	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=scripts:tests python -m faults.campaign $(OPTIONS)
 
-families: $(VENV)/installed-test ## Take all of torchvision's classifiers through weights, reference outputs and export
+families: $(VENV)/installed-test ## Run all of torchvision's classifiers through weights, reference outputs and export
 	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/unit/programs/test_torchvision_families.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
@@ -85,14 +85,14 @@ measure: $(VENV)/installed $(DEMO_FILES) ## Measure the workflow and the precisi
 figures: $(VENV)/installed ## Write the figures of docs/measurements into the tables of its README.md and of the project's
 	$(BIN)/python scripts/tools/write_figures.py
 
-measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
+measure-planning: $(VENV)/installed ## Measure the time of planning into docs/measurements/planning.json
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --output docs/measurements/planning.json
 
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights NAME=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
 
-measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 cost on this GPU
+measure-retraining: $(VENV)/installed ## Measure how long engines for new weights of ResNet-50 take on this GPU
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
 
 artifacts: $(VENV)/installed ## Write docs/artifacts.md from the workflow
@@ -101,7 +101,7 @@ artifacts: $(VENV)/installed ## Write docs/artifacts.md from the workflow
 configuration: $(VENV)/installed ## Write docs/configuration.md from the schema of config.yaml
 	$(BIN)/python scripts/tools/list_configuration.py
 
-code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each rule, after a look at why they changed
+code-in-keys: $(VENV)/installed-test ## Write the list of files in the key of each rule (first check why the list changed)
 	PYTHONPATH=scripts:tests $(BIN)/python -m helpers.code_in_keys
 
 pictures: $(VENV)/installed ## Draw the pictures of README and docs/results.md from the workflow and the records of docs/measurements
@@ -113,7 +113,7 @@ page-picture: $(VENV)/installed ## Photograph the page in results/$MODEL with Ch
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1116 --screenshot=docs/page.png "file://$$PWD/results/$(MODEL)/report.html"
 	$(BIN)/python -c "from PIL import Image; Image.open('docs/page.png').quantize(128, method=1).save('docs/page.png', optimize=True)"
 
-lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
+lock: $(VENV)/installed-test ## Write the versions in .venv to envs/*constraints.txt and envs/slipway.*
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze --all --exclude pip; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
 	(echo "# Every version of the environment that serves that was tested; written by \`make lock\`."; $(SERVING)/bin/python -m pip freeze | sort -f) > envs/serving-constraints.txt
 	(sed '/- pip:/q' envs/slipway.yaml; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > $(VENV)/slipway.yaml
@@ -123,7 +123,7 @@ lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*con
 version: ## Show Slipway's version, and the commit of this checkout
 	@echo "slipway $$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)$$(git describe --always --dirty 2> /dev/null | sed 's/^/, commit /')"
 
-clean: ## Remove what was built, after stopping what is live
+clean: ## Stop the served models, and remove everything that was built
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy
 	rm -rf results logs .snakemake
 

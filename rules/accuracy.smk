@@ -64,7 +64,7 @@ rule diagnose_precision:
         settings=lambda wildcards: keys.diagnose_precision(wildcards.model, wildcards.variant),
         options=options(evaluation_data, conversion_files=conversion_files),
     message:
-        "Looking for the layers in which the error of {wildcards.variant} of {wildcards.model} begins"
+        "Finding the layers that make {wildcards.variant} of {wildcards.model} inaccurate"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --variant {wildcards.variant} --onnx {input.onnx:q} "
         "--onnx-record {input.record:q} --samples {input.samples:q} --samples-record {input.samples_record:q} --reference "

@@ -20,7 +20,7 @@ rule measure_capacity:
         settings=lambda wildcards: keys.measure_capacity(wildcards.target),
         options=options(tensorrt_python=tensorrt_python),
     message:
-        "Finding the highest request rate of {wildcards.model} on {wildcards.target} under the limits"
+        "Measuring the capacity of {wildcards.model} on {wildcards.target}: the highest request rate within the limits"
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} --engine-records "
         "{input.records:q} --weights-record {input.weights_record:q} --interface {input.interface:q} --samples "
@@ -38,7 +38,7 @@ rule choose_configuration:
     params:
         settings=lambda wildcards: keys.choose_configuration(wildcards.target),
     message:
-        "Choosing what to serve of {wildcards.model} on {wildcards.target}"
+        "Choosing the configuration of {wildcards.model} to serve on {wildcards.target}"
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --capacity {input.capacity:q} --accuracy "
         "{input.accuracy:q} {params.settings} --output {output:q} --log {log:q}"
@@ -57,7 +57,7 @@ rule render_load_test:
     params:
         settings=lambda wildcards: keys.render_load_test(),
     message:
-        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
+        "Writing the load test's reports of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --selection {input.selection:q} {params.settings} "
         "--model {wildcards.model:q} --target {wildcards.target:q} --throughput-chart {output.throughput:q} "

@@ -36,7 +36,7 @@ rule publish:
     input:
         expand(rules.publish_repository.output, model=resolved.models, target=resolved.fleet),
     message:
-        "Every repository of the fleet is published"
+        "All model repositories are published"
 
 
 rule deploy_release:
@@ -83,7 +83,7 @@ rule withdraw:
     params:
         results=expand("results/{model}", model=UNCONFIGURED),
     message:
-        f"Taking {' and '.join(UNCONFIGURED)} out of service: the configuration does not name it"
+        f"Undeploying {', '.join(UNCONFIGURED)}: no longer in the configuration"
     shell:
         f"python {{input.program:q}} --to {PLATFORM.name} --alone --results {{params.results:q}} --log {{log:q}}"
 
@@ -95,7 +95,7 @@ rule status:
         results=expand("results/{model}", model=resolved.models),
         options=options(tensorrt_python=DEPLOYED_PYTHON),
     message:
-        "What is live"
+        "Showing the live models"
     shell:
         "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 
@@ -118,7 +118,7 @@ for ending, models in {"": resolved.models, **{f"_{model}": [model] for model in
                 configured=ending and expand("results/{model}", model=resolved.models),
             ),
         message:
-            f"Going back to what was served before of {', '.join(models)}"
+            f"Rolling back {', '.join(models)} to the previous version"
         shell:
             "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"
 

@@ -40,7 +40,7 @@ rule benchmark:
         options=options(tensorrt_python=tensorrt_python),
         baseline=baseline,
     message:
-        "Measuring {params.baseline} and every engine of {wildcards.model} on {wildcards.target}"
+        "Benchmarking {params.baseline} and every engine of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
         "{input.interface:q} --samples {input.samples:q} --onnx {input.onnx:q} --engine-records {input.records:q} "

@@ -31,6 +31,6 @@ rule compare:
         results=expand("results/{model}", model=resolved.models),
         options=options(config["regression"], to=PLATFORM.name, run=COMPARE),
     message:
-        "This run beside the last one that was live"
+        "Comparing this run with the last live run"
     shell:
         "python {input.program:q} --results {params.results:q} {params.options} --log {log:q}"

@@ -64,4 +64,4 @@ rule manifests:
         expand(rules.write_sbom.output, model=resolved.models),
         expand(rules.write_monitoring.output, model=resolved.models),
     message:
-        "Every manifest is written; nothing was deployed"
+        "All manifests are written; nothing was deployed"

@@ -12,7 +12,7 @@ rule sample_inputs:
         settings=lambda wildcards: keys.sample_inputs(wildcards.model),
         options=options(lambda wildcards: resolved.file_of_samples(wildcards.model)),
     message:
-        "Taking samples of the inputs of {wildcards.model}"
+        "Collecting input samples of {wildcards.model}"
     shell:
         "python {input.program:q} {params.settings} {params.options} --output {output.samples:q} --record "
         "{output.record:q} --log {log:q}"
@@ -54,7 +54,7 @@ rule take_program:
         settings=lambda wildcards: keys.take_program(wildcards.model),
         options=options(checkpoint=local_checkpoint, samples_from=samples_from),
     message:
-        "Taking the program of {wildcards.model}"
+        "Checking and copying the model file of {wildcards.model}"
     shell:
         "python {input.program:q} {params.settings} {params.options} --samples {input.samples:q} "
         "--output {output.network:q} --record {output.record:q} --log {log:q}"
@@ -94,7 +94,7 @@ rule reference_outputs:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
         baseline=baseline,
     message:
-        "Asking {params.baseline} for the reference outputs of {wildcards.model}"
+        "Computing the reference outputs of {wildcards.model} with {params.baseline}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
         "{input.contract:q} --labels {input.labels:q} --samples {input.samples:q} --samples-record "

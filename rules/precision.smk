@@ -16,7 +16,7 @@ rule cast_onnx:
     params:
         settings=lambda wildcards: keys.cast_onnx(wildcards.model, wildcards.variant),
     message:
-        "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
+        "Converting {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
         "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log "
@@ -58,7 +58,7 @@ rule preflight_onnx:
     params:
         settings=lambda wildcards: keys.preflight_onnx(),
     message:
-        "Trying whether TensorRT takes the ONNX files of {wildcards.model}, without a GPU"
+        "Testing without a GPU whether TensorRT accepts the ONNX files of {wildcards.model}"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} --output "
         "{output:q} --log {log:q}"
@@ -68,4 +68,4 @@ rule preflight:
     input:
         expand(rules.preflight_onnx.output, model=resolved.models),
     message:
-        "TensorRT takes every ONNX file"
+        "TensorRT accepts every ONNX file"

@@ -18,6 +18,6 @@ rule prune:
             remove=PRUNE,
         ),
     message:
-        "What no configuration refers to any more"
+        "Finding the files that no configuration needs"
     shell:
         "python {input.program:q} {params.options} --log {log:q}"

@@ -173,7 +173,7 @@ def test_one_is_retrained_one_added_one_removed_one_rolled_back(place):
     outcome = place.make("deploy")
     index = {"write_index": 1} if isinstance(place, Carried) else {}
     assert jobs(outcome) == {"withdraw": 1, **index}
-    assert "Taking audio out of service: the configuration does not name it" in outcome.said
+    assert "Undeploying audio: no longer in the configuration" in outcome.said
     assert number(place, "audio") is None
     assert state(place, "grayscale", "non_square", "slopes") == rest
     assert "Nothing to be done" in place.make("deploy").succeeded().said

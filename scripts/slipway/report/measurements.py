@@ -80,8 +80,8 @@ class Measurements:
     """All records of one model that the report page shows.
 
     The records, as read from their JSON files: `weights` of the checkpoint, `reference` of PyTorch's answers, `profile`
-    of the time in PyTorch's operators, `onnx` {precision: record of its ONNX file}, `accuracy` of the checkpoint on
-    labelled data. `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
+    of the time in PyTorch's operators, `onnx` {precision: record of its ONNX file}, `accuracy` of the checkpoint
+    itself. `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
     `folder` is results/<model>.
     """
 

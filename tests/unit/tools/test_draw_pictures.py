@@ -25,7 +25,7 @@ Reason: results/my_model/profile/profile.json missing; after fetch_weights
 Job 9: Building the bf16 engine of my_model for cpu
 Reason: after export_onnx
 [Sun Nov 29 11:10:28 2026]
-Job 11: Measuring PyTorch and every engine of my_model on cpu
+Job 11: Benchmarking PyTorch and every engine of my_model on cpu
 Reason: results/my_model/cpu/my_model.benchmark.json missing
 """
 

@@ -199,4 +199,4 @@ def test_the_whole_chain_measures_and_serves_in_containers_and_a_service_that_is
     planned = place.snakemake("-n", "deploy").succeeded().said
     assert "Load-testing tiny on cpu" in planned
     assert "build_openvino" not in planned
-    assert "Measuring PyTorch" not in planned
+    assert "Benchmarking PyTorch" not in planned
