@@ -28,7 +28,7 @@ class Expected:
     """The expected model and its answers.
 
     `name` is the model's name in Triton, `reference` has the reference samples with PyTorch's answers. `labels` are the
-    names of an output's values, such as classes. `limits` are those of `accuracy.limits`: {name: allowed error}.
+    names of an output's values. `limits` are those of `accuracy.limits`: {name: allowed error}.
     `served` is the contract with the dtypes of the engine; None if the reference outputs have the same dtypes.
     """
 
