@@ -15,6 +15,7 @@ from slipway.networks.export_failures import why_the_axis_is_fixed
 from slipway.onnx import external_data
 from slipway.onnx.graph_walk import refill
 from slipway.onnx.size_decisions import deciding_sizes
+from slipway.onnx.tidying import rename
 
 # PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
@@ -29,7 +30,7 @@ def export(
     PyTorch may leave other files beside `path`. Returns the [(axis, size)] of `deciding_sizes`; always [] with the
     TorchScript exporter.
     """
-    inputs, served = example_of(contract, samples), network
+    inputs, served, passing = example_of(contract, samples), network, passing_names(contract)
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
     if has_scripts:  # only the older exporter accepts scripts, in a trace that keeps their branches and loops
         with torch.no_grad():
@@ -38,18 +39,28 @@ def export(
     if is_new:
         how = {"dynamic_shapes": (dynamic_shapes(network, contract),), "external_data": False, "verbose": False}
     else:
-        how = {"dynamic_axes": dynamic_axes(contract)}
+        how = {"dynamic_axes": {passing[name]: axes for name, axes in dynamic_axes(contract).items()}}
     names = {
-        "input_names": [tensor.name for tensor in contract.inputs],
-        "output_names": [tensor.name for tensor in contract.outputs],
+        "input_names": [passing[tensor.name] for tensor in contract.inputs],
+        "output_names": [passing[tensor.name] for tensor in contract.outputs],
     }
     program = torch.onnx.export(served, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
     model = external_data.read(path) if is_new else simplified(path)
+    rename(model.graph, {passing[name]: name for name in passing})
     forget_sources(model)
     lower_einsum(model)
     name_axes(model, contract)
     external_data.write(model, path, path.parent)
     return deciding_sizes(program.exported_program, contract, inputs) if program else []
+
+
+def passing_names(contract: Contract) -> dict[str, str]:
+    """Return {tensor of the contract: its name during the export}. No operator or weight has such a name.
+
+    The exporter names a tensor inside the graph after its operator, such as `embedding`. It gives an output the same
+    name without looking, so the contract's names are given to the finished graph.
+    """
+    return {tensor.name: f"contract/{tensor.name}" for tensor in (*contract.inputs, *contract.outputs)}
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
