@@ -21,7 +21,7 @@ rule write_monitoring:
 
 rule write_manifests:
     input:
-        supported_release,
+        writable_manifests,
         program=program("write_manifests"),
         indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
         selections=expand(rules.choose_configuration.output, target=resolved.fleet, allow_missing=True),

@@ -1,9 +1,9 @@
 # The platform that models are deployed to, and the models that are deployed together.
 from slipway.deploy.known_models import deployed_models, live_models, silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
+from slipway.keys.manifest_validation import require_manifests
 from slipway.keys.publication_validation import require_folder
 from slipway.keys.server_validation import require_local_server, require_real_weights, require_servers
-from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
 # The targets whose repositories serve a release, which has one model. Other models stay live unchanged.
@@ -80,9 +80,8 @@ def publishable(wildcards):
     return []
 
 
-def supported_release(wildcards):
-    """Refuse a Triton elsewhere if its release is unknown or older than `triton.oldest`. Otherwise return []."""
+def writable_manifests(wildcards):
+    """Refuse manifests with a Triton that is unknown or older than `triton.oldest`, or with a name that is too long."""
     with refused_by_snakemake():
-        triton = config["triton"]
-        require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])
+        require_manifests(resolved, wildcards.model)
     return []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.config_models import mistakes_of_model
-from slipway.keys.config_schema import fill_in
+from slipway.keys.config_schema import fill_in, is_image
 from slipway.keys.weights_files import WEIGHTS_SUFFIXES
 from slipway.manifests.names import as_label
 from slipway.storage.addresses import is_address, require_no_secret
@@ -15,6 +15,8 @@ from slipway.storage.addresses import is_address, require_no_secret
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # A host's name. A last part of digits alone belongs to an IPv4 address, so 999.1.1.1 is no name.
 _HOST_NAME = re.compile(r"(?:[\w-]{1,63}\.)*(?!\d+\Z)[\w-]{1,63}", re.ASCII)
+# The protocol of images in a registry, as Apptainer writes it.
+DOCKER = "docker://"
 # The architecture of published or random weights, if none is named.
 DEFAULT_ARCHITECTURE = "resnet50"
 
@@ -39,6 +41,7 @@ def _mistakes(config: dict) -> Iterator[str]:
         if _CONTROL.search(text):  # in a name or path it is a mistake, and breaks other programs
             yield f"`{key}` is {text!r}, but must hold no line end and no other control character; take it out"
     yield from _of_order(config)
+    yield from _of_container(config["container"])
     for model, settings in config["models"].items():
         yield from mistakes_of_model(f"models.{model}", settings)
         yield from _of_evaluation(config, model)
@@ -89,6 +92,16 @@ def _of_order(config: dict) -> Iterator[str]:
         for sizes in section["tensorrt"].get("profiles", []):
             if not sizes["min"] <= sizes["opt"] <= sizes["max"]:
                 yield f"`{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max"
+
+
+def _of_container(image: str | None) -> Iterator[str]:
+    """Yield a sentence if the image that jobs run in comes from a registry, and its name is malformed."""
+    name = (image or "").removeprefix(DOCKER)
+    if name != (image or "") and not is_image(name):
+        yield (
+            f"`container` is {image!r}, but {name!r} is no name of an image; write it in lower case, with an optional "
+            "tag and an optional whole digest, such as docker://registry.example.com/team/name:tag"
+        )
 
 
 def _of_evaluation(config: dict, model: str) -> Iterator[str]:

@@ -28,6 +28,11 @@ def fill_in(config: dict) -> None:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
 
 
+def is_image(text: str) -> bool:
+    """Say whether a text is the name of a container image, such as registry.example.com/team/name:tag."""
+    return _WithDefaults(schema()["$defs"]["image"]).is_valid(text)
+
+
 @cache
 def schema() -> dict:
     """Return the JSON Schema of config.yaml. It allows as runtime and platform every name that has a traits file."""
@@ -112,6 +117,8 @@ def _allowed(schema: dict) -> str:
     if choices:
         described = schema.get("description", "").partition(". ")[0].rstrip(".")
         return described[:1].lower() + described[1:] or " or ".join(_allowed(choice) for choice in choices)
+    if "examples" in schema:
+        return f"{schema['title']}, such as {', '.join(schema['examples'])}"
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "pattern" in schema:

@@ -1,5 +1,6 @@
 """The resources of jobs on a cluster: check that targets declare enough, and request resources."""
 
+from pathlib import Path
 from typing import Any
 
 from slipway.core.errors import SlipwayError
@@ -19,11 +20,16 @@ def require_declared(config: dict) -> None:
 
 
 def require_image(config: dict) -> None:
-    """Raise SlipwayError if no container image is named for jobs, or if the image's TensorRT is not declared."""
+    """Raise SlipwayError if no container image is named for jobs, or its file or declared TensorRT is missing."""
     if config["container"] is None:
         raise SlipwayError(
             "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
             "docker://registry.example.com/slipway@sha256:..., or leave that option out"
+        )
+    if "://" not in config["container"] and not Path(config["container"]).exists():
+        raise SlipwayError(
+            f"config: `container` is {config['container']!r}, which does not exist; name a file or folder of "
+            f"Apptainer, or, for an image in a registry, write docker://{config['container']}"
         )
     for target, chosen in config["targets"].items():
         tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}

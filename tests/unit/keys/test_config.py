@@ -124,7 +124,7 @@ MISTAKES = {
         minimal(deploy={"cluster": {"namespace": "inference\n"}}),
         "`deploy.cluster.namespace`",
         r"'inference\n'",
-        ["of the form"],
+        ["lower-case letters", "such as inference"],
     ),
     "weights that end with a line end": (model(weights="w.pth\n"), "`models.m.weights`", r"'w.pth\n'", [".pth"]),
     "a photograph that ends with a line end": (minimal(image="a.jpg\n"), "`image`", r"'a.jpg\n'", ["no line end"]),
@@ -138,7 +138,7 @@ MISTAKES = {
         minimal(deploy={"cluster": {"node_labels": {"cpu": {"zone\n": "a"}}}}),
         "`deploy.cluster.node_labels.cpu`",
         r"'zone\n'",
-        ["control character"],
+        ["a name must be at most 63", "such as nvidia.com/gpu.product"],
     ),
     "a billion images": (minimal(profile={"batch_size": 10**9}), "`profile.batch_size`", "1000000000", ["at most"]),
     "more patience than a life": (

@@ -11,6 +11,7 @@ from helpers.artifacts.measured import container, gpu_target
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.job_keys import JobKeys
+from slipway.keys.manifest_validation import require_manifests
 from slipway.triton.server import releases
 
 GUARDED = "logging,model-repository,shared-memory,trace:slipway-key="
@@ -20,7 +21,7 @@ OLD = {"release": "23.02", "oldest": "23.02"}
 
 def require_supported_release(resolved):
     """Hold the Triton of another platform to `triton.oldest`, as rules/platform.smk does."""
-    releases.require_supported(*(resolved.config["triton"][name] for name in ("release", "image", "oldest")))
+    require_manifests(resolved, "resnet50")
 
 
 def guards(words):
@@ -95,7 +96,7 @@ def test_a_release_that_nobody_named_is_asked_for_before_anything_is_built(measu
     found = measured(triton={})
     with pytest.raises(SlipwayError, match=r"nothing says which Triton serves.* set `triton\.release`, such as"):
         require_supported_release(found.resolved())
-    found.triton |= {"image": "registry.example/triton@sha256:0"}
+    found.triton |= {"image": f"registry.example/triton@sha256:{64 * '0'}"}
     require_supported_release(found.resolved())
 
 

@@ -62,6 +62,15 @@ def test_jobs_of_an_image_need_its_name():
         require_image(config(runtime="openvino"))
 
 
+def test_an_image_without_a_protocol_is_a_file(tmp_path):
+    image = tmp_path / "slipway.sif"
+    config_of_file = in_image(runtime="openvino") | {"container": str(image)}
+    with pytest.raises(SlipwayError, match=r"slipway\.sif', which does not exist; .* write docker://"):
+        require_image(config_of_file)
+    image.touch()
+    require_image(config_of_file)
+
+
 def test_the_tensorrt_of_an_image_is_declared_unless_it_is_one_of_this_machine():
     require_image(in_image(**DECLARED))
     require_image(in_image(runtime="tensorrt", tensorrt={"python": "/shared/tensorrt/bin/python"}))

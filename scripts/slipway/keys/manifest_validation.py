@@ -1,0 +1,20 @@
+"""Refuse manifests that cannot be written, or that no Kubernetes would accept, before any job runs."""
+
+from slipway.core.errors import amended
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.server_validation import RANDOM
+from slipway.manifests.names import REHEARSAL, label
+from slipway.triton.server.releases import require_supported
+
+
+def require_manifests(resolved: ResolvedConfig, model: str) -> None:
+    """Raise SlipwayError if the Triton release of a model's manifests is refused, or if a name in them is too long.
+
+    The release must be known, and at least `triton.oldest`. The objects in Kubernetes are named after model and target.
+    """
+    triton, weights = resolved.config["triton"], resolved.config["models"][model]["weights"]
+    require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])
+    suffix = [REHEARSAL] if weights == RANDOM else []
+    for target in resolved.fleet:
+        with amended(f"config: `models.{model}` on `targets.{target}`: "):
+            label(model, target, *suffix)
