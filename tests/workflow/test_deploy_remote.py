@@ -76,6 +76,8 @@ def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
     assert site.receipt == before
     assert site.live() == objects
     site.train(1, p99_limit_ms=0.001)
+    api.store.remove("Service", api.namespace, "tiny")
+    assert site.live() != objects
     site.refused("above the limit of 0.001 ms", "was applied again")
     assert site.live() == objects
 

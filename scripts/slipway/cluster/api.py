@@ -99,6 +99,12 @@ class Cluster:
             raise NotFound(f"{self.context} has no {kind} of {api_version}: {advice}")
         return known[kind]
 
+    def has_kind(self, kind: str, api_version: str) -> bool:
+        """Say whether the cluster has a kind of objects."""
+        with suppress(NotFound):
+            return bool(self.kind(kind, api_version))
+        return False
+
     def request(self, verb: str, obj: dict, part: str = "") -> Request:
         """Return a request for an object or its subresource such as "log"; without a name, for all objects of the kind.
 

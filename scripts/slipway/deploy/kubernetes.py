@@ -10,6 +10,7 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import MARK, SERVERS, is_ready, key, labels_of, provenance, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
+from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
 from slipway.deploy.release import Release
@@ -62,9 +63,16 @@ class Kubernetes(ContainerPlatform):
         return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"objects", "absent"}: the objects that `restore` applies, and references to objects to delete."""
+        """Return {"objects", "absent"}: the objects that `restore` applies, and references to objects to delete.
+
+        "objects" also has the objects of the live release that somebody deleted, so that this release is live as a
+        whole after a failed deployment.
+        """
         affected = {key(obj): obj for obj in [*_objects_of(state), *release.objects]}
         earlier = {name: self._object_to_restore(obj, state) for name, obj in affected.items()}
+        if state.live and (deleted := self._deleted(state.live, earlier)):
+            progress(f"  {', '.join(deleted)} of the live version was deleted; going back would make it again")
+            earlier |= deleted
         absent = [reference(obj) for name, obj in affected.items() if earlier[name] is None]
         return {"objects": [obj for obj in earlier.values() if obj], "absent": absent}
 
@@ -177,8 +185,19 @@ class Kubernetes(ContainerPlatform):
         counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
         return {**wanted, "spec": wanted["spec"] | counted}
 
+    def _deleted(self, live: Release, earlier: dict[str, dict | None]) -> dict[str, dict]:
+        """Return {"kind name": object} of a live release's objects that are None in `earlier`, the objects to restore.
+
+        A kind that was uninstalled from the cluster is left out, since its objects cannot be applied.
+        """
+        missing = {key(obj): obj for obj in live.objects if earlier[key(obj)] is None}
+        return {name: obj for name, obj in missing.items() if self.cluster.has_kind(obj["kind"], obj["apiVersion"])}
+
     def _object_to_restore(self, wanted: dict, state: DeploymentState) -> dict | None:
-        """Return the object in its earlier form, which `restore` applies again; None if the object did not exist."""
+        """Return the object in its present form, which `restore` applies again; None if the object does not exist.
+
+        If an interrupted rollout changed the object, return the object from before this rollout.
+        """
         live = self.cluster.get(reference(wanted))
         if proven := _as_applied(state.live, live):
             return proven

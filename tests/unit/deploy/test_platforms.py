@@ -118,6 +118,35 @@ def test_what_is_of_a_kind_that_was_uninstalled_is_gone(tmp_path, monkeypatch):
         assert server.one("Deployment", "resnet50-h100") is None
 
 
+@pytest.mark.parametrize("gone", ["Service", "PodDisruptionBudget", "Deployment"])
+def test_what_somebody_deleted_of_the_live_version_is_there_again_after_going_back(tmp_path, monkeypatch, capfd, gone):
+    old, new = Version(*objects(replicas=2)), Version(*objects(replicas=2, index_sha256="99" * 32))
+    with stand_in(tmp_path, monkeypatch) as server:
+        there = Kubernetes(connect(), "resnet50", 20)
+        there.start(old, {})
+        [deleted] = [obj for obj in old.objects if obj["kind"] == gone]
+        server.store.remove(gone, "serving", deleted["metadata"]["name"])
+        before = there.snapshot(new, DeploymentState(live=old))
+        assert f"  {key(deleted)} of the live version was deleted" in capfd.readouterr().err
+        assert before["absent"] == []
+        there.start(new, before)
+        assert "serves: Deployment resnet50-h100" in there.restore(new, before)
+        assert [applicable(there.cluster.get(reference(obj))) for obj in old.objects] == old.objects
+
+
+def test_nothing_of_an_uninstalled_kind_is_made_again(tmp_path, monkeypatch):
+    old, new = Version(*objects()), Version(*objects(index_sha256="99" * 32, prometheus_operator=False))
+    with stand_in(tmp_path, monkeypatch) as server:
+        there = Kubernetes(connect(), "resnet50", 20)
+        there.start(old, {})
+        server.uninstalled = {"monitoring.coreos.com"}
+        there = Kubernetes(connect(), "resnet50", 20)
+        before = there.snapshot(new, DeploymentState(live=old))
+        assert {each["kind"] for each in before["absent"]} == {"PodMonitor", "PrometheusRule"}
+        there.start(new, before)
+        assert "serves: Deployment resnet50-h100" in there.restore(new, before)
+
+
 def test_going_back_waits_for_an_api_that_is_away(tmp_path, monkeypatch):
     monkeypatch.setattr("slipway.cluster.transport.PAUSE_S", 0.02)
     with stand_in(tmp_path, monkeypatch) as server:
