@@ -20,6 +20,7 @@ from slipway.onnx.data_files import data_names
 from slipway.storage.addresses import is_address
 from slipway.triton.server.kinds import PATH, WHEEL
 from slipway.triton.server.on_path import on_path_with
+from slipway.triton.server.releases import require_one_release
 
 
 def resolve(config: dict) -> ResolvedConfig:
@@ -229,8 +230,9 @@ def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the server has a version of a runtime that cannot run the engines built here.
 
     TensorRT engines are built by the version that `runtime_version` returns, other engines by the installed version of
-    their runtime.
+    their runtime. Also raises SlipwayError if `triton` names two releases.
     """
+    require_one_release(resolved.config["triton"])
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
         if target in resolved.locked_targets():

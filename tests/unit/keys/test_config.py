@@ -120,6 +120,7 @@ MISTAKES = {
         "२६.०७",
         ["of the form"],
     ),
+    "a release of the 70th month": (minimal(triton={"release": "26.70"}), "`triton.release`", "26.70", ["release"]),
     "a namespace that ends with a line end": (
         minimal(deploy={"cluster": {"namespace": "inference\n"}}),
         "`deploy.cluster.namespace`",

@@ -100,6 +100,16 @@ def test_a_release_that_nobody_named_is_asked_for_before_anything_is_built(measu
     require_supported_release(found.resolved())
 
 
+def test_an_old_image_is_refused_by_its_tag(measured):
+    found = measured(triton={"image": "nvcr.io/nvidia/tritonserver:25.09-py3"})
+    with pytest.raises(SlipwayError, match=r"Triton 25\.09 \(`triton\.image`\) is older than 26\.07"):
+        require_supported_release(found.resolved())
+    found.triton |= {"oldest": "25.09"}
+    require_supported_release(found.resolved())
+    found.triton |= {"oldest": "26.07", "image": "nvcr.io/nvidia/tritonserver:26.07-py3"}
+    require_supported_release(found.resolved())
+
+
 def test_a_release_that_is_accepted_is_warned_of_and_told_no_flags_that_it_lacks(measured):
     found = measured(targets={"h100": gpu_target(tensorrt={"version": "8.5.3.1"})}, triton=OLD).written()
     assert not any("restricted" in word for word in container(found)["args"])

@@ -3,6 +3,7 @@
 This module imports no framework, because the Snakefile imports it.
 """
 
+import re
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ from slipway.triton.server.tensorrt_versions import VARIABLE, numbers, same_tens
 TABLE = Path(__file__).with_name("releases.yaml")
 # The name of NVIDIA's image of a release.
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
+# The release in the tag of NVIDIA's image, also in a copy of it in another registry.
+_TAG = re.compile(r"(?:^|/)tritonserver:(\d\d\.\d\d)(?![\d.])")
 # Releases before this one have known vulnerabilities.
 FLOOR = "26.07"
 
@@ -56,19 +59,37 @@ def newest() -> str:
     return releases()[-1].triton
 
 
+def release_of_image(image: str | None) -> str | None:
+    """Return the Triton release in the tag of NVIDIA's image or of a copy of it, such as "25.09"; None without one."""
+    tag = _TAG.search(image or "")
+    return tag[1] if tag else None
+
+
+def require_one_release(triton: dict) -> None:
+    """Raise SlipwayError if the tag of `triton.image` names another release than `triton.release` of config.yaml."""
+    release, tag = triton["release"], release_of_image(triton["image"])
+    if release and tag and tag != release:
+        raise SlipwayError(
+            f"config: the image {triton['image']} has Triton {tag}, and `triton.release` is {release}; correct "
+            "`triton.image` or `triton.release`"
+        )
+
+
 def require_supported(name: str | None, image: str | None, oldest: str) -> None:
     """Raise SlipwayError if neither a release nor an image is given, or if the release is older than `oldest`.
 
-    `name` is the release and `image` the image of the serving Triton, None if config.yaml does not state it.
+    `name` is the release and `image` the image of the serving Triton, None if config.yaml does not state it. Without a
+    `name`, the release is that in the tag of NVIDIA's image; the release of another image is not known here.
     """
     if name is None and image is None:
         raise SlipwayError(
             "config: nothing says which Triton serves, and a TensorRT engine loads only under the TensorRT that built "
             f'it; set `triton.release`, such as "{newest()}"'
         )
-    if name is not None and name < oldest:
+    key = "triton.release" if name else "triton.image"
+    if (name := name or release_of_image(image)) is not None and name < oldest:
         raise SlipwayError(
-            f"config: Triton {name} (`triton.release`) is older than {oldest} and has known vulnerabilities; serve "
+            f"config: Triton {name} (`{key}`) is older than {oldest} and has known vulnerabilities; serve "
             f'with a newer release, or accept them knowingly with `triton.oldest: "{name}"`. Nothing was written'
         )
 

@@ -101,9 +101,10 @@ def test_neither_program_is_named(programs):
 
 
 def test_an_image_of_another_release_is_refused(programs):
-    programs()
-    other = resolved(triton={"run": "container", "release": "26.06", "oldest": "26.06", "image": IMAGE})
-    with pytest.raises(SlipwayError, match=f"the image {IMAGE} has Triton 26.07, and `triton.release` is 26.06"):
+    """The image has another release inside than its tag says."""
+    fake_container.change(programs(), environment=fake_container.environment("26.06"))
+    other = resolved(triton={"run": "container", "release": RELEASE, "image": IMAGE})
+    with pytest.raises(SlipwayError, match=f"the image {IMAGE} has Triton 26.06, and `triton.release` is {RELEASE}"):
         require_local_server(other, "cpu")
 
 
