@@ -24,6 +24,7 @@ def plan_faster(is_module: bool) -> None:
     `is_module`: another workflow uses Slipway as a module. Its functions may not be hashable, and its params may have
     tables, so these two changes are not made.
     """
+    gc.freeze()  # the modules that are loaded by now stay until the end, so they are not inspected again
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))
     OutputIndex.match_producers = lru_cache(maxsize=None)(OutputIndex.match_producers)

@@ -46,6 +46,7 @@ def faster(monkeypatch):
     plan_faster(is_module=False)
     yield
     gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 class Job:
