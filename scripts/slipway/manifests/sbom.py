@@ -133,7 +133,7 @@ def _image(image: str) -> Component:
     path, colon, tag = named.rpartition(":")
     repository, tag = (path, tag) if colon and "/" not in tag else (named, "")
     qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}
-    url = PackageURL("oci", name=PurePosixPath(repository).name.lower(), version=digest or None, qualifiers=qualifiers)
+    url = PackageURL("oci", name=PurePosixPath(repository).name, version=digest or None, qualifiers=qualifiers)
     sha256 = digest.removeprefix("sha256:") if re.fullmatch("sha256:[0-9a-f]{64}", digest) else ""
     kind, version = ComponentType.CONTAINER, tag or digest
     return _component(kind, repository, f"image:{image}", digest=sha256, version=version, purl=url)

@@ -132,7 +132,7 @@ def test_the_image_is_named_by_its_digest_where_that_is_known(billed):
     ("image", "url"),
     [
         ("mine", "pkg:oci/mine?repository_url=mine"),
-        ("localhost:5000/a/Mine:1", "pkg:oci/mine?repository_url=localhost:5000/a/Mine&tag=1"),
+        ("localhost:5000/a/mine:1", "pkg:oci/mine?repository_url=localhost:5000/a/mine&tag=1"),
     ],
 )
 def test_an_image_without_a_digest_has_its_tag_alone(billed, image, url):
