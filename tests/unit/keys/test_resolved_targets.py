@@ -166,7 +166,7 @@ def test_a_file_that_is_a_folder_and_a_folder_that_holds_nothing_are_told(named,
 
 @pytest.mark.parametrize("registry", ["nvcr.io/nvidia", "registry.example:5000/copies"])
 def test_an_image_whose_tag_names_another_release_is_refused(registry):
-    image = f"{registry}/tritonserver:25.01-py3@sha256:0"
+    image = f"{registry}/tritonserver:25.01-py3@sha256:{64 * '0'}"
     with pytest.raises(SlipwayError, match=r"has Triton 25\.01, and `triton\.release` is 26\.07; correct"):
         resolved(triton={"release": "26.07", "image": image})
     resolved(triton={"release": "25.01", "image": image})
