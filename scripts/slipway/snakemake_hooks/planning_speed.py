@@ -11,7 +11,7 @@ from snakemake.persistence import PersistenceBase
 
 # A plan of 300 engines makes millions of small objects, and nearly all of them stay until its end. With Python's
 # default threshold of 700, the garbage collector inspects all of them many times.
-OBJECTS_BETWEEN_COLLECTIONS = 100_000
+OBJECTS_BETWEEN_COLLECTIONS = 500_000
 
 
 def plan_faster(is_module: bool) -> None:

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tritonclient.grpc as grpc
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.contract.contract import Tensors
@@ -17,6 +15,9 @@ from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
+
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
 
 # After the answer to a request, the metrics may lack the request for this time.
 COUNTED_WITHIN_S = 5.0
@@ -138,8 +139,10 @@ def read_page(ports: Ports) -> str:
     return text
 
 
-def samples(page: str) -> Iterator[Sample]:
+def samples(page: str) -> Iterator["Sample"]:
     """Yield the samples of a page of metrics in Prometheus' text format, with the metrics' names in Triton."""
+    from prometheus_client.parser import text_string_to_metric_families  # only here: planning reads no metrics
+
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             # The parser adds OpenMetrics' ending `_total` to counters. Triton's names do not have it.

@@ -1,6 +1,7 @@
 """Check that the server at some ports is the process that Slipway started: its id is the id in its command line."""
 
 import contextlib
+from collections.abc import Iterator
 from types import ModuleType
 
 import psutil
@@ -59,13 +60,22 @@ def require_in_sight(pid: int, server_id: str, program: str) -> None:
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
     """Return the ports, of gRPC and metrics, on which neither the process nor its children listen."""
-    family = []
+    foreign = [ports.grpc, ports.metrics]
+    for process in _family(pid):
+        listening = {address.port for address, _ in _listening(process)}
+        foreign = [port for port in foreign if port not in listening]
+        if not foreign:  # then its children need not be looked for
+            break
+    return foreign
+
+
+def _family(pid: int) -> Iterator[psutil.Process]:
+    """Yield a process, and then its children and their children; nothing if it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)
         if server.status() != psutil.STATUS_ZOMBIE:
-            family = [server, *server.children(recursive=True)]
-    listening = {address.port for process in family for address, _ in _listening(process)}
-    return [port for port in (ports.grpc, ports.metrics) if port not in listening]
+            yield server
+            yield from server.children(recursive=True)
 
 
 def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
@@ -100,7 +110,7 @@ def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
     If `process` is the module psutil, the result has the listening sockets of all processes.
     """
     try:
-        connections = process.net_connections(kind="inet")
+        connections = process.net_connections(kind="tcp")
     except psutil.Error:  # the process has ended meanwhile
         return []
     return [
