@@ -100,7 +100,7 @@ class Cluster:
         return known[kind]
 
     def has_kind(self, kind: str, api_version: str) -> bool:
-        """Say whether the cluster has a kind of objects."""
+        """Say whether the cluster has a kind of objects, such as "PodMonitor" of "monitoring.coreos.com/v1"."""
         with suppress(NotFound):
             return bool(self.kind(kind, api_version))
         return False

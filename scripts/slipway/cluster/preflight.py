@@ -24,6 +24,7 @@ RIGHTS = Path(__file__).with_name("rights.yaml")
 def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
     """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}, the last two as lists of sentences.
 
+    `objects` are the objects to apply. `fleet` has the values of each target in the manifests.
     Raises SlipwayError if the deployment would fail. Nothing in the cluster is changed.
     """
     kubernetes, *version = _version(cluster)

@@ -47,6 +47,7 @@ class Node:
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
     """Return (verified facts, unverified facts), as sentences, on free resources of the nodes for a fleet's pods.
 
+    `objects` are the objects to apply. `fleet` has the values of each target in the manifests.
     The resources of pods that the rollout replaces count as free. Raises SlipwayError if a pod fits on no node, unless
     the cluster adds nodes.
     """
@@ -108,9 +109,9 @@ def _quantities(listed: dict) -> Counter:
 
 
 def _lacking(nodes: list[Node], d: dict) -> str:
-    """Place a target's pods on the nodes, and subtract the requests from `free`.
+    """Place a target's pods on the nodes, and subtract their requests from each node's free resources.
 
-    Return text on why a pod fits on no node; "" if all pods fit.
+    `d` has the target's values in the manifests. Return text on why a pod fits on no node; "" if all pods fit.
     """
     wanted = _quantities(resources(d)["requests"])
     eligible = [node for node in nodes if node.takes(d)]

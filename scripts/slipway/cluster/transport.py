@@ -42,7 +42,8 @@ class Transport:
     def send(self, request: Request, **sent: Any) -> Any:
         """Send a request, and return the API's answer: parsed JSON, or else text.
 
-        `opened` describes the arguments and the errors. Raises Refused also if an answer of type JSON is not JSON.
+        `sent` has the arguments query, body and accept of `opened`. After a transient failure, the request is sent
+        again. Raises Refused or Unreachable with the reason. Raises Refused also if an answer of type JSON is not JSON.
         """
         response = self.opened(request, **sent)
         try:

@@ -45,12 +45,12 @@ def address(ports: Ports) -> str:
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return lines of text about all outputs in the result of a smoke test."""
+    """Return lines of text about all outputs in `tested`, the entry "smoke_test" of a receipt."""
     return prefixed({name: _output(output) for name, output in tested["outputs"].items()})
 
 
 def _output(output: dict) -> list[str]:
-    """Return lines with one output's values. If Slipway found no meaning for the output, a line says why."""
+    """Return lines with one output's values. If Slipway cannot tell whether they are class scores, a line says why."""
     meaning = Meaning.of(output["output"])
     unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

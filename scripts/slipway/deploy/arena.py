@@ -26,7 +26,7 @@ class Arena(Kubernetes):
     """The platform `arena`: a namespace of a cluster, in which the program `arena` makes the objects of a release."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the preflight checks.
+        """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}, as for Kubernetes.
 
         Raises SlipwayError if a check fails, or if a live Arena release would change: Arena cannot change a release.
         """

@@ -14,7 +14,10 @@ from slipway.deploy.release_history import ReleaseHistory
 
 @dataclass(frozen=True)
 class Deployment:
-    """Models that are deployed together to the platform `to`. `results` are their folders results/<model>."""
+    """Models that are deployed together to the platform `to`. `results` are their folders results/<model>.
+
+    `options` are the options of the program that runs, such as its ports and timeouts.
+    """
 
     to: str
     results: list[Path]
@@ -56,7 +59,7 @@ def deployment_parser(description: str, platform: bool = True, alone: bool = Fal
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
-    """Add the options of the programs that change the live versions."""
+    """Add the options that `deploy.py` and `rollback.py` share, such as --keep-versions."""
     add_settings(arguments, "deploy", "keep_versions")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")

@@ -54,8 +54,9 @@ class Kubernetes(ContainerPlatform):
             yield
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the result of `preflight.check`.
+        """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}.
 
+        "kubernetes" is the cluster's version. "verified" and "not_verified" are lists of sentences.
         Raises SlipwayError if a check fails, or if the model is live in another namespace or cluster.
         """
         require_deployable(release)

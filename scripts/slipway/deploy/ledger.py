@@ -1,16 +1,19 @@
 """The ledger of a release history: the stored versions, the live versions, and the rollout that is under way.
 
-Each write replaces the whole file, so its parts always belong together:
+Each write replaces the whole file, so its parts always belong together. A version is the number of a stored release:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
     run        id or null                          the run of Snakemake that made the last entry of `live` live
     stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
     last       {model: version}                    the highest version number of a model so far
     rollout    {...} or null                       the rollout that is under way
-    receipts   {file: receipt}                     the receipts of the live models
+    receipts   {file: receipt}                     the receipts of the live models; {} after `undeploy`
     models     {model: {"model", "targets"}}       name in config.yaml and targets of each model that was ever live
     modified_ns  {model: ns}                       the newest time stamp of a model's files that Triton has seen
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
+
+`live` stays after `undeploy`, so that a rollback can serve the last version again. So `live` and the receipts of single
+versions cannot replace `receipts`.
 
 The ledger lies outside the versions' folders. So a version whose files and index were both edited still differs from
 the ledger.
@@ -54,8 +57,9 @@ _SHAPE = {
 class Rollout:
     """A change of the live versions from `before` to `versions`. `snapshot` is the platform's state before the change.
 
-    `receipts` are the receipts to write: {file: {"model", "served_as", "targets", "more": further entries}}.
-    `withdrawn` are the receipts to remove, of models that are not served any more.
+    `action` is "deployment" or "rollback". `receipts` are the receipts to write, {file: {"model": name in config.yaml,
+    "served_as": name for clients, "targets": list, "more": further entries of the receipt}}. `withdrawn` are the paths
+    of the receipts to remove, of models that are not served any more.
     """
 
     action: str
@@ -117,7 +121,7 @@ class Ledger:
                 progress(f"  {file} was not the receipt of what is live; it was written anew")
 
     def facts_of(self, receipts: Iterable[dict]) -> dict[str, dict]:
-        """Return the ledger's parts {"published", "models"}, updated with the entries of these receipts."""
+        """Return the parts {"published", "models"} of the ledger, with the entries that these receipts add."""
         recorded = self.read()
         published, models = dict(recorded["published"]), dict(recorded["models"])
         for receipt in receipts:

@@ -52,7 +52,10 @@ class Platform(Protocol):
         """
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the checks as a dict; raise SlipwayError if the rollout would fail. Change nothing."""
+        """Return {"verified": sentences on what was checked, and further facts for the receipt}. Change nothing.
+
+        Raises SlipwayError if the rollout would fail.
+        """
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return the current state of the platform as JSON data, for `restore`.

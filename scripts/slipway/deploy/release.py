@@ -81,7 +81,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Release:
-    """Parts that are deployed together. Only a release with manifests has `folder` and `record` (manifests.json).
+    """Parts that are deployed together to the platform `to`.
+
+    Only a release with manifests has `folder`, results/<model>/ or the folder of a stored version, and `record`, the
+    content of manifests.json.
 
     `withdrawn` are the names, for clients, of the models that the release takes out of service.
     """

@@ -48,7 +48,7 @@ class DeploymentState:
 class ReleaseHistory:
     """The history of some models on one platform. `receipts` are the paths of the models' receipts.
 
-    `store` has the stored versions and the ledger.
+    `store` has the stored versions and the ledger. A model is live while its receipt exists.
     """
 
     def __init__(self, store: VersionStore, receipts: Iterable[Path]) -> None:
@@ -151,14 +151,15 @@ class ReleaseHistory:
         return replace(release, withdrawn=tuple(name for name in serving if name not in versions))
 
     def without(self) -> Release:
-        """Return the release that takes the models of this history out of service."""
+        """Return a release without parts, whose deployment takes the models of this history out of service."""
         return Release("local", (), withdrawn=tuple(name for name in self.serving() if name in self._names()))
 
     def begin(self, release: Release, snapshot: dict, action: str, chosen: Collection[str] | None = None) -> None:
         """Record that a stored release is about to replace the state in `snapshot`.
 
-        `chosen` are the names, for clients, of the models that the user deploys or rolls back; None means all models of
-        the release. All other models of the release are served as before, but by a new server.
+        `action` is "deployment" or "rollback". `chosen` are the names, for clients, of the models that the user deploys
+        or rolls back; None means all models of the release. All other models of the release are served as before, but
+        by a new server.
         """
         before = self.serving()
         receipts: dict[str, dict] = {}
@@ -174,7 +175,10 @@ class ReleaseHistory:
         self.store.ledger.write(rollout=asdict(Rollout(action, after, before, receipts, withdrawn, snapshot)))
 
     def _rolled_back_from(self, part: Part, action: str, is_chosen: bool) -> int | None:
-        """Return the number of the version that a rollback replaced by this part; None without a rollback."""
+        """Return the number of the version that a rollback replaced by this part; None if no rollback made it live.
+
+        `action` is "deployment" or "rollback". `is_chosen` is False for a model that only gets a new server.
+        """
         if action == ROLLBACK and is_chosen:
             # A rollback replaces the versions of an interrupted deployment, or the live versions.
             rollout = self.pending()
@@ -258,7 +262,10 @@ class ReleaseHistory:
             progress(f"  {ledger.file} was lost; it was written anew, from the receipts of what is live")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
-        """Return `receipt` with the entries in "more" of `entry`, and with "stored_files": {file: SHA-256}."""
+        """Return a receipt with the further entries that a rollout planned for it, and with its version's files.
+
+        `entry` is the receipt's entry in `Rollout.receipts`. The files are "stored_files", {file: SHA-256}.
+        """
         return {**receipt, **entry["more"], "stored_files": self.store.record(receipt["served_as"], receipt["number"])}
 
     def _receipt(self, path: Path) -> dict | None:

@@ -51,8 +51,8 @@ def deploy(
 def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Check a release before anything is changed, and return {"versions", "place"} for the receipts.
 
-    "versions" is {target: result of `Platform.verify_runtime`}. "place" is the result of `Platform.preflight`. Raises
-    SlipwayError if a check fails.
+    "versions" is {target: {"runtime", "runtime_version", "source"}}. "place" is {"verified": sentences, and further
+    facts on the platform}. Raises SlipwayError if a check fails.
     """
     what = f"checking whether {release.to} can take it" if release.parts else "being taken out of service"
     progress(f"  {release.model}: {what}")
@@ -65,9 +65,10 @@ def preflight(platform: Platform, release: Release, state: DeploymentState) -> d
 def replace(
     platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, under_load: bool
 ) -> list[dict]:
-    """Start a release, switch clients to it, and return one proof for each part.
+    """Start a release, switch clients to it, and return the result of `verification.prove`, a list of proofs.
 
-    If that fails, restore the previous state and raise the error.
+    With `under_load`, also check the latency under a short load. If a step fails, restore the previous state and raise
+    the error.
     """
     try:
         platform.start(release, snapshot)
@@ -84,7 +85,10 @@ def replace(
 
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
-    """Return a proof for each part of a ready release. With `under_load`, also check the latency under load."""
+    """Return a proof for each part (a model on one target) of a ready release; [] for a release without parts.
+
+    With `under_load`, also check the latency under a short load.
+    """
     if not release.parts:
         return []
     targets = dict.fromkeys(part.target for part in release.parts)

@@ -13,10 +13,10 @@ from slipway.triton.client.smoke_test import smoke_test
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
-    """Return one proof for each part: {"smoke_test", "verified"}, and with `under_load` also "canary".
+    """Return a proof for each part (a model on one target): {"smoke_test", "verified"}.
 
-    `reached` is {target: ports}, and "canary" has the latency under load. Raises SlipwayError with the part's model and
-    target if a server's answer is wrong, or slower than the promised latency.
+    With `under_load`, a proof also has "canary", the latency under a short load. `reached` is {target: ports}. Raises
+    SlipwayError with the model and the target if a server's answer is wrong, or slower than its load test allows.
     """
     proofs = []
     for part in release.parts:
@@ -37,7 +37,8 @@ def prove(platform: Platform, release: Release, reached: dict[str, Ports], under
 def receipts_of(platform: Platform, release: Release, proofs: list[dict], **facts: object) -> dict[str, dict]:
     """Return {model: receipt} of a live release.
 
-    A receipt has the chain from the weights to the platform, the proofs, and the entries of `facts`.
+    A receipt has the chain from the weights to the platform, for each target its entry of `proofs` (the result of
+    `prove`), and the entries of `facts`.
     """
     facts |= {"place": platform.place(), "contents": platform.contents(release)}
     receipts: dict[str, dict] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common, pod_ports
+from slipway.manifests.deployment_facts import TargetValues
 from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.names import GATE
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
@@ -31,7 +32,7 @@ def files(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def _node_labels(d: dict) -> dict[str, str]:
+def _node_labels(d: TargetValues) -> dict[str, str]:
     """Return the labels that a node must have for the pods.
 
     Arena has no option for the resource of a MIG partition. On a node whose partitions are all equal, each partition

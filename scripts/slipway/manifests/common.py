@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.core.templates import document, yaml_documents
 from slipway.load_test.limits import configuration_in_words
 from slipway.manifests import names, pod_resources, replicas
-from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
+from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, TargetValues, Value, plain
 from slipway.manifests.pod_ports import GRPC, HTTP, METRICS
 from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
@@ -59,7 +59,7 @@ def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence
     return values | {"warnings": Value(risks, facts.index.path, "version_lock", "and other reasons against it")}
 
 
-def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
+def warnings(facts: DeploymentFacts, d: TargetValues) -> list[str]:
     """Return sentences, one for each risk of a deployment. A risk does not prevent the deployment."""
     tested, resource = facts.load_test.content["server"], d.get("gpu_resource", pod_resources.WHOLE_GPU)
     lock, another = facts.index.content["version_lock"] or {}, why_another(tested, d["image"], d["triton_release"])
@@ -69,17 +69,17 @@ def warnings(facts: DeploymentFacts, d: dict) -> list[str]:
     return document(WARNINGS, {"d": d, "can_guard": _can_guard(d), "FLOOR": releases.FLOOR, **compared}).splitlines()
 
 
-def _can_guard(d: dict) -> bool:
+def _can_guard(d: TargetValues) -> bool:
     """Say whether the Triton release can restrict its APIs. An unknown release counts as new enough."""
     return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
-def guards(d: dict, key: str) -> list[str]:
+def guards(d: TargetValues, key: str) -> list[str]:
     """Return the flags of Triton that restrict its APIs to holders of `key`; [] if the release cannot restrict APIs."""
     return restricted_apis.flags(key) if _can_guard(d) else []
 
 
-def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
+def triton_flags(d: TargetValues, drain_s: int = DRAIN_S) -> list[str]:
     """Return Triton's flags for a target, without the flags of ports, folders and restricted APIs."""
     return [
         "--disable-auto-complete-config",
@@ -91,14 +91,14 @@ def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
 
 
 def triton_command(
-    d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS, drain_s: int = DRAIN_S
+    d: TargetValues, http: int = HTTP, grpc: int = GRPC, models: str = MODELS, drain_s: int = DRAIN_S
 ) -> list[str]:
     """Return the words of the command line that starts Triton, without the flags of the restricted APIs."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", *ports, f"--model-repository={models}", *triton_flags(d, drain_s)]
 
 
-def metadata(d: dict) -> dict:
+def metadata(d: TargetValues) -> dict:
     """Return the labels, selectors and annotations of a target's objects, with the keys of metadata.yaml.j2.
 
     "of_target" is the metadata of the target's objects, "of_model" the metadata of objects that all targets share.
@@ -109,7 +109,7 @@ def metadata(d: dict) -> dict:
     return parts
 
 
-def environment(d: dict) -> dict[str, str]:
+def environment(d: TargetValues) -> dict[str, str]:
     """Return {variable: value} of the server's environment. glibc allocates memory as in the load test.
 
     On a CPU target, the node's GPUs are hidden from the container, because NVIDIA's image would use these GPUs.
@@ -117,7 +117,7 @@ def environment(d: dict) -> dict[str, str]:
     return {"HOME": "/tmp", **ALLOCATION} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 
 
-def pull_policy(d: dict) -> str:
+def pull_policy(d: TargetValues) -> str:
     """Return "IfNotPresent" for an image with a digest, which never changes; "Always" for a tag, which may change."""
     return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
 

@@ -13,6 +13,10 @@ from slipway.runtimes import RUNTIMES
 CONFIG = "config.yaml"
 
 
+# The values of one target in manifests, {name: value}, without their sources.
+TargetValues = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Value:
     """A value of a manifest. It comes from `key` in the file `source`; `how` describes the derivation in words."""
@@ -77,11 +81,17 @@ class DeploymentFacts:
         return configuration_in_words(self.selection.content["measured"])
 
     def of_hardware(self, value: object, how: str) -> Value:
-        """Return `value` as a Value whose source is the hardware in the engine's build key."""
+        """Return `value` as a Value whose source is the hardware in the engine's build key.
+
+        `how` describes in words how it was derived.
+        """
         return Value(value, self.index.path, "engine_key.hardware", how)
 
     def of_peak(self, value: object, kind: str, how: str) -> Value:
-        """Return `value` as a Value whose source is `peak(kind)` with the margin in config.yaml."""
+        """Return `value` as a Value whose source is the peak memory `peak(kind)`, times the margin in config.yaml.
+
+        `how` describes in words how it was derived from this product.
+        """
         margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
         how = f"the most memory of {self._configuration}, times {margin}, {how}"
         return Value(value, self.load_test.path, f"measurements[].{kind}", how)
@@ -142,7 +152,7 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
         )
 
 
-def plain(values: dict[str, Value]) -> dict:
+def plain(values: dict[str, Value]) -> TargetValues:
     """Return {name: value} without the sources. Functions that make manifests take this form."""
     return {name: value.value for name, value in values.items()}
 

@@ -10,6 +10,7 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
+from slipway.manifests.deployment_facts import TargetValues
 from slipway.manifests.validation import require_valid
 from slipway.monitoring.slo import ServiceLevel
 
@@ -21,8 +22,8 @@ class Fleet:
     `slo` is the service level of the slowest target.
     """
 
-    deployments: list[dict]
-    here: dict
+    deployments: list[TargetValues]
+    here: TargetValues
     slo: ServiceLevel
 
 
@@ -48,8 +49,11 @@ def kubectl_file(name: str, objects: list[dict], fleet: Fleet) -> dict[str, str]
     return {name: documents(objects, header(fleet.deployments, f"kubectl apply -f {name}"))}
 
 
-def header(deployments: list[dict], command: str) -> str:
-    """Return the comment at the top of a manifest: its content, use, preconditions and warnings."""
+def header(deployments: list[TargetValues], command: str) -> str:
+    """Return the comment at the top of a manifest: its content, use, preconditions and warnings.
+
+    `deployments` has the values of each target. `command` is the command that applies the manifest.
+    """
     deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in deployments)
     places = [
         f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "

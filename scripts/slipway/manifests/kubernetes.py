@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common, names, pod_ports, pod_resources
+from slipway.manifests.deployment_facts import TargetValues
 from slipway.manifests.fleet import Fleet, kubectl_file
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import ServiceLevel
@@ -22,7 +23,7 @@ def kserve_files(fleet: Fleet) -> dict[str, str]:
     return kubectl_file("kserve.yaml", kserve_objects(fleet.deployments), fleet)
 
 
-def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
+def objects(fleet: list[TargetValues], slo: ServiceLevel) -> list[dict]:
     """Return all objects of a model: first the objects that all targets share, then the objects of each target.
 
     `slo` is the service level of the slowest target. The alerts of all targets use the limits of `slo`.
@@ -31,15 +32,16 @@ def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
     return _filled_in("kubernetes.yaml.j2", fleet=fleet, model=fleet[0], rules=rules, pod_parts=pod_parts)
 
 
-def kserve_objects(fleet: list[dict]) -> list[dict]:
+def kserve_objects(fleet: list[TargetValues]) -> list[dict]:
     """Return a list of objects: the ServingRuntime and the InferenceService of each target."""
     return _filled_in("kserve.yaml.j2", fleet=fleet, runtimes=RUNTIMES, pod_parts=pod_parts)
 
 
-def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
+def pod_parts(d: TargetValues, command: list[str], port: str | int) -> dict:
     """Return {"pod", "container", "volumes", "strategy"}: the parts that both plain Kubernetes and KServe need.
 
-    `port` is the HTTP port for the probes. The caller adds all other parts, such as the mount of the repository.
+    `command` has the words that start Triton (`common.triton_command`). `port` is the HTTP port for the probes. The
+    caller adds all other parts, such as the mount of the repository.
     """
     guarded = [*command, *common.guards(d, common.POD_UID)]
     [parts] = _filled_in("pod.yaml.j2", d=d, command=guarded, port=port)

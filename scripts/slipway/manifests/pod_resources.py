@@ -5,7 +5,7 @@ import re
 
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu
-from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
+from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, TargetValues, Value
 
 HERE = "scripts/slipway/manifests/pod_resources.py"
 # Size of /dev/shm, which Triton uses for the Python backend and for clients in the pod. /dev/shm counts as memory.
@@ -39,7 +39,7 @@ def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     return requests
 
 
-def resources(d: dict) -> dict:
+def resources(d: TargetValues) -> dict:
     """Return {"limits", "requests"} of a target's container, from the values `d` of the manifests.
 
     Limits and requests are equal, so no other pod slows the container down or evicts the pod.

@@ -97,7 +97,10 @@ def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
 def _component(
     kind: ComponentType, name: str, ref: str, facts: dict | None = None, digest: str = "", **more: Any
 ) -> Component:
-    """Return a component with the SHA-256 `digest` and with `facts` as named properties, whose values are text."""
+    """Return a component with the SHA-256 `digest` and with `facts` as named properties, whose values are text.
+
+    `ref` identifies the component within the bill. `more` has further fields of cyclonedx's Component.
+    """
     properties = [
         Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
         for name, value in sorted((facts or {}).items())

@@ -33,6 +33,7 @@ def _panel(
 ) -> dict:
     """Return a panel of Grafana's `kind`; `lines` is {legend: expression}, and `more` has further entries.
 
+    `unit` is Grafana's name of a unit, such as "ms". `drawing` has Grafana's options for the lines.
     `steps` is {threshold: colour from this threshold on}. The key None has the colour below all thresholds.
     """
     colours = sorted(({None: "green"} | (steps or {})).items(), key=lambda step: (step[0] is not None, step[0]))

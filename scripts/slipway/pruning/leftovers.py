@@ -32,6 +32,7 @@ RESULTS, LOGS = Path("results"), Path("logs")
 class Leftovers:
     """The leftovers of the working folder. With `measurements`, records of measurements are removable, too.
 
+    `references` is what this configuration refers to, and `others` are further configurations in the same folder.
     `removable` is {owner in words: paths}. `versions` is {model's name for clients: removable versions of the local
     server}. The keys of `kept` are sentences about files that stay, with the reason, in order.
     """

@@ -24,7 +24,7 @@ WHAT = {"no": "no", "false": "no", "yes": "yes", "true": "yes", "all": "all"}
 
 
 def what_to_prune(said: object) -> str:
-    """Return "no", "yes" or "all"; raise SlipwayError for another value of `--config prune=...`."""
+    """Return "no", "yes" or "all" for `said`, the value of `--config prune=...`; raise SlipwayError for any other."""
     if (what := WHAT.get(str(said).lower())) is None:
         raise SlipwayError(
             f"--config prune={said}: it must be yes (remove what is shown), all (records of measurements, too) or no; "

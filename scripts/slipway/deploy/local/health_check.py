@@ -26,7 +26,10 @@ DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
 def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> dict[str, str]:
-    """Return {name of a live model that does not answer: the reason}. `replacing` is described in `why_no_answer`."""
+    """Return {name of a live model that does not answer: the reason}.
+
+    With `replacing`, a silent server will be replaced, so models get more time (see `why_no_answer`).
+    """
     live = ModelStore(folder).ledger.live()
     if not live:  # if the ledger was lost, the receipts still exist
         live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}

@@ -70,7 +70,11 @@ def local_installation(
     ready_timeout_s: float,
     shared_memory: bool = False,
 ) -> LocalInstallation:
-    """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose."""
+    """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose.
+
+    `tensorrt_python` is the interpreter that has TensorRT, None for this interpreter. With `shared_memory`, clients may
+    share memory with the server.
+    """
     runtimes = {key["runtime"] for key in keys}
     # The interpreter with TensorRT may lack the packages of other runtimes, so it is used only for TensorRT.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
@@ -81,7 +85,7 @@ def local_installation(
 
 
 def start_recorded(server: Server, state: Path, generation: int, identity: dict | None) -> Server:
-    """Start a server and return it.
+    """Start a server and return it. `generation` and `identity` are entries of its record (`server_state.write_state`).
 
     The server's record is written before and after the start, so no interruption loses the server.
     """

@@ -147,7 +147,7 @@ class ModelStore(VersionStore):
         return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
-        """Raise SlipwayError unless the public key verifies a version's signature and files, without further files."""
+        """Raise SlipwayError unless the public key verifies a version's signature and all its files."""
         # This import takes half a second, so it is not at the top.
         from slipway.triton.repository.signing import verify_repository
 

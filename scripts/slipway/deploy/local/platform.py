@@ -100,8 +100,9 @@ class Local:
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the result of `require_fit` for a part's engine.
+        """Return {"hardware", "runtime", "runtime_version", "source"} of a part's engine on this machine.
 
+        "hardware" is always True. "runtime" is False if the version is not known.
         Raises SlipwayError if this machine or the serving runtime does not match the engine's build key.
         """
         return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
@@ -187,7 +188,7 @@ class Local:
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Record the generation number of this deployment as the generation number of the live server."""
+        """Record the server generation that Snakemake planned for this deployment in the live server's record."""
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:
@@ -282,7 +283,7 @@ class Local:
         return ServerChoice(stated["run"], stated.get("image"), stated["release"])
 
     def _generation(self, snapshot: dict) -> int:
-        """Return the generation number of the server after this deployment."""
+        """Return the generation of the server after this deployment: how many servers were started so far."""
         if getattr(self._options, "server_generation", None) is not None:
             return self._options.server_generation
         number = server_state.current_generation if snapshot["beside"] else server_state.next_generation

@@ -1,5 +1,9 @@
 """The state of the tritonserver that this checkout runs on this machine: its record, and whether it still runs.
 
+The generation of a server counts the servers that this checkout has started so far. The record has facts that the
+server's command line lacks: the options that decide whether the server can load new versions, its TLS files, and
+whether one of its loads never ended. So without the record, the server is found, but replaced.
+
 This module imports neither the client nor a runtime, because the Snakefile imports this module while it is parsed.
 """
 
@@ -51,7 +55,9 @@ def write_state(
 ) -> dict:
     """Record a server, and return the record. `pid` is None before the start of the server.
 
-    "created" in the record is the creation time of the process, in seconds after boot.
+    `listening` has its ports, host and TLS files. `identity` has the options that decide whether the server can load
+    new versions; None if they are not known. "created" in the record is the creation time of the process, in seconds
+    after boot.
     """
     process = {"pid": pid, "created": _created(psutil.Process(pid))} if pid else {}
     facts = {"id": server_id, "generation": generation, "listening": listening, "identity": identity}
@@ -96,9 +102,9 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
 
 
 def recover_state(folder: Path = FOLDER, **changes: object) -> dict | None:
-    """Return the state of the running server with `changes`; None if no server runs.
+    """Return the state of the running server, with the entries `changes`; None if no server runs.
 
-    If the record differs from this state, the state is recorded.
+    If the record on disk differs from this state, the state is written to disk.
     """
     running = running_server(folder)
     if running and read_state(folder) != (running := running | changes):
@@ -126,7 +132,7 @@ def is_running(state: dict | None) -> bool:
 
 
 def current_generation(folder: Path = FOLDER) -> int:
-    """Return the generation number of the server for a deployment that starts now.
+    """Return the generation of the server for a deployment that starts now.
 
     The number stays the same while the server runs. After the server's death, the next number is returned. So the
     receipt of the dead server is stale, and Snakemake makes a new receipt.

@@ -111,7 +111,7 @@ def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, un
 
 
 def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
-    """Say whether the running server has a version of a model in its memory."""
+    """Say whether the running server has version `number` of a model in its memory; False if `number` is None."""
     with contextlib.suppress(SlipwayError), ModelClient(ports, name) as client:
         return number in client.versions()
     return False

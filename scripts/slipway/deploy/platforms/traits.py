@@ -9,7 +9,12 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformTraits:
-    """The content of a JSON file of this folder. The name of the file is the platform's name in `deploy.to`."""
+    """The content of a JSON file of this folder. The name of the file is the platform's name in `deploy.to`.
+
+    `files` are the names of the manifests. `manifests` is "module:function", which makes them. `deployment` is
+    "module:class" of the `Platform`. `on_this_machine`: it serves from this machine's disk. `together`: one server has
+    all models.
+    """
 
     name: str
     files: tuple[str, ...]  # file names of the manifests; the first file has all objects; () without manifests
