@@ -8,14 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import yaml
-
 from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, run
+from slipway.core.schema import read_schema, referenced
 from slipway.core.templates import document
 from slipway.tools.snakemake_runs import REPOSITORY
 
-SCHEMA = REPOSITORY / "schemas" / "config.schema.yaml"
 # A list with more choices than this is not shown; the schema has it.
 MOST_CHOICES = 8
 
@@ -31,26 +29,25 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write docs/configuration.md, or the file that --output names."""
-    write_text(arguments.output, page(yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))))
+    write_text(arguments.output, page(read_schema()))
 
 
 def page(schema: dict) -> str:
     """Return the page docs/configuration.md as Markdown, with a table for each top-level key of the configuration."""
-    sections = {name: dict(_keys(name, part, schema["$defs"])) for name, part in schema["properties"].items()}
+    sections = {name: dict(_keys(name, part, schema)) for name, part in schema["properties"].items()}
     template = Path(__file__).with_name("configuration.md.j2")
     return document(template, {"sections": sections}, default_of=_default, meaning=_meaning)
 
 
-def _keys(key: str, schema: dict, definitions: dict) -> Iterator[tuple[str, dict]]:
-    """Yield (dotted key, schema) for a part of the schema, then for each key below this part."""
-    reference = schema.get("$ref", "").rpartition("/")[2]
-    schema = definitions.get(reference, {}) | schema
-    yield key, schema
-    for name, part in schema.get("properties", {}).items():
-        yield from _keys(f"{key}.{name}", part, definitions)
-    named = schema.get("additionalProperties")
+def _keys(key: str, part: dict, schema: dict) -> Iterator[tuple[str, dict]]:
+    """Yield (dotted key, its part of the schema) for `part` of the whole `schema`, then for each key below it."""
+    part = referenced(part, schema) | part
+    yield key, part
+    for name, below_it in part.get("properties", {}).items():
+        yield from _keys(f"{key}.{name}", below_it, schema)
+    named = part.get("additionalProperties")
     if isinstance(named, dict):
-        below = list(_keys(f"{key}.<name>", named, definitions))
+        below = list(_keys(f"{key}.<name>", named, schema))
         yield from below if "description" in below[0][1] else below[1:]
 
 

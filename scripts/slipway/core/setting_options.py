@@ -2,15 +2,14 @@
 
 import argparse
 from functools import cache
-from pathlib import Path
 
-import yaml
+from slipway.core.schema import read_schema, referenced
 
 # This module reads options, but makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 _TYPES = {"integer": int, "number": float}
+_schema = cache(read_schema)
 
 
 def add_settings(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, section: str, *names: str) -> None:
@@ -32,11 +31,6 @@ def add_settings(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, s
         )
 
 
-@cache
-def _schema() -> dict:
-    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-
-
 def _resolved(setting: dict) -> dict:
     """Return a part of the schema, with the content of its `$ref` in place of the reference."""
-    return _schema()["$defs"].get(setting.get("$ref", "").rpartition("/")[2], {}) | setting
+    return referenced(setting, _schema()) | setting

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.core.schema import referenced
 from slipway.keys.config_schema import schema
 from slipway.keys.config_text import read_tree
 
@@ -77,8 +78,8 @@ def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
     """Yield the given schemas and, recursively, the schemas in their `$ref`, `anyOf` and `oneOf`."""
     for allowed in schemas:
         yield allowed
-        if "$ref" in allowed:
-            yield from _alternatives([schema()["$defs"][allowed["$ref"].rpartition("/")[2]]])
+        if definition := referenced(allowed, schema()):
+            yield from _alternatives([definition])
         yield from _alternatives([*allowed.get("anyOf", []), *allowed.get("oneOf", [])])
 
 

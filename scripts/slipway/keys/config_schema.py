@@ -5,17 +5,14 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.core.schema import read_schema
 from slipway.deploy.platforms import PLATFORMS
 from slipway.runtimes import RUNTIMES
-
-SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 
 
 def fill_in(config: dict) -> None:
@@ -36,7 +33,7 @@ def is_image(text: str) -> bool:
 @cache
 def schema() -> dict:
     """Return the JSON Schema of config.yaml. It allows as runtime and platform every name that has a traits file."""
-    content = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    content = read_schema()
     content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
     return content

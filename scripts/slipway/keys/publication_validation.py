@@ -20,7 +20,10 @@ def require_storage_and_keys(deploy: dict) -> None:
         with amended("config: `deploy.signing.public_key`: "):
             require_public_key(Path(keys["public_key"]))
     if keys["private_key"] is not None:
-        _require_private_pem(Path(keys["private_key"]))
+        from slipway.triton.repository.signing_keys import require_private_pem
+
+        with amended("config: `deploy.signing.private_key`: "):
+            require_private_pem(Path(keys["private_key"]))
 
 
 def require_folder(to: str | None) -> None:
@@ -45,17 +48,4 @@ def _require_protocol(to: str) -> None:
         raise SlipwayError(
             f"config: `deploy.publish.to` is {to!r}, but no storage is known by {protocol}://; name a folder, or an "
             "address of fsspec's such as s3://bucket/prefix"
-        )
-
-
-def _require_private_pem(path: Path) -> None:
-    """Raise SlipwayError if a file is here that has no private key. Without the file, another machine signs."""
-    try:
-        content = path.read_bytes()
-    except OSError:  # the job that signs names the reason
-        return
-    if b"PRIVATE KEY-----" not in content:
-        raise SlipwayError(
-            f"config: `deploy.signing.private_key` is {str(path)!r}, which has no private key in PEM; make one with: "
-            "openssl ecparam -name prime256v1 -genkey -noout"
         )

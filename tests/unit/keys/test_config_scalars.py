@@ -1,8 +1,8 @@
 import pytest
 
 from slipway.core.errors import SlipwayError
+from slipway.core.schema import SCHEMA
 from slipway.keys.config_scalars import require_read_as_written
-from slipway.keys.config_schema import SCHEMA
 
 # (what is written, its key, what YAML reads it as, what to write)
 MISREAD = [

@@ -10,8 +10,8 @@ import yaml
 from helpers.minimal_config import minimal, model
 
 from slipway.core.errors import SlipwayError
+from slipway.core.schema import SCHEMA
 from slipway.keys.config import complete
-from slipway.keys.config_schema import SCHEMA
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
 

@@ -33,6 +33,19 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
     return _loaded(path, load, EllipticCurvePrivateKey, f"a private key in PEM: {wrong}; {_HOW}"), password
 
 
+def require_private_pem(path: Path) -> None:
+    """Raise SlipwayError if the file `path` exists, but has no private key in PEM. The key needs no password here.
+
+    Without the file, another machine signs.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:  # the job that signs names the reason
+        return
+    if b"PRIVATE KEY-----" not in content:
+        raise SlipwayError(f"{path} has no private key in PEM; {_HOW}")
+
+
 def require_public_key(path: Path) -> None:
     """Raise SlipwayError unless the public key in `path` can verify signatures."""
     load = partial(serialization.load_pem_public_key, _read(path, "public"))
