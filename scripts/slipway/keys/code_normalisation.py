@@ -83,10 +83,10 @@ class _Messages(ast.NodeTransformer):
 
 
 def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
-    """Return the mark if `node` is a text; return any other node unchanged.
+    """Return the placeholder of messages (`_MARK`) if `node` is a text; return any other node unchanged.
 
-    If expressions in the text have effects, return a tuple of the mark and these expressions. `ends`: the text belongs
-    to a raised error, so function calls in the text are removed, too.
+    If expressions in the text have effects, return a tuple of the placeholder and these expressions. `ends`: the
+    text belongs to a raised error, so function calls in the text are removed, too.
     """
     if not _is_text(node):
         return node
@@ -96,7 +96,7 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
 
 
 def _explanation(node: ast.expr) -> ast.expr:
-    """Return the mark in place of an error's text. If `node` is a lambda that returns the text, return a lambda."""
+    """Return the placeholder in place of an error's text, or in place of the body of a lambda that returns the text."""
     if isinstance(node, ast.Lambda):
         return ast.Lambda(node.args, _marked(node.body, ends=True))
     return _marked(node, ends=True)

@@ -159,7 +159,11 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for each mistake in `deploy`: the host, the replicas, equal ports, models at equal ports."""
+    """Yield a sentence for each mistake in the section `deploy` of config.yaml.
+
+    Mistakes are a host that is none, `max_replicas` below `replicas`, two equal ports, and several models on a platform
+    where each has a server of its own at the same ports.
+    """
     if not (_is_ip_address(deploy["host"]) or _HOST_NAME.fullmatch(deploy["host"])):
         yield (
             f"`deploy.host` is {deploy['host']!r}, which is neither an IP address, such as 127.0.0.1 or ::1, nor a "

@@ -94,7 +94,10 @@ def _of_photographs(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_samples(key: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence for each setting that a model with `samples` cannot have, and each tensor with two roles."""
+    """Yield a sentence for each setting that contradicts `samples`, such as settings of photographs.
+
+    A name that is both an input and an output, or both an input and a target of the metric, is an error, too.
+    """
     for name, remedy in _OF_PHOTOGRAPHS.items():
         section, _, part = name.partition(".")
         value, described = settings[section], _properties()[section]

@@ -29,7 +29,7 @@ class ResolvedModels:
         return metric["targets"] if metric else []
 
     def excepted(self, model: str, variant: str) -> list[str] | None:
-        """Return the layers that `precisions` leaves in a higher precision in a model's variant; None without any."""
+        """Return the layers that `precisions` of a model leaves in a higher precision in a variant; None if none."""
         settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
         return next(iter(settings.values()), None) or None
 
@@ -97,9 +97,9 @@ class ResolvedModels:
         return _file_of(self.samples(model)) or {"image": self.image(model)}
 
     def accuracy(self, model: str) -> dict:
-        """Return the `accuracy` settings of a model. Settings of the model itself override the common settings.
+        """Return {setting: value} of the section `accuracy` for a model.
 
-        A model with samples has no labelled photographs.
+        Settings of the model itself override the common settings. A model with samples has no labelled photographs.
         """
         common, own = self.config["accuracy"], self.config["models"][model]["accuracy"]
         of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
@@ -118,9 +118,10 @@ class ResolvedModels:
         return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
 
     def calibration(self, model: str) -> dict:
-        """Return the `calibration` settings of a model. Settings of the model itself override the common settings.
+        """Return {setting: value} of the section `calibration` for a model.
 
-        A model with `samples` does not use the common calibration photographs.
+        Settings of the model itself override the common settings. A model with `samples` does not use the
+        common calibration photographs.
         """
         of_photographs = {"images": None} if self.samples(model) else {}
         common = {**self.config["calibration"], **of_photographs, "samples": None}

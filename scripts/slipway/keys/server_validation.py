@@ -43,7 +43,10 @@ def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> Non
 
 
 def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied: str) -> None:
-    """Raise SlipwayError if the `weights` of one of these models are random. `denied` names the refused action."""
+    """Raise SlipwayError if the `weights` of one of these models are random.
+
+    `denied` ends the message with the refused action, such as "not published".
+    """
     for model in models:
         if resolved.config["models"][model]["weights"] == RANDOM:
             raise SlipwayError(

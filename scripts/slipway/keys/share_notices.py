@@ -7,7 +7,10 @@ _LARGE_FACTOR = 10
 
 
 def share_notices(config: dict) -> Iterator[str]:
-    """Yield a sentence for each share of a completed configuration from 1 on, and for each odd percentage or factor."""
+    """Yield a sentence for each setting of a completed configuration that may be written in the wrong unit.
+
+    These are shares of 1 or more, a percentage below 1, and a factor of memory of 10 or more.
+    """
     for key, share in _shares(config):
         if share is not None and share >= 1:
             yield f"`{key}` is {share:g}, which allows {share * 100:,.0f} %; {share:g} % is written {share / 100:g}"

@@ -71,7 +71,10 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
 
 
 def notices(target: str, built: str, triton: dict) -> Iterator[str]:
-    """Yield a sentence if config.yaml names a Triton release whose TensorRT version is unknown."""
+    """Yield a sentence if config.yaml names a Triton release whose TensorRT version is unknown.
+
+    `built` is the TensorRT version that builds the engines of `target`, and `triton` is that section of config.yaml.
+    """
     if triton["release"] is None or served_tensorrt(triton).version:
         return
     image = triton["image"] or releases.IMAGE.format(release=triton["release"])

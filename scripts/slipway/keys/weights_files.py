@@ -37,9 +37,9 @@ def program_kind(path: str) -> str | None:
 
 
 def require_sound(path: str, kind: str, where: str) -> None:
-    """Raise SlipwayError if a file's content does not match `kind`, the kind that its suffix says.
+    """Raise SlipwayError if a file's content does not match `kind`, a key of PROGRAMS, which its suffix says.
 
-    `where` is the beginning of the message.
+    `where` begins the message, such as "config: `models.m.weights`".
     """
     if kind not in _REMEDIES or is_address(path) or _kind_by_content(entries := _entries(path)) == kind:
         return

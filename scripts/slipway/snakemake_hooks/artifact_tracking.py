@@ -26,13 +26,13 @@ from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 class ArtifactTracking:
     """The records of artifacts in one run.
 
-    `workflow` is Snakemake's workflow. `looks`: the run only reads the folder, such as a dry run. `acting` are the
-    names of the rules that change more than their outputs, such as a server.
+    `workflow` is Snakemake's workflow. `read_only`: the run changes nothing in the folder, such as a dry run. `acting`
+    are the names of the rules that change more than their outputs, such as a server.
     """
 
-    def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
+    def __init__(self, workflow: Any, read_only: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
         self._workflow = workflow
-        self._read_only = looks
+        self._read_only = read_only
         self._began = time.time()
         self._lock = RunLock()
         self._records = ArtifactRecords(file_hashes)

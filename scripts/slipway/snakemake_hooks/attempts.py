@@ -101,6 +101,6 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Return whether a failed attempt left a new Snakemake record whose key is the key before the attempt."""
+        """Return whether a failed attempt rewrote Snakemake's record of `path`, but with the same key (see KEY)."""
         before, after = state["record"], read_record(snakemake_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)

@@ -194,8 +194,8 @@ class Hooks:
         if not self.plans:
             return
         compare_settings_behind_ancient_inputs()
-        looks = self._workflow.output_settings.dryrun or is_read_only(self._options)
-        self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
+        read_only = self._workflow.output_settings.dryrun or is_read_only(self._options)
+        self._tracking = ArtifactTracking(self._workflow, read_only, self.file_hashes, acting)
         edited = self._tracking.open()
         marked = incomplete() - edited.keys()
         self._failed = FailedJobs(self._workflow)

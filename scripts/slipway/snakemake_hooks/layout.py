@@ -40,7 +40,7 @@ incomplete_mark = partial(record_of, folder=KEPT_MARKS)
 def artifact_of(record: Path, folder: Path) -> str | None:
     """Return the path of the artifact that a record in `folder` belongs to; None if `record` is no record.
 
-    For example, the folders around the record of a long path are no records.
+    Snakemake splits the record's name for a long path into folders. Such a folder is no record.
     """
     name = "".join(part.lstrip("@") for part in record.relative_to(folder).parts)
     with contextlib.suppress(ValueError):

@@ -84,7 +84,7 @@ class RunLock:
             self._held.close()
 
     def give_back(self) -> None:
-        """Release the lock of a read-only command. The file keeps the record of a killed run for the next run."""
+        """Release the lock of a read-only command. The lock file keeps the record of a killed run for the next run."""
         self._held.close()
 
     def holder(self) -> str:

@@ -95,7 +95,10 @@ def test_a_folder_to_publish_to_must_exist_where_something_is_published():
 
 @pytest.mark.parametrize(
     ("half", "why"),
-    [("public", "key.pem cannot be read as a public key in PEM"), ("private", "key.pem has no private key in PEM; make")],
+    [
+        ("public", "key.pem cannot be read as a public key in PEM"),
+        ("private", "key.pem has no private key in PEM; make"),
+    ],
 )
 def test_a_file_that_is_no_key_is_refused_while_planning(half, why):
     Path("key.pem").write_text("no key")
