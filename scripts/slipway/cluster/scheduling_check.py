@@ -47,9 +47,9 @@ class Node:
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
     """Return (verified facts, unverified facts), as sentences, on free resources of the nodes for a fleet's pods.
 
-    `objects` are the objects to apply. `fleet` has the values of each target in the manifests.
-    The resources of pods that the rollout replaces count as free. Raises SlipwayError if a pod fits on no node, unless
-    the cluster adds nodes.
+    `objects` are the objects to apply. `fleet` has the values of each target in the manifests. The resources of pods
+    that the rollout replaces count as free. Raises SlipwayError if a pod fits on no node, unless the cluster adds
+    nodes.
     """
     try:
         listed = cluster.list("Node")

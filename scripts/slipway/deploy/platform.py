@@ -82,7 +82,7 @@ class Platform(Protocol):
         """Restore the snapshot after a failed deployment; return a sentence on the version that serves now."""
 
     def place(self) -> dict:
-        """Return the "place" of a receipt, which identifies the platform."""
+        """Return the entry "place" of receipts, which identifies this platform, such as {"machine": its name}."""
 
     def contents(self, release: Release) -> dict:
         """Return the "contents" of a receipt: the entries that `remove` and `describe` need."""

@@ -239,7 +239,7 @@ class ReleaseHistory:
             self.store.prune(name, keep)
 
     def undeployed(self) -> None:
-        """Record that nothing is live on the platform any more."""
+        """Remove the receipts of this history, and record that nothing is live on the platform any more."""
         existing = [path for path in self.receipts if path.exists() or path.is_symlink()]
         paths = [*existing, *self._unconfigured()]
         history_file.ended(self._of_files(paths))

@@ -71,7 +71,7 @@ class ServiceLevel:
 
     @property
     def p99_alert_ms(self) -> float:
-        """Return the p99 latency (ms) above which an alert is raised: the measured p99 plus P99_MARGIN."""
+        """Return the p99 latency (ms) above which an alert is raised: (1 + P99_MARGIN) times the measured p99."""
         return round(self.p99_ms * (1 + P99_MARGIN), 3)
 
     @property

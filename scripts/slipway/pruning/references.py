@@ -125,5 +125,5 @@ def other_configurations(folder: Path, own: set[Path]) -> Iterator[OtherConfigur
 
 
 def is_measurement(artifact: str) -> bool:
-    """Say whether an artifact is a record of a measurement."""
+    """Say whether an artifact, a path below results/, is a record of a measurement."""
     return artifact.endswith(MEASUREMENTS) or "/analysis" in artifact
