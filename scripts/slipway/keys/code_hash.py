@@ -23,7 +23,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.user_modules import SCRIPTS, find_users_module
 from slipway.deploy import platforms
 from slipway.deploy.platforms import PLATFORMS
-from slipway.keys import code_normalisation
+from slipway.keys import code_normalisation, users_code
 from slipway.keys.code_normalisation import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.runtimes import runtime_code, traits_file
@@ -48,6 +48,7 @@ class CodeHashes:
         self._of_files = cache(self._hashes_of_files)
         self._of_file = cache(lambda name: self._file_hashes.remember(f"code {_RULES}", REPOSITORY / name, _read))
         self._of_users_module = cache(self._hashes_of_users_module)
+        self._own_module = cache(users_code.own_module)
 
     def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file: SHA-256} of the code that scripts/<name>.py runs. Files are relative to the repository.
@@ -78,6 +79,7 @@ class CodeHashes:
     def of_architecture(self, architecture: str) -> dict[str, str]:
         """Return {file: SHA-256} of the Python files of the user's package with the function "module:name".
 
+        The result also has the user's modules outside of the package that these files import, directly or indirectly.
         If pip installed the package, and not as editable, return {package: version} instead.
 
         Return {} for a name without a colon, which is a network of torchvision. Also return {} if the package is not
@@ -99,14 +101,14 @@ class CodeHashes:
             # In an editable installation, the code is not beside the package's metadata.
             if spec.origin and Path(spec.origin).is_relative_to(str(installed.locate_file(""))):
                 return {name: installed.version}
-        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
-        files = {path.relative_to(place.parent).as_posix(): path for place in folders for path in place.rglob("*.py")}
-        if not folders and spec.has_location and spec.origin:
-            files = {Path(spec.origin).name: Path(spec.origin)}
-        return {
-            short: self._file_hashes.remember(f"users code {_RULES}", path, _read_users)
-            for short, path in sorted(files.items())
-        }
+        codes: dict[str, str] = {}
+        pending = users_code.files_of(spec)
+        while pending:
+            short, path = pending.popitem()
+            if short not in codes:
+                codes[short], imports = self._file_hashes.remember(f"users code {_RULES}", path, _read_users)
+                pending |= users_code.files_of_imports(short, imports, self._own_module)
+        return dict(sorted(codes.items()))
 
     def _hashes_of_files(self, *files: Path) -> dict[str, str]:
         codes: dict[str, str | None] = {}
@@ -151,15 +153,16 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
     return _digest_of(meaning(without_messages(tree))), sorted(needed)
 
 
-def _read_users(path: Path) -> str:
-    """Return the hash of the code, with its messages, of a file of the user's package.
+def _read_users(path: Path) -> tuple[str, list[str]]:
+    """Return (hash of the code of a user's file, with its messages; the modules that it may import).
 
-    For a file that is not valid Python, return the hash of its bytes.
+    For a file that is not valid Python, return the hash of its bytes, and no modules.
     """
     try:
-        return _digest_of(meaning(_parsed(path)))
+        tree = _parsed(path)
     except (SyntaxError, ValueError):
-        return sha256(path)[:16]
+        return sha256(path)[:16], []
+    return _digest_of(meaning(tree)), users_code.imports_in(tree)
 
 
 def _name(path: Path) -> str:
@@ -175,7 +178,7 @@ def _digest_of(code: object) -> str:
 
 
 # The version of the hashing rules. When it changes, cached hashes are not used any more.
-_RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_normalisation.__file__)])
+_RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_normalisation.__file__, users_code.__file__)])
 
 
 def _data_files(path: Path, tree: ast.AST) -> list[Path]:

@@ -1,5 +1,6 @@
 """Refuse storage and keys of signatures that cannot be used, before any job runs. Nothing is asked over the network."""
 
+import hashlib
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError, amended
@@ -24,6 +25,8 @@ def require_storage_and_keys(deploy: dict) -> None:
 
         with amended("config: `deploy.signing.private_key`: "):
             require_private_pem(Path(keys["private_key"]))
+    if None not in keys.values():
+        _require_pair(Path(keys["private_key"]), Path(keys["public_key"]))
 
 
 def require_folder(to: str | None) -> None:
@@ -49,3 +52,31 @@ def _require_protocol(to: str) -> None:
             f"config: `deploy.publish.to` is {to!r}, but no storage is known by {protocol}://; name a folder, or an "
             "address of fsspec's such as s3://bucket/prefix"
         )
+
+
+def _require_pair(private: Path, public: Path) -> None:
+    """Raise SlipwayError if the public key is not that of the private key, so that no signature would be valid.
+
+    If the private key cannot be read, such as an encrypted one without its password, the job that signs tells why.
+    """
+    from slipway.triton.repository.signing_keys import public_sha256
+
+    try:
+        signs_for = public_sha256(private)
+    except SlipwayError:
+        return
+    if signs_for != _sha256_of_public(public):
+        raise SlipwayError(
+            f"config: `deploy.signing.public_key` is {str(public)!r}, which is not the public half of "
+            f"`deploy.signing.private_key`, {str(private)!r}, so no signature would be valid; make it with: "
+            f"openssl ec -in {private} -pubout"
+        )
+
+
+def _sha256_of_public(path: Path) -> str:
+    """Return the SHA-256 of a public key in the form of `public_sha256`."""
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_public_key(path.read_bytes())
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(key.public_bytes(serialization.Encoding.PEM, form)).hexdigest()

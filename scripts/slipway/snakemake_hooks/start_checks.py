@@ -1,7 +1,9 @@
-"""Checks at the start of a run: Snakemake's version, its settings for records, and write access to folders."""
+"""Checks at the start of a run: Snakemake's version and settings, the path of modules, write access to folders."""
 
 import os
 import re
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,19 @@ def require_supported_version(version: str) -> None:
             f"this is Snakemake {version}, but Slipway needs {oldest} or later, and a version before {before}; "
             "`pip install -r envs/requirements.txt` installs the one that it was tested with"
         )
+
+
+def remove_from_path(folder: Path) -> None:
+    """Remove the folder of the Snakefile from sys.path, where Snakemake puts it: jobs find no modules there.
+
+    The folder stays if it was on the path before: by PYTHONPATH, or by an installation in site-packages.
+    """
+    entries = os.environ.get("PYTHONPATH", "")
+    of_user = {Path(entry).resolve() for entry in entries.split(os.pathsep)} if entries else set()
+    packages = sysconfig.get_path("stdlib")  # installations add their folders after it, Snakemake in front of it
+    before = sys.path.index(packages) if packages in sys.path else len(sys.path)
+    if folder.resolve() not in of_user:
+        sys.path[:before] = [entry for entry in sys.path[:before] if Path(entry).resolve() != folder.resolve()]
 
 
 def require_plain_module(modifier: Any) -> None:

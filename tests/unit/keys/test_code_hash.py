@@ -231,6 +231,41 @@ def test_a_file_of_it_that_is_no_python_counts_by_its_bytes(package, content):
     assert CodeHashes().of_architecture("nets:Small")["nets/template.py"] != before
 
 
+@pytest.fixture
+def imported(package, tmp_path):
+    """Return the folder of `nets`, which imports other modules of the user in several ways."""
+    sources = {
+        "nets/small.py": "import json\nimport torch\nimport nowhere\nfrom layers import norm\nfrom .. import nothing\n",
+        "layers/__init__.py": "",
+        "layers/norm.py": "def norm():\n    from .parts.scale import scale\n    return scale\n",
+        "layers/unused.py": "",
+        "layers/parts/scale.py": "import helper\nscale = helper.scale\n",
+        "helper.py": "import nets\nscale = 1\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_other_modules_of_the_user_that_it_imports_are_code(imported):
+    own, layers = ["helper.py"], ["layers/__init__.py", "layers/norm.py", "layers/parts/scale.py"]
+    before = CodeHashes().of_architecture("nets:Small")
+    assert list(before) == [*own, *layers, "nets/__init__.py", "nets/small.py"]
+    (imported / "helper.py").write_text("import nets\nscale = 2\n", encoding="utf-8")
+    after = CodeHashes().of_architecture("nets:Small")
+    assert [name for name in after if after[name] != before[name]] == own
+    assert not {"nets", "layers", "helper"} & set(sys.modules)
+
+
+def test_a_single_module_has_its_imports_and_installed_modules_do_not_count(imported):
+    (imported / "helper-1.0.dist-info").mkdir()
+    (imported / "alone.py").write_text("import nets.small, numpy\n", encoding="utf-8")
+    assert list(CodeHashes().of_architecture("alone:make")) == ["alone.py"]
+    (imported / "helper-1.0.dist-info").rmdir()
+    assert {"alone.py", "nets/small.py", "helper.py"} < set(CodeHashes().of_architecture("alone:make"))
+
+
 def test_an_installed_package_enters_by_its_version():
     (version,) = CodeHashes().of_architecture("torchvision:models.resnet18").values()
     assert version[0].isdigit()

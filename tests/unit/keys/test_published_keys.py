@@ -114,6 +114,13 @@ def test_a_pair_of_keys_is_taken_and_so_is_a_private_key_of_another_machine(tmp_
         resolved(deploy={"signing": {"public_key": str(private)}})
 
 
+def test_a_public_key_of_another_private_key_is_refused_while_planning(tmp_path):
+    public = key_pair(tmp_path)[1].rename("other.pem")
+    private, _ = key_pair(tmp_path)
+    with pytest.raises(SlipwayError, match=r"'other\.pem', which is not the public half of .*; make it with: openssl"):
+        resolved(deploy={"signing": {"private_key": str(private), "public_key": str(public)}})
+
+
 @pytest.mark.parametrize("name", ["samples", "labels", "image"])
 def test_other_files_than_weights_are_not_in_storage_and_that_is_told(name):
     with pytest.raises(SlipwayError, match=rf"`models\.m\.{name}` is 's3://b/x\.npz', but only `weights` may lie"):

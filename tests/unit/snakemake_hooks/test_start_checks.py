@@ -1,11 +1,14 @@
 import re
+import sys
+import sysconfig
 
 import pytest
 import snakemake
 from helpers.workplace import REPOSITORY, Workplace
 from snakemake.exceptions import WorkflowError
 
-from slipway.snakemake_hooks.start_checks import require_supported_version
+from slipway.core.user_modules import find_users_module
+from slipway.snakemake_hooks.start_checks import remove_from_path, require_supported_version
 
 
 @pytest.mark.parametrize("version", ["9.19", "9.19.0", "9.27.1", "9.100", snakemake.__version__])
@@ -23,6 +26,36 @@ def test_another_snakemake_is_refused_with_the_supported_versions_and_the_way_ou
 def test_the_pinned_snakemake_is_supported():
     (pinned,) = re.findall(r"^snakemake==(\S+)", (REPOSITORY / "envs/constraints.txt").read_text(), re.MULTILINE)
     require_supported_version(pinned)
+
+
+@pytest.fixture
+def workflow_folder(tmp_path, monkeypatch):
+    """Return a folder with a module, first on sys.path, as Snakemake has the folder of the Snakefile there."""
+    (tmp_path / "beside_the_snakefile.py").touch()
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    return tmp_path
+
+
+def found():
+    return find_users_module("beside_the_snakefile") is not None
+
+
+def test_planning_finds_no_module_that_only_snakemake_put_on_the_path(workflow_folder):
+    assert found()
+    remove_from_path(workflow_folder / "rules" / "..")
+    assert not found()
+
+
+@pytest.mark.parametrize("by", ["PYTHONPATH", "an installation"])
+def test_planning_finds_the_modules_that_jobs_find(workflow_folder, monkeypatch, by):
+    if by == "PYTHONPATH":
+        monkeypatch.chdir(workflow_folder)
+        monkeypatch.setenv("PYTHONPATH", "elsewhere:.")
+    else:
+        monkeypatch.setattr(sys, "path", [sysconfig.get_path("stdlib"), str(workflow_folder)])
+    remove_from_path(workflow_folder)
+    assert found()
 
 
 def test_an_unknown_target_is_told_with_the_nearest_ones(tmp_path):
