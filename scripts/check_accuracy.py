@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
             "outputs": {
                 tensor.name: tensor.meaning and tensor.meaning.record() for tensor in reference.contract.outputs
             },
-            **on_reference_samples(answer, reference, built.record.get("profiles") or [], limits, arguments.labels),
+            **on_reference_samples(answer, reference, built.profiles, limits, arguments.labels),
             **on_evaluation_data(arguments, answer, reference.contract),
         }
     if problems := problems_of(record, arguments):

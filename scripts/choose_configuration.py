@@ -36,9 +36,9 @@ def main(arguments: argparse.Namespace) -> None:
     goal = Goal(arguments.goal, arguments.rate, arguments.price_per_hour, arguments.headroom or 0.0)
     decision = decide(rows, limits_of(arguments), goal)
     choice, second, measured = decision.choice, decision.second, of_choice(decision.choice, decision.limited)
-    left_out, missing = tested.get("left_out", []), tested.get("not_measured", [])
+    left_out, missing = tested["left_out"], tested["not_measured"]
     another = why_another(tested["server"], arguments.serving_image, arguments.serving_release)
-    gap = gaps_in_words(missing, [], tested.get("minutes"))
+    gap = gaps_in_words(missing, [], tested["minutes"])
     sentences = [in_words(decision), *map(left_out_in_words, left_out), measured["words"] if measured else None]
     words = "; ".join(filter(None, [*sentences, gap, another]))
     precision = choice["precision"]
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         "measured": {name: value for name, value in without_capacity(choice).items() if name != "accuracy_loss"},
         "capacity": measured,
         # The options were measured together with the capacities.
-        "serving_options": capacities.get("serving_options", {}) if measured else {},
+        "serving_options": capacities["serving_options"] if measured else {},
         "limits": vars(decision.limits),
         "goal": vars(goal) | {"cost_at": "rate" if goal.rate else "own throughput"},
         "accuracy_limits": proven[precision]["limits"],

@@ -66,7 +66,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def charts(record: dict) -> dict[str, str]:
     """Return {name of the file: SVG text} of the charts of a load test, as in its reports."""
-    configurations = ranked(record["load_test"]["measurements"], record["selection"])
+    # Records of earlier versions in docs/measurements have no verdicts. Their points are drawn like steady points.
+    rows = [{"verdict": None, **row} for row in record["load_test"]["measurements"]]
+    configurations = ranked(rows, record["selection"])
     drawn = {"throughput_latency": throughput_chart, "memory_latency": memory_chart}
     drawings = {name: draw(configurations, record["selection"], in_document=True) for name, draw in drawn.items()}
     return {name: drawing.file() for name, drawing in drawings.items() if drawing}

@@ -39,10 +39,11 @@ def write_engine(folder, network, precision):
     onnx, engine = folder / f"{precision}.onnx", folder / f"m.{precision}.openvino.xml"
     names = {"input_names": ["input"], "output_names": ["logits"], "dynamic_axes": {"input": {0: "n"}}}
     torch.onnx.export(network, (torch.zeros(2, 3, 32, 32),), onnx, dynamo=False, **names)
-    runtime("openvino").build(onnx, engine, "fp32", {})
+    facts = runtime("openvino").build(onnx, engine, "fp32", {})
     files = {file.name: sha256(file) for file in engine_files("openvino", engine)}
     key = {"runtime": "openvino", "precision": precision, "runtime_version": package_version("openvino")}
-    record = {"files": files, "key": key, "bytes": engine.stat().st_size, "onnx_bytes": onnx.stat().st_size}
+    sizes = {"bytes": engine.stat().st_size, "onnx_bytes": onnx.stat().st_size}
+    record = {"files": files, "key": key, **sizes, **facts}
     write_json(folder / f"m.{precision}.engine.json", record)
     return folder / f"m.{precision}.engine.json"
 

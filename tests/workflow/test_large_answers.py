@@ -37,10 +37,10 @@ def segmentation(tmp_path_factory):
         folder / "segmentation.onnx",
     )
     engine = folder / "segmentation.fp32.openvino.xml"
-    runtime("openvino").build(folder / "segmentation.onnx", engine, "fp32", {})
+    facts = runtime("openvino").build(folder / "segmentation.onnx", engine, "fp32", {})
     key = {"runtime": "openvino", "runtime_version": package_version("openvino"), "precision": "fp32"}
     files = {file.name: sha256(file) for file in engine_files("openvino", engine)}
-    write_json(folder / "engine.json", {"files": files, "key": key})
+    write_json(folder / "engine.json", {"files": files, "key": key, **facts})
     write_json(folder / "weights.json", {"origin": "checkpoint", "largest_batch": None})
     write_json(folder / "interface.json", CONTRACT.interface())
     image = np.random.default_rng(1).standard_normal((1, 3, SIDE, SIDE), dtype=np.float32)

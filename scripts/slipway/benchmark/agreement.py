@@ -51,7 +51,7 @@ def violations(figures: dict, limits: dict[str, float]) -> list[str]:
     is not checked against a limit if it lacks the figure. "min_top1_agreement" also limits `equal_values`, the share of
     equal values of an integer or boolean output.
     """
-    by_output = figures.get("outputs", {"": figures})
+    by_output = figures["outputs"]
     return [
         f"{output}: {problem}" if len(by_output) > 1 else problem
         for output, of_output in by_output.items()

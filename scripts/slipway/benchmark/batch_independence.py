@@ -59,13 +59,13 @@ def batch_distances(
     `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns
     "batches", the batch sizes, and three distances relative to the answer's norm, each of the worst output. "by_size"
     is between the answer alone and the answer in a batch. "by_neighbours" is between the answers in batches that differ
-    only in the neighbours. "by_padding" is between the answer alone and the answer to the padded sample; it is absent
-    if the contract does not pad. For integers and booleans, a distance is the share of unequal values. Without a batch
-    axis, all distances are 0. Raises SlipwayError if a batch has not as many answers as samples.
+    only in the neighbours. "by_padding" is between the answer alone and the answer to the padded sample; it is None
+    if no sample is padded. For integers and booleans, a distance is the share of unequal values. Without a batch axis,
+    the first two distances are 0. Raises SlipwayError if a batch has not as many answers as samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
-        return {"batches": [], "by_size": 0.0, "by_neighbours": 0.0}
+        return {"batches": [], "by_size": 0.0, "by_neighbours": 0.0, "by_padding": None}
     numbered = [samples[0], *batch_neighbours(contract, samples)]
     alone = [_answers(answer, contract, [sample])[0] for sample in numbered]
     by_size, by_neighbours = [], []
@@ -79,15 +79,13 @@ def batch_distances(
                 by_neighbours.append((number, first[place], own))
             first.setdefault(place, own)
     finite = all(np.isfinite(alone[0][tensor.name]).all() for tensor in contract.outputs)
-    distances = {
+    pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
+    return {
         "batches": sorted({len(batch) for batch in batches}),
         "by_size": _distance(contract, alone, by_size) if finite else float("inf"),
         "by_neighbours": _distance(contract, alone, by_neighbours),
+        "by_padding": max((_by_padding(answer, contract, pair) for pair in pairs), default=None),
     }
-    pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
-    if pairs:
-        distances["by_padding"] = max(_by_padding(answer, contract, pair) for pair in pairs)
-    return distances
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
@@ -104,7 +102,7 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
             f"the answer to a sample depends on the size of the batch that it is in: {distances['by_size']:.2g} of "
             f"its norm apart alone and in batches of {sizes} (allowed {tolerance.by_size:g})"
         )
-    if not distances.get("by_padding", 0.0) <= tolerance.by_size:
+    if distances["by_padding"] is not None and not distances["by_padding"] <= tolerance.by_size:
         return (
             f"the answer to a sample depends on its padding: {distances['by_padding']:.2g} of its norm apart alone and "
             f"lengthened by `pad` to another sample's size (allowed {tolerance.by_size:g}); let the network ignore the "

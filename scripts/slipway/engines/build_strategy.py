@@ -119,7 +119,7 @@ def refit(job: Job, path: Path) -> Attempt:
     findings = job.judge(path)
     if findings.not_judged_reason and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_reason})")
-    unchanged = {name: job.existing.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
+    unchanged = {name: job.existing.record[name] for name in ("strongly_typed", "builder", "tensors")}
     return Attempt(REFIT, {**facts, **unchanged}, seconds, findings)
 
 

@@ -27,8 +27,11 @@ class BuiltEngine(RecordedEngine):
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return {input: array} in the engine's dtypes. Raise SlipwayError for an input whose values would change."""
-        own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
+        """Return {input: array} in the engine's dtypes. Raise SlipwayError for an input whose values would change.
+
+        An input that the engine does not have stays unchanged: the engine refuses it by name.
+        """
+        own = {tensor["name"]: tensor["dtype"] for tensor in self.record["tensors"]["inputs"]}
         return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
 
     def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.keys.optimization_profiles import in_words, unsupported_batches
+from slipway.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from typing import Self  # TensorRT's interpreter may be Python 3.10, which lacks it
@@ -40,14 +41,21 @@ class RecordedEngine:
         """Return the paths of all files of the engine."""
         return [self.path.with_name(name) for name in self.record["files"]]
 
+    @property
+    def profiles(self) -> list[dict]:
+        """Return the optimization profiles of a TensorRT engine: {"min", "opt", "max"}, its batch sizes.
+
+        For another runtime, return [], since its engines accept any batch size.
+        """
+        return self.record["profiles"] if RUNTIMES[self.record["key"]["runtime"]].is_tensorrt else []
+
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
         """Raise SlipwayError if no optimization profile accepts one of the batch sizes.
 
         The message begins with the text `setting`.
         """
-        profiles = self.record.get("profiles") or []
-        if missing := unsupported_batches(profiles, sizes):
+        if missing := unsupported_batches(self.profiles, sizes):
             raise SlipwayError(
-                f"{setting}, but {self.path.name} was built for batches of {in_words(profiles)}, not {missing[0]}; "
-                "lower the size, or widen `tensorrt.profiles` in config.yaml"
+                f"{setting}, but {self.path.name} was built for batches of {in_words(self.profiles)}, not "
+                f"{missing[0]}; lower the size, or widen `tensorrt.profiles` in config.yaml"
             )

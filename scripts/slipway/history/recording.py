@@ -4,7 +4,6 @@ from pathlib import Path
 
 from slipway.benchmark import comparison
 from slipway.core.artifacts import sha256
-from slipway.core.steadiness import STEADY
 from slipway.core.version import slipway_version
 from slipway.history.lines import RUN, key_of
 from slipway.load_test.configurations import goal_of
@@ -56,7 +55,7 @@ def of_target(target: Target, folder: Path) -> dict:
         "load_test": "analysis/analysis.json",
         "selection": "selection.json",
     }
-    wheel = None if tested.get("server", {}).get("native_backends") else tested["key"].get("pytriton_version")
+    wheel = None if tested["server"]["native_backends"] else tested["key"].get("pytriton_version")
     return {
         "hardware": key["hardware"],
         "threads": benchmark["environment"].get("threads"),
@@ -125,7 +124,7 @@ def of_selection(selection: dict) -> dict:
         "p99_ms": row["p99_ms"],
         "p99_interval_ms": row.get("p99_interval_ms"),
         "memory_mb": counted_memory_mb(row),
-        "verdict": row.get("verdict", STEADY),
+        "verdict": row["verdict"],
     }
 
 

@@ -32,14 +32,14 @@ def accuracy_loss(record: Mapping[str, Any]) -> dict:
     "max" that a higher value is a loss. "relative_error": the error of the answers to the evaluation data or, without
     such data, to the reference sample. A gain counts as 0. Without any of these figures, "kind" and "loss" are None.
     """
-    figures, metric = record.get("evaluation") or {}, record.get("metric")
+    figures, metric = record["evaluation"] or {}, record["metric"]
     if figures.get("labelled"):
         drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
         return {"kind": "top1_drop", "loss": round(max(0.0, drop), 9)}
-    limits = record.get("key", {}).get("metric_limits") or {}
+    limits = record["key"].get("metric_limits") or {}
     if metric and (losses := _metric_losses(metric, limits)):
         return {"kind": "metric_loss", "loss": round(max(0.0, *losses), 9)}
-    for compared in (figures, record.get("sample") or {}):
+    for compared in (figures, record["sample"]):
         if "relative_error" in compared:
             return {"kind": "relative_error", "loss": compared["relative_error"]}
     return {"kind": None, "loss": None}

@@ -44,7 +44,7 @@ class Decision:
                 "p99_interval_ms": row.get("p99_interval_ms"),
                 "memory_mb": counted_memory_mb(row),
                 "accuracy_loss": row["accuracy_loss"],
-                "verdict": row.get("verdict"),
+                "verdict": row["verdict"],
                 **self._costs(row),
                 "broken": self.limits.broken(self.limited[index]),
                 "on_front": index in front,

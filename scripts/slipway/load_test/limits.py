@@ -131,8 +131,8 @@ def is_crowded(shares: Mapping[str, float | None]) -> bool:
 
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:
-    """Say whether the verdict of a measurement is "disturbed". Records of earlier versions have no verdict."""
-    return row.get("verdict") == DISTURBED
+    """Say whether the verdict of a measurement is "disturbed"."""
+    return row["verdict"] == DISTURBED
 
 
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:

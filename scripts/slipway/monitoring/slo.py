@@ -123,7 +123,7 @@ def read_service_level(selection_path: Path, index_path: Path, headroom: float =
         **figures,
         capacity_per_s=figures["throughput_per_s"] if is_open else None,
         headroom=headroom,
-        is_disturbed=(held if is_open else measured).get("verdict") == DISTURBED,
+        is_disturbed=(held if is_open else measured)["verdict"] == DISTURBED,
         **{name: selection[name] for name in ("max_batch_size", "instances")},
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={

@@ -44,7 +44,7 @@ def require_batch_independence(network: ServedNetwork, contract: Contract, sampl
     distances = batch_distances(
         lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=_BATCHES
     )
-    if problem := dependence({**distances, "by_padding": 0.0}, tolerance):
+    if problem := dependence({**distances, "by_padding": None}, tolerance):
         if distances["by_neighbours"] <= tolerance.by_neighbours and _is_rounding(network, contract, samples):
             raise SlipwayError(
                 f"the network makes {distances['by_size']:.2g} of the norm of its answer from rounding errors: its "

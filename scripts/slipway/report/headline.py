@@ -100,12 +100,12 @@ def _accuracy(target: Target, measurements: Measurements) -> Figure:
     record = target.chosen.accuracy
     if record["proven_on_labels"]:
         return Figure(*reporting.figure_of(record["evaluation"]))
-    if record.get("metric"):
+    if record["metric"]:
         name, value = next(iter(record["metric"]["engine"].items()))
         of_baseline = readable(record["metric"]["pytorch"][name])
         return Figure(readable(value), name, f"{measurements.contract.baseline}: {of_baseline}")
-    compared = record.get("evaluation") or record["sample"]
-    several = measurements.words.several if record.get("evaluation") else measurements.words.first
+    compared = record["evaluation"] or record["sample"]
+    several = measurements.words.several if record["evaluation"] else measurements.words.first
     if shares := [compared[name] for name in AGREEMENTS if name in compared]:
         return Figure(f"{shares[0]:.1%}", "equal answers", f"to {several}; accuracy not measured")
     return Figure(

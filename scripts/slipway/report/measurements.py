@@ -198,7 +198,7 @@ def read_measurements(folder: Path, engines: list[str], variants: list[str], eva
         weights=weights,
         contract=Contract.read(folder / "contract.json"),
         reference=read_json(folder / "reference_outputs.json"),
-        profile=None if weights.get("program") == "onnx_file" else read_json(folder / "profile" / "profile.json"),
+        profile=None if weights["program"] == "onnx_file" else read_json(folder / "profile" / "profile.json"),
         onnx={variant: read_json(folder / f"{name}.onnx.json") for variant, name in names.items()},
         targets=[_read_target(folder / target, folder.name, of_target) for target, of_target in precisions.items()],
         accuracy=read_json(folder / "accuracy.json") if evaluated else None,
@@ -209,13 +209,18 @@ def read_measurements(folder: Path, engines: list[str], variants: list[str], eva
 
 
 def _require_one_checkpoint(measurements: Measurements) -> None:
-    """Raise SlipwayError if a record belongs to another checkpoint than the weights, as after a failed run."""
-    records = {"answers are": measurements.reference, "accuracy in PyTorch is": measurements.accuracy or {}}
+    """Raise SlipwayError if a record belongs to another checkpoint than the weights, as after a failed run.
+
+    A record that names no checkpoint is refused, too.
+    """
+    records = {"answers are": measurements.reference}
+    if measurements.accuracy:
+        records["accuracy in PyTorch is"] = measurements.accuracy
     records |= {f"{variant} ONNX file is": record for variant, record in measurements.onnx.items()}
     for target in measurements.targets:
         records |= {f"{engine.precision} engine on {target.name} is": engine.build for engine in target.engines}
     for name, record in records.items():
-        is_same = record.get("weights_sha256") in (None, measurements.weights["sha256"])
+        is_same = record.get("weights_sha256") == measurements.weights["sha256"]
         _require(is_same, measurements.folder, f"the {name} of another checkpoint")
 
 

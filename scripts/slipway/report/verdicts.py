@@ -37,7 +37,7 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
     """
     accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
-    if accuracy.get("metric"):
+    if accuracy["metric"]:
         engine, pytorch = (metric.in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
         proofs.append(f"{engine} ({measurements.contract.baseline}: {pytorch})")
     if proofs:
@@ -50,7 +50,7 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
         f"it repeats {measurements.contract.baseline}'s answer to {measurements.words.first} "
         f"({figures_in_words(accuracy['sample'])}); without {measurements.words.proof} nothing more is proven"
     )
-    doubts = (accuracy.get("variation", {}).get("weakness"), *accuracy.get("hidden_parts", []))
+    doubts = (accuracy["variation"]["weakness"], *accuracy["hidden_parts"])
     return OPEN, "; ".join(filter(None, (text, *doubts)))
 
 

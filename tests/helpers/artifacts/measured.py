@@ -130,6 +130,7 @@ class Measured:
             "queue_ms": 1.0,
             "compute_ms": 4.0,
             "memory_mb": 1000.0,
+            "verdict": "steady",
             **of_gpu,
         }
         busier = {**row, "concurrency": 16, "memory_mb": 1200.0, **({"gpu_memory_mb": 2600.0} if of_gpu else {})}
@@ -138,7 +139,8 @@ class Measured:
 
     def _selection(self, target, rows, load_test_sha256):
         measured = self.capacities.get(target)
-        point = {"sent_per_s": measured, "answered_per_s": measured, "requests": 500, "p99_ms": 12.0, "queue_ms": 4.0}
+        rates = {"sent_per_s": measured, "answered_per_s": measured}
+        point = {**rates, "requests": 500, "p99_ms": 12.0, "queue_ms": 4.0, "verdict": "steady"}
         capacity = {"capacity_per_s": measured, "holds_at": point, "breaks_at": None, "verdict": "steady"}
         return {
             "capacity": capacity if measured else None,

@@ -12,5 +12,6 @@ def row(throughput=100.0, p99=50.0, memory=200.0, instances=1, batch=8, **others
         "throughput_per_s": throughput,
         "p99_ms": p99,
         "memory_mb": memory,
+        "verdict": "steady",
         **others,
     }

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.outputs.meaning import STATED, Meaning
 
+WEIGHTS = "17a0" * 16
 CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
 ENGINES = ["cpu/fp32", "l4/fp16", "l4/int8"]
 VARIANTS = ["fp32", "fp16", "int8"]
@@ -47,9 +48,9 @@ def write_records_of_tensors(results, model="text"):
         "embedding": {"tensor": {"dtype": "float32", "shape": [2], "min": -1, "max": 0.5, "values": [0.5, -1.0]}},
         "found": {"tensor": {"dtype": "int64", "shape": [1], "min": 3, "max": 3, "values": [3]}},
     }
-    write_json(folder / "reference_outputs.json", {"outputs": shown})
+    write_json(folder / "reference_outputs.json", {"weights_sha256": WEIGHTS, "outputs": shown})
     metric = {"cosine": 1.0}
-    about = {"weights_sha256": "17a0" * 16, "key": {}, "samples": 9}
+    about = {"weights_sha256": WEIGHTS, "key": {}, "samples": 9}
     write_json(folder / "accuracy.json", about | {"metric": metric})
     for path in folder.glob("*/*.accuracy.json"):
         record = read_json(path)
@@ -71,8 +72,9 @@ def write_target(folder, model, hardware, precisions, quantities):
     write_json(folder / f"{model}.benchmark.json", benchmark(keys, quantities))
     rows = load_rows(list(precisions), on_gpu=hardware == GPU)
     load_test = folder / "analysis" / "analysis.json"
-    about = {"origin": "checkpoint", "key": {"pytriton_version": "0.7.0"}, "engines": keys}
-    write_json(load_test, about | {"measurements": rows})
+    server = {"run": "wheel", "native_backends": False, "release": "24.10"}
+    about = {"origin": "checkpoint", "key": {"pytriton_version": "0.7.0"}, "engines": keys, "server": server}
+    write_json(load_test, about | {"minutes": 10.0, "not_measured": [], "measurements": rows})
     load_test.with_name("throughput_latency.svg").write_text(PICTURE, encoding="utf-8")
     write_json(folder / "selection.json", selection(rows[-1], sha256(load_test)))
 
@@ -80,7 +82,8 @@ def write_target(folder, model, hardware, precisions, quantities):
 def weights(origin):
     return {
         "origin": origin,
-        "sha256": "17a0" * 16,
+        "sha256": WEIGHTS,
+        "program": None,
         "architecture": "resnet50",
         "notes": ["the weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>"],
         "parameters": 25557032,
@@ -104,7 +107,7 @@ def reference():
         {"index": 652, "label": "military uniform", "confidence": 0.913},
         {"index": 1, "label": "<b>", "confidence": 0.01},
     ]
-    return {"image_sha256": "a8ca" * 16, "outputs": {"logits": {"top": top}}}
+    return {"weights_sha256": WEIGHTS, "image_sha256": "a8ca" * 16, "outputs": {"logits": {"top": top}}}
 
 
 def profile():
@@ -119,6 +122,7 @@ def onnx(variant):
     agreement = {"relative_error": 5.5e-7}
     calibration = {"samples": 64, "method": "entropy"} if variant == "int8" else None
     return {
+        "weights_sha256": WEIGHTS,
         "variant": variant,
         "sha256": f"{VARIANTS.index(variant)}b" * 32,
         "bytes": 102_232_811,
@@ -136,6 +140,7 @@ def key(precision, runtime, hardware):
 
 def engine(model, of):
     return {
+        "weights_sha256": WEIGHTS,
         "key": of,
         "files": {f"{model}.{of['precision']}.engine": "cc" * 32},
         "bytes": 51_000_000,
@@ -151,7 +156,7 @@ def checkpoint_accuracy(warnings=()):
     told = [("9", 9, "ostrich", "index", 120), ("tench", 0, "tench, Tinca tinca", "one of its names", 130)]
     tried = {"name": "mean and std 0.5", "images": 200, "configured_top1": 0.85, "top1": 0.74, "chance": 0.99999}
     return {
-        "weights_sha256": "17a0" * 16,
+        "weights_sha256": WEIGHTS,
         "key": {},
         "metric": None,
         "images": 260,
@@ -180,6 +185,8 @@ def accuracy(of, labelled):
         "sample": {**found, "outputs": {"logits": found}},
         "evaluation": {**of_photographs, "outputs": {"logits": of_photographs}, **tops} if labelled else None,
         "metric": None,
+        "variation": {"weakness": None},
+        "hidden_parts": [],
         "proven_on_labels": labelled,
     }
 

@@ -65,11 +65,11 @@ def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=F
     """Build the engine of a CPU runtime in `folder`, with the record that a build writes."""
     write_onnx(folder / "tiny.onnx", input_dtype, seed, mixing)
     path = folder / f"tiny.fp32{RUNTIMES[name].suffixes[0]}"
-    runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
+    facts = runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in engine_files(name, path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}
     contract = classifier(input_dtype, CROP, CLASSES)
-    made = {"files": files, "key": key, "interface": contract.interface()}
+    made = {"files": files, "key": key, "interface": contract.interface(), **facts}
     write_json(folder / "tiny.engine.json", {**made, **record})
     weights = {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64, "largest_batch": None}
     write_json(folder / "weights.json", weights)

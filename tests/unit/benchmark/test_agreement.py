@@ -118,7 +118,7 @@ def test_other_shapes_are_refused_with_both():
 
 def test_a_figure_at_its_limit_holds():
     found = {"min_cosine": 0.99, "relative_error": 0.1, "top1_agreement": 0.95}
-    assert violations(found, LIMITS) == []
+    assert violations({"outputs": {"y": found}}, LIMITS) == []
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_a_figure_at_its_limit_holds():
 )
 def test_a_broken_limit_is_told_with_figure_and_limit(name, value, sentence):
     found = {"min_cosine": 1, "relative_error": 0, "top1_agreement": 1} | {name: value}
-    assert violations(found, LIMITS) == [sentence]
+    assert violations({"outputs": {"y": found}}, LIMITS) == [sentence]
 
 
 def test_a_figure_that_is_not_a_number_breaks_its_limit():
     found = {"min_cosine": float("nan"), "relative_error": float("nan"), "top1_agreement": float("nan")}
-    assert len(violations(found, LIMITS)) == 3
+    assert len(violations({"outputs": {"y": found}}, LIMITS)) == 3
 
 
 def test_accuracy_counts_top_1_and_top_5():

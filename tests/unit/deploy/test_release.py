@@ -91,8 +91,8 @@ def test_a_repository_that_was_cut_is_refused_before_it_is_published(trained):
 
 
 def engine_of(changed, version):
-    key = {"runtime": "tensorrt", "runtime_version": version, "precision": "fp16", "hardware": "", "builder": {}}
-    changed("cpu/repository.json", engine_key=key)
+    key = {"runtime": "tensorrt", "runtime_version": version, "precision": "fp16", "hardware": ""}
+    changed("cpu/repository.json", engine_key=key | {"builder": {"compatibility": "none"}})
 
 
 def test_another_tensorrt_than_the_release_has_is_refused(trained, changed):

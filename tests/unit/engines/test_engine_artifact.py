@@ -7,6 +7,8 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.repository.model_folder import served_model, write_model
 
+NAMES = {"inputs": "input", "outputs": "logits"}
+
 
 @pytest.fixture
 def record(tmp_path):
@@ -16,7 +18,8 @@ def record(tmp_path):
         (tmp_path / name).write_text(text, encoding="utf-8")
     path = tmp_path / "m.fp32.engine.json"
     key = {"runtime": "openvino", "precision": "fp32"}
-    write_json(path, {"files": {name: sha256(tmp_path / name) for name in files}, "key": key})
+    tensors = {side: [{"name": name, "dtype": "float32"}] for side, name in NAMES.items()}
+    write_json(path, {"files": {name: sha256(tmp_path / name) for name in files}, "key": key, "tensors": tensors})
     return path
 
 

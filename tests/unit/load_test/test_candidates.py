@@ -4,6 +4,7 @@ import json
 import pytest
 from helpers.models.tiny_engine import CLASSES, change_record, tiny_engine
 
+from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.load_test.candidates import Candidates, require_covered_batches
 from slipway.triton.repository.model_config import read_config
@@ -15,11 +16,19 @@ def tiny(tmp_path):
     return tiny_engine(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "profiles", [[], [{"min": 1, "opt": 8, "max": 32}], [{"min": 1, "max": 8}, {"min": 9, "max": 32}]]
-)
+def give_profiles(tiny, profiles):
+    """Make the build record that of a TensorRT engine with these profiles."""
+    key = read_json(tiny.engine_record)["key"] | {"runtime": "tensorrt"}
+    change_record(tiny.engine_record, key=key, profiles=profiles)
+
+
+def test_any_batch_is_accepted_without_profiles(tiny):
+    require_covered_batches({"m": tiny.engine}, [8, 32])
+
+
+@pytest.mark.parametrize("profiles", [[{"min": 1, "opt": 8, "max": 32}], [{"min": 1, "max": 8}, {"min": 9, "max": 32}]])
 def test_batches_that_the_profiles_cover_are_accepted(tiny, profiles):
-    change_record(tiny.engine_record, profiles=profiles)
+    give_profiles(tiny, profiles)
     require_covered_batches({"m": tiny.engine}, [8, 32])
 
 
@@ -31,7 +40,7 @@ def test_batches_that_the_profiles_cover_are_accepted(tiny, profiles):
     ],
 )
 def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, profiles, missing):
-    change_record(tiny.engine_record, profiles=profiles)
+    give_profiles(tiny, profiles)
     with pytest.raises(SlipwayError, match=rf"`load_test.max_batch_sizes` goes up to 32.* {missing}") as caught:
         require_covered_batches({"m": tiny.engine}, [8, 32])
     assert "`tensorrt.profiles`" in str(caught.value)

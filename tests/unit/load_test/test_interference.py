@@ -8,7 +8,7 @@ from slipway.core.hardware import usable_cores
 from slipway.load_test.interference import Interference
 from slipway.load_test.limits import gaps_in_words, is_crowded
 
-POINT = {"precision": "fp32", "instances": 1, "max_batch_size": 8, "concurrency": 4}
+POINT = {"precision": "fp32", "instances": 1, "max_batch_size": 8, "concurrency": 4, "verdict": "steady"}
 COMPUTE = "import time\nend = time.monotonic() + 0.6\nwhile time.monotonic() < end: pass"
 # A process that is no child of this one, as those of others are.
 FOREIGN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {COMPUTE!r}], start_new_session=True)"

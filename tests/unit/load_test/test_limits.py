@@ -111,6 +111,7 @@ def test_the_loss_is_the_first_figure_that_the_record_carries():
     labelled = {"labelled": 9, "pytorch": {"top1": 0.8}, "engine": {"top1": 0.75}, "relative_error": 0.2}
     sample = {"relative_error": 0.3}
     metric = {"pytorch": {"iou": 0.5, "error": 2.0}, "engine": {"iou": 0.45, "error": 2.1}}
+    unlimited = {"key": {}}
     limited = {"key": {"metric_limits": {"iou": {"min": 0.1}, "error": {"max": 9.0}}}}
     assert accuracy_loss({"sample": sample, "evaluation": labelled, "metric": metric, **limited}) == {
         "kind": "top1_drop",
@@ -119,14 +120,15 @@ def test_the_loss_is_the_first_figure_that_the_record_carries():
     rest = {"sample": sample, "evaluation": {"relative_error": 0.2}}
     assert accuracy_loss({**rest, "metric": metric, **limited}) == {"kind": "metric_loss", "loss": pytest.approx(0.1)}
     # Without limits nobody knows which direction is worse.
-    assert accuracy_loss({**rest, "metric": metric}) == {"kind": "relative_error", "loss": 0.2}
-    assert accuracy_loss({**rest, "evaluation": None}) == {"kind": "relative_error", "loss": 0.3}
-    assert accuracy_loss({"sample": {"equal_values": 1.0}}) == {"kind": None, "loss": None}
+    assert accuracy_loss({**rest, "metric": metric, **unlimited}) == {"kind": "relative_error", "loss": 0.2}
+    alone = {"evaluation": None, "metric": None, **unlimited}
+    assert accuracy_loss({**rest, **alone}) == {"kind": "relative_error", "loss": 0.3}
+    assert accuracy_loss({"sample": {"equal_values": 1.0}, **alone}) == {"kind": None, "loss": None}
 
 
 def test_a_gain_is_no_loss():
     better = {"labelled": 9, "pytorch": {"top1": 0.7}, "engine": {"top1": 0.75}}
-    assert accuracy_loss({"evaluation": better})["loss"] == 0
+    assert accuracy_loss({"evaluation": better, "metric": None})["loss"] == 0
 
 
 # The Pareto front

@@ -41,9 +41,12 @@ def proven(precision: str, error: float = 0.0) -> dict:
         "sample": {"relative_error": error},
         "evaluation": None,
         "metric": None,
+        "key": {},
     }
 
 
+# The entries of a load test that measured every point of every engine.
+COMPLETE = {"minutes": 10.0, "left_out": [], "not_measured": []}
 SERVER = {"run": "wheel", "native_backends": False, "release": "24.10"}
 
 
@@ -52,12 +55,13 @@ def chosen(tmp_path):
     """Return a function that chooses among rows, for engines of some precisions, and returns the record."""
 
     def run(rows: list[dict], precisions: dict[str, float], *options: str, capacities=(), **of_load_test) -> dict:
-        tested = {"origin": "rehearsal", "measurements": rows, "server": SERVER, **of_load_test}
+        tested = {"origin": "rehearsal", "measurements": rows, "server": SERVER, **COMPLETE, **of_load_test}
         load_test = write(tmp_path, "load_test.json", tested)
         accuracy = [write(tmp_path, f"{name}.json", proven(name, error)) for name, error in precisions.items()]
         output = tmp_path / "selection.json"
+        measured = {"configurations": capacities, "serving_options": {}}
         tested = {"load_test_sha256": sha256(load_test)}
-        capacity = write(tmp_path, "capacity.json", {"chosen_from": tested, "configurations": capacities})
+        capacity = write(tmp_path, "capacity.json", {"chosen_from": tested, **measured})
         argv = [
             "--load-test",
             load_test,

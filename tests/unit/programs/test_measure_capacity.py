@@ -26,6 +26,7 @@ ROW = {
     "mean_ms": 20.0,
     "p99_ms": 40.0,
     "memory_mb": 100.0,
+    "verdict": "steady",
 }
 
 
@@ -38,7 +39,8 @@ def arguments(folder, tiny, *options, digest=None, rows=(ROW,)):
     """Return the options of a load test with these rows, of this engine unless another digest is given."""
     engines = {"m_fp32": digest or sha256(tiny.engine_record)}
     write_json(folder / "analysis.json", {"measurements": list(rows), "engine_records": engines})
-    write_json(folder / "accuracy.json", {"engine_key": {"precision": "fp32"}, "sample": {"relative_error": 0.0}})
+    compared = {"sample": {"relative_error": 0.0}, "evaluation": None, "metric": None}
+    write_json(folder / "accuracy.json", {"engine_key": {"precision": "fp32"}, "key": {}, **compared})
     write_json(folder / "interface.json", tiny.contract.interface())
     write_samples(folder / "samples.npz", [{"input": tiny.batch}])
     names = {"load-test": "analysis", "accuracy": "accuracy", "interface": "interface", "output": "capacity"}

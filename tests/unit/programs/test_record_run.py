@@ -89,8 +89,10 @@ def test_another_measurement_or_checkpoint_is_another_run(folder, name):
     content = read_json(folder / name)
     change = {"sha256": "28b1" * 16} if name == "weights.json" else {"samples_ms": [1.0]}
     write_json(folder / name, content | change)
-    accuracy = folder / "accuracy.json"
-    write_json(accuracy, read_json(accuracy) | {"weights_sha256": read_json(folder / "weights.json")["sha256"]})
+    weights = {"weights_sha256": read_json(folder / "weights.json")["sha256"]}
+    for path in folder.rglob("*.json"):
+        if "weights_sha256" in (of_checkpoint := read_json(path)):
+            write_json(path, of_checkpoint | weights)
     record(folder)
     assert len(read(folder / "history.jsonl").runs) == 2
     assert first.key in {run.key for run in read(folder / "history.jsonl").runs}

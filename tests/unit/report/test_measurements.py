@@ -23,3 +23,22 @@ def test_records_that_do_not_belong_together_are_refused(tmp_path, name, part, s
     write_json(folder / name, record)
     with pytest.raises(SlipwayError, match=said):
         read_measurements(folder, reported.ENGINES, reported.VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("reference_outputs.json", "the answers are of another checkpoint"),
+        ("accuracy.json", "the accuracy in PyTorch is of another checkpoint"),
+        ("resnet50.fp16.onnx.json", "the fp16 ONNX file is of another checkpoint"),
+        ("l4/resnet50.int8.engine.json", "the int8 engine on l4 is of another checkpoint"),
+    ],
+)
+@pytest.mark.parametrize("other", [{"weights_sha256": "28b1" * 16}, {}], ids=["another", "none"])
+def test_a_record_of_another_checkpoint_or_of_none_is_refused(tmp_path, name, said, other):
+    folder = reported.write_records(tmp_path)
+    record = read_json(folder / name)
+    del record["weights_sha256"]
+    write_json(folder / name, record | other)
+    with pytest.raises(SlipwayError, match=said):
+        read_measurements(folder, reported.ENGINES, reported.VARIANTS, evaluated=True)

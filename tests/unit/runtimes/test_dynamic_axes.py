@@ -45,6 +45,7 @@ def test_two_int64_inputs_of_a_dynamic_sequence(tmp_path, batch):
     facts = build(tmp_path, interface)
     assert facts["tensors"] == {side: described(interface[side]) for side in ("inputs", "outputs")}
     assert facts["layers"] == {"fp32": 1}
+    assert facts["profiles"] == (OPTIONS["profiles"] if batch else [{"min": 1, "opt": 1, "max": 1}])
     assert (tmp_path / "m.rtx").stat().st_size > 1000
 
 

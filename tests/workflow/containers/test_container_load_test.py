@@ -55,7 +55,8 @@ def test_a_load_test_in_a_container(place, tmp_path):
 def test_the_capacity_in_a_container_tries_the_options_of_its_backend(place, tmp_path):
     """The stand-in's backend warms up itself, as the adapter does, so Triton's warm-up may not help, or by chance."""
     load_tested(place, tmp_path, "--concurrency", 1, "--instances", 1, "--max-batch-sizes", 4, *IN_CONTAINER)
-    write_json(tmp_path / "accuracy.json", {"engine_key": {"precision": "fp32"}, "sample": {"relative_error": 0.0}})
+    compared = {"sample": {"relative_error": 0.0}, "evaluation": None, "metric": None}
+    write_json(tmp_path / "accuracy.json", {"engine_key": {"precision": "fp32"}, "key": {}, **compared})
     place.program_here(
         "measure_capacity",
         *("--load-test", tmp_path / "record", "--accuracy", tmp_path / "accuracy.json"),

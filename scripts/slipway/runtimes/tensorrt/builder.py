@@ -40,7 +40,9 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     facts = facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)
     # TensorRT 8 states the shapes of an engine's outputs for its first profile alone, such as a batch of 1.
     facts["tensors"] = tensors_of_network(network)
-    if network.name == UNBATCHED and facts.get("profiles", ONE_REQUEST) != ONE_REQUEST:
+    # An engine that was built without a GPU cannot be read back here: it has the profiles of the options.
+    facts.setdefault("profiles", ONE_REQUEST if network.name == UNBATCHED else options["profiles"])
+    if network.name == UNBATCHED and facts["profiles"] != ONE_REQUEST:
         raise ValueError(f"TensorRT {trt.__version__} does not keep in the engine that its network has no batch axis")
     return {
         "strongly_typed": _strongly_typed(trt),

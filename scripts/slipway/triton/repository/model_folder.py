@@ -31,17 +31,15 @@ def served_model(
 ) -> Served:
     """Return the description of the Triton model `name` that serves `engine`: tensors, batch sizes, instances.
 
-    The tensors have the dtypes in the engine's record. If an old record has no dtypes, they come from `contract`.
+    The tensors of `contract` get the dtypes in the engine's record.
     """
-    record = engine.record
-    profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
-    key = record["key"]
-    served = contract.of_engine(record["tensors"]) if "tensors" in record else contract
+    profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in engine.profiles)
+    key = engine.record["key"]
     return Served(
         name,
         key["runtime"],
         key["precision"],
-        served,
+        contract.of_engine(engine.record["tensors"]),
         max_batch,
         instances,
         profiles,

@@ -49,7 +49,7 @@ def require_inside(name: str, key: dict, image: str, environment: dict[str, str]
     if key["runtime"] != "tensorrt" or not numbers(inside):
         return
     built = key["runtime_version"]
-    if not runs_under(built, inside, key.get("builder", {}).get("compatibility", "none")):
+    if not runs_under(built, inside, key["builder"]["compatibility"]):
         raise SlipwayError(
             f"{name} was built by TensorRT {built}, but the image {image} has {inside}: serve with a release that "
             f"has {built} (`triton.release`), or build with {inside}"
