@@ -6,6 +6,7 @@ from helpers.models.classifier_contract import classifier
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
+from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import ServingOptions, read_config
 from slipway.triton.repository.model_folder import served_model, write_model
 
@@ -20,7 +21,10 @@ def write(tmp_path):
         engine = tmp_path / f"m.fp16{suffix}"
         engine.write_text("plan", encoding="utf-8")
         key = {"runtime": runtime, "precision": "fp16"}
-        write_json(tmp_path / "m.engine.json", {"files": {engine.name: sha256(engine)}, "key": key, **record})
+        names = {"inputs": ("input", dtype), "outputs": ("logits", "float32")}
+        facts = {"tensors": {side: [{"name": name, "dtype": kind}] for side, (name, kind) in names.items()}}
+        facts |= {"profiles": []} if RUNTIMES[runtime].is_tensorrt else {}
+        write_json(tmp_path / "m.engine.json", {"files": {engine.name: sha256(engine)}, "key": key, **facts, **record})
         (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
         built = BuiltEngine.of_record(tmp_path / "m.engine.json")
         served = served_model("m_trt", built, classifier(dtype, 64, 2), max_batch=16, instances=2, options=options)
