@@ -60,9 +60,9 @@ def artifacts(request, tmp_path_factory, model):
         dynamic_axes={"input": {0: "n"}},
     )
     key = {"runtime": "onnxruntime", "precision": "fp32"}
-    size = engine.stat().st_size
+    size, tensors = engine.stat().st_size, contract_of(request.param).interface()
     record = {"files": {engine.name: sha256(engine)}, "key": key, "bytes": size, "onnx_bytes": 2 * size}
-    write_json(folder / "m.fp32.engine.json", record)
+    write_json(folder / "m.fp32.engine.json", record | {"tensors": tensors})
     write_json(folder / "interface.json", contract_of(request.param).interface())
     write_samples(folder / "samples.npz", [{"input": random_batch(request.param, 1, 32, seed)} for seed in range(3)])
     return folder, request.param
@@ -157,7 +157,7 @@ def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
 
 def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measured():
     taken = [{"min": 1, "opt": 1, "max": 1}, {"min": 4, "opt": 8, "max": 8}]
-    engine = BuiltEngine(Path("m.fp16.trt"), {"profiles": taken})
+    engine = BuiltEngine(Path("m.fp16.trt"), {"key": {"runtime": "tensorrt"}, "profiles": taken})
     engine.require_batches([1, 4, 8], "`benchmark.batch_sizes` is [1, 4, 8]")
     words = r"is \[1, 2, 16\], but m\.fp16\.trt was built for batches of 1 to 1 and 4 to 8, not 2; lower the size"
     with pytest.raises(SlipwayError, match=words):
