@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from slipway.contract.archives import by_number
 from slipway.engines.subprocess_engine import read_arrays, write_message
 from slipway.runtimes.tensorrt.measuring import measure
 from slipway.runtimes.tensorrt.runner import Engine
@@ -44,14 +43,12 @@ def main(arguments: argparse.Namespace) -> None:
 def answered(
     engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: Any
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """Run a request: `do` is "infer", "infer_all" or, with any other value, a measurement with the options `effort`.
+    """Run a request: `do` is "infer" or, with any other value, a measurement with the options `effort`.
 
     Return (answer, {output: array} to send after it); None in place of arrays for a measurement.
     """
     if do == "infer":
         return {}, engine.infer(arrays)
-    if do == "infer_all":
-        return {}, engine.infer_all(by_number(arrays))
     return measure(engine, **effort, inputs=arrays or None), None
 
 

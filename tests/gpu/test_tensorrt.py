@@ -1,7 +1,7 @@
 """TensorRT itself on its GPU: build, run, and each mistake that can be made with an engine."""
 
+import functools
 import json
-import subprocess
 
 import numpy as np
 import onnx
@@ -11,7 +11,7 @@ import torch
 from helpers.models import tiny_network
 from helpers.models.random_images import random_batch
 from helpers.models.served_pictures import contract_of, write_reference
-from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
+from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build, run_python
 
 import cast_onnx
 from slipway.benchmark.agreement import compare as compare_tensors
@@ -40,27 +40,77 @@ def with_convolution_instead_of_product(path, record):
     write_json(record, read_json(record) | described(path))
 
 
-class Built(Build):
-    """A tiny network's ONNX file and its FP32 engine."""
+LIMITS = {
+    "fp32": {"min_cosine": 0.9999, "max_relative_error": 0.001, "min_top1_agreement": 0.98},
+    "fp16": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98},
+}
+TWO_PROFILES = BUILDER | {"refit": True}
+ONE_PROFILE = TWO_PROFILES | {"profiles": [{"min": 1, "opt": 4, "max": 8}]}
 
-    def __init__(self, folder):
-        super().__init__(folder, *tiny_network.exported(folder, "uint8"))
+
+class Trained(Build):
+    """A tiny network that is trained again and again, and its engine of one precision."""
+
+    def __init__(self, folder, precision, builder):
+        super().__init__(folder, None, None)
+        self.precision, self.builder = precision, builder
+        self.reference = folder / "reference_outputs.npz"
+
+    def options(self):
+        return super().options() | {
+            "precision": self.precision,
+            "builder": json.dumps(self.builder),
+            "timing_cache": self.folder / "timing.cache",
+            "reference": self.reference,
+            "limits": json.dumps(LIMITS[self.precision]),
+            "max_slowdown": 100,  # a network of this size takes microseconds, and other work may use the GPU
+        }
+
+    def train(self, training):
+        """Write the ONNX file of a training, and what ONNX Runtime answers to a picture and 8 others."""
+        self.onnx, self.onnx_record = tiny_network.exported(self.folder, "uint8", training=training)
         with_convolution_instead_of_product(self.onnx, self.onnx_record)
+        pictures = [random_batch("uint8", count, tiny_network.CROP, seed=count) for count in (1, 8)]
+        answers = [self.answer(images) for images in pictures]
+        self.varied, self.expected = pictures[1], answers[1]
+        write_reference(self.reference, pictures, answers)
+        if self.precision == "fp16":
+            self.lower()
+
+    def answer(self, images):
+        """Return ONNX Runtime's logits, in FP32."""
+        session = onnxruntime.InferenceSession(str(self.onnx), providers=["CPUExecutionProvider"])
+        return session.run(None, {"input": images})[0]
+
+    def lower(self):
+        """Cast the ONNX file to FP16."""
+        low = self.folder / "low.onnx"
+        files = f"--onnx {self.onnx} --onnx-record {self.onnx_record} --output {low} --record {low}.json".split()
+        files += ["--samples", f"{self.folder}/uint8.samples.npz"]
+        cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", "fp16"]))
+        self.onnx, self.onnx_record = low, self.folder / "low.onnx.json"
+
+    def bring_up_to_date(self, **changed):
+        """Run the build program; return the record, which it has to write."""
+        done = self.build(**changed)
+        assert done.returncode == 0, done.stderr[-3000:]
+        print(*[line for line in done.stderr.splitlines() if line.startswith("  ")], sep="\n")
+        return read_json(self.record)
+
+    def assert_answers_as_trained(self):
+        """Compare the engine that lies there with what was trained last."""
+        with SubprocessEngine(self.engine, PYTHON) as engine:
+            found = compare(self.expected, engine.infer({"input": self.varied})["logits"])
+        assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    found = Built(tmp_path_factory.mktemp("tensorrt"))
-    done = found.build(timing_cache=found.folder / "timing.cache")
-    assert done.returncode == 0, done.stderr[-3000:]
+    """Return a network with an engine of two profiles. A test leaves it as it is, or changes a copy."""
+    found = Trained(tmp_path_factory.mktemp("tensorrt"), "fp32", TWO_PROFILES)
+    found.train(1)
+    found.bring_up_to_date()
     return found
-
-
-@pytest.fixture(scope="module")
-def reference(built):
-    """Return a function from pixels to ONNX Runtime's logits."""
-    session = onnxruntime.InferenceSession(str(built.onnx), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(None, {"input": images})[0]
 
 
 def test_the_record_tells_what_was_built(built):
@@ -69,7 +119,7 @@ def test_the_record_tells_what_was_built(built):
     assert record["layers"]["fp32"] > sum(record["layers"].values()) / 2
     assert [(tensor["name"], tensor["dtype"]) for tensor in record["tensors"]["inputs"]] == [("input", "uint8")]
     assert [(tensor["name"], tensor["dtype"]) for tensor in record["tensors"]["outputs"]] == [("logits", "float32")]
-    assert record["profiles"] == BUILDER["profiles"]
+    assert record["profiles"] == TWO_PROFILES["profiles"]
     assert record["timing_cache"]["bytes_after"] > 0
     assert f"{record['gpu']['name']} (compute capability {record['gpu']['compute_capability']})" == gpu_identity()
     assert float(record["gpu"]["driver_cuda"]) >= 11
@@ -77,21 +127,23 @@ def test_the_record_tells_what_was_built(built):
 
 def test_it_is_kept_while_nothing_changes(built):
     before = built.engine.read_bytes()
-    done = built.build(timing_cache=built.folder / "timing.cache")
+    done = built.build()
     assert done.returncode == 0, done.stderr[-3000:]
     assert "kept:" in done.stderr
     assert built.engine.read_bytes() == before
 
 
-def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference, capfd):
+def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, capfd):
     with SubprocessEngine(built.engine, PYTHON) as engine:
         for seed, batch in enumerate([1, 3, 8, 11, 3, 8, 1, 3]):  # from the second time on as a CUDA graph
             images = random_batch("uint8", batch, tiny_network.CROP, seed)
-            assert compare(reference(images), engine.infer({"input": images})["logits"])["relative_error"] < 1e-3, batch
+            assert compare(built.answer(images), engine.infer({"input": images})["logits"])["relative_error"] < 1e-3, (
+                batch
+            )
     assert "is not in profile" not in capfd.readouterr().err
 
 
-def test_both_ways_to_cuda_give_the_same(built, reference):
+def test_both_ways_to_cuda_give_the_same(built):
     images = random_batch("uint8", 4, tiny_network.CROP)
     np.save(built.folder / "images.npy", images)
     code = (
@@ -105,12 +157,11 @@ def test_both_ways_to_cuda_give_the_same(built, reference):
     )
     for binding in ("pycuda", "cuda-bindings"):
         answer = built.folder / f"{binding}.npy"
-        command = [PYTHON, "-c", code, built.engine, binding, built.folder / "images.npy", answer]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        done = run_python("-c", code, built.engine, binding, built.folder / "images.npy", answer)
         if "neither can be imported" in done.stderr:
             continue
         assert answer.exists(), done.stderr[-2000:]
-        assert compare(reference(images), np.load(answer))["relative_error"] < 1e-3
+        assert compare(built.answer(images), np.load(answer))["relative_error"] < 1e-3
 
 
 def test_it_is_measured(built):
@@ -140,7 +191,7 @@ def test_a_truncated_engine_is_called_that(built):
             "planned for the GPU 'NVIDIA L4 (compute capability 8.9)'",
         ),
         ({"runtime_version": "10.0.0.1"}, f"planned for tensorrt 10.0.0.1, but {VERSION} runs"),
-        ({"builder": json.dumps(BUILDER | {"tactic_sources": ["MAGIC"]})}, "knows only"),
+        ({"builder": json.dumps(TWO_PROFILES | {"tactic_sources": ["MAGIC"]})}, "knows only"),
     ],
     ids=["another GPU", "another version", "unknown tactic source"],
 )
@@ -154,110 +205,57 @@ def test_what_does_not_fit_is_refused_and_the_good_engine_stays(built, changed, 
 
 # Retraining: the same network with other weights, week after week
 
-LIMITS = {
-    "fp32": {"min_cosine": 0.9999, "max_relative_error": 0.001, "min_top1_agreement": 0.98},
-    "fp16": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98},
-}
-ONE_PROFILE = {"profiles": [{"min": 1, "opt": 4, "max": 8}], "refit": True}
 
+@pytest.fixture(scope="module")
+def refitted(tmp_path_factory):
+    """Return a function from a precision to a network that was built cold, with the timing cache, and refitted.
 
-class Retrained(Built):
-    """A tiny network that is trained again and again, and its engine of one precision."""
+    It also returns the records of the three, and makes each network once. A test changes a copy of a network.
+    """
 
-    def __init__(self, folder, precision):
-        super().__init__(folder)
-        self.precision = precision
-        self.reference = folder / "reference_outputs.npz"
+    @functools.cache
+    def of(precision):
+        place, records = Trained(tmp_path_factory.mktemp(precision), precision, ONE_PROFILE), []
+        # The second has nothing to prove a refit by, so it is built.
+        for training, changed in ((1, {}), (2, {"reference": None}), (1, {})):
+            place.train(training)
+            records.append(place.bring_up_to_date(**changed))
+            place.assert_answers_as_trained()
+        return place, records
 
-    def train(self, training):
-        """Write the ONNX file of a training, and what ONNX Runtime answers to a picture and 8 others."""
-        self.onnx, self.onnx_record = tiny_network.exported(self.folder, "uint8", training=training)
-        with_convolution_instead_of_product(self.onnx, self.onnx_record)
-        pictures = [random_batch("uint8", count, tiny_network.CROP, seed=count) for count in (1, 8)]
-        answers = [self.answer(images) for images in pictures]
-        self.varied, self.expected = pictures[1], answers[1]
-        write_reference(self.reference, pictures, answers)
-        if self.precision == "fp16":
-            self.lower()
-
-    def answer(self, images):
-        """Return ONNX Runtime's logits, in FP32."""
-        session = onnxruntime.InferenceSession(str(self.onnx), providers=["CPUExecutionProvider"])
-        return session.run(None, {"input": images})[0]
-
-    def lower(self):
-        """Cast the ONNX file to FP16."""
-        low = self.folder / "low.onnx"
-        files = f"--onnx {self.onnx} --onnx-record {self.onnx_record} --output {low} --record {low}.json".split()
-        files += ["--samples", f"{self.folder}/uint8.samples.npz"]
-        cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", "fp16"]))
-        self.onnx, self.onnx_record = low, self.folder / "low.onnx.json"
-
-    def bring_up_to_date(self, **options):
-        """Run the build program; return the record, which it has to write."""
-        given = {
-            "precision": self.precision,
-            "builder": json.dumps(BUILDER | ONE_PROFILE),
-            "timing_cache": self.folder / "timing.cache",
-            "reference": self.reference,
-            "limits": json.dumps(LIMITS[self.precision]),
-            "max_slowdown": 100,  # a network of this size takes microseconds, and other work may use the GPU
-        }
-        done = self.build(**given | options)
-        assert done.returncode == 0, done.stderr[-3000:]
-        print(*[line for line in done.stderr.splitlines() if line.startswith("  ")], sep="\n")
-        return read_json(self.record)
-
-    def assert_answers_as_trained(self):
-        """Compare the engine that lies there with what was trained last."""
-        with SubprocessEngine(self.engine, PYTHON) as engine:
-            found = compare(self.expected, engine.infer({"input": self.varied})["logits"])
-        assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
+    return of
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
+def test_cold_build_timing_cache_and_refit_side_by_side(refitted, precision):
     pytest.importorskip("modelopt")
-    place = Retrained(tmp_path, precision)
-    place.train(1)
-    cold = place.bring_up_to_date()
+    _, (cold, cached, refit) = refitted(precision)
     assert (cold["way"], cold["not_refittable_reason"]) == ("cold", None)
-    place.assert_answers_as_trained()
-
-    place.train(2)
-    cached = place.bring_up_to_date(reference=None)  # nothing to prove a refit by, so it is built
     assert cached["way"] == "timing cache", cached["timing_cache"]
-    place.assert_answers_as_trained()
-
-    place.train(3)
-    refitted = place.bring_up_to_date()
-    assert refitted["way"] == "refit", refitted["attempts"]
-    assert refitted["layers"] == cold["layers"]
-    assert refitted["not_refittable_reason"] is None
-    assert refitted["attempts"][0]["accuracy"]["samples"] == 9
-    assert [found["batch"] for found in refitted["attempts"][0]["speed"]] == [1, 4]
-    place.assert_answers_as_trained()
-    seconds = {record["way"]: record["attempts"][-1]["seconds"] for record in (cold, cached, refitted)}
-    print(f"{precision}: {seconds}; the refitted engine takes {refitted['attempts'][0]['speed']}")
+    assert refit["way"] == "refit", refit["attempts"]
+    assert refit["layers"] == cold["layers"]
+    assert refit["not_refittable_reason"] is None
+    assert refit["attempts"][0]["accuracy"]["samples"] == 9
+    assert [found["batch"] for found in refit["attempts"][0]["speed"]] == [1, 4]
+    seconds = {record["way"]: record["attempts"][-1]["seconds"] for record in (cold, cached, refit)}
+    print(f"{precision}: {seconds}; the refitted engine takes {refit['attempts'][0]['speed']}")
 
 
-def test_a_refit_of_two_profiles_is_done_or_refused_by_itself(tmp_path):
-    place = Retrained(tmp_path, "fp32")
-    two = json.dumps(BUILDER | {"refit": True})
-    place.train(1)
-    first = place.bring_up_to_date(builder=two)
+def test_a_refit_of_two_profiles_is_done_or_refused_by_itself(built, tmp_path):
+    first, place = read_json(built.record), built.copied_to(tmp_path)
     place.train(2)
-    second = place.bring_up_to_date(builder=two)
+    second = place.bring_up_to_date()
     # 8.5 has no refitter for two profiles; 8.6 has one, and may fail in it: "did not take the new weights".
     refused = first["not_refittable_reason"] or second["attempts"][0].get("refused")
     assert (second["way"] == "refit") == (refused is None), refused
     place.assert_answers_as_trained()
 
 
-def test_an_engine_refitted_twice_answers_as_trained_last(tmp_path):
-    place = Retrained(tmp_path, "fp32")
-    for training in (1, 2, 3):
-        place.train(training)
-        record = place.bring_up_to_date()
-        place.assert_answers_as_trained()
+def test_an_engine_refitted_twice_answers_as_trained_last(refitted, tmp_path):
+    once, records = refitted("fp32")
+    assert records[-1]["way"] == "refit", records[-1]["attempts"]
+    place = once.copied_to(tmp_path)
+    place.train(2)
+    record = place.bring_up_to_date()
     assert record["way"] == "refit", record["attempts"]
+    place.assert_answers_as_trained()

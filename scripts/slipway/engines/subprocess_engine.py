@@ -10,7 +10,6 @@ from typing import IO
 
 import numpy as np
 
-from slipway.contract.archives import numbered
 from slipway.core.errors import SlipwayError
 
 WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
@@ -35,14 +34,11 @@ class SubprocessEngine(contextlib.AbstractContextManager):
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return {output: array} for {input: array}. Raise SlipwayError if the engine fails or its process ended."""
-        return self._outputs("infer", inputs)
-
-    def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
-
-        Raises SlipwayError if the engine fails or its process ended.
-        """
-        return self._outputs("infer_all", numbered(requests))
+        answer = self._ask({"do": "infer"}, inputs)
+        try:
+            return read_arrays(self._answers, answer["arrays"])
+        except ValueError:
+            raise self._ended() from None
 
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
         """Return the measurements of a batch size, on a batch of inputs or on random inputs (None).
@@ -64,13 +60,6 @@ class SubprocessEngine(contextlib.AbstractContextManager):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _outputs(self, do: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        answer = self._ask({"do": do}, arrays)
-        try:
-            return read_arrays(self._answers, answer["arrays"])
-        except ValueError:
-            raise self._ended() from None
 
     def _ask(self, request: dict, inputs: dict[str, np.ndarray] | None = None) -> dict:
         with contextlib.suppress(BrokenPipeError):  # the process ended: the missing answer shows this

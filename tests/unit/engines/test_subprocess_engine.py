@@ -12,7 +12,6 @@ from helpers.gpu_stand_in.asking import (
     assert_answers,
     assert_texts,
     logits,
-    logits_of_all,
     pictures,
     texts,
     write_text_engine,
@@ -43,8 +42,6 @@ def test_a_remote_engine(python, tmp_path, dtype):
         for count in (1, 3, 300, 3):
             batch = pictures(count, count, kind)
             assert_answers(logits(engine, batch), batch)
-        batches = [pictures(count, count, kind) for count in (2, 1)]
-        assert_answers(logits_of_all(engine, batches), np.concatenate(batches))
         strided = pictures(4, dtype=kind)[::2]
         assert_answers(logits(engine, strided), strided)
         found = engine.measure(4, seconds=0.08, warmup_seconds=0.01, min_samples=3, streams=[1, 2])
@@ -80,9 +77,6 @@ def test_a_remote_engine_of_several_tensors(python, tmp_path):
     path = write_text_engine(tmp_path / "m.trt", batch=(), name=UNBATCHED)
     with SubprocessEngine(path, python) as engine:
         assert_texts(engine.infer(texts(7)), texts(7))
-        assert_texts(engine.infer_all([texts(3)]), texts(3))
-        with pytest.raises(SlipwayError, match="no batch axis, so it runs one request at a time"):
-            engine.infer_all([texts(3), texts(3)])
         found = engine.measure(1, inputs=texts(4), **EFFORT)
         assert found["throughput_per_s"]["1"] > 0
 
