@@ -1,7 +1,8 @@
 """The strategies for a new engine, fastest first: a refit, a build with the timing cache, a build without it.
 
-`head` has the entries of a build record that are known before the build: the job's key, the digest of its code, and the
-two digests of the ONNX graph (see `onnx_structure.digests`).
+The gates (see gates.py) compare the new engine with PyTorch's outputs and with the existing engine's speed. `head` has
+the entries of a build record that are known before the build: the build key, the digest of the code, and the two
+digests of the ONNX graph (see `onnx_structure.digests`).
 """
 
 import argparse
@@ -38,8 +39,8 @@ IN_WORDS = {
 class Job:
     """A job that makes one engine.
 
-    `why_no_gates` is the reason why the gates cannot run, and `why_no_refit` the reason why a refit is impossible. Each
-    is None if there is no such reason.
+    `why_no_gates` is the reason why the new engine is not compared with the existing one. `why_no_refit` is the reason
+    why the existing engine is not refitted. Each is None if there is no such reason.
     """
 
     arguments: argparse.Namespace
@@ -64,7 +65,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to make an engine: its strategy, facts for the record, duration (s), and the gates' findings."""
+    """One attempt to make an engine: its strategy and duration without the gates, and the findings of the gates.
+
+    `strategy` is one of the names in IN_WORDS. `facts` are the entries for the build record that the runtime's `build`
+    or `refit` returned; {} after a failed refit.
+    """
 
     strategy: str
     facts: dict
@@ -73,7 +78,7 @@ class Attempt:
 
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
-    """Return the job of the options: the existing engine, and the reasons why gates or a refit are impossible."""
+    """Return the Job for the options of build_engine.py. `module` is the runtime that builds the engine."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
     why_no_gates: str | None = "only TensorRT's engines are compared with those that they replace"
@@ -90,7 +95,8 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
 def make(job: Job, path: Path) -> list[Attempt]:
     """Make the engine at `path`, and return all attempts. The last attempt made the engine.
 
-    The strategies are tried in order until an engine passes the gates. The engine of a cold build is used in any case.
+    The strategies are tried in order until an engine passes the gates. A cold build, without the timing cache, is the
+    last: its engine is used even if it fails the gates.
     """
     attempts = []
     if job.why_no_refit is None:
@@ -108,7 +114,10 @@ def make(job: Job, path: Path) -> list[Attempt]:
 
 
 def refit(job: Job, path: Path) -> Attempt:
-    """Refit the existing engine with the new weights into `path`. Return the attempt with the gates' findings."""
+    """Write to `path` the existing engine with the new weights, and run the gates. Return the attempt.
+
+    If the refit fails, or if its accuracy cannot be checked, `refused` in the attempt's findings has the reason.
+    """
     start = time.perf_counter()
     try:
         facts = job.module.refit(job.arguments.onnx, job.existing.path, path)
@@ -141,7 +150,10 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
 
 
 def strategy_of(timing_cache: dict | None) -> str:
-    """Return the name of a build's strategy, by the share of kernels that the timing cache knew (`timing_cache`)."""
+    """Return COLD for a build without a timing cache, CACHED if the cache had all kernels, else PARTLY_CACHED.
+
+    `timing_cache` is the dict of `timing_cache.attached`; None if there is no file for a timing cache.
+    """
     if not timing_cache or not timing_cache["bytes_before"]:
         return COLD
     return CACHED if timing_cache["everything_was_known"] else PARTLY_CACHED
@@ -150,10 +162,11 @@ def strategy_of(timing_cache: dict | None) -> str:
 def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """Return the entries of the build record about the strategies of a build and the saved time.
 
-    {"way": the final strategy, "attempts", "not_refitted_reason", "first_build", "spent_seconds" of all attempts and
-    gates, "saved_seconds", "share_of_first_build"}. The saved time is relative to the last cold build of this network
-    with these settings, or else to the first build. The first build may be faster than a cold build, if other engines
-    had already filled the timing cache.
+    "way": the strategy that made the engine. "attempts": [{"way", "seconds", and the fields of Findings}].
+    "not_refitted_reason": text, or None after a refit was tried. "spent_seconds": the time of all attempts and gates.
+    "first_build": {"way", "seconds"} of the last cold build of this network with these settings, or else of its first
+    build, which was faster if other engines had already filled the timing cache; None if unknown. "saved_seconds" and
+    "share_of_first_build" (1 = as long) compare "spent_seconds" with "first_build"; None without one.
     """
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
@@ -176,7 +189,7 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
 
 
 def report_refusal(attempt: Attempt, next_step: str) -> None:
-    """Print the strategy of a refused attempt, the reason, and the next step."""
+    """Print the strategy of an attempt, the reason why the gates refused its engine, and `next_step`, a clause."""
     progress(
         f"  {attempt.strategy}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}"
     )
@@ -204,7 +217,7 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
 
 
 def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
-    """Return the engine of a build record if it is intact and its files are `files`, else None."""
+    """Return the engine of a build record; None unless it is intact and lies at `files`, the new engine's paths."""
     try:
         built = RecordedEngine.of_record(record)
     except (SlipwayError, KeyError):
@@ -213,14 +226,18 @@ def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
 
 
 def is_current(previous: RecordedEngine | None, head: dict) -> bool:
-    """Return whether the existing engine was built with the build key and the code in `head`."""
+    """Return whether there is an existing engine that was built with the same build key and code as in `head`.
+
+    `head` has the first entries of the new build record.
+    """
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 
 def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
     """Return the reason why the speeds of the existing and the new engine cannot be compared, else None.
 
-    With `but_for_refit`, a refittable engine may be compared with an engine that is not refittable.
+    `previous` is the existing engine; None if there is none. The new engine is described by `head`. With
+    `but_for_refit`, the setting `tensorrt.refit` may differ.
     """
     if previous is None:
         return "no whole engine was there before"
@@ -234,7 +251,8 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
 def why_not_to_refit(record: dict, head: dict) -> str | None:
     """Return the reason why an existing engine cannot take the new weights, else None.
 
-    `record` is the build record of the existing engine, which must be comparable with the new one.
+    `record` is the build record of the existing engine, and `head` describes the new engine. `why_not_comparable` must
+    have returned None for the two.
     """
     if record.get("structure_sha256") != head["structure_sha256"]:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"

@@ -18,7 +18,12 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True)
 class Findings:
-    """The findings of the gates about one engine. `refused` names the gates that the engine fails (None: none)."""
+    """The findings of the gates about one new engine.
+
+    `accuracy`: the figures of `agreement.compare_requests`; None if they were not computed. `speed`: the list of
+    `comparing.trial`. `not_judged_reason`: the reason why a comparison was not made. `refused`: the failed comparisons,
+    in words; None if there are none.
+    """
 
     accuracy: dict | None = None
     speed: list[dict] | None = None
@@ -38,7 +43,8 @@ def judge(
 ) -> Findings:
     """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed, and return the findings.
 
-    `arguments` are the options of build_engine.py. `limits` are `accuracy.limits` of the precision.
+    `module` is the runtime. `previous` and `engine` are the files of the existing and the new engine. `arguments` are
+    the options of build_engine.py. `limits` are `accuracy.limits` of the precision; None if there are none.
     """
     start = time.perf_counter()
     unproven, slowdown = why_no_proof(arguments.reference, limits), arguments.max_slowdown
@@ -74,7 +80,7 @@ def only_finite(figures: Any) -> Any:
 def limits_of(text: str | None) -> dict[str, float] | None:
     """Return {limit: number} from JSON text; None without a text.
 
-    Raises SlipwayError unless the text has a precision's limits.
+    Raises SlipwayError unless the text has the keys "min_cosine", "max_relative_error" and "min_top1_agreement".
     """
     if text is None:
         return None

@@ -52,7 +52,7 @@ class RecordedEngine:
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
         """Raise SlipwayError if no optimization profile accepts one of the batch sizes.
 
-        The message begins with the text `setting`.
+        `setting` states in words which setting has these sizes. The message begins with it.
         """
         if missing := unsupported_batches(self.profiles, sizes):
             raise SlipwayError(

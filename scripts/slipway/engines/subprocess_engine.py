@@ -43,7 +43,8 @@ class SubprocessEngine(contextlib.AbstractContextManager):
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
         """Return the measurements of a batch size, on a batch of inputs or on random inputs (None).
 
-        `effort` are the further arguments of slipway.runtimes.tensorrt.measuring.measure, which has the result's keys.
+        `effort` are arguments about durations and streams for slipway.runtimes.tensorrt.measuring.measure, which also
+        describes the result.
         """
         return self._ask({"do": "measure", "batch": batch, **effort}, inputs)
 

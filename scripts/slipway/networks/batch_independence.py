@@ -34,7 +34,7 @@ _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_batch_independence(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return {"batches", "by_size", "by_neighbours", ...}, the distances of `batch_distances` for a network in PyTorch.
+    """Return the distances between answers alone and in batches in PyTorch, as `batch_distances` describes them.
 
     Raises SlipwayError if the answers are random, or depend on a sample's neighbours or padding. The message names the
     module where the difference begins.
@@ -123,7 +123,10 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
 
 
 def _require_unchanged(buffers: dict[str, torch.Tensor], model: torch.nn.Module) -> None:
-    """Raise SlipwayError if a run changed a buffer, such as a running average, by any amount."""
+    """Raise SlipwayError if a run changed a buffer, such as a running average, by any amount.
+
+    `buffers` is {name: copy of the buffer before the run}.
+    """
     now = dict(model.named_buffers())
     changed = [name for name in buffers if name in now and not torch.equal(buffers[name], now[name])]
     if changed:

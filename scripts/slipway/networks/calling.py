@@ -38,12 +38,15 @@ class Call:
 
 
 class NotTaken(SlipwayError):
-    """The error for a network that does not take the arrays of the samples."""
+    """The error for a network whose `forward` does not take the names or the number of the samples' arrays."""
 
 
 @contextmanager
 def naming(source: str | None) -> Iterator[None]:
-    """Add the source of the samples to the message of a NotTaken error in the block. With None, add nothing."""
+    """Add `source` to the message of a NotTaken error in the block: the function or setting that gave the samples.
+
+    With None, add nothing.
+    """
     try:
         yield
     except NotTaken as error:

@@ -86,7 +86,10 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list. After the block, the list has the user's lines that the older exporter replaced by constants."""
+    """Yield a list. After the block, it has the user's lines that the older exporter replaced by constants.
+
+    Each entry is text such as "file.py:17: its source".
+    """
     lines: list[str] = []
     try:
         with warnings.catch_warnings(record=True, action="always") as caught:

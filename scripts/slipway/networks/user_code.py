@@ -57,7 +57,10 @@ def line_in_text(text: str) -> str | None:
 
 
 def last_line(frames: Sequence[tuple[str, int | None]]) -> str | None:
-    """Return the innermost line of the user's code in `frames` as "file.py:17: its source"; None without one."""
+    """Return the innermost line of the user's code as "file.py:17: its source"; None without one.
+
+    `frames` are the (file name, line number or None) of a traceback, the outermost first.
+    """
     for name, number in reversed(frames):
         if number and is_users(name):
             source = linecache.getline(name, number).strip()

@@ -97,7 +97,7 @@ def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
 
 
 def dynamic(contract: Contract) -> dict:
-    """Return {name: Axis} of the contract's axes with several sizes. The graph fixes an axis with a single size."""
+    """Return {name: Axis} of the contract's axes that may have several sizes. The graph fixes all other axes."""
     return {name: axis for name, axis in contract.axes.items() if axis.min < axis.max}
 
 

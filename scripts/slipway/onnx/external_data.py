@@ -65,8 +65,8 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
     """Write a model to `path`. If the file would be larger than ONNX_LIMIT, the weights go into its data file.
 
-    `folder` has the present data file of the model, if there is one. If this file is already the data file beside
-    `path`, it is not written again.
+    `folder` is the folder of the data file in which the model's weights lie now; None if the model contains them. If
+    this file is already the data file beside `path`, it is not written again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):

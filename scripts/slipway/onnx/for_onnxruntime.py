@@ -31,9 +31,10 @@ _OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
 def quantized_for_onnxruntime(
     source: Path, samples: list[Tensors], method: str, not_quantized: list[str], target: Path
 ) -> onnx.ModelProto:
-    """Return the model at `source` with Q/DQ nodes, except at the nodes in `not_quantized`.
+    """Return the model at `source` with Q/DQ nodes, except at the nodes named in `not_quantized`.
 
-    `target` is a path for the model; a file beside it has large weights.
+    The scales come from the model's values on `samples`, by `method` ("entropy" or "max"). The model is also written to
+    `target`, with large weights in a file beside it.
     """
     quantizer = QDQQuantizer(
         load_model_with_shape_infer(source),
@@ -53,7 +54,7 @@ def quantized_for_onnxruntime(
 
 
 def _ranges(source: Path, samples: list[Tensors], method: str) -> TensorsData:
-    """Return the range of values of each tensor of the model at `source`, computed on the samples by `method`."""
+    """Return the range of values of each tensor of the model at `source` on the samples, by a method of _METHODS."""
     if CalibraterBase.select_tensors_to_calibrate.__module__ != calibrate.__name__:
         raise SlipwayError(
             "ModelOpt changed ONNX Runtime's quantiser in this process; quantise for ONNX Runtime in another process"

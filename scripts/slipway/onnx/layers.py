@@ -27,10 +27,11 @@ def module_of(node: onnx.NodeProto) -> str | None:
 
 
 def nodes_named(model: onnx.ModelProto, entries: Iterable[str], setting: str) -> list[str]:
-    """Return the names of the nodes that the `entries` of a setting name, in the graph's order.
+    """Return the names of the nodes that `entries` select, in the graph's order.
 
-    An entry is the name of a node, of a module (all its nodes), or of an operator such as Softmax. A node's name takes
-    precedence. Raises SlipwayError, with the nearest names, for an entry that fits nothing.
+    `entries` is the value of `setting` in config.yaml, which messages name. An entry is the name of a node, of a module
+    (all its nodes), or of an operator such as Softmax. A node's name takes precedence. Raises SlipwayError, with the
+    nearest names, for an entry that fits nothing.
     """
     modules = {node.name: module_of(node) or "" for node in model.graph.node}
     chosen: set[str] = set()

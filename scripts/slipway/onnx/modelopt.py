@@ -33,7 +33,10 @@ def require_modelopt() -> None:
 
 
 def variant_parser(description: str, variants: Iterable[str], *more: str) -> argparse.ArgumentParser:
-    """Return a parser of the options that all conversions share. `more` are names of further common options."""
+    """Return an argument parser with the options that all conversions share.
+
+    `variants` are the choices of --variant. `more` are names of further options from `cli.parser`.
+    """
     common = ("onnx_record", "samples", *more, "record")
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")

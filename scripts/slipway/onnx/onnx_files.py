@@ -85,7 +85,7 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
 def require_batch_independence(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return {"batches", "by_size", "by_neighbours", ...}, the distances of `batch_distances` in ONNX Runtime.
+    """Return the distances between answers alone and in batches in ONNX Runtime, as `batch_distances` describes them.
 
     Raises SlipwayError if a distance exceeds `tolerance`: an answer then depends on the other samples of its batch.
     """

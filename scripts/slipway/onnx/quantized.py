@@ -65,7 +65,7 @@ class Quantized:
 
 
 def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
-    """Return the counts of a graph's quantised nodes, with the names of all nodes that are not quantised correctly.
+    """Count a graph's quantised nodes, and find the nodes that are not quantised or have invalid scales.
 
     `folder` has the graph's data file, if there is one.
     """

@@ -38,7 +38,7 @@ def deciding_sizes(
 
 
 def _symbols(program: torch.export.ExportedProgram, contract: Contract) -> Iterator[tuple[sympy.Symbol, str]]:
-    """Yield (symbol of its size, name) of each dynamic axis of the program's inputs."""
+    """Yield (symbol of the size, name of the axis) for each dynamic axis of the program's inputs."""
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for tensor, name in zip(contract.inputs, program.graph_signature.user_inputs, strict=True):
         for axis, size in zip(tensor.shape, nodes[str(name)].meta["val"].shape, strict=True):
@@ -66,7 +66,11 @@ def _of_comparisons(
 
 
 def _changes(expression: sympy.Basic, symbol: sympy.Symbol, allowed: range, usual: Mapping) -> list[int]:
-    """Return the sizes for which a comparison has another value, nearest to the usual size first."""
+    """Return the sizes in `allowed` for which a comparison has another result than for the example's size.
+
+    `expression` is the comparison. `usual` has {symbol: size in the example} of all its symbols; only the size of
+    `symbol` is changed. The size nearest to the example's comes first.
+    """
     decided, own = expression.subs(usual), usual[symbol]
     constants = {int(number) + step for number in expression.atoms(sympy.Integer) for step in (-1, 0, 1)}
     sizes = {*range(own - FARTHEST, own + FARTHEST + 1), *constants}.intersection(allowed)

@@ -9,10 +9,11 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: bool) -> Shapes:
-    """Return {input: shape} of requests that are joined along axis 0. `inputs` are the inputs of an engine.
+    """Return {input: shape} of requests that are joined along axis 0.
 
-    Raises ValueError if a request does not fit the inputs or the other requests. Also raises ValueError for several
-    requests to an engine without a batch axis.
+    `inputs` are the inputs of an engine, [{"name", "dtype", "shape"}], in which -1 is a dynamic size. `batched` says
+    whether axis 0 is a batch axis. Raises ValueError if a request does not fit the inputs or the other requests. Also
+    raises ValueError for several requests to an engine without a batch axis.
     """
     for request in requests:
         _require_inputs(inputs, request)

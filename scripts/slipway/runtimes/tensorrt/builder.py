@@ -158,7 +158,10 @@ def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | st
 
 
 def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:
-    """Set the GPU to build for, if the edition can build for a GPU that is not in this machine."""
+    """For TensorRT for RTX, set the compute capability ("8.9") of the GPU to build for. It need not be in this machine.
+
+    Raises ValueError if this release does not build for the compute capability.
+    """
     if not builds_without_gpu(trt):
         return
     architectures = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]

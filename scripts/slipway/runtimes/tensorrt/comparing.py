@@ -16,9 +16,9 @@ def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | No
     """Return {"outputs": the new engine's outputs for each sample, "speed": the speed of both engines}.
 
     "outputs" is a list of {output: array}; None without samples. "speed" is a list of {"batch", "previous_ms",
-    "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of each profile, at the
-    optimal sizes of the other axes. The times are medians of one run on the GPU, as a CUDA graph if both engines allow
-    it. Raises ValueError if an engine cannot run.
+    "new_ms", "ratio" (new / previous), "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of
+    each profile, at the optimal sizes of the other axes. The times are medians of one run on the GPU. "graph" says
+    whether the runs were CUDA graphs, which both engines must allow. Raises ValueError if an engine cannot run.
     """
     with closing(open_device()) as device:
         # No variable refers to the engines, so they are freed before their device is closed.
@@ -36,7 +36,7 @@ def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
 
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
-    """Return {"batch", "previous_ms", "new_ms", "ratio", "graph"}: the speed of both engines at a batch size.
+    """Return one entry of "speed" in `trial`: the times of both engines, [previous, new], at a batch size.
 
     Runs of the two engines alternate.
     """

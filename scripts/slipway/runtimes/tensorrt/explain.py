@@ -52,7 +52,10 @@ def _parser_error(error: Any) -> str:
 
 
 def build_failure(errors: list[str], options: dict) -> str:
-    """Return the reason why the builder made no engine, and the setting to change."""
+    """Return the reason why the builder made no engine, and the setting to change.
+
+    `errors` are TensorRT's error messages, in order. `options` are those of `builder.build`.
+    """
     details = last(errors, 3)
     largest = max(sizes["max"] for sizes in options["profiles"])
     or_axes = "".join(f" or `axes.{name}.max` (now {axis['max']})" for name, axis in options.get("axes", {}).items())
@@ -86,7 +89,7 @@ def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
 
 
 def last(errors: list[str], count: int = 1) -> str:
-    """Return the last `count` errors in one line."""
+    """Return the last `count` of TensorRT's error messages in one line."""
     return " | ".join(error.strip() for error in errors[-count:]) or "it gave no reason"
 
 

@@ -82,7 +82,7 @@ def tensors_of(engine: Any) -> dict[str, list[dict]]:
 
 
 def tensors_of_network(network: Any) -> dict[str, list[dict]]:
-    """Return the result of `tensors_of` for a network that is not built yet."""
+    """Return {"inputs": [...], "outputs": [...]} of a network that is not built yet, in the form of `tensors_of`."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     sides = {"inputs": inputs, "outputs": outputs}
@@ -125,14 +125,17 @@ def activation_bytes(engine: Any) -> int:
 
 
 def count_by_precision(layers: list[dict]) -> dict[str, int]:
-    """Return {precision: number of compute layers}; {"fused": number of fused parts} without compute layers."""
+    """Return {precision: number of compute layers}. Without compute layers, return {"fused": number of fused parts}.
+
+    `layers` are from `engine_layers`. For compute layers and fused parts, see `is_compute` and `is_fused`.
+    """
     return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer))) or dict(
         Counter("fused" for layer in layers if is_fused(layer))
     )
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return [{field: value}] of the engine inspector for the layers in the first optimization profile.
+    """Return a dict for each layer in the first optimization profile: the fields that TensorRT's inspector reports.
 
     The layers are read one by one and without an execution context. With a context, TensorRT 8.5 fails for an engine
     with several profiles.

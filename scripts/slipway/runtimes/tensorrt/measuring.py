@@ -54,10 +54,10 @@ def measure(
 
 
 def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
-    """Return the reason for the profile of a batch size, and the time in each profile that accepts this size.
+    """Return why a batch size runs in its profile, and the times in all profiles that accept this size.
 
-    The keys are "reason" (text), "gpu_ms" ({index: median time in ms, as a CUDA graph if possible}) and "faster" (the
-    index of a clearly faster profile, or None).
+    The keys are "reason" (text), "gpu_ms" ({index of the profile: median time in ms, as a CUDA graph if possible}) and
+    "faster" (the index of a profile that is faster by more than FASTER, or None).
     """
     chosen, *others = engine.profiles_for(batch)
     nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"
@@ -84,8 +84,8 @@ def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors 
 def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tuple[list[float], bool]:
     """Return ([median GPU time (ms) of each stream context], whether the runs were CUDA graphs).
 
-    Each stream context must have run once before. Runs of the contexts alternate, so that a warming or shared GPU slows
-    all contexts equally.
+    Each stream context must have run once before. In each round, all contexts take a turn, so that a warming or shared
+    GPU slows all contexts equally.
     """
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
@@ -105,7 +105,9 @@ def _samples(
 ) -> dict[str, list[float] | None]:
     """Return {quantity: [ms, ...]}; None for a quantity that needs a CUDA graph if there is none.
 
-    All quantities have an equal share of `seconds` and of `longest_seconds`. See `repeat` for `minimum`.
+    "gpu" is the engine's time on the GPU, "enqueue" the host's time to start the engine, "h2d" and "d2h" the times of
+    the transfers, "end_to_end" the time of transfers and engine. "..._graph" is the same time as a CUDA graph. All
+    quantities have an equal share of `seconds` and of `longest_seconds`. See `repeat` for `minimum`.
     """
     work = {
         "gpu": (on_gpu, stream_context.enqueue),
@@ -129,8 +131,9 @@ def _throughputs(
 ) -> dict:
     """Return {kind: {number of streams: inferences per second}}. Each stream runs its own copy of the engine.
 
-    The kinds are without a graph, with a graph (None if there is no graph), and with both transfers. Each kind and
-    number of streams has an equal share of `seconds`.
+    The kinds are "throughput_per_s" (without a CUDA graph), "throughput_graph_per_s" (None if there is no graph) and
+    "throughput_with_transfers_per_s" (as a graph if possible). Each kind and number of streams has an equal share of
+    `seconds`.
     """
     profile = engine.profile_for(batch)
     stream_contexts = [copy.stream_context(profile) for copy in engine.copies_for_streams(max(streams))]

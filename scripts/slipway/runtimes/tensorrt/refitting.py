@@ -72,7 +72,7 @@ def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -
 
 
 def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Set the weights of each layer of the parsed network. Return the object that holds the weights.
+    """Set the weights of each layer from the ONNX file. Return the object that holds them, to keep until the refit.
 
     The engine's network came from the same parser. So names and types are equal, and computed weights, such as the
     scale of a batch normalisation, are computed in the same way.

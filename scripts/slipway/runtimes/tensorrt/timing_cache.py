@@ -12,8 +12,9 @@ from typing import Any
 def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[dict | None]:
     """Give the builder the timing cache at `path` for the block. After success, write the extended cache back.
 
-    Yields a dict for the build record; None without a cache. After the block, the dict has "bytes_before",
-    "bytes_after", "everything_was_known" and "of_another_version".
+    Yields a dict for the build record; None without a cache. After the block, the dict has "bytes_before" (0 if no
+    cache was used), "bytes_after", "everything_was_known" (whether no kernel was measured) and "of_another_version"
+    (whether TensorRT refused the existing cache).
 
     A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
     cache, and the later build adds its measurements to those of the earlier build. With `anew` the builder starts with
