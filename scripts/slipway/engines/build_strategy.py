@@ -37,7 +37,7 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """A job that makes one engine.
+    """A job that makes one engine. `arguments` are the options of build_engine.py.
 
     `why_no_gates` is the reason why the new engine is not compared with the existing one. `why_no_refit` is the reason
     why the existing engine is not refitted. Each is None if there is no such reason.

@@ -34,7 +34,10 @@ class Findings:
 
 
 def why_no_proof(reference: Path | None, limits: dict[str, float] | None) -> str | None:
-    """Return the reason why the accuracy of an engine cannot be checked; None with reference outputs and limits."""
+    """Return the reason why the accuracy of an engine cannot be checked; None if both arguments are given.
+
+    `reference` is the file with PyTorch's outputs. `limits` are `accuracy.limits` of the precision.
+    """
     return None if reference and limits else "no reference outputs and limits were given to judge by"
 
 

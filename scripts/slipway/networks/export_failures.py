@@ -106,7 +106,7 @@ def frozen_lines() -> Iterator[list[str]]:
 def why_answers_differ(frozen: list[str], model: torch.nn.Module, opset: int) -> str:
     """Return a sentence about the cause of different outputs of ONNX file and network, with the remedy.
 
-    `frozen` has the lines from `frozen_lines`.
+    `frozen` is the list of `frozen_lines`: code whose results the exporter replaced by constants.
     """
     attention = [name for name, module in model.named_modules() if isinstance(module, torch.nn.MultiheadAttention)]
     advice = (

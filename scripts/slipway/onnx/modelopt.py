@@ -84,8 +84,8 @@ def write_variant(
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
-    `folder` has the data file of `model`. For the comparison, ONNX Runtime computes the form of `emulated`, which
-    rounds exactly as the model states. The comparison runs `requests`, and each sample in batches with other samples.
+    `folder` has the data file of `model`. For the comparison, ONNX Runtime runs the model that `emulated` returns,
+    which rounds exactly as `model` states. It runs `requests`, and each sample in batches with other samples.
     `facts` are further entries of the record.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
@@ -116,7 +116,10 @@ def write_variant(
 
 
 def in_words(record: dict) -> str:
-    """Return the comparison with the FP32 file in words, or the reason why there is no comparison."""
+    """Return in words how a converted file agrees with the FP32 file, or why they could not be compared.
+
+    `record` is the record of the converted file.
+    """
     agreement = record["agreement"]
     return f"against FP32: {figures_in_words(agreement)}" if agreement else record["not_compared_reason"]
 

@@ -38,8 +38,8 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU, and return facts about it for the build record.
 
     The keys are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
-    layers}), "unread_layers" (texts about layers that could not be read), "gpu", "not_refittable_reason" (text or None)
-    and "layers_read_from". Raises ValueError if TensorRT cannot load the engine.
+    layers}), "layers_read_from" ("the engine"), "unread_layers" (texts about layers that could not be read), "gpu" (see
+    `describe_gpu`) and "not_refittable_reason" (text or None). Raises ValueError if TensorRT cannot load the engine.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)
@@ -154,7 +154,7 @@ def is_compute(layer: dict) -> bool:
 
 
 def is_fused(layer: dict) -> bool:
-    """Return whether a layer is a fused part of the network, such as a Transformer, with no details in TensorRT 8."""
+    """Return whether a layer is a fused part of the network, such as a Transformer, whose layers TensorRT 8 hides."""
     return "myelin" in layer.get("LayerType", "").lower() or "ForeignNode" in layer.get("Name", "")
 
 

@@ -18,7 +18,7 @@ _OF_NO_USE = "ICudaEngine::getProfileDimensions: bindingIndex"
 
 
 def edition_of(path: str | Path) -> str:
-    """Return the module name of the TensorRT edition that builds and runs the engine at `path`, by its suffix."""
+    """Return "tensorrt" or "tensorrt_rtx", the module that builds and runs the engine at `path`, by its suffix."""
     return EDITIONS.get(Path(path).suffix, "tensorrt")
 
 
@@ -68,7 +68,10 @@ def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any,
 
 
 def facts_of_work(trt: ModuleType, log: Any, path: str | Path) -> dict:
-    """Return {"warnings": number of TensorRT's warnings, "versions"} of a build or refit, for the build record."""
+    """Return {"warnings": number of TensorRT's warnings, "versions": {name: version}} for the build record.
+
+    The versions are those of Python and of the TensorRT edition that built or refitted the engine at `path`.
+    """
     return {
         "warnings": len(log.warnings),
         "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
