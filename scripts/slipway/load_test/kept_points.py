@@ -47,7 +47,7 @@ class KeptPoints:
     def finish(self) -> None:
         """Remove the points that the next load test measures again: disturbed, shortened and damaged points."""
         for path in self.store.glob("*.json"):
-            content = read_record(path, {"row": {"shortened": bool}})
+            content = read_record(path, {"row": {"shortened": bool, "verdict": str}})
             if content is None or is_disturbed(content["row"]) or content["row"]["shortened"]:
                 path.unlink()
 

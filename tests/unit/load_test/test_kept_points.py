@@ -160,6 +160,7 @@ def test_after_a_finished_load_test_only_steady_points_stay(kept):
     # An interrupted one goes on with all of them.
     assert len(list(kept.store.iterdir())) == 3
     (kept.store / "damaged.json").write_text('{"measure', encoding="utf-8")
+    (kept.store / "unjudged.json").write_text('{"row": {"shortened": false}}', encoding="utf-8")
     kept.finish()
     assert [path.name for path in kept.store.iterdir()] == ["steady.json"]
 
