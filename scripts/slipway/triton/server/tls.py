@@ -23,8 +23,8 @@ from slipway.triton.client.tls_context import EXPIRED, tls_context
 SETTINGS = {
     "certificate": "certificate of the server (PEM); with it, gRPC speaks TLS",
     "key": "private key of the server (PEM)",
-    "client_ca": "authority whose clients alone are let in (PEM): mutual TLS",
-    "deployer_certificate": "certificate by which this workflow is let in (PEM)",
+    "client_ca": "certificate authority of the accepted clients (PEM): mutual TLS",
+    "deployer_certificate": "client certificate of this workflow (PEM), for mutual TLS",
     "deployer_key": "private key of that certificate (PEM)",
 }
 OUT_OF_DATE = {EXPIRED: "has expired", 9: "is not valid yet"}  # by OpenSSL's error codes
@@ -64,7 +64,7 @@ class ServerTls:
 
 def add_tls(arguments: argparse.ArgumentParser) -> None:
     """Add the options for the server's PEM files, --tls-certificate and so on."""
-    group = arguments.add_argument_group("TLS", "left out: in the clear")
+    group = arguments.add_argument_group("TLS", "without these options: no TLS")
     for name, what in SETTINGS.items():
         group.add_argument(f"--tls-{name.replace('_', '-')}", type=Path, help=what)
     add_planned(group, "tls_certificate_sha256", "tls_client_ca_sha256")
@@ -149,7 +149,7 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
             setting, file = "deployer_certificate", str(own)
             why = f"was not signed by `deploy.tls.client_ca` {client_ca}"
         why = OUT_OF_DATE.get(error.verify_code, f"{why} ({error.verify_message})")
-        raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name one that will do") from None
+        raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name another file") from None
 
 
 def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
