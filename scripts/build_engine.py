@@ -125,7 +125,7 @@ def keep(job: Job, previous: RecordedEngine) -> None:
         os.utime(job.arguments.record)
     else:
         write_json(job.arguments.record, record)
-    progress("  kept: the engine that is there was built from the same ONNX file and settings by the same code")
+    progress("  kept: the existing engine was built from the same ONNX file and settings by the same code")
 
 
 def show(record: dict) -> None:
@@ -135,7 +135,7 @@ def show(record: dict) -> None:
     progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
     never = record.get("not_refittable_reason")
     if never and record["key"].get("builder", {}).get("refit"):
-        progress(f"  it will not take new weights: {never}")
+        progress(f"  it cannot be refitted with new weights: {never}")
 
 
 def saved(record: dict) -> str:

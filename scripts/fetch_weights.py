@@ -140,8 +140,8 @@ def rehearse(reason: str, remedy: str, denied: str | None) -> None:
     rule = "!" * 100
     progress(
         f"{rule}\n!! REHEARSAL: {reason}.\n"
-        "!! Everything goes on with seeded RANDOM weights: speeds and sizes are real, predictions mean nothing.\n"
-        f"!! For the real ones set `weights` in config.yaml {remedy}\n{rule}"
+        "!! The run continues with seeded RANDOM weights: speeds and sizes are real, predictions mean nothing.\n"
+        f"!! For real weights, set `weights` in config.yaml {remedy}\n{rule}"
     )
     random.seed(REHEARSAL_SEED)
     np.random.seed(REHEARSAL_SEED)

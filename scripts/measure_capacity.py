@@ -85,7 +85,7 @@ def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str,
     for name in dict.fromkeys(row["model"] for row in rows):
         path = by_digest.get(tested["engine_records"][name])
         if path is None:
-            raise SlipwayError(f"the load test measured another engine {name} than lies here; run snakemake again")
+            raise SlipwayError(f"the load test measured another engine {name} than the one here; run snakemake again")
         engines[name] = RecordedEngine.of_record(path)
     return engines
 

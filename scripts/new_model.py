@@ -35,7 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"{checkpoint} is no file; name a checkpoint")
     if not checkpoint.name.endswith(WEIGHTS_SUFFIXES):
         raise SlipwayError(
-            f"{checkpoint} has no suffix that `weights` takes; name it {checkpoint.name}.pth, or as it is"
+            f"{checkpoint} has no suffix that `weights` takes; rename it to {checkpoint.name}.pth, or as its format "
+            "needs"
         )
     name = arguments.name or _name_of(checkpoint)
     if name in _names_in(arguments.config):

@@ -55,7 +55,7 @@ def show(leftovers: Leftovers) -> float:
     for name, numbers in leftovers.versions.items():
         sizes[name] = size_mb(folders_of({name: numbers}))
         progress(
-            f"{sizes[name]:9.1f} MB  {name} version {', '.join(map(str, numbers))}, to which no rollback goes back"
+            f"{sizes[name]:9.1f} MB  {name} version {', '.join(map(str, numbers))}, to which no rollback is possible"
         )
     for sentence in leftovers.kept:
         progress(f"     kept     {sentence}")

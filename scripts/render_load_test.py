@@ -98,7 +98,9 @@ def read_tested(arguments: argparse.Namespace) -> Tested:
     """Read the load test and the choice. Raise SlipwayError if the choice was made from another load test."""
     record, selection = read_json(arguments.load_test), read_json(arguments.selection)
     if selection["chosen_from"]["load_test_sha256"] != sha256(arguments.load_test):
-        raise SlipwayError(f"{arguments.selection} was chosen from another load test than {arguments.load_test}")
+        raise SlipwayError(
+            f"{arguments.selection} was chosen from another load test than {arguments.load_test}; run snakemake again"
+        )
     return Tested(record, selection, ranked(record["measurements"], selection))
 
 

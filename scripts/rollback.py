@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
         refresh_pages(arguments.results)
-        progress("  So this is what was live before; once more, and `rollback` goes back one further")
+        progress("  The previous version serves again. Another `rollback` goes back to the version before it")
         return
     live = [deployment for deployment in chosen if deployment.history.with_unconfigured().is_live()]
     if not live:
@@ -61,14 +61,14 @@ def roll_back(
     now = before | {receipt["served_as"]: receipt["number"] for receipt in receipts.values()}
     for name, number in now.items():
         if name in release.withdrawn:
-            progress(f"  {name}: was not served before, so it is no longer")
+            progress(f"  {name}: was not served before, so it was undeployed")
         elif name not in before:
-            progress(f"  {name}: version {number}, which was taken out of service since, is live again")
+            progress(f"  {name}: version {number}, which had been undeployed, is live again")
         else:
             progress(f"  {name}: version {before[name]} " + ("as before" if number == before[name] else f"-> {number}"))
-    after = "takes it out of service again" if PLATFORMS[deployment.to].together else "leaves it as it is"
+    after = "undeploys it again" if PLATFORMS[deployment.to].together else "leaves it as it is"
     for model in receipts.keys() - {folder.name for folder in configured}:
-        progress(f"  {model} is not in this configuration, whose next deployment {after}")
+        progress(f"  {model} is not in this configuration; the next deployment {after}")
     return receipts
 
 

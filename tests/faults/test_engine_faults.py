@@ -37,7 +37,7 @@ def test_bf16_on_a_cpu_without_it_is_refused(after_good_run):
         *("--onnx", ONNX, "--onnx-record", f"{ONNX}.json"),
         *("--engine", "results/tiny/cpu/tiny.bf16.openvino.xml"),
         *("--record", "results/tiny/cpu/tiny.bf16.engine.json"),
-    ).refused("the engine was asked for in bf16, but its compute layers run in {'fp32':", "no kernels of that")
+    ).refused("the engine should compute in bf16, but its compute layers run in {'fp32':", "no kernels of that")
 
     assert after_good_run.artifacts() == before
     assert not after_good_run.partial_files()

@@ -363,8 +363,8 @@ def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
 def test_a_new_deployment_is_tried_beside_the_live_one_and_taken_by_it(small):
     before = record(small, "small/deploy/receipt.json")
     output = small.snakemake("--forcerun", "deploy_release", "--", "deploy").succeeded().said
-    assert "trying the new repository beside it first" in output
-    assert "switching in the running server" in output
+    assert "testing the new version on a second server first" in output
+    assert "loading the new version in the live server" in output
     after = record(small, "small/deploy/receipt.json")
     assert after["contents"]["server"] == before["contents"]["server"]
     assert after["number"] == before["number"], "the same files are the same version"

@@ -30,7 +30,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
     server = receipt(place)["contents"]["server"]["pid"]
     with Traffic(place.served_at, trainings[0].input) as traffic:
         said = deploy(place, trainings[1]).succeeded().said
-        assert "switching in the running server" in said
+        assert "loading the new version in the live server" in said
         assert receipt(place)["number"] == 2
         time.sleep(0.3)
         place.program_here("rollback", "--results", RESULTS).succeeded()
@@ -42,7 +42,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
     assert (after["number"], after["rolled_back_from"], after["contents"]["server"]["pid"]) == (1, 2, server)
     assert after["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
     outcome = place.program_here("rollback", "--results", RESULTS)
-    outcome.refused("nothing is kept that was live before tiny version 1", "Nothing was changed")
+    outcome.refused("no version is stored that was live before tiny version 1", "Nothing was changed")
 
 
 @pytest.mark.long
@@ -66,7 +66,7 @@ def test_a_model_is_deployed_rolled_back_and_withdrawn_alone_while_the_others_se
             serving(place, trainings)
         # Without `tiny` in the configuration.
         said = place.program_here("rollback", "--results", "results/other").succeeded().said
-        assert "tiny: version 1, which was taken out of service since, is live again" in said
+        assert "tiny: version 1, which had been undeployed, is live again" in said
         assert "tiny is not in this configuration" in said
     assert serving(place, trainings) == 0
     assert not traffic.lost
@@ -122,7 +122,7 @@ def strange(folder):
 
 FAULTS = {
     broken: "truncated or not an IR",
-    wrong: "does not give this checkpoint's answer",
+    wrong: "its answer differs from the reference",
     slow: "above the limit of 0.001 ms",
     strange: "2020.1",
 }

@@ -91,7 +91,7 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
             (machine.results / "deploy/compose/history.json").unlink()
         with pytest.raises(SlipwayError) as caught:
             machine.run(deploy)
-        assert "does not give this checkpoint's answer" in str(caught.value)
+        assert "its answer differs from the reference" in str(caught.value)
         assert "What was live before was started again and serves" in str(caught.value)
         assert machine.receipt == back
         np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 # Where a deployment is killed: a step that it told, and how long after that.
 KILLS = [
     ("checks and copies", 1.2),
-    ("trying the new repository beside it", 0.4),
-    ("switching in the running server", 0.0),
-    ("switching in the running server", 0.3),
+    ("testing the new version on a second server", 0.4),
+    ("loading the new version in the live server", 0.0),
+    ("loading the new version in the live server", 0.3),
 ]
 
 
@@ -34,7 +34,7 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
         assert not traffic.lost, kill
         orders = traffic.orders(trainings)
         assert all(order in ([old, new], [new]) for order in orders), (kill, orders, said)
-        assert "switching in the running server" in said
+        assert "loading the new version in the live server" in said
         assert receipt(place)["number"] == new + 1
 
 
@@ -48,10 +48,12 @@ def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and
     command = place.program_command("deploy", *options(place, trainings[1]))
     on_a_full_disk = where_full(place.path(RECEIPT).parent, command)
 
-    place.run(on_a_full_disk).refused("tiny version 2 is served and was proven", "the disk is full", "writes it down")
+    place.run(on_a_full_disk).refused(
+        "tiny version 2 is served and was proven", "the disk is full", "writes the receipt"
+    )
     assert (serving(place, trainings), receipt(place)["number"]) == (1, 1)
     said = place.program_here("status", "--results", RESULTS).succeeded().said
-    assert "the deployment of tiny version 2 was interrupted before it was written down" in said
+    assert "the deployment of tiny version 2 was interrupted before its receipt was written" in said
     assert (serving(place, trainings), receipt(place)["number"]) == (1, 2)
 
     place.program_here("rollback", "--results", RESULTS).succeeded()
@@ -66,7 +68,7 @@ def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and
 def test_a_rollback_after_a_deployment_that_was_killed_serves_what_was_live_before_it(place, trainings):
     for training in trainings[:2]:
         deploy(place, training).succeeded()
-    kill_a_deployment(place, trainings[2], "switching in the running server", 0.1)
+    kill_a_deployment(place, trainings[2], "loading the new version in the live server", 0.1)
     place.program_here("rollback", "--results", RESULTS).succeeded()
     assert (serving(place, trainings), receipt(place)["number"]) == (1, 2)
     place.path(RECEIPT).write_text("{}", encoding="utf-8")

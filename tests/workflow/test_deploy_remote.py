@@ -39,7 +39,7 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
 
     # As `rollback_tiny` does where the configuration has the model no longer.
     site.run(rollback, "--alone", "--configured", "results/other")
-    assert "tiny is not in this configuration, whose next deployment leaves it as it is" in capfd.readouterr().err
+    assert "tiny is not in this configuration; the next deployment leaves it as it is" in capfd.readouterr().err
     assert (site.receipt["number"], site.receipt["rolled_back_from"]) == (1, 2)
     assert site.live() == objects
     site.refused("live before tiny_trt version 1", "Nothing was changed", program=rollback)
@@ -66,13 +66,13 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
 def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
     site.train(1, reference_seed=0)
-    site.refused("on cpu", "does not give this checkpoint's answer", "What was created was removed")
+    site.refused("on cpu", "its answer differs from the reference", "What was created was removed")
     assert site.live() == {}
     site.train(0)
     site.run(deploy)
     before, objects = site.receipt, site.live()
     site.train(1, reference_seed=0)
-    site.refused("does not give this checkpoint's answer", "was applied again and serves: Deployment tiny-cpu")
+    site.refused("its answer differs from the reference", "was applied again and serves: Deployment tiny-cpu")
     assert site.receipt == before
     assert site.live() == objects
     site.train(1, p99_limit_ms=0.001)
@@ -134,8 +134,8 @@ def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, ap
     assert site.receipt["number"] == 1
 
     _reverse_reference(site.results / "reference_outputs.npz")
-    site.refused("does not give this checkpoint's answer", "was applied again and serves")
-    assert "was killed midway; going on from what it left" in capfd.readouterr().err
+    site.refused("its answer differs from the reference", "was applied again and serves")
+    assert "was killed midway; continuing from its state" in capfd.readouterr().err
     assert site.live() == objects
     site.train(1)
     site.run(deploy)

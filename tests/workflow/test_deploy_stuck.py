@@ -48,7 +48,7 @@ def test_a_server_in_which_a_load_does_not_end_serves_on_until_the_next_deployme
     assert not traffic.lost
     assert (serving(place, trainings), receipt(place)["number"]) == (0, 1)
     said = deploy(place, trainings[2]).succeeded().said
-    assert "the server has to be started anew, since it loads nothing any more" in said
+    assert "the server has to be restarted, since it loads nothing any more" in said
     assert serving(place, trainings) == 2
 
 
@@ -58,7 +58,7 @@ def test_if_the_live_model_dies_while_a_load_does_not_end_its_server_is_started_
     engines = server.children()
     command = place.program_command("deploy", *options(place, hanging, "--ready-timeout-s", 300))
     process = subprocess.Popen(list(map(str, command)), cwd=place.folder, stderr=subprocess.PIPE, text=True)
-    while "switching in the running server" not in (line := process.stderr.readline()):
+    while "loading the new version in the live server" not in (line := process.stderr.readline()):
         assert line, "it ended before"
     while len(server.children()) == len(engines):
         time.sleep(0.01)

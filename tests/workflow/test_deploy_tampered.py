@@ -68,7 +68,7 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
                 "version 1 of tiny",
                 "is not what was proven",
                 file,
-                "what is live serves on",
+                "the live version serves on",
                 "snakemake --cores 1 deploy",
             )
             for name in ("models", "published"):
@@ -125,7 +125,7 @@ def test_what_was_tampered_with_is_put_right_from_the_repository_when_a_server_t
         append(place.path(STORE) / file)
     psutil.Process(receipt(place)["contents"]["server"]["pid"]).kill()
     said = deploy(place, trainings[0]).succeeded().said
-    assert "was changed since (edited: models/tiny/1/model.py" in said
+    assert "was changed (edited: models/tiny/1/model.py" in said
     assert {file: sha256(place.path(STORE) / file) for file in SERVED_FILES} == before
     with ModelClient(place.served_at, "tiny") as client:
         assert trainings[0].gave(client.infer({"input": trainings[0].input}).outputs["logits"])

@@ -176,7 +176,7 @@ def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path
 
 def test_publishing_nowhere_is_refused_before_anything_runs(made):
     before = made.artifacts()
-    made.snakemake("publish").refused("`deploy.publish.to` says nowhere to publish to")
+    made.snakemake("publish").refused("`deploy.publish.to` is not set")
     assert made.artifacts() == before
 
 

@@ -201,7 +201,7 @@ def test_one_is_retrained_one_added_one_removed_one_rolled_back(place):
     assert state(place, "non_square", "slopes") == rest
 
     said = place.make("rollback").succeeded().said
-    assert "audio_trt: version 1, which was taken out of service since, is live again" in said
+    assert "audio_trt: version 1, which had been undeployed, is live again" in said
     assert "audio is not in this configuration" in said
     assert (number(place, "audio"), number(place, "slopes"), number(place, "grayscale")) == (1, None, 1)
     assert "not in this configuration" in place.make("status").succeeded().said

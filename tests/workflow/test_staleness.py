@@ -28,7 +28,7 @@ def test_what_changes_no_content_makes_nothing_stale(place):
     place.configure("models.tiny.weights", "elsewhere.pth")
     os.utime(place.path("pictures/0.png"))
     appended(place, "scripts/build_engine.py", "\n# A comment.\n")
-    reworded(place, "scripts/build_engine.py", "it will not take new weights", "it takes no new weights")
+    reworded(place, "scripts/build_engine.py", "it cannot be refitted with new weights", "it takes no new weights")
     reworded(place, "scripts/slipway/core/artifacts.py", "nothing was written to", "no content was written to")
     appended(place, "scripts/status.py", "\nEDITED = True\n")
     before = place.path("rules/evidence.smk").read_text(encoding="utf-8")
@@ -179,7 +179,7 @@ def test_an_edit_that_exports_the_same_file_keeps_the_engine(place):
     engine = place.path("results/tiny/l4/tiny.fp32.rtx")
     before = sha256(engine)
     said = place.snakemake("results/tiny/l4/tiny.fp32.engine.json").succeeded().said
-    assert "kept: the engine that is there was built from the same ONNX file" in said
+    assert "kept: the existing engine was built from the same ONNX file" in said
     assert sha256(engine) == before
 
 

@@ -91,7 +91,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
 
     key_of_first = key_of(first["pid"]).encode()
     said = place.program("deploy", *options(place, trainings[1], *tls)).succeeded().said
-    assert "switching in the running server" in said
+    assert "loading the new version in the live server" in said
     place.program("rollback", "--results", RESULTS).succeeded()
     assert server_of(place)["pid"] == first["pid"]
     told = place.program("status", "--results", RESULTS).succeeded().said
@@ -104,7 +104,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
     mutual = ["--tls-client-ca", authority.file, *named(*own, "--tls-deployer")]
     said = place.program("deploy", *options(place, trainings[1], "--shared-memory", *named(certificate, key), *mutual))
     said = said.succeeded().said
-    assert "the server has to be started anew" in said
+    assert "the server has to be restarted" in said
     assert key_of(server_of(place)["pid"]).encode() != key_of_first
     assert "over mutual TLS" in said
     place.program("predict", picture, "--shared-memory").succeeded()

@@ -79,7 +79,7 @@ def register_as_written(port, region, headers):
 def test_a_model_is_served_switched_and_rolled_back_in_a_folder_whose_name_is_shell(place):
     server = pid_of(place)
     said = place.program("deploy", *options(place, place.trainings[1]), **place.environment).succeeded().said
-    assert "trying the new repository beside it first" in said
+    assert "testing the new version on a second server first" in said
     place.program("rollback", "--results", RESULTS, **place.environment).succeeded()
     assert pid_of(place) == server
     assert not list(place.folder.parent.rglob("owned"))

@@ -261,7 +261,9 @@ class BoundSession:
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():
-            raise SlipwayError(f"onnxruntime {ort.__version__} has no CUDA provider; onnxruntime-gpu has one")
+            raise SlipwayError(
+                f"onnxruntime {ort.__version__} has no CUDA provider; install onnxruntime-gpu in its place"
+            )
         settings = {"device_id": 0, "user_compute_stream": str(stream.cuda_stream)}
         try:
             self._session = ort.InferenceSession(str(onnx), providers=[(PROVIDER, settings)])
@@ -269,11 +271,11 @@ class BoundSession:
             raise SlipwayError(f"onnxruntime {ort.__version__} cannot load {onnx}: {error}") from None
         if self._session.get_providers()[0] != PROVIDER:
             raise SlipwayError(
-                f"onnxruntime {ort.__version__} cannot start its CUDA provider; the log names the library it misses"
+                f"onnxruntime {ort.__version__} cannot start its CUDA provider; install the library that the log names"
             )
         if unknown := [tensor.name for tensor in contract.outputs if None in tensor.shape]:
             raise SlipwayError(
-                f"onnxruntime needs memory for the output {unknown[0]}, whose size depends on the values"
+                f"the size of the output {unknown[0]} depends on the values, so no memory can be bound for it"
             )
         self._outputs = tuple(
             torch.empty(tensor.sizes(sizes.get(BATCH, 1), sizes), dtype=getattr(torch, tensor.dtype), device="cuda")

@@ -156,7 +156,7 @@ def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list
         if len(outputs[tensor.name]) != len(samples):
             raise SlipwayError(
                 f"a batch of {len(samples)} samples is answered with {len(outputs[tensor.name])} rows of "
-                f"{tensor.name}, not with one for each"
+                f"{tensor.name}; each sample needs one row"
             )
     return [rows(outputs, number, number + 1) for number in range(len(samples))]
 

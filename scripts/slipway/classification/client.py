@@ -115,7 +115,11 @@ def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:
     """Return an answer as scores (N, classes). Raise RequestFailed for a wrong size, or a score that is not finite."""
     if answer is None or answer.size == 0 or answer.size % pictures:
         shape = None if answer is None else answer.shape
-        raise RequestFailed(f"the server's answer of shape {shape} is not one row of scores a picture")
+        raise RequestFailed(
+            f"the server's answer of shape {shape} is not one row of scores for each picture; it is no classifier"
+        )
     if not np.isfinite(answer).all():
-        raise RequestFailed("the model answers with numbers that are not finite; it was built or fed wrongly")
+        raise RequestFailed(
+            "the model's scores are not finite; check its engine, and the preprocessing (--mean, --std)"
+        )
     return answer.reshape(pictures, -1)

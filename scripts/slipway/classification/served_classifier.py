@@ -68,7 +68,8 @@ def classifier_of(
     sizes = [size for size in scores.shape[1 if batched else 0 :] if size != 1] or [1]
     if len(sizes) > 1:
         raise SlipwayError(
-            f"{metadata.name} answers with {scores.name} of shape {list(scores.shape)}, which is not one score a class"
+            f"{metadata.name} answers with {scores.name} of shape {list(scores.shape)}, which is not one score a "
+            f"class: {_OWN_CLIENT}"
         )
     parameters = {name: value.string_value for name, value in config.parameters.items()}
     return Classifier(
@@ -114,12 +115,15 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
     if "resize" not in stated:
         settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
     if settings["resize"] < settings["crop"]:
-        raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
+        raise SlipwayError(
+            f"--resize {settings['resize']} is too low: the input has {settings['crop']} x {settings['crop']} pixels; "
+            f"give at least {settings['crop']}"
+        )
     if guessed := [name for name in settings if name not in stated and name in _USED[classifier.dtype]]:
         assumed = ", ".join(f"{name} {settings[name]}" for name in guessed)
         progress(
-            f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
-            f"assumed: {assumed}; --{', --'.join(guessed)} change that"
+            f"the server does not state the preprocessing of {classifier.name}, so ImageNet's is assumed: {assumed}; "
+            f"other values: --{', --'.join(guessed)}"
         )
     return Preprocessing(**settings)
 
@@ -127,7 +131,9 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:
     if len(metadata.inputs) != 1:
         names = ", ".join(tensor.name for tensor in metadata.inputs)
-        raise SlipwayError(f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one")
+        raise SlipwayError(
+            f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one: {_OWN_CLIENT}"
+        )
     (tensor,) = metadata.inputs
     if tensor.datatype not in INPUT_DTYPES:
         raise SlipwayError(
@@ -154,8 +160,8 @@ def _output_of(
         raise SlipwayError(f"{metadata.name} has {problem}; name the scores with --output: {', '.join(outputs)}")
     if outputs[name].datatype not in OUTPUT_TYPES:
         raise SlipwayError(
-            f"{metadata.name} answers with {outputs[name].datatype} in {name}, which are no scores of classes: "
-            f"those are {', '.join(OUTPUT_TYPES)}"
+            f"{metadata.name} answers with {outputs[name].datatype} in {name}, but scores of classes are "
+            f"{' or '.join(OUTPUT_TYPES)}: {_OWN_CLIENT}"
         )
     return outputs[name]
 

@@ -53,7 +53,10 @@ def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
     """
     version = cluster.transport.send(VERSION).get("gitVersion", "")
     if not re.match(r"v?\d+\.\d+", version):
-        raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
+        raise SlipwayError(
+            f"{cluster.context} does not state its Kubernetes version; correct `deploy.cluster.context` if it is no "
+            "Kubernetes API"
+        )
     newest = kubernetes_validate.latest_version()
     if _number(version) < _number(OLDEST):
         raise SlipwayError(

@@ -139,7 +139,7 @@ def _require_there(goals: list[dict], before: Live, now: Live) -> None:
         kind, name = goal["kind"], goal["metadata"]["name"]
         is_gone = name in before.get(kind, {}) and name not in now[kind]
         if is_gone or "deletionTimestamp" in now[kind].get(name, goal)["metadata"]:
-            raise SlipwayError(f"{key(goal)} was deleted by somebody else while it was rolled out")
+            raise SlipwayError(f"{key(goal)} was deleted by somebody else while it was rolled out; deploy again")
 
 
 def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:

@@ -111,7 +111,7 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
     (served,) = receipt["targets"].values()
     preprocess = reference.get("preprocess", {})
     if preprocess and reference["weights_sha256"] != served["chain"]["weights_sha256"]:
-        progress("other weights were built since the deployment; inputs are preprocessed as for those")
+        progress("other weights were built since the deployment; their preprocessing is used, which may differ")
     own, rehearsal = endpoint_of(Ports.of(state["listening"])), receipt["origin"] == "rehearsal"
     return ServedModel(replace(own, tls=tls or own.tls), receipt["served_as"], preprocess, rehearsal)
 

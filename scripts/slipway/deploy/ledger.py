@@ -110,7 +110,7 @@ class Ledger:
         self.file.rename(aside)
         progress(
             f"  WARNING: {self.file} is damaged and was set aside as {aside.name}: older versions cannot be verified "
-            "any more, so no rollback goes back to them"
+            "any more, so no rollback to them is possible"
         )
 
     def restore_receipts(self) -> None:
@@ -118,7 +118,7 @@ class Ledger:
         for file, content in self.read()["receipts"].items():
             if read_record(file, object) != content:
                 write_json(file, content)
-                progress(f"  {file} was not the receipt of what is live; it was written anew")
+                progress(f"  {file} was not the receipt of the live version; it was written again")
 
     def facts_of(self, receipts: Iterable[dict]) -> dict[str, dict]:
         """Return the parts {"published", "models"} of the ledger, with the entries that these receipts add."""

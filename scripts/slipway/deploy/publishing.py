@@ -52,5 +52,5 @@ def _published(model: str, part: Part, results: Path, to: str, keep: int, signed
 
 def _not_by_slipway(part: Part) -> dict:
     where = f"{part.values['repository_path']} in the claim {part.values['claim']}"
-    progress(f"  {part.target}: `deploy.publish.to` is not set; the repository has to lie at {where} already")
-    return {"published": False, "why": f"not published by Slipway; it has to lie at {where}"}
+    progress(f"  {part.target}: `deploy.publish.to` is not set, so the repository must already be at {where}")
+    return {"published": False, "why": f"not published by Slipway; it must be at {where}"}

@@ -22,8 +22,8 @@ from slipway.history import changes as history_file
 
 # The end of an error message about a stored version that differs from the proven version.
 INSTEAD = (
-    "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
-    "back, put the earlier checkpoint or setting there"
+    "Nothing was changed, and the live version serves on. `snakemake --cores 1 deploy` serves the models of "
+    "config.yaml: to go back, put the earlier checkpoint or setting there"
 )
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -115,7 +115,7 @@ class ReleaseHistory:
         receipt, live, baseline = next(iter(self.live().values()), None), None, {}
         attempted, rollout = self.attempted(), self.pending()
         if attempted and rollout:
-            progress(f"  {rollout} was killed midway; going on from what it left")
+            progress(f"  {rollout} was killed midway; continuing from its state")
             baseline = rollout.snapshot
         try:
             live = self.release({receipt["served_as"]: receipt["number"]}) if receipt else None
@@ -142,8 +142,8 @@ class ReleaseHistory:
         if not versions:
             these = {name: number for name, number in now.items() if not alone or name in self._names()}
             raise SlipwayError(
-                f"nothing is kept that was live before {in_words(these)}; `deploy.keep_versions` in config.yaml says "
-                "how many versions are. Nothing was changed"
+                f"no version is stored that was live before {in_words(these)}; `deploy.keep_versions` in config.yaml "
+                "is the number of stored versions. Nothing was changed"
             )
         changed = {name: number for name, number in versions.items() if interrupted or serving.get(name) != number}
         with amended(after=f". {INSTEAD}"):
@@ -229,8 +229,8 @@ class ReleaseHistory:
         except OSError as error:
             reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
             raise SlipwayError(
-                f"{in_words(rollout.proven)} is served and was proven, but this could not be written down: {reason}. "
-                "Put that right; the next `snakemake --cores 1 status`, deploy or rollback writes it down"
+                f"{in_words(rollout.proven)} is served and was proven, but the receipt could not be written: {reason}. "
+                "Remove this cause; the next `snakemake --cores 1 status`, deploy or rollback writes the receipt"
             ) from None
 
     def prune(self, release: Release, keep: int) -> None:
@@ -259,7 +259,7 @@ class ReleaseHistory:
         if lost:
             receipts = ledger.read()["receipts"] | lost
             ledger.went_live(self.serving(), receipts=receipts, **ledger.facts_of(lost.values()))
-            progress(f"  {ledger.file} was lost; it was written anew, from the receipts of what is live")
+            progress(f"  {ledger.file} was lost; it was written again, from the receipts of the live versions")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
         """Return a receipt with the further entries that a rollout planned for it, and with its version's files.

@@ -34,5 +34,6 @@ def refresh_pages(results: Sequence[Path]) -> None:
             ArtifactRecords(FileHashCache()).remember({str(page), str(index)} & read_stamps().keys())
         except Exception as error:  # no error may fail the command, because the deployment has succeeded
             progress(
-                f"  {page} still shows what was live before ({error}); `snakemake --cores 1 evidence` writes it anew"
+                f"  {page} still shows the previous live version ({error}); `snakemake --cores 1 evidence` writes the "
+                "page again"
             )

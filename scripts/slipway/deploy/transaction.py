@@ -37,9 +37,9 @@ def deploy(
         history.begin(release, snapshot, action, chosen=stored.versions)
         proofs = replace(platform, release, snapshot, history, under_load=action == DEPLOYMENT)
         with amended(
-            before=f"{release.model} is live on {release.to} and proven, but objects that only the version before "
-            "needed are still there: ",
-            after="\nRun snakemake again, which goes on there; no receipt was written yet.",
+            before=f"{release.model} is live on {release.to} and proven, but objects of the previous version could not "
+            "be removed: ",
+            after="\nThe receipt is not written yet. Run snakemake again: it removes them, and writes the receipt.",
         ):
             platform.finish(release, snapshot)
         receipts = receipts_of(platform, release, proofs, published=published, preflight=checked)
@@ -54,7 +54,7 @@ def preflight(platform: Platform, release: Release, state: DeploymentState) -> d
     "versions" is {target: {"runtime", "runtime_version", "source"}}. "place" is {"verified": sentences, and further
     facts on the platform}. Raises SlipwayError if a check fails.
     """
-    what = f"checking whether {release.to} can take it" if release.parts else "being taken out of service"
+    what = f"checking {release.to} before the deployment" if release.parts else "undeploying"
     progress(f"  {release.model}: {what}")
     checked = platform.preflight(release, state)
     with amended(after=". Nothing was changed."):
@@ -102,14 +102,14 @@ def undo(platform: Platform, release: Release, snapshot: dict, history: ReleaseH
 
     Raises SlipwayError if that fails, too.
     """
-    progress(f"  {release.model}: it does not hold; going back")
+    progress(f"  {release.model}: failed; restoring the previous version")
     try:
         now = platform.restore(release, snapshot)
     except SlipwayError as restore_error:
         raise SlipwayError(
-            f"{str(error) or type(error).__name__}\nGoing back to what was live failed too: {restore_error}\nIt is "
-            "not known what serves there now; see `snakemake --cores 1 status`. The next deployment goes on from here "
-            "and knows what was live before."
+            f"{str(error) or type(error).__name__}\nRestoring the previous version failed, too: {restore_error}\nIt is "
+            "unknown which version serves now; `snakemake --cores 1 status` shows it. The next deployment continues "
+            "from here, and knows the previous version."
         ) from error
     history.restored()
     return now

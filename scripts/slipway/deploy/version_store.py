@@ -153,9 +153,7 @@ class VersionStore(ABC):
         number = self.number_of(name, files) or self.next_number(name)
         if changed := self.changes(name, number):
             if self.record(name, number):
-                progress(
-                    f"  version {number} of {name} in {self.folder} was changed since ({changed}); putting it right"
-                )
+                progress(f"  version {number} of {name} in {self.folder} was changed ({changed}); repairing it")
             self._copy(name, number, files, sources)
             self.enter(name, number, files)
         return number
@@ -174,7 +172,7 @@ class VersionStore(ABC):
                 if changed := differences(contents(partial), {target: files[file] for target, file in here.items()}):
                     raise SlipwayError(
                         f"the copy of {name} in {root / str(number)} is not what was written ({changed}): the disk is "
-                        "full, or somebody edits it; nothing that is served was changed"
+                        "full, or somebody edits it. Free space, and run again; the live version was not changed"
                     )
 
     def _prefix(self, name: str, file: str) -> str:

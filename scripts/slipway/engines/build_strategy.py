@@ -210,9 +210,9 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
     unexpected = set(layers) - {precision, "unknown"} - TOLERATED[precision]
     if unexpected or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(
-            f"the engine was asked for in {precision}, but its compute layers run in {layers}: on this hardware "
+            f"the engine should compute in {precision}, but its compute layers run in {layers}: on this hardware "
             "the runtime has no kernels of that precision for them, or cannot fuse their Q/DQ nodes; "
-            "take it out of `precisions` in config.yaml"
+            f"remove {precision} from `targets.*.precisions` in config.yaml"
         )
 
 

@@ -38,8 +38,7 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
     now, history = this_run(folder), read(folder / NAME)
     if history.damaged:
         raise SlipwayError(
-            f"{history.damaged[0]}. So nobody knows whether a regression is hidden: put the line right, or remove it. "
-            "Nothing was changed"
+            f"{history.damaged[0]}. It may hide a regression: correct this line, or remove it. Nothing was changed"
         )
     others = [target for target, version in versions.items() if live_version(history, platform, target) != version]
     changes = [change for target in others for change in changes_on(history, now, platform, target, limits)]

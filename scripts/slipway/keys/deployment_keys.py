@@ -84,8 +84,8 @@ class DeploymentKeys:
         to = self.resolved.config["deploy"]["publish"]["to"]
         if to is None:
             raise SlipwayError(
-                "config: `deploy.publish.to` says nowhere to publish to; set it to the folder on which the claim is "
-                "mounted, or to storage such as s3://bucket/prefix"
+                "config: `deploy.publish.to` is not set, so nothing can be published; set it to the folder on which "
+                "the claim is mounted, or to storage such as s3://bucket/prefix"
             )
         return JobKey(
             self._parts.program("publish_repository"),
@@ -104,7 +104,8 @@ class DeploymentKeys:
         private_key = self.resolved.config["deploy"]["signing"]["private_key"]
         if private_key is None:
             raise SlipwayError(
-                "config: `deploy.signing.private_key` names no key to sign with; set it to the path of a key (.pem)"
+                "config: `deploy.signing.private_key` is not set, so nothing can be signed; set it to the path of a "
+                "key (.pem)"
             )
         from slipway.triton.repository.signing_keys import signer  # only here, where something is signed
 

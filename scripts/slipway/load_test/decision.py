@@ -86,7 +86,7 @@ def _within(all_rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> list[
         return allowed
     configured = [f"`{KEYS[name]}: {value:g}`" for name, value in vars(limits).items() if value is not None]
     raise SlipwayError(
-        f"no configuration of {len(rows)} measured ones holds {' and '.join(configured)}: "
+        f"none of the {len(rows)} measured configurations holds {' and '.join(configured)}: "
         f"{what_has_to_give(limited, limits)}. Change these limits in config.yaml, or add values to "
         "`load_test.concurrency`, `instances` or `max_batch_sizes`, such as fewer requests in flight for a lower p99"
     )

@@ -44,7 +44,7 @@ def canary(ports: Ports, name: str, request: Tensors, in_flight: int, p99_limit_
     if p99_limit_ms is not None and p99_ms > p99_limit_ms:
         raise SlipwayError(
             f"{name} answers with p99 {p99_ms:.0f} ms at {in_flight} in flight, above the limit of {p99_limit_ms:g} ms "
-            "(load_test.p99_limit_ms) that it was chosen under: another load is on this machine, or something changed "
-            "since the load test"
+            "(load_test.p99_limit_ms): other programs use the machine, or something changed since the load test. "
+            "Deploy again on a quiet machine, or measure again with `--forcerun load_test`"
         )
     return {"requests": len(latencies), "in_flight": in_flight, "p99_ms": round(p99_ms, 3), "limit_ms": p99_limit_ms}

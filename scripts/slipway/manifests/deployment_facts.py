@@ -106,8 +106,8 @@ class DeploymentFacts:
         seen = [row[kind] for row in rows if row.get(kind) is not None]
         if not seen:
             raise SlipwayError(
-                f"{self.load_test.path} has no {kind} of {self._configuration}: the load test was over before it could "
-                "look, or must not. Raise `load_test.requests`, so that it takes longer, and run snakemake again"
+                f"{self.load_test.path} has no {kind} of {self._configuration}: the load test ended before the first "
+                "reading, or may not read it. Raise `load_test.requests` for a longer test, and run snakemake again"
             )
         return max(seen)
 

@@ -29,8 +29,8 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
     state = model.state_dict()
     if others := sorted(name for name, value in state.items() if not isinstance(value, torch.Tensor)):
         raise SlipwayError(
-            f"the network keeps more than tensors in its state dict ({others[0]}), which no safetensors file holds; "
-            "let the factory make it without"
+            f"the state dict of the network has an entry that is no tensor ({others[0]}), which a safetensors file "
+            "cannot store; let the factory make the network without it"
         )
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with atomic_write(path) as partial:

@@ -17,7 +17,7 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
     recipes = {page: recipe for page in pages if (recipe := recipe_of(page))}
     if unknown := [str(page) for page in pages if page not in recipes]:
         raise SlipwayError(
-            f"{', '.join(unknown)} is missing or of an earlier version of Slipway; run snakemake evidence"
+            f"{', '.join(unknown)} is missing or of an earlier version of Slipway; run `snakemake --cores 1 evidence`"
         )
     models = {page.parent.name: measurements_of(page.parent, recipe) for page, recipe in recipes.items()}
     template = environment().get_template("index.html.j2")

@@ -241,4 +241,6 @@ def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
 
 def _require(holds: bool, folder: Path, otherwise: str) -> None:
     if not holds:
-        raise SlipwayError(f"the records in {folder} do not belong together: {otherwise}; run snakemake evidence again")
+        raise SlipwayError(
+            f"the records in {folder} do not belong together: {otherwise}; run `snakemake --cores 1 evidence` again"
+        )

@@ -45,7 +45,9 @@ def opened(address: str, key: str) -> tuple[Any, str]:
     require_no_secret(key, address)
     protocol = get_protocol(address)
     if "::" in address:
-        raise SlipwayError(f"{address}: a cache in front of the storage would be read back instead of it; leave it out")
+        raise SlipwayError(
+            f"{address}: with a cache in the address, the cache would be read, not the storage; leave it out"
+        )
     try:
         get_filesystem_class(protocol)
     except ValueError:

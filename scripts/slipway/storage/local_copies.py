@@ -213,7 +213,10 @@ def _external_data(path: Path) -> list[str]:
     for name in names:
         parts = PurePosixPath(name)
         if parts.is_absolute() or ".." in parts.parts or name == _RECORD:
-            raise SlipwayError(f"{path.name} names {name!r} as its external data, which lies elsewhere; save it anew")
+            raise SlipwayError(
+                f"{path.name} names {name!r} as its external data, which is outside of its folder; save it again with "
+                "all files in one folder"
+            )
     return names
 
 

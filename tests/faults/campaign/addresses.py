@@ -165,7 +165,7 @@ def index_key(scene):
 @fault
 def the_ports_change_and_deploy_is_killed_between_the_servers(scene):
     with elsewhere(scene):
-        scene.start("deploy", NEXT).until("has to be started anew", 0.5).send(9).end()
+        scene.start("deploy", NEXT).until("has to be restarted", 0.5).send(9).end()
         scene.run("status")
 
 

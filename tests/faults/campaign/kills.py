@@ -13,17 +13,17 @@ from faults.campaign.scene import LIVE, NEXT, PREVIOUS, SIGNALS
 OF_DEPLOY = {
     "as it begins": ("begins", 0.0),
     "while it copies": ("begins", 0.6),
-    "in its trial": ("trying the new", 0.5),
-    "in the proof of its trial": ("trying the new", 2.5),
-    "as it switches": ("switching in the running", 0.0),
-    "while it loads": ("switching in the running", 0.15),
-    "in its proof": ("switching in the running", 0.6),
+    "in its trial": ("testing the new version", 0.5),
+    "in the proof of its trial": ("testing the new version", 2.5),
+    "as it switches": ("loading the new version", 0.0),
+    "while it loads": ("loading the new version", 0.15),
+    "in its proof": ("loading the new version", 0.6),
 }
 OF_ROLLBACK = {
     "as it begins": ("begins", 0.0),
-    "in its trial": ("trying the new repository beside it", 0.8),
-    "as it switches": ("switching in the running", 0.0),
-    "while it loads": ("switching in the running", 0.15),
+    "in its trial": ("testing the new version on a second server", 0.8),
+    "as it switches": ("loading the new version", 0.0),
+    "while it loads": ("loading the new version", 0.15),
 }
 HOW_OFTEN_EACH_SIGNAL = {
     f"{name}, {when}": (by, step) for name, by in SIGNALS.items() for when, step in OF_DEPLOY.items()
@@ -181,7 +181,7 @@ def the_trial_server_is_killed_in_a_rollback(scene):
 
 @fault
 def the_live_server_is_killed_during_the_trial(scene):
-    command = scene.start("deploy", NEXT).until("trying the new", 0.5)
+    command = scene.start("deploy", NEXT).until("testing the new version", 0.5)
     scene.kill(scene.server)
     told_well(command.end())
 
@@ -189,7 +189,7 @@ def the_live_server_is_killed_during_the_trial(scene):
 @faults({"at once": 0.0, "a moment later": 0.1, "in the proof": 0.5})
 def the_live_server_is_killed_during_the_switch(scene, later_s):
     server = scene.server
-    command = scene.start("deploy", NEXT).until("switching in the running", later_s)
+    command = scene.start("deploy", NEXT).until("loading the new version", later_s)
     scene.kill(server)
     told_well(command.end())
 
@@ -197,7 +197,7 @@ def the_live_server_is_killed_during_the_switch(scene, later_s):
 @fault
 def the_live_servers_python_stubs_are_killed_during_the_switch(scene):
     server = scene.server
-    command = scene.start("deploy", NEXT).until("switching in the running", 0.1)
+    command = scene.start("deploy", NEXT).until("loading the new version", 0.1)
     scene.kill(*server.children())
     told_well(command.end())
 
@@ -205,13 +205,13 @@ def the_live_servers_python_stubs_are_killed_during_the_switch(scene):
 @fault
 def the_live_server_is_killed_during_a_rollback(scene):
     server = scene.server
-    command = scene.start("rollback").until("switching in the running", 0.1)
+    command = scene.start("rollback").until("loading the new version", 0.1)
     scene.kill(server)
     told_well(command.end())
 
 
 @fault
 def deploy_hangs_for_some_seconds_and_goes_on(scene):
-    command = scene.start("deploy", NEXT).until("switching in the running", 0.0).send(signal.SIGSTOP)
+    command = scene.start("deploy", NEXT).until("loading the new version", 0.0).send(signal.SIGSTOP)
     time.sleep(3)
     told_well(command.send(signal.SIGCONT).end()).succeeded()

@@ -48,12 +48,12 @@ def the_disk_is_full_when_a_dead_server_is_to_be_started_again(scene):
 @fault
 def the_disk_is_full_and_then_deploy_is_killed(scene):
     with scene.disk_with(24):
-        scene.start("deploy", NEXT).until("trying the new", 0.3).send(9).end()
+        scene.start("deploy", NEXT).until("testing the new version", 0.3).send(9).end()
 
 
 @fault
 def the_disk_fills_up_as_deploy_switches(scene):
-    command = scene.start("deploy", NEXT).until("switching in the running", 0.0)
+    command = scene.start("deploy", NEXT).until("loading the new version", 0.0)
     with scene.disk_with(0):
         assert command.end().code in (0, 1)
     scene.run("status").succeeded()
@@ -243,7 +243,7 @@ def old_versions_cannot_be_removed(scene):
 @fault
 def only_one_version_is_kept(scene):
     scene.deploy(NEXT, "--keep-versions", 1).succeeded()
-    scene.rollback(allowed=False).refused("nothing is kept that was live")
+    scene.rollback(allowed=False).refused("no version is stored that was live")
     scene.may_forget()
 
 

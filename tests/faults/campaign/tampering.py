@@ -230,7 +230,7 @@ def the_reference_logits_are_those_of_another_training(scene):
     reference = scene.trainings[NEXT].reference
     with scene.kept(reference):
         shutil.copyfile(scene.trainings[PREVIOUS].reference, reference)
-        scene.deploy(NEXT, allowed=False).refused("does not give this checkpoint's answer")
+        scene.deploy(NEXT, allowed=False).refused("its answer differs from the reference")
 
 
 def signed(scene, *numbers):

@@ -56,19 +56,19 @@ def status_is_asked_five_times_during_a_deployment(scene):
 
 @fault
 def a_deployment_is_killed_and_at_once_another_one_started(scene):
-    scene.start("deploy", NEXT).until("switching in the running", 0.05).send(signal.SIGKILL)
+    scene.start("deploy", NEXT).until("loading the new version", 0.05).send(signal.SIGKILL)
     scene.deploy(PREVIOUS)
 
 
 @fault
 def a_deployment_is_killed_and_at_once_rolled_back(scene):
-    scene.start("deploy", NEXT).until("switching in the running", 0.05).send(signal.SIGKILL)
+    scene.start("deploy", NEXT).until("loading the new version", 0.05).send(signal.SIGKILL)
     scene.rollback()
 
 
 @fault
 def a_deployment_is_killed_and_at_once_undeployed(scene):
-    scene.start("deploy", NEXT).until("trying the new", 0.5).send(signal.SIGKILL)
+    scene.start("deploy", NEXT).until("testing the new version", 0.5).send(signal.SIGKILL)
     scene.run("undeploy").succeeded()
 
 

@@ -85,7 +85,7 @@ def test_labels_come_from_triton_and_classes_without_one_have_a_number():
 
 @pytest.mark.parametrize("answer", [None, np.zeros((3, 0), np.float32), np.zeros((2, 5), np.float32)])
 def test_an_answer_for_another_number_of_pictures_fails(answer):
-    with pytest.raises(RequestFailed, match="not one row of scores a picture"):
+    with pytest.raises(RequestFailed, match="not one row of scores for each picture"):
         classification_client._scores(answer, 3)
 
 

@@ -104,7 +104,7 @@ def test_a_page_that_cannot_be_written_fails_no_deployment(page, capsys):
     (page.parent / "cpu" / "selection.json").unlink()
     refresh_pages([page.parent])
     assert page.read_bytes() == before
-    assert "report.html still shows what was live before" in capsys.readouterr().err
+    assert "report.html still shows the previous live version" in capsys.readouterr().err
     assert edition(page) == 2
 
 

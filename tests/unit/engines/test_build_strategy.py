@@ -12,7 +12,7 @@ def test_an_engine_of_the_precision_is_taken(layers, capsys):
 
 @pytest.mark.parametrize("layers", [{"fp32": 5}, {"fp16": 5, "fp32": 5}, {"fp16": 2, "int8": 1}, {"unknown": 3}])
 def test_an_engine_of_another_precision_is_refused(layers):
-    with pytest.raises(SlipwayError, match="asked for in fp16, but its compute layers run in"):
+    with pytest.raises(SlipwayError, match="should compute in fp16, but its compute layers run in"):
         require_precision("fp16", layers)
 
 

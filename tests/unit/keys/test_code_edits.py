@@ -10,7 +10,11 @@ from helpers.workplace import REPOSITORY
 
 # {edit: (file in scripts/, text, its replacement)}
 REWORDED = {
-    "a message of the program": ("build_engine.py", "it will not take new weights", "it takes no new weights"),
+    "a message of the program": (
+        "build_engine.py",
+        "it cannot be refitted with new weights",
+        "it takes no new weights",
+    ),
     "an error of a module": ("slipway/core/artifacts.py", "nothing was written to", "there is no content in"),
     "a module that explains errors": ("slipway/core/os_errors.py", "\nfrom slipway", "\nEDITED = True\nfrom slipway"),
     "the frame of the programs": ("slipway/core/cli.py", "\nfrom slipway", "\nEDITED = True\nfrom slipway"),

@@ -13,9 +13,9 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 def test_publishing_nowhere_is_refused_and_so_is_signing_without_a_key():
-    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` says nowhere"):
+    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` is not set"):
         job_keys().publish_repository("m", "cpu")
-    with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` names no key"):
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` is not set"):
         job_keys().sign_repository("m", "cpu")
 
 

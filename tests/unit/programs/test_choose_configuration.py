@@ -15,7 +15,7 @@ def test_none_within_the_limits_is_told_with_figures():
     rows = [row(p99=300, memory=700), row(p99=400, memory=100, precision="int8")]
     with pytest.raises(SlipwayError) as caught:
         decide(rows, Limits(20, 500), Goal())
-    assert "no configuration of 2 measured ones holds `load_test.p99_limit_ms: 20`" in str(caught.value)
+    assert "none of the 2 measured configurations holds `load_test.p99_limit_ms: 20`" in str(caught.value)
     assert "with `load_test.p99_limit_ms: 400` for 20 one holds: int8, 1 instance" in str(caught.value)
 
 

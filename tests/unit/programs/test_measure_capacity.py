@@ -63,7 +63,7 @@ def test_what_holds_no_limit_has_no_capacity(tmp_path, tiny):
 
 
 def test_another_engine_than_the_load_tests_is_refused(tmp_path, tiny):
-    with pytest.raises(SlipwayError, match="the load test measured another engine m_fp32 than lies here"):
+    with pytest.raises(SlipwayError, match="the load test measured another engine m_fp32 than the one here"):
         measure_capacity.main(arguments(tmp_path, tiny, digest="0" * 64))
 
 

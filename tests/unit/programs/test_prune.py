@@ -167,7 +167,7 @@ def test_versions_to_which_a_rollback_goes_back_are_kept(results, capsys):
     write_json(results / "old/reference_outputs.json", {})
     ArtifactRecords(FileHashCache()).remember(["results/old/reference_outputs.json"])
     said = run("yes", capsys)
-    assert "old_trt version 1, to which no rollback goes back" in said
+    assert "old_trt version 1, to which no rollback is possible" in said
     assert "kept     old_trt version 2: `rollback` may serve it again" in said
     assert "kept     reference_outputs.json of old" in said
     assert (store.versions("old_trt"), sorted(store.models.glob("old_trt/*"))) == ([2], [store.models / "old_trt/2"])

@@ -105,8 +105,8 @@ def test_of_several_models_only_what_changed_goes_back(server_of_three, monkeypa
     assert "a: version 1 as before" in said
     assert "b: version 2 -> 1" in said
     assert "c: was not served before" in said
-    assert "gone: version 1, which was taken out of service since, is live again" in said
-    assert "gone is not in this configuration, whose next deployment takes it out of service again" in said
+    assert "gone: version 1, which had been undeployed, is live again" in said
+    assert "gone is not in this configuration; the next deployment undeploys it again" in said
 
     history.store.ledger.write(receipts={"c/deploy/receipt.json": local_receipt("c", served_as="c")})
     history.record({name: local_receipt(name, served_as=name, published={}) for name in ("gone", "b")})
@@ -125,7 +125,9 @@ def test_one_model_alone_goes_back_and_the_others_stay(server_of_three):
     assert (release.versions, release.withdrawn) == ({"gone": 1}, ())
     history.begin(release, {}, ROLLBACK)
     assert history.pending().versions == {"a": 1, "b": 2, "c": 1, "gone": 1}
-    with pytest.raises(SlipwayError, match=r"^nothing is kept that was live before c version 1; .*Nothing was changed"):
+    with pytest.raises(
+        SlipwayError, match=r"^no version is stored that was live before c version 1; .*Nothing was changed"
+    ):
         server_of_three("c").before(alone=True)
 
 

@@ -68,7 +68,7 @@ def test_a_container_serves_switches_goes_back_and_is_shown_and_stopped(place, t
     require_options(container, place.served_at)
     with Traffic(place.served_at, trainings[0].input) as traffic:
         said = deploy(place, trainings[1]).succeeded().said
-        assert "switching in the running server" in said
+        assert "loading the new version in the live server" in said
         place.program_here("rollback", "--results", RESULTS).succeeded()
     assert not traffic.lost
     assert traffic.orders(trainings) == [[0, 1, 0]] * 3
@@ -89,7 +89,7 @@ def test_a_server_that_died_and_another_kind_of_server_are_replaced(place, train
     assert serving(place, trainings) == 0
     # Without a choice in the options: the wheel's.
     said = place.program_here("deploy", *options(place, trainings[0], "--server", "wheel")).succeeded().said
-    assert "the server has to be started anew" in said
+    assert "the server has to be restarted" in said
     assert not containers(place.state)
     assert serving(place, trainings) == 0
 

@@ -137,12 +137,15 @@ class ModelStore(VersionStore):
         for file in (INDEX, REFERENCE, LABELS):
             path = self.path(name, number, file)
             if not path.is_file() or sha256(path) != recorded.get(file):
-                raise SlipwayError(f"{path} is not what was recorded")
+                raise SlipwayError(f"{path} was edited since it was stored; `snakemake --cores 1 deploy` repairs it")
         return part
 
     def _read(self, name: str, number: int) -> Part:
         if REFERENCE not in (self.record(name, number) or {}):
-            raise SlipwayError(f"version {number} of {name} has the form of an earlier Slipway; deploy again")
+            raise SlipwayError(
+                f"version {number} of {name} was stored by an earlier version of Slipway, and cannot be used; deploy "
+                "again"
+            )
         folder = self.path(name, number, "")
         return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 

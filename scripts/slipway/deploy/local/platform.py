@@ -149,7 +149,7 @@ class Local:
         if not release.parts:
             return
         if snapshot["beside"]:
-            progress("  a server of this checkout is live; trying the new repository beside it first")
+            progress("  a server of this checkout is live; testing the new version on a second server first")
             self._wait(switching.start_trial(self._installation, release, self.ports.tls))
         else:
             self._replace_server(release, snapshot)
@@ -180,7 +180,7 @@ class Local:
         self._stop_trial()
         self._switching = True
         if switching.takes_versions(snapshot["server"], self._installation, self.ports):
-            progress("  switching in the running server, which answers all the while")
+            progress("  loading the new version in the live server, which continues to answer")
             self._reached()[0]()
             switching.load(self._installation, release.versions, self.ports, self._others(release, snapshot["before"]))
         else:
@@ -292,12 +292,12 @@ class Local:
     def _replace_server(self, release: Release, snapshot: dict) -> None:
         """Stop the running server, start a new server with this release, and wait until it is ready."""
         if running := server_state.running_server(self.state):
-            reason, drain_s = "it is to listen or to run otherwise than before", DRAIN_S
+            reason, drain_s = "its ports or its options changed", DRAIN_S
             if not snapshot["beside"]:
                 reason, drain_s = "it does not answer", UNSERVED_S
             elif STUCK.items() <= (running["identity"] or {}).items():  # a drain would wait for the end of the load
                 reason, drain_s = "it loads nothing any more", UNSERVED_S
-            progress(f"  the server has to be started anew, since {reason}")
+            progress(f"  the server has to be restarted, since {reason}")
             stop_process(running["pid"], drain_s)
         generation = self._generation(snapshot)
         self._wait(switching.start_server(self._installation, release.versions, self.ports, generation))
@@ -310,7 +310,7 @@ class Local:
         if self._started:
             return self._started.require_own, self._started.ports
         if (running := server_state.running_server(self.state)) is None:
-            raise SlipwayError("its server has ended")
+            raise SlipwayError("its server has ended; `snakemake --cores 1 status` shows the end of the log")
         ports = Ports.of(running["listening"])
         return partial(require_own, running["pid"], running["id"], ports), ports
 

@@ -103,10 +103,12 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
         with platform.reach(release) as reached:
             proofs = prove(platform, release, reached, under_load=False)
     except SlipwayError as error:
-        progress(f"  {rollout} was interrupted, and its versions are not proven: {error}")
+        progress(f"  {rollout} was interrupted, and its versions did not pass the proof: {error}")
         return False
     history.record(receipts_of(platform, release, proofs, published=history.store.require_proven(release, None)))
-    progress(f"  {rollout} was interrupted before it was written down; it serves, is proven, and is written down now")
+    progress(
+        f"  {rollout} was interrupted before its receipt was written; it serves and is proven, so the receipt follows"
+    )
     return True
 
 
@@ -133,5 +135,5 @@ def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout,
             return False
         now = served(platform, rollout)
     history.restored()
-    progress(f"  {rollout} was interrupted and did not get live; served now: {in_words(now)}")
+    progress(f"  {rollout} was interrupted, and did not become live; served now: {in_words(now)}")
     return running is not None

@@ -44,7 +44,7 @@ def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: f
             raise Stuck(f"Triton does not end a load within {timeout_s:.0f} s (`deploy.ready_timeout_s`)") from None
         if error.status() == "StatusCode.CANCELLED":
             raise Stuck("a process died that was to load an engine, and Triton waits for it for ever") from None
-        raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+        raise SlipwayError(f"Triton cannot load the new version: {error.message()}") from None
 
 
 def _children(server: int | None) -> dict[int, str]:

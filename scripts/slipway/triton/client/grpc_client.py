@@ -51,7 +51,9 @@ class ModelClient(AbstractContextManager):
     def require_ready(self) -> None:
         """Raise SlipwayError unless the server is ready and has the model. A server can be ready without the model."""
         if not (self._call("is_server_live") and self._call("is_model_ready", self.model)):
-            raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
+            raise SlipwayError(
+                f"model {self.model} is not ready on port {self._ports.grpc}; the server's log has the reason"
+            )
 
     def metadata(self) -> dict:
         """Return {"server": version of the server, "inputs": tensors, "outputs": tensors}.

@@ -32,7 +32,10 @@ class SharedBatch:
         try:
             self._memory = SharedMemory(create=True, size=self._byte_size)
         except OSError as error:
-            raise SlipwayError(f"no shared memory of {self._byte_size} bytes can be had ({error.strerror})") from None
+            raise SlipwayError(
+                f"{self._byte_size} bytes of shared memory cannot be allocated ({error.strerror}); leave "
+                "--shared-memory out"
+            ) from None
         try:
             self._connection.call(self.register)
         except BaseException as error:

@@ -96,7 +96,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     agreement = expected.agreement(answers[0].outputs)
     if problems := violations(agreement, expected.limits):
         raise SlipwayError(
-            f"{expected.name} is served but does not give this checkpoint's answer: {'; '.join(problems)}"
+            f"{expected.name} is served, but its answer differs from the reference: {'; '.join(problems)}"
         )
     version = answers[-1].version
     already = before.get(version, 0)
@@ -104,7 +104,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     if counted < TIMED_REQUESTS:
         raise SlipwayError(
             f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "
-            "something else answers on these ports"
+            "another server answers on these ports"
         )
     return {
         "server_version": metadata["server"],
@@ -151,7 +151,10 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
     except SlipwayError as error:
         # The rest of the message is general advice on shapes.
         return str(error).partition(" NOTE:")[0]
-    raise SlipwayError(f"{expected.name} answers a {name} of the shape {wrong.shape}, which it must refuse")
+    raise SlipwayError(
+        f"{expected.name} accepts {name} with the wrong shape {wrong.shape}: the server does not check requests by the "
+        "config.pbtxt of this model, so another model may answer"
+    )
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:

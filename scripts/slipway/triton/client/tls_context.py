@@ -30,7 +30,9 @@ def tls_context(
     try:
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
-        raise SlipwayError(f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)})") from None
+        raise SlipwayError(
+            f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)}); name another file"
+        ) from None
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # like gRPC, which accepts a server's own certificate as `ca`
     context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2; its servers close any other connection
     try:
@@ -38,7 +40,9 @@ def tls_context(
             context.load_cert_chain(certificate, key, password="")
     except OSError as error:
         raise SlipwayError(
-            f"{called[1]} {certificate} and {called[2]} {key} are no pair in PEM, without a password ({_reason(error)})"
+            f"{called[1]} {certificate} and {called[2]} {key} are no pair in PEM, without a password "
+            f"({_reason(error)}); "
+            "name a certificate and its key"
         ) from None
     return context
 

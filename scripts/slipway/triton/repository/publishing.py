@@ -156,8 +156,8 @@ def _is_same(published: dict | None, document: dict) -> bool:
 
 def _not_arrived(storage: Storage, name: str) -> SlipwayError:
     return SlipwayError(
-        f"{storage.below(name)}, read back, is not what was sent: the disk is full, something on the way is faulty, or "
-        "somebody edits it; run again"
+        f"{storage.below(name)}, read back, is not what was sent: the disk is full, the connection is faulty, or "
+        "somebody edits the file; free space, and run again"
     )
 
 

@@ -45,7 +45,10 @@ def verify(folder: Path, public_key: Path, signature: Path) -> None:
     try:
         verifier.set_hashing_config(_hashing(folder)).verify(folder, signature)
     except InvalidSignature:
-        raise SlipwayError(f"{signature} was not made with the key of {public_key}, or was edited") from None
+        raise SlipwayError(
+            f"{signature} was not made with the key of {public_key}, or was edited; sign again, or correct "
+            "`deploy.signing.public_key`"
+        ) from None
     except Exception as error:
         raise SlipwayError(_why_not(str(error), folder, public_key, signature)) from error
 

@@ -88,9 +88,7 @@ def _loaded(path: Path, load: Callable[[], Any], kind: type[Any], described: str
     except Exception:  # its message might quote the key
         raise SlipwayError(f"{path} cannot be read as {described}") from None
     if not isinstance(key, kind) or key.curve.name not in _CURVES:
-        raise SlipwayError(
-            f"{path} is no key of the curves {', '.join(_CURVES)}, which signatures are made with; {_HOW}"
-        )
+        raise SlipwayError(f"{path} is no key of the curves {', '.join(_CURVES)}, but signatures need one; {_HOW}")
     return key
 
 

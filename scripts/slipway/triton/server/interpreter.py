@@ -75,7 +75,9 @@ def ask_interpreter(python: Path) -> Interpreter:
         description = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
         reason = error if isinstance(error, OSError | subprocess.TimeoutExpired) else done.stderr.strip()[-500:]
-        raise SlipwayError(f"{python} does not run as a Python interpreter: {reason}") from None
+        raise SlipwayError(
+            f"{python} does not run as a Python interpreter: {reason}; name another interpreter"
+        ) from None
     after = description.pop("environment")
     names = (os.environ.keys() | after.keys()) - _NOT_ITS_OWN
     changes = {name: after.get(name) for name in sorted(names) if after.get(name) != os.environ.get(name)}

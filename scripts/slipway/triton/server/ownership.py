@@ -35,15 +35,17 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
     """Raise SlipwayError unless the process `pid` or its children listen on `ports`, with the id `server_id`."""
     if foreign := foreign_ports(pid, ports):
         raise SlipwayError(
-            f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
-            f"{pid}), but by {who_listens(foreign[0])}: nothing that answers there proves anything"
+            f"{who_listens(foreign[0])} listens on port {foreign[0]} of {ports.host}, not the server that was started "
+            f"here (process {pid}), so no answer from there is a proof. Stop that program, or set another port under "
+            "`deploy` in config.yaml"
         )
     with connect(endpoint_of(ports)) as client, errors_as(f"the server on port {ports.grpc} does not answer"):
         stated_id = client.get_server_metadata(client_timeout=deadline_s).name
     if stated_id != server_id:
         raise SlipwayError(
-            f"the server that answers on port {ports.grpc} calls itself {stated_id}, and the one that was started here "
-            f"{server_id}: nothing that answers there proves anything"
+            f"the server on port {ports.grpc} has the id {stated_id}, but the server that was started here has "
+            f"{server_id}, so no answer from there is a proof. Stop the other server, or set another port under "
+            "`deploy` in config.yaml"
         )
 
 

@@ -170,7 +170,10 @@ def test_a_version_in_the_form_of_an_earlier_slipway_is_refused_in_a_sentence(st
     store.ledger.write(stored=stored)
     path = store.path("m_trt", 1, "reference_outputs.npz")
     path.rename(path.with_name("golden.npz"))
-    with pytest.raises(SlipwayError, match=r"^version 1 of m_trt has the form of an earlier Slipway; deploy again$"):
+    with pytest.raises(
+        SlipwayError,
+        match=r"^version 1 of m_trt was stored by an earlier version of Slipway, and cannot be used; deploy again$",
+    ):
         read(store, "m_trt", 1)
 
 

@@ -174,9 +174,9 @@ def test_when_the_old_one_does_not_start_either_both_reasons_are_told_and_nothin
         replaced(place)
     assert str(caught.value).splitlines() == [
         "not ready within 1 s",
-        "Going back to what was live failed too: the port was taken meanwhile",
-        "It is not known what serves there now; see `snakemake --cores 1 status`. The next deployment goes on from "
-        "here and knows what was live before.",
+        "Restoring the previous version failed, too: the port was taken meanwhile",
+        "It is unknown which version serves now; `snakemake --cores 1 status` shows it. The next deployment continues "
+        "from here, and knows the previous version.",
     ]
     assert server_state.read_state(place.state) is None
     assert not psutil.Process().children()

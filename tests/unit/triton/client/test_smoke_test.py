@@ -91,7 +91,7 @@ def test_the_version_that_answers_is_counted_and_not_the_one_that_goes():
 
 
 def test_answers_that_the_server_does_not_count_are_told():
-    with pytest.raises(SlipwayError, match=f"/metrics counts {TIMED_REQUESTS - 1}: something else answers"):
+    with pytest.raises(SlipwayError, match=f"/metrics counts {TIMED_REQUESTS - 1}: another server answers"):
         smoke_test(Client(answered=TIMED_REQUESTS - 1), EXPECTED)
 
 
