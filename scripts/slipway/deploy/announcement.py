@@ -50,7 +50,7 @@ def _outputs(tested: dict) -> list[str]:
 
 
 def _output(output: dict) -> list[str]:
-    """Return lines with one output's values. If Slipway cannot tell whether they are class scores, a line says why."""
+    """Return lines with one output's values. If Slipway does not know their meaning, a line says why."""
     meaning = Meaning.of(output["output"])
     unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

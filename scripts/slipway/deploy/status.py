@@ -43,7 +43,7 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return lines of text on each output in "smoke_test" of a receipt: its kind (such as class scores), its values."""
+    """Return lines of text on each output in "smoke_test" of a receipt: its meaning, its values."""
     sample = tested.get("sample", SAMPLE)
     return prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
 
