@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from slipway.classification.normalisation import implausible
 from slipway.classification.planned_preprocessing import planned_preprocessing
+from slipway.classification.published import published
 from slipway.core.errors import amended
 from slipway.keys.config_schema import schema
 
@@ -43,6 +45,7 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
             f"`{key}.arguments` is {settings['arguments']!r}, but must hold only text, finite numbers, true, false, "
             "null, lists and mappings; put quotes around a text that YAML reads as another type"
         )
+    yield from _of_published_weights(key, architecture or "", settings["weights"])
     yield from _of_metric(key, settings["metric"])
     if settings["samples"] is None:
         yield from _of_photographs(key, settings)
@@ -50,6 +53,16 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
     yield from _of_samples(key, settings)
     yield from _of_inputs(key, settings["inputs"] or {})
     yield from _of_axes(key, settings["axes"], settings["inputs"] or {})
+
+
+def _of_published_weights(key: str, architecture: str, weights: str) -> Iterator[str]:
+    """Yield a sentence if `weights` is a name, but not one of the weights that torchvision publishes for a network."""
+    names = [entry.name for entry in published(architecture)]
+    if names and weights.isupper() and Path(weights).suffix == "" and weights not in (*names, "DEFAULT"):
+        yield (
+            f"`{key}.weights` is {weights}, but torchvision has {' and '.join(names)} of {architecture}; write one of "
+            "them, default, or the path of your checkpoint"
+        )
 
 
 def _of_metric(key: str, metric: dict | None) -> Iterator[str]:

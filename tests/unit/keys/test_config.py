@@ -75,6 +75,12 @@ MISTAKES = {
         ["must be a torchvision classifier", "package.module:factory"],
     ),
     "weights of another kind": (model(weights="model.h5"), "`models.m.weights`", "'model.h5'", [".safetensors"]),
+    "weights that torchvision has not": (
+        model(architecture="resnet50", weights="IMAGENET1K_V3"),
+        "`models.m.weights`",
+        "IMAGENET1K_V3",
+        ["IMAGENET1K_V1 and IMAGENET1K_V2 of resnet50"],
+    ),
     "unknown precision": (target(precisions=["fp12"]), "`targets.cpu.precisions", "'fp12'", ["fp32", "bf16"]),
     "precision without a list": (target(precisions="fp32"), "`targets.cpu.precisions`", "'fp32'", ["auto", "list"]),
     "unknown runtime": (target(runtime="tensorflow"), "`targets.cpu.runtime`", "'tensorflow'", ["openvino", "auto"]),
