@@ -14,7 +14,7 @@ def require_manifests(resolved: ResolvedConfig, model: str) -> None:
     """
     triton, weights = resolved.config["triton"], resolved.config["models"][model]["weights"]
     require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])
-    suffix = [REHEARSAL] if weights == RANDOM else []
+    suffix, to = [REHEARSAL] if weights == RANDOM else [], resolved.config["deploy"]["to"]
     for target in resolved.fleet:
         with amended(f"config: `models.{model}` on `targets.{target}`: "):
-            label(model, target, *suffix)
+            label(model, target, *suffix, to=to)

@@ -4,7 +4,7 @@ import re
 
 import jsonschema
 import pytest
-from helpers.artifacts.measured import gpu_target
+from helpers.artifacts.measured import cpu_target, gpu_target
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
@@ -196,13 +196,24 @@ def test_every_form_in_words_has_an_example_of_its_own():
             assert re.search(part["pattern"], example)
 
 
-def test_a_name_that_is_too_long_for_kubernetes_is_refused_before_anything_is_built(measured):
-    found = measured(model="m" * 30, targets={"h" * 15: gpu_target()})
+@pytest.mark.parametrize(
+    ("to", "longest", "judge"), [("local", 46, "Kubernetes"), ("kserve", 46, "Kubernetes"), ("arena", 39, "Arena")]
+)
+def test_a_name_that_is_too_long_is_refused_before_anything_is_built(measured, to, longest, judge):
+    target = "h" * 15
+    found = measured(model="m" * (longest - 16), targets={target: gpu_target()}, deploy={"to": to})
     require_manifests(found.resolved(), found.model)
-    found = measured(model="m" * 31, targets={"h" * 15: gpu_target()})
+    model = "m" * (longest - 15)
+    found = measured(model=model, targets={target: gpu_target()}, deploy={"to": to})
     with pytest.raises(SlipwayError) as caught:
-        require_manifests(found.resolved(), found.model)
+        require_manifests(found.resolved(), model)
     assert str(caught.value) == (
-        f"config: `models.{31 * 'm'}` on `targets.{15 * 'h'}`: the name {31 * 'm'}-{15 * 'h'} is longer than the 46 "
-        "characters that Kubernetes leaves for it; shorten the model's or the target's name in config.yaml"
+        f"config: `models.{model}` on `targets.{target}`: the name {model}-{target} is longer than the {longest} "
+        f"characters that {judge} leaves for it; shorten the model's or the target's name in config.yaml"
     )
+
+
+def test_the_name_of_an_arena_release_is_as_long_as_helm_allows(measured):
+    found = measured(model="m" * 35, targets={"cpu": cpu_target()}, deploy={"to": "arena"}).written()
+    labels = found.one("arena.yaml", "Deployment")["metadata"]["labels"]
+    assert len(labels["release"]) == 53
