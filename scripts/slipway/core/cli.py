@@ -1,9 +1,7 @@
 """Functions that every program in `scripts/` uses: options, log, progress and errors."""
 
 import argparse
-import atexit
 import contextlib
-import gc
 import io
 import os
 import re
@@ -85,7 +83,6 @@ def printable(text: str) -> str:
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Check that the job runs as planned, and call `main(arguments)`. On an error, print one sentence and exit."""
     restrict_umask()
-    skip_last_garbage_collection()
     try:
         if arguments.log:
             _redirect_to(arguments.log)
@@ -105,15 +102,6 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 def restrict_umask() -> None:
     """Add 022 to the umask of this process, so that other users cannot write new files and folders."""
     os.umask(os.umask(0o022) | 0o022)
-
-
-def skip_last_garbage_collection() -> None:
-    """Let this process end without Python's last search for garbage, which takes most of a second with PyTorch loaded.
-
-    The system takes the memory of an ended process back in any case. Only `__del__` of objects that refer to each other
-    is not called at the end; Python does not promise to call it.
-    """
-    atexit.register(gc.freeze)
 
 
 def unwind_when_terminated() -> None:

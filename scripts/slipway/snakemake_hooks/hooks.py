@@ -14,7 +14,7 @@ from snakemake.io import expand as expand_paths
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-from slipway.core.cli import prefer_this_interpreter, restrict_umask, skip_last_garbage_collection
+from slipway.core.cli import prefer_this_interpreter, restrict_umask
 from slipway.keys import code_hash
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.keys.file_hash_cache import FileHashCache
@@ -68,7 +68,6 @@ class Hooks:
         """
         restrict_umask()
         prefer_this_interpreter()
-        skip_last_garbage_collection()
         plan_faster(self._is_module)
         if not self.plans:
             return

@@ -28,23 +28,6 @@ run(main, arguments.parse_args())
 """
 
 
-# Two objects that refer to each other, and would say that the garbage collector has found them.
-GARBAGE = """
-import gc
-from slipway.core import cli
-
-class Half:
-    def __del__(self):
-        print("found", flush=True)
-
-gc.disable()
-one, other = Half(), Half()
-one.other, other.one = other, one
-del one, other
-{before}
-"""
-
-
 @pytest.fixture
 def run(tmp_path):
     """Return a function that runs a program whose main ends with some statements."""
@@ -233,8 +216,3 @@ def test_control_characters_never_reach_the_terminal(run):
 )
 def test_no_text_from_elsewhere_moves_the_terminals_cursor_or_colours(text, shown):
     assert printable(text) == shown
-
-
-@pytest.mark.parametrize(("before", "found"), [("", "found\nfound"), ("cli.skip_last_garbage_collection()", "")])
-def test_a_process_ends_without_a_last_search_for_garbage(before, found):
-    assert printed(GARBAGE.format(before=before)) == found

@@ -1,3 +1,4 @@
+import atexit
 import gc
 from types import SimpleNamespace
 
@@ -26,6 +27,20 @@ class Job:
 print(FilePersistence(path=Path("p"))._params(Job), "pandas" in sys.modules)
 """
 
+# Two objects that refer to each other, and say that the garbage collector has found them.
+GARBAGE = """
+import snakemake.api
+from slipway.snakemake_hooks.planning_speed import plan_faster
+
+class Half:
+    def __del__(self):
+        print("found", flush=True)
+
+plan_faster(is_module={is_module})
+one, other = Half(), Half()
+one.other, other.one = other, one
+del one, other
+"""
 
 # What `plan_faster` changes of Snakemake.
 CHANGED = [
@@ -47,6 +62,7 @@ def faster(monkeypatch):
     yield
     gc.set_threshold(*thresholds)
     gc.unfreeze()
+    atexit.unregister(gc.freeze)
 
 
 class Job:
@@ -108,3 +124,8 @@ def test_params_are_compared_as_snakemake_does_and_pandas_is_imported_only_for_o
 ):
     expected = ["'text'", "{'a': [1, None]}"]
     assert printed(SERIALIZED.format(is_module=is_module)) == f"{expected} {is_module}"
+
+
+@pytest.mark.parametrize(("is_module", "found"), [(True, "found\nfound"), (False, "")])
+def test_a_plan_ends_without_a_last_search_for_garbage_if_slipway_is_the_workflow(is_module, found):
+    assert printed(GARBAGE.format(is_module=is_module)) == found
