@@ -108,6 +108,12 @@ def test_the_build_program_takes_the_axes_from_the_record_of_the_onnx_file(tmp_p
     assert record["interface"] == interface
 
 
+def test_a_compute_capability_that_the_builder_does_not_know_is_refused_with_those_it_does(tmp_path):
+    named_tensors.write_text(tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match=r"does not build for compute capability 9\.0, only for .*8\.9.*12\.0"):
+        build(tmp_path, named_tensors.text_interface(), compute_capability="9.0")
+
+
 def test_preflight_builds_it_as_well(tmp_path):
     named_tensors.write_text(tmp_path / "m.onnx")
     write_json(tmp_path / "m.json", onnx_record(tmp_path / "m.onnx", named_tensors.text_interface()))
