@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
-from slipway.history.lines import DEPLOYMENT, RUN, UNDEPLOYED, Deployment, Run, problem_of, text_of
+from slipway.core.cli import progress
+from slipway.core.clock import utc_now
+from slipway.history.lines import DEPLOYMENT, RUN, UNDEPLOYED, Deployment, Run, order_of, problem_of, text_of
 
 NAME = "history.jsonl"
 _BEGIN = '{"kind": '
@@ -23,7 +24,7 @@ _BEGIN = '{"kind": '
 
 @dataclass(frozen=True)
 class History:
-    """The lines of a history, without duplicates, in the order of their times.
+    """The lines of a history, without duplicates, in the order of `order_of`.
 
     `damaged` has a sentence for each line that could not be read, such as an edited line. A torn last line does not
     count as damaged.
@@ -40,7 +41,7 @@ class History:
         """
         selection = deployment.targets.get(target, {}).get("selection")
         runs = [run for run in self.runs if selection and _selection(run, target) == selection]
-        return next((run for run in reversed(runs) if run.when <= deployment.when), runs[0] if runs else None)
+        return next((run for run in reversed(runs) if run.order <= deployment.order), runs[0] if runs else None)
 
     def live(self, platform: str, target: str) -> list[Deployment]:
         """Return the deployments and rollbacks of a target on a platform, the latest last."""
@@ -60,7 +61,7 @@ def read(path: Path) -> History:
     pairs, lines = list(_lines(path)), dict[tuple, dict]()
     for line in (line for line, problem in pairs if not problem):
         lines.setdefault((line["kind"], line["key"]), line)
-    ordered = sorted(lines.values(), key=itemgetter("when"))
+    ordered = sorted(lines.values(), key=order_of)
     runs = [Run(line) for line in ordered if line["kind"] == RUN]
     deployments = [Deployment(line) for line in ordered if line["kind"] == DEPLOYMENT]
     return History(runs, deployments, [problem for _, problem in pairs if problem])
@@ -69,17 +70,27 @@ def read(path: Path) -> History:
 def append(path: Path, line: dict) -> bool:
     """Append a valid line, unless the history has a line with its key. Return whether the line was appended.
 
+    If the history has a line from the future, the clock was wrong then, or is wrong now. The new line gets the time of
+    that line as "after", so that it counts as the later line.
     Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written. In both cases, the history
     stays as it was.
     """
-    text = text_of(line)
+    text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)
     # No buffer: after an error, closing the file would write the rest of the line.
     with open(path, "ab+", buffering=0) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        if any(other["key"] == line["key"] for other, problem in _lines(path) if not problem):
+        others = [other for other, problem in _lines(path) if not problem]
+        if any(other["key"] == line["key"] for other in others):
             return False
-        begin, rest = _end_of_whole_lines(file), f"{text}\n".encode()
+        latest = max(map(order_of, others), default="")
+        if latest > utc_now().replace("+00:00", "Z"):
+            line = line | {"after": latest}
+            progress(
+                f"  CAUTION: {path} has a line of {latest}, later than the clock of this machine; correct the clock. "
+                "The new line counts as later than that line"
+            )
+        begin, rest = _end_of_whole_lines(file), f"{text_of(line)}\n".encode()
         try:
             while rest:
                 rest = rest[file.write(rest) :]

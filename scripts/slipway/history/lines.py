@@ -36,6 +36,11 @@ class Line:
         return self.content["when"]
 
     @property
+    def order(self) -> str:
+        """Return the time by which lines are ordered, see `order_of`."""
+        return order_of(self.content)
+
+    @property
     def targets(self) -> dict[str, dict]:
         """Return {target: facts}.
 
@@ -83,6 +88,11 @@ class Deployment(Line):
     def number(self) -> int | None:
         """Return the version number that clients see; None if the model is not served."""
         return self.content["number"]
+
+
+def order_of(line: dict) -> str:
+    """Return the time of a line, or the latest time of the lines before it if the clock was behind that time."""
+    return max(line["when"], line.get("after", ""))
 
 
 def key_of(content: object) -> str:

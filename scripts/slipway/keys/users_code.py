@@ -12,9 +12,6 @@ from pathlib import Path, PurePosixPath
 
 from slipway.core.user_modules import find_users_module
 
-# This module finds changed code, but makes no artifact.
-PART_OF_KEYS = False
-
 
 def files_of(spec: ModuleSpec) -> dict[str, Path]:
     """Return {short path: path} of all Python files of a package, or of a single module.

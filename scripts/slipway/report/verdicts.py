@@ -114,7 +114,7 @@ def is_it_live(target: Target, history: History) -> Verdict:
         since = min(_since(history, platform, target) for platform in own)
         return YES, f"live since {moment(since)} ({' and '.join(map(_place, own))})"
     if others := [last for last in latest.values() if target.name in last.targets]:
-        last = max(others, key=lambda change: change.when)
+        last = max(others, key=lambda change: change.order)
         how = "rolled back to" if last.action == ROLLED_BACK else "live is"
         return OPEN, f"not live: {how} another version since {moment(last.when)} ({_place(last.platform)})"
     ended = [last.when for last in latest.values() if last.action == UNDEPLOYED]

@@ -44,6 +44,22 @@ def test_files_of_two_machines_merge_by_concatenation(path, tmp_path):
     assert not read(path).damaged
 
 
+def test_a_line_after_one_from_the_future_counts_as_later(path, capsys):
+    """A clock that was ahead for one run would otherwise keep this run the last one until that time."""
+    early, ahead, after = runs.run(1), runs.run(2, "2999-01-12T09:00:00Z"), runs.run(3, "2026-01-19T09:00:00Z")
+    deployments = [runs.receipt(line, number) for number, line in enumerate((early, ahead, after), 1)]
+    deployments[1]["deployed_at"] = "2999-01-12T10:00:00+00:00"
+    for line, receipt in zip((early, ahead, after), deployments, strict=True):
+        append(path, line)
+        changes.went_live({str(path.parent / "deploy" / "receipt.json"): receipt})
+    assert names(path) == [early["key"], ahead["key"], after["key"]]
+    history = read(path)
+    assert [change.number for change in history.live("local", "cpu")] == [1, 2, 3]
+    assert [history.run_of(change, "cpu").key for change in history.deployments] == names(path)
+    assert history.runs[-1].when == "2026-01-19T09:00:00Z"
+    assert "has a line of 2999-01-12T10:00:00Z, later than the clock" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kept", [1, 20, -1])
 def test_a_torn_last_line_is_replaced_by_the_next_one(path, kept):
     whole, torn, following = (runs.run(number) for number in (1, 2, 3))
@@ -177,7 +193,7 @@ def test_the_schema_is_one_and_describes_each_entry_of_a_line():
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = jsonschema.Draft202012Validator(schema)
     whole.validate(runs.run(1))
-    assert runs.run(1).keys() == schema["$defs"]["run"]["properties"].keys()
+    assert runs.run(1).keys() | {"after"} == schema["$defs"]["run"]["properties"].keys()
     engine = runs.run(1)["targets"]["cpu"]["engines"]["fp32"]
     assert engine.keys() == schema["$defs"]["engine"]["properties"].keys()
 
