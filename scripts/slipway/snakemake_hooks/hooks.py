@@ -5,6 +5,7 @@ import difflib
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,12 @@ class Hooks:
 
 def _is_own(rule: Any) -> bool:
     """Return whether a rule belongs to Slipway, and not to another workflow that uses Slipway as a module."""
-    return Path(str(rule.snakefile)).resolve().is_relative_to(code_hash.SCRIPTS.resolve().parent)
+    return _is_own_file(str(rule.snakefile))
+
+
+@cache
+def _is_own_file(snakefile: str) -> bool:  # hundreds of rules lie in a few files
+    return Path(snakefile).resolve().is_relative_to(code_hash.SCRIPTS.resolve().parent)
 
 
 def in_report(path: str, category: str) -> Any:
