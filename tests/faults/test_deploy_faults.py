@@ -6,6 +6,7 @@ import socket
 
 import psutil
 import pytest
+from helpers.patience import PATIENCE_S
 from helpers.workplace import ENGINE_RECORD
 
 from slipway.triton.client.grpc_client import ModelClient
@@ -68,7 +69,7 @@ def deploy(workplace, ports):
     return workplace.program(
         "deploy",
         *("--results", RESULTS, "--target", "cpu", "--http-port", ports.http, "--grpc-port", ports.grpc),
-        *("--metrics-port", ports.metrics, "--ready-timeout-s", 60),
+        *("--metrics-port", ports.metrics, "--ready-timeout-s", PATIENCE_S),
     )
 
 
@@ -96,7 +97,7 @@ def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):
         outcome = deploy(ready_to_deploy, ports)
 
         outcome.refused(f"port {ports.grpc} on 127.0.0.1 is taken by process {os.getpid()} (", "set other ports under")
-        with socket.create_connection(listener.getsockname(), timeout=5):
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S):
             pass
     assert ready_to_deploy.artifacts() == before
     assert not servers_of(ready_to_deploy)

@@ -8,11 +8,10 @@ import time
 
 import psutil
 import pytest
+from helpers.patience import PATIENCE_S
 from helpers.workplace import ENGINE_RECORD, ONNX, WEIGHTS, Outcome
 
 pytestmark = pytest.mark.slow
-
-PATIENCE_S = 60
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def exporting(after_good_run):
 
 
 def wait_for(condition, process):
-    """Return once `condition` holds; fail when the process ends before, or after a minute."""
+    """Return once `condition` holds; fail when the process ends before, or after PATIENCE_S."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert process.poll() is None, f"it ended too soon:\n{process.stdout.read()}"
@@ -103,7 +102,7 @@ def test_killed_snakemake(exporting):
 
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE_S)
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
 
     assert not alive, f"a job outlived its workflow: {alive}"
     assert not workplace.path(ONNX).exists()

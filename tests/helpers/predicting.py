@@ -13,6 +13,7 @@ import tritonclient.grpc as triton
 
 from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CLASSES, CROP
+from helpers.patience import PATIENCE_S
 from helpers.workplace import REPOSITORY, Outcome
 from slipway.classification.images import Preprocessing
 from slipway.classification.presentation import answer_of
@@ -27,7 +28,6 @@ PICTURES = 7
 RESIZE = 20
 IMAGENET = Preprocessing(RESIZE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LABELS = [f"class {index}" for index in range(CLASSES)]
-NEVER_SLOW = 120
 
 
 def said_by(model, pictures):
@@ -44,13 +44,13 @@ def served(repository, workspace, *flags, ports=None):
     return Server(installation, [repository], ports or Ports.free(), workspace / "server.log")
 
 
-def wait_over_http(server, timeout_s=60):
+def wait_over_http(server, timeout_s=PATIENCE_S):
     """Wait until a server is ready whose gRPC this test alone can speak to."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         with (
             contextlib.suppress(OSError),
-            contextlib.closing(HTTPConnection("127.0.0.1", server.ports.http, timeout=5)) as connection,
+            contextlib.closing(HTTPConnection("127.0.0.1", server.ports.http, timeout=PATIENCE_S)) as connection,
         ):
             connection.request("GET", "/v2/health/ready")
             if connection.getresponse().status == 200:
@@ -70,7 +70,7 @@ def to(server, *options, model="tiny"):
 
 def predict(arguments, **more):
     """Run a command; return what it printed, as JSON where it is that, and how it ended with both streams' words."""
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=NEVER_SLOW, **more)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_S, **more)
     printed = json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
     return printed, Outcome(done.returncode, done.stderr + done.stdout)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from helpers.patience import PATIENCE_S
 from helpers.workplace import REPOSITORY, Outcome
 
-PATIENCE_S = 120
 # One output, several, and a folder beside a file; `used` is made from all of them.
 OUTPUTS = {
     "one": ["results/one.txt"],

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 
+from helpers.patience import PATIENCE_S
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
 
@@ -45,6 +46,13 @@ class Traffic(_Clients):
                     self.lost.append(error)
                 if self._stop.wait(0.005):
                     return
+
+    def until_all_got(self, training):
+        """Wait until the last answer of every client is a training's."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not all(answers and training.gave(answers[-1]) for answers in self.answers):
+            assert time.monotonic() < deadline, "a client got no answer of it"
+            time.sleep(0.01)
 
     def orders(self, trainings):
         """Return which training answered each client, each change once.

@@ -16,6 +16,7 @@ from unittest import mock
 import yaml
 
 from helpers import snakemake_forks
+from helpers.patience import PATIENCE_S
 from slipway.core import cli
 from slipway.triton.client.ports import Ports
 
@@ -68,13 +69,14 @@ def tiny_configuration():
             "budget_seconds": 1,
         },
         "load_test": {
+            "p99_limit_ms": 10_000,
             "concurrency": [1],
             "instances": [1],
             "max_batch_sizes": [2],
             "requests": 10,
             "request_rates": [],
         },
-        "deploy": {**free_ports(), "ready_timeout_s": 60},
+        "deploy": {**free_ports(), "ready_timeout_s": PATIENCE_S},
     }
 
 

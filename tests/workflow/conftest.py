@@ -22,6 +22,7 @@ SMALL = {
     "benchmark": {"batch_sizes": [1, 2], "seconds": 0.2, "warmup_seconds": 0.1, "min_samples": 5, "budget_seconds": 1},
     # A real search, which finds that it has little to vary.
     "load_test": {
+        "p99_limit_ms": 10_000,
         "concurrency": [1, 2],
         "instances": [1],
         "max_batch_sizes": [4],

@@ -331,9 +331,9 @@ def test_status_shows_what_is_live(small):
 
 
 def test_changing_a_limit_measures_only_the_capacity_again(small):
-    small.configure("load_test.p99_limit_ms", 900)
+    small.configure("load_test.p99_limit_ms", 9_000)
     planned = small.snakemake("-n", "deploy").succeeded().said
-    small.configure("load_test.p99_limit_ms", 1000)
+    small.configure("load_test.p99_limit_ms", 10_000)
     assert "choose_configuration" in planned
     assert "measure_capacity" in planned
     for untouched in ("build_openvino", "benchmark ", "load_test ", "export_onnx"):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 
 import psutil
 import pytest
@@ -32,9 +31,9 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
         said = deploy(place, trainings[1]).succeeded().said
         assert "loading the new version in the live server" in said
         assert receipt(place)["number"] == 2
-        time.sleep(0.3)
+        traffic.until_all_got(trainings[1])
         place.program_here("rollback", "--results", RESULTS).succeeded()
-        time.sleep(0.3)
+        traffic.until_all_got(trainings[0])
     assert not traffic.lost
     assert traffic.orders(trainings) == [[0, 1, 0]] * 3
     assert not list(place.path(f"{STORE}/models").rglob("__pycache__")), "bytecode lies beside the proven files"
@@ -97,7 +96,7 @@ def broken(folder):
     damaged = Training(folder / "broken", 9)
     (engine,) = (damaged.folder / "1").glob("*.bin")
     os.truncate(engine, 10)
-    damaged.write_index(read_json(damaged.index)["engine_key"], 2000)
+    damaged.write_index(read_json(damaged.index)["engine_key"], 60_000)
     return damaged
 
 
@@ -116,7 +115,7 @@ def slow(folder):
 def strange(folder):
     """Return a training whose engine was built by another OpenVINO."""
     other = Training(folder / "strange", 9)
-    other.write_index(read_json(other.index)["engine_key"] | {"runtime_version": "2020.1"}, 2000)
+    other.write_index(read_json(other.index)["engine_key"] | {"runtime_version": "2020.1"}, 60_000)
     return other
 
 

@@ -77,7 +77,7 @@ def test_what_a_killed_deployment_left_is_removed_with_the_next_one(site, monkey
     killed = version(site)
     site.run_until_killed(monkeypatch)
     assert releases(site) == sorted([old, killed])
-    site.train(1, p99_limit_ms=4000)
+    site.train(1, p99_limit_ms=50_000)
     site.run(deploy)
     assert "was killed midway" in capfd.readouterr().err
     assert releases(site) == [version(site)]

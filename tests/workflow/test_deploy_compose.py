@@ -7,6 +7,7 @@ import filelock
 import numpy as np
 import pytest
 from helpers.artifacts.deployable import NAME, Deployable
+from helpers.patience import PATIENCE_S
 from helpers.programs import fake_docker
 
 import deploy
@@ -31,10 +32,10 @@ class Machine(Deployable):
     def __init__(self, folder):
         self.ports = Ports.free()
         listening = {"http_port": self.ports.http, "grpc_port": self.ports.grpc, "metrics_port": self.ports.metrics}
-        super().__init__(folder, **listening, ready_timeout_s=60)
+        super().__init__(folder, **listening, ready_timeout_s=PATIENCE_S)
 
     def run(self, program):
-        options = ["--to", "compose", "--results", str(self.results), "--ready-timeout-s", "60"]
+        options = ["--to", "compose", "--results", str(self.results), "--ready-timeout-s", str(PATIENCE_S)]
         program.main(program.parse_arguments(options))
 
     @property

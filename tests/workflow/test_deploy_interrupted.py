@@ -8,6 +8,7 @@ import pytest
 from helpers.artifacts.deployed import STORE, deploy, receipt, serving
 from helpers.artifacts.training import RECEIPT, RESULTS, options
 from helpers.full_disk import can_mount, where_full
+from helpers.patience import PATIENCE_S
 from helpers.traffic import Traffic
 
 pytestmark = pytest.mark.slow
@@ -105,6 +106,6 @@ def test_a_second_deployer_is_told_so(place, trainings):
         deploy(place, trainings[0]).refused("another deployment of this checkout is under way")
     finally:
         first.send_signal(signal.SIGCONT)
-    first.communicate(timeout=120)
+    first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0
     assert receipt(place)["number"] == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from helpers.kubernetes_api.site import INDEX, Site
+from helpers.patience import PATIENCE_S
 from helpers.workplace import Workplace
 
 import deploy
@@ -122,7 +123,7 @@ def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, ap
     objects = site.live()
     site.train(1)
     api.behave("Waiting")
-    command = Workplace(tmp_path).program_command("deploy", *site.options("--ready-timeout-s", 60))
+    command = Workplace(tmp_path).program_command("deploy", *site.options("--ready-timeout-s", PATIENCE_S))
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
     wanted = f"sha256:{site.index()}"
     api.until(lambda: api.one("Deployment", "tiny-cpu")["metadata"]["annotations"][INDEX] == wanted)

@@ -32,7 +32,7 @@ def hanging(tmp_path_factory):
     training = Training(tmp_path_factory.mktemp("hanging") / "training", 1)
     with (training.folder / "1" / "model.py").open("a", encoding="utf-8") as file:
         file.write(HANGS)
-    training.write_index(read_json(training.index)["engine_key"], 2000)
+    training.write_index(read_json(training.index)["engine_key"], 60_000)
     return training
 
 

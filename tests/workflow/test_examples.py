@@ -39,6 +39,7 @@ SHORTEST = {
     "profile": {"steps": 1},
     "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2, "budget_seconds": 1},
     "load_test": {
+        "p99_limit_ms": 10_000,
         "concurrency": [1],
         "instances": [1],
         "max_batch_sizes": [BATCH],

@@ -11,11 +11,12 @@ import psutil
 import pytest
 from helpers.artifacts.configured import job_keys
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
+from helpers.patience import PATIENCE_S
 from helpers.workplace import Workplace
 
 from slipway.core.artifacts import read_json
 from slipway.deploy.local import server_state
-from slipway.deploy.local.health_check import why_silent
+from slipway.deploy.local.health_check import DEAD, why_silent
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 
@@ -84,32 +85,55 @@ def server_of(place):
 
 def kill_one_engine(server):
     """Kill a process that holds the engine, as a machine without memory does; another one answers on."""
-    next(child for child in server.children() if child.name().startswith("triton_python_b")).kill()
+    return killed([next(child for child in server.children() if child.name().startswith("triton_python_b"))])
 
 
 def kill_every_engine(server):
-    for child in server.children():
-        child.kill()
+    return killed(server.children())
+
+
+def kill_server(server):
+    return killed([server])
+
+
+def suspend_server(server):
+    server.suspend()
+    return [server]
+
+
+def killed(processes):
+    for process in processes:
+        process.kill()
+    return processes
+
+
+def is_dead(process):
+    """Say whether a signal has ended or stopped a process, which may take a moment on a busy machine."""
+    try:
+        return process.status() in DEAD
+    except psutil.NoSuchProcess:
+        return True
 
 
 DEATHS = {
     kill_one_engine: "1 of the 2 processes that hold its engine died",
     kill_every_engine: "2 of the 2 processes that hold its engine died",
-    psutil.Process.suspend: "is stopped by a signal",
-    psutil.Process.kill: "its server has ended",
+    suspend_server: "is stopped by a signal",
+    kill_server: "its server has ended",
 }
 
 
 # A suspended server is waited for until the time limit of a request.
-SLOW = {psutil.Process.suspend: [pytest.mark.long]}
+SLOW = {suspend_server: [pytest.mark.long]}
 
 
 @pytest.mark.parametrize("death", [pytest.param(each, marks=SLOW.get(each, []), id=each.__name__) for each in DEATHS])
 def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, trainings, death):
     assert status(live).startswith("tiny: answers; live on local since ")
     before, receipt = planned_generation(live), read_json(live.path(RECEIPT))
-    death(server_of(live))
-    time.sleep(0.3)
+    dying = death(server_of(live))
+    while not all(map(is_dead, dying)):
+        time.sleep(0.01)
     assert "does not answer, because" in status(live)
     assert DEATHS[death] in status(live)
     assert planned_generation(live) == before + 1
@@ -221,7 +245,7 @@ def test_of_two_checkouts_that_deploy_to_the_same_ports_at_once_one_succeeds(tmp
         )
         for place, training in zip(places, trainings, strict=True)
     ]
-    said = [process.communicate(timeout=300)[0] for process in started]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in started]
     try:
         codes = [process.returncode for process in started]
         assert sorted(codes) == [0, 1], said

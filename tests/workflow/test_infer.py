@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers.models.text_engine import TEXT, WHOLE, text_engine, text_of, whole_engine
+from helpers.patience import PATIENCE_S
 
 import infer
 from slipway.contract.archives import write_samples
@@ -51,7 +52,7 @@ def server(engines, tmp_path_factory):
         write_model(folder / "repository" / name, served, engine, labels)
     installation = find_installation(folder, ServerChoice("wheel"))
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         yield server
 
 

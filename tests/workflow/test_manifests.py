@@ -11,6 +11,7 @@ import yaml
 from helpers.artifacts.deployable import served
 from helpers.artifacts.published import key_pair
 from helpers.kubernetes_api.server import ApiServer
+from helpers.patience import PATIENCE_S
 from helpers.programs.prometheus import programs_or_skip
 from helpers.workplace import CLOSED_PROXIES
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -145,10 +146,11 @@ def containers(made):
     return deployment["spec"]["template"]["spec"]["containers"]
 
 
-@retry(retry=retry_if_exception_type(urllib.error.URLError), stop=stop_after_delay(60), wait=wait_fixed(0.2))
+@retry(retry=retry_if_exception_type(urllib.error.URLError), stop=stop_after_delay(PATIENCE_S), wait=wait_fixed(0.2))
 def status_of(url):
     """Return the status of an answer, once there is one that is no error."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with without_proxy.open(url, timeout=PATIENCE_S) as answer:
         return answer.status
 
 
@@ -169,7 +171,7 @@ def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path
             assert status_of(f"http://127.0.0.1:{ports.http}{path}") == 200
         assert status_of(f"http://127.0.0.1:{ports.metrics}/metrics") == 200
         server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=35) == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
+        assert server.wait(timeout=PATIENCE_S) == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
     finally:
         server.kill()
 

@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from helpers.toy_workflow import OUTPUTS, PATIENCE_S, ToyWorkflow
+from helpers.patience import PATIENCE_S
+from helpers.toy_workflow import OUTPUTS, ToyWorkflow
 
 from slipway.snakemake_hooks.layout import record_of
 

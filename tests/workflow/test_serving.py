@@ -15,6 +15,7 @@ import pytest
 import tritonclient.grpc as grpcclient
 from helpers.models.classifier_contract import reference_of
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.patience import PATIENCE_S
 
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import FOLDER, serving_python, serving_version
@@ -97,7 +98,7 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
     ]
     engine = tiny.engine.load()
     with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server, ThreadPoolExecutor(16) as pool:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         proof = prove(server, tiny)
         assert proof["instances"] == 2
         assert proof["batch_independence"]["batches"] == [2, 4]
@@ -112,7 +113,7 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
 def test_a_served_model_that_answers_by_its_neighbours_is_refused(tmp_path):
     mixing = tiny_engine(tmp_path, "openvino", "uint8", mixing=True)
     with serve(repository_of(mixing, tmp_path / "r", "mixing"), tmp_path / "w") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         with pytest.raises(SlipwayError, match=r"mixing is served, but the answer .* depends on its neighbours"):
             prove(server, mixing, "mixing")
 
@@ -124,7 +125,7 @@ def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):
     adapter = repository / "tiny" / "1" / "model.py"
     adapter.write_text(adapter.read_text(encoding="utf-8") + "\n\nimport only_there\n", encoding="utf-8")
     with serve(repository, tmp_path / "w", python) as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         prove(server, tiny)
         process = psutil.Process(server.process.pid)
         stubs = process.children(recursive=True)
@@ -142,7 +143,7 @@ def test_the_stub_has_the_packages_that_serve_and_no_request_waits_for_an_import
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", building)
     with serve(repository, tmp_path / "w") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         prove(server, tiny)
     assert {path.read_text(encoding="utf-8") for path in version.glob("imported-*")} == {""}
     told = json.loads((version / "runs-with.json").read_text(encoding="utf-8"))
@@ -158,7 +159,7 @@ def test_why_a_model_did_not_load_is_told(tmp_path, tiny):
     repository = repository_of(tiny, tmp_path / "r")
     os.truncate(repository / "tiny" / "1" / "model.xml", 100)
     with serve(repository, tmp_path / "w") as server, pytest.raises(SlipwayError) as caught:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
     assert "failed to load 'tiny' version 1" in str(caught.value)
     assert "truncated or not an IR" in str(caught.value)
 
@@ -176,17 +177,17 @@ def ask_in_flight(ports, picture, requests, in_flight):
     asked.set_data_from_numpy(picture)
     with grpcclient.InferenceServerClient(f"{ports.host}:{ports.grpc}") as client:
         for _ in range(requests):
-            assert places.acquire(timeout=60), "no request was answered for a minute"
+            assert places.acquire(timeout=PATIENCE_S), "no request was answered"
             client.async_infer("tiny", [asked], answered)
         for _ in range(in_flight):
-            assert places.acquire(timeout=60), "not every request was answered"
+            assert places.acquire(timeout=PATIENCE_S), "not every request was answered"
     return errors
 
 
 def test_many_in_flight_do_not_stall(tmp_path, tiny):
     """Of 64 requests in flight each is answered, and the batcher gathers several into one run."""
     with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         assert ask_in_flight(server.ports, tiny.batch[:1], 2000, 64) == []
         with ModelClient(server.ports, "tiny") as client:
             answered = client.successes("1", at_least=2000)

@@ -8,6 +8,7 @@ import pytest
 from helpers.models import named_tensors
 from helpers.models.large_networks import with_data_file
 from helpers.models.named_tensors import assert_same
+from helpers.patience import PATIENCE_S
 from onnx import helper
 
 from slipway.contract.contract import Contract
@@ -79,7 +80,7 @@ def served(tmp_path_factory):
         write(folder, runtime_name, runtime_name, named_tensors.text_interface())
     installation = find_installation(folder / "w", ServerChoice("wheel"))
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         yield server, answers, folder / "repository"
 
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import tritonclient.grpc as triton
 from helpers.artifacts.training import RECEIPT, RESULTS, WEIGHTS, Training, options
+from helpers.patience import PATIENCE_S
 from helpers.workplace import CLOSED_PROXIES, ODD, Workplace
 from PIL import Image
 from tritonclient.grpc import service_pb2
@@ -46,7 +47,7 @@ def pid_of(place):
 
 def flood(port, path, method="POST"):
     """Send a request in 700,000 chunks of one byte; return how the server answers."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         for _ in range(CHUNKS // 10_000):
             connection.sendall(b"1\r\na\r\n" * 10_000)
@@ -66,7 +67,7 @@ def register_as_written(port, region, headers):
     words = [(name.encode(), value.encode()) for name, value in {**usual, "content-type": "application/grpc"}.items()]
     words += [(name.encode(), value.encode()) for name, value in headers.items()]
     block = b"".join(b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in words)
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         settings = frame(4, 0, 0, b"")
         call = frame(1, 4, 1, block) + frame(0, 1, 1, b"\0" + struct.pack(">I", len(body)) + body)
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + call)
@@ -137,7 +138,7 @@ def test_the_shared_memory_of_a_killed_server_goes_with_the_next_command_and_nob
         process.suspend()
     for process in family:
         process.kill()
-    psutil.wait_procs(family, timeout=10)
+    psutil.wait_procs(family, timeout=PATIENCE_S)
     own = f"{read_json(place.path(RECEIPT))['contents']['server']['id']}-"
     foreign = SharedMemory(create=True, size=64)
     try:

@@ -153,7 +153,7 @@ def the_ports_change_and_the_new_version_does_not_hold(scene):
         with elsewhere(scene):
             scene.deploy(NEXT, allowed=False).refused("above the limit")
     finally:
-        scene.trainings[NEXT].write_index(index_key(scene), 2000)
+        scene.trainings[NEXT].write_index(index_key(scene), 60_000)
 
 
 def index_key(scene):

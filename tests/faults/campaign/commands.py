@@ -8,8 +8,10 @@ import time
 import psutil
 from helpers.workplace import Outcome
 
-# Twice the --ready-timeout-s of a scene's deployments, for a load and for the way back, and the start of a server.
-PATIENCE_S = 240
+# The --ready-timeout-s of a scene's deployments. Some faults let it pass.
+READY_S = 60
+# The time for a load and for the way back, and much more for a busy machine.
+PATIENCE_S = 10 * READY_S
 
 
 class Command:

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import psutil
-from faults.campaign.commands import PATIENCE_S, Command, command_line, told_well, wait_for
+from faults.campaign.commands import PATIENCE_S, READY_S, Command, command_line, told_well, wait_for
 from faults.campaign.disk import copy, delete, made, mount
 from faults.campaign.fault import NotHere
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
@@ -130,7 +130,7 @@ class Scene:
         self.forgot = self.forgot or does
 
     def options(self, number, *more):
-        return options(self.place, self.trainings[number], *more)
+        return options(self.place, self.trainings[number], "--ready-timeout-s", READY_S, *more)
 
     def _words(self, program, number, more):
         """Return the options of a program, after letting what it is to serve answer."""

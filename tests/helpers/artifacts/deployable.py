@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from helpers.artifacts.measured import Measured, cpu_target
 from helpers.models.served_pictures import write_reference
 from helpers.models.tiny_engine import tiny_engine
+from helpers.patience import PATIENCE_S
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_folder import served_model, write_model
@@ -28,7 +29,7 @@ class Deployable:
         declared = {target: cpu_target() for target in targets}
         self.measured = Measured(folder, targets=declared, deploy=settings, model="tiny")
 
-    def train(self, seed, reference_seed=None, p99_limit_ms=5000):
+    def train(self, seed, reference_seed=None, p99_limit_ms=60_000):
         """Write everything of a training; `reference_seed` takes the reference outputs of another one."""
         self.measured.measure()
         tiny = self._engine(seed)
@@ -88,7 +89,7 @@ def served(repository, workspace):
     server = Server(installation, [repository], Ports.free(), workspace / "server.log")
     process = server.start()
     try:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         yield server
     finally:
         stop_process(process.pid, 5)

@@ -5,6 +5,7 @@ import numpy as np
 from helpers.artifacts.runs import selection_of
 from helpers.models.served_pictures import write_reference
 from helpers.models.tiny_engine import tiny_engine
+from helpers.patience import PATIENCE_S
 from slipway.core.artifacts import tree_digest, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
@@ -19,7 +20,7 @@ WEIGHTS = "a" * 64
 class Training:
     """What a training gives: an engine of its own weights in a model repository, its index, its reference outputs."""
 
-    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000, name="tiny"):
+    def __init__(self, folder, seed, instances=1, p99_limit_ms=60_000, name="tiny"):
         folder.mkdir()
         tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
         key = tiny.engine.record["key"]
@@ -67,5 +68,5 @@ def options(place, training, *more):
     training.put_into(place.path(results))
     return [
         *("--results", results, "--target", "cpu", "--grpc-port", place.served_at.grpc),
-        *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
+        *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", PATIENCE_S, *more),
     ]

@@ -27,6 +27,7 @@ import yaml
 from helpers.kubernetes_api.controller import BEHAVIOURS, Controller
 from helpers.kubernetes_api.handler import Handler
 from helpers.kubernetes_api.store import Store, public
+from helpers.patience import PATIENCE_S
 
 CONTEXT, USER, TOKEN = "stand-in", "tester", "token-of-the-tests"
 
@@ -186,7 +187,7 @@ class ApiServer:
         for connection in list(self.streams):
             connection.hang_up()
 
-    def until(self, condition, seconds=20):
+    def until(self, condition, seconds=PATIENCE_S):
         """Wait until a condition on this server holds; fail the test when it never does."""
         end = time.monotonic() + seconds
         while not condition():

@@ -17,7 +17,13 @@ IN_CONTAINER = ("--server", "container", "--server-image", IMAGE, "--server-rele
 
 @pytest.fixture(autouse=True)
 def ask_again():
-    """Forget what was known of Docker and Podman."""
+    """Forget what was known of Docker and Podman, and afterwards what the stand-ins said."""
+    forget_containers()
+    yield
+    forget_containers()
+
+
+def forget_containers():
     for asked in (usable_program, image_here, is_pullable):
         asked.cache_clear()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from helpers.patience import PATIENCE_S
 from helpers.programs.stand_ins import put_on_path
 
 # Options of `arena serve triton` that take a value, and those of them that may be repeated.
@@ -95,7 +96,9 @@ class Api:
         url = f"{self.url}/{group}/namespaces/{self.namespace}/{plural}{name and '/' + name}{query}"
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/apply-patch+yaml"}
         data = json.dumps(body).encode() if body else None
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, data, headers, method=method), timeout=PATIENCE_S
+        ) as answer:
             return json.load(answer)
 
 

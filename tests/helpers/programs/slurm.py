@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import psutil
 
+from helpers.patience import PATIENCE_S
 from helpers.programs.debian_packages import unpacked
 
 PACKAGES = (
@@ -22,7 +23,6 @@ PACKAGES = (
     *("slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins"),
 )
 GPUS = ("h100", "l4", "a100")
-PATIENCE_S = 30
 
 CONFIGURATION = """
 ClusterName=test
@@ -138,7 +138,7 @@ class Slurm:
 
     def wait_until(self, holds, what):
         """Wait until holds() is true, and return what it returned; fail after a long while."""
-        deadline = time.monotonic() + PATIENCE_S * 4
+        deadline = time.monotonic() + PATIENCE_S
         while not (found := holds()):
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.logs()}"
             time.sleep(0.2)
@@ -196,7 +196,7 @@ class Slurm:
         try:
             process = psutil.Process(pid)
             process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(PATIENCE_S)
         except psutil.NoSuchProcess:
             pass
         except psutil.TimeoutExpired:

@@ -10,6 +10,13 @@ from slipway.benchmark.rounds import COUNTED, ROUNDS, interval, is_no_difference
 RANDOM = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def _drawn_anew():
+    """Let each test have the same noise, whichever ran before it."""
+    global RANDOM
+    RANDOM = np.random.default_rng(0)
+
+
 def turn_of(p50_ms, cpu_waiting=0.0):
     """Return the measurement of a turn whose samples scatter by 2 % around a p50."""
     samples = (p50_ms * (1 + 0.02 * RANDOM.standard_normal(25))).tolist()

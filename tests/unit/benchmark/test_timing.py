@@ -1,8 +1,9 @@
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from slipway.benchmark import timing
 from slipway.benchmark.timing import Effort, distribution, percentile_interval, sample_latency, thin, warm_up
 
 
@@ -36,16 +37,28 @@ def test_the_minimum_is_taken_however_short_the_time(minimum):
     assert min(samples) >= 0
 
 
-def test_time_left_takes_more_than_the_minimum():
-    assert len(sample_latency(lambda: None, seconds=0.02, minimum=1)) > 1
+@pytest.fixture
+def call(monkeypatch):
+    """Return a call that takes 1 s of the clock by which latencies are measured."""
+    now = [100.0]
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def take_a_second():
+        now[0] += 1
+
+    return take_a_second
 
 
-def test_the_minimum_has_a_bound_in_time():
-    assert 1 <= len(sample_latency(lambda: time.sleep(0.02), 0, minimum=1000, longest_seconds=0.05)) < 5
+def test_time_left_takes_more_than_the_minimum(call):
+    assert sample_latency(call, seconds=4.5, minimum=1) == [1000.0] * 5
 
 
-def test_a_call_that_takes_longer_than_all_time_is_measured_once():
-    assert len(sample_latency(lambda: time.sleep(0.02), seconds=0.01, minimum=9, longest_seconds=0.01)) == 1
+def test_the_minimum_has_a_bound_in_time(call):
+    assert sample_latency(call, 0, minimum=1000, longest_seconds=2.5) == [1000.0] * 3
+
+
+def test_a_call_that_takes_longer_than_all_time_is_measured_once(call):
+    assert sample_latency(call, seconds=0.5, minimum=9, longest_seconds=0.5) == [1000.0]
 
 
 def test_a_round_has_its_part_of_the_effort():

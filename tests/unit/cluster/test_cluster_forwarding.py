@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import grpc
 import pytest
 from helpers.kubernetes_api.parts import connect, objects, stand_in
+from helpers.patience import PATIENCE_S
 
 from slipway.cluster.forwarding import forwarded
 from slipway.core.errors import SlipwayError
@@ -67,7 +68,7 @@ def calling(port):
     """Yield what calls the gRPC server behind a port, over a connection of its own."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-        yield lambda data: channel.unary_unary(METHOD)(data, timeout=30, wait_for_ready=True)
+        yield lambda data: channel.unary_unary(METHOD)(data, timeout=PATIENCE_S, wait_for_ready=True)
 
 
 def test_grpc_calls_reach_the_pod(server, echo):
@@ -95,7 +96,7 @@ def test_several_ports_lead_to_their_own(server, echo):
         server.forward_to({8001: echo, 8000: http_port})
         with forwarded(connect(), LABELS, (8000, 8001)) as ports, calling(ports[8001]) as call:
             assert call(b"grpc") == b"grpc"
-            client = http.client.HTTPConnection("127.0.0.1", ports[8000], timeout=30)
+            client = http.client.HTTPConnection("127.0.0.1", ports[8000], timeout=PATIENCE_S)
             for path in ("/v2/health/ready", "/metrics"):
                 client.request("GET", path)
                 assert client.getresponse().read() == path.encode()
@@ -106,7 +107,7 @@ def test_the_ports_are_closed_and_no_thread_is_left(server, echo):
     server.forward_to({8001: echo})
     with forwarded(connect(), LABELS, (8001,)) as ports:
         open_connection = socket.create_connection(("127.0.0.1", ports[8001]))
-        open_connection.settimeout(20)
+        open_connection.settimeout(PATIENCE_S)
         assert open_connection.recv(1024), "a gRPC server speaks first"
     with open_connection:
         while open_connection.recv(1024):
@@ -128,7 +129,7 @@ def test_a_connection_that_breaks_is_closed_here(server, echo):
         forwarded(connect(), LABELS, (8001,)) as ports,
         socket.create_connection(("127.0.0.1", ports[8001])) as client,
     ):
-        client.settimeout(20)
+        client.settimeout(PATIENCE_S)
         assert client.recv(1024), "a gRPC server speaks first"
         server.drop_streams()
         while client.recv(1024):

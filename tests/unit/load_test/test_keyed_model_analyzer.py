@@ -54,7 +54,7 @@ class Runs:
     def run(self, metrics, env=None):
         self.calls.append((dict(self.options), self._timeout))
         self.output = self.outputs[self.options["measurement-mode"], self.options["stability-percentage"]]
-        program = f"print({self.output!r})" if self.output is not None else "import time; time.sleep(60)"
+        program = f"print({self.output!r})" if self.output is not None else "import time; time.sleep(600)"
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         return self._poll_perf_analyzer(process)
 
@@ -80,7 +80,7 @@ def events(said):
     return [json.loads(line.removeprefix(EVENT)) for line in said.splitlines() if line.startswith(EVENT)]
 
 
-def measured(capsys, outputs, seconds=2.0):
+def measured(capsys, outputs, seconds=600.0):
     """Return (status, what was reported, the runs, the events) of one point."""
     runs = BoundedRuns(outputs)
     runs.budget = Budget(seconds, points=1)
@@ -103,7 +103,7 @@ def test_the_last_three_windows_of_a_point_are_reported(capsys):
 
 def test_windows_that_take_more_than_half_of_the_share_are_shortened(capsys):
     outputs = {("count_windows", 10): None, ("time_windows", ANY): PASSES}
-    status, reported, runs, told = measured(capsys, outputs)
+    status, reported, runs, told = measured(capsys, outputs, seconds=2.0)
     assert (status, reported["shortened"], reported["unstable"]) == (runs.PA_SUCCESS, True, False)
     assert [timeout <= 1.0 for _, timeout in runs.calls] == [True, True]
     # Three windows of 1.2 intervals, and a start, fit into the rest of the time.
@@ -124,7 +124,8 @@ def test_a_failure_that_time_does_not_mend_is_not_repeated(capsys):
 
 
 def test_a_point_that_takes_all_its_time_without_figures_says_so(capsys):
-    status, _, runs, [*_, told] = measured(capsys, {("count_windows", 10): None, ("time_windows", ANY): None})
+    outputs = {("count_windows", 10): None, ("time_windows", ANY): None}
+    status, _, runs, [*_, told] = measured(capsys, outputs, seconds=2.0)
     reason = "perf_analyzer did not end in its share of the time, 2 s"
     assert (status, told) == (runs.PA_FAIL, [NO_FIGURES, {"reason": reason}])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.patience import PATIENCE_S
 from helpers.workplace import REPOSITORY
 
 from slipway.core.errors import SlipwayError
@@ -76,7 +77,7 @@ def test_what_a_killed_one_left_goes_with_its_processes_and_one_that_runs_stays(
         assert not region.exists()
         assert foreign.exists()
         foreign.unlink()
-        psutil.wait_procs([beside], timeout=10)
+        psutil.wait_procs([beside], timeout=PATIENCE_S)
         assert not beside.is_running() or beside.status() == psutil.STATUS_ZOMBIE
         assert folder.is_dir()
     assert list(temporary.iterdir()) == []

@@ -187,7 +187,7 @@ def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measure
 def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
     program = (
         "import os, socket, time; s = socket.create_server(('127.0.0.1', 0)); child = os.fork(); "
-        "time.sleep(60) if not child else print(s.getsockname()[1], child)"
+        "time.sleep(600) if not child else print(s.getsockname()[1], child)"
     )
     started = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ | owner_variable("mine")
@@ -205,7 +205,7 @@ def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
 
 def test_a_server_that_starts_during_a_look_at_the_ports_is_no_stranger(monkeypatch):
     ports = Ports.free()
-    child = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sleep", "600"])
     looks = iter([[None], [child.pid]])  # the processes that psutil finds for the socket
     monkeypatch.setattr(ownership, "_listening", lambda _: [(("127.0.0.1", ports.grpc), pid) for pid in next(looks)])
     try:

@@ -2,6 +2,7 @@ import threading
 
 import pytest
 from helpers.gpu_stand_in.building import Config
+from helpers.patience import PATIENCE_S
 
 from slipway.runtimes.tensorrt import timing_cache
 
@@ -69,7 +70,7 @@ def test_two_builds_at_once_keep_what_both_measured(path, tmp_path):
         config.cache.lines.add("outer")
         thread = threading.Thread(target=lambda: (build(path, "inner"), inner_done.set()))
         thread.start()
-        assert inner_done.wait(10)
+        assert inner_done.wait(PATIENCE_S)
     assert (tmp_path / "deep" / "h100.cache").read_bytes().split() == [b"inner", b"outer"]
 
 

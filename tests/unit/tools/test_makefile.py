@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+from helpers.patience import PATIENCE_S
 from helpers.workplace import ODD, REPOSITORY
 
 
@@ -22,7 +23,7 @@ def made(tmp_path, name):
     ):
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).touch()
-    done = subprocess.run(["make", "status"], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["make", "status"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
     assert not list(tmp_path.rglob("owned"))
     return done.returncode, done.stderr + done.stdout
 

@@ -12,6 +12,7 @@ import tritonclient.grpc.aio as asynchronous
 import tritonclient.http as over_http
 from helpers.image_client import shape_of_picture
 from helpers.models.tiny_engine import CLASSES, CROP
+from helpers.patience import PATIENCE_S
 from helpers.predicting import LABELS, served
 
 from slipway.core.serving_environment import PROGRAMS
@@ -24,7 +25,7 @@ BATCH = 3
 @pytest.fixture(scope="module")
 def server(repository, folder):
     with served(repository, folder / "others") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         yield server
 
 
@@ -70,7 +71,7 @@ def test_json_over_http(server, batch, logits):
     url = f"http://127.0.0.1:{server.ports.http}/v2/models/tiny/infer"
     request = urllib.request.Request(url, json.dumps({"inputs": [tensor]}).encode())
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(request, timeout=60) as answer:
+    with direct.open(request, timeout=PATIENCE_S) as answer:
         [found] = json.load(answer)["outputs"]
     np.testing.assert_allclose(np.reshape(found["data"], found["shape"]), logits, rtol=1e-4, atol=1e-3)
 

@@ -4,7 +4,8 @@ import json
 import subprocess
 
 import pytest
-from helpers.predicting import NEVER_SLOW, PICTURES, command, predict, regions, served, to
+from helpers.patience import PATIENCE_S
+from helpers.predicting import PICTURES, command, predict, regions, served, to
 
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.tritonserver import stop_process
@@ -18,7 +19,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(repository, pictures, tmp_
         to(server, pictures, "--json", "--retries", 100), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with server:
-        printed, said = asking.communicate(timeout=NEVER_SLOW)
+        printed, said = asking.communicate(timeout=PATIENCE_S)
     assert asking.returncode == 0, said
     assert json.loads(printed)["summary"]["answered"] == PICTURES
 
@@ -35,7 +36,7 @@ def test_a_server_that_is_started_again_is_asked_again(repository, pictures, tmp
     server = served(repository, tmp_path)
     options = ["--json", "--shared-memory", "--batch", 1, "--retries", 100]
     with server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         asking = subprocess.Popen(
             [*to(server, *[pictures] * 200), *map(str, options)],
             stdout=subprocess.PIPE,
@@ -47,7 +48,7 @@ def test_a_server_that_is_started_again_is_asked_again(repository, pictures, tmp
         stop_process(server.process.pid, timeout_s=40)
         server.process.wait()
         server.start()
-        printed, said = asking.communicate(timeout=NEVER_SLOW)
+        printed, said = asking.communicate(timeout=PATIENCE_S)
         assert asking.returncode == 0, said
         assert regions(server) == {}
     found = json.loads(printed)

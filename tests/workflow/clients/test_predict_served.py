@@ -11,9 +11,9 @@ from helpers.artifacts.receipts import local_receipt
 from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CROP
 from helpers.pages import blocks
+from helpers.patience import PATIENCE_S
 from helpers.predicting import (
     IMAGENET,
-    NEVER_SLOW,
     PICTURES,
     RESIZE,
     command,
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 def server(repository, folder):
     """Return a live server that speaks in the clear."""
     with served(repository, folder / "plain") as server:
-        server.wait_until_ready(60)
+        server.wait_until_ready(PATIENCE_S)
         yield server
 
 
@@ -184,7 +184,7 @@ def test_the_server_forgets_the_shared_memory_of_a_client_that_is_ended(server, 
     asking.stdout.readline()
     assert len(regions(server)) == 1
     asking.terminate()
-    printed, _ = asking.communicate(timeout=NEVER_SLOW)
+    printed, _ = asking.communicate(timeout=PATIENCE_S)
     assert b" answered, 0 not, by tiny" in printed
     assert asking.returncode == 128 + signal.SIGTERM
     assert regions(server) == {}

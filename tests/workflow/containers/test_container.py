@@ -9,6 +9,7 @@ import subprocess
 import psutil
 import pytest
 from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
+from helpers.patience import PATIENCE_S
 from helpers.programs import fake_container
 from helpers.programs.container_place import IN_CONTAINER, wait_for
 from helpers.programs.fake_container import IMAGE, RELEASE, containers
@@ -174,7 +175,7 @@ def test_a_server_for_engines_of_a_gpu_starts_with_gpus_and_the_machines_shared_
         pass  # this machine has no driver for it
     fake_container.change(state, gives_gpus=True)
     with Server(server, [tmp_path / "repository"], ports, tmp_path / "log", *flags, server_id="gpu-1") as started:
-        started.wait_until_ready(60)
+        started.wait_until_ready(PATIENCE_S)
         given = containers(state)["gpu-1"]["options"]
     assert given["ipc"] == ["host"]
     assert given["gpus" if program == "docker" else "device"]

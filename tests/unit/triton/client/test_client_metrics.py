@@ -1,8 +1,8 @@
 import http.server
 import socket
 import threading
-import time
 import urllib.request
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -114,15 +114,37 @@ def test_no_call_waits_for_ever(monkeypatch):
     assert timeouts == [7] * 6
 
 
-def test_the_calls_of_one_question_share_its_deadline():
+def test_the_calls_of_one_question_share_its_deadline(monkeypatch):
+    now, timeouts = [100.0], []
+
+    class Slow:
+        """Takes 2 s for each call."""
+
+        def __getattr__(self, _):
+            return self._call
+
+        def _call(self, *_, client_timeout, **__):
+            timeouts.append(client_timeout)
+            now[0] += 2
+            return MagicMock()
+
+    monkeypatch.setattr("slipway.triton.client.connection.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("slipway.triton.client.grpc_client.connect", lambda _: Slow())
+    client = ModelClient(Ports(1, 2, 3), "m", Deadline(7))
+    client.require_ready()
+    client.metadata()
+    client.config()
+    assert timeouts == [7, 5, 3, 1, 0]
+
+
+def test_after_the_deadline_of_a_question_each_call_fails():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        ports = Ports(0, silent.getsockname()[1], 0)
-        with ModelClient(ports, "m", Deadline(0.5)) as client:
-            began = time.monotonic()
+        ports, deadline = Ports(0, silent.getsockname()[1], 0), Deadline(0.3)
+        with ModelClient(ports, "m", deadline) as client:
             for ask in (client.require_ready, client.metadata, client.config):
                 with pytest.raises(SlipwayError, match="does not answer"):
                     ask()
-    assert 0.4 < time.monotonic() - began < 1.2, "not 0.5 s for each call"
+                assert deadline.left_s() == 0
 
 
 def test_a_page_that_is_none_of_metrics_is_an_error_of_the_operating_system(ports, monkeypatch):

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 import pytest
+from helpers.patience import PATIENCE_S
 
 from slipway.load_test import interference
 from slipway.load_test.interference import PointMonitor
@@ -18,10 +19,13 @@ class SteppingGpu:
     unavailable = None
 
     def __init__(self, *used_mb):
-        self._used = list(used_mb)
+        self._used, self.was_read_to_its_end = list(used_mb), False
 
     def used_memory_mb(self):
-        return self._used.pop(0) if len(self._used) > 1 else self._used[0]
+        if len(self._used) > 1:
+            return self._used.pop(0)
+        self.was_read_to_its_end = True
+        return self._used[0]
 
     def read(self):
         return {"memory_used_mb": self.used_memory_mb(), "reasons": None}
@@ -48,13 +52,13 @@ def _often(monkeypatch):
 
 
 def watched(monitor):
-    """Let the monitor look a few times at one point; return the memory that it saw."""
+    """Let the monitor look at one point until it saw the server and all that its GPU tells; return the memory."""
     monitor.restart()
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     with monitor.watching():
-        while not monitor._peaks and time.monotonic() < end:
+        while not (monitor._peaks and getattr(monitor._gpu, "was_read_to_its_end", True)):
+            assert time.monotonic() < end
             time.sleep(0.01)
-        time.sleep(0.1)
     return {kind: size for kind, size in monitor.figures().items() if kind.endswith("memory_mb")}
 
 

@@ -1,6 +1,5 @@
 import json
 import re
-import time
 
 import pytest
 from helpers.fresh_interpreter import printed
@@ -146,11 +145,9 @@ def test_an_image_that_does_not_tell(programs_on_path, line):
 
 
 def test_a_service_that_hangs_is_not_waited_for(programs_on_path, monkeypatch):
-    programs_on_path("docker", "exec /bin/sleep 60")
+    programs_on_path("docker", "/bin/sleep 5 > /dev/null 2>&1", says("TRT_VERSION=10.9.0.34"))
     monkeypatch.setattr(container_programs, "ANSWER_S", 0.2)
-    start = time.monotonic()
-    assert releases.tensorrt_of_image("my/image:1") is None
-    assert time.monotonic() - start < 10
+    assert releases.tensorrt_of_image("my/image:1") is None, "its answer after 5 s was waited for"
 
 
 def test_importing_it_imports_no_framework():

@@ -6,13 +6,14 @@ import pytest
 from helpers.artifacts.configured import WITH_BF16, job_keys, resolved
 from helpers.code_in_keys import WILDCARDS, keys_by_method
 from helpers.programs import fake_container
+from helpers.programs.container_place import ask_again  # noqa: F401
 from helpers.programs.fake_container import IMAGE, RELEASE
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.server_validation import require_local_server
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import server_choice
-from slipway.triton.server.container_programs import image_here, is_pullable, usable_program
+from slipway.triton.server.container_programs import usable_program
 from slipway.triton.server.kinds import server_in_words, why_another
 from slipway.triton.server.releases import image_of
 
@@ -20,17 +21,10 @@ OPENVINO, RTX = RUNTIMES["openvino"], RUNTIMES["tensorrt_rtx"]
 NAMED = {"run": "auto", "release": RELEASE, "image": IMAGE}
 
 
-@pytest.fixture(autouse=True)
-def ask_again():
-    """Forget what was known of Docker and Podman."""
-    for asked in (usable_program, image_here, is_pullable):
-        asked.cache_clear()
-
-
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
     """Return a function that puts a stand-in on PATH, where no other program is; it returns its state."""
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
 
     def install(program="docker", **settings):
         info = settings.pop("info", {})
