@@ -43,7 +43,7 @@ def addresses(folder):
     """Return an empty place of each kind: a folder, the same as an address, an object store."""
     mounted = folder / "claim"
     mounted.mkdir()
-    return {"folder": str(mounted), "file": mounted.as_uri(), "memory": f"memory://{uuid.uuid4().hex}/slipway"}
+    return {"folder": str(mounted), "file": f"file://{mounted}", "memory": f"memory://{uuid.uuid4().hex}/slipway"}
 
 
 def published(destination):

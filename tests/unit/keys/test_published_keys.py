@@ -87,9 +87,9 @@ def test_a_folder_to_publish_to_must_exist_where_something_is_published():
     with pytest.raises(SlipwayError, match=r"`deploy.publish.to` is 'claim', but this folder does not exist; mount"):
         require_folder("claim")
     with pytest.raises(SlipwayError, match="this folder does not exist"):
-        require_folder(Path("claim").absolute().as_uri())
+        require_folder(f"file://{Path.cwd()}/claim")
     Path("claim").mkdir()
-    for to in ("claim", Path("claim").absolute().as_uri(), "s3://bucket/models", None):
+    for to in ("claim", f"file://{Path.cwd()}/claim", "s3://bucket/models", None):
         require_folder(to)
 
 

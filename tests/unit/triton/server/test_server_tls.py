@@ -1,5 +1,6 @@
 """TLS of the server on this machine: which PEM files will do, how the others are told, and what goes to Triton."""
 
+import shlex
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -122,7 +123,7 @@ def test_the_plan_hands_the_files_on_and_notices_another(authority, tmp_path):
         ).deploy_release()
 
     settings = planned()
-    arguments = parse_arguments(["--results", "x", *str(settings).split()])
+    arguments = parse_arguments(["--results", "x", *shlex.split(str(settings))])
     assert tls_of(arguments) == server_tls("127.0.0.1", certificate, key)
     authority.issue("server", "localhost")
     assert planned() != settings
