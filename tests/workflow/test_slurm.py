@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.programs.debian_packages import Unavailable
 from helpers.programs.slurm import GPUS, Slurm
-from helpers.workplace import REPOSITORY, Outcome, Workplace, random_checkpoint, tiny_configuration
+from helpers.workplace import REPOSITORY, TIMEOUT_S, Outcome, Workplace, random_checkpoint, tiny_configuration
 
 from slipway.core.hardware import cpu_identity
 
@@ -110,10 +110,11 @@ def test_the_whole_chain_survives_a_drained_node_a_cancelled_job_little_memory_a
             cancelled = next(name for name, job in slurm.jobs().items() if "export_onnx" in job.comment)
             slurm.wait_until(lambda: slurm.jobs()[cancelled].state == "RUNNING", "a job to run")
             slurm.ask("scancel", cancelled)
-            running.wait(400)
+            running.wait(TIMEOUT_S)
         finally:
             running.kill()
             running.wait()
+            slurm.ask("scontrol", "update", "NodeName=node1", "State=RESUME")
         said.seek(0)
         outcome = Outcome(running.returncode, said.read()).succeeded()
     jobs = slurm.jobs()
