@@ -6,7 +6,8 @@ import sys
 import onnx
 import pytest
 import yaml
-from helpers.models.inaccurate_networks import LIMITS, Outlying, Overflowing, inputs_of, written
+from helpers.artifacts.diagnosed import LIMITS, inputs_of, written
+from helpers.models.inaccurate_networks import Outlying, Overflowing
 
 from diagnose_precision import main, parse_arguments, show_setting
 from slipway.core.artifacts import read_json
