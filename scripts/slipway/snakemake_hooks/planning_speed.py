@@ -26,11 +26,11 @@ def plan_faster(is_module: bool) -> None:
     `is_module`: another workflow uses Slipway as a module. Its functions may not be hashable, its params may have
     tables, and libraries that it imports may print warnings if their objects remain, so these changes are not made.
     """
-    gc.freeze()  # the modules that are loaded by now stay until the end, so they are not inspected again
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))
     OutputIndex.match_producers = lru_cache(maxsize=None)(OutputIndex.match_producers)
     if not is_module:
         common.get_function_params = rules.get_function_params = lru_cache(maxsize=1000)(common.get_function_params)
         PersistenceBase._serialize_param = PersistenceBase._serialize_param_builtin
+        gc.freeze()  # the modules that are loaded by now stay until the end, so they are not inspected again
         atexit.register(gc.freeze)
