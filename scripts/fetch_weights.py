@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from slipway.contract.archives import read_samples
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
@@ -16,7 +17,8 @@ from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
-from slipway.models.trial_runs import network_samples, require_reproducible, try_run
+from slipway.models.trial_runs import in_dtypes_of, require_reproducible, try_run, with_float_pixels
+from slipway.models.weight_values import caution_about
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.storage.local_copies import fetched
@@ -47,16 +49,17 @@ def main(arguments: argparse.Namespace) -> None:
     origin, content, published = obtain(arguments, denied)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
-    sample = network_samples(arguments.samples)[0]
+    given = read_samples(arguments.samples)[0]
     with naming(arguments.samples_from):
-        model = build(arguments.architecture, complete, sample)
-        call_of(model, list(sample))
+        model = build(arguments.architecture, complete, sample=with_float_pixels(given))
+        call_of(model, list(given))
     named = arguments.address or arguments.checkpoint or arguments.weights
     if content:
         choice = load_checkpoint(model, content, named, arguments.weights_key)
     else:
         choice = None
         fill_zero_weights(model)
+    sample = in_dtypes_of(model, given)
     outputs = try_run(model, sample)
     if not source.is_reproducible:
         require_reproducible(model, arguments.architecture, complete, sample)
@@ -67,7 +70,11 @@ def main(arguments: argparse.Namespace) -> None:
         origin,
         sample,
         outputs,
-        chosen + source.notes(arguments.architecture, arguments.arguments, published),
+        [
+            *chosen,
+            *caution_about(model),
+            *source.notes(arguments.architecture, arguments.arguments, published),
+        ],
         architecture=arguments.architecture,
         arguments=complete,
         weights=arguments.weights,

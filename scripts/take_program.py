@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from slipway.contract.archives import read_samples
 from slipway.core.artifacts import atomic_write_together, data_file
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
@@ -10,7 +11,7 @@ from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.weights_files import PROGRAMS
 from slipway.models.archive_checksums import require_intact
 from slipway.models.programs import program
-from slipway.models.trial_runs import network_samples, try_run
+from slipway.models.trial_runs import in_dtypes_of, try_run
 from slipway.models.weights_record import weights_parser, write_record
 from slipway.networks.calling import call_of, naming
 from slipway.networks.graph_network import count_of_parameters
@@ -32,18 +33,19 @@ def main(arguments: argparse.Namespace) -> None:
     require_intact(path)
     if arguments.data_digest:
         require_data(path, arguments.data_digest)
-    samples, kind = network_samples(arguments.samples), program(arguments.kind)
+    samples, kind = read_samples(arguments.samples), program(arguments.kind)
     with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, data):
         data.write_bytes(b"")
         with naming(arguments.samples_from):
             notes = kind.take(path, partial, samples)
             network = kind.load(partial)
             call_of(network, list(samples[0]))
-        outputs = try_run(network, samples[0])
+        sample = in_dtypes_of(network, samples[0])
+        outputs = try_run(network, sample)
     record = write_record(
         arguments,
         "program",
-        samples[0],
+        sample,
         outputs,
         notes,
         program=arguments.kind,

@@ -11,8 +11,9 @@ from slipway.classification.score_figures import agreement_of_decisions
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
+_INT32 = np.iinfo(np.int32)
 # {figure: function that returns the worst of several values}. The worst value of any other figure is the lowest.
-_WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "finite": all}
+_WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "overflowed": max, "finite": all}
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
@@ -27,8 +28,9 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
     norm of the reference. `max_abs_error`: the largest difference of one value. `min_cosine`: the smallest cosine
     similarity of the two answers to one sample; it is absent for outputs that mean `tensor`. `top1_agreement`,
     `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share (0..1) of equal values, the only
-    comparison of integers and booleans. `other_sizes`: both shapes in words, if sizes that depend on the values differ;
-    such an output gets no other comparison.
+    comparison of integers and booleans. `overflowed`: the number of integers beyond 32 bits whose answers are within 32
+    bits; it is absent without such integers. `other_sizes`: both shapes in words, if sizes that depend on the values
+    differ; such an output gets no other comparison.
 
     Each figure is the worst of all outputs. The key "outputs" has {output: its figures}. Raises SlipwayError if an
     answer lacks an output, or if a fixed size differs.
@@ -78,12 +80,18 @@ def _violations(figures: dict, limits: dict[str, float]) -> list[str]:
         ("decision_agreement", "min_top1_agreement", operator.ge, "below"),
         ("equal_values", "min_top1_agreement", operator.ge, "below"),
     ]
-    return [
+    problems = [
         f"{name} {figures[name]:.9g} is {word} the limit {limits[limit]:g}"
         for name, limit, holds, word in checks
         # NaN holds no limit.
         if name in figures and not holds(figures[name], limits[limit])
     ]
+    if "overflowed" in figures:
+        problems.append(
+            f"{figures['overflowed']} integers beyond 32 bits are answered by other numbers, since the runtime "
+            "computes int64 in int32 (OpenVINO on CPUs, TensorRT before 10): let the target have `runtime: onnxruntime`"
+        )
+    return problems
 
 
 def _of_output(name: str, references: Sequence[Tensors], answers: Sequence[Tensors]) -> tuple[list, list]:
@@ -101,7 +109,7 @@ def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndar
     if others := [pair for pair in pairs if pair[0].shape != pair[1].shape]:
         return {**figures, "other_sizes": _only_where_unknown(tensor, *others[0])}
     if not np.issubdtype(references[0].dtype, np.inexact):
-        return {**figures, "equal_values": _share_of_equal(pairs)}
+        return {**figures, "equal_values": _share_of_equal(pairs), **_overflowed(pairs)}
     if tensor.meaning is None or tensor.meaning.has_classes:
         figures |= _cosines(pairs, batched, finite)
     figures |= _errors(pairs, finite)
@@ -129,6 +137,19 @@ def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarra
 def _share_of_equal(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     count = sum(one.size for one, _ in pairs)
     return sum(int((one == other).sum()) for one, other in pairs) / count if count else 1.0
+
+
+def _overflowed(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, int]:
+    """Return {"overflowed": number of integers beyond 32 bits whose answers are within 32 bits}; {} without any.
+
+    A few such answers would be within the limit of `equal_values`, but they are wrong by more than rounding.
+    """
+    count = sum(int((_beyond_32_bits(reference) & ~_beyond_32_bits(answer)).sum()) for reference, answer in pairs)
+    return {"overflowed": count} if count else {}
+
+
+def _beyond_32_bits(values: np.ndarray) -> np.ndarray:
+    return (values < _INT32.min) | (values > _INT32.max)
 
 
 def _cosines(pairs: list[tuple[np.ndarray, np.ndarray]], batched: bool, finite: bool) -> dict[str, float]:

@@ -10,15 +10,18 @@ import torch
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import BATCH, Axis, Contract, Tensor, Tensors
 from slipway.contract.input_discovery import inputs_of
-from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
+from slipway.contract.network import ServedNetwork, dtypes_of, outputs_of, rows_differ
 from slipway.contract.unused_inputs import unused_inputs
 from slipway.core.errors import SlipwayError, amended, listed
 from slipway.outputs.meaning import STATED, Meaning
+from slipway.outputs.variation import stacked
 
 # A batch size that no other axis of a network is likely to have.
 _BATCH = 3
 # The number of samples of the same sizes to run, to see whether the sizes of outputs depend on values.
 _ALIKE = 3
+# The largest rounding of a float64 output to float32, relative to the differences between the answers to samples.
+_MOST_LOST = 0.01
 
 
 def find_contract(
@@ -33,6 +36,7 @@ def find_contract(
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
+    _require_axes("input", inputs)
     given = Contract(inputs, (), axes)
     for sample in (*samples, *extremes):
         given.sizes_of(sample)
@@ -40,8 +44,10 @@ def find_contract(
     network = ServedNetwork(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
     runs = list(_runs(network, given, samples))
     outputs = _outputs(given, runs)
+    _require_axes("output", outputs)
     _require_other_names(inputs, outputs)
     _require_use(network, samples[0])
+    _require_float32_to_suffice(network, samples)
     explained = (
         replace(tensor, meaning=_meaning(network, tensor, meanings.get(tensor.name), runs)) for tensor in outputs
     )
@@ -130,6 +136,16 @@ def _size(contract: Contract, name: str, axis: int, runs: Sequence[_Run]) -> int
     return next((named for named in contract.axes if sizes == [run.sizes[named] for run in runs]), None)
 
 
+def _require_axes(side: str, tensors: Sequence[Tensor]) -> None:
+    """Raise SlipwayError if a tensor is a single number without axes, because Triton serves no such tensors."""
+    if numbers := [tensor.name for tensor in tensors if not tensor.shape]:
+        leave_out = ", or leave it out by `outputs` of the model in config.yaml" if side == "output" else ""
+        raise SlipwayError(
+            f"the {side} {listed(numbers, 3)} of the network has no axis, and Triton serves no such tensors; let the "
+            f"network {'return' if side == 'output' else 'take'} it with one axis of size 1{leave_out}"
+        )
+
+
 def _require_other_names(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
     """Raise SlipwayError if an output has the same name as an input, because no graph can have this."""
     names = {tensor.name for tensor in inputs}
@@ -148,6 +164,21 @@ def _require_use(network: ServedNetwork, sample: Tensors) -> None:
             "`inputs` in config.yaml, name it in `targets` of `metric` if only that reads it, or look at the network's "
             "forward, which may not use it in eval mode"
         )
+
+
+def _require_float32_to_suffice(network: ServedNetwork, samples: Sequence[Tensors]) -> None:
+    """Raise SlipwayError if float32 cannot tell the answers of a float64 output apart, such as seconds since 1970."""
+    names = [name for name, dtype in dtypes_of(network, samples[0]).items() if dtype == "float64"]
+    runs = [network.run(sample) for sample in samples] if names else []
+    for name in names:
+        values = stacked([run[name].detach().numpy() for run in runs])
+        differences = np.linalg.norm(values - values.mean(axis=0))
+        if np.linalg.norm(values.astype(np.float32) - values) > _MOST_LOST * differences > 0:
+            raise SlipwayError(
+                f"the output {name} of the network is float64, and its answers to the samples differ by less than "
+                "float32 can hold, in which floating-point outputs are served; let the network return the difference "
+                "to a fixed number, or whole numbers (int64)"
+            )
 
 
 def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: Sequence[_Run]) -> Meaning:

@@ -83,7 +83,9 @@ def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
         outputs = network.run(inputs)
     for name, values in outputs.items():
         require_finite(f"output {name}", values, runtime_of(network.network))
-    return {name: _served(values).numpy() for name, values in outputs.items()}
+        _require_finite_in_32_bits(name, values)
+    # A parameter that the network returns as it is still has its gradient.
+    return {name: _served(values).detach().numpy() for name, values in outputs.items()}
 
 
 def dtypes_of(network: ServedNetwork, inputs: Tensors) -> dict[str, str]:
@@ -107,6 +109,16 @@ def tensor_of(array: np.ndarray) -> torch.Tensor:
 
 def _served(values: torch.Tensor) -> torch.Tensor:
     return values.to(torch.float32) if values.dtype in CAST else values
+
+
+def _require_finite_in_32_bits(name: str, values: torch.Tensor) -> None:
+    """Raise SlipwayError if a float64 output has numbers that are infinite in float32, in which it is served."""
+    if values.dtype == torch.float64 and not torch.isfinite(_served(values)).all():
+        raise SlipwayError(
+            f"the output {name} of the network has numbers up to {float(values.abs().max()):.1e}, which float32 cannot "
+            "hold, and floating-point outputs are served in float32; let the network return smaller numbers, such as "
+            "their logarithm"
+        )
 
 
 def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) -> None:

@@ -13,7 +13,7 @@ from slipway.core.artifacts import atomic_write
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
-from slipway.models.loading import load, state_dict
+from slipway.models.loading import load, require_tensors, state_dict
 from slipway.models.programs import program
 
 _VERSIONS = "module_versions"
@@ -26,12 +26,8 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
     """
     from safetensors.torch import save_file
 
+    require_tensors(model)
     state = model.state_dict()
-    if others := sorted(name for name, value in state.items() if not isinstance(value, torch.Tensor)):
-        raise SlipwayError(
-            f"the state dict of the network has an entry that is no tensor ({others[0]}), which a safetensors file "
-            "cannot store; let the factory make the network without it"
-        )
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with atomic_write(path) as partial:
         # A single entry: safetensors writes several entries in random order, so the file's bytes would vary.

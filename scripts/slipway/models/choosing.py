@@ -10,12 +10,15 @@ import torch
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.models.checkpoint_files import Content
-from slipway.models.loading import few, load
+from slipway.models.loading import PACKED, few, load, require_tensors
 from slipway.models.network import Network
 from slipway.models.state_dict_candidates import TOP, Fit, candidates, fit
 
 # Names of averaged weights (EMA, SWA), which many training programs save beside the last weights.
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNORECASE)
+
+# The name of a part of a checkpoint, such as model-00001-of-00003.safetensors.
+_PART = re.compile(r"-\d+-of-\d+\.\w+$")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def load_checkpoint(
     `origin` names the checkpoint in errors. `weights_key` restricts the choice to one dotted path in the file, such as
     "model_ema". Raises SlipwayError unless exactly one set of weights fits the network exactly.
     """
+    require_tensors(model)
     network = Network(model)
     fits = [fit(candidate, network) for candidate in candidates(content, network.size, weights_key)]
     if not fits:
@@ -55,7 +59,7 @@ def load_checkpoint(
         )
     exact = _distinct([match for match in fits if match.is_exact], weights_key)
     if not exact:
-        raise SlipwayError(f"checkpoint {origin} {_misfit(fits)}")
+        raise SlipwayError(f"checkpoint {origin} {_misfit(fits, str(origin))}")
     if len(exact) > 1:
         raise SlipwayError(f"checkpoint {origin} {_ambiguity(exact)}")
     choice = exact[0]
@@ -90,7 +94,9 @@ def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
     return distinct
 
 
-def _misfit(fits: list[Fit]) -> str:
+def _misfit(fits: list[Fit], origin: str) -> str:
+    """Return why none of the `fits` of the checkpoint `origin` is exact, with the remedy."""
+
     def nearness(tried: Fit) -> tuple[int, ...]:
         matches = len(tried.tensors) - len(tried.differences.unexpected) - len(tried.differences.reshaped)
         return matches, len(tried.tensors), len(tried.candidate.key.strip(TOP))
@@ -98,9 +104,20 @@ def _misfit(fits: list[Fit]) -> str:
     nearest = max(fits, key=nearness)
     if not nearest.differences:
         return (
-            f"holds numbers of another kind than the network's: {few(nearest.refused)}; whole numbers, truth "
-            "values, complex numbers and floats of one byte are no weights by themselves: save the float weights that "
-            "they were made from, or correct `weights` in config.yaml"
+            f"holds tensors of another kind than the network's: {few(nearest.refused)}; whole numbers, truth "
+            "values, complex numbers, floats of one byte, sparse tensors and tensors without values are no weights by "
+            "themselves: save the dense float weights that they were made from, or correct `weights` in config.yaml"
+        )
+    if packed := [name for name in nearest.differences.unexpected if PACKED in name]:
+        return (
+            f"is of a quantised network ({packed[0]}); save the float weights that it was made from: Slipway quantises "
+            "them itself, by `precisions: [int8]` of a target"
+        )
+    if _PART.search(origin) and nearest.differences.missing and not nearest.differences.unexpected:
+        return (
+            f"is one part of several, by its name, and {few(nearest.differences.missing)} are missing; save all parts "
+            "in one file: load each part with safetensors.torch.load_file, put their tensors into one dictionary, and "
+            "write it with safetensors.torch.save_file"
         )
     where = "" if nearest.candidate.key == TOP else f", read as `{nearest.candidate.key}`, which is nearest"
     return (

@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 
+from slipway.core.errors import SlipwayError
+
 _RESHAPED = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
     r"the shape in current model is torch\.Size\(\[(.*?)\]\)"
 )
 # BatchNorm's counter of training steps: PyTorch before 0.4.1 had none, and eval mode does not need it.
 COUNTER = "num_batches_tracked"
+# In the names of weights that PyTorch's quantised modules keep in a form of their own.
+PACKED = "_packed_params"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,21 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
         reshaped=sorted(_shapes(match) for problem in problems if (match := _RESHAPED.search(problem))),
         others=[problem for problem in problems if not _RESHAPED.search(problem)],
     )
+
+
+def require_tensors(model: torch.nn.Module) -> None:
+    """Raise SlipwayError if the network's state dict has a value that is not a tensor, such as packed weights."""
+    others = sorted(name for name, value in model.state_dict().items() if not isinstance(value, torch.Tensor))
+    if any(PACKED in name for name in others):
+        raise SlipwayError(
+            f"the network has quantised modules ({others[0]}), which no ONNX file holds; let the factory make the "
+            "float network and give its float weights: Slipway quantises itself, by `precisions: [int8]` of a target"
+        )
+    if others:
+        raise SlipwayError(
+            f"the state dict of the network has an entry that is no tensor ({others[0]}), which a safetensors file "
+            "cannot store; let the factory make the network without it"
+        )
 
 
 def tied_names(model: torch.nn.Module) -> list[list[str]]:

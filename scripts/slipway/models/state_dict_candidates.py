@@ -9,7 +9,7 @@ import torch
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER, Differences, load, state_dict
 from slipway.models.network import Network
-from slipway.networks.answer_structure import dtype_of
+from slipway.networks.answer_structure import dtype_of, is_dense
 
 TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
@@ -88,17 +88,18 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
+    dense = {name for name, tensor in loaded.items() if is_dense(tensor)}
     differences.others.extend(
         f"{first} and {other} are one tensor in the network, but two in the checkpoint"
         for first, *others in network.tied
         for other in others
-        if {first, other} <= loaded.keys() and not torch.equal(loaded[first], loaded[other])
+        if {first, other} <= dense and not torch.equal(loaded[first], loaded[other])
     )
-    refused: list[str] = []
+    refused = [f"{name} has no values (device meta)" for name, tensor in candidate.tensors.items() if tensor.is_meta]
     casts: Counter[str] = Counter()
     for name, own in network.expected.items():
         tensor = loaded.get(name)
-        if tensor is None or tensor.dtype == own.dtype or name.rpartition(".")[2] == COUNTER:
+        if tensor is None or name.rpartition(".")[2] == COUNTER or (tensor.dtype == own.dtype and name in dense):
             continue
         if reason := _refusal(tensor, own):
             refused.append(f"{name} is {reason}")
@@ -114,7 +115,9 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     would need scales. Integers and booleans can be cast only if no value changes.
     """
     words, dtype = f"{dtype_of(tensor)}, not {dtype_of(own)}", own.dtype
-    if tensor.is_quantized or tensor.layout != torch.strided:
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return "sparse"
+    if tensor.is_quantized:
         return words
     if dtype.is_floating_point or dtype.is_complex:
         is_wide_float = tensor.dtype.is_floating_point and tensor.dtype.itemsize >= 2

@@ -1,38 +1,53 @@
 """Run a network on a sample before its outputs are known, and check that its answers are reproducible."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from slipway.contract.archives import read_samples
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
-from slipway.networks.answer_structure import require_finite, tensors_in
+from slipway.networks.answer_structure import is_dense, require_finite, tensors_in
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
 from slipway.networks.graph_network import runtime_of
 
 
-def network_samples(path: Path) -> list[Tensors]:
-    """Return the samples [{input: array}] of an archive, in the network's dtypes: uint8 pixels become float32."""
-    return [
-        {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
-        for sample in read_samples(path)
-    ]
+def with_float_pixels(sample: Tensors) -> Tensors:
+    """Return a sample {input: array} with float32 in place of uint8, as a network takes normalised pixels."""
+    return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
+
+
+def in_dtypes_of(model: torch.nn.Module, sample: Tensors) -> Tensors:
+    """Return a sample {input: array} in the dtypes that the network takes.
+
+    uint8 arrays become float32, since the served graph can normalise pixels before the network. They stay uint8 if the
+    network fails with float32 and takes uint8, such as codes of bytes.
+    """
+    floats = with_float_pixels(sample)
+    has_bytes = any(array.dtype == np.uint8 for array in sample.values())
+    return sample if has_bytes and not _takes(model, floats) and _takes(model, sample) else floats
+
+
+def _takes(model: torch.nn.Module, sample: Tensors) -> bool:
+    try:
+        call_of(model, list(sample)).on_arrays(model, sample)
+    except Exception:  # the network can raise any exception
+        return False
+    return True
 
 
 def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
-    """Return all tensors in a network's answer to a sample, at any depth of the answer.
+    """Return all dense tensors in a network's answer to a sample, at any depth of the answer.
 
-    Raises SlipwayError if the network fails, or if a value is not finite.
+    Raises SlipwayError if the network fails, or if a value is not finite. Sparse, nested and quantised tensors are left
+    out, because config.yaml may serve the other outputs.
     """
     run = partial(call_of(model, list(sample)).on_arrays, model)
     with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
-        outputs = tensors_in(run(sample))
+        outputs = list(filter(is_dense, tensors_in(run(sample))))
     for output in outputs:
         require_finite("answer", output, runtime_of(model))
     return outputs
@@ -48,7 +63,9 @@ def require_reproducible(model: torch.nn.Module, architecture: str, arguments: d
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())
     call = call_of(model, list(sample))
-    first, repeated, other = (tensors_in(call.on_arrays(network, sample)) for network in (model, model, again))
+    first, repeated, other = (
+        list(filter(is_dense, tensors_in(call.on_arrays(network, sample)))) for network in (model, model, again)
+    )
     if not _are_close(first, repeated) or _are_close(first, other):
         return
     buffers, new_buffers = dict(model.named_buffers()), dict(again.named_buffers())

@@ -32,6 +32,11 @@ def tensors_in(answer: object) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(answer) if isinstance(leaf, torch.Tensor)]
 
 
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has one number for each place: False for sparse, nested and quantised tensors."""
+    return tensor.layout == torch.strided and not tensor.is_nested and not tensor.is_quantized
+
+
 def dtype_of(tensor: torch.Tensor) -> str:
     """Return the name of a tensor's dtype, such as float16."""
     return str(tensor.dtype).removeprefix("torch.")
@@ -97,10 +102,10 @@ def _require_tensor(name: str, value: object, tensors: list[str], answer: object
             f"the output {name} of the network has complex numbers ({dtype_of(value)}), which no server can send; let "
             "the network return real and imaginary parts as two tensors (torch.view_as_real)"
         )
-    if value.layout != torch.strided or value.is_quantized:
+    if not is_dense(value):
         raise SlipwayError(
-            f"the output {name} of the network is a sparse or quantised tensor, which no graph can have; let the "
-            "network return a dense one (.to_dense(), .dequantize())"
+            f"the output {name} of the network is a sparse, nested or quantised tensor, which no graph can have; let "
+            "the network return a dense one (.to_dense(), .to_padded_tensor(0), .dequantize())"
         )
 
 

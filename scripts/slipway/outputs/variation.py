@@ -24,8 +24,8 @@ def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
     """
     if len(answers) < 2:
         return {}
-    stacked = {name: _stacked([answer[name] for answer in answers]) for name in answers[0]}
-    return {name: variation(values) for name, values in stacked.items() if values.size}
+    by_output = {name: stacked([answer[name] for answer in answers]) for name in answers[0]}
+    return {name: variation(values) for name, values in by_output.items() if values.size}
 
 
 def errors_of_variation(
@@ -37,7 +37,7 @@ def errors_of_variation(
     """
     errors = {}
     for name in references[0]:
-        both = _stacked([answer[name] for answer in [*references, *answers]])
+        both = stacked([answer[name] for answer in [*references, *answers]])
         expected, actual = (half - half.mean(axis=0) for half in np.split(both, 2))
         size = np.linalg.norm(expected)
         errors[name] = float(np.linalg.norm(actual - expected) / size) if size else 0.0
@@ -80,7 +80,7 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline:
     )
 
 
-def _stacked(outputs: list[np.ndarray]) -> np.ndarray:
+def stacked(outputs: list[np.ndarray]) -> np.ndarray:
     """Return arrays as one float64 array (N, values). Each array is first cut to the sizes that all arrays have."""
     common = tuple(slice(min(sizes)) for sizes in zip(*(output.shape for output in outputs), strict=True))
     return np.stack([output[common].astype(np.float64).ravel() for output in outputs])

@@ -35,6 +35,20 @@ def test_equal_logits_agree_fully():
     assert violations(found, LIMITS) == []
 
 
+@pytest.mark.parametrize("largest", [2**31 - 1, -705032704], ids=["saturated", "wrapped"])
+def test_a_few_integers_that_overflow_are_refused_although_most_are_equal(largest):
+    contract = contract_of(Tensor("y", "int64", (BATCH, 1000)))
+    reference = np.arange(1000)[None]
+    reference[0, -1] = 5_000_000_000
+    answer = reference.copy()
+    answer[0, -1] = largest
+    found = compare_tensors({"y": reference}, {"y": answer}, contract)
+    assert found["equal_values"] == 0.999
+    [problem] = violations(found, LIMITS)
+    assert problem.startswith("1 integers beyond 32 bits are answered by other numbers")
+    assert violations(compare_tensors({"y": reference}, {"y": reference}, contract), LIMITS) == []
+
+
 def test_figures_of_known_vectors():
     found = compare(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [1.0, 0.0]]))
     assert found["min_cosine"] == pytest.approx(24 / 25)

@@ -111,11 +111,11 @@ def test_outputs_have_the_names_that_the_network_gives_them(answer, names):
 
 
 def test_a_network_without_a_batch_axis_has_sizes_that_follow_from_values():
-    model = functional(lambda image: {"boxes": (image.sum(0) > 2).nonzero(), "count": image.sum()})
+    model = functional(lambda image: {"boxes": (image.sum(0) > 2).nonzero(), "count": image.sum()[None]})
     samples = [{"image": RANDOM.uniform(0, 1.5, (3, 6, 8)).astype(np.float32)} for _ in range(3)]
     contract = find_contract(model, samples, {"inputs": {"image": {"shape": [3, 6, 8]}}})
     assert not contract.batched
-    assert shapes(contract) == {"boxes": ("int64", (None, 2)), "count": ("float32", ())}
+    assert shapes(contract) == {"boxes": ("int64", (None, 2)), "count": ("float32", (1,))}
 
 
 def test_sizes_computed_from_a_dynamic_axis_are_open():
@@ -136,6 +136,35 @@ def test_floats_of_other_widths_are_served_in_float32_and_whole_numbers_as_they_
     assert [kind for kind, _ in shapes(contract).values()] == ["float32", "int64", "bool"]
     answers = answers_of(ServedNetwork(model, contract), contract, {"x": np.float32([[1, 2], [4, 3]])})
     assert [str(array.dtype) for array in answers.values()] == ["float32", "int64", "bool"]
+
+
+def test_a_parameter_that_is_returned_as_it_is_is_an_output():
+    class Anchors(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.anchors = nn.Parameter(torch.ones(1, 3))
+
+        def forward(self, x):
+            return {"y": x * 2, "anchors": self.anchors.expand(len(x), -1)}
+
+    assert shapes(find_contract(Anchors(), X, {}))["anchors"] == ("float32", ("batch", 3))
+
+
+def test_float64_answers_that_float32_cannot_tell_apart_are_refused():
+    samples = [{"x": np.float32([[number, 2]])} for number in range(5)]
+    said = refusal(functional(lambda x: x.double() + 1.7e9), samples)
+    assert "the output output of the network is float64, and its answers to the samples differ by less than" in said
+    assert find_contract(functional(lambda x: x.double() + 1e3), samples, {}).outputs[0].dtype == "float32"
+    assert find_contract(functional(lambda x: x.long() + 1_700_000_000), samples, {}).outputs[0].dtype == "int64"
+
+
+def test_single_numbers_without_axes_are_refused_before_anything_is_built():
+    stated = {"inputs": {"x": {"shape": [1, 2]}}}
+    said = refusal(functional(lambda x: {"y": x * 2, "sum": x.sum()}), X, **stated)
+    assert "the output sum of the network has no axis, and Triton serves no such tensors" in said
+    assert "leave it out by `outputs`" in said
+    sample = {"x": np.float32([[1, 2]]), "factor": np.asarray(3, np.float32)}
+    assert "the input factor of the network has no axis" in refusal(functional(lambda x, factor: x), [sample], **stated)
 
 
 def test_pixels_are_normalised_by_the_served_network():
@@ -187,7 +216,9 @@ XY = [{"x": np.float32([[1, 2]]), "y": np.float32([[1, 2]])}]
         (lambda x: None, X, {}, "the network answers with a NoneType, which has no tensor"),
         (lambda x: {"y": None}, X, {}, "the network answers with a dict with y, which has no tensor"),
         (lambda x: torch.complex(x, x), X, {}, "has complex numbers (complex64)"),
-        (lambda x: x.to_sparse(), X, {}, "is a sparse or quantised tensor"),
+        (lambda x: x.to_sparse(), X, {}, "is a sparse, nested or quantised tensor"),
+        (lambda x: torch.nested.as_nested_tensor(list(x)), X, {}, "is a sparse, nested or quantised tensor"),
+        (lambda x: x.double() * 1e300, X, {}, "has numbers up to 2.0e+300, which float32 cannot hold"),
         (lambda x: x[:, :, None][:, :, x[0] > 9], X, {}, "output output of the network is empty for every sample"),
         (lambda x: x / 0, X, {}, "the output output of the network has NaN or infinities"),
         (lambda x: x.argmax(1) if len(x) > 1 else x.sum(1), X, {}, "is float32 or int64, depending on the input"),
@@ -218,6 +249,7 @@ XY = [{"x": np.float32([[1, 2]]), "y": np.float32([[1, 2]])}]
         (lambda x: x[:, :, None], X, {"outputs": {"y": "logits"}}, "y float32 (batch, 2, 1) is not of floating-point"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_network_that_cannot_be_served_as_it_is_is_told_why(model, samples, stated, said):
     assert said in refusal(model if isinstance(model, nn.Module) else functional(model), samples, **stated)
 

@@ -1,9 +1,12 @@
 """Weights of another architecture, of other shapes or of other kinds of numbers are refused."""
 
+import warnings
+
 import pytest
 import torch
 from helpers.models.checkpoints import ARCHITECTURE, assert_loaded, below, refusal
 
+from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.checkpoint_files import content_of
 from slipway.models.choosing import load_checkpoint
@@ -65,6 +68,41 @@ def test_numbers_of_another_kind_are_refused(network, raw, dtype, names):
 def test_quantized_tensors_are_refused(network, raw):
     quantized = torch.quantize_per_tensor(raw["classifier.1.bias"], 0.1, 0, torch.qint8)
     assert "qint8, not float32" in refusal(network, raw | {"classifier.1.bias": quantized})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(torch.Tensor.to_sparse, "classifier.1.bias is sparse"), (lambda bias: bias.to("meta"), "has no values (device")],
+    ids=["sparse", "meta"],
+)
+def test_sparse_tensors_and_tensors_without_values_are_refused(network, raw, change, words):
+    message = refusal(network, raw | {"classifier.1.bias": change(raw["classifier.1.bias"])})
+    assert words in message
+    assert "another architecture" not in message
+
+
+def _quantised():
+    with warnings.catch_warnings(action="ignore"):
+        return torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(4, 3)), dtype=torch.qint8)
+
+
+def test_the_weights_of_a_quantised_network_are_told():
+    message = refusal(torch.nn.Sequential(torch.nn.Linear(4, 3)), _quantised().state_dict())
+    assert "is of a quantised network (" in message
+    assert "another architecture" not in message
+
+
+def test_a_quantised_network_is_told(raw):
+    with pytest.raises(SlipwayError, match=r"the network has quantised modules \(0\._packed_params"):
+        load_checkpoint(_quantised(), content_of(raw), "weights.pth")
+
+
+def test_one_part_of_several_is_told(network, raw):
+    part = dict(list(raw.items())[:30])
+    with pytest.raises(
+        SlipwayError, match=r"is one part of several, by its name, and 22 \(.*save all parts in one file"
+    ):
+        load_checkpoint(network, content_of(part), "model-00001-of-00002.safetensors")
 
 
 def test_numbers_that_become_infinite_are_refused(network, raw):

@@ -6,6 +6,7 @@ import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -108,6 +109,54 @@ def test_a_checkpoint_becomes_canonical(tmp_path, options):
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(load_model(arguments.output, record)(images), model(images))
+
+
+def written(folder, network, sample):
+    """Fetch the weights of a network that a module of the user makes; return the record."""
+    torch.save(network.state_dict(), folder / "c.pth")
+    write_samples(folder / "samples.npz", [sample])
+    files = f"--checkpoint {folder}/c.pth --samples {folder}/samples.npz --output {folder}/w.safetensors"
+    main(
+        parse_arguments(f"{files} --record {folder}/w.json --architecture {__name__}:{type(network).__name__}".split())
+    )
+    return json.loads((folder / "w.json").read_text(encoding="utf-8"))
+
+
+class Bits(torch.nn.Module):
+    """A network of bytes that takes no floats."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(8, 3)
+
+    def forward(self, codes):
+        return self.linear(torch.bitwise_and(codes, 15).float())
+
+
+class Words(torch.nn.Module):
+    """A network whose second output is sparse."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(9, 2)
+
+    def forward(self, words):
+        return {"mean": self.table(words).mean(1), "counts": words.to_sparse()}
+
+
+def test_bytes_reach_a_network_that_takes_no_floats(tmp_path):
+    record = written(tmp_path, Bits(), {"codes": np.arange(8, dtype=np.uint8)[None]})
+    assert record["inputs"] == {"codes": {"dtype": "uint8", "shape": [1, 8]}}
+
+
+def test_weights_that_are_not_finite_are_told_although_the_sample_does_not_reach_them(tmp_path, capsys):
+    network, sample = Words(), {"words": np.int64([[1, 2, 3]])}
+    assert written(tmp_path, network, sample)["notes"] == [
+        "the weights are those at the top of the file, the only ones in the file"
+    ]
+    network.table.weight.data[7] = float("nan")
+    assert "1 (table.weight) of the network's weights have NaN" in written(tmp_path, network, sample)["notes"][1]
+    assert "CAUTION: 1 (table.weight)" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_architecture_writes_nothing(tmp_path, options):

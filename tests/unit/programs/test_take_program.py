@@ -5,8 +5,11 @@ import shlex
 import zipfile
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx.helper import make_model, make_opsetid
+from onnx.parser import parse_graph
 from torch import nn
 
 from slipway.contract.archives import write_samples
@@ -77,6 +80,46 @@ def test_a_program_answers_as_the_network_that_it_was_saved_from(how, network, t
     answers, expected = call(loaded, {"mask": mask, "x": x}), network(x, mask)
     assert list(answers) == list(expected)
     assert all(torch.allclose(answers[name], expected[name]) for name in expected)
+
+
+class Bits(nn.Module):
+    """A network of bytes that takes no floats."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 3)
+
+    def forward(self, codes):
+        return self.linear(torch.bitwise_and(codes, 15).float())
+
+
+def bits_exported(path):
+    example = torch.zeros(2, 8, dtype=torch.uint8)
+    torch.export.save(torch.export.export(Bits().eval(), (example,), dynamic_shapes={"codes": {0: BATCH}}), path)
+
+
+def bits_traced(path):
+    torch.jit.trace(Bits().eval(), torch.zeros(2, 8, dtype=torch.uint8)).save(path)
+
+
+def bits_onnx(path):
+    graph = parse_graph(
+        "bits (uint8[N, 8] codes) => (float[N, 8] y) {"
+        " mask = Constant <value = uint8[1] {15}>() low = BitwiseAnd(codes, mask) y = Cast<to = 1>(low) }"
+    )
+    onnx.save(make_model(graph, opset_imports=[make_opsetid("", 18)], ir_version=8), path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "save"),
+    [("exported_program", bits_exported), ("torchscript", bits_traced), ("onnx_file", bits_onnx)],
+)
+@pytest.mark.parametrize("name", ["codes", "any_name"])
+def test_a_program_of_bytes_gets_bytes(kind, save, name, tmp_path):
+    save(tmp_path / "program.file")
+    sample = {name: np.arange(8, dtype=np.uint8)[None] + 200}
+    _, record = take(tmp_path, tmp_path / "program.file", kind, sample)
+    assert record["inputs"][name] == {"dtype": "uint8", "shape": [1, 8]}
 
 
 @pytest.mark.parametrize("how", SAVED)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
@@ -135,7 +136,9 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
     notes += _facts(model)
     _give_ranks(model, samples[0])
     external_data.write(model, output, path.parent)
-    _try(load(output), samples)
+    network = load(output)
+    samples = [_in_dtypes_of(network, sample) for sample in samples]
+    _try(network, samples)
     if batch := fixed_batch(model):
         model, words = _with_any_batch(model, batch, _named(model, samples), output.parent)
         notes.append(words)
@@ -169,6 +172,16 @@ def _give_ranks(model: onnx.ModelProto, sample: Tensors) -> None:
             value.CopyFrom(
                 helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, [None] * array.ndim)
             )
+
+
+def _in_dtypes_of(network: OnnxNetwork, sample: Tensors) -> Tensors:
+    """Return a sample {input: array} with float32 in place of uint8, unless the file itself takes uint8 there."""
+    dtypes = {tensor.name: tensor.dtype for tensor in network.inputs}
+    single = next(iter(dtypes.values())) if len(dtypes) == len(sample) == 1 else None
+    return {
+        name: array.astype(np.float32) if str(array.dtype) == "uint8" != dtypes.get(name, single) else array
+        for name, array in sample.items()
+    }
 
 
 def _try(network: OnnxNetwork, samples: Sequence[Tensors]) -> None:
