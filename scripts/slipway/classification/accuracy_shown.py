@@ -12,7 +12,7 @@ PART_OF_KEYS = False
 
 
 def show_engine(record: dict) -> None:
-    """Print the accuracy record of an engine."""
+    """Print an engine's agreement with PyTorch and its accuracy on labelled photographs, from its accuracy record."""
     _show(Path(__file__).with_name("engine_accuracy.txt.j2"), record)
 
 

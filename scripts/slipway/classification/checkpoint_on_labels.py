@@ -24,7 +24,7 @@ SAMPLE = 200
 
 
 def labelling_of(arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs) -> Labelling:
-    """Return the labelling of the photographs.
+    """Return the true class of each photograph, from the folders and file names, as a Labelling.
 
     If config.yaml states that the outputs are no class scores, all classes are unknown. Raises SlipwayError for outputs
     that are no class scores without such a statement, for an ambiguous folder, and for a single output without names of

@@ -25,7 +25,10 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
 
 
 def dropped(figures: dict, limit: float) -> list[str]:
-    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`, else []."""
+    """Return [text about the engine's loss of top-1 accuracy] if the loss (0..1) exceeds `limit`, else [].
+
+    `figures` is the result of `figures_on_labels`.
+    """
     if not figures["labelled"]:
         return []
     drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
@@ -33,7 +36,10 @@ def dropped(figures: dict, limit: float) -> list[str]:
 
 
 def below_floor(figures: dict, floor: float | None) -> list[str]:
-    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] if none is."""
+    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] if none is.
+
+    Without a `floor` (None), nothing is checked. `figures` is the result of `figures_on_labels`.
+    """
     if floor is None:
         return []
     if not figures["labelled"]:

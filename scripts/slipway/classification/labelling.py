@@ -28,7 +28,7 @@ class Labelling:
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
-    """Return the labelling of the photographs `images`, which are below `folder`.
+    """Return the true class of each of the photographs `images`, which are below `folder`.
 
     `source` is the source of the class names: "file" (the user's label file), "torchvision" or "none". Raises
     SlipwayError in the same cases as `read_class_folders`.

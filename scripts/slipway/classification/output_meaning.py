@@ -131,7 +131,10 @@ def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
 
 
 def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
-    """Return (problem, remedy) in words if values (N, classes) cannot be class scores, else None."""
+    """Return (problem, remedy) in words if values (N, classes) cannot be class scores, else None.
+
+    `last` is the name of the network's last operation, as `last_operation` returns it.
+    """
     count, sums, steps = values.shape[1], values.sum(axis=1), np.diff(values, axis=1)
     in_order = count >= _SORTED_BY_CHANCE and steps.any() and ((steps <= 0).all() or (steps >= 0).all())
     if last in ("topk", "sort") or in_order:
@@ -204,5 +207,5 @@ def _all_one(numbers: np.ndarray) -> bool:
 
 
 def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:
-    """Return whether all values are from 0 to 1, and the last operation is not in `_UNBOUNDED`."""
+    """Return whether all values are from 0 to 1, and the network's last operation, `last`, is not in `_UNBOUNDED`."""
     return last not in _UNBOUNDED and bool((values >= 0).all() and (values <= 1).all())

@@ -64,7 +64,7 @@ def _tail(least: int, differing: int) -> float:
 
 
 def in_words(figures: dict) -> str:
-    """Return the difference in words, such as "1 of 250 photographs fewer, within the noise"."""
+    """Return the result of `difference` in words, such as "1 of 250 photographs fewer, within the noise"."""
     gained, noise = difference(figures)
     change = f"{abs(gained)} of {{}} photographs {'more' if gained > 0 else 'fewer'}, {noise}"
     return (change if gained else "the same number of {} photographs").format(figures["labelled"])

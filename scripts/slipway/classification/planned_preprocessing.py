@@ -18,7 +18,10 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
 
 def planned_preprocessing(settings: dict) -> dict:
-    """Return {key: value} with all keys of `preprocess`. A value is None if only a job can find it."""
+    """Return {key: value} with all keys of `preprocess`. A value is None if only a job can find it.
+
+    `settings` is the model's entry in config.yaml.
+    """
     published = published_preprocessing(settings)
     unstated = IMAGENET | (published.settings if published else {})
     return (unstated if _is_planned(settings) else dict.fromkeys(IMAGENET)) | stated_preprocessing(settings)

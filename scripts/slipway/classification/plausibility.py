@@ -142,7 +142,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
-    """Return [text] if an accuracy is significantly, and by more than LARGE_DROP, below `published`; else []."""
+    """Return [warning] if the top-1 accuracy is clearly, and by more than LARGE_DROP, below `published`; else []."""
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
@@ -153,10 +153,10 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's answers clearly favour the chosen classes of the folders.
+    """Raise SlipwayError unless the network's answers clearly favour the first of two rules for the folders' classes.
 
-    A second rule gives the folders other classes (`labelling.alternative`). `best_classes` are the network's best
-    classes for the photographs of known class.
+    `labelling` has the classes by both rules (`classes`, `alternative`). `best_classes` are the network's best classes
+    for the photographs of known class.
     """
     has_class = labelling.classes >= 0
     correct = best_classes == labelling.classes[has_class]

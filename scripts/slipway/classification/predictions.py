@@ -65,14 +65,18 @@ class Predictions:
 
 
 def table(pictures: list[dict], width: int) -> list[str]:
-    """Return a line for each picture: its file in `width` columns, its request's latency (ms), its classes."""
+    """Return a line for each picture: its file, its request's latency (ms), its classes.
+
+    `pictures` are entries of `Predictions.pictures`. The file's name is padded to `width` characters.
+    """
     return [f"{entry['file']:<{width}}  {entry['latency_ms']:9.1f} ms  {sentence_of(entry)}" for entry in pictures]
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:
     """Return the lines below the table: number of pictures, server, throughput, and a warning about random weights.
 
-    `who` has "model", "server", "batch" and "rehearsal".
+    `who` has "model" (its name), "server" (its address), "batch" (the batch size) and "rehearsal" (whether the weights
+    are random).
     """
     values = {"meaning": predictions.meaning, "usual_reasons": ("", STATED_BY_SERVER)}
     template = Path(__file__).with_name("conclusion.txt.j2")
@@ -80,7 +84,10 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
 
 def document(predictions: Predictions, who: dict) -> str:
-    """Return JSON text with the entries of `who` (server and request), pictures, failures and summary."""
+    """Return JSON text with the entries of `who`, and "output" (the meaning), "pictures", "failed" and "summary".
+
+    `who` is that of `conclusion`.
+    """
     meaning = predictions.meaning and predictions.meaning.record()
     answers = {"pictures": predictions.pictures, "failed": predictions.failed, "summary": predictions.summary()}
     return json.dumps({**who, "output": meaning, **answers}, indent=2)

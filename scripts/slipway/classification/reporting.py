@@ -18,7 +18,11 @@ def values_in_words(output: Tensor) -> str:
 
 
 def proof_in_words(figures: dict) -> str:
-    """Return in words the accuracy of the engine and of PyTorch on labelled photographs."""
+    """Return in words the accuracy of the engine and of PyTorch on labelled photographs.
+
+    `figures`, here and below: "evaluation" of the engine's accuracy record, as `engine_on_labels.figures_on_labels`
+    returns it.
+    """
     return (
         f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, the model's own "
         f"{figures['pytorch']['top1']:.1%}"
@@ -26,20 +30,29 @@ def proof_in_words(figures: dict) -> str:
 
 
 def is_kept(figures: dict) -> bool:
-    """Return whether the engine is right as often as the model in PyTorch, within the noise of the measurement."""
+    """Return whether the engine is right as often as PyTorch, or less often only within the noise of the measurement.
+
+    `figures`: see `proof_in_words`.
+    """
     gained, noise = paired_accuracy.difference(figures)
     return gained >= 0 or noise == paired_accuracy.WITHIN
 
 
 def kept_in_words(figures: dict) -> str:
-    """Return in words how accuracy changed, such as "accuracy kept (84.8% against 85.2%, within the noise)"."""
+    """Return in words how accuracy changed, such as "accuracy kept (84.8% against 85.2%, within the noise)".
+
+    `figures`: see `proof_in_words`.
+    """
     gained, noise = paired_accuracy.difference(figures)
     both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
     return f"accuracy {'kept' if is_kept(figures) else 'lower'} ({both}{f', {noise}' if gained else ''})"
 
 
 def figure_of(figures: dict) -> tuple[str, str, str]:
-    """Return (an engine's top-1 accuracy, the name of this figure, PyTorch's accuracy in words), all as texts."""
+    """Return three texts: an engine's top-1 accuracy, the name of this figure, and PyTorch's accuracy in words.
+
+    `figures`: see `proof_in_words`.
+    """
     theirs = f"the model itself: {figures['pytorch']['top1']:.1%}; {paired_accuracy.in_words(figures)}"
     return f"{figures['engine']['top1']:.1%}", "top-1 accuracy", theirs
 
@@ -47,7 +60,7 @@ def figure_of(figures: dict) -> tuple[str, str, str]:
 def noise_in_words(figures: dict) -> str:
     """Return a sentence about the interval of an engine's top-1 accuracy.
 
-    The sentence also has PyTorch's accuracy, and the test of the difference.
+    The sentence also has PyTorch's accuracy, and the test of the difference. `figures`: see `proof_in_words`.
     """
     low, high = paired_accuracy.interval(figures["engine"]["top1"], figures["labelled"])
     return (

@@ -81,7 +81,10 @@ class Sizes(dict[str, list[list[int]]]):
         return sample
 
     def extremes(self, like: Tensors) -> list[Tensors]:
-        """Return two samples of zeros: one has all lowest sizes, one has all highest. `like` gives names and dtypes."""
+        """Return two samples of zeros: one has all lowest sizes, one has all highest.
+
+        `like` is a sample with the names and dtypes of the inputs; its values and sizes are not used.
+        """
         return [
             {
                 name: np.broadcast_to(np.zeros((), array.dtype), [ends[end] for ends in self[name]])

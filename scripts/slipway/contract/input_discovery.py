@@ -84,8 +84,8 @@ def _what_to_state(
 ) -> str:
     """Return the message about axes that are unknown from the samples, with the lines to add to config.yaml.
 
-    `open_axes` is {input: indexes of the axes whose sizes vary}. `rows` is True if the first axis may or may not be the
-    batch axis.
+    `shapes` is {input: its shape in each sample}, `open_axes` {input: indexes of the axes whose sizes vary}. `rows` is
+    True if the samples do not show whether the first axis is the batch axis.
     """
     names: dict[tuple, str] = {}  # {sizes of an axis in all samples: its proposed name}
     proposed = {}

@@ -41,6 +41,6 @@ def evenly(items: Sequence, count: int) -> list:
 
 
 def digest_of(source: str | Path, file_hashes: FileHashCache | None = None) -> str:
-    """Return one SHA-256 of the names and contents of a source's files."""
+    """Return one SHA-256 of the names and contents of a source's files. `file_hashes` remembers that of each file."""
     files = files_of(source)
     return (file_hashes or FileHashCache()).of_many(files, files[0].parent)

@@ -240,7 +240,10 @@ def has_source(arguments: argparse.Namespace) -> bool:
 
 
 def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = None) -> list[Tensors]:
-    """Return at most `count` samples of the source in the options, including their targets, as in `take_samples`."""
+    """Return at most `count` samples, with their targets, of the source in --function or --files.
+
+    `sizes`, if given, gets the sizes of all inputs of the source. See `take_samples`.
+    """
     return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets, sizes)
 
 

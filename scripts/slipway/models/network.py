@@ -80,9 +80,10 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield the {module: metadata} to try for a state dict without versions, one after another.
+        """Yield what may be the versions of the modules in a state dict that does not state them, to try in turn.
 
-        First comes {}. Then come the present versions of the network's modules, and at last version 1 of all modules.
+        Each is {module: metadata}, such as {"layer": {"version": 2}}: first none ({}), then the present versions of the
+        network's modules, then version 1 of all modules.
         """
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})

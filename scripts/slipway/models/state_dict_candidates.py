@@ -152,9 +152,10 @@ def _all_candidates(content: Content, size: int) -> Iterator[Candidate]:
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
-    """Return the entries of `names` that are not in `inner`; [] unless `inner` has a copy of every entry.
+    """Return the tensors' `names` without those in `inner`, if `inner` has a copy of each of them; otherwise [].
 
-    `names` are the names below `prefix`. A copy has the same name, but below another prefix.
+    `names` are all names below `prefix`, also those in `inner`. A copy has the same name below a longer prefix, as
+    "ema.conv.weight" is one of "conv.weight".
     """
     rest = [name for name in names if name not in inner]
     start = len(prefix) + 1 if prefix else 0

@@ -15,7 +15,7 @@ from slipway.core.pytorch import torch
 def weights_parser(description: str, output: str, *planned: str) -> tuple[argparse.ArgumentParser, Any]:
     """Return (parser of the common options, its exclusive group of --checkpoint and --address).
 
-    `planned` are names of further settings that the job gets from planning.
+    `planned` are names of further options by which planning tells the job its versions, such as "torchvision_version".
     """
     arguments = parser(description, "samples", "record", output=output)
     place = arguments.add_mutually_exclusive_group(required=True)
@@ -38,8 +38,8 @@ def write_record(
 ) -> dict:
     """Write the record of the weights file `arguments.output`, print the notes, and return the record.
 
-    `sample` and `answer` are an input and the outputs of the network. `facts` are further entries of the record, or
-    replace its default entries.
+    `origin` is "checkpoint", "program", "rehearsal" (random weights) or the source's title. `sample` and `answer` are
+    an input and the outputs of the network. `facts` are further entries of the record, or replace default entries.
     """
     record = {
         "origin": origin,

@@ -102,6 +102,11 @@ def _require_tensor(name: str, value: object, tensors: list[str], answer: object
             f"the output {name} of the network has complex numbers ({dtype_of(value)}), which no server can send; let "
             "the network return real and imaginary parts as two tensors (torch.view_as_real)"
         )
+    if value.is_floating_point() and value.dtype.itemsize < 2:
+        raise SlipwayError(
+            f"the output {name} of the network is {dtype_of(value)}, which no server can send; let the network return "
+            "it in float32 (.float())"
+        )
     if not is_dense(value):
         raise SlipwayError(
             f"the output {name} of the network is a sparse, nested or quantised tensor, which no graph can have; let "

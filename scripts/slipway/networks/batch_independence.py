@@ -38,6 +38,9 @@ def require_batch_independence(network: ServedNetwork, contract: Contract, sampl
 
     Raises SlipwayError if the answers are random, or depend on a sample's neighbours or padding. The message names the
     module where the difference begins.
+
+    The export and the reference outputs both call this function, since `preflight` needs no reference outputs, and new
+    samples renew the reference outputs but not the export.
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)

@@ -19,8 +19,9 @@ WHOLE, FIRST = 8, 5
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
     """Return one sample's values of an output for a record.
 
-    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. If the values are scores that a task knows,
-    the result has the task's form, with `names` and the `count` best entries.
+    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. For class scores (N values of one sample), the
+    result is that of `classification.presentation.answer_of`, with the `count` best classes; `names` are the classes'
+    names.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -38,7 +39,8 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
     """Return {output: {"output": meaning, ...}} for the answer to one sample.
 
-    The further entries are the result of `answer_of`. `names` are the names of the values of an output with scores.
+    The further entries are those of `answer_of`, such as "tensor". `names` are the names of the classes, for an output
+    with class scores.
     """
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
     meanings = {tensor.name: tensor.known_meaning for tensor in contract.outputs}
@@ -49,19 +51,25 @@ def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[st
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return the result of `answer_of` as lines of text."""
+    """Return an answer in a record (the result of `answer_of`) as lines of text."""
     return [_sentence_of_tensor(answer["tensor"])] if "tensor" in answer else classification.lines_of(answer)
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return the result of `answer_of` in one line: the tensor, or the `count` best entries (None: all entries)."""
+    """Return an answer in a record (the result of `answer_of`) in one line: the tensor, or the `count` best classes.
+
+    With `count` None, all classes of the answer are in the line.
+    """
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
-    """Return a sentence about each output, with its `count` best entries. `outputs` is the result of `record_of`."""
+    """Return a sentence about each output: its values, or its `count` best classes.
+
+    `outputs` is {output: its entry in a record}, the result of `record_of`.
+    """
     return prefixed({name: [sentence_of(values, count)] for name, values in outputs.items()})
 
 
@@ -72,9 +80,10 @@ def prefixed(lines: dict[str, list[str]]) -> list[str]:
 
 
 def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
-    """Return lines about an output: its meaning, if any, and its answer to `sample`.
+    """Return lines about an output: its meaning, if any, and its answer to `sample` (the sample's name in words).
 
-    A damaged record or answer is shown as unknown.
+    `record` is the record of its Meaning, and `answer` the result of `answer_of`. If one is damaged, the line says "not
+    known".
     """
     try:
         meaning = Meaning.of(record)

@@ -218,6 +218,7 @@ XY = [{"x": np.float32([[1, 2]]), "y": np.float32([[1, 2]])}]
         (lambda x: torch.complex(x, x), X, {}, "has complex numbers (complex64)"),
         (lambda x: x.to_sparse(), X, {}, "is a sparse, nested or quantised tensor"),
         (lambda x: torch.nested.as_nested_tensor(list(x)), X, {}, "is a sparse, nested or quantised tensor"),
+        (lambda x: x.to(torch.float8_e4m3fn), X, {}, "output output of the network is float8_e4m3fn, which no server"),
         (lambda x: x.double() * 1e300, X, {}, "has numbers up to 2.0e+300, which float32 cannot hold"),
         (lambda x: x[:, :, None][:, :, x[0] > 9], X, {}, "output output of the network is empty for every sample"),
         (lambda x: x / 0, X, {}, "the output output of the network has NaN or infinities"),
