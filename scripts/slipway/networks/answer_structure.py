@@ -1,13 +1,21 @@
 """Name the tensors in a network's answer: a tensor, tuple, list, dictionary, dataclass or named tuple."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import cache
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from slipway.core.errors import SlipwayError
+
+# The names of outputs to which the network gives none.
+_UNNAMED = re.compile(r"output(_\d+)?")
+# Two names look alike from the ratio _NEAR of difflib on, and unlike below _FAR.
+_NEAR, _FAR = 0.8, 0.6
 
 
 def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
@@ -61,6 +69,10 @@ _WRAP = (
 def _entries(answer: Any) -> dict[str, object]:
     if isinstance(answer, Mapping):
         entries = {str(key): value for key, value in answer.items()}
+        if len(entries) < len(answer):
+            raise SlipwayError(
+                f"the network answers with {_in_words(answer)}: two of these keys are one name as text; {_WRAP}"
+            )
     elif dataclasses.is_dataclass(answer):
         entries = {entry.name: getattr(answer, entry.name) for entry in dataclasses.fields(answer)}
     elif hasattr(answer, "_fields"):  # a named tuple
@@ -75,12 +87,32 @@ def _chosen(entries: dict[str, object], names: Sequence[str]) -> dict[str, objec
     if all(name in entries for name in names):
         return {name: entries[name] for name in names}
     if len(names) == len(entries) and not any(name in entries for name in names):
+        _require_order(tuple(names), tuple(entries))
         return dict(zip(names, entries.values(), strict=True))
     has = f"{len(entries)} output{'s' * (len(entries) != 1)} ({', '.join(entries) or 'none'})"
     raise SlipwayError(
         f"the outputs are to be {', '.join(names)}, but the network answers with {has}; let `outputs` of the model in "
         "config.yaml name some of these, or give a new name to each of them in their order"
     )
+
+
+@cache
+def _require_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Raise SlipwayError if a new name is that of another output, nearly: names with two typing errors, or exchanged.
+
+    `own` are the network's names. Outputs without names, which are "output_0" and so on, may have any new name.
+    """
+    if all(_UNNAMED.fullmatch(name) for name in own):
+        return
+    for name, replaced in zip(names, own, strict=True):
+        for other in own:
+            is_near = SequenceMatcher(None, name, other).ratio() > _NEAR or (len(other) > 2 and other in name)
+            if is_near and SequenceMatcher(None, name, replaced).ratio() < _FAR and replaced not in name:
+                raise SlipwayError(
+                    f"the outputs of the network are {', '.join(own)}, so by its place in `outputs` of config.yaml "
+                    f"{name} would be its {replaced}, but looks like its {other}; write the network's own names, or give "
+                    "new names to all outputs in their order"
+                )
 
 
 def _require_tensor(name: str, value: object, tensors: list[str], answer: object) -> None:
