@@ -110,8 +110,8 @@ def _require_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
             if is_near and SequenceMatcher(None, name, replaced).ratio() < _FAR and replaced not in name:
                 raise SlipwayError(
                     f"the outputs of the network are {', '.join(own)}, so by its place in `outputs` of config.yaml "
-                    f"{name} would be its {replaced}, but looks like its {other}; write the network's own names, or give "
-                    "new names to all outputs in their order"
+                    f"{name} would be its {replaced}, but looks like its {other}; write the network's own names, or "
+                    "give new names to all outputs in their order"
                 )
 
 

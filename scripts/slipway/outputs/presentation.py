@@ -19,9 +19,8 @@ WHOLE, FIRST = 8, 5
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
     """Return one sample's values of an output for a record.
 
-    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. For class scores (N values of one sample), the
-    result is that of `classification.presentation.answer_of`, with the `count` best classes; `names` are the classes'
-    names.
+    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. For the scores of a task, the result is
+    that of the task's own `answer_of`, with the `count` best scores. `names` has a name for each score.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -39,8 +38,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
     """Return {output: {"output": meaning, ...}} for the answer to one sample.
 
-    The further entries are those of `answer_of`, such as "tensor". `names` are the names of the classes, for an output
-    with class scores.
+    The further entries are those of `answer_of`, such as "tensor". `names` has a name for each score of an output.
     """
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
     meanings = {tensor.name: tensor.known_meaning for tensor in contract.outputs}
@@ -56,9 +54,9 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in a record (the result of `answer_of`) in one line: the tensor, or the `count` best classes.
+    """Return an answer in a record (the result of `answer_of`) in one line: the tensor, or the `count` best scores.
 
-    With `count` None, all classes of the answer are in the line.
+    With `count` None, all scores of the answer are in the line.
     """
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
@@ -66,7 +64,7 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
-    """Return a sentence about each output: its values, or its `count` best classes.
+    """Return a sentence about each output: its values, or its `count` best scores.
 
     `outputs` is {output: its entry in a record}, the result of `record_of`.
     """
