@@ -119,7 +119,7 @@ def _allowed(schema: dict) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "pattern" in schema:
-        return f"text of the form {schema['pattern']}"
+        return f"text of the form {schema['pattern']} {_size(schema, 'Length', 'characters')}".rstrip()
     kinds = schema.get("type", [])
     words = [" or ".join(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))]
     limits = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}

@@ -66,6 +66,7 @@ MISTAKES = {
     "list for a map": (minimal(models=["resnet50"]), "`models`", "['resnet50']", ["mapping"]),
     "no models": (minimal(models={}), "`models`", "{}", ["at least 1"]),
     "name with a space": (minimal(models={"my model": {}}), "`models`", "the name 'my model'", ["A-Za-z0-9"]),
+    "name that no file has": (minimal(models={"m" * 101: {}}), "`models`", "the name 'mmmm", ["at most 100"]),
     "name with a slash": (minimal(targets={"a/b": {}}), "`targets", "'a/b'", ["A-Za-z0-9"]),
     "name that is a number": (minimal(models={50: {}}), "`models", "50", ["text"]),
     "unknown architecture": (
