@@ -238,6 +238,7 @@ def plan_of(
             name: base_of(repository, name, model_analyzer.input_data(workspace, name), conditions) for name in models
         },
         store=str(kept.store.resolve()),
+        owner=None if candidates.server.container else workspace.name,
     )
 
 

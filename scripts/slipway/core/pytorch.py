@@ -1,5 +1,9 @@
 """Import PyTorch, or end the program with one sentence if PyTorch is not installed."""
 
+import sys
+
+from slipway.core.torchvision_imports import WithoutCompiler
+
 try:
     import torch
 except ModuleNotFoundError:
@@ -9,3 +13,5 @@ except ModuleNotFoundError:
 PART_OF_KEYS = False
 
 __all__ = ["torch"]
+
+sys.meta_path.insert(0, WithoutCompiler())

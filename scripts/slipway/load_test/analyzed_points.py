@@ -43,6 +43,7 @@ class RunPlan:
     number of requests in a window. `header`: (name, value) of the header with the server's key. `logs_requests`:
     whether perf_analyzer writes the times of each request. `bases`: {model: hash of everything that its measurements
     depend on, except its configuration and the load}. `store`: the folder with the measurements of earlier runs.
+    `owner`: the owner's name of the server (see `leftovers`); None if the server runs in a container.
     """
 
     points: int
@@ -53,6 +54,7 @@ class RunPlan:
     logs_requests: bool
     bases: dict[str, str]
     store: str
+    owner: str | None = None
 
     def set_window(self, run_config: Any) -> None:
         """Set the number of requests in a measurement window, in perf_analyzer's options for a point."""

@@ -95,6 +95,7 @@ class Candidates:
         with Server(self.server, repositories, ports, log, *flags, *guards, server_id=owner) as server:
             server.wait_until_ready(READY_S)
             yield Running(server, header(server.pid), folder)
+            server.end_at_once()
 
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from slipway.core.errors import SlipwayError
 from slipway.core.steadiness import STEADY
+from slipway.load_test.capacity import CLOSE
 from slipway.load_test.goals import CHEAPEST, Goal, R, choose, configuration, point
 from slipway.load_test.limits import Limits, reliable_rate
 
@@ -34,13 +35,13 @@ def needed_rate(row: Mapping[str, Any], measured: Sequence[Mapping[str, Any]], l
     """Return the rate (requests/s) that a configuration must hold to be chosen; None if no rate is required.
 
     `measured` are the capacities measured so far, the capacity of the best configuration first. Only a configuration
-    that is larger than the best one must hold a rate. This rate is the capacity of the best one, if the capacity is
-    steady and not below the minimum throughput.
+    that is larger than the best one must hold a rate: CLOSE times the capacity of the best one, if the capacity is
+    steady and not below the minimum throughput. With a capacity between these two rates, the smaller one is chosen.
     """
     if not measured or measured[0]["verdict"] != STEADY or not (rate := measured[0]["capacity_per_s"]):
         return None
     is_larger = _size(row) > _size(measured[0])
-    return rate if is_larger and rate >= (limits.min_throughput_per_s or 0) else None
+    return CLOSE * rate if is_larger and rate >= (limits.min_throughput_per_s or 0) else None
 
 
 def _size(row: Mapping[str, Any]) -> tuple[int, int]:

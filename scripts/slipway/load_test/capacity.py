@@ -185,7 +185,7 @@ def in_words(measured: dict, p99_limit_ms: float | None) -> str:
     if holds is None:
         limit = "" if p99_limit_ms is None else f" with p99 {p99_limit_ms:g} ms"
         is_decided = measured["limited_by"] == DECISION
-        rest = "; a smaller configuration holds them, so fewer were not tried" if is_decided else ""
+        rest = "; a smaller configuration holds about as many, so fewer were not tried" if is_decided else ""
         return f"not even {readable(rate_of(breaks))} requests/s hold{limit}: {breaks['why']}{rest}"
     tail = f"p{holds['tail_percentile']} {readable(holds['tail_ms'])} ms"
     words = f"{readable(rate_of(holds))} requests/s at random times, with {tail}"

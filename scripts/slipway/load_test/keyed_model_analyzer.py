@@ -35,6 +35,7 @@ from slipway.load_test.analyzed_points import (
     unless_idle,
     unless_kept,
 )
+from slipway.triton.server.leftovers import end_at_once
 
 # The file in the working folder to which perf_analyzer writes the times of each request of a point.
 REQUESTS = "requests.json"
@@ -213,6 +214,20 @@ def wait_shortly() -> None:
         setattr(TritonClient, name, looking_often(getattr(TritonClient, name)))
 
 
+def ending_at_once(stop: Callable[[Any], None], owner: str) -> Callable[[Any], None]:
+    """Decorate the method that stops Model Analyzer's server: end the server of `owner` without unloading its models.
+
+    The decorated method is called after each configuration, when all requests are answered.
+    """
+
+    def stop_at_once(self: Any) -> None:
+        if self._tritonserver_process is not None:
+            end_at_once(self._tritonserver_process.pid, owner)
+        stop(self)
+
+    return stop_at_once
+
+
 def main() -> None:
     """Run Model Analyzer's command line with the added features."""
     from model_analyzer import entrypoint
@@ -221,11 +236,14 @@ def main() -> None:
     from model_analyzer.perf_analyzer.perf_analyzer import PerfAnalyzer
     from model_analyzer.record import metrics_manager
     from model_analyzer.result.run_config_measurement import RunConfigMeasurement
+    from model_analyzer.triton.server.server_local import TritonServerLocal
 
     plan = RunPlan(**json.loads(Path(sys.argv.pop(1)).read_text(encoding="utf-8")))
     budget = Budget(plan.seconds, plan.points)
     grpc.InferenceServerClient = with_key(grpc.InferenceServerClient, plan.header)
     wait_shortly()
+    if plan.owner:
+        TritonServerLocal.stop = ending_at_once(TritonServerLocal.stop, plan.owner)
     attributes = {"budget": budget, "logs_requests": plan.logs_requests}
     metrics_manager.PerfAnalyzer = type("BoundedPerfAnalyzer", (Bounded, PerfAnalyzer), attributes)
     manager = metrics_manager.MetricsManager

@@ -10,6 +10,7 @@ inherit it in the environment variable SLIPWAY_SERVER. So only leftovers of Slip
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -43,6 +44,20 @@ def own_processes(owner: str | None = None) -> list[psutil.Process]:
     return [*below, *(process for process in others if _owner(process).startswith(f"{owner}-"))]
 
 
+def end_at_once(pid: int, owner: str) -> None:
+    """Kill a server that answers no requests, and its backends' processes; remove the memory regions of `owner`.
+
+    A server needs two seconds to unload its models and to end by itself. After a measurement, nothing depends on that.
+    """
+    try:
+        server = psutil.Process(pid)
+        family = [server, *server.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    _kill(family)
+    _remove(_regions(f"{owner}-"))
+
+
 def remove_leftovers(begins: str, but_of: set[str]) -> None:
     """Kill the processes and remove the memory regions of servers whose owner's name begins with `begins`.
 
@@ -54,20 +69,32 @@ def remove_leftovers(begins: str, but_of: set[str]) -> None:
         return owner.startswith(begins) and not owner.startswith(tuple(but_of))
 
     processes = [process for process in psutil.process_iter() if is_left(_owner(process))]
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes, timeout=5)
-    regions = [path for path in SHARED_MEMORY.glob(f"{begins}*") if is_left(path.name)]
-    for path in regions:
-        with contextlib.suppress(OSError):
-            if path.lstat().st_uid == os.getuid():
-                path.unlink()
+    _kill(processes)
+    regions = [path for path in _regions(begins) if is_left(path.name)]
+    _remove(regions)
     if processes or regions:
         progress(
             f"  removed {len(regions)} region(s) of {SHARED_MEMORY} and {len(processes)} process(es), left by a server "
             "that was killed"
         )
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def _regions(begins: str) -> list[Path]:
+    return list(SHARED_MEMORY.glob(f"{begins}*"))
+
+
+def _remove(regions: Sequence[Path]) -> None:
+    for path in regions:
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid():
+                path.unlink()
 
 
 def _owner(process: psutil.Process) -> str:

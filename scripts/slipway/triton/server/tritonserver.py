@@ -15,7 +15,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.server.container_programs import ContainerProgram, remove_containers, wait_for_pid
 from slipway.triton.server.environment import server_environment
 from slipway.triton.server.installation import Installation
-from slipway.triton.server.leftovers import region_flag
+from slipway.triton.server.leftovers import end_at_once, region_flag
 from slipway.triton.server.ownership import is_ready, require_in_sight, require_own
 
 # Timeout for a server to drain, longer than Triton's default --exit-timeout-secs, which is 30.
@@ -101,6 +101,11 @@ class Server:
         """Raise SlipwayError unless this server runs and is the one that answers at its ports."""
         self._require_running()
         require_own(self.pid, self.id, self.ports)
+
+    def end_at_once(self) -> None:
+        """End this server, which answers no requests, without unloading its models. In a container, do nothing."""
+        if not self._installation.container:
+            end_at_once(self.pid, self.id)
 
     def ended(self, within_s: float = 0) -> str | None:
         """Wait up to `within_s` seconds for the server to end. Return in words how it ended; None if it still runs."""

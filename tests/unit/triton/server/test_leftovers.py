@@ -3,9 +3,10 @@ import secrets
 import subprocess
 import sys
 
+import psutil
 import pytest
 
-from slipway.triton.server.leftovers import SHARED_MEMORY, owner_variable, remove_leftovers
+from slipway.triton.server.leftovers import SHARED_MEMORY, end_at_once, owner_variable, remove_leftovers
 
 RUNNING, KILLED = (f"slipway-{secrets.token_hex(6)}-0-{secrets.token_hex(6)}" for _ in range(2))
 
@@ -45,6 +46,30 @@ def test_a_process_whose_server_was_killed_is_killed_too(process_of, capsys):
     remove_leftovers(KILLED, but_of=set())
     assert left.poll() is not None
     assert "1 process(es), left by a server that was killed" in capsys.readouterr().err
+
+
+def test_a_server_that_is_ended_at_once_leaves_no_child_and_no_region(region_of, capsys):
+    """The child prints its process id, and ignores SIGTERM, as the server does; another server's region stays."""
+    stays = (
+        "import os, signal, time; signal.signal(15, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(600)"
+    )
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {stays!r}])"
+    region, other = region_of(KILLED), region_of(RUNNING)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as server:
+        child = int(server.stdout.readline())
+        end_at_once(server.pid, KILLED)
+    assert not any(map(psutil.pid_exists, (server.pid, child)))
+    assert not region.exists()
+    assert other.exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_has_ended_is_no_error(region_of):
+    region = region_of(KILLED)
+    with subprocess.Popen(["true"]) as server:
+        server.wait()
+    end_at_once(server.pid, KILLED)
+    assert not region.exists()
 
 
 def test_processes_and_regions_of_a_running_server_stay(process_of, region_of, capsys):
