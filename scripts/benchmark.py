@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from slipway.benchmark import comparison
-from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
+from slipway.benchmark.cpu_subjects import cpu_subjects
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.benchmark.gpu_subjects import gpu_subjects, torch_settings
+from slipway.benchmark.measurement import Measure
 from slipway.benchmark.results import conclusions, disturbed, line_of, result_of, results_of, series_of
 from slipway.benchmark.rounds import METHOD, ROUNDS, merged, take_turns
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, thin

@@ -6,9 +6,9 @@ import pytest
 import torch
 from helpers.models.random_images import random_batch
 
-from slipway.benchmark.baselines import half_precision, measure_eager, measure_fp16
 from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor, summarise_readings
+from slipway.benchmark.gpu_subjects import half_precision, measure_eager, measure_fp16
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor

@@ -18,7 +18,7 @@ from helpers.gpu_stand_in.asking import (
 )
 
 from benchmark import measure_all
-from slipway.benchmark.baselines import gpu_subjects
+from slipway.benchmark.gpu_subjects import gpu_subjects
 from slipway.benchmark.timing import Effort
 from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.core.errors import SlipwayError

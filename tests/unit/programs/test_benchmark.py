@@ -11,7 +11,8 @@ from helpers.models.canonical_weights import write_weights
 from helpers.models.random_images import random_batch
 
 import benchmark
-from slipway.benchmark.baselines import eager_on_cpu, half_precision
+from slipway.benchmark.cpu_subjects import eager_on_cpu
+from slipway.benchmark.gpu_subjects import half_precision
 from slipway.benchmark.results import line_of, result_of, results_of
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
