@@ -132,7 +132,10 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
-    """Return the distance between the answers to samples alone and their answers in one batch, padded to one size."""
+    """Return how far the answers to samples alone are from their answers in one batch, where all have the same size.
+
+    Smaller samples are padded for the batch. The distance is relative, as in `apart`.
+    """
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
     together = _answers(answer, contract, padded(contract, samples))
     cut = [_cut_back(contract, own, contract.sizes_of(one)) for own, one in zip(together, samples, strict=True)]

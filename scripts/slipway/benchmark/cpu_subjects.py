@@ -24,10 +24,10 @@ def cpu_subjects(
     engines: Mapping[str, tuple[BuiltEngine, Any]],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return {name: function that measures the subject} for the baseline and each loaded engine, on the CPU.
+    """Return {name: function that measures the subject} for the baseline and each engine, on the CPU.
 
     The baseline is PyTorch eager. If the model is an ONNX file alone, the baseline is ONNX Runtime with the `onnx`
-    file.
+    file. `engines` are {precision: (engine with its record, loaded engine)}.
     """
     if isinstance(model, GraphNetwork):
         if onnx is None:
@@ -52,7 +52,7 @@ def measure_host(
 ) -> dict:
     """Measure whole calls of `infer` with a batch in host memory. `cast` converts the batch before the measurement.
 
-    Returns {"samples_ms", "throughput_per_s", "warmup_calls"} (see the module).
+    Returns {"samples_ms": {"end_to_end": times}, "throughput_per_s": {"1": inferences/s}, "warmup_calls": number}.
     """
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)

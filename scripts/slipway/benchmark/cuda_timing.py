@@ -137,11 +137,12 @@ def _capture(context: StreamContext) -> str | None:
 
 
 def _sample_mode(
-    context: StreamContext, suffix: str, share: float, effort: Effort, ways: int
+    context: StreamContext, suffix: str, share: float, effort: Effort, modes: int
 ) -> dict[str, list[float]]:
     """Return {quantity: times (ms)} of plain runs (suffix "") or of CUDA graphs (suffix "_graph"), after a warm-up.
 
-    The GPU times take the share `share` of the effort's time. The end-to-end times take the same share.
+    `share` is the share (0..1) of the effort's time for the GPU times; the end-to-end times take the same share.
+    `modes` is 2 if plain runs and CUDA graphs are measured, else 1: they share the time of the warm-up.
     """
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -163,7 +164,7 @@ def _sample_mode(
         context.stream.synchronize()
 
     with torch.cuda.stream(context.stream):
-        warm_up(round_trip, effort.warmup_seconds / ways)
+        warm_up(round_trip, effort.warmup_seconds / modes)
         effort.sample(resident, share)
         round_trips = effort.sample(round_trip, share)
     return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
@@ -199,7 +200,10 @@ def _batches(seconds: float, share: float, effort: Effort) -> int:
 
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
-    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the seconds per batch."""
+    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the seconds per batch.
+
+    A batch is a plain run (`suffix` "") or a CUDA graph (`suffix` "_graph").
+    """
     runs = [(context.stream, context.run_of(suffix)) for context in contexts]
     rounds = math.ceil(batches / len(contexts))
     torch.cuda.synchronize()

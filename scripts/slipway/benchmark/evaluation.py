@@ -26,7 +26,11 @@ MAX_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The answers to evaluation data. For each sample: its SHA-256 (targets included) and its outputs."""
+    """The answers of PyTorch or of an engine to the evaluation data.
+
+    `samples` has the SHA-256 of each sample (targets included), `answers` its outputs. `facts` are further values of
+    the archive.
+    """
 
     samples: tuple[str, ...]
     answers: tuple[Tensors, ...]
@@ -51,13 +55,13 @@ class Evaluation:
         )
 
     def write(self, path: str | Path) -> None:
-        """Write the archive at `path`, completely or not at all."""
+        """Write this evaluation as an archive (.npz) at `path`, completely or not at all."""
         facts = {"samples": np.array(self.samples), "facts": json.dumps(self.facts)}
         write_arrays(path, {**facts, **numbered(self.answers)})
 
     @classmethod
     def read(cls, path: str | Path, contract: Contract) -> "Evaluation":
-        """Return the evaluation in an archive.
+        """Read an evaluation from the archive at `path`, which `write` wrote.
 
         Raises SlipwayError if the archive is missing or damaged, or lacks an output.
         """

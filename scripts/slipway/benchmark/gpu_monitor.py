@@ -109,7 +109,7 @@ class GpuMonitor:
 
 
 def reasons_of(bits: int) -> list[str]:
-    """Return the names of the reasons whose bits are set in `bits`. An unknown bit is named by its value."""
+    """Return in words why the clocks are not higher: one reason for each bit of NVML's `bits` that is set."""
     unknown = bits & ~sum(REASONS)
     words = REASONS | {unknown: f"unknown reason {unknown:#x}"}
     return [word for bit, word in words.items() if bits & bit]

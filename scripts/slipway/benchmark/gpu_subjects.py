@@ -32,8 +32,9 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return {name: function that measures the subject} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each engine.
 
-    ONNX Runtime runs the `onnx` file. It is the only baseline if the model is an ONNX file alone. `streams` are the
-    numbers of CUDA streams for the throughput.
+    ONNX Runtime runs the `onnx` file. It is the only baseline if the model is an ONNX file alone. `engines` are
+    {precision: (engine with its record, loaded engine)}. The throughput is measured with each number of CUDA streams in
+    `streams`.
     """
 
     def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
@@ -83,7 +84,7 @@ def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
 def measure_eager(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a GPU copy of an FP32 network, with PyTorch's defaults and the current TF32 settings.
+    """Measure PyTorch eager: a GPU copy of an FP32 network, with PyTorch's defaults and the current TF32 settings.
 
     Returns the measurement of `measure_forward`.
     """

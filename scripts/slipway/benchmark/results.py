@@ -50,9 +50,11 @@ def series_of(measurement: dict) -> dict[str, list[float]]:
 
 
 def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
-    """Return one subject at one batch size: {"subject", "batch", "latency": {quantity: distribution}} and other facts.
+    """Return the result of one subject at one batch size, for the record of the benchmark.
 
-    `gpu_state` has the clocks, power and temperature of the GPU during the measurement; None without a GPU.
+    Its keys are "subject" (`name`), "batch", "latency" {quantity: `distribution` of the samples}, and all keys of the
+    measurement but the samples, such as "throughput_per_s". `gpu_state` has the clocks, power and temperature of the
+    GPU during the measurement; None without a GPU.
     """
     return {
         "subject": name,
@@ -64,8 +66,10 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return the ratios of latencies and throughputs to the baseline, and the fastest setup of each subject.
+    """Return the comparisons of the benchmark's record: ratios to the baselines, and each subject's fastest setup.
 
+    "ratios" are those of `comparison.compare`, "p50_ratio_engine_to_<baseline>" {engine: {batch: ratio of p50
+    latencies}}. "best_throughput" and its "_ratios" and "_intervals" are the results of the functions with these names.
     "bytes_over_fp32_onnx" is {engine: size of its file / size of the FP32 ONNX file}.
     """
     ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})

@@ -26,7 +26,7 @@ class Effort:
     budget_seconds: float
 
     def of_a_round(self, rounds: int) -> "Effort":
-        """Return the effort of one round: 1 / `rounds` of this effort."""
+        """Return the effort of one of `rounds` rounds: each time, and the number of samples, divided by `rounds`."""
         samples = math.ceil(self.min_samples / rounds)
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 

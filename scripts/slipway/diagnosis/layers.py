@@ -53,7 +53,7 @@ class LayerError:
         return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
     def in_words(self) -> str:
-        """Return the layer and its error in words."""
+        """Return in words: the node, the relative error of its inputs and outputs, large and vanished values."""
         words = {
             "overflow": f"overflows (FP32 has {self.largest:.3g})",
             "underflow": f"loses {self.vanished:.0%} of its values to zero",

@@ -32,7 +32,7 @@ READY_S = 300.0
 
 @dataclass(frozen=True)
 class Running:
-    """A running server with the models in `folder`. `header` has the server's key, to load and unload models."""
+    """A running server with the models in folder/repository. The header {name: key} lets a client load and unload."""
 
     server: Server
     header: Mapping[str, str]

@@ -81,6 +81,9 @@ def without_capacity(row: Row) -> dict:
 
 
 def of_choice(choice: Row, limited: Sequence[Row]) -> dict | None:
-    """Return the capacity of the chosen configuration, without its "points"; None if no capacity was measured."""
+    """Return the capacity of the chosen configuration, without its "points"; None if no capacity was measured.
+
+    `limited` are the rows of all configurations, each with the capacity of its configuration (see `as_limited`).
+    """
     own = next(row.get("capacity") for row in limited if configuration(row) == configuration(choice))
     return own and {name: value for name, value in own.items() if name != "points"}

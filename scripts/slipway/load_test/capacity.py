@@ -99,7 +99,11 @@ def _breaks_steadily(point: dict, most_per_s: float) -> bool:
 
 
 def next_rate(points: Sequence[dict], first: float) -> float | None:
-    """Return the next rate (requests/s) to measure; None if the bounds are close, or too far from `first`."""
+    """Return the next rate (requests/s) to measure after `points`; `first` is the rate of the first point.
+
+    None ends the search: the highest rate that held and the lowest that broke are close (see CLOSE), or the next rate
+    would be too far from `first` (see FARTHEST).
+    """
     rates: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
         rates[point["outcome"]].append(point["asked_per_s"])

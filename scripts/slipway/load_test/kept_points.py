@@ -25,7 +25,7 @@ FOLDER = Path("results/.measured")
 
 @dataclass(frozen=True)
 class KeptPoints:
-    """The stored points of a model on a target, in the folder `store`."""
+    """The measured points of earlier load tests of a model on a target, stored as files in the folder `store`."""
 
     store: Path
 
@@ -35,7 +35,11 @@ class KeptPoints:
         return content["row"] | {"measured_at": content["measured_at"]}
 
     def keep(self, key: str, measurement: Mapping, figures: Mapping[str, Any], engine: RecordedEngine) -> None:
-        """Store a point of this run: Model Analyzer's measurement, and the figures that the measurement lacks."""
+        """Store a point of this run under the hash `key`.
+
+        `measurement` is Model Analyzer's, `figures` are the figures of the point's row that the measurement lacks (see
+        `ProgressReader`), and `engine` was measured.
+        """
         content = {
             "measurement": measurement,
             "row": figures,

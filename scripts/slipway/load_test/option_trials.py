@@ -35,7 +35,10 @@ LOADED_S, MEASURED_S = 300.0, 1.0
 
 
 def options_of(served: Served, server: Installation) -> list[str]:
-    """Return the options to try; [] for the Python backend, which has no options, but warms the engine up itself."""
+    """Return the names of the options in config.pbtxt that are tried for a Triton model, such as "model_warmup".
+
+    The list is empty for the Python backend, which has no options, but warms the engine up itself.
+    """
     if not server.native_backends:
         return []
     return [WARMUP, GRAPHS, PINNED] if served.traits.backend == "tensorrt" else [WARMUP]
@@ -43,9 +46,10 @@ def options_of(served: Served, server: Installation) -> list[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """The trials of one configuration until `end`, a time of the monotonic clock (s).
+    """Tries each option of the backend with one configuration, until `end`, a time of the monotonic clock (s).
 
-    `in_flight` is the number of requests in flight of the closed loop.
+    `served` is the Triton model of the configuration without options. The closed loop has `in_flight` requests in
+    flight.
     """
 
     candidates: Candidates
@@ -72,7 +76,10 @@ class Trial:
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
     def _measured(self, variants: Mapping[str, Served], folder: Path) -> Figures:
-        """Measure the variants in turns. Return {(option, name of a figure): [the figure in each round]}."""
+        """Measure the variants, {option or "": its Triton model}, in turns.
+
+        Returns {(option or "", name of a figure): [the figure in each round]}. `folder` gets models, logs and samples.
+        """
         explicit = "--model-control-mode=explicit", "--load-model=*"
         with self.candidates.served_from(folder, *explicit) as running:
             rounds = take_turns(self._turns(variants, running), lambda _: True, self.end - time.monotonic())
@@ -121,7 +128,7 @@ def _judged(option: str, figures: Figures) -> dict:
 
 
 def trial_in_words(trial: Mapping) -> str:
-    """Return a trial in words: the ratio with its interval, and whether the option is taken."""
+    """Return a trial of `Trial.run` in words: the ratio with its interval, and whether the option is taken."""
     verdict, ratio = "taken" if trial["helps"] else "not taken", trial["ratio"]
     span = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
     few = f", after {trial['rounds']} of {ROUNDS} rounds" if trial["rounds"] < ROUNDS else ""

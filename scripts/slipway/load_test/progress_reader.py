@@ -73,8 +73,9 @@ class ProgressReader:
         return {"precision": self.engines[point["model"]].record["key"]["precision"], **point}
 
     def _figures(self) -> dict:
-        """Return the figures of the measured point that Model Analyzer lacks: windows, memory, spread, disturbances.
+        """Return the figures of the measured point that Model Analyzer lacks.
 
+        They are perf_analyzer's windows, the peak of the memory, the shares of `Interference.figures`, and these three.
         "spread_percent": by how much the fastest window exceeds the slowest. "verdict": "disturbed" if the spread is
         more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPU
         time while hardly any was idle; otherwise "steady". "shortened": whether windows have fewer requests than
