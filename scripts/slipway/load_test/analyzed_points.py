@@ -32,6 +32,8 @@ FIGURES = {
 LOAD = ("batch-size", "concurrency-range", "measurement-mode", "measurement-request-count", "stability-percentage")
 # A point with less time is not begun: perf_analyzer starts in a second, and has three windows of at least a second.
 LEAST_S = 6.0
+# The longest wait for the load test, which may get no CPU on a busy machine.
+STORED_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,15 @@ class RunPlan:
         with contextlib.suppress(OSError, ValueError, KeyError):
             return json.loads(Path(self.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
         return None
+
+    def wait_until_stored(self, key: str) -> None:
+        """Wait until the load test has read and stored the measurement of a point, for at most STORED_S seconds.
+
+        The load test reads the memory of the server, so the server must not end earlier.
+        """
+        end = time.monotonic() + STORED_S
+        while self.read(key) is None and time.monotonic() < end:
+            time.sleep(0.02)
 
 
 def tell(event: str, encode: Any = None, **content: object) -> None:
@@ -141,11 +152,18 @@ def in_time(execute: Callable, budget: Budget) -> Callable:
     return execute_in_time
 
 
-def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable[[dict], Any]) -> Callable:
+def unless_kept(
+    execute: Callable,
+    plan: RunPlan,
+    budget: Budget,
+    read: Callable[[dict], Any],
+    wait: Callable[[str], None] = lambda _: None,
+) -> Callable:
     """Decorate the method that measures a point: if an earlier run measured the point, return its measurement.
 
     `read` converts a dictionary into Model Analyzer's measurement. If this run has measured the point already, perhaps
-    under another name, the measurement of this run is returned.
+    under another name, the measurement of this run is returned. `wait` is called with the key of each measured point
+    after the event is printed (see `RunPlan.wait_until_stored`).
     """
     of_this_run: dict[str, object] = {}
 
@@ -163,6 +181,7 @@ def unless_kept(execute: Callable, plan: RunPlan, budget: Budget, read: Callable
             return None
         event, row = REUSED if earlier else MEASURED, point_of(run_config) | figures_of(measurement)
         tell(event, self._state_manager.default_encode, key=key, row=row, measurement=measurement)
+        wait(key)
         of_this_run[key] = measurement
         return measurement
 

@@ -250,7 +250,7 @@ def main() -> None:
     configure = with_own_instances(BaseModelConfigGenerator._apply_param_combo_to_model)
     BaseModelConfigGenerator._apply_param_combo_to_model = staticmethod(configure)
     measure = in_time(manager.execute_run_config, budget)
-    measure = unless_kept(measure, plan, budget, RunConfigMeasurement.from_dict)
+    measure = unless_kept(measure, plan, budget, RunConfigMeasurement.from_dict, plan.wait_until_stored)
     manager.execute_run_config = unless_idle(measure, plan.most_in_flight)
     # The replaced method starts a server without models, to measure DCGM's GPU metrics, which are not used here.
     Analyzer._get_server_only_metrics = lambda *_: None

@@ -40,8 +40,8 @@ class ProgressReader:
             return
         print(line, flush=True)
         if re.search(r"Profiling \S+: concurrency=\d+", line):
-            self.require_own()
             self.monitor.restart()
+            self.require_own()
         elif "Saved checkpoint" in line:  # the point is measured, and another server may start now
             self.require_own()
         elif "load failed" in line:

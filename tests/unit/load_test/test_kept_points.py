@@ -1,4 +1,5 @@
 import json
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -112,6 +113,34 @@ def test_a_point_that_comes_twice_in_a_run_is_measured_once(kept, capsys):
     assert manager.results == []  # Model Analyzer notes its own measurement once
     assert capsys.readouterr().out.count(EVENT) == 1
     assert budget.share_s() == 20, "the repetition is none of the three points that share the time"
+
+
+def test_a_measured_point_is_told_and_then_waited_for(kept, capsys):
+    """The server may end only after the load test has read its memory and stored the point."""
+    told = []
+
+    def wait(key):
+        told.append((key, read(capsys.readouterr().out)[1]["key"]))
+
+    measure = unless_kept(Manager.measure, looked_up(kept), Budget(60, 9), Measurement, wait)
+    measure(Manager(), point(2))
+    [(key, printed)] = told
+    assert key == printed
+
+
+def test_the_wait_ends_when_the_point_is_stored(kept):
+    plan = looked_up(kept)
+    later = threading.Timer(0.2, kept.keep, ["a", {}, STEADY, ENGINE])
+    later.start()
+    plan.wait_until_stored("a")
+    assert plan.read("a") is not None
+    later.join()
+
+
+def test_the_wait_ends_without_the_load_test_too(kept, monkeypatch):
+    monkeypatch.setattr("slipway.load_test.analyzed_points.STORED_S", 0.1)
+    looked_up(kept).wait_until_stored("a")
+    assert not kept.store.exists()
 
 
 @pytest.mark.parametrize(
