@@ -10,6 +10,7 @@ inherit it in the environment variable SLIPWAY_SERVER. So only leftovers of Slip
 
 import contextlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from slipway.core.cli import progress
 
 SHARED_MEMORY = Path("/dev/shm")
 OWNER = "SLIPWAY_SERVER"
+# The longest wait (s) for killed processes to end.
+ENDING_S = 5.0
 
 
 def region_flag(owner: str) -> str:
@@ -83,7 +86,17 @@ def _kill(processes: Sequence[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=5)
+    end = time.monotonic() + ENDING_S
+    while not all(map(_has_ended, processes)) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Return whether a process and all its threads have ended, even if its parent has not read the exit code yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _regions(begins: str) -> list[Path]:

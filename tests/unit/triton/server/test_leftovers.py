@@ -1,3 +1,4 @@
+import contextlib
 import os
 import secrets
 import subprocess
@@ -58,7 +59,9 @@ def test_a_server_that_is_ended_at_once_leaves_no_child_and_no_region(region_of,
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as server:
         child = int(server.stdout.readline())
         end_at_once(server.pid, KILLED)
-    assert not any(map(psutil.pid_exists, (server.pid, child)))
+        assert server.poll() is not None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert psutil.Process(child).status() == psutil.STATUS_ZOMBIE
     assert not region.exists()
     assert other.exists()
     assert capsys.readouterr().err == ""
