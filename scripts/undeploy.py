@@ -32,15 +32,19 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def undeploy(deployment: Deployment) -> list[str]:
-    """Remove all objects of the live release and of an interrupted deployment; return the removed objects' names."""
+    """Remove all objects of the live release and of an interrupted deployment; return the removed objects' names.
+
+    If no object is left, such as after a crash of the server, return names of the live models' records.
+    """
     platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:
         return []
     with platform.lock():
-        contents = [receipt["contents"] for receipt in deployment.history.live().values()]
+        live = deployment.history.live()
+        contents = [receipt["contents"] for receipt in live.values()]
         removed = platform.remove([*contents, *([platform.contents(attempted)] if attempted else [])])
         deployment.history.undeployed()
-    return removed
+    return removed or [f"the record of {model}, which no server served any more" for model in live]
 
 
 def withdraw(deployment: Deployment) -> list[str]:

@@ -72,3 +72,14 @@ def test_a_model_that_is_not_live_is_told_and_nothing_changes(tmp_path, capsys):
     undeploy.main(undeploy.parse_arguments(options))
     assert "nothing of other is deployed to local from this checkout" in capsys.readouterr().err
     assert (tmp_path / "live" / "deploy" / "receipt.json").exists()
+
+
+def test_a_model_whose_server_has_ended_is_told_as_removed(tmp_path, capsys):
+    receipt = tmp_path / "live" / "deploy" / "receipt.json"
+    write_json(receipt, local_receipt("live"))
+    options = ["--results", str(tmp_path / "live"), "--state", str(tmp_path / ".server")]
+    undeploy.main(undeploy.parse_arguments(options))
+    assert "removed the record of live, which no server served any more" in capsys.readouterr().err
+    assert not receipt.exists()
+    undeploy.main(undeploy.parse_arguments(options))
+    assert "nothing is deployed to local from this checkout" in capsys.readouterr().err
