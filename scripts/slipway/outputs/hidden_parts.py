@@ -10,6 +10,10 @@ import numpy as np
 
 from slipway.contract.contract import Tensor
 
+# Masked values, such as -1e9, are at least this large. All other values are smaller by the factor _FAR_SMALLER, and
+# none lies between them and the masked values, which are nearly equal (_NEARLY).
+_MASKED, _FAR_SMALLER, _NEARLY = 1e4, 1e-3, 0.5
+
 
 def hidden_parts(
     tensors: Sequence[Tensor],
@@ -22,10 +26,15 @@ def hidden_parts(
     A part has all values with one index on an axis of fixed size, but not on the batch axis. `limit` is for the
     relative error of the whole output. Small parts are wrong if their own relative error is above `limit`, and if one
     answer for all samples would be as near. Outputs with scores are left out, since their small values hardly matter.
+
+    In an output with masked values, such as -1e30, all other values are one small part.
     """
     sentences = []
     for tensor in tensors:
         if tensor.known_meaning.has_classes or not np.issubdtype(np.dtype(tensor.dtype), np.floating):
+            continue
+        if sentence := _beside_masked_values(tensor.name, references, answers, limit):
+            sentences.append(sentence)
             continue
         for axis, size in enumerate(tensor.shape):
             if axis and isinstance(size, int):
@@ -36,6 +45,29 @@ def hidden_parts(
                     sentences.append(sentence)
                     break
     return sentences
+
+
+def _beside_masked_values(
+    name: str, references: Sequence[Mapping[str, np.ndarray]], answers: Sequence[Mapping[str, np.ndarray]], limit: float
+) -> str | None:
+    """Return a sentence if the values of the output `name` that are no masked values are wrong; None if not."""
+    pairs = [(reference[name], answer[name]) for reference, answer in zip(references, answers, strict=True)]
+    if any(one.shape != other.shape or not np.isfinite(other).all() for one, other in pairs):
+        return None
+    reference = np.concatenate([one.ravel() for one, _ in pairs]).astype(np.float64)
+    answer = np.concatenate([other.ravel() for _, other in pairs]).astype(np.float64)
+    sizes = np.abs(reference)
+    largest = sizes.max(initial=0)
+    usual = sizes <= _FAR_SMALLER * largest
+    is_masked = largest >= _MASKED and (sizes[~usual] >= _NEARLY * largest).all()
+    size, error = np.linalg.norm(reference[usual]), np.linalg.norm((answer - reference)[usual])
+    if not is_masked or not size or error <= limit * size:
+        return None
+    return (
+        f"the largest values of {name} are {largest:.1g}, as in a mask, and the error of all other values, which are "
+        f"far smaller, is {error / size:.2g} of their size; max_relative_error ({limit:g}) is of the whole output, and "
+        "does not show it: let the network mask with a number of the usual size, or name a `metric`"
+    )
 
 
 def _parts(arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:

@@ -47,6 +47,29 @@ def test_a_small_part_that_is_constant_and_near_is_no_error():
     assert hidden_parts([Tensor("y", "float32", (BATCH, 2, 2))], reference, near, LIMIT) == []
 
 
+MASKED = Tensor("masked", "float32", (BATCH, 4))
+
+
+def masked(scale=1.0, mask=-1e30):
+    """Return answers whose negative values are replaced by `mask`."""
+    values = np.random.default_rng(0).standard_normal((5, 1, 4))
+    return [{"masked": np.where(value > 0, value * scale, mask)} for value in values]
+
+
+@pytest.mark.parametrize("mask", [-1e4, -1e9, -3.4e38])
+def test_wrong_values_beside_masked_ones_are_told(mask):
+    (said,) = hidden_parts([MASKED], masked(mask=mask), masked(-1, mask), 1e-3)
+    assert said.startswith("the largest values of masked are")
+    assert "as in a mask, and the error of all other values, which are far smaller, is 2 of their size" in said
+    assert hidden_parts([MASKED], masked(mask=mask), masked(1 + 1e-6, mask), 1e-3) == []
+
+
+def test_values_of_all_sizes_are_no_mask():
+    reference = [{"masked": np.float32([[10.0**power, 1, 2, 3]])} for power in range(7)]
+    wrong = [{"masked": answer["masked"] * np.float32([[1, -1, 1, 1]])} for answer in reference]
+    assert not [said for said in hidden_parts([MASKED], reference, wrong, 1e-3) if "mask," in said]
+
+
 def test_class_scores_and_integers_have_no_hidden_parts():
     scores = Tensor("detections", "float32", (BATCH, 6, None), meaning=LOGITS)
     numbers = Tensor("detections", "int64", (BATCH, 6, None))
