@@ -28,7 +28,7 @@ def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]
     unknown = dict.fromkeys(("program", "source", "architecture", "to_choose", "published", "is_copy"))
     facts = {**unknown, "arguments": {}, "weights_keys": [], **_facts(checkpoint), "weights": weights, "name": name}
     filters: dict[str, Any] = {
-        "json": json.dumps,
+        "json": _quoted,
         "as_written": as_written,
         "few": few,
         "place": _place,
@@ -37,6 +37,11 @@ def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]
     templates = (Path(__file__).with_name(f"{text}.j2") for text in ("entry.yaml", "findings.txt"))
     entry, findings = (document(template, facts, **filters) for template in templates)
     return entry, findings.splitlines()
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes for YAML. Letters such as umlauts stay readable; other characters are escaped."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _facts(checkpoint: Path) -> dict:
@@ -51,7 +56,7 @@ def _facts(checkpoint: Path) -> dict:
         return {"source": "timm", **_of_match(match)}
     configuration = checkpoint.with_name("config.json")
     if named := _class_in(configuration):
-        arguments = {"config": json.dumps(str(configuration))}
+        arguments = {"config": _quoted(str(configuration))}
         return {"source": "transformers", "architecture": f"transformers:{named}", "arguments": arguments}
     return _of_unknown(content, matches)
 

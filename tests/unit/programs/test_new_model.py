@@ -145,6 +145,12 @@ def test_a_program_needs_no_architecture(written, file):
     assert file != "best.onnx" or "the input x float32 (1, 2)" in said
 
 
+def test_a_path_with_umlauts_stays_readable(written, state):
+    entry, text, _ = written(state, file="März übung.pth")
+    assert entry["weights"].endswith("März übung.pth")
+    assert text.count("März übung.pth") == 2
+
+
 def test_a_name_with_a_line_end_is_refused_and_adds_no_line(written, state):
     with pytest.raises(SlipwayError, match="must hold no line end"):
         written(state, "--name", "best", file="a\nmodels: {}\n.pth")
