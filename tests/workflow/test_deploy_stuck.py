@@ -1,5 +1,6 @@
 """A load that never ends, as Triton's does once a process was killed that was starting for it."""
 
+import contextlib
 import subprocess
 import time
 
@@ -63,7 +64,8 @@ def test_if_the_live_model_dies_while_a_load_does_not_end_its_server_is_started_
     while len(server.children()) == len(engines):
         time.sleep(0.01)
     for engine in server.children():
-        engine.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # a shell that the server started ended
+            engine.kill()
     _, said = process.communicate()
     assert process.returncode == 1
     assert "The versions that were live are served again." in said
