@@ -134,7 +134,7 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return {"points": a dict for each dry run of growing configurations}, with its size and times (s)."""
+    """Measure dry runs of growing configurations; return {"points": [sizes and times (s) of one configuration]}."""
     runs = {}
     for shape in SHAPES:
         place = folder / f"combinations-{prod(shape)}"

@@ -109,9 +109,11 @@ def figure(interval: dict) -> dict:
 
 
 def of_selection(selection: dict) -> dict:
-    """Return the chosen configuration, the goal and the limits of the choice, and the measured figures.
+    """Return "precision", "max_batch_size" and "instances" of the choice in selection.json, and its figures.
 
-    The interval of the throughput goes from the slowest window to the fastest window.
+    The other keys are "goal" and "limits" of the choice, "in_flight" (requests), "throughput_per_s", "p99_ms",
+    "p99_interval_ms", "memory_mb" and "verdict". The interval of the throughput goes from the slowest window to the
+    fastest window.
     """
     row = selection["measured"]
     windows = row.get("windows_per_s") or [None]

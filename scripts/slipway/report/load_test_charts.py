@@ -20,7 +20,10 @@ COLOURS = 6
 def throughput_chart(
     configurations: Sequence[Configuration], selection: Mapping[str, Any], in_document: bool = False
 ) -> Drawing | None:
-    """Return a chart of throughput against p99 latency; None for a single measurement, shown in a table."""
+    """Return a chart of throughput against p99 latency; None for a single measurement, shown in a table.
+
+    `selection` is selection.json. With `in_document`, the chart is for a PDF.
+    """
     series = throughput_series(configurations, selection)
     return _against_latency("Throughput against latency", Axis("requests per second"), series, selection, in_document)
 
@@ -103,7 +106,11 @@ def _series(
     figure: Callable[[Mapping[str, Any]], float | None],
     unit: str,
 ) -> list[Series]:
-    """Return a series for each configuration. After the first COLOURS, all are grey, with one common name."""
+    """Return a series for each configuration. After the first COLOURS, all are grey, with one common name.
+
+    `selection` is selection.json; its measurement is marked as chosen. figure(measurement) returns the y value in
+    `unit`, or None if it is unknown.
+    """
     known = {one.words: [row for row in one.rows if figure(row) is not None] for one in configurations}
     known = {words: rows for words, rows in known.items() if rows}
     others, series = len(known) - COLOURS, []

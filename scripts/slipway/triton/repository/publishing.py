@@ -141,7 +141,10 @@ def _put(storage: Storage, source: Path, name: str, digest: str) -> None:
 
 
 def _put_index(storage: Storage, document: dict) -> None:
-    """Write an index, and read it back. If it differs, remove it and raise SlipwayError."""
+    """Write the JSON file of a version (see `_documents`), and read it back.
+
+    If it differs, remove it and raise SlipwayError.
+    """
     name = f"{document['version']}.json"
     storage.write(name, (json.dumps(document, indent=2) + "\n").encode())
     if not _is_same(_document(storage, document["version"]), document):

@@ -26,7 +26,10 @@ def is_plain(path: Path | str) -> bool:
 
 
 def seen_from(folder: Path, path: Path) -> str:
-    """Return a plain path, relative to `folder`, of `path`. If it would not be plain, make a link in `folder`."""
+    """Return a path of `path`, relative to `folder`, without characters that a shell interprets.
+
+    If the path has such characters, make a link to it in `folder`, and return the link's name.
+    """
     target = path.resolve()
     name = os.path.relpath(target, folder.resolve())
     if is_plain(name):
@@ -45,9 +48,9 @@ def make_link(name: Path, target: Path) -> None:
 
 
 def listed(folder: Path, path: Path) -> str:
-    """Return a plain name of `path` for a list of folders such as PATH, in which `:` and `;` separate entries.
+    """Return a name of `path` without special characters, for a list of folders such as PATH.
 
-    `folder` is the working folder of the process that reads the list.
+    In such a list, `:` and `;` separate the entries. `folder` is the working folder of the process that reads the list.
     """
     if not set(":;$") & set(str(path)):
         return str(path)

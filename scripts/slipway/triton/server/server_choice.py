@@ -50,7 +50,10 @@ def require_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits)
 
 
 def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
-    """Return in words why no container on this machine can serve engines of a runtime; None if a container can."""
+    """Return in words why no container on this machine can serve engines of a runtime; None if a container can.
+
+    `triton` is the section `triton` of config.yaml.
+    """
     if runtime.native_backend is None:
         return f"NVIDIA's image has no backend for engines of {runtime.title}"
     if (image := image_that_serves(triton)) is None:
@@ -65,7 +68,10 @@ def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
 
 
 def image_that_serves(triton: dict) -> str | None:
-    """Return the name of the server image that `triton.image` or `triton.release` selects; None if both are unset."""
+    """Return the name of the server image that `image` or `release` of config.yaml's section `triton` selects.
+
+    Return None if both are unset.
+    """
     return triton["image"] or (releases.image_of(triton["release"]) if triton["release"] else None)
 
 
