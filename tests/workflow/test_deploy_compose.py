@@ -104,7 +104,7 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     said = capfd.readouterr().err
     assert "compose" in said
     assert "triton: running, healthy" in said
-    assert "put it right first" in said
+    assert "correct config.yaml or the checkpoint before" in said
 
     machine.run(undeploy)
     assert machine.receipt is None

@@ -50,12 +50,12 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
     said = capfd.readouterr().err
     assert f"tiny_trt: answers; live on {to} since" in said
     assert "BACK" in said
-    assert "put it right first" in said
+    assert "correct config.yaml or the checkpoint before" in said
     assert ("1 of 1 pods ready" if to == "kubernetes" else ", ready") in said
     status.main(status.parse_arguments(["--results", str(site.results.parent / "other")]))
     said = capfd.readouterr().err
     assert f"tiny_trt: answers; live on {to} since" in said
-    assert "not in this configuration, whose deployment leaves it as it is" in said
+    assert "not in this configuration; the next deployment leaves it as it is" in said
 
     site.run(undeploy)
     assert site.receipt is None

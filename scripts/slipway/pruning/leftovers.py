@@ -85,7 +85,7 @@ class Leftovers:
         _, model, *folders = path.parts
         target, known = folders[0], model in self.references.models
         if model in self._live and (not known or target in self._live[model]):
-            self._keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` takes it out of service)")
+            self._keep(f"{owner}: it is live (`snakemake --cores 1 undeploy_{model}` undeploys it)")
         elif other := next((other for other in self.others if self._names(other, model, target)), None):
             self._keep(f"{owner}: {other.file} names it")
         elif path.name == "reference_outputs.json" and self._has_versions(model):

@@ -138,7 +138,7 @@ def test_what_is_live_is_kept(results, capsys, platform):
     write_json(results / "a/deploy" / platform, local_receipt("a", target="gone"))
     said = run("all", capsys)
     assert paths("old/weights.safetensors", "a/gone/a.fp32.trt", f"old/deploy/{platform}") <= files()
-    assert "kept     the model old: it is live (`snakemake --cores 1 undeploy_old` takes it out of service)" in said
+    assert "kept     the model old: it is live (`snakemake --cores 1 undeploy_old` undeploys it)" in said
     (results / "a/deploy" / platform).write_text("damaged")
     run("all", capsys)
     assert paths("a/gone/a.fp32.trt") <= files()

@@ -155,7 +155,7 @@ def test_a_live_model_that_this_configuration_does_not_name_is_shown_and_said_to
     status.main(status.parse_arguments(["--results", str(results.parent / "other"), "--state", str(state)]))
     said = capsys.readouterr().err
     assert "resnet50_trt: answers; live on local since" in said
-    assert "  OTHER      not in this configuration, whose deployment takes it out of service" in said
+    assert "  OTHER      not in this configuration; the next deployment undeploys it" in said
     assert "other: not deployed" in said
     assert "elsewhere" not in said
     assert not [word for word in ("STALE", "BACK") if word in said]
@@ -178,7 +178,7 @@ def test_after_a_step_back_nobody_is_sent_to_deploy_what_was_rolled_back(server,
     newer_index(results)
     shown = "\n".join(describe(served, results))
     assert "STALE" not in shown
-    assert "`snakemake deploy` serves what config.yaml says: put it right first" in shown
+    assert "correct config.yaml or the checkpoint before the next `snakemake deploy`" in shown
 
 
 def test_a_newer_repository_makes_what_is_live_stale(server, results):
