@@ -8,7 +8,7 @@ import filelock
 import pytest
 import yaml
 from helpers import made_clone
-from helpers.workplace import ENGINE_RECORD, REFERENCE, Workplace, random_checkpoint
+from helpers.workplace import ENGINE_RECORD, REFERENCE, REPOSITORY, Workplace, random_checkpoint
 
 # Under nohup, or behind `&` in a script, these signals are ignored, and every program that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -16,6 +16,16 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # PyTorch's threads would wait for each other in busy loops. Where several tests share two cores, a loop holds the core
 # that the other thread needs: 300 runs of a tiny network took 19 s of CPU time, not 1.6 s. Programs inherit this.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def scripts_come_first():
+    """Put scripts/ first in sys.path, as pytest did: `users_modules_first` moves it behind the packages.
+
+    A folder of onnxruntime is there, too, once a test imported it, and has a module `benchmark` of its own.
+    """
+    ours = {str(REPOSITORY / "scripts"), str(REPOSITORY / "scripts" / "tools")}
+    sys.path.sort(key=lambda folder: folder not in ours)
 
 
 @pytest.fixture(autouse=True)
