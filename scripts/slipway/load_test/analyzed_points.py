@@ -73,7 +73,10 @@ class RunPlan:
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, key: str) -> dict | None:
-        """Return the measurement of an earlier run, as Model Analyzer's dictionary; None without a readable file."""
+        """Return the stored measurement of the point with the hash `key`, in the form of Model Analyzer's checkpoint.
+
+        None means that no run has stored the point, or that its file is damaged.
+        """
         with contextlib.suppress(OSError, ValueError, KeyError):
             return json.loads(Path(self.store, f"{key}.json").read_text(encoding="utf-8"))["measurement"]
         return None

@@ -34,14 +34,17 @@ SENT = 0.9
 
 
 def judged(point: dict, p99_limit_ms: float | None) -> dict:
-    """Return the point with its "outcome" (see the module) and, unless the rate holds, the reason as "why"."""
+    """Return the point with its "outcome" ("holds", "breaks" or "not sent") and, unless it holds, the reason as "why".
+
+    `p99_limit_ms` None is no limit: then only a growing queue breaks a rate.
+    """
     point = {**point, **({"sent_per_s": _really_sent(point)} if point["requests"] else {})}
     outcome, why = _judged(point, p99_limit_ms)
     return {**point, "outcome": outcome, **({"why": why} if why else {})}
 
 
 def _really_sent(point: dict) -> float:
-    """Return the rate (requests/s) that perf_analyzer really sent, which may be lower than the rate that it reports.
+    """Return the rate (requests/s) that perf_analyzer really sent; the rate that it reports may be too high.
 
     If the mean latency did not grow from the first to the last window, no queue grew. Then all sent requests were
     answered, so the rate of answers is returned.

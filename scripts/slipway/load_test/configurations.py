@@ -67,7 +67,7 @@ def goal_of(selection: Mapping[str, Any]) -> str:
 
 
 def limits_of(selection: Mapping[str, Any]) -> Limits:
-    """Return the limits under which a selection was made."""
+    """Return the limits under which a selection (selection.json) was made."""
     return Limits(**selection["limits"])
 
 

@@ -81,9 +81,10 @@ class Prober:
         return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:
-        """Return the figures of one rate. If the server ended meanwhile, "requests" is 0, and "ended" has the reason.
+        """Return the figures of one rate, as `Sender.measure`, or {"asked_per_s", "requests": 0} without an answer.
 
-        Raises SlipwayError if perf_analyzer fails although the server still runs.
+        If the server ended meanwhile, "ended" has the reason, too. Raises SlipwayError if perf_analyzer fails although
+        the server still runs.
         """
         unanswered, server = {"asked_per_s": rate_per_s, "requests": 0}, self.running.server
         try:
