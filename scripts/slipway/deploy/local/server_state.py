@@ -91,14 +91,17 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
     A server has no record if a kill interrupted the server's start, or if the record was lost or damaged.
     """
     intents = {state["id"]: state for state in _known(folder)}
-    for process in psutil.process_iter(["cmdline", "uids"]):
+    found: dict[int, tuple[int, dict]] = {}
+    for process in psutil.process_iter(["cmdline", "ppid", "uids"]):
         words = process.info["cmdline"] or []
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
         server_id = flags.get("id", "")
         own = server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid()
         own = own and "label" not in flags  # `docker run` has labels; it only starts a container
         if own and (state := intents.get(server_id) or _state_of_flags(flags)):
-            yield state | {"pid": process.pid, "created": _created(process)}
+            found[process.pid] = process.info["ppid"], state | {"pid": process.pid, "created": _created(process)}
+    # A server starts its backend's processes by a fork: until these execute their program, they have its command line.
+    yield from (state for parent, state in found.values() if parent not in found)
 
 
 def recover_state(folder: Path = FOLDER, **changes: object) -> dict | None:

@@ -19,6 +19,7 @@ from slipway.deploy.local.server_state import (
     recover_state,
     running_server,
     state_file,
+    unrecorded_servers,
     who_listens,
     write_state,
 )
@@ -109,12 +110,16 @@ def test_forgetting_is_for_good_and_may_be_repeated(tmp_path, process):
     assert read_state(tmp_path) is None
 
 
+def flags_of_sixth_start(folder):
+    listening = [f"--{name}-port={port}" for name, port in (("http", 1), ("grpc", 2), ("metrics", 3))]
+    return [*listening, "--grpc-address=127.0.0.1", f"--id={new_id(folder, 6)}"]
+
+
 @pytest.fixture
 def own(tmp_path):
     """Return a process with the command line of a server that was started here for the sixth time."""
-    listening = [f"--{name}-port={port}" for name, port in (("http", 1), ("grpc", 2), ("metrics", 3))]
-    flags = [*listening, "--grpc-address=127.0.0.1", f"--id={new_id(tmp_path, 6)}"]
-    started = subprocess.Popen([sys.executable, "-c", "input()", *flags], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "input()", *flags_of_sixth_start(tmp_path)]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE)
     yield started
     started.kill()
     started.communicate()
@@ -150,6 +155,28 @@ def test_a_server_that_was_started_and_not_recorded_is_the_one_that_was_intended
     found = running_server(tmp_path)
     assert (found["pid"], found["identity"]) == (own.pid, {"program": "tritonserver"})
     assert is_running(found)
+
+
+FORKS = """
+import os, signal
+child = os.fork()
+if child == 0:
+    signal.pause()
+print(child, flush=True)
+input()
+os.kill(child, signal.SIGKILL)
+"""
+
+
+def test_a_child_that_a_server_has_just_forked_is_no_other_server(tmp_path):
+    """Until the child executes its own program, it has the server's command line."""
+    command = [sys.executable, "-c", FORKS, *flags_of_sixth_start(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        child = int(server.stdout.readline())
+        assert psutil.Process(child).cmdline() == psutil.Process(server.pid).cmdline()
+        found = [state["pid"] for state in unrecorded_servers(tmp_path)]
+        server.communicate("\n")
+    assert found == [server.pid]
 
 
 def test_an_intent_without_a_server_is_of_none(tmp_path):
