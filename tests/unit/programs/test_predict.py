@@ -94,7 +94,10 @@ def test_a_size_that_the_server_leaves_open_is_the_crops():
 
 @pytest.mark.parametrize(
     ("given", "phrase"),
-    [(["--crop", "256"], "takes 224 x 224 pixels, not --crop 256"), (["--resize", "200"], "--resize 200 is below")],
+    [
+        (["--crop", "256"], "takes 224 x 224 pixels, not --crop 256"),
+        (["--resize", "200"], "--resize 200 is too low: the input has 224 x 224 pixels"),
+    ],
 )
 def test_a_wrong_size_is_refused(given, phrase):
     with pytest.raises(SlipwayError, match=phrase):
