@@ -47,9 +47,9 @@ def in_image(place, apptainer, *targets):
 def test_jobs_run_in_the_image_and_another_environment_is_told_as_the_reason_to_run_them_again(place, apptainer):
     in_image(place, apptainer, ENGINE_RECORD).succeeded()
     ran = place.path("ran.txt").read_text(encoding="utf-8").split()
-    programs = ("fetch_weights", "export_onnx", "build_engine")
+    programs = ("build_engine", "export_onnx", "fetch_weights", "make_contract", "sample_inputs")
     assert ran[0::2] == [str(place.image)] * len(programs)
-    assert [Path(path).stem for path in ran[1::2]] == list(programs)
+    assert sorted(Path(path).stem for path in ran[1::2]) == list(programs)
     assert place.path(ENGINE_RECORD).is_file()
     assert OTHER_ENVIRONMENT in place.snakemake(ENGINE_RECORD, "--dry-run").succeeded().said
     known = place.snakemake(ENGINE_RECORD, "--dry-run", *NOT_BY_ENVIRONMENT).succeeded().said

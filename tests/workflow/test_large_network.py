@@ -29,8 +29,13 @@ def place(tmp_path_factory):
     place.path("pictures").mkdir()
     for index in range(PHOTOGRAPHS):
         draw(place.path(f"pictures/{index}.png"), index)
-    receipt = "results/tiny/deploy/receipt.json"
-    place.snakemake(receipt, "results/tiny/ov/tiny.fp32.accuracy.json", *ON_L4, **LIMIT).succeeded()
+    place.snakemake("results/tiny/ov/tiny.fp32.accuracy.json", *ON_L4, **LIMIT).succeeded()
+    # A deployment is recorded with the measurements of all targets, and no L4 is here to measure on.
+    elsewhere = {name: config["targets"].pop(name) for name in ("ov", "l4")}
+    place.write_config()
+    place.snakemake("results/tiny/deploy/receipt.json", **LIMIT).succeeded()
+    config["targets"] |= elsewhere
+    place.write_config()
     yield place
     place.snakemake("undeploy")
 
