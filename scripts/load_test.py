@@ -129,7 +129,7 @@ def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
         "inputs": [tensor.in_words() for tensor in candidates.contract.inputs],
         "batched": candidates.contract.batched,
         "engines": keys,
-        "requests_per_window": sweep.window,
+        "fewest_requests_per_window": sweep.requests,
         "stability_percent": sweep.stability_percent,
         "minutes": sweep.minutes,
         "not_measured": [{"precision": keys[point["model"]]["precision"], **point} for point in missing],
@@ -261,9 +261,9 @@ def none_in_time(models: list[str], sweep: Sweep) -> str:
     minutes = f"`load_test.minutes: {sweep.minutes:g}`, which is {share}" if sweep.minutes else share
     longer = f"minutes: {4 * sweep.minutes:g}, " if sweep.minutes else ""
     return (
-        f"{nothing} in {minutes}: three windows of {sweep.window} requests take longer; set `load_test: {{{longer}"
-        f"requests: 5, concurrency: [{sweep.concurrency[0]}], instances: [{sweep.instances[0]}]}}`, or serve a smaller "
-        "answer"
+        f"{nothing} in {minutes}: three windows of at least {sweep.requests} requests take longer; "
+        f"set `load_test: {{{longer}requests: 5, concurrency: [{sweep.concurrency[0]}], "
+        f"instances: [{sweep.instances[0]}]}}`, or serve a smaller answer"
     )
 
 

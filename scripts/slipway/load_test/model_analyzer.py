@@ -209,7 +209,7 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
         "perf_analyzer_flags": {
             # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
             "measurement-mode": "count_windows",
-            # For the largest number in flight; keyed_model_analyzer sets it for each point.
+            # For the largest number in flight; RunPlan.set_window sets it for each point.
             "measurement-request-count": sweep.window,
             "stability-percentage": sweep.stability_percent,
             "verbose": True,  # prints the throughput of each window

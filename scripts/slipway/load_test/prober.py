@@ -21,7 +21,7 @@ AUTO = "auto"
 # A point has at least LEAST_REQUESTS, which p99 needs, and lasts at least LEAST_S and LATENCIES times the mean latency.
 # Then only few requests are unanswered at the end of a point, unless a queue grows.
 LEAST_REQUESTS, LEAST_S, LATENCIES = 110, 2.0, 25
-# With fewer requests, a point proves nothing.
+# If time is short, a point still lasts long enough for this many requests.
 FEWEST = 10
 # The usual number of points in a search. A point gets at most 1 / POINTS of the remaining time.
 POINTS = 5

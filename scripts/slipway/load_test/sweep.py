@@ -41,7 +41,7 @@ class Sweep:
 
     @property
     def window(self) -> int:
-        """Return the number of requests in a measurement window."""
+        """Return the number of requests in a measurement window at the largest number in flight."""
         return max(self.requests, ROUNDS_IN_A_WINDOW * max(self.concurrency))
 
     @property

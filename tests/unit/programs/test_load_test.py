@@ -235,12 +235,12 @@ def load_tested(tmp_path, tiny, monkeypatch):
     [
         (
             2,
-            "in `load_test.minutes: 2`, which is 20 s for each of 6 points: three windows of 30 requests take longer; "
-            "set `load_test: {minutes: 8, requests: 5, concurrency: [1], instances: [1]}`",
+            "in `load_test.minutes: 2`, which is 20 s for each of 6 points: three windows of at least 30 requests take "
+            "longer; set `load_test: {minutes: 8, requests: 5, concurrency: [1], instances: [1]}`",
         ),
         (
             None,
-            "in 1,200 s for each of 6 points: three windows of 30 requests take longer; set `load_test: {req",
+            "in 1,200 s for each of 6 points: three windows of at least 30 requests take longer; set `load_test: {req",
         ),
         (
             0.1,

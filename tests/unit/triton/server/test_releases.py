@@ -4,6 +4,7 @@ import re
 import pytest
 from helpers.fresh_interpreter import printed
 
+from slipway.core.schema import read_schema
 from slipway.triton.server import container_programs, releases
 
 VERSION = re.compile(r"\d+(\.\d+){1,3}")
@@ -156,3 +157,7 @@ def test_importing_it_imports_no_framework():
         "print(*sorted(set(sys.modules) & {'torch', 'numpy', 'tritonclient', 'openvino', 'tensorrt', 'psutil'}))"
     )
     assert printed(code) == ""
+
+
+def test_the_oldest_release_in_the_schema_is_the_first_without_known_vulnerabilities():
+    assert read_schema()["properties"]["triton"]["properties"]["oldest"]["default"] == releases.FLOOR
