@@ -5,6 +5,8 @@ versions differently.
 """
 
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,9 @@ _VERSIONS = "module_versions"
 def write_canonical(model: torch.nn.Module, path: Path) -> None:
     """Write the weights of a network to a safetensors file, completely or not at all.
 
-    Raises SlipwayError if the state dict has a value that is not a tensor.
+    Raises SlipwayError if the state dict has a value that is not a tensor, and OSError if the disk is full.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     require_tensors(model)
@@ -31,7 +34,12 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with atomic_write(path) as partial:
         # A single entry: safetensors writes several entries in random order, so the file's bytes would vary.
-        save_file(_apart(state), partial, {_VERSIONS: versions})
+        try:
+            save_file(_apart(state), partial, {_VERSIONS: versions})
+        except SafetensorError as error:
+            if number := re.search(r"\(os error (\d+)\)", str(error)):
+                raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+            raise
 
 
 def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
