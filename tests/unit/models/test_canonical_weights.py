@@ -1,5 +1,8 @@
 """The canonical form of weights loads again exactly, whatever the network is."""
 
+import errno
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -149,3 +152,15 @@ def test_what_is_random_and_in_no_checkpoint_is_refused():
         require_reproducible(build(architecture), architecture, {}, images)
     for arguments in ({"kept": True}, {"seed": 3}):
         require_reproducible(build(architecture, arguments), architecture, arguments, images)
+
+
+def test_a_file_that_cannot_be_written_to_its_end_is_the_systems_error(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="weights") as caught:
+            write_canonical(nn.Linear(100, 100), tmp_path / "weights.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
