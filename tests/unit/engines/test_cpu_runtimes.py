@@ -1,3 +1,6 @@
+import errno
+import resource
+
 import numpy as np
 import onnx
 import pytest
@@ -205,3 +208,15 @@ def test_attention_tells_nothing_of_the_precision_and_weights_do(tmp_path, modul
     weights = np.random.default_rng(0).standard_normal((4, 4), dtype=np.float32)
     named_tensors.write(tmp_path / "m.onnx", nodes, {"weights": weights}, interface)
     require_precision("fp32", built(module, tmp_path / "m.onnx").layers())
+
+
+def test_an_engine_that_cannot_be_written_to_its_end_is_the_systems_error(tmp_path):
+    write_onnx(tmp_path / "m.onnx", "float32")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            runtime("openvino").build(tmp_path / "m.onnx", tmp_path / "m.xml", "fp32", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG

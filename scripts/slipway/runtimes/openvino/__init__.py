@@ -1,6 +1,8 @@
 """OpenVINO on the CPU: an ONNX file becomes an IR (OpenVINO's own representation), which is compiled at each load."""
 
+import os
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,8 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
     The weights stay unchanged: for bf16, the CPU plugin rounds FP32 only when it compiles. So fp32 and bf16 have the
     same IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Returns
-    {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file.
+    {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file, and OSError if
+    the IR cannot be written.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -38,9 +41,21 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     for port in model.inputs:
         # An input also has the names of nodes behind it that change nothing, such as a Cast to the same type.
         port.get_tensor().set_names({port.get_node().get_friendly_name()})
-    ov.save_model(model, path, compress_to_fp16=False)
+    _write(model, Path(path))
     engine = Engine(path, precision)
     return {"tensors": engine.tensors(), "layers": engine.layers()}
+
+
+def _write(model: ov.Model, path: Path) -> None:
+    """Write an IR. OpenVINO does not say why it cannot write, so after an error the space is asked of the system."""
+    try:
+        ov.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError:
+        constants = [node.output(0) for node in model.get_ops() if node.get_type_name() == "Constant"]
+        size = sum(constant.get_element_type().size * np.prod(constant.get_shape()) for constant in constants)
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            os.posix_fallocate(probe.fileno(), 0, int(size) + 1)
+        raise
 
 
 class Engine:
