@@ -12,7 +12,10 @@ PART_OF_KEYS = False
 
 
 def show_engine(record: dict) -> None:
-    """Print an engine's agreement with PyTorch and its accuracy on labelled photographs, from its accuracy record."""
+    """Print an engine's agreement with PyTorch, and its accuracy on labelled photographs.
+
+    `record` is the engine's accuracy record, which check_accuracy.py writes.
+    """
     _show(Path(__file__).with_name("engine_accuracy.txt.j2"), record)
 
 
@@ -20,6 +23,7 @@ def show_checkpoint(record: dict) -> None:
     """Print a checkpoint's accuracy on labelled photographs, and the warnings in its record.
 
     Also print the rules by which the folders of photographs were matched with classes, such as by name or by index.
+    `record` is the checkpoint's accuracy record, which evaluate_checkpoint.py writes.
     """
     _show(Path(__file__).with_name("checkpoint_accuracy.txt.j2"), record)
 

@@ -1,4 +1,4 @@
-"""Compute PyTorch's accuracy of a checkpoint on labelled photographs, and check the accuracy."""
+"""Compute PyTorch's accuracy of a checkpoint on labelled photographs, and check whether the accuracy is plausible."""
 
 import argparse
 from dataclasses import replace
@@ -26,9 +26,10 @@ SAMPLE = 200
 def labelling_of(arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs) -> Labelling:
     """Return the true class of each photograph, from the folders and file names, as a Labelling.
 
-    If config.yaml states that the outputs are no class scores, all classes are unknown. Raises SlipwayError for outputs
-    that are no class scores without such a statement, for an ambiguous folder, and for a single output without names of
-    both classes.
+    The options in `arguments` name the folder (--labelled), the served labels (--labels), and the user's label file, if
+    any (--labels-from). If config.yaml states that the outputs are no class scores, all classes are unknown. Raises
+    SlipwayError for outputs that are no class scores without such a statement, for an ambiguous folder, and for a
+    single output without names of both classes.
     """
     meaning = contract.outputs[0].known_meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -53,11 +54,12 @@ def figures_on_labels(
     labelling: Labelling,
     evaluation: Evaluation,
 ) -> dict:
-    """Return the record of the accuracy on photographs of known class, with checks of its plausibility.
+    """Return entries for the checkpoint's accuracy record: the accuracy on photographs of known class, and its checks.
 
-    The record has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If the class of any
-    photograph is known, the record also has "top1", "top5" and "top1_interval". Random weights are not checked for
-    plausibility.
+    The entries: "images", "labelled" (number of photographs of known class), "folders" (`Labelling.record`),
+    "published_top1", "alternatives" (the result of `try_alternatives`) and "warnings". If the class of any photograph
+    is known, also "top1", "top5" and "top1_interval". `weights` is the content of weights.json. `evaluation` has
+    PyTorch's answers to the photographs. Whether the accuracy is plausible is not checked for random weights.
     """
     meaning = contract.outputs[0].known_meaning
     (indices,) = np.nonzero(labelling.classes != UNKNOWN)
@@ -81,7 +83,11 @@ def figures_on_labels(
 
 
 def require_floor(record: dict, floor: float | None) -> None:
-    """Raise SlipwayError if the accuracy is below `floor` (`accuracy.min_top1`), or unknown."""
+    """Raise SlipwayError if the checkpoint's top-1 accuracy is unknown, or below `floor` (`accuracy.min_top1`).
+
+    `record` is the checkpoint's accuracy record, with the entries of `figures_on_labels`. Without a `floor` (None),
+    nothing is checked.
+    """
     if floor is None:
         return
     if not record["labelled"]:

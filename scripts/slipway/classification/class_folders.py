@@ -1,4 +1,4 @@
-"""Find the class of each folder of photographs. The Snakefile calls this module while it is parsed.
+"""Find the class of each folder of photographs. Planning calls this module, too, to refuse ambiguous folders.
 
 A folder's name is a class name or a class index. Without labels, a folder's position in sorted order is the index, as
 in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
@@ -26,7 +26,10 @@ _NUMBER = re.compile("[0-9]+")
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder of photographs of one class: the folder's name, the class index, and the rule that led to this class."""
+    """A folder of photographs of one class: the folder's name, the class index, and the rule that led to this class.
+
+    `rule` is one of the rules at the top of this module, such as "name" or "index".
+    """
 
     folder: str
     index: int
@@ -34,11 +37,13 @@ class ClassFolder:
 
 
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return (the class folders in `folder`, the class folders by a second possible rule). Either list may be empty.
+    """Return (the folders in `folder` with their classes, the same folders with the classes by a second rule).
 
-    Usually there is no second possible rule. `source` is the source of the labels: "file", "torchvision" or "none".
-    Raises SlipwayError if a folder is ambiguous, if the user's labels have no class for a folder, or if only some
-    folders have a class. Hidden folders and folders without photographs are skipped.
+    The second list is [] unless a second rule is possible too. For example, folders 0, 1, 10, 2 may stand in the order
+    of their numbers or in sorted order. Both lists are [] if no folder is a class. `source` is the source of the
+    labels: "file" (the user's label file), "torchvision", or "none" (made-up names). Raises SlipwayError if a folder is
+    ambiguous, if the user's labels have no class for a folder, or if only some folders have a class. Hidden folders and
+    folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
     folders = with_images(folder)
@@ -72,7 +77,7 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
 
 
 class Names:
-    """Find classes by their names: in the exact spelling of the labels, then in looser spellings."""
+    """Find the class of a folder or file by its name, in the exact spelling of the labels, then in looser spellings."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -83,7 +88,7 @@ class Names:
         self._by_id = _classes_by_name(labels.ids, _exact)
 
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
-        """Return the class folder for a folder's name; None if no class has this name.
+        """Return the folder `folder` with the class that has its name; None if no class has this name.
 
         The strictest spelling that fits any class counts. Raises SlipwayError if this spelling fits two classes.
         `parent` is the path of the parent folder, for the message.
@@ -109,7 +114,7 @@ class Names:
 
 
 def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
-    """Return {spelled(name): indices of the classes with this name}. `names` has the names of each class."""
+    """Return {spelled(name): indices of the classes with this name}. `names` has a list of names for each class."""
     classes: dict[str, list[int]] = {}
     for index, given in enumerate(names):
         for name in filter(None, dict.fromkeys(map(spelled, given))):
@@ -129,9 +134,11 @@ def _loose(name: str) -> str:
 
 
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
-    """Return the class folders with numbers as names in text order (0, 1, 10, 2, ...), as ImageFolder reads them.
+    """Return folders that have numbers as names with the classes that torchvision's ImageFolder would give them.
 
-    Return [] if a name is no number, or if each folder's class in text order equals its number.
+    ImageFolder takes the names in text order (0, 1, 10, 2, ...). `readings` are the folders with the class that their
+    number states, and `count` is the number of classes. Return [] if a name is no number, or if each folder's class in
+    text order equals its number.
     """
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
     if not all(reading.rule == INDEX and reading.folder in order for reading in readings):
@@ -141,10 +148,10 @@ def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[Clas
 
 
 def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return (class folders in sorted order, class folders in the order of their numbers).
+    """Return (folders with classes in sorted order, folders with classes in the order of their numbers).
 
-    Both lists are empty unless there is one folder per class. The second list is empty unless all names are numbers and
-    the two orders differ.
+    Both lists are empty unless there is one folder for each of `count` classes. The second list is empty unless all
+    names are numbers and the two orders differ.
     """
     everything, folders = class_folders(parent), with_images(parent)
     ordered = everything if len(everything) == count else folders

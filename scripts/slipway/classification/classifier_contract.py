@@ -26,11 +26,11 @@ def contract_of(
     stated: str | None,
     labels_from: Path | None,
 ) -> tuple[Contract, list[str]]:
-    """Return (contract of a classifier, names of its classes).
+    """Find the meaning of a classifier's scores, and return (its contract, the names of its classes).
 
-    `pictures` (N, 3, crop, crop) are samples of the input, and `weights` is the record of the weights. `stated` is the
-    meaning in config.yaml, and `labels_from` the user's file of labels. Raises SlipwayError if the answers are not one
-    row of scores for each picture, or contradict config.yaml.
+    `pictures` (N, 3, crop, crop) are samples of the input. `weights` is the content of weights.json. `stated` is the
+    meaning that config.yaml gives the output, such as "sigmoid", or None. `labels_from` is the user's label file, or
+    None. Raises SlipwayError if the answers are not one row of scores for each picture, or contradict config.yaml.
     """
     shape, dtype = (BATCH, *pictures.shape[1:]), pictures.dtype.name
     normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
@@ -52,9 +52,10 @@ def contract_of(
 def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str]:
     """Return `count` class names: from the user, or else from the architecture or its configuration, or else "class i".
 
-    `weights` is the record of the weights. torchvision's classifiers have names; the configurations of transformers
-    have names as `id2label`. For a single output, the user may give two names: first the negative class, then the
-    positive class. Raises SlipwayError if the user gives another number of names.
+    `labels_from` is the user's label file, or None. `weights` is the content of weights.json. torchvision's classifiers
+    have names; the configurations of transformers have names as `id2label`. For a single output, the user may give two
+    names: first the negative class, then the positive class. Raises SlipwayError if the user gives another number of
+    names.
     """
     if labels_from:
         names = read_labels(labels_from).names
@@ -80,7 +81,11 @@ def class_names(labels_from: Path | None, count: int, weights: dict) -> list[str
 
 
 def _named_by(model: torch.nn.Module, weights: dict, outputs: int) -> str | None:
-    """Return the evidence from architecture or arguments that the outputs are class scores, in words, else None."""
+    """Return the evidence that a network's outputs are class scores, in words; None without evidence.
+
+    `outputs` is the number of values in its output. The evidence comes from the architecture or from its arguments in
+    `weights`, the content of weights.json.
+    """
     if weights["architecture"] and ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"
     if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:

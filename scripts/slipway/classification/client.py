@@ -21,7 +21,11 @@ FORGOTTEN = "Unable to find shared memory region"
 
 
 def describe_classifier(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
-    """Return the classifier that the server describes. Raise SlipwayError if the model is no picture classifier."""
+    """Ask a server for a model's metadata and configuration, and return them as a Classifier.
+
+    If `version` is "", the server chooses the version. `output` names the output with the scores; it may be None if the
+    model has one output. Raises SlipwayError if the model is no picture classifier.
+    """
     metadata = connection.call(connection.client.get_model_metadata, model, version)
     config = connection.call(connection.client.get_model_config, model, version).config
     return classifier_of(metadata, config, version, output)
@@ -30,9 +34,10 @@ def describe_classifier(connection: Connection, model: str, version: str, output
 def ask(
     connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None
 ) -> tuple[np.ndarray, dict]:
-    """Return (scores (N, classes), facts) for a batch (N, 3, side, side). `shared` is shared memory for the request.
+    """Send a batch (N, 3, side, side) to the server, and return (scores (N, classes), facts about the request).
 
     The facts are {"version": the version that answered, "latency_ms": time with all retries, "attempts": their number}.
+    If `shared` is given, the request refers to the batch in this shared memory; otherwise it contains the batch.
     """
     array = batch if classifier.batched else batch[0]
     tensor = grpc.InferInput(classifier.input, list(array.shape), np_to_triton_dtype(array.dtype))
@@ -64,8 +69,8 @@ def ask(
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:
     """Return the class names that the server has for the output; [] if the server has none.
 
-    Triton's classification extension returns "score:index:label" for each class. So one request with an empty picture,
-    which asks for all classes, returns all names.
+    Triton's classification extension returns "score:index:label" for each class. So one request with an empty picture
+    of `side` x `side` pixels, which asks for all classes, returns all names.
     """
     if not (classifier.has_labels and classifier.classes):
         return []
@@ -77,7 +82,10 @@ def ask_labels(connection: Connection, classifier: Classifier, side: int) -> lis
 
 
 def labels_of(named: list[str], classes: int) -> list[str]:
-    """Return one label for each class from Triton's "score:index:label"; "class i" for a class without one."""
+    """Return a label for each of `classes` classes, from Triton's texts `named`, such as "12.5:3:label of class 3".
+
+    A class without a label is named "class i".
+    """
     labels = [f"class {index}" for index in range(classes)]
     for entry in named:
         _, index, *label = entry.split(":", 2)
@@ -87,9 +95,10 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return the meaning `kind`, if it is given, or else the meaning that the scores (N, classes) suggest.
+    """Return a meaning of scores (N, classes) for a server that states none.
 
-    Rows of values from 0 that sum to 1 are probabilities. Other rows are logits. Rows with a single value are "tensor".
+    `kind` is the user's --output-meaning, and is used if it is given. Otherwise the scores decide: rows of values from
+    0 that sum to 1 are probabilities, and other rows are logits. Rows with a single value are "tensor".
     """
     if kind:
         within = (scores >= 0).all() and (scores <= 1).all()

@@ -9,10 +9,11 @@ from slipway.contract.contract import Contract
 
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
-    """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
+    """Return entries for an engine's accuracy record: its accuracy and PyTorch's on labelled photographs.
 
-    "labelled" is the number of photographs of known class. "pytorch" and "engine" are the accuracies on these
-    photographs; without such photographs, both keys are missing. "folders" names the rule for the class of each folder.
+    The entries: "images" (number of photographs), "labelled" (number of photographs of known class), "folders" (the
+    rule for the class of each folder, as in `Labelling.record`), "pytorch" and "engine" (each {"top1", "top5"}, on the
+    photographs of known class). Without such photographs, "pytorch" and "engine" are missing.
     """
     classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].known_meaning
     known = classes >= 0
@@ -25,7 +26,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
 
 
 def dropped(figures: dict, limit: float) -> list[str]:
-    """Return [text about the engine's loss of top-1 accuracy] if the loss (0..1) exceeds `limit`, else [].
+    """Return a list with one sentence if the engine loses more top-1 accuracy than `limit` (0..1); otherwise [].
 
     `figures` is the result of `figures_on_labels`.
     """
@@ -36,7 +37,7 @@ def dropped(figures: dict, limit: float) -> list[str]:
 
 
 def below_floor(figures: dict, floor: float | None) -> list[str]:
-    """Return a text for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] if none is.
+    """Return a sentence for each top-1 accuracy that is unknown or below `floor` (`accuracy.min_top1`); [] if none is.
 
     Without a `floor` (None), nothing is checked. `figures` is the result of `figures_on_labels`.
     """

@@ -22,8 +22,9 @@ from slipway.triton.client.shared_memory import SharedBatch
 class Classification:
     """The settings of a classification: the model, its preprocessing, the batch size, and the form of the answers.
 
-    `labels` are the class names, if known. `stated` is the meaning of the outputs in --output-meaning. `top` is the
-    number of classes to show. With `strict`, the first photograph without an answer raises an error.
+    `labels` are the class names; [] if they are not known. `stated` is the meaning of the outputs in --output-meaning,
+    or None. `top` is the number of classes to show. With `strict`, the first photograph without an answer raises an
+    error.
     """
 
     classifier: Classifier
@@ -41,7 +42,10 @@ class Classification:
 
 
 def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
-    """Return `stated`, the meaning in --output-meaning. Raise SlipwayError if the server states another meaning."""
+    """Return `stated`, the meaning in --output-meaning, or None without this option.
+
+    Raises SlipwayError if the server states another meaning.
+    """
     if classifier.meaning and stated not in (None, classifier.meaning.kind):
         raise SlipwayError(
             f"--output-meaning {stated} contradicts the server: the outputs of {classifier.name} are "
@@ -51,7 +55,7 @@ def require_same_meaning(classifier: Classifier, stated: str | None) -> str | No
 
 
 def read_labels(path: Path, classifier: Classifier) -> list[str]:
-    """Return the class names in a file. Raise SlipwayError unless their number fits the classifier.
+    """Return the class names in the user's label file. Raise SlipwayError unless their number fits the classifier.
 
     A classifier has one name per class. A classifier with a single output may have two names.
     """
@@ -83,7 +87,11 @@ def classify(
     predictions: Predictions,
     shared: SharedBatch | None,
 ) -> Iterator[list[dict]]:
-    """Send the photographs in batches, add the answers to `predictions`, and yield the new entries of each batch."""
+    """Send the photographs in batches, and yield the answers of each batch as soon as they have arrived.
+
+    The answers are the new entries of `predictions`, as `Predictions.add` returns them. `shared` is shared memory for
+    the batches; None if requests contain them. Photographs without an answer become failures in `predictions`.
+    """
     for group in batched(read_inputs(files, settings, predictions), settings.batch):
         sent = [file for file, _ in group]
         try:
@@ -114,7 +122,7 @@ def read_inputs(
 
 
 def batched(items: Iterable, size: int) -> Iterator[list]:
-    """Yield lists of `size` items. The last list may be shorter. Each item is read only when its list is made."""
+    """Yield lists of `size` items. The last list may be shorter. Items are read only when their list is made."""
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch

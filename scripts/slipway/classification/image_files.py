@@ -41,12 +41,15 @@ def holds_image(folder: str | Path) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a name is hidden, or belongs to a macOS archive, such as ._a.jpg and __MACOSX."""
+    """Return whether the name of a file or folder is hidden or of a macOS archive, such as ._a.jpg and __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def digest_of_images(folder: str | Path, limit: int | None = None, file_hashes: FileHashCache | None = None) -> str:
-    """Return one SHA-256 of the names (relative to `folder`) and contents of all images that `find_images` returns."""
+    """Return one SHA-256 of the names (relative to `folder`) and contents of all images that `find_images` returns.
+
+    `file_hashes` remembers the hash of each file, so that unchanged files are not read again. With None, all are read.
+    """
     return (file_hashes or FileHashCache()).of_many(find_images(folder, limit), folder)
 
 

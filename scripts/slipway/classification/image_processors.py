@@ -50,7 +50,10 @@ def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
 
 
 def _size(read: dict) -> tuple[int, int, bool]:
-    """Return (height, width, is_squashed): the inputs' size in pixels, and whether the resize changes proportions."""
+    """Return (height, width, is_squashed): the inputs' size in pixels, and whether the resize changes proportions.
+
+    `read` is the content of preprocessor_config.json.
+    """
     size = read.get("size", 224)
     if read.get("do_center_crop"):
         return *_sides(read.get("crop_size", size)), isinstance(size, dict) and "height" in size
@@ -64,7 +67,10 @@ def _sides(size: Any) -> tuple[int, int]:
 
 
 def _resize(read: dict, side: int) -> int:
-    """Return the length of the short side before the crop, in pixels."""
+    """Return the length of the short side before the crop to `side`, in pixels.
+
+    `read` is the content of preprocessor_config.json.
+    """
     size: Any = read.get("size", side)
     if read.get("do_center_crop"):
         return int(size.get("shortest_edge") or size.get("height", side) if isinstance(size, dict) else size)

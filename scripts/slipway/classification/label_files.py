@@ -21,14 +21,17 @@ _NUMBERED = (
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of the classes, and `ids`: further names of each class, such as WordNet's n01440764."""
+    """The names of the classes, in the order of the model's outputs.
+
+    `ids` has a list of further names for each class, such as ["n01440764"] of WordNet; the list may be empty.
+    """
 
     names: list[str]
     ids: list[list[str]]
 
     @classmethod
     def of_names(cls, names: list[str]) -> "Labels":
-        """Return labels without `ids`."""
+        """Return labels with one name for each class, without further names (`ids`)."""
         return cls(names, [[] for _ in names])
 
 
@@ -50,10 +53,11 @@ def read_labels(path: str | Path) -> Labels:
 
 
 def served_labels(served: Path, user_file: Path | None) -> tuple[Labels, str]:
-    """Return (labels that a model is served with, their source: "file", "torchvision" or "none").
+    """Return (labels that a model is served with, their source).
 
-    `served` is a file with one name per line. `user_file` is the user's label file, or None. Only this file can have
-    `ids`.
+    The source is "file" if the names are those of the user's label file `user_file`. Otherwise the names are those in
+    the file `served`, which has one name per line. Then the source is "none" if all names are made up ("class 0", ...),
+    else "torchvision". `user_file` may be None. Only labels of the user's file can have `ids`.
     """
     if user_file:
         return read_labels(user_file), "file"
@@ -116,7 +120,7 @@ def _document(text: str, path: Path) -> Any:
 
 
 def _of_document(document: Any, path: Path) -> Labels:
-    """Return the labels in a parsed document. Raise SlipwayError unless exactly one form of labels fits it."""
+    """Return the labels in the parsed content of a label file. Raise SlipwayError unless exactly one form fits it."""
     if isinstance(document, dict) and isinstance(document.get("id2label"), dict):  # config.json of a Hugging Face model
         document = document["id2label"]
     if not isinstance(document, dict | list) or not document:
@@ -146,7 +150,7 @@ def _index_of(value: Any) -> int | None:
 
 
 def _of_entries(entries: Mapping[Any, Any], path: Path) -> Labels:
-    """Return the labels in a document {index: name} or {index: [ID, name]}."""
+    """Return the labels in a parsed label file of the form {index: name} or {index: [ID, name]}."""
     labels = Labels([], [])
     for index in range(len(entries)):
         texts = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]

@@ -14,10 +14,11 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Labelling:
-    """The class index of each photograph as int64 (N,), -1 if unknown, and the folders that define the classes.
+    """The true class of each photograph, and the folders that define the classes.
 
-    `alternative`: the classes by a second possible rule for the folders; all -1 without such a rule. `record`:
-    {"folder", "class", "label", "rule", "photographs"} of each folder, and one entry for all classes from file names.
+    `classes`: class indices as int64 (N,), -1 if unknown. `alternative` and `alternative_folders`: the classes and
+    folders by a second possible rule; all -1 and [] without such a rule. `record`: {"folder", "class", "label", "rule",
+    "photographs"} of each folder, and one entry for all classes from file names.
     """
 
     classes: np.ndarray
@@ -28,10 +29,10 @@ class Labelling:
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
-    """Return the true class of each of the photographs `images`, which are below `folder`.
+    """Return the true class of each of the photographs `images`, which are below `folder`, as a Labelling.
 
     `source` is the source of the class names: "file" (the user's label file), "torchvision" or "none". Raises
-    SlipwayError in the same cases as `read_class_folders`.
+    SlipwayError if the class of a folder is ambiguous or missing; see `read_class_folders`.
     """
     names = Names(labels)
     folders, other = read_class_folders(folder, labels, source)

@@ -12,8 +12,9 @@ from slipway.core.pytorch import torch
 def logits_of(model: torch.nn.Module, pictures: np.ndarray, normalisation: Normalisation | None = None) -> np.ndarray:
     """Return PyTorch's float32 logits (N, classes) for pictures (N, 3, H, W), computed on the CPU.
 
-    Raises SlipwayError if the model fails on the pictures, or if its output is no floating-point tensor (N, classes) of
-    finite numbers.
+    `normalisation` is applied to uint8 pictures first; with None, the pictures are passed on as they are. Raises
+    SlipwayError if the model fails on the pictures, or if its output is no floating-point tensor (N, classes) of finite
+    numbers.
     """
     tensor = Tensor(INPUT, pictures.dtype.name, (BATCH, *pictures.shape[1:]), normalisation=normalisation)
     contract = Contract((tensor,), ())

@@ -9,7 +9,7 @@ LOWEST_STD = 0.003
 def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -> str | None:
     """Return a sentence if `mean` or `std` is wrong for pixels from 0 to 1, with the correction, else None.
 
-    `prefix` precedes "mean" and "std" in the text, such as "--" for options.
+    In the sentence, `prefix` stands before "mean" and "std", such as "--" for options.
     """
     of_bytes, twice = "are of pixels from 0 to 255", "were divided by 255 twice"
     rules = (

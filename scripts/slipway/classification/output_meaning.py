@@ -54,9 +54,10 @@ def find_meaning(
 ) -> Meaning:
     """Return the meaning of outputs (N, values): the stated meaning, or the meaning that the network shows.
 
-    `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are class scores;
-    None without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network
-    contradicts the stated meaning, or if neither softmax nor sigmoid turns the outputs into probabilities.
+    `stated` is the meaning in config.yaml, such as "sigmoid", or None. `last` is the network's last operation, as
+    `last_operation` returns it. `named_by` is the evidence, in words, that the outputs are class scores; None without
+    evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network contradicts the
+    stated meaning, or if neither softmax nor sigmoid turns the outputs into probabilities.
     """
     values = outputs.astype(np.float64)
     count = values.shape[1]
@@ -91,7 +92,8 @@ def find_meaning(
 def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
     """Return the name of the operation that makes an output, such as "softmax"; "" if the name cannot be found.
 
-    Views, casts and averages are skipped. The network is run once, unless it is a graph in a file.
+    Views, casts and averages are skipped. The network is run once on `inputs`, {input: array}, unless it is a graph in
+    a file.
     """
     if isinstance(network.network, GraphNetwork):
         return network.network.last_operation(network.network.own_outputs(network.names)[output])
@@ -207,5 +209,8 @@ def _all_one(numbers: np.ndarray) -> bool:
 
 
 def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:
-    """Return whether all values are from 0 to 1, and the network's last operation, `last`, is not in `_UNBOUNDED`."""
+    """Return whether values may be the results of a sigmoid: all are from 0 to 1, and the last operation allows it.
+
+    `last` is the network's last operation. It must not have unbounded results, as those in `_UNBOUNDED` have.
+    """
     return last not in _UNBOUNDED and bool((values >= 0).all() and (values <= 1).all())

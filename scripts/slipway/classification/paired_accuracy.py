@@ -23,7 +23,8 @@ def difference(figures: dict) -> tuple[int, str]:
     """Return (difference, verdict) of the engine's and PyTorch's accuracy on the same photographs.
 
     The difference is a number of photographs, negative if the engine gets fewer right. The verdict is WITHIN (the
-    noise), MORE (than the noise) or OPEN (perhaps more).
+    noise), MORE (than the noise) or OPEN (perhaps more). `figures` is "evaluation" of the engine's accuracy record,
+    with "labelled", "engine" and "pytorch" (each {"top1", ...}); "top1_agreement" and "samples" may be missing.
 
     This is the two-sided sign test on the photographs that only the engine or only PyTorch gets right (McNemar 1947,
     exact). The records have only bounds of their number: at least the difference, at most the photographs with
@@ -64,7 +65,10 @@ def _tail(least: int, differing: int) -> float:
 
 
 def in_words(figures: dict) -> str:
-    """Return the result of `difference` in words, such as "1 of 250 photographs fewer, within the noise"."""
+    """Return the result of `difference` in words, such as "1 of 250 photographs fewer, within the noise".
+
+    `figures` is the argument of `difference`.
+    """
     gained, noise = difference(figures)
     change = f"{abs(gained)} of {{}} photographs {'more' if gained > 0 else 'fewer'}, {noise}"
     return (change if gained else "the same number of {} photographs").format(figures["labelled"])

@@ -12,7 +12,7 @@ from slipway.contract.contract import Contract, Tensors
 
 
 def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add --labelled, the folder of labelled photographs for evaluation."""
+    """Add --labelled, the folder of labelled photographs for evaluation, to the group of sources of samples."""
     source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
 
 
@@ -31,7 +31,10 @@ class PhotographInputs:
 
     @classmethod
     def of(cls, folder: Path, most: int, contract: Contract) -> "PhotographInputs":
-        """Return at most `most` photographs of a folder, evenly spread. Raise SlipwayError if the folder has none."""
+        """Return at most `most` photographs of a folder, evenly spread. Raise SlipwayError if the folder has none.
+
+        `contract` states their preprocessing and their dtype.
+        """
         preprocess = Preprocessing.of(contract.facts["preprocess"])
         return cls(find_images(folder, most), preprocess, contract.inputs[0].dtype)
 
@@ -44,6 +47,6 @@ def read_calibration(folder: Path, most: int, preprocess: Preprocessing, dtype: 
     """Return ([{input: array (1, 3, crop, crop)}] of at most `most` photographs, SHA-256 of their files).
 
     The photographs are spread evenly over the folder. Raises SlipwayError if the folder is missing or has a broken
-    file. Other images cannot replace the user's: their scales would make the model's answers wrong without any error.
+    file. No other images are used instead: their scales would make the model's answers wrong without any error.
     """
     return list(PhotographInputs(find_images(folder, most), preprocess, dtype)), digest_of_images(folder, most)

@@ -1,4 +1,7 @@
-"""The preprocessing of photographs that is known while planning: from config.yaml, or from the network's source."""
+"""The preprocessing of photographs that is known while planning: from config.yaml, or from the network's source.
+
+A source is where a network comes from, such as torchvision or timm. It may publish a preprocessing.
+"""
 
 from slipway.classification.published import IMAGENET
 from slipway.models.source_interface import PublishedPreprocessing
@@ -7,9 +10,10 @@ from slipway.storage.addresses import local_path
 
 
 def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
-    """Return the published preprocessing of a model, if planning can know it; None if not.
+    """Return the preprocessing that the source of a model's network publishes; None if planning cannot know it.
 
-    Planning does not import the package of a source. So for some sources only a job knows the preprocessing.
+    Planning does not import the package of a source. So for some sources only a job knows the preprocessing. `settings`
+    is the model's entry in config.yaml.
     """
     if not _is_planned(settings):
         return None
@@ -18,9 +22,9 @@ def published_preprocessing(settings: dict) -> PublishedPreprocessing | None:
 
 
 def planned_preprocessing(settings: dict) -> dict:
-    """Return {key: value} with all keys of `preprocess`. A value is None if only a job can find it.
+    """Return the preprocessing of a model's photographs, {key: value} with all keys of `preprocess` in config.yaml.
 
-    `settings` is the model's entry in config.yaml.
+    A value is None if only a job can find it. `settings` is the model's entry in config.yaml.
     """
     published = published_preprocessing(settings)
     unstated = IMAGENET | (published.settings if published else {})
@@ -28,7 +32,10 @@ def planned_preprocessing(settings: dict) -> dict:
 
 
 def stated_preprocessing(settings: dict) -> dict:
-    """Return {key: value} of `preprocess` in config.yaml, with only the keys that have a value there."""
+    """Return {key: value} of `preprocess` in config.yaml, with only the keys that have a value there.
+
+    `settings` is the model's entry in config.yaml.
+    """
     return {name: value for name, value in settings["preprocess"].items() if value is not None}
 
 

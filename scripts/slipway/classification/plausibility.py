@@ -39,9 +39,10 @@ _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 
 @dataclass(frozen=True)
 class Alternative:
-    """An alternative preprocessing. `prepare` makes the input (3, crop, crop) from an RGB image.
+    """Another preprocessing, to try whether the network's accuracy is higher with it.
 
-    `advice` names the setting in config.yaml that gives this preprocessing.
+    `prepare` makes the input (3, crop, crop) from an RGB image. `advice` names the setting in config.yaml that gives
+    this preprocessing.
     """
 
     name: str
@@ -53,7 +54,8 @@ class Alternative:
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
     """Return the preprocessings to try: torchvision's published one, usual means and deviations, and BGR channels.
 
-    Preprocessings that equal the configured preprocessing are left out.
+    torchvision's is that of `architecture`, if torchvision has the network. Preprocessings that equal the `configured`
+    one are left out.
     """
     names: dict[Preprocessing, str] = {}
     for weights in published(architecture):
@@ -89,10 +91,12 @@ def try_alternatives(
     configured: Preprocessing,
     architecture: str,
 ) -> list[dict]:
-    """Return the top-1 accuracy of each alternative preprocessing, and of the configured one, on the same photographs.
+    """Return how accurate a network is with each alternative preprocessing, and with the configured one.
 
-    `photographs` are (file, class index). Each entry has "name", "images", "configured_top1", "top1", "advice" and
-    "chance": the probability that the gain comes from chance alone.
+    There is one dict per alternative: {"name", "images": number of photographs, "configured_top1", "top1" (both 0..1),
+    "chance": the probability that the gain comes from chance alone, "advice": the setting in config.yaml}.
+    `photographs` are (file, class index). `meaning` is that of the model's outputs, and `architecture` its name in
+    config.yaml.
     """
     others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
     ways: list[Callable[[Image.Image], np.ndarray]] = [configured, *(other.prepare for other in others)]
@@ -128,9 +132,10 @@ def _takes(model: torch.nn.Module, side: int) -> bool:
 
 
 def clear_gains(tried: list[dict]) -> list[str]:
-    """Return [text about the best alternative whose gain is significant]; [] if no gain is.
+    """Return a list with one warning if the network answers clearly better with another preprocessing; otherwise [].
 
-    The significance is corrected for the number of alternatives.
+    The warning names the best alternative whose gain in accuracy is significant. The significance is corrected for the
+    number of alternatives. `tried` has one dict per alternative, as `try_alternatives` returns it.
     """
     return [
         f"on {best['images']} labelled photographs the model's own top-1 accuracy is {best['configured_top1']:.1%} as "
@@ -142,7 +147,12 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
-    """Return [warning] if the top-1 accuracy is clearly, and by more than LARGE_DROP, below `published`; else []."""
+    """Return a list with one warning if the accuracy is clearly below the one that torchvision publishes; otherwise [].
+
+    Clearly: even the upper end of "top1_interval" is more than LARGE_DROP below `published`, the published top-1
+    accuracy (0..1). Without a published accuracy (None), return []. `accuracy` has "top1", "top1_interval" and
+    "labelled" of the checkpoint's accuracy record.
+    """
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
@@ -153,10 +163,11 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's answers clearly favour the first of two rules for the folders' classes.
+    """Raise SlipwayError unless the network's answers confirm the rule by which the folders' classes were read.
 
-    `labelling` has the classes by both rules (`classes`, `alternative`). `best_classes` are the network's best classes
-    for the photographs of known class.
+    The folders were read by a first rule (`labelling.classes`), but a second rule is possible
+    (`labelling.alternative`). The network must be right clearly more often by the first rule. `best_classes` are the
+    network's best classes for the photographs of known class.
     """
     has_class = labelling.classes >= 0
     correct = best_classes == labelling.classes[has_class]

@@ -17,7 +17,12 @@ from slipway.outputs.presentation import answer_of, sentence_of
 
 @dataclass
 class Predictions:
-    """The results of a classification: `pictures` with answers, `failed` photographs, and request latencies (ms)."""
+    """The results of a classification: the answers, the failures, and the latencies of the requests in ms.
+
+    `pictures` has an entry for each photograph with an answer, as `add` returns it. `failed` has {"file", "error"} for
+    each other photograph. `meaning` is that of the last scores; None before the first answer. `start` is the reading of
+    time.perf_counter at the beginning.
+    """
 
     pictures: list[dict] = field(default_factory=list)
     failed: list[dict] = field(default_factory=list)
@@ -28,10 +33,11 @@ class Predictions:
     def add(
         self, files: Sequence[Path], outputs: np.ndarray, meaning: Meaning, labels: list[str], top: int, request: dict
     ) -> list[dict]:
-        """Add the outputs (N, values) of one request, and return the new entries of `pictures`.
+        """Add the outputs (N, values) of one request for the photographs `files`. Return the new entries of `pictures`.
 
-        An entry is {"file", ...} with the entries of `answer_of` and of `request`, such as "latency_ms". `top` is the
-        number of best classes in it. A class without a label is named "class i".
+        An entry is {"file", ...} with the entries of `presentation.answer_of`, such as "top", and those of `request`:
+        the facts that `client.ask` returns, such as "latency_ms". `top` is the number of best classes in it. A class
+        without a label is named "class i".
         """
         self.meaning = meaning
         self.requests_ms.append(request["latency_ms"])
@@ -41,7 +47,7 @@ class Predictions:
         return new
 
     def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
-        """Record photographs that got no answer, and print their names with the error."""
+        """Add photographs that got no answer to `failed`, and print their names with the error."""
         for file in files:
             self.failed.append({"file": str(file), "error": str(error)})
             progress(f"no answer for {file}: {error}")
@@ -49,8 +55,8 @@ class Predictions:
     def summary(self) -> dict:
         """Return {"answered", "failed", "seconds", "pictures_per_second", "requests", "request_ms": {"p50", "p99"}}.
 
-        "seconds" is the time since the start, including the reading of files. Without requests, the percentiles are
-        None.
+        "answered", "failed" and "requests" are numbers. "seconds" is the time since the start, including the reading of
+        files. Without requests, the percentiles are None.
         """
         seconds = time.perf_counter() - self.start
         p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)

@@ -7,7 +7,7 @@ from slipway.classification.images import INPUT_DTYPES, Preprocessing
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, description: str | None = None) -> None:
-    """Add the optional --resize, --crop, --mean, --std and --interpolation."""
+    """Add the optional --resize, --crop, --mean, --std and --interpolation. `description` explains them in --help."""
     group = arguments.add_argument_group("preprocessing", description)
     group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
     group.add_argument("--crop", type=int, help="side of the square cut from the centre, in pixels")
@@ -17,7 +17,10 @@ def add_preprocessing(arguments: argparse.ArgumentParser, description: str | Non
 
 
 def preprocessing_of(arguments: argparse.Namespace, unstated: dict) -> Preprocessing:
-    """Return the preprocessing in the options. `unstated` has values for options that are not given."""
+    """Return the preprocessing that a program's options state.
+
+    `unstated` has the values for options that are not given, {key of `preprocess` in config.yaml: value}.
+    """
     given = {setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)}
     return Preprocessing.of(unstated | {name: value for name, value in given.items() if value is not None})
 

@@ -12,11 +12,11 @@ POSITIVE = "positive class"
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
-    """Return the answer to one sample for a record, from output values (classes,).
+    """Return the answer to one sample as an entry for a JSON record, from output values (classes,).
 
-    {"top": [{"index", "label", "confidence"}, ...]} has the `count` most likely classes. For a sigmoid output,
-    "present" has the labels of all classes whose probability is at least "threshold". A class without a label is named
-    "class i".
+    {"top": [{"index", "label", "confidence"}, ...]} has the `count` most likely classes. For a sigmoid, "present" has
+    the labels of all classes whose probability is at least "threshold". A class without a label is named "class i". A
+    single sigmoid whose negative class has no name has one class, without "index".
     """
     scores = meaning.scores(values[None])[0]
     names: list[str | None] = [*labels, *(f"class {index}" for index in range(len(labels), len(scores)))]
@@ -36,7 +36,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return the result of `answer_of` as lines, the most likely class first.
+    """Return lines of text for an entry that `answer_of` made, the most likely class first.
 
     For a sigmoid, a last line names the classes that are present.
     """
@@ -47,7 +47,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return the result of `answer_of` in one line: the `count` most likely classes (None: all)."""
+    """Return one line of text for an entry that `answer_of` made: its `count` most likely classes (None: all)."""
     return ", ".join(
         f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
     )

@@ -54,12 +54,16 @@ def published_weights(architecture: str, weights: str) -> Published | None:
 
 
 def differences(published: dict, preprocess: dict) -> dict:
-    """Return {key: published value} for the settings whose value in `preprocess` differs from `published`."""
+    """Return the published settings that a model does not use, as {key: published value}; {} if there are none.
+
+    Both arguments have keys of `preprocess` in config.yaml. `published` are the published settings, and `preprocess`
+    those of the model. A setting that `preprocess` lacks, or nearly equal numbers, are no difference.
+    """
     return {name: value for name, value in published.items() if not _is_nearly(value, preprocess.get(name, value))}
 
 
 def as_written(settings: dict) -> str:
-    """Return settings as text in the form of config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
+    """Return settings of `preprocess` as text in the form of config.yaml, such as {resize: 232, crop: 224}."""
     words = {
         name: f"[{', '.join(f'{number:.6g}' for number in value)}]" if isinstance(value, list | tuple) else value
         for name, value in settings.items()

@@ -48,9 +48,10 @@ class Shown:
 
 
 def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts: dict) -> list[Shown]:
-    """Return the sample photographs; [] if the outputs are no class scores, or without the engine's answers.
+    """Return the sample photographs for the report; [] if the outputs are no class scores, or if answers are missing.
 
-    `accuracy` is the engine's accuracy record. `facts` has "preprocess", the preprocessing of the photographs.
+    `accuracy` is the engine's accuracy record, whose "answers" are the engine's answers to the samples. `labels` are
+    the class names. `facts` are those of the contract: "preprocess" is the preprocessing of the photographs.
     """
     answers = accuracy["answers"]
     if len(answers) != len(reference.samples) or "preprocess" not in facts or INPUT not in reference.request.inputs:
@@ -69,9 +70,10 @@ def shown(reference: ReferenceOutputs, accuracy: dict, labels: list[str], facts:
 
 
 def picture_of(pixels: np.ndarray, preprocess: dict) -> str:
-    """Return the input pixels (3, height, width) of the model as a small JPEG, in a data URI.
+    """Return an input of the model, pixels (3, height, width), as a small JPEG in a data URI.
 
-    Floating-point pixels are normalised: (value / 255 - mean) / std.
+    Floating-point pixels are (value / 255 - mean) / std, so they are first turned back into values from 0 to 255.
+    `preprocess` has "mean" and "std", as in config.yaml.
     """
     if pixels.dtype != np.uint8:
         mean, std = (np.array(preprocess[name], dtype=np.float32)[:, None, None] for name in ("mean", "std"))

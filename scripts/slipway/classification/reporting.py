@@ -20,8 +20,7 @@ def values_in_words(output: Tensor) -> str:
 def proof_in_words(figures: dict) -> str:
     """Return in words the accuracy of the engine and of PyTorch on labelled photographs.
 
-    `figures`, here and below: "evaluation" of the engine's accuracy record, as `engine_on_labels.figures_on_labels`
-    returns it.
+    `figures` is "evaluation" of the engine's accuracy record, with the keys of `engine_on_labels.figures_on_labels`.
     """
     return (
         f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, the model's own "
@@ -32,7 +31,7 @@ def proof_in_words(figures: dict) -> str:
 def is_kept(figures: dict) -> bool:
     """Return whether the engine is right as often as PyTorch, or less often only within the noise of the measurement.
 
-    `figures`: see `proof_in_words`.
+    `figures` is "evaluation" of the engine's accuracy record.
     """
     gained, noise = paired_accuracy.difference(figures)
     return gained >= 0 or noise == paired_accuracy.WITHIN
@@ -41,7 +40,7 @@ def is_kept(figures: dict) -> bool:
 def kept_in_words(figures: dict) -> str:
     """Return in words how accuracy changed, such as "accuracy kept (84.8% against 85.2%, within the noise)".
 
-    `figures`: see `proof_in_words`.
+    `figures` is "evaluation" of the engine's accuracy record.
     """
     gained, noise = paired_accuracy.difference(figures)
     both = f"{figures['engine']['top1']:.1%} against {figures['pytorch']['top1']:.1%}"
@@ -49,18 +48,19 @@ def kept_in_words(figures: dict) -> str:
 
 
 def figure_of(figures: dict) -> tuple[str, str, str]:
-    """Return three texts: an engine's top-1 accuracy, the name of this figure, and PyTorch's accuracy in words.
+    """Return three texts for the report: an engine's top-1 accuracy, "top-1 accuracy", and PyTorch's accuracy in words.
 
-    `figures`: see `proof_in_words`.
+    `figures` is "evaluation" of the engine's accuracy record.
     """
     theirs = f"the model itself: {figures['pytorch']['top1']:.1%}; {paired_accuracy.in_words(figures)}"
     return f"{figures['engine']['top1']:.1%}", "top-1 accuracy", theirs
 
 
 def noise_in_words(figures: dict) -> str:
-    """Return a sentence about the interval of an engine's top-1 accuracy.
+    """Return a sentence about how exact an engine's top-1 accuracy is: its 99 % interval.
 
-    The sentence also has PyTorch's accuracy, and the test of the difference. `figures`: see `proof_in_words`.
+    The sentence also has PyTorch's accuracy, and the test of the difference. `figures` is "evaluation" of the engine's
+    accuracy record.
     """
     low, high = paired_accuracy.interval(figures["engine"]["top1"], figures["labelled"])
     return (
@@ -72,7 +72,10 @@ def noise_in_words(figures: dict) -> str:
 
 
 def preprocessing_in_words(preprocess: dict) -> str:
-    """Return the preprocessing in words, such as "short side 232 pixels (bilinear), centre 224 x 224, ..."."""
+    """Return the preprocessing in words, such as "short side 232 pixels (bilinear), centre 224 x 224, ...".
+
+    `preprocess` has all keys of `preprocess` in config.yaml.
+    """
     mean, std = (", ".join(f"{value:g}" for value in preprocess[name]) for name in ("mean", "std"))
     side = preprocess["crop"]
     return (

@@ -51,8 +51,9 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
     """Raise SlipwayError if Pillow's conversion of an image to 8 bits gives a wrong or far too dark picture.
 
-    `colours` is the converted image. `rawmodes` names Pillow's raw modes of the file. From 16 bits a sample (";16"),
-    Pillow takes the upper 8 bits. These bits are 0 if the samples use fewer bits. Signed samples are refused.
+    `colours` is the converted image. `rawmodes` is the text of Pillow's raw modes of the file. From 16 bits a sample
+    (";16"), Pillow takes the upper 8 bits. These bits are 0 if the samples use fewer bits, so such a file is refused.
+    Signed samples are refused, too.
     """
     if _SIGNED in _tag(image, _FORMAT):
         raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")
@@ -85,6 +86,6 @@ def _range(image: Image.Image, path: Path) -> tuple[float, float]:
 
 
 def _tag(image: Image.Image, tag: int) -> tuple:
-    """Return the values of a TIFF tag; () if the file lacks the tag."""
+    """Return the values of the TIFF tag with the number `tag`; () if the file lacks the tag."""
     values = getattr(image, "tag_v2", {}).get(tag)
     return () if values is None else values if isinstance(values, tuple) else (values,)

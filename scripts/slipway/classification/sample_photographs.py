@@ -18,7 +18,7 @@ PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3
 
 
 def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add --image, the sample photograph, which is the default source of samples."""
+    """Add --image, the sample photograph, to the group of the sources of samples. It is the default source."""
     source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
 
 

@@ -8,9 +8,10 @@ from slipway.outputs.meaning import Meaning
 
 
 def agreement_of_decisions(meaning: Meaning, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Return {"top1_agreement": share of equal decisions, 0..1} for pairs of scores (N, classes).
+    """Return {"top1_agreement": share of equal decisions, 0..1} of two subjects, such as PyTorch and an engine.
 
-    For sigmoid outputs, the key is "decision_agreement", and each class of each row is one decision.
+    `pairs` has (scores (N, classes) of one, scores (N, classes) of the other). For sigmoid outputs, the key is
+    "decision_agreement", and each class of each row is one decision.
     """
     name = "decision_agreement" if meaning.kind == "sigmoid" else "top1_agreement"
     equal = [(meaning.decisions(one) == meaning.decisions(other)).ravel() for one, other in pairs]

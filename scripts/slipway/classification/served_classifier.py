@@ -27,12 +27,12 @@ _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resiz
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """A classifier on a server: input (N, 3, side, side) of `dtype`, output (N, classes).
+    """A classifier on a server: the input `input` (N, 3, side, side) of `dtype`, and the output `output` (N, classes).
 
     `side`, `classes` and `max_batch` are None if the server does not fix these values. A model that is not `batched`
-    takes inputs (3, side, side). If `version` is "", the server chooses the version. `meaning` describes the scores.
-    `preprocess` has the settings of slipway.classification.images.Preprocessing. `meaning` and `preprocess` are None
-    unless the model's parameters state them.
+    takes inputs (3, side, side). If `version` is "", the server chooses the version. With `has_labels`, the server has
+    names of the classes. `meaning` describes the scores. `preprocess` has the fields of `images.Preprocessing` as a
+    dict. `meaning` and `preprocess` are None unless the model's parameters state them.
     """
 
     name: str
@@ -55,9 +55,10 @@ def classifier_of(
     version: str = "",
     output: str | None = None,
 ) -> Classifier:
-    """Return the classifier that metadata and configuration describe. `output` chooses one of several outputs.
+    """Return the classifier that a model's metadata and configuration on the server describe.
 
-    Raises SlipwayError if this client does not support the inputs or outputs.
+    If `version` is "", the server chooses the version. `output` names the output with the scores; it may be None if the
+    model has one output. Raises SlipwayError if this client does not support the inputs or outputs.
     """
     pictures, scores = _input_of(metadata), _output_of(metadata, output)
     batched = len(pictures.shape) == 4
@@ -89,7 +90,7 @@ def classifier_of(
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
-    """Return {key: value} of `preprocess` in a model's parameters; None if Slipway did not write any."""
+    """Return {key: value} of `preprocess` in a model's parameters; None if they have no such settings from Slipway."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:
@@ -99,11 +100,12 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
 
 
 def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
-    """Return the preprocessing. Each setting comes from the first source that has it.
+    """Return the preprocessing of a served classifier's input. Each setting comes from the first source that has it.
 
-    The sources are, in this order: options, server, `proven` (the settings of the model's deployment), ImageNet. The
-    crop is the input's side if the server states a side. Settings from ImageNet are printed. Raises SlipwayError if the
-    options contradict the server, or if the resized photograph is smaller than the crop.
+    The sources are, in this order: `options` (None if not given), the server, `proven` (the settings {key: value} of
+    the model's deployment; {} if unknown), ImageNet. The crop is the input's side if the server states a side. Settings
+    from ImageNet are printed. Raises SlipwayError if the options contradict the server, or if the resized photograph is
+    smaller than the crop.
     """
     side, default = classifier.side, asdict(IMAGENET)
     if side and options.crop not in (None, side):

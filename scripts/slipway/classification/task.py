@@ -1,4 +1,7 @@
-"""The name of the task in a contract, the names of its tensors, and its words for samples and settings."""
+"""The names and words of the classification task: of its tensors, samples and settings.
+
+A task is a kind of model that Slipway knows more about than its tensors. Contracts name it in "task".
+"""
 
 TASK = "classification"
 # The names of a photograph classifier's input and output. Clients of a served classifier use the same names.

@@ -1,1 +1,1 @@
-"""The contract of a model: its input and output tensors, and samples of the inputs. All later steps use them."""
+"""The contract of a model: names, dtypes and shapes of its inputs and outputs. Also samples: real inputs of a model."""

@@ -14,7 +14,7 @@ DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, B
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Return {name: array} of an archive. Raise an exception of DAMAGED if the archive cannot be read."""
+    """Return {name: array} of an archive. Raise one of the exceptions in `DAMAGED` if the archive cannot be read."""
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -22,7 +22,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
     """Write named arrays to an archive, completely or not at all.
 
-    numpy.savez would write the same bytes, but does not accept arrays with the names `file` and `allow_pickle`.
+    The bytes are those of numpy.savez, but arrays may also have the names `file` and `allow_pickle`.
     """
     with atomic_write(path) as partial, ZipFile(partial, "w") as archive:
         for name, array in arrays.items():
@@ -31,12 +31,12 @@ def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
 
 
 def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return {"<sample>/<array>": array} for an archive. <sample> is the index of the sample."""
+    """Return the arrays of all samples as one dict for an archive: {"<index of the sample>/<name>": array}."""
     return {f"{index}/{name}": array for index, sample in enumerate(samples) for name, array in sample.items()}
 
 
 def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return the samples [{name: array}] of an archive whose arrays `numbered` named.
+    """Return the samples, [{name: array}], from the arrays of an archive, whose names are those of `numbered`.
 
     Raises ValueError or KeyError if the arrays have other names.
     """

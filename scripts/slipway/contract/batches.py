@@ -22,10 +22,11 @@ def rows(tensors: Tensors, start: int, end: int) -> Tensors:
 def batch_of(
     contract: Contract, samples: Sequence[Tensors], batch: int, axes: Mapping[str, int] | None = None
 ) -> Tensors:
-    """Return {input: array}: a batch of `batch` samples, taken in turn, with the dynamic axes resized to `axes`.
+    """Return a batch {input: array} of `batch` samples. If there are fewer `samples`, they are repeated.
 
-    Axes that are not in `axes` get the contract's optimal size. See `resized` for the new values. Without a batch axis,
-    return only the first sample, resized.
+    `axes` is {dynamic axis: its size} in the batch. Axes that are not in it get the contract's optimal size. See
+    `resized` for the values along a longer or shorter axis. Without a batch axis, return only the first sample,
+    resized.
     """
     sizes = {**contract.optimum, **(axes or {})}
     if not contract.batched:
@@ -34,7 +35,7 @@ def batch_of(
 
 
 def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
-    """Return a sample {input: array} whose dynamic axes have the sizes `axes`.
+    """Return a sample {input: array} whose dynamic axes have the sizes in `axes`, {axis: size}.
 
     Along a longer axis, the values are repeated. Along a shorter axis, the last values are left out.
     """
@@ -95,10 +96,11 @@ class Sizes(dict[str, list[list[int]]]):
 
 
 def require_taken_batches(weights: dict, sizes: Iterable[int], key: str) -> None:
-    """Raise SlipwayError if a program does not accept batches of these sizes.
+    """Raise SlipwayError if a program, a file that contains its network, does not accept batches of these sizes.
 
-    `weights` is the program's record, `key` the key of the sizes in config.yaml. An engine would accept such batches,
-    but its answers could not be compared with the program's.
+    An engine would accept such batches, but its answers could not be compared with the program's. `weights` is the
+    content of weights.json; its "largest_batch" is the limit, or None. `key` names the sizes in config.yaml, for the
+    message.
     """
     largest = weights["largest_batch"]
     if largest and max(sizes) > largest:

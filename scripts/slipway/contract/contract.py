@@ -1,4 +1,7 @@
-"""The input and output tensors of a model: names, dtypes, shapes with named axes, and the sizes of these axes."""
+"""The contract of a model: its inputs and outputs with names, dtypes and shapes, and the sizes of its dynamic axes.
+
+The file contract.json has it. All later steps read the contract instead of the network.
+"""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +29,7 @@ _SHAPE = {"inputs": [_TENSOR], "outputs": [_TENSOR], "axes": {str: _AXIS}}
 
 @dataclass(frozen=True)
 class Axis:
-    """The sizes that a dynamic axis may have. Engines are tuned for the size `opt`."""
+    """The sizes that a dynamic axis may have, from `min` to `max`. Engines are tuned for the size `opt`."""
 
     min: int
     opt: int
@@ -52,7 +55,8 @@ class Tensor:
 
     `dtype` is NumPy's name. An entry of `shape` is a size, the name of a dynamic axis, or None: the size follows from
     the input's values or from other axes. `pad` is the value that lengthens an input along its dynamic axes, so that
-    samples of several sizes fit in one batch; None if padding would change the answers. `meaning` belongs to outputs.
+    samples of several sizes fit in one batch; None if padding would change the answers. Only inputs have a
+    `normalisation`, and only outputs have a `meaning`.
     """
 
     name: str
@@ -73,14 +77,17 @@ class Tensor:
         return tuple(size for size in self.shape if isinstance(size, str) and size != BATCH)
 
     def sizes(self, batch: int, axes: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the shape for a batch size and sizes `axes` of the dynamic axes. No entry of `shape` may be None."""
+        """Return the shape as sizes, for a batch size and for `axes`, {dynamic axis: its size}.
+
+        No entry of `shape` may be None.
+        """
         known = {**axes, BATCH: batch}
         return tuple(size if isinstance(size, int) else known[str(size)] for size in self.shape)
 
     def fits(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
-        """Return whether an array may have `shape`.
+        """Return whether an array of the shape `shape` fits this tensor.
 
-        A dynamic axis must have the size in `sizes`. If `sizes` lacks the axis, or if the axis is None, any size fits.
+        `sizes` is {dynamic axis: its size}. A dynamic axis that is not in `sizes`, or is None, may have any size.
         """
         expected = [sizes.get(size) if isinstance(size, str) else size for size in self.shape]
         return len(shape) == len(expected) and all(map(lambda own, size: own in (None, size), expected, shape))
@@ -146,10 +153,10 @@ class Contract:
         return {name: axis.opt for name, axis in self.axes.items()}
 
     def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":
-        """Return the contract with the dtypes of an engine's tensors.
+        """Return the contract with the dtypes of an engine, which may have int32 in place of int64, for example.
 
-        `tensors` is {"inputs": [{"name", "dtype", ...}], "outputs": [...]}. Raises SlipwayError if the names of the
-        engine's tensors differ from the contract's.
+        `tensors` is {"inputs": [{"name", "dtype", ...}], "outputs": [...]}, as in the engine's record. Raises
+        SlipwayError if the names of the engine's tensors differ from the contract's.
         """
         changed = {}
         for side in _SIDES:
@@ -163,9 +170,10 @@ class Contract:
         return replace(self, inputs=changed["inputs"], outputs=changed["outputs"])
 
     def sizes_of(self, inputs: Tensors) -> dict[str, int]:
-        """Return {dynamic axis: its size} for the inputs of a request, with the batch axis.
+        """Return {dynamic axis: its size} for the inputs of a request, with the batch axis, and check the inputs.
 
-        Raises SlipwayError for the first input that is missing, unknown, or of another dtype or shape.
+        Raises SlipwayError for the first input that is missing, unknown, or of another dtype or shape, and for an axis
+        of a size that the contract does not allow.
         """
         if set(inputs) != {tensor.name for tensor in self.inputs}:
             expected = ", ".join(tensor.name for tensor in self.inputs)
@@ -188,17 +196,23 @@ class Contract:
         return sizes
 
     def interface(self) -> dict:
-        """Return {"inputs", "outputs", "axes"} without meanings: the part that decides the graphs and engines."""
+        """Return the content of interface.json: {"inputs", "outputs", "axes"} without the meanings of the outputs.
+
+        Graphs and engines depend on this part alone, so they stay valid if only a meaning changes.
+        """
         sides = {side: [replace(tensor, meaning=None).record() for tensor in getattr(self, side)] for side in _SIDES}
         return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 
     def record(self) -> dict:
-        """Return the contract as a dict, the content of contract.json."""
+        """Return the content of contract.json: {"inputs", "outputs", "axes"} and all entries of `facts`."""
         return {**self.interface(), "outputs": [tensor.record() for tensor in self.outputs], **self.facts}
 
     @classmethod
     def of(cls, record: dict) -> "Contract":
-        """Return the contract in a record. Raise SlipwayError if the record is damaged."""
+        """Return the contract from `record`, the content of contract.json or interface.json.
+
+        Raises SlipwayError if the record is damaged.
+        """
         if not has_shape(record, _SHAPE):
             raise SlipwayError("the contract of the model is damaged; remove its contract.json and run snakemake again")
         inputs, outputs = (tuple(map(Tensor.of, record[side])) for side in _SIDES)
@@ -208,5 +222,5 @@ class Contract:
 
     @classmethod
     def read(cls, path: str | Path) -> "Contract":
-        """Return the contract in contract.json or interface.json. From interface.json, no output has a meaning."""
+        """Return the contract from contract.json or interface.json. From interface.json, no output has a meaning."""
         return cls.of(read_json(path))

@@ -30,9 +30,10 @@ def find_contract(
     """Return the contract of a network. Its inputs are found in real samples, its outputs by runs of the network.
 
     `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
-    `extremes` are arrays with the lowest and the highest sizes of all samples. Their values are never used. An output
-    with a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError with the lines to
-    add to config.yaml if a fact is neither stated nor found, and with the reason if the network cannot be served.
+    `extremes` are two further samples, with the lowest and the highest sizes of all samples; their values are never
+    used. An output with a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError
+    with the lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network
+    cannot be served.
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
@@ -63,8 +64,9 @@ class _Run:
 
 
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
-    """Run the network, and yield each run: samples of each size, a batch, and each axis at each of its `ends`.
+    """Run the network at several sizes, to see how the shapes of its outputs follow from the sizes. Yield each run.
 
+    The runs: samples of each size, a batch of samples, and each dynamic axis at its smallest, optimal and largest size.
     Without a batch axis, no batch is run.
     """
     for inputs in _of_each_size(contract, samples):
@@ -182,7 +184,10 @@ def _require_float32_to_suffice(network: ServedNetwork, samples: Sequence[Tensor
 
 
 def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: Sequence[_Run]) -> Meaning:
-    """Return the meaning of an output. Raise SlipwayError if the network contradicts the meaning in config.yaml."""
+    """Return the meaning of an output. `stated` is its meaning in config.yaml, or None.
+
+    Raises SlipwayError if the network contradicts the stated meaning.
+    """
     if stated in (None, "tensor"):
         return Meaning("tensor", reason=STATED if stated else "")
     from slipway.classification.output_meaning import find_meaning, last_operation

@@ -18,11 +18,12 @@ _PROPOSED = {2: {1: "length"}, 3: {1: "length", 2: "length"}, 4: {2: "height", 3
 def inputs_of(
     model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, Mapping], axes: Mapping[str, Axis]
 ) -> tuple[Tensor, ...]:
-    """Return the inputs: stated inputs first, other inputs in the order of the parameters of the network's forward.
+    """Return the inputs of a network: first those that config.yaml states, then the others in the order of `forward`.
 
-    All samples must have the same inputs, with the same dtypes and ranks. Raises SlipwayError if the samples or the
-    network contradict config.yaml. If the axes of an input are not known, the message has the lines to add to
-    config.yaml.
+    `stated` is `inputs` of the model in config.yaml, {input: {"shape", ...}}. `axes` are the dynamic axes that
+    config.yaml names. All samples must have the same inputs, with the same dtypes and ranks. Raises SlipwayError if the
+    samples or the network contradict config.yaml. If the axes of an input are not known, the message has the lines to
+    add to config.yaml.
     """
     names = list(samples[0])
     if absent := [name for name in stated if name not in names]:
@@ -49,7 +50,7 @@ def inputs_of(
 def _without_batch(graph: FileNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
     """Return {input: shape} for a graph with a fixed batch axis; {} for a graph whose batch axis is dynamic.
 
-    An input is left out if its samples differ in size.
+    `arrays` is {input: its array in each sample}. An input is left out if its samples differ in size.
     """
     if all(tensor.shape[:1] == (None,) or not tensor.shape for tensor in graph.inputs):
         return {}
@@ -62,9 +63,10 @@ def _found(
 ) -> dict[str, list]:
     """Return {input: shape} of the inputs whose shape config.yaml does not state, found in the samples.
 
-    An entry of a shape is BATCH or a size. The first axis is the batch axis if it has the size 1 in every sample of
-    every input. Raises SlipwayError with lines for config.yaml if sizes differ between samples, or if the samples do
-    not show whether the first axis is the batch axis.
+    `arrays` is {input: its array in each sample}, and `stated` {input: shape in config.yaml}. An entry of a shape is
+    BATCH or a size. The first axis is the batch axis if it has the size 1 in every sample of every input. Raises
+    SlipwayError with lines for config.yaml if sizes differ between samples, or if the samples do not show whether the
+    first axis is the batch axis.
     """
     unknown = {name: [array.shape for array in arrays[name]] for name in arrays if name not in stated}
     firsts = {shape[:1] for shapes in unknown.values() for shape in shapes}

@@ -41,12 +41,12 @@ class ServedNetwork(torch.nn.Module):
         return tuple(map(_served, self.outputs(*inputs).values()))
 
     def outputs(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return {output: tensor}, in the network's own dtypes."""
+        """Return {output: tensor} in the network's own dtypes, for inputs in the contract's order."""
         tensors = {tensor.name: self._normalised(index, inputs[index]) for index, tensor in enumerate(self.inputs)}
         return named_outputs(self.call(self.network, tensors), self.names)
 
     def run(self, inputs: Tensors) -> dict[str, torch.Tensor]:
-        """Return {output: tensor} for named arrays, in the network's own dtypes, computed on the CPU."""
+        """Return {output: tensor} in the network's own dtypes, for {input: array}, computed on the CPU."""
         with torch.inference_mode():
             return self.outputs(*(tensor_of(inputs[tensor.name]) for tensor in self.inputs))
 
@@ -75,9 +75,9 @@ def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 
 def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
-    """Return {output: array} of PyTorch, of any shape. Raise SlipwayError if a value is not finite.
+    """Return {output: array} of PyTorch for a request, whatever shapes the outputs have.
 
-    The contract may have only inputs.
+    Of the contract, only the inputs are used. Raises SlipwayError if the network fails, or if a value is not finite.
     """
     with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)
@@ -122,7 +122,10 @@ def _require_finite_in_32_bits(name: str, values: torch.Tensor) -> None:
 
 
 def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) -> None:
-    """Raise SlipwayError unless an output has the shape that the contract states for inputs of these sizes."""
+    """Raise SlipwayError unless `values`, an output of the network, has the shape that the contract states.
+
+    `sizes` is {dynamic axis: its size} of the inputs.
+    """
     if tensor.shape[:1] == (BATCH,) and (values.ndim != len(tensor.shape) or len(values) != sizes[BATCH]):
         raise SlipwayError(rows_differ(tensor.name, sizes[BATCH], values.shape))
     if not tensor.fits(values.shape, sizes):
@@ -135,7 +138,10 @@ def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) ->
 
 
 def rows_differ(name: str, batch: int, shape: tuple[int, ...]) -> str:
-    """Return the error message for an output that has not one row for each sample of a batch."""
+    """Return the message of an error: the output `name` has not one row for each sample of a batch.
+
+    `batch` is the number of samples, and `shape` the shape of the output.
+    """
     return (
         f"the network answers a batch of {batch} with an output {name} of shape {shape}, not with one row for each "
         "sample; let it keep the batch axis, the first one, as it is, or leave this output out by `outputs` of the "

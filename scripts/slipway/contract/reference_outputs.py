@@ -46,7 +46,7 @@ class ReferenceOutputs:
         return [sample.outputs for sample in self.samples]
 
     def write(self, path: str | Path) -> None:
-        """Write the archive, completely or not at all."""
+        """Write the samples, their outputs and the contract to an archive, completely or not at all."""
         samples = [
             {f"{side}/{name}": array for side, tensors in vars(sample).items() for name, array in tensors.items()}
             for sample in self.samples

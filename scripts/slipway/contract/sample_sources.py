@@ -17,7 +17,10 @@ def is_function(source: str) -> bool:
 
 
 def files_of(source: str | Path) -> list[Path]:
-    """Return the sorted .npz files of a source. Raise SlipwayError if the source has none."""
+    """Return the sorted .npz files at a path: the file itself, or the files in the folder.
+
+    Raises SlipwayError if there is no such file.
+    """
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.is_file() and not file.name.startswith("."))
@@ -41,6 +44,9 @@ def evenly(items: Sequence, count: int) -> list:
 
 
 def digest_of(source: str | Path, file_hashes: FileHashCache | None = None) -> str:
-    """Return one SHA-256 of the names and contents of a source's files. `file_hashes` remembers that of each file."""
+    """Return one SHA-256 of the names and contents of the .npz files at a path, which is a file or a folder.
+
+    `file_hashes` remembers the hash of each file, so that unchanged files are not read again. With None, all are read.
+    """
     files = files_of(source)
     return (file_hashes or FileHashCache()).of_many(files, files[0].parent)

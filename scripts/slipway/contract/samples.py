@@ -48,12 +48,15 @@ def take_samples(
 
 
 def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[Tensors]:
-    """Return the samples without the arrays named in `targets`."""
+    """Return the samples with the network's inputs only: without the arrays named in `targets`."""
     return [{name: array for name, array in sample.items() if name not in targets} for sample in samples]
 
 
 def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: str) -> None:
-    """Raise SlipwayError if the first sample lacks a target. All other samples have the same arrays."""
+    """Raise SlipwayError if the first sample lacks one of the `targets`, the arrays that only the user's metric reads.
+
+    All other samples have the same arrays as the first. `source` names the source of the samples in the message.
+    """
     if absent := [name for name in targets if name not in samples[0]]:
         raise SlipwayError(
             f"`samples` in config.yaml, {source}, has no {listed(absent, 5)}, which `metric.targets` names; it has "
@@ -77,9 +80,10 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
 
 
 def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
-    """Yield the samples of a source. `given` yields (entry, its place in words).
+    """Yield the samples of a source. `given` yields (entry of the source, text that names the entry in messages).
 
-    If the first axis is the batch axis, each row of an entry is a sample; otherwise each entry is a sample.
+    An entry is {name: array}. If the first axis is the batch axis, each row of an entry is a sample; otherwise each
+    entry is a sample. See `take_samples` for `batched` and `targets`.
     """
     first = None
     for sample, where in given:
@@ -92,7 +96,7 @@ def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Co
 
 
 def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
-    """Yield (entry, its place in words) for each entry that the user's function yields."""
+    """Yield (entry, text that names the entry in messages) for each entry that the user's function yields."""
     explanation = explained_by(
         lambda error: (
             f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){place_of(error)}; "
@@ -178,7 +182,8 @@ def _array(name: object, value: object, where: str, is_target: bool) -> np.ndarr
 def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collection[str]) -> None:
     """Raise SlipwayError unless a sample has the same names as the first sample.
 
-    Its inputs must also have the same dtypes and ranks.
+    Its inputs must also have the same dtypes and ranks; the arrays named in `targets` are no inputs. `where` names the
+    sample in the message.
     """
     if set(arrays) != set(first):
         raise SlipwayError(
@@ -220,7 +225,10 @@ def _described(value: object) -> str:
 
 
 def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add --function, --files, --batched and --targets. Return the exclusive group of --function and --files."""
+    """Add the options of the source of samples: --function, --files, --batched and --targets.
+
+    Return the exclusive group of --function and --files, so that a program can add other sources to it.
+    """
     source = arguments.add_mutually_exclusive_group()
     source.add_argument("--function", help="package.module:function that yields {input: array} for each sample")
     source.add_argument("--files", type=Path, help=".npz file of samples, or folder of them")
@@ -235,18 +243,18 @@ def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
 
 
 def has_source(arguments: argparse.Namespace) -> bool:
-    """Return whether --function or --files is given."""
+    """Return whether the options name a source of samples: --function or --files."""
     return bool(arguments.function or arguments.files)
 
 
 def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = None) -> list[Tensors]:
-    """Return at most `count` samples, with their targets, of the source in --function or --files.
+    """Return at most `count` samples of the source in --function or --files, with the arrays named in --targets.
 
-    `sizes`, if given, gets the sizes of all inputs of the source. See `take_samples`.
+    If `sizes` is given, it gets the sizes of all inputs of the source. See `take_samples`.
     """
     return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets, sizes)
 
 
 def name_of(arguments: argparse.Namespace) -> str:
-    """Return the name of the source for a record: the function, or the name of the file or folder."""
+    """Return the name of the source of samples for a record: the function, or the name of the file or folder."""
     return arguments.function or arguments.files.name

@@ -27,14 +27,20 @@ def cast(inputs: Tensors, contract: Contract) -> Tensors:
 
 
 def as_served(inputs: Tensors, contract: Contract) -> Tensors:
-    """Return {input: array} of a request in the server's dtypes and shapes. `contract` is the engine's contract."""
+    """Return the inputs of a request, {input: array}, in the dtypes and shapes in which the server takes them.
+
+    `contract` is the engine's contract.
+    """
     arrays = cast(inputs, contract)
     flat = {tensor.name for tensor in contract.inputs if tensor.shape == (BATCH,)}
     return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in arrays.items()}
 
 
 def as_stated(outputs: Tensors, contract: Contract) -> Tensors:
-    """Return a server's outputs {output: array} in the contract's shapes. Unknown outputs do not change."""
+    """Return the outputs of a server, {output: array}, in the shapes of the contract.
+
+    Outputs that are not in the contract stay unchanged.
+    """
     flat = {tensor.name for tensor in contract.outputs if tensor.shape == (BATCH,)}
     return {name: array.reshape(-1) if name in flat else array for name, array in outputs.items()}
 

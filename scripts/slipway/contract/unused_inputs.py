@@ -12,10 +12,10 @@ from slipway.networks.graph_network import GraphNetwork
 
 
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
-    """Return the names of the inputs on which no output depends.
+    """Return the names of the inputs on which no output depends, found in a run on `inputs`, {input: array}.
 
-    An input counts as used if the network's Python code reads a value of it. Returns [] if the operations cannot be
-    observed.
+    An input counts as used if the network's Python code reads a value of it. Returns [] if the operations of the run
+    cannot be observed.
     """
     if isinstance(network.network, GraphNetwork):
         return _unused_in_graph(network, network.network)

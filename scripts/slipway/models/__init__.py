@@ -1,1 +1,1 @@
-"""PyTorch models: their sources, checkpoints of any origin, and the canonical form of weights."""
+"""PyTorch models: the sources of networks, checkpoints of any origin, and the canonical form of weights."""

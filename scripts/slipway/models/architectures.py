@@ -1,4 +1,7 @@
-"""Build a network of any source by the name of its architecture, and explain failures of its factory."""
+"""Build a network by the name of its architecture, such as "resnet50", and explain failures of the user's factory.
+
+A factory is a function that makes a network, from torchvision, timm, transformers or the user's own package.
+"""
 
 import traceback
 from collections.abc import Callable
@@ -18,9 +21,10 @@ def build(architecture: str, arguments: dict | None = None, sample: Tensors | No
     """Return the network of an architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is `architecture` of config.yaml, such as "resnet50" or "package.module:factory". `arguments` are the
-    keyword arguments of its factory. `sample`, {input: array}, gives lazy modules such as LazyLinear their shapes.
-    Raises SlipwayError if the factory cannot be imported, cannot be called with these arguments, or returns another
-    type. Raises SlipwayError, too, if a network with lazy modules does not accept the sample.
+    keyword arguments of its factory; None: no arguments. `sample`, {input: array}, gives lazy modules such as
+    LazyLinear their shapes; with None, they stay lazy. Raises SlipwayError if the factory cannot be imported, cannot be
+    called with these arguments, or returns another type. Raises SlipwayError, too, if a network with lazy modules does
+    not accept the sample.
     """
     source = source_of(architecture)
     # PyTorch cannot copy a network with the older weight_norm if it was made with gradients.
@@ -34,6 +38,7 @@ def call_factory(factory: Callable[..., object], architecture: str, arguments: d
     """Return the network that `factory(**arguments)` makes, in eval mode.
 
     Raises SlipwayError with the cause and the line of the user's code if the factory fails or returns another type.
+    `architecture` names the network in the message.
     """
     with explained_by(lambda error: _why_not(error, architecture, arguments)):
         network = factory(**arguments)

@@ -26,7 +26,7 @@ def head_names(model: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _heads_of(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module, str]]:
-    """Return (dotted path, network, name of its head) of each auxiliary head of torchvision's networks in a model."""
+    """Return (path of a network in the model, the network, name of its head) for each auxiliary head of torchvision."""
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
         return []

@@ -58,9 +58,10 @@ def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
-    """Build the model of `record`, load the canonical `weights`, and return the model in eval mode on the CPU.
+    """Return the network whose weights are in a file, in eval mode on the CPU.
 
-    `weights` may also be the path of a program: a file that contains the network. Raises SlipwayError if the weights do
+    `weights` is a safetensors file that `write_canonical` wrote, or a program: a file that contains its network.
+    `record` is the content of weights.json, which says how the network is made. Raises SlipwayError if the weights do
     not fit the architecture.
     """
     from safetensors import safe_open

@@ -62,7 +62,11 @@ def read_checkpoint(path: str | Path) -> Content:
 
 
 def content_of(saved: object) -> Content:
-    """Return the content of a saved object: the named tensors in its mappings and lists, at any depth."""
+    """Return all named tensors in an object that a training program saved, such as {"epoch": 3, "state_dict": {...}}.
+
+    The tensors may lie in mappings and lists, at any depth. An object that is no mapping gives an empty Content. Raises
+    SlipwayError if two tensors have the same dotted name.
+    """
     content = Content()
     if isinstance(saved, Mapping):
         content.keys = sorted(map(str, saved))
@@ -72,7 +76,10 @@ def content_of(saved: object) -> Content:
 
 
 def _noted_name(saved: Mapping) -> str | None:
-    """Return the network's name that a checkpoint states as `arch` or in its training options; None without a name."""
+    """Return the network's name that a checkpoint states, or None without a name.
+
+    The name is the entry `arch` of `saved`, the checkpoint's content, or is in its training options.
+    """
     options = saved.get("args") or saved.get("hyper_parameters")
     options = vars(options) if isinstance(options, argparse.Namespace) else options
     candidates = [saved.get("arch")]
@@ -82,7 +89,7 @@ def _noted_name(saved: Mapping) -> str | None:
 
 
 def dotted(*parts: str) -> str:
-    """Join the non-empty parts with dots."""
+    """Join the parts that are not empty with dots, such as "ema" and "conv.weight" to "ema.conv.weight"."""
     return ".".join(part for part in parts if part)
 
 

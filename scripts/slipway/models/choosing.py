@@ -23,10 +23,11 @@ _PART = re.compile(r"-\d+-of-\d+\.\w+$")
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen weights: `weights_key`, their dotted path in the file, and `why`, the reason for the choice.
+    """The weights that were chosen in a checkpoint, and the reason.
 
-    `left_out` names the tensors that were not loaded, and `cast` the casts to another dtype, both in words. Each is
-    None if there are no such tensors.
+    `weights_key` is their dotted path in the file, and `why` the reason for the choice. `left_out` names the tensors
+    that were not loaded, and `cast` the casts to another dtype, both in words. Each is None if there are no such
+    tensors.
     """
 
     weights_key: str
@@ -47,7 +48,8 @@ def load_checkpoint(
     """Load the weights of a checkpoint into `model`, and return the choice of the weights.
 
     `origin` names the checkpoint in errors. `weights_key` restricts the choice to one dotted path in the file, such as
-    "model_ema". Raises SlipwayError unless exactly one set of weights fits the network exactly.
+    "model_ema"; with None, all paths are tried. Raises SlipwayError unless exactly one set of weights fits the network
+    exactly.
     """
     require_tensors(model)
     network = Network(model)
@@ -76,9 +78,9 @@ def load_checkpoint(
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
-    """Return one fit for each distinct set of weights.
+    """Return one fit for each distinct set of weights, since a checkpoint may have the same weights at several paths.
 
-    If some fits have the key `weights_key`, only these fits are compared.
+    If some fits have the path `weights_key`, only these fits are compared.
     """
 
     def are_same(one: dict, other: dict) -> bool:
@@ -95,7 +97,10 @@ def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
 
 
 def _misfit(fits: list[Fit], origin: str) -> str:
-    """Return why none of the `fits` of the checkpoint `origin` is exact, with the remedy."""
+    """Return why no set of weights in the checkpoint `origin` fits the network exactly, with the remedy.
+
+    `fits` are the attempts to load each set of weights.
+    """
 
     def nearness(tried: Fit) -> tuple[int, ...]:
         matches = len(tried.tensors) - len(tried.differences.unexpected) - len(tried.differences.reshaped)
@@ -138,9 +143,10 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 
 def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
-    """Return the key of averaged weights (EMA, SWA) that do not fit the network; None if there are none.
+    """Return the path of averaged weights (EMA, SWA) that do not fit the network; None if there are none.
 
-    Only averages with at least half of `size`, the number of the network's tensors, count.
+    Such weights are often those to serve, so the caller refuses to ignore them. Only averages with at least half of
+    `size`, the number of the network's tensors, count.
     """
     readable = choice.candidate.names.union(*(match.candidate.names for match in fits if match.is_exact))
     unread = (match.candidate for match in fits if not match.candidate.names & readable)
@@ -158,7 +164,7 @@ def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
 
 
 def _left_out(content: Content, choice: Fit) -> str | None:
-    """Return in words the tensors that were not loaded, grouped by their path in the file; None if all were loaded."""
+    """Return in words the tensors of the checkpoint that were not loaded, grouped by their path; None without any."""
     path = choice.candidate.key.split(".") if choice.candidate.key != TOP else []
     counts: Counter[str] = Counter()
     for name in content.tensors.keys() - choice.candidate.names:

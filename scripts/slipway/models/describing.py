@@ -21,9 +21,10 @@ from slipway.models.state_dict_candidates import TOP
 
 
 def described(checkpoint: Path, weights: str, name: str) -> tuple[str, list[str]]:
-    """Return (text of a config.yaml with the entry of the model `name`, sentences about the checkpoint).
+    """Return (text of a config.yaml with an entry for a checkpoint, sentences for the user about the checkpoint).
 
-    `weights` is the path or address that the entry names. Raises SlipwayError if the file has no named tensors.
+    `weights` is the path or address that the entry gives as `weights`, and `name` is the name of the model. Raises
+    SlipwayError if the file has no named tensors.
     """
     unknown = dict.fromkeys(("program", "source", "architecture", "to_choose", "published", "is_copy"))
     facts = {**unknown, "arguments": {}, "weights_keys": [], **_facts(checkpoint), "weights": weights, "name": name}
@@ -45,7 +46,7 @@ def _quoted(text: str) -> str:
 
 
 def _facts(checkpoint: Path) -> dict:
-    """Return {variable of the templates: value} for a checkpoint file."""
+    """Return the facts about a checkpoint file, {variable of the templates: value}."""
     if kind := program_kind(str(checkpoint)):
         return {"program": PROGRAMS[kind], "tensors": list(_tensors_of(checkpoint)) if kind == "onnx_file" else []}
     content = read_checkpoint(checkpoint)
@@ -66,7 +67,10 @@ def _of_match(match: Match) -> dict:
 
 
 def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
-    """Return {variable of the templates: value} for torchvision's networks that fit the checkpoint exactly."""
+    """Return {variable of the templates: value} for a checkpoint that fits networks of torchvision exactly.
+
+    `matches` are these networks; the first one becomes the entry.
+    """
     match = matches[0]
     others = ", ".join(other.architecture for other in matches[1:])
     facts = {"source": "torchvision", **_of_match(match), "to_choose": others and f"{others} would fit as well"}
@@ -86,7 +90,11 @@ def _of_torchvision(checkpoint: Path, matches: list[Match]) -> dict:
 
 
 def _of_unknown(content: Content, near: list[Match]) -> dict:
-    """Return {variable of the templates: value} for an unknown network, with a hint about its source, if any."""
+    """Return {variable of the templates: value} for a checkpoint of an unknown network.
+
+    `near` are the networks of torchvision whose body fits. Without them, the names of tensors may give a hint about the
+    source.
+    """
     hint = None if near else _hint(content)
     advice = "a function of yours that makes the network"
     if hint:
@@ -102,7 +110,11 @@ def _of_unknown(content: Content, near: list[Match]) -> dict:
 
 
 def _hint(content: Content) -> tuple[str, str] | None:
-    """Return (form of `architecture`, networks in words) of the first source whose name patterns fit, else None."""
+    """Return a source that the names of the tensors suggest, as (form of `architecture`, networks in words).
+
+    For example: ("timm:NAME", "timm's vision transformers"). The first source with a fitting name pattern is returned,
+    or None without one.
+    """
     for source in map(source_named, SOURCES):
         for pattern, networks in source.name_patterns.items():
             if any(re.search(pattern, name) for name in content.tensors):

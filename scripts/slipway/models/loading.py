@@ -55,7 +55,7 @@ def state_dict(tensors: Mapping[str, torch.Tensor], versions: Mapping[str, Any])
 
 
 def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: bool = False) -> Differences:
-    """Load `state` into `model` and return the differences. If there is any difference, the model is unusable.
+    """Load `state`, a state dict, into `model`, and return the differences. With any difference, the model is unusable.
 
     The modules' own hooks run, so names of older versions of modules are accepted. With `assign`, the tensors become
     the parameters themselves with their own dtype, instead of being copied.
@@ -99,7 +99,7 @@ def require_tensors(model: torch.nn.Module) -> None:
 
 
 def tied_names(model: torch.nn.Module) -> list[list[str]]:
-    """Return a sorted list of names for each tensor that has several names in the state dict."""
+    """Return the names of tied weights: a sorted list of names for each tensor with several names in the state dict."""
     names_by_tensor: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, torch.Tensor):
@@ -108,7 +108,7 @@ def tied_names(model: torch.nn.Module) -> list[list[str]]:
 
 
 def few(items: list[str]) -> str:
-    """Return the number of items and the first three, such as "5 (a, b, c, ...)"."""
+    """Return the number of items and the first three, such as "5 (a, b, c, ...)"; "none" without items."""
     return "none" if not items else f"{len(items)} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
 
 

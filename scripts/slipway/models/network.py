@@ -1,4 +1,4 @@
-"""The tensors that a network expects in a state dict, and copies of the network for trial loads."""
+"""The tensors that a network expects in a state dict, and copies of the network for trials to load weights."""
 
 import copy
 import re
@@ -18,7 +18,7 @@ _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def without_wrappers(name: str) -> str:
-    """Return a tensor's name without the prefixes of PyTorch's wrappers."""
+    """Return a tensor's name without the prefixes of PyTorch's wrappers, such as "module." of data parallelism."""
     return _WRAPPERS.sub("", name)
 
 
@@ -30,7 +30,8 @@ def as_renamed(name: str) -> str:
 class Network:
     """A network with the names and values of the tensors in its state dict (`expected`).
 
-    `heads` are the name prefixes of auxiliary heads. `tied` has a list of names for each tensor with several names.
+    `heads` are the name prefixes of auxiliary heads, which only training uses. `tied` has a list of names for each
+    tensor with several names.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -80,7 +81,7 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield what may be the versions of the modules in a state dict that does not state them, to try in turn.
+        """Yield versions of modules to try, one after the other, with a state dict that does not state its own.
 
         Each is {module: metadata}, such as {"layer": {"version": 2}}: first none ({}), then the present versions of the
         network's modules, then version 1 of all modules.

@@ -35,10 +35,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass
 class Match:
-    """A network whose body fits a checkpoint. `weights_keys` are the dotted paths of its weights in the file.
+    """A network that fits a checkpoint in all layers before its head.
 
     `is_exact`: the head fits, too, if the network is built with the keyword arguments `arguments`. `head`: the first
-    part of the names of the head's tensors.
+    part of the names of the head's tensors, such as "fc". `weights_keys`: the dotted paths of the network's weights in
+    the file.
     """
 
     architecture: str
@@ -49,10 +50,7 @@ class Match:
 
 
 def recognise(content: Content) -> list[Match]:
-    """Return the matches of torchvision's networks that fit a checkpoint.
-
-    If no network fits, return the matches of networks whose body fits.
-    """
+    """Return torchvision's networks that fit a checkpoint exactly; without any, those that fit except for the head."""
 
     def of_torchvision(shapes: Shapes) -> list[Match]:
         return [_match(*architecture, shapes) for architecture in _possible_architectures(shapes)]
@@ -62,7 +60,7 @@ def recognise(content: Content) -> list[Match]:
 
 
 def recognise_timm(content: Content) -> Match | None:
-    """Return the match of timm's network that the checkpoint names.
+    """Return timm's network whose name the training program saved in the checkpoint, if the network fits.
 
     Return None if the checkpoint names no network, if timm is not installed, or if the network does not fit.
     """
@@ -82,9 +80,9 @@ def recognise_timm(content: Content) -> Match | None:
 
 
 def _matches(content: Content, networks_with: Callable[[Shapes], list[Match]]) -> list[Match]:
-    """Return the matches for all candidates in a checkpoint, each with the keys of its different sets of weights.
+    """Return the networks that fit any set of weights in a checkpoint, each with the dotted paths of these weights.
 
-    `networks_with` returns the matches for {name: shape} of a candidate's tensors.
+    `networks_with` returns the networks that fit {name: shape} of a set of weights.
     """
     matches: dict[str, Match] = {}
     chosen: dict[str, list[Candidate]] = {}
@@ -99,9 +97,10 @@ def _matches(content: Content, networks_with: Callable[[Shapes], list[Match]]) -
 
 
 def body_digest(shapes: Shapes, head: str) -> str:
-    """Return the first 16 digits of the SHA-256 of a body's names and shapes; "" without a body.
+    """Return an identity of a network's body, its layers before the head: 16 digits of the SHA-256 of names and shapes.
 
-    `head` is the first part of the names of the head's tensors, which are no part of the body.
+    `shapes` is {name: shape} of all tensors. `head` is the first part of the names of the head's tensors. Return ""
+    without a body.
     """
     body = sorted(
         f"{name} {'' if name == _POSITIONS else list(shape)}"
@@ -132,7 +131,10 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
-    """Yield (architecture, name of its tensor with a row for each class) for each network with this body."""
+    """Yield each network of torchvision whose layers before the head have these shapes.
+
+    Each is (architecture, name of its tensor with a row for each class).
+    """
     digests: dict[str, str] = {}
     for architecture, row in _table().items():
         head = row["classes"].partition(".")[0]
@@ -143,9 +145,10 @@ def _possible_architectures(shapes: Shapes) -> Iterator[tuple[str, str]]:
 
 
 def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
-    """Return the match of a network that has this body. The match is exact if the head also fits.
+    """Return the Match of `architecture`, whose layers before the head have these shapes. Check the head, too.
 
-    The keyword arguments of the network follow from the shapes.
+    `class_tensor` is the name of the tensor with a row for each class. The keyword arguments of the network follow from
+    the shapes.
     """
     match = Match(architecture, head=class_tensor.partition(".")[0])
     if class_tensor not in shapes:
@@ -166,9 +169,10 @@ def _match(architecture: str, class_tensor: str, shapes: Shapes) -> Match:
 
 
 def _timm_arguments(make: Callable[..., torch.nn.Module], shapes: Shapes) -> dict | None:
-    """Return keyword arguments for `make` that give timm's network these shapes; None if there are none.
+    """Return keyword arguments with which timm's network has these shapes; None if there are none.
 
-    The result is {"num_classes": number}, or {} if the default number fits.
+    `make` makes the network from keyword arguments. The result is {"num_classes": number}, or {} if the default number
+    fits.
     """
     published = _shapes_of(_made_empty(make))
     if shapes.keys() != published.keys():
@@ -185,7 +189,7 @@ def _shapes_of(network: torch.nn.Module) -> Shapes:
 
 
 def _shapes(candidate: Candidate) -> Shapes:
-    """Return {name: shape} of a candidate's tensors, with the names of the network."""
+    """Return {name: shape} of a candidate's tensors, with the names that the network gives them today."""
     shapes = {}
     for name, tensor in candidate.tensors.items():
         spelling = as_renamed(without_wrappers(name))

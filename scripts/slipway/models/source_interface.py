@@ -1,4 +1,4 @@
-"""The interface of a source of networks, and the import of its package, which users install themselves."""
+"""The interface of a source of networks: a package, such as timm, that makes networks by name."""
 
 import importlib
 from abc import ABC, abstractmethod
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 class PublishedPreprocessing(NamedTuple):
-    """Settings in the form of `preprocess` in config.yaml, and their origin in words.
+    """The preprocessing that a source publishes: `settings` in the form of `preprocess` in config.yaml.
 
-    `caveat` is a sentence about a difference from the source's own preprocessing; "" without a difference.
+    `origin` says in words where they come from. `caveat` is a sentence about a difference from the source's own
+    preprocessing; "" without a difference.
     """
 
     settings: dict
@@ -25,10 +26,12 @@ class PublishedPreprocessing(NamedTuple):
 
 
 class Source(ABC):
-    """A source of networks. Published weights are objects of the source, with a `url`.
+    """A source of networks: a package that makes networks by name and may publish weights for them.
 
-    `title` is the source's name in messages. `package` is the distribution that the user installs, or None if Slipway
-    pins it.
+    Published weights are objects of the source, with a `url`. `title` is the source's name in messages. `package` is
+    the distribution that the user installs, or None if Slipway pins it. `written` is the form of `architecture` in
+    config.yaml, such as "timm:NAME". `name_patterns` is {pattern of tensors' names: networks with such names, in
+    words}. In all methods, `architecture` and `arguments` are these entries of a model in config.yaml.
     """
 
     title: str
@@ -43,7 +46,7 @@ class Source(ABC):
 
     @abstractmethod
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return a callable that makes the network from keyword arguments, without published weights.
+        """Return a function that makes the network from keyword arguments, without published weights.
 
         Raises SlipwayError if the source does not have the architecture.
         """
@@ -64,11 +67,14 @@ class Source(ABC):
         raise NotImplementedError
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return `arguments` of config.yaml. If an argument names a file, the file's content replaces the argument."""
+        """Return `arguments` of config.yaml. If an argument names a file, the file's content replaces the argument.
+
+        So planning notices a change of the file.
+        """
         return arguments
 
     def network_arguments(self, architecture: str, arguments: dict, published: Any) -> dict:
-        """Return the network's keyword arguments, {name: value}.
+        """Return the keyword arguments with which the network is made, {name: value}.
 
         They are the user's `arguments`, and defaults that fit the `published` weights. `published` is None for the
         user's own checkpoint.
@@ -76,20 +82,24 @@ class Source(ABC):
         return arguments
 
     def notes(self, architecture: str, arguments: dict, published: Any) -> list[str]:
-        """Return sentences for the user about the network; [] if no sentence is needed."""
+        """Return sentences for the user about arguments of the network that need attention; [] if there are none.
+
+        `published` are the published weights, or None for the user's own checkpoint.
+        """
         return []
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
-        """Return the published preprocessing of inputs; None if there is none.
+        """Return the preprocessing that the source publishes for the network's inputs; None if there is none.
 
         `weights` is the name of published weights, or the path of a checkpoint.
         """
         return None
 
     def imported(self, architecture: str, module: str | None = None) -> ModuleType:
-        """Return the source's package, or a module of the package.
+        """Return the source's package, or `module`, a module of the package.
 
-        Raises SlipwayError if the import fails, with the command that installs the package.
+        Raises SlipwayError if the import fails, with the command that installs the package. `architecture` is for the
+        message.
         """
         assert self.package
         with explained_by(

@@ -1,4 +1,4 @@
-"""The candidates for a state dict in a checkpoint: the tensors below each dotted path that may hold the weights."""
+"""The candidates for a network's state dict: the tensors below each dotted path that may hold the weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 class Candidate:
     """The tensors below one dotted path of a checkpoint, by their names relative to this path.
 
-    `key`: the path, such as "state_dict.module". `names`: the tensors' full names in the file.
+    `key`: the path, such as "state_dict.module". `names`: the tensors' full names in the file. `versions`: {module: its
+    metadata in PyTorch's state dict, such as {"version": 2}}.
     """
 
     key: str
@@ -31,8 +32,9 @@ class Candidate:
 class Fit:
     """The result of loading a candidate into a network.
 
-    `tensors` have the network's names. `refused` are sentences about tensors that cannot be cast. `casts` counts the
-    casts by their description, such as "float16 to float32".
+    `tensors` have the network's names. `versions` are the versions of modules, {module: metadata}, with which they were
+    loaded. `refused` are sentences about tensors that cannot be cast. `casts` counts the casts by their description,
+    such as "float16 to float32".
     """
 
     candidate: Candidate
@@ -53,10 +55,10 @@ class Fit:
 
 
 def candidates(content: Content, size: int, weights_key: str | None) -> list[Candidate]:
-    """Return all candidates with at least half of `size` tensors, the shortest path first.
+    """Return the sets of tensors in a checkpoint that may be the network's weights, the shortest path first.
 
-    If no candidate is so large, return the three largest ones. `size` is the network's number of tensors. If
-    `weights_key` is given, only candidates at or below this path count.
+    Each has at least half of `size` tensors, where `size` is the network's number of tensors. If no set is so large,
+    return the three largest ones. If `weights_key` is given, only tensors at or below this path count.
     """
     below_key = [
         candidate
@@ -68,7 +70,10 @@ def candidates(content: Content, size: int, weights_key: str | None) -> list[Can
 
 
 def fit(candidate: Candidate, network: Network) -> Fit:
-    """Return the result of loading a candidate into a network, with the module versions that fit best."""
+    """Return the result of loading a candidate into a network, with the module versions that fit best.
+
+    The network itself stays unchanged.
+    """
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in candidate.tensors.items():
         spelling = network.spelling(name)
@@ -84,7 +89,7 @@ def fit(candidate: Candidate, network: Network) -> Fit:
 
 
 def _try_in_copy(candidate: Fit, network: Network) -> Fit:
-    """Load the fit's candidate into a copy of the network. Return the fit with differences, casts and refused casts."""
+    """Load the tensors of a fit into a copy of the network. Return the fit with what did not fit, and the casts."""
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
@@ -131,9 +136,9 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
 
 
 def _all_candidates(content: Content, size: int) -> Iterator[Candidate]:
-    """Yield the candidates for each prefix of the tensors' dotted names.
+    """Yield each set of tensors in a checkpoint that may be a network's weights, for each prefix of their dotted names.
 
-    The first candidate has all tensors below the prefix. Each further candidate leaves out a second set of
+    The first candidate of a prefix has all tensors below the prefix. Each further candidate leaves out a second set of
     weights: tensors in another mapping, or at least half of `size` tensors below a longer prefix.
     """
     below: dict[str, list[str]] = {"": list(content.tensors)}

@@ -1,4 +1,4 @@
-"""Run a network on a sample before its outputs are known, and check that its answers are reproducible."""
+"""Run a network on a sample before its outputs are known, and check that it gives the same answers if built again."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ def in_dtypes_of(model: torch.nn.Module, sample: Tensors) -> Tensors:
     """Return a sample {input: array} in the dtypes that the network takes.
 
     uint8 arrays become float32, since the served graph can normalise pixels before the network. They stay uint8 if the
-    network fails with float32 and takes uint8, such as codes of bytes.
+    network fails with float32 and takes uint8, such as bytes of a text.
     """
     floats = with_float_pixels(sample)
     has_bytes = any(array.dtype == np.uint8 for array in sample.values())
@@ -43,7 +43,7 @@ def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
     """Return all dense tensors in a network's answer to a sample, at any depth of the answer.
 
     Raises SlipwayError if the network fails, or if a value is not finite. Sparse, nested and quantised tensors are left
-    out, because config.yaml may serve the other outputs.
+    out, because config.yaml may choose other outputs to serve.
     """
     run = partial(call_of(model, list(sample)).on_arrays, model)
     with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
@@ -57,8 +57,8 @@ def require_reproducible(model: torch.nn.Module, architecture: str, arguments: d
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
     A difference shows that the network holds random values outside of the state dict: their trained values are lost.
-    `sample` is {input: array}. A network whose answers differ from run to run is accepted here, and refused by a later
-    check.
+    `architecture` and `arguments` are those of config.yaml, and `sample` is {input: array}. A network whose answers
+    differ from run to run is accepted by this check, and refused by a later one.
     """
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())

@@ -6,7 +6,7 @@ from slipway.models.loading import few
 
 
 def caution_about(model: torch.nn.Module) -> list[str]:
-    """Return a sentence that names the weights with NaN or infinities, as a list; [] if there are none.
+    """Return a list with one sentence that names the weights with NaN or infinities; [] if there are no such weights.
 
     Infinities in buffers are allowed, because masks of attention have them.
     """

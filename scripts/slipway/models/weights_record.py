@@ -1,4 +1,8 @@
-"""The common options and the record of fetch_weights.py and take_program.py, which convert a file of weights."""
+"""The common options of fetch_weights.py and take_program.py, and the record that both write, weights.json.
+
+Both programs convert the user's file of weights into the file that the later steps read. The record says from where the
+weights are, and how the network is made.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -15,7 +19,8 @@ from slipway.core.pytorch import torch
 def weights_parser(description: str, output: str, *planned: str) -> tuple[argparse.ArgumentParser, Any]:
     """Return (parser of the common options, its exclusive group of --checkpoint and --address).
 
-    `planned` are names of further options by which planning tells the job its versions, such as "torchvision_version".
+    A program can add another source of weights to the group. `description` and `output` are texts for --help. `planned`
+    are names of further options by which planning tells the job its versions, such as "torchvision_version".
     """
     arguments = parser(description, "samples", "record", output=output)
     place = arguments.add_mutually_exclusive_group(required=True)
@@ -36,10 +41,11 @@ def write_record(
     /,
     **facts: object,
 ) -> dict:
-    """Write the record of the weights file `arguments.output`, print the notes, and return the record.
+    """Write weights.json, the record of the weights file `arguments.output`. Print `notes`, and return the record.
 
     `origin` is "checkpoint", "program", "rehearsal" (random weights) or the source's title. `sample` and `answer` are
-    an input and the outputs of the network. `facts` are further entries of the record, or replace default entries.
+    an input of the network, {input: array}, and its outputs. `notes` are sentences for the user. `facts` are further
+    entries of the record, such as "architecture", or replace the default entries.
     """
     record = {
         "origin": origin,

@@ -21,13 +21,16 @@ def hidden_parts(
     answers: Sequence[Mapping[str, np.ndarray]],
     limit: float,
 ) -> list[str]:
-    """Return a sentence for each output with small parts that are wrong, which larger parts hide from `limit`.
+    """Return a warning for each output with wrong small values, although the output as a whole is within `limit`.
 
-    A part has all values with one index on an axis of fixed size, but not on the batch axis. `limit` is for the
-    relative error of the whole output. Small parts are wrong if their own relative error is above `limit`, and if one
-    answer for all samples would be as near. Outputs with scores are left out, since their small values hardly matter.
+    `tensors` are the outputs in the contract. `references` are the answers of the baseline, such as PyTorch, and
+    `answers` those of the engine. Each has {output: array} for each sample. `limit` is for the relative error of the
+    whole output.
 
-    In an output with masked values, such as -1e30, all other values are one small part.
+    An output is divided into parts. A part has all values with one index on an axis of fixed size that is not the batch
+    axis. Small parts are wrong if their own relative error is above `limit`, and if one answer for all samples would be
+    as near. In an output with masked values, such as -1e30, all other values are one small part. Outputs with scores
+    are left out, since their small values hardly matter.
     """
     sentences = []
     for tensor in tensors:
@@ -50,7 +53,10 @@ def hidden_parts(
 def _beside_masked_values(
     name: str, references: Sequence[Mapping[str, np.ndarray]], answers: Sequence[Mapping[str, np.ndarray]], limit: float
 ) -> str | None:
-    """Return a sentence if the values of the output `name` that are no masked values are wrong; None if not."""
+    """Return a warning if the output `name` has masked values, such as -1e30, and its other values are wrong.
+
+    Return None if it has no masked values, or if the relative error of its other values is within `limit`.
+    """
     pairs = [(reference[name], answer[name]) for reference, answer in zip(references, answers, strict=True)]
     if any(one.shape != other.shape or not np.isfinite(other).all() for one, other in pairs):
         return None

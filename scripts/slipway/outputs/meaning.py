@@ -1,4 +1,7 @@
-"""The meaning of a model's outputs, and their conversion to probabilities."""
+"""The meaning of a model's output: whether its values are class scores, and how they become probabilities.
+
+The meaning is stated in config.yaml or by the server, or is found in the network. Records and the served model have it.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,8 +39,8 @@ class Meaning:
 
     `kind` is "logits", "probabilities", "sigmoid" or "tensor". `activation` is the function that turns the values into
     probabilities: "softmax" or "sigmoid". It is None if the values are probabilities already, or no class scores.
-    `negative` is the label of the negative class of a single sigmoid. `reason` is the evidence for the meaning, in
-    words.
+    `negative` is the label of the negative class of a single sigmoid, or None without such a label. `reason` is the
+    evidence for the meaning, in words.
     """
 
     kind: str
@@ -47,14 +50,20 @@ class Meaning:
 
     @classmethod
     def of(cls, record: Any) -> "Meaning":
-        """Return the meaning in a record. Raise SlipwayError if the record is damaged."""
+        """Return the meaning from an entry of a JSON record, which the method `record` made.
+
+        Raises SlipwayError if the entry is damaged.
+        """
         if not has_shape(record, _SHAPE) or record["kind"] not in KINDS:
             raise SlipwayError(f"the recorded meaning of the outputs is damaged ({record!r}); run snakemake again")
         return cls(**{name: record[name] for name in _SHAPE})
 
     @classmethod
     def of_parameters(cls, parameters: dict[str, str]) -> "Meaning | None":
-        """Return the meaning in a served model's parameters; None if the parameters have no known meaning."""
+        """Return the meaning that the parameters in a served model's configuration state; None if they state none.
+
+        The method `parameters` makes such parameters.
+        """
         kind = parameters.get(_PARAMETER)
         if kind not in KINDS:
             return None
@@ -73,15 +82,18 @@ class Meaning:
 
     @property
     def in_words(self) -> str:
-        """Return the meaning in words."""
+        """Return the meaning in words, such as "numbers that are no class scores (tensor)"."""
         return _IN_WORDS[self.kind]
 
     def record(self) -> dict:
-        """Return {"kind", "activation", "negative", "reason"} for a record."""
+        """Return the meaning as an entry for a JSON record: {"kind", "activation", "negative", "reason"}."""
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:
-        """Return the meaning as {name: text}, the parameters of a served model. `of_parameters` reads these back."""
+        """Return the parameters for a served model's configuration that state the meaning to clients, as {name: text}.
+
+        The method `of_parameters` reads them.
+        """
         stated = {_PARAMETER: self.kind, _ACTIVATION: self.activation or "", _NEGATIVE: self.negative}
         return {name: value for name, value in stated.items() if value is not None}
 

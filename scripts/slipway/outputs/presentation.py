@@ -1,4 +1,7 @@
-"""Present the values of an output: in records, after a deployment, in the report."""
+"""Turn the values of an output into an entry for a JSON record, and such an entry into lines of text.
+
+Records of answers, the messages of a deployment and the report use them. See `answer_of` for the keys of an entry.
+"""
 
 import numpy as np
 
@@ -17,10 +20,12 @@ WHOLE, FIRST = 8, 5
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
-    """Return one sample's values of an output for a record.
+    """Return the values of an output for one sample, as an entry for a JSON record.
 
-    The result is {"tensor": {"dtype", "shape", "min", "max", "values"}}. For the scores of a task, the result is
-    that of the task's own `answer_of`, with the `count` best scores. `names` has a name for each score.
+    If the output has scores, the entry is {"top": [{"index", "label", "confidence"}, ...], ...} with the `count` best
+    scores, as the `answer_of` of the task returns it. `names` has a name for each score. For any other output, the
+    entry is {"tensor": {"dtype", "shape", "min", "max", "values"}}. Its "values" are all values if there are few, else
+    the first.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -36,9 +41,11 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 
 
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
-    """Return {output: {"output": meaning, ...}} for the answer to one sample.
+    """Return {name of the output: its entry for a JSON record} for the answer to one request.
 
-    The further entries are those of `answer_of`, such as "tensor". `names` has a name for each score of an output.
+    Only the first sample of a batch is used. An entry has the keys of `answer_of`, and a key "output" with the record
+    of the output's Meaning: {"kind", "activation", "negative", "reason"}. `names` has a name for each score of an
+    output.
     """
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
     meanings = {tensor.name: tensor.known_meaning for tensor in contract.outputs}
@@ -49,14 +56,14 @@ def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[st
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer in a record (the result of `answer_of`) as lines of text."""
+    """Return lines of text for an entry that `answer_of` made: one line for a tensor, or a line for each score."""
     return [_sentence_of_tensor(answer["tensor"])] if "tensor" in answer else classification.lines_of(answer)
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in a record (the result of `answer_of`) in one line: the tensor, or the `count` best scores.
+    """Return one line of text for an entry that `answer_of` made: the tensor's values, or the `count` best scores.
 
-    With `count` None, all scores of the answer are in the line.
+    If `count` is None, the line has all scores of the entry.
     """
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
@@ -64,24 +71,28 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
-    """Return a sentence about each output: its values, or its `count` best scores.
+    """Return a line of text for each output: its values, or its `count` best scores.
 
-    `outputs` is {output: its entry in a record}, the result of `record_of`.
+    `outputs` is {name of the output: its entry}, as `record_of` returns it. If there are several outputs, each line
+    begins with the name of its output.
     """
     return prefixed({name: [sentence_of(values, count)] for name, values in outputs.items()})
 
 
 def prefixed(lines: dict[str, list[str]]) -> list[str]:
-    """Return all lines in {output: its lines}. With several outputs, each line begins with the name of its output."""
+    """Return the lines of all outputs as one list, each line with the name of its output in front.
+
+    If there is only one output, its name is left out. `lines` is {name of the output: its lines of text}.
+    """
     prefixes = {name: f"{name}: " if len(lines) > 1 else "" for name in lines}
     return [f"{prefixes[name]}{line}" for name, of_output in lines.items() for line in of_output]
 
 
 def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
-    """Return lines about an output: its meaning, if any, and its answer to `sample` (the sample's name in words).
+    """Return lines of text about one output: its meaning, if it is known, and its answer to a sample.
 
-    `record` is the record of its Meaning, and `answer` the result of `answer_of`. If one is damaged, the line says "not
-    known".
+    `record` is the record of the output's Meaning, and `answer` an entry that `answer_of` made. `sample` names the
+    sample in the text, such as "the first sample". If `record` or `answer` is damaged, its line says "not known".
     """
     try:
         meaning = Meaning.of(record)

@@ -11,16 +11,21 @@ ROUNDING = 1e-5
 
 
 def variation(outputs: np.ndarray) -> float:
-    """Return the norm of outputs (N, values) minus their mean, divided by the outputs' norm; 0 if all are equal."""
+    """Return how much the outputs for several samples differ, relative to their size; 0 if all are equal.
+
+    `outputs` (samples, values) has one output of each sample. The result is the norm of the outputs minus their mean,
+    divided by the norm of the outputs.
+    """
     values = outputs.astype(np.float64)
     size = np.linalg.norm(values)
     return float(np.linalg.norm(values - values.mean(axis=0)) / size) if size else 0.0
 
 
 def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    """Return {output: its variation} over the answers to several samples; {} for a single answer.
+    """Return {name of the output: its `variation` over several samples}; {} if there is only one sample.
 
-    Answers of different shapes are compared in their common part. An output without a common part is left out.
+    `answers` has {output: array} for each sample. Arrays of different shapes are compared in their common part. An
+    output without a common part is left out.
     """
     if len(answers) < 2:
         return {}
@@ -31,9 +36,11 @@ def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
 def errors_of_variation(
     references: Sequence[Mapping[str, np.ndarray]], answers: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, float]:
-    """Return {output: error of its variation over several samples}, relative to the reference's variation.
+    """Return {name of the output: error}: whether an engine's answers differ from sample to sample as they should.
 
-    0: the answers vary exactly as the references do. 1: the answers are as wrong as equal answers to every input.
+    An error of 0 means that the answers vary exactly as the references do. An error of 1 means that they are as wrong
+    as equal answers to every input. `references` are the answers of the baseline, such as PyTorch, and `answers` those
+    of the engine. Each has {output: array} for each sample.
     """
     errors = {}
     for name in references[0]:
@@ -45,7 +52,10 @@ def errors_of_variation(
 
 
 def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """Raise SlipwayError if no output depends on the sample. `answers` are the answers to very different samples."""
+    """Raise SlipwayError if no output depends on the sample.
+
+    `answers` has {output: array} for each of several very different samples.
+    """
     varies = variations(answers)
     if not varies or max(varies.values()) >= ROUNDING:
         return
@@ -63,10 +73,11 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
 
 
 def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline: str = "PyTorch") -> str | None:
-    """Return a sentence if the model's own answers vary so little that the limits prove little; None if not.
+    """Return a warning if the model's own answers vary so little that a comparison with them proves little, else None.
 
-    `baseline` is the runtime that computed these answers. `varies` is {output: its variation over the samples}. Of
-    `limits`, only "max_relative_error" is used.
+    `varies` is {output: its variation over the samples}, as `variations` returns it. `limits` are the limits of the
+    comparison, of which only "max_relative_error" is used. `baseline` names the runtime that computed the model's own
+    answers.
     """
     limit = limits["max_relative_error"]
     weak = {name: value for name, value in varies.items() if value <= limit}
@@ -81,6 +92,9 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float], baseline:
 
 
 def stacked(outputs: list[np.ndarray]) -> np.ndarray:
-    """Return arrays as one float64 array (N, values). Each array is first cut to the sizes that all arrays have."""
+    """Return arrays as one float64 array (number of arrays, values).
+
+    Each array is first cut to the sizes that all arrays have, and then flattened.
+    """
     common = tuple(slice(min(sizes)) for sizes in zip(*(output.shape for output in outputs), strict=True))
     return np.stack([output[common].astype(np.float64).ravel() for output in outputs])

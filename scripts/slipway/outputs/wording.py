@@ -10,8 +10,9 @@ from slipway.contract.contract import Contract
 class Words:
     """The words for a model's samples in messages.
 
-    `unit`: the word for one inference of batch size 1. `first`: the sample of the reference request. `several`:
-    evaluation data. `proof`: the setting that would prove that the model is right.
+    `unit`: the word for one inference of batch size 1. `first`: the words for the sample in the reference request.
+    `several`: the word for evaluation data. `proof`: the words for the setting that would prove that the model is
+    right.
     """
 
     unit: str
@@ -24,5 +25,5 @@ GENERAL = Words(unit="sample", first="the first sample", several="samples", proo
 
 
 def words_of(contract: Contract) -> Words:
-    """Return the words for the samples of a model."""
+    """Return the words for the samples of a model: those of the classification task, or `GENERAL` without a task."""
     return Words(**WORDS) if contract.facts.get("task") == TASK else GENERAL

@@ -25,8 +25,8 @@ _SAVE_AGAIN = "torch.export.save(torch.export.export(model.eval(), inputs, dynam
 class ExportedNetwork(FileNetwork):
     """An exported program as a network. The inputs may be given by name or by position, however it was exported.
 
-    In the shapes of `inputs`, None is a dynamic axis. `ranges`: {(input, axis): (smallest size, largest size)}. Raises
-    SlipwayError if an input is a structure of tensors, such as a dictionary.
+    `inputs` are the program's inputs; in their shapes, None is a dynamic axis. `ranges`: {(input, axis): (smallest
+    size, largest size or None)}. Raises SlipwayError if an input is a structure of tensors, such as a dictionary.
     """
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
@@ -70,7 +70,10 @@ class ExportedNetwork(FileNetwork):
         return self.program(*arguments, **given)
 
     def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about the program's failure on named inputs, with the remedy."""
+        """Return a sentence that explains why the program failed on these inputs, with the remedy.
+
+        `inputs` is {input: array}, and `error` the exception of the run.
+        """
         arrays = dict(zip((tensor.name for tensor in self.inputs), inputs.values(), strict=False))
         arrays |= {name: array for name, array in inputs.items() if name in arrays}
         kinds = [
@@ -94,7 +97,7 @@ class ExportedNetwork(FileNetwork):
         )
 
     def _other_sizes(self, arrays: Tensors) -> Iterator[tuple[str, int, str]]:
-        """Yield (input, axis, sentence) for each axis with a size that the program does not accept."""
+        """Yield (input, axis, sentence about it) for each axis with a size that the program does not accept."""
         for tensor in self.inputs:
             for axis, (own, given) in enumerate(zip(tensor.shape, arrays[tensor.name].shape, strict=True)):
                 least, largest = (own, own) if own is not None else self.ranges.get((tensor.name, axis), (0, None))
@@ -103,7 +106,7 @@ class ExportedNetwork(FileNetwork):
                     yield tensor.name, axis, f"axis {axis} of {tensor.name} takes {taken}, not {given}"
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "ExportedNetwork":
-        """Move the program by `fn`, and make its operators create tensors, such as masks, on the new device."""
+        """Move the program by `fn`, often to another device, where its operators then create tensors, such as masks."""
         super()._apply(fn, recurse)
         device = fn(torch.empty(0)).device
         for graph in _graphs(self.program):
@@ -118,7 +121,10 @@ class ExportedNetwork(FileNetwork):
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Copy the program as it is, and return sentences about it. Raise SlipwayError for a program in train mode."""
+    """Copy a user's exported program to `output` as it is, and return sentences for the user about its batch sizes.
+
+    `samples` are not used. Raises SlipwayError if the program is damaged, or was exported in train mode.
+    """
     program = _read(path)
     require_eval_mode(_operators(program), f"torch.export.export: {_SAVE_AGAIN}")
     network = _network(program, path)
@@ -136,7 +142,10 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
 
 
 def load(path: Path) -> ExportedNetwork:
-    """Return the program as a network. Raise SlipwayError if the file is damaged or of a newer PyTorch."""
+    """Return the exported program in a file as a network, in eval mode.
+
+    Raises SlipwayError if the file is damaged or of a newer PyTorch.
+    """
     return _network(_read(path), path)
 
 
@@ -166,7 +175,7 @@ def _read(path: Path) -> torch.export.ExportedProgram:
 
 @contextmanager
 def _without_pickled_code() -> Iterator[None]:
-    """Let PyTorch unpickle only weights in the block, since pickled example inputs of a program could run code."""
+    """For the block, let PyTorch unpickle only weights, since pickled example inputs of a program could run code."""
     earlier = os.environ.get(_WEIGHTS_ONLY)
     os.environ[_WEIGHTS_ONLY] = "1"
     try:
@@ -183,7 +192,10 @@ def _input(name: str, example: torch.Tensor) -> Tensor:
 
 
 def _ranges(tensors: dict[str, torch.Tensor], constraints: dict) -> Iterator[tuple[tuple[str, int], tuple]]:
-    """Yield ((input, axis), (smallest size, largest size or None)) of each dynamic axis with a range."""
+    """Yield ((input, axis), (smallest size, largest size or None)) of each dynamic axis with a range.
+
+    `tensors` are the program's example inputs, and `constraints` its range_constraints.
+    """
     for name, tensor in tensors.items():
         for axis, size in enumerate(tensor.shape):
             limits = None if isinstance(size, int) else constraints.get(size.node.expr)
@@ -198,7 +210,10 @@ def _graphs(program: torch.nn.Module) -> list[torch.fx.GraphModule]:
 
 
 def _operators(program: torch.export.ExportedProgram) -> Iterator[tuple[str, dict, str]]:
-    """Yield (operator, {argument: value}, name of its module) of each operator in a program and in its branches."""
+    """Yield (operator, {argument: value}, name of its module) of each operator in a program and in its branches.
+
+    The arguments show whether the operator computes as in training.
+    """
     for node in (node for graph in _graphs(program.graph_module) for node in graph.graph.nodes):
         if isinstance(node.target, torch._ops.OpOverload):
             named = dict(zip((argument.name for argument in node.target._schema.arguments), node.args, strict=False))

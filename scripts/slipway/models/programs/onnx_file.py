@@ -93,7 +93,10 @@ class OnnxNetwork(GraphNetwork):
         return "add a number" if adds_number else _OPERATIONS.get(node.op_type, node.op_type.lower())
 
     def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
-        """Return a sentence about ONNX Runtime's failure on named inputs, with the remedy."""
+        """Return a sentence that explains why ONNX Runtime failed on these inputs, with the remedy.
+
+        `inputs` is {input: array}, and `error` the exception of the run.
+        """
         single = len(self.inputs) == len(inputs) == 1
         for tensor in self.inputs:
             array = next(iter(inputs.values())) if single else inputs.get(tensor.name)
@@ -126,11 +129,11 @@ def load(path: Path) -> OnnxNetwork:
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Write the model of the user's ONNX file for the later steps, and return sentences about the changes.
+    """Write the model of a user's ONNX file to `output` for the later steps. Return sentences about the changes.
 
     The data file beside `output` has the weights of a model over 2 GB. The data file of a smaller model is empty.
-    `samples` are real inputs of the network. A batch axis of the fixed size 1 becomes dynamic if each sample's answer
-    stays the same in batches. Raises SlipwayError if the file is damaged, or cannot be served.
+    `samples` are real inputs of the network, {input: array} each. A batch axis of the fixed size 1 becomes dynamic if
+    each sample's answer stays the same in batches. Raises SlipwayError if the file is damaged, or cannot be served.
     """
     model, notes = tidied(read_onnx(path))
     notes += _facts(model)
@@ -151,9 +154,9 @@ def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
 def _with_any_batch(
     model: onnx.ModelProto, batch: int, samples: list[Tensors], folder: Path
 ) -> tuple[onnx.ModelProto, str]:
-    """Return (model, sentence about its batch axis). The batch axis becomes dynamic if this is safe.
+    """Return (model, sentence for the user about its batch axis). The batch axis becomes dynamic if this is safe.
 
-    `folder` has the model's data file.
+    `batch` is the fixed size of the axis. `folder` has the model's data file, the weights of a model over 2 GB.
     """
     if batch > 1:
         return model, f"the first axis of its inputs has the fixed size {batch}, with which it is served"
@@ -201,7 +204,7 @@ def _named(model: onnx.ModelProto, samples: Sequence[Tensors]) -> list[Tensors]:
 
 
 def _facts(model: onnx.ModelProto) -> list[str]:
-    """Return sentences about the numbers and operators in a graph that limit its engines."""
+    """Return sentences for the user about numbers and operators in a graph that restrict its engines."""
     facts = []
     kinds = {node.op_type for node in model.graph.node}
     if kinds.intersection(QUANTIZING):

@@ -12,7 +12,10 @@ from slipway.networks.user_code import first_sentence
 
 
 def take(path: Path, output: Path, samples: Sequence[Tensors]) -> list[str]:
-    """Copy the archive as it is, and return sentences about it. Raise SlipwayError for an archive in train mode."""
+    """Copy a user's TorchScript archive to `output` as it is, and return no sentences ([]).
+
+    `samples` are not used. Raises SlipwayError if the archive is damaged, or was saved in train mode.
+    """
     module = load(path)
     require_eval_mode(_operators(module.inlined_graph), "torch.jit.trace or torch.jit.script, and save it again")
     shutil.copyfile(path, output)
@@ -35,7 +38,10 @@ def load(path: Path) -> torch.jit.ScriptModule:
 
 
 def _operators(block: torch.Graph) -> Iterator[tuple[str, dict, str]]:
-    """Yield (operator, {argument: constant value}, name of its module) of each operator, including branches."""
+    """Yield (operator, {argument: constant value}, name of its module) of each operator, including branches.
+
+    The arguments show whether the operator computes as in training.
+    """
     for node in block.nodes():
         for inner in node.blocks():
             yield from _operators(inner)

@@ -1,7 +1,8 @@
-"""The sources of networks: a module for each. In each module, `SOURCE` is a `source_interface.Source`.
+"""The sources of networks, such as timm: packages that make networks by name. Each has a module here.
 
-For example, the module `timm` makes the architectures "timm:NAME". Each module can be imported without PyTorch and
-without the source's own package, since planning imports it.
+In each module, `SOURCE` is a `source_interface.Source`. For example, the module `timm` makes the architectures
+"timm:NAME". Each module can be imported without PyTorch and without the source's own package, since planning imports
+it.
 """
 
 import importlib
@@ -16,7 +17,10 @@ SOURCES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if pat
 
 
 def source_name(architecture: str) -> str:
-    """Return the source's name of an `architecture` in config.yaml. A source has the name of its module here."""
+    """Return the name of the source that makes an `architecture` of config.yaml, such as "timm" for "timm:resnet50".
+
+    A source has the name of its module in this folder.
+    """
     prefix, colon, _ = architecture.partition(":")
     if not colon:
         return PLAIN
@@ -24,14 +28,14 @@ def source_name(architecture: str) -> str:
 
 
 def source_of(architecture: str) -> Source:
-    """Return the source of an architecture."""
+    """Return the source that makes an `architecture` of config.yaml."""
     return source_named(source_name(architecture))
 
 
 def source_named(name: str) -> Source:
     """Return a source by its name. Raise SlipwayError if the source's module lacks a part of the interface.
 
-    The module is imported by name, so a model's key has only the code of this source.
+    The module is imported by name, so only its code, not that of other sources, decides whether a model is made again.
     """
     try:
         return importlib.import_module(f"{__name__}.{name}").SOURCE

@@ -1,4 +1,4 @@
-"""Networks that factories in the user's own package make, as "package.module:factory".
+"""Networks from the user's own package. `architecture` names the function that makes them: "package.module:factory".
 
 Such networks have no published weights.
 """

@@ -36,14 +36,15 @@ class Timm(Source):
     }
 
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return timm's builder of a network, without weights. Raise SlipwayError if timm does not have the network."""
+        """Return timm's function that makes a network without weights. Raise SlipwayError if timm lacks the network."""
         self._config(architecture)
         return partial(self.imported(architecture).create_model, name_in(architecture))
 
     def named_weights(self, architecture: str, name: str) -> Published | None:
-        """Return the published weights of the tag in `architecture`, or of the default tag; None if there are none.
+        """Return timm's published weights for `architecture`; None if there are none.
 
-        Raises SlipwayError if `name` is not "default": timm names weights by the tag.
+        The weights are those of the tag in `architecture`, or of the default tag. Raises SlipwayError if `name` is not
+        "default", because timm names weights by the tag.
         """
         if name != "default":
             raise SlipwayError(
@@ -56,13 +57,13 @@ class Timm(Source):
         return Published(name_in(architecture), url) if url else None
 
     def download(self, published: Published) -> dict:
-        """Return the state dict of published weights, from timm's cache or its hub."""
+        """Return the state dict {name: tensor} of published weights, from timm's cache or from its hub."""
         import timm
 
         return timm.create_model(published.name, pretrained=True).state_dict()
 
     def network_arguments(self, architecture: str, arguments: dict, published: Published | None) -> dict:
-        """Return the user's arguments. Raise SlipwayError if an argument asks timm for weights."""
+        """Return the user's arguments. Raise SlipwayError if they have `pretrained`, which would load weights."""
         if "pretrained" in arguments:
             raise SlipwayError(
                 f"the arguments of {architecture} have `pretrained`, but the weights come from `weights`; leave it "
@@ -71,7 +72,7 @@ class Timm(Source):
         return arguments
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-        """Return the preprocessing in timm's data configuration of a network.
+        """Return the preprocessing in timm's data configuration of a network. `weights` is not used.
 
         Raises SlipwayError if the inputs are not square or have not three channels.
         """

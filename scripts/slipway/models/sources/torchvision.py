@@ -26,7 +26,7 @@ class Torchvision(Source):
     is_reproducible = True
 
     def factory(self, architecture: str) -> "Callable[..., torch.nn.Module]":
-        """Return torchvision's builder of a network, without any weights."""
+        """Return torchvision's function that makes a network without any weights."""
         import torchvision
 
         # By default, a segmentation network would download weights of its backbone, which are then replaced.
@@ -35,7 +35,10 @@ class Torchvision(Source):
         return partial(torchvision.models.get_model, architecture, **no_weights)
 
     def named_weights(self, architecture: str, name: str) -> "WeightsEnum":
-        """Return torchvision's weights with the name, or the default weights. Raise SlipwayError for another name."""
+        """Return torchvision's weights with the name `name`; for "default", the default weights.
+
+        Raises SlipwayError if torchvision has no weights of this name.
+        """
         import torchvision
 
         published = torchvision.models.get_model_weights(architecture)
@@ -58,10 +61,10 @@ class Torchvision(Source):
         return None
 
     def download(self, published: "WeightsEnum") -> dict:
-        """Return the state dict of torchvision's published weights.
+        """Return the state dict {name: tensor} of torchvision's published weights.
 
-        PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
-        waits.
+        PyTorch keeps downloads in one cache for all projects of a user. If two jobs need the same file at once, one
+        downloads and the other waits.
         """
         import filelock
         import torch
@@ -72,10 +75,11 @@ class Torchvision(Source):
             return published.get_state_dict(progress=False, check_hash=True)
 
     def network_arguments(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
-        """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
+        """Return the keyword arguments with which torchvision makes the network for these weights, {name: value}.
 
-        The user's arguments take precedence. For the user's own checkpoint (`published` is None), the defaults are
-        those of the builder without pretrained weights.
+        Some weights need other defaults, such as `transform_input` or `image_size`. The user's arguments take
+        precedence. For the user's own checkpoint (`published` is None), the defaults are those without pretrained
+        weights.
         """
         defaults: dict[str, object] = {}
         if architecture in _TRANSFORMING:
@@ -85,7 +89,11 @@ class Torchvision(Source):
         return {**defaults, **arguments}
 
     def notes(self, architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
-        """Return [sentence] about an argument whose value is in no checkpoint; [] without such an argument."""
+        """Return a list with one sentence if `arguments` should state `transform_input`; otherwise [].
+
+        GoogLeNet and Inception v3 can normalise their inputs themselves. A user's own checkpoint (`published` is None)
+        does not say whether they did in the training, so the sentence tells the user which value is assumed.
+        """
         if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
             return []
         return [
@@ -94,7 +102,10 @@ class Torchvision(Source):
         ]
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing | None:
-        """Return the preprocessing of published weights by their name; None for a checkpoint."""
+        """Return the preprocessing that torchvision publishes for weights of this name; None for a checkpoint.
+
+        For "random" weights, it is that of the default weights.
+        """
         published = published_weights(architecture, "default" if weights == "random" else weights)
         return PublishedPreprocessing(published.preprocess, str(published)) if published else None
 

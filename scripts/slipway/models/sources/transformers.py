@@ -36,9 +36,11 @@ class Transformers(Source):
     }
 
     def planned_arguments(self, arguments: dict) -> dict:
-        """Return {field: value} of a configuration. The fields in `arguments` override the fields in the file `config`.
+        """Return the fields of the network's configuration, {field: value}.
 
-        The key of a model has these fields, not the file's path. Raises SlipwayError if the file cannot be read.
+        If `arguments` names a file as `config`, its fields are included; fields in `arguments` override them. So
+        planning notices a changed field, but not a file that only moved. Raises SlipwayError if the file cannot be
+        read.
         """
         if not isinstance(arguments.get(_FILE), str):
             return arguments
@@ -80,7 +82,10 @@ class Transformers(Source):
         return network
 
     def named_weights(self, architecture: str, name: str) -> None:
-        """Return None for "default": a class has no published weights. Raise SlipwayError for another name."""
+        """Return None: a class of transformers has no published weights of its own.
+
+        Raises SlipwayError if `name` is not "default".
+        """
         if name != "default":
             raise SlipwayError(
                 f"`weights` is {name}, but {architecture} has no weights of that name; set `weights` to the path of a "
@@ -88,11 +93,14 @@ class Transformers(Source):
             )
 
     def network_arguments(self, architecture: str, arguments: dict, published: None) -> dict:
-        """Return {field: value} of the configuration (see `planned_arguments`)."""
+        """Return the fields of the network's configuration, {field: value}, as `planned_arguments` does."""
         return self.planned_arguments(arguments)
 
     def notes(self, architecture: str, arguments: dict, published: None) -> list[str]:
-        """Return [sentence] about fields that the class's configuration does not have; [] without such fields."""
+        """Return a list with one warning if the network's configuration does not know fields of `arguments`; else [].
+
+        Such fields, such as misspelt ones, have no effect on the network.
+        """
         kind = self._class_of(architecture).config_class
         known = {field.name for field in fields(kind)} | set(kind.attribute_map) | _COMMON
         unknown = sorted(self.planned_arguments(arguments).keys() - known)
@@ -106,9 +114,10 @@ class Transformers(Source):
         ]
 
     def preprocessing(self, architecture: str, arguments: dict, weights: str) -> PublishedPreprocessing:
-        """Return the settings in `preprocessor_config.json` beside the weights or beside the configuration.
+        """Return the preprocessing in preprocessor_config.json, from the folder of the weights or of the configuration.
 
-        Without such a file, only the input's size is known, from the configuration. The caveat then says so.
+        Without such a file, only the input's size is known, from the configuration. The caveat then says so. `weights`
+        is the path of the checkpoint.
         """
         configuration = Path(arguments[_FILE]) if isinstance(arguments.get(_FILE), str) else None
         folders = [Path(weights).parent] if Path(weights).suffix else []
@@ -124,7 +133,10 @@ class Transformers(Source):
         )
 
     def _class_of(self, architecture: str) -> Any:
-        """Return the class of a network. Raise SlipwayError with the nearest names for an unknown class."""
+        """Return the class of transformers that `architecture` names. Raise SlipwayError for an unknown class.
+
+        The message has the nearest names.
+        """
         transformers, name = self.imported(architecture), name_in(architecture)
         try:
             kind = getattr(transformers, name)
