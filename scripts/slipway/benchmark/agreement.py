@@ -17,20 +17,20 @@ _WORST: dict[str, Callable] = {"max_abs_error": max, "relative_error": max, "ove
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
-    """Compare the answer to one request with PyTorch's answer. Return the figures of `compare_requests`."""
+    """Compare the answer to one request with PyTorch's, `reference`. Return the figures of `compare_requests`."""
     return compare_requests([reference], [outputs], contract)
 
 
 def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], contract: Contract) -> dict:
-    """Return figures that compare the answers to requests with PyTorch's answers.
+    """Return figures of how well the answers to requests agree with PyTorch's answers `references`.
 
-    The meaning of an output decides which figures it gets. `relative_error`: the Frobenius norm of the difference / the
-    norm of the reference. `max_abs_error`: the largest difference of one value. `min_cosine`: the smallest cosine
-    similarity of the two answers to one sample; it is absent for outputs that mean `tensor`. `top1_agreement`,
-    `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share (0..1) of equal values, the only
-    comparison of integers and booleans. `overflowed`: the number of integers beyond 32 bits whose answers are within 32
-    bits; it is absent without such integers. `other_sizes`: both shapes in words, if sizes that depend on the values
-    differ; such an output gets no other comparison.
+    The meaning of an output, which the contract states, decides which figures it gets. `relative_error`: the Frobenius
+    norm of the difference / the norm of the reference. `max_abs_error`: the largest difference of one value.
+    `min_cosine`: the smallest cosine similarity of the two answers to one sample; it is absent for outputs that mean
+    `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share (0..1) of
+    equal values, the only comparison of integers and booleans. `overflowed`: the number of integers beyond 32 bits
+    whose answers are within 32 bits; it is absent without such integers. `other_sizes`: both shapes in words, if sizes
+    that depend on the values differ; such an output gets no other comparison.
 
     Each figure is the worst of all outputs. The key "outputs" has {output: its figures}. Raises SlipwayError if an
     answer lacks an output, or if a fixed size differs.
@@ -47,11 +47,12 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
 
 
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
-    """Return a sentence for each limit that an output's figures violate; [] if no limit is violated.
+    """Return a sentence for each limit of `accuracy.limits` that an output's figures violate; [] if none is violated.
 
-    `figures` are from `compare`. If there are several outputs, each sentence begins with the output's name. An output
-    is not checked against a limit if it lacks the figure. "min_top1_agreement" also limits `equal_values`, the share of
-    equal values of an integer or boolean output.
+    `figures` are from `compare`. `limits` are {"min_cosine", "max_relative_error", "min_top1_agreement"}. If there are
+    several outputs, each sentence begins with the output's name. An output is not checked against a limit if it lacks
+    the figure. "min_top1_agreement" also limits `equal_values`, the share of equal values of an integer or boolean
+    output.
     """
     by_output = figures["outputs"]
     return [
@@ -62,7 +63,10 @@ def violations(figures: dict, limits: dict[str, float]) -> list[str]:
 
 
 def figures_in_words(figures: dict) -> str:
-    """Return the worst figures of `compare` in words, such as "cosine 0.999998, relative error 1.2e-07"."""
+    """Return the worst figures of all outputs in words, such as "cosine 0.999998, relative error 1.2e-07".
+
+    `figures` are from `compare`.
+    """
     words = {
         "min_cosine": "cosine {:.6f}",
         "relative_error": "relative error {:.1e}",
@@ -140,9 +144,10 @@ def _share_of_equal(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
 
 
 def _overflowed(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, int]:
-    """Return {"overflowed": number of integers beyond 32 bits whose answers are within 32 bits}; {} without any.
+    """Count wrong integers that a runtime without int64 gives. Return {"overflowed": their number}; {} without any.
 
-    A few such answers would be within the limit of `equal_values`, but they are wrong by more than rounding.
+    They are answers within 32 bits, where PyTorch's answers are beyond 32 bits. A few such answers would be within the
+    limit of `equal_values`, but they are wrong by more than rounding.
     """
     count = sum(int((_beyond_32_bits(reference) & ~_beyond_32_bits(answer)).sum()) for reference, answer in pairs)
     return {"overflowed": count} if count else {}

@@ -27,7 +27,10 @@ MAX_BY_NEIGHBOURS = 0.01
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The allowed distances between a sample's answers, relative to their norm, if neighbours or batch size differ."""
+    """The allowed distances between a sample's answers, relative to their norm.
+
+    `by_neighbours`: if only the other samples in the batch differ. `by_size`: if the size of the batch differs, too.
+    """
 
     by_neighbours: float
     by_size: float
@@ -38,10 +41,10 @@ IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 
 
 def tolerance_of(limits: dict[str, float]) -> Tolerance:
-    """Return the tolerance of a precision from its `accuracy.limits`.
+    """Return the tolerance of a precision. `limits` is its `accuracy.limits`, with "max_relative_error".
 
-    Alone and in a batch, an answer may differ from PyTorch's answer by `max_relative_error`. So the answer alone may
-    differ from the answer in a batch by twice this error.
+    Alone and in a batch, an answer may differ from PyTorch's answer by this error. So the answer alone may differ from
+    the answer in a batch by twice this error.
     """
     allowed = limits["max_relative_error"]
     return Tolerance(by_neighbours=min(MAX_BY_NEIGHBOURS, allowed), by_size=2 * allowed)
@@ -54,14 +57,16 @@ def batch_distances(
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Run the first sample and its neighbours, alone and in batches; return the distances between the sample's answers.
+    """Run the first sample alone and in batches with others; return the distances between its answers.
 
-    `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns
-    "batches", the batch sizes, and three distances relative to the answer's norm, each of the worst output. "by_size"
-    is between the answer alone and the answer in a batch. "by_neighbours" is between the answers in batches that differ
-    only in the neighbours. "by_padding" is between the answer alone and the answer to the padded sample; it is None
-    if no sample is padded. For integers and booleans, a distance is the share of unequal values. Without a batch axis,
-    the first two distances are 0. Raises SlipwayError if a batch has not as many answers as samples.
+    `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. `batches` has
+    lists of numbers: 0 is the first sample, 1 to 4 are its neighbours (see `batch_neighbours`).
+
+    Returns "batches", the batch sizes, and three distances relative to the answer's norm, each of the worst output.
+    "by_size" is between the answer alone and the answer in a batch. "by_neighbours" is between the answers in batches
+    that differ only in the neighbours. "by_padding" is between the answer alone and the answer to the padded sample; it
+    is None if no sample is padded. For integers and booleans, a distance is the share of unequal values. Without a
+    batch axis, the first two distances are 0. Raises SlipwayError if a batch has not as many answers as samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
@@ -89,7 +94,10 @@ def batch_distances(
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
-    """Return a sentence if the `distances` of `batch_distances` exceed the tolerance; None otherwise."""
+    """Return a sentence if a sample's answer depends on its batch: a distance exceeds the tolerance; None otherwise.
+
+    `distances` are from `batch_distances`.
+    """
     if not distances["by_neighbours"] <= tolerance.by_neighbours:
         return (
             f"the answer to a sample depends on its neighbours in the batch: {distances['by_neighbours']:.2g} of its "
@@ -112,9 +120,10 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
 
 
 def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tuple[int, Tensors, Tensors]]) -> float:
-    """Return the largest distance of all outputs over `pairs`: (number of the sample, one answer, another answer).
+    """Return the largest distance between two answers to a sample, over all outputs and all `pairs`.
 
-    The distance of an output is the largest of its pairs, relative to the norm of the answers `alone`. For integers and
+    A pair is (number of the sample, one answer, another answer). `alone` has the answer to each sample alone. The
+    distance of an output is the largest of its pairs, relative to the norm of the answers `alone`. For integers and
     booleans, the distance is the mean of the pairs, since rounding alone can change one of many values. A pair is
     skipped if the sample's answer alone is not finite.
     """
@@ -132,9 +141,10 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
-    """Return how far the answers to samples alone are from their answers in one batch, where all have the same size.
+    """Return how far the answers to padded samples are from their answers without padding.
 
-    Smaller samples are padded for the batch. The distance is relative, as in `apart`.
+    Each sample is run alone, and then all in one batch, for which smaller samples are padded. The distance is relative,
+    as in `apart`.
     """
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
     together = _answers(answer, contract, padded(contract, samples))
@@ -143,7 +153,7 @@ def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> f
 
 
 def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) -> Tensors:
-    """Return the outputs of one padded sample, cut to the sample's own `sizes`."""
+    """Return the outputs of one padded sample, cut to the sample's own `sizes`, {axis: size}."""
     return {
         tensor.name: outputs[tensor.name][
             tuple(slice(sizes[axis] if isinstance(axis, str) and axis != BATCH else None) for axis in tensor.shape)
@@ -174,10 +184,10 @@ def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np
 
 
 def apart(one: np.ndarray, other: np.ndarray, usual: float = 0.0) -> float:
-    """Return the norm of the difference of two answers / the norm of `one`, or / `usual` if `usual` is larger.
+    """Return how far two answers are from each other: the norm of their difference / the norm of `one`.
 
-    For integers and booleans, return the share of unequal values. For different shapes, or values that are not finite,
-    return infinity.
+    If `usual`, the usual norm of an answer, is larger, it takes the place of the norm of `one`. For integers and
+    booleans, return the share of unequal values. For different shapes, or values that are not finite, return infinity.
     """
     if one.shape != other.shape:
         return float("inf")

@@ -1,6 +1,6 @@
 """Make samples that take the part of other clients' requests, which Triton may put into the same batch.
 
-The same inputs always give the same samples.
+They are the neighbours of a sample. The same inputs always give the same samples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ NEIGHBOURS = 4
 
 
 def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return NEIGHBOURS samples with the sizes of the first sample. All differ from the first and from each other.
+    """Return NEIGHBOURS samples with the sizes of the first sample, to run in a batch with it.
 
-    The values of floating-point inputs and of pixels are over the range of the first sample: noise, low values, high
-    values, and coarse values, the last three with a little noise. Other inputs keep the values of the samples, since
-    other values may have no meaning. Their positions are permuted, in the same way in all inputs of a sample. The
-    result is the same in each call.
+    All differ from the first and from each other. The values of floating-point inputs and of pixels are over the range
+    of the first sample: noise, low values, high values, and coarse values, the last three with a little noise. Other
+    inputs keep the values of the samples, since other values may have no meaning. Their positions are permuted, in the
+    same way in all inputs of a sample. The result is the same in each call.
     """
     sizes = contract.sizes_of(samples[0])
     noises = {
@@ -47,10 +47,11 @@ def batch_neighbours(contract: Contract, samples: Sequence[Tensors]) -> list[Ten
 
 
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return a smaller and a larger sample than the first one, or fewer if the contract does not pad or allow them.
+    """Return a smaller and a larger sample than the first one, to test padding.
 
-    The samples are taken from `samples`. If all samples have the same size, the two samples are made from the second
-    sample: one is cut to half the size, and one is repeated to twice the size.
+    There are fewer, or none, if the contract does not allow other sizes, or does not pad its inputs. The samples are
+    taken from `samples`. If all samples have the same size, the two samples are made from the second sample: one is cut
+    to half the size, and one is repeated to twice the size.
     """
     if not contract.axes or any(tensor.axes and tensor.pad is None for tensor in contract.inputs):
         return []

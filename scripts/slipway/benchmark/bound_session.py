@@ -17,7 +17,10 @@ class BoundSession:
     """An ONNX Runtime session that reads and writes PyTorch's GPU tensors on one of PyTorch's CUDA streams."""
 
     def __init__(self, onnx: Path, contract: Contract, sizes: Mapping[str, int], stream: torch.cuda.Stream) -> None:
-        """Load the ONNX file for inputs with `sizes`, {axis: size}. Raise SlipwayError if the GPU cannot run it."""
+        """Load the ONNX file for inputs with `sizes`, {axis: size}. Raise SlipwayError if the GPU cannot run it.
+
+        `stream` is the CUDA stream on which the session runs.
+        """
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():

@@ -1,9 +1,12 @@
 """Compare the measurements of several subjects: ratios of latencies, throughputs and sizes.
 
-A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
-"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s", "rounds"} (see slipway.benchmark.rounds).
+A subject is a baseline ("pytorch", "pytorch_fp16", "onnxruntime") or an engine, by its precision.
+
+A result is one subject at one batch size, one of "results" in the record of benchmark.py: {"subject", "batch",
+"latency": {quantity: {"p50_ms", ...}}, "throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s", "rounds"}
+(see slipway.benchmark.rounds). A quantity is a kind of latency, such as "end_to_end" for the whole call.
 "throughput_graph_per_s" is the throughput with a CUDA graph, or null. The ratio at one batch size is the median of the
-rounds' ratios, with an interval.
+rounds' ratios, with an interval {"median", "low", "high", "verdict"}.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +26,15 @@ BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
 
 
 def baseline_of(subjects: Iterable[str]) -> str:
-    """Return the baseline of comparisons: "pytorch", or "onnxruntime" if the model is an ONNX file alone."""
+    """Return the baseline of comparisons: "pytorch", or "onnxruntime" if the model is an ONNX file alone.
+
+    `subjects` are the names of all measured subjects.
+    """
     return PYTORCH if PYTORCH in subjects else ONNX_RUNTIME
 
 
 def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
-    """Return {quantity: interval of the ratio of the p50} for each quantity that `result` and `baseline` have.
+    """Return {kind of latency: interval of the ratio of the p50}, for each kind that both results have.
 
     If the baseline has a CUDA graph, its latency with the graph is used, even for the subject's latency without a
     graph.
@@ -43,7 +49,10 @@ def _latencies_compared(result: dict, baseline: dict) -> dict[str, dict]:
 
 
 def _ratio(result: dict, baseline: dict, own: list[float], others: list[float]) -> dict:
-    """Return {"median", "low", "high", "verdict"} of the ratios own / others, one ratio for each round."""
+    """Return {"median", "low", "high", "verdict"} of the ratios own / others, one ratio for each round.
+
+    `own` are the figures of `result` in its rounds, `others` those of `baseline`.
+    """
     ratios = [one / other for one, other in zip(own, others, strict=True)]
     return interval(ratios, _waiting(result) + _waiting(baseline))
 
@@ -53,7 +62,10 @@ def _p50s(result: dict, quantity: str) -> list[float]:
 
 
 def _rates(result: dict) -> list[float]:
-    """Return the inferences/s in each round, with the streams and the graph that are fastest over all rounds."""
+    """Return the inferences/s of a result in each round, with the number of streams that is fastest over all rounds.
+
+    Those with a CUDA graph are returned if they are faster.
+    """
     highest = highest_throughput(result)
     kind = "throughput_graph_per_s" if highest["graph"] else "throughput_per_s"
     return [figures["rates"][kind][str(highest["streams"])] for figures in result["rounds"]]
@@ -65,9 +77,10 @@ def _waiting(result: dict) -> list[float | None]:
 
 
 def intervals(result: dict) -> dict:
-    """Return {"p50_ms": {quantity: interval}, "inferences_per_s": interval, "verdict"} of a result.
+    """Return {"p50_ms": {kind of latency: interval}, "inferences_per_s": interval, "verdict"} of a benchmark's result.
 
-    The verdict is "disturbed" if the throughput, or the latency that represents the subject, is disturbed.
+    An interval is {"median", "low", "high", "verdict"} over the rounds. The verdict is "disturbed" if the throughput,
+    or the latency that represents the subject (see `best_quantity`), is disturbed; otherwise "steady".
     """
     waiting = _waiting(result)
     latencies = {quantity: interval(_p50s(result, quantity), waiting) for quantity in result["latency"]}
@@ -81,7 +94,10 @@ def worst(*figures: Mapping[str, Any]) -> str:
 
 
 def ratio_in_words(ratio: float, span: Mapping[str, Any]) -> str:
-    """Return a ratio in words, such as "0.68 (0.65 to 0.70, disturbed)". `span` has its interval and verdict."""
+    """Return a ratio in words, such as "0.68 (0.65 to 0.70, disturbed)".
+
+    `span` has the ratio's interval and verdict, {"low", "high", "verdict"}.
+    """
     is_single = span["low"] == span["high"]  # a single round has no interval
     remarks = [] if is_single else [f"{span['low']:.2f} to {span['high']:.2f}"]
     remarks += ["no difference"] if is_no_difference(span) else []
@@ -90,14 +106,17 @@ def ratio_in_words(ratio: float, span: Mapping[str, Any]) -> str:
 
 
 def best_quantity(latency: dict) -> str:
-    """Return the quantity that represents a subject: the first of "gpu_graph", "gpu", "end_to_end" (the whole call)."""
+    """Return which latency represents a subject: the first of "gpu_graph", "gpu", "end_to_end" that it has.
+
+    `latency` is {kind of latency: ...}. On a GPU, the first two are without copies; "end_to_end" is the whole call.
+    """
     return next(name for name in BEST_FIRST if name in latency)
 
 
 def highest_throughput(result: Mapping[str, Any]) -> dict:
-    """Return {"inferences_per_s", "streams", "graph"} of a result's fastest setup.
+    """Return {"inferences_per_s", "streams", "graph"} of the fastest setup in a benchmark's result.
 
-    "graph" says whether a CUDA graph was replayed.
+    "streams" is the number of CUDA streams, "graph" says whether a CUDA graph was replayed.
     """
     throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
     rates = [
@@ -109,10 +128,11 @@ def highest_throughput(result: Mapping[str, Any]) -> dict:
 
 
 def compare(results: Sequence[dict]) -> dict:
-    """Return {subject: {batch: {baseline: {"p50": {quantity: ratio}, "throughput": ratio, "intervals"}}}}.
+    """Compare each subject with the baselines at each batch size. `results` are "results" in the benchmark's record.
 
-    A ratio is the subject's figure / the baseline's figure. "intervals" has the interval of each ratio. The baselines
-    are the subject that `baseline_of` returns and, if it was measured, PyTorch in FP16.
+    Returns {subject: {batch: {baseline: {"p50": {kind of latency: ratio}, "throughput": ratio, "intervals"}}}}. A ratio
+    is the subject's figure / the baseline's figure. "intervals" has the interval of each ratio. The baselines are the
+    subject that `baseline_of` returns and, if it was measured, PyTorch in FP16.
     """
     main = baseline_of({result["subject"] for result in results})
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
@@ -126,7 +146,7 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def _compared(result: dict, reference: dict) -> dict:
-    """Return {"p50": {quantity: ratio}, "throughput": ratio, "intervals"} of two results: subject / baseline."""
+    """Return {"p50": {kind of latency: ratio}, "throughput": ratio, "intervals"} of two results: subject / baseline."""
     latencies = _latencies_compared(result, reference)
     rate = _ratio(result, reference, _rates(result), _rates(reference))
     return {
@@ -137,15 +157,19 @@ def _compared(result: dict, reference: dict) -> dict:
 
 
 def is_disturbed(compared: dict) -> bool:
-    """Say whether the latency ratio or the throughput ratio in a comparison of `compare` is disturbed."""
+    """Say whether the latency ratio or the throughput ratio of a subject to a baseline is disturbed.
+
+    `compared` is {"p50", "throughput", "intervals"}, from `compare`.
+    """
     spans = compared["intervals"]
     return worst(spans["p50"][best_quantity(spans["p50"])], spans["throughput"]) == DISTURBED
 
 
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
-    """Return {subject: {"batch", "inferences_per_s", "streams", "graph", "interval"}}: each subject's fastest setup.
+    """Return each subject's fastest setup, {subject: {"batch", "inferences_per_s", "streams", "graph", "interval"}}.
 
-    A subject is a baseline or an engine. "graph" says whether a CUDA graph was replayed.
+    `results` are "results" in the benchmark's record. "streams" is the number of CUDA streams, "graph" says whether a
+    CUDA graph was replayed, and "interval" is that of the inferences/s.
     """
     best: dict[str, dict] = {}
     for result in results:
@@ -157,7 +181,7 @@ def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
 
 
 def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """Return {subject: {other subject: ratio}} of the highest throughputs.
+    """Return {subject: {other subject: ratio}} of the highest throughputs in `best`, which `best_throughput` returns.
 
     Each throughput is at the best batch size of its subject.
     """
@@ -171,8 +195,9 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict]]:
     """Return {subject: {other subject: {"low", "high", "verdict"}}} of the ratios of `best_throughput_ratios`.
 
-    If the best batch sizes differ, the two throughputs were not measured in the same rounds. So "low" is the subject's
-    lowest throughput / the other's highest. "high" is the subject's highest throughput / the other's lowest.
+    `best` is from `best_throughput`. If the best batch sizes differ, the two throughputs were not measured in the same
+    rounds. So "low" is the subject's lowest throughput / the other's highest. "high" is the subject's highest
+    throughput / the other's lowest.
     """
     spans = {subject: highest["interval"] for subject, highest in best.items()}
     return {

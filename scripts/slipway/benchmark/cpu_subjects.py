@@ -26,8 +26,8 @@ def cpu_subjects(
 ) -> dict[str, Measure]:
     """Return {name: function that measures the subject} for the baseline and each engine, on the CPU.
 
-    The baseline is PyTorch eager. If the model is an ONNX file alone, the baseline is ONNX Runtime with the `onnx`
-    file. `engines` are {precision: (engine with its record, loaded engine)}.
+    The baseline is PyTorch eager, which runs `model`. If the model is an ONNX file alone, the baseline is ONNX Runtime,
+    which runs `onnx`; ValueError if this is None. `engines` are {precision: (engine with its record, loaded engine)}.
     """
     if isinstance(model, GraphNetwork):
         if onnx is None:
@@ -50,7 +50,7 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure whole calls of `infer` with a batch in host memory. `cast` converts the batch before the measurement.
+    """Measure whole calls of `infer` with a batch in host memory, `inputs`. `cast` converts the batch before.
 
     Returns {"samples_ms": {"end_to_end": times}, "throughput_per_s": {"1": inferences/s}, "warmup_calls": number}.
     """
@@ -65,7 +65,10 @@ def measure_host(
 
 
 def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]]:
-    """Return a function from {input: array} to the list of output arrays. PyTorch runs it on the CPU, uncompiled."""
+    """Return a function that runs a network in PyTorch on the CPU, uncompiled.
+
+    The function takes {input: array}, and returns the list of output arrays.
+    """
 
     @torch.inference_mode()
     def infer(inputs: Tensors) -> list[np.ndarray]:
@@ -75,9 +78,9 @@ def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]
 
 
 def session_on_cpu(onnx: Path) -> Callable[[Tensors], list[np.ndarray]]:
-    """Return a function from {input: array} to the list of output arrays of an ONNX file.
+    """Return a function that runs an ONNX file in ONNX Runtime on the CPU, with its default optimisations.
 
-    ONNX Runtime runs the file on the CPU, with its default optimisations.
+    The function takes {input: array}, and returns the list of output arrays.
     """
     import onnxruntime
 

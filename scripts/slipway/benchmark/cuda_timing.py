@@ -28,14 +28,17 @@ def stream_of(number: int) -> torch.cuda.Stream:
 
 
 class StreamContext:
-    """A forward pass on its own stream: inputs on the GPU, pinned memory for inputs and outputs, a CUDA graph.
+    """A forward pass on its own CUDA stream: inputs on the GPU, pinned memory for inputs and outputs, a CUDA graph.
 
     `enqueue`, `replay`, `upload` and `download` use the current stream, so the caller must make `stream` the current
     stream. `host_outputs` are the last downloaded outputs. They are valid after the stream is synchronised.
     """
 
     def __init__(self, forward: Forward, inputs: Sequence[np.ndarray], number: int = 0) -> None:
-        """Copy the inputs to the GPU, and run the forward pass once to get the shapes of the outputs."""
+        """Copy the inputs to the GPU, and run the forward pass once to get the shapes of the outputs.
+
+        `number` chooses the stream (see `stream_of`): contexts with different numbers can run at the same time.
+        """
         self.stream = stream_of(number)
         self._forward = forward
         self._graph: torch.cuda.CUDAGraph  # set by `capture`
@@ -47,7 +50,7 @@ class StreamContext:
         self.host_outputs = [torch.empty(out.shape, dtype=out.dtype, pin_memory=True) for out in self._outputs]
 
     def enqueue(self) -> None:
-        """Enqueue one forward pass."""
+        """Enqueue one forward pass on the current CUDA stream."""
         self._outputs = self._forward(*self._inputs)
 
     def capture(self) -> None:
@@ -63,7 +66,7 @@ class StreamContext:
         self._graph = graph
 
     def replay(self) -> None:
-        """Enqueue the captured graph. Its outputs stay at the same addresses in each replay."""
+        """Enqueue the CUDA graph that `capture` made. Its outputs stay at the same addresses in each replay."""
         self._graph.replay()
         self._outputs = self._graph_outputs
 
@@ -90,11 +93,13 @@ def measure_forward(
     streams: Iterable[int] = (1,),
     graph: bool = False,
 ) -> dict:
-    """Measure a forward pass on a batch of inputs: times (ms), inferences/s by number of streams, peak memory (bytes).
+    """Measure a forward pass on a batch of inputs, with the same quantities as an engine.
 
-    Returns the same keys as an engine worker: "samples_ms", "throughput_per_s", "throughput_graph_per_s",
-    "device_memory_bytes" (the peak of PyTorch's tensors), "no_graph_reason". With `graph`, a CUDA graph is measured,
-    too.
+    Returns "samples_ms" {quantity: times}, "throughput_per_s" {number of streams: inferences/s},
+    "throughput_graph_per_s" (the same with a CUDA graph, or None), "device_memory_bytes" (the peak of PyTorch's
+    tensors), and "no_graph_reason" (why no CUDA graph was measured, or None). `batch` is the number of samples in
+    `inputs`. The throughput is measured with each number of CUDA streams in `streams`. With `graph`, a CUDA graph is
+    measured, too.
     """
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
@@ -139,10 +144,11 @@ def _capture(context: StreamContext) -> str | None:
 def _sample_mode(
     context: StreamContext, suffix: str, share: float, effort: Effort, modes: int
 ) -> dict[str, list[float]]:
-    """Return {quantity: times (ms)} of plain runs (suffix "") or of CUDA graphs (suffix "_graph"), after a warm-up.
+    """Measure plain runs (suffix "") or CUDA graphs (suffix "_graph"), after a warm-up. Return {quantity: times (ms)}.
 
-    `share` is the share (0..1) of the effort's time for the GPU times; the end-to-end times take the same share.
-    `modes` is 2 if plain runs and CUDA graphs are measured, else 1: they share the time of the warm-up.
+    The quantities are "gpu", "enqueue" and "end_to_end", with the suffix. `share` is the share (0..1) of the effort's
+    time for the GPU times; the end-to-end times take the same share. `modes` is 2 if plain runs and CUDA graphs are
+    measured, else 1: they share the time of the warm-up.
     """
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -191,9 +197,10 @@ def _sample_transfers(context: StreamContext, share: float, effort: Effort) -> d
 
 
 def _batches(seconds: float, share: float, effort: Effort) -> int:
-    """Return how many batches, at least one, fit into the share of the effort's time; a batch takes `seconds`.
+    """Return how many batches, at least one, to enqueue for a throughput. A batch takes `seconds`.
 
-    If these are fewer than `min_samples`, the share of the effort's budget may be used, too.
+    They fit into the `share` (0..1) of the effort's time. If these are fewer than `min_samples`, the share of the
+    effort's budget may be used, too.
     """
     fitting = max(effort.min_samples, math.ceil(share * effort.seconds / seconds))
     return max(1, min(fitting, int(share * max(effort.seconds, effort.budget_seconds) / seconds)))

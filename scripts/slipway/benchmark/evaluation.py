@@ -1,7 +1,7 @@
 """PyTorch's answers to evaluation data. They are computed once for a model, and compared with each engine's answers.
 
-The archive has the SHA-256 of each sample in "samples", further facts as JSON in "facts", and PyTorch's answers in
-arrays with the names "<sample>/<output>".
+The answers are stored in an archive, evaluation.npz. It has the SHA-256 of each sample in "samples", further facts as
+JSON in "facts", and PyTorch's answers in arrays with the names "<sample>/<output>".
 """
 
 import hashlib
@@ -28,8 +28,8 @@ MAX_BYTES = 4 << 30
 class Evaluation:
     """The answers of PyTorch or of an engine to the evaluation data.
 
-    `samples` has the SHA-256 of each sample (targets included), `answers` its outputs. `facts` are further values of
-    the archive.
+    `samples` has the SHA-256 of each sample (targets included), `answers` its outputs. `facts` are further values that
+    the archive stores, {name: value}.
     """
 
     samples: tuple[str, ...]
@@ -42,7 +42,7 @@ class Evaluation:
         return hashlib.sha256("".join(self.samples).encode()).hexdigest()
 
     def require_same_samples(self, other: "Evaluation") -> None:
-        """Raise SlipwayError unless another evaluation has the same samples in the same order."""
+        """Raise SlipwayError unless `other`, an evaluation made later, has the same samples in the same order."""
         if self.samples == other.samples:
             return
         difference = f"there are {len(other.samples)} samples now, and were {len(self.samples)}"
@@ -114,5 +114,5 @@ def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Te
 
 
 def stacked(answers: Sequence[Tensors], output: str) -> np.ndarray:
-    """Return one output of the answers to N samples as an array (N, ...)."""
+    """Return the values of one output for N samples as an array (N, ...). `answers` are those of an `Evaluation`."""
     return np.concatenate([answer[output] for answer in answers])

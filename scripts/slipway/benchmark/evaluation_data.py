@@ -13,7 +13,7 @@ from slipway.core.setting_options import add_settings
 
 
 def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for evaluation data and for the user's metric."""
+    """Add the options for evaluation data (--labelled, --function or --files) and for the user's metric (--metric)."""
     source = arguments.add_mutually_exclusive_group()
     add_labelled(source)
     source.add_argument("--function", help="package.module:function that yields samples")
@@ -26,7 +26,10 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
 
 
 def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterable[Tensors] | None:
-    """Return the evaluation samples of the options, which can be iterated several times; None without such options."""
+    """Return the evaluation samples that the options of `add_evaluation_data` name; None without such options.
+
+    The result can be iterated several times.
+    """
     if arguments.labelled:
         return PhotographInputs.of(arguments.labelled, arguments.max_samples, contract)
     source = arguments.function or arguments.files

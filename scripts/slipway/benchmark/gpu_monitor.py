@@ -29,13 +29,13 @@ HARMLESS = {"idle", "application clocks"}
 
 
 class GpuMonitor:
-    """Reads the first GPU in CUDA_VISIBLE_DEVICES, once or repeatedly.
+    """Reads the state of the first GPU in CUDA_VISIBLE_DEVICES (clocks, power, memory), once or repeatedly.
 
     `readings` has the repeated readings of the last block of `watching`. It is empty if the GPU cannot be read.
 
-    If NVML is missing or not permitted, `unavailable` has the reason. Then `facts` returns {"unavailable": reason}, and
-    `used_memory_mb` returns None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with
-    CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    If NVML is missing or not permitted, `unavailable` has the reason; otherwise it is None. Then `facts` returns
+    {"unavailable": reason}, and `used_memory_mb` returns None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus
+    order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
 
     def __init__(self, interval_seconds: float = 0.2) -> None:
@@ -51,9 +51,10 @@ class GpuMonitor:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Read the GPU's clocks, power and temperature repeatedly while the block runs.
+        """Context manager: read the GPU repeatedly (see `read`) while the block runs, into `readings`.
 
-        A block that is shorter than one interval gets one reading, at its end.
+        A block that is shorter than one interval gets one reading, at its end. If the GPU is not available, nothing is
+        read.
         """
         self.readings = []
         if self.unavailable is not None:
@@ -68,9 +69,10 @@ class GpuMonitor:
         return None if self.unavailable is not None else self.read()["memory_used_mb"]
 
     def read(self) -> dict:
-        """Read the GPU, which must be available. Return {quantity: value, "reasons": [why the clocks are not higher]}.
+        """Read the GPU once. Return {quantity: value, "reasons": [why the clocks are not higher, in words]}.
 
-        A value is None if the GPU, the driver or the virtual machine does not report it.
+        The quantities are clocks (MHz), power (W), temperature (°C) and used memory (MB), such as "power_w". A value is
+        None if the GPU, the driver or the virtual machine does not report it. The GPU must be available.
         """
         library, device, ask = self._library, self._device, self._ask
         bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
@@ -87,7 +89,10 @@ class GpuMonitor:
         }
 
     def facts(self) -> dict:
-        """Return the properties that do not change during a run: GPU, driver, highest clocks, limits, modes."""
+        """Return {name: value} of the properties that do not change during a run: GPU, driver, highest clocks, limits.
+
+        If the GPU cannot be read, return {"unavailable": reason}.
+        """
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         library, device, ask = self._library, self._device, self._ask
@@ -109,17 +114,18 @@ class GpuMonitor:
 
 
 def reasons_of(bits: int) -> list[str]:
-    """Return in words why the clocks are not higher: one reason for each bit of NVML's `bits` that is set."""
+    """Return in words why the GPU's clocks are not higher: one reason for each bit that is set in NVML's `bits`."""
     unknown = bits & ~sum(REASONS)
     words = REASONS | {unknown: f"unknown reason {unknown:#x}"}
     return [word for bit, word in words.items() if bits & bit]
 
 
 def summarise_readings(readings: Sequence[dict]) -> dict:
-    """Return {quantity: {"min", "median", "max"}, "readings": number, "clock_reasons", "throttled"} of GPU readings.
+    """Return a summary of GPU readings, of which there is at least one (see `GpuMonitor.read`).
 
-    "clock_reasons" is {reason: share (0..1) of the readings}. "throttled": whether any reading has a reason that
-    reduces the clocks. Both are None if the GPU does not report reasons.
+    It is {quantity: {"min", "median", "max"} or None, "readings": their number, "clock_reasons", "throttled"}.
+    "clock_reasons" is {reason why the clocks are not higher: share (0..1) of the readings}. "throttled": whether any
+    reading has a reason that slows the GPU down. Both are None if the GPU does not report reasons.
     """
     reported = [reading["reasons"] for reading in readings if reading["reasons"] is not None]
     counts = Counter(reason for reasons in reported for reason in reasons)

@@ -32,9 +32,9 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return {name: function that measures the subject} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each engine.
 
-    ONNX Runtime runs the `onnx` file. It is the only baseline if the model is an ONNX file alone. `engines` are
-    {precision: (engine with its record, loaded engine)}. The throughput is measured with each number of CUDA streams in
-    `streams`.
+    PyTorch runs `model`, ONNX Runtime the `onnx` file; with None, its measurement raises SlipwayError. It is the only
+    baseline if the model is an ONNX file alone. `engines` are {precision: (engine with its record, loaded engine)}. The
+    throughput is measured with each number of CUDA streams in `streams`.
     """
 
     def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
@@ -53,9 +53,10 @@ def gpu_subjects(
 
 
 def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
-    """Decorate a function (subject, contract, inputs, ...) that measures, so that GPU memory is freed at the end.
+    """Decorate a function that measures a subject on the GPU, so that GPU memory is freed at the end.
 
-    The decorated function raises SlipwayError if PyTorch cannot use a GPU here, or if the GPU memory does not suffice.
+    The function's first arguments are the subject, the contract and the inputs. The decorated function raises
+    SlipwayError if PyTorch cannot use a GPU here, or if the GPU memory does not suffice.
     """
 
     @wraps(measure)
@@ -86,7 +87,8 @@ def measure_eager(
 ) -> dict:
     """Measure PyTorch eager: a GPU copy of an FP32 network, with PyTorch's defaults and the current TF32 settings.
 
-    Returns the measurement of `measure_forward`.
+    The throughput is measured with each number of CUDA streams in `streams`. Returns the measurement of
+    `measure_forward`.
     """
     network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
     return measure_forward(network, in_order(contract.inputs, inputs), batch_size(contract, inputs), effort, streams)
@@ -98,8 +100,8 @@ def measure_fp16(
 ) -> dict:
     """Measure an FP16 copy of a network on the GPU, without and with a CUDA graph. 4-D inputs are channels last.
 
-    Inputs and outputs have an engine's dtypes, so the conversions are measured, too. Raises SlipwayError if the network
-    does not run in FP16.
+    Inputs and outputs have an engine's dtypes, so the conversions are measured, too. Returns the measurement of
+    `measure_forward`. Raises SlipwayError if the network does not run in FP16.
     """
     try:
         with cudnn_benchmark():
@@ -113,10 +115,10 @@ def measure_fp16(
 
 @freeing_gpu_memory
 def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
-    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError if the provider cannot run the file.
+    """Measure the ONNX file in ONNX Runtime's CUDA provider. Return the measurement of `measure_forward`.
 
     The measurement uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory,
-    so "device_memory_bytes" is None.
+    so "device_memory_bytes" is None. Raises SlipwayError if the provider cannot run the file, or if `onnx` is None.
     """
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
@@ -146,7 +148,7 @@ class HalfPrecision(ServedNetwork):
 
 @contextlib.contextmanager
 def cudnn_benchmark() -> Iterator[None]:
-    """While the block runs, cuDNN times its algorithms, and chooses the fastest algorithm for each shape."""
+    """Context manager: in the block, cuDNN times its algorithms, and chooses the fastest algorithm for each shape."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -156,7 +158,7 @@ def cudnn_benchmark() -> Iterator[None]:
 
 
 def torch_settings() -> dict:
-    """Return the settings, besides PyTorch's version, that influence PyTorch's figures on a GPU: CUDA, cuDNN, TF32."""
+    """Return {setting: value} for the settings that influence PyTorch's figures on a GPU: CUDA, cuDNN, TF32."""
     return {
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),

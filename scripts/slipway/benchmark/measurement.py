@@ -1,7 +1,7 @@
-"""The type of a benchmark's functions that measure: (inputs of a request, effort) -> measurement.
+"""The type of a benchmark's functions that measure a subject, a baseline or an engine: `Measure`.
 
-A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: inferences/s}, ...}. A quantity that
-could not be measured is null.
+Such a function takes (inputs of a request, effort) and returns a measurement, {"samples_ms": {quantity: [...]},
+"throughput_per_s": {streams: inferences/s}, ...}. A quantity that could not be measured is null.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,10 +15,11 @@ from slipway.networks.user_code import first_sentence, place_of
 def measure(
     function: str | None, answers: Sequence[Tensors], samples: Iterable[Tensors], limited: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Call the user's metric, "package.module:function", with the answers and the samples. Return {name: value}.
+    """Call the user's metric with the answers and the samples. Return {name: value}; {} without a metric.
 
-    Returns {} without a metric. Raises SlipwayError with the line of the user's code if the function fails, or if it
-    does not return {name: number} with every name in `limited`.
+    `function` is "package.module:function" or None, `limited` are the names that have limits in config.yaml. Raises
+    SlipwayError with the line of the user's code if the function fails, or if it does not return {name: number} with
+    every name in `limited`.
     """
     if not function:
         return {}
@@ -46,7 +47,10 @@ def measure(
 
 
 def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return a sentence for each limit, {name: {"min", "max"}}, that the values break; [] if no limit is broken."""
+    """Return a sentence for each limit that the metric's values, {name: value}, break; [] if no limit is broken.
+
+    `limits` are {name: {"min", "max"}}, of which one may be missing.
+    """
     problems = []
     for name, limit in limits.items():
         # NaN holds no limit.
@@ -57,7 +61,7 @@ def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]
 
 
 def in_words(values: Mapping[str, float]) -> str:
-    """Return {name: value} in words, such as "cosine 0.998, error 0.01"."""
+    """Return the metric's values, {name: value}, in words, such as "cosine 0.998, error 0.01"."""
     return ", ".join(f"{name} {readable(value, 6)}" for name, value in values.items())
 
 

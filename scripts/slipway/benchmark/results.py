@@ -1,4 +1,7 @@
-"""The results of a benchmark: each subject's figures at one batch size, the ratios between them, and lines of text."""
+"""The results of a benchmark: each subject's figures at one batch size, the ratios between them, and lines of text.
+
+A subject is a baseline, such as "pytorch", or an engine, by its precision.
+"""
 
 from collections.abc import Mapping
 
@@ -11,10 +14,11 @@ from slipway.engines.engine_artifact import BuiltEngine
 
 
 def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -> list[dict]:
-    """Return the result of each subject at one batch size, with "intervals" and "not_reached".
+    """Return the result of each subject at one batch size, from its measurements in several rounds.
 
-    `rounds` is {subject: measurements}. "not_reached" has sentences such as "3 of 5 rounds", if the budget was too
-    small.
+    `rounds` is {subject: measurements}, from `take_turns`. A result has the keys of `result_of`, "intervals" (see
+    `comparison.intervals`), and "not_reached": sentences such as "3 of 5 rounds", if the time did not suffice for all
+    rounds, or for `min_samples` of each latency.
     """
     results = []
     for name, figures in rounds.items():
@@ -28,7 +32,10 @@ def results_of(batch: int, rounds: Mapping[str, list[dict]], min_samples: int) -
 
 
 def disturbed(results: list[dict]) -> list[str]:
-    """Return the names of the results and ratios that are disturbed, such as "fp16 at batch 8"."""
+    """Return the names of the disturbed results and ratios, such as "fp16 at batch 8"; [] if all figures are steady.
+
+    `results` are from `results_of`.
+    """
     figures = [
         f"{result['subject']} at batch {result['batch']}{', '.join(['', *result['not_reached']])}"
         for result in results
@@ -45,16 +52,20 @@ def disturbed(results: list[dict]) -> list[str]:
 
 
 def series_of(measurement: dict) -> dict[str, list[float]]:
-    """Return {quantity: samples (ms)} of a measurement, without quantities that were not measured."""
+    """Return {quantity: samples (ms)} of a measurement, without quantities that were not measured.
+
+    A quantity is a kind of latency, such as "end_to_end".
+    """
     return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
 
 
 def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
     """Return the result of one subject at one batch size, for the record of the benchmark.
 
-    Its keys are "subject" (`name`), "batch", "latency" {quantity: `distribution` of the samples}, and all keys of the
-    measurement but the samples, such as "throughput_per_s". `gpu_state` has the clocks, power and temperature of the
-    GPU during the measurement; None without a GPU.
+    `measurement` is of one round, or of several (see `rounds.merged`). The result's keys are "subject" (`name`),
+    "batch", "latency" {quantity: `distribution` of the samples}, and all keys of the measurement but the samples, such
+    as "throughput_per_s". `gpu_state` is the summary of the GPU's readings (see `summarise_readings`); None without a
+    GPU.
     """
     return {
         "subject": name,
@@ -68,9 +79,10 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
     """Return the comparisons of the benchmark's record: ratios to the baselines, and each subject's fastest setup.
 
-    "ratios" are those of `comparison.compare`, "p50_ratio_engine_to_<baseline>" {engine: {batch: ratio of p50
-    latencies}}. "best_throughput" and its "_ratios" and "_intervals" are the results of the functions with these names.
-    "bytes_over_fp32_onnx" is {engine: size of its file / size of the FP32 ONNX file}.
+    `results` are from `results_of`, `engines` is {precision: engine}. "ratios" are those of `comparison.compare`,
+    "p50_ratio_engine_to_<baseline>" {engine: {batch: ratio of p50 latencies}}. "best_throughput" and its "_ratios" and
+    "_intervals" are the results of the functions with these names. "bytes_over_fp32_onnx" is {engine: size of its file
+    / size of the FP32 ONNX file}.
     """
     ratios, main = comparison.compare(results), comparison.baseline_of({result["subject"] for result in results})
     best = comparison.best_throughput(results)
@@ -89,7 +101,10 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
 
 
 def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line of text: p50 latencies (ms), throughput, and ratios to the baseline."""
+    """Return one result as a line of text: p50 latencies (ms), throughput, and ratios to the baseline.
+
+    `results` are all results of its batch size, which include the baseline's.
+    """
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)

@@ -34,19 +34,21 @@ METHOD = (
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return (median, low, high) of the values. `percentile_interval` defines the interval of the median.
+    """Return (median, low, high) of a figure's values: with a known probability, the true median is in low..high.
 
-    If there are too few values for an interval, `low` and `high` are the lowest and the highest value.
+    `percentile_interval` defines the interval. If there are too few values for it, `low` and `high` are the lowest and
+    the highest value.
     """
     low, high = percentile_interval(values, 50, CONFIDENCE)
     return float(np.median(values)), min(values) if low is None else low, max(values) if high is None else high
 
 
 def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> dict:
-    """Return {"median", "low", "high", "verdict"} of a figure's values in the rounds.
+    """Return {"median", "low", "high", "verdict"} of a figure from its `values`, one for each round.
 
-    `waiting` has, for each round, the share (0..1) of the time that the process waited for a CPU; None is unknown. The
-    verdict is "steady" or "disturbed".
+    The verdict is "disturbed" if the interval is too wide, there are too few rounds, or other programs had the CPUs;
+    otherwise "steady". `waiting` has, for each round, the share (0..1) of the time that the process waited for a CPU;
+    None is unknown.
     """
     middle, low, high = median_interval(values)
     known = [share for share in waiting if share is not None]
@@ -60,7 +62,7 @@ def interval(values: Sequence[float], waiting: Sequence[float | None] = ()) -> d
 
 
 def is_no_difference(ratio: Mapping[str, Any]) -> bool:
-    """Say whether a ratio's interval includes 1, so that no difference was measured."""
+    """Say whether no difference was measured: the interval {"low", "high"} of a ratio includes 1."""
     return ratio["low"] <= 1 <= ratio["high"]
 
 
@@ -72,10 +74,10 @@ def take_turns(
 ) -> dict[Subject, list[dict]]:
     """Measure the subjects in turns, round by round. Return {subject: [its measurement in each round that counts]}.
 
-    Each function in `turns` measures its subject once. If a function returns None, its subject is left out from then
-    on. There is at least one round. After ROUNDS rounds, more rounds follow until `is_steady` accepts the rounds that
-    count. All rounds end before another round would exceed `seconds`. Each measurement gets "cpu_waiting", the share
-    (0..1) of the time that the process waited for a CPU.
+    Each function in `turns`, {subject: function}, measures its subject once. If a function returns None, its subject is
+    left out from then on. There is at least one round. After ROUNDS rounds, more rounds follow until `is_steady`
+    accepts the rounds that count. All rounds end before another round would exceed `seconds` on `clock`. Each
+    measurement gets "cpu_waiting", the share (0..1) of the time that the process waited for a CPU.
     """
     rounds: dict[Subject, list[dict]] = {name: [] for name in turns}
     begin, number = clock(), 0
@@ -96,9 +98,10 @@ def take_turns(
 def merged(rounds: Sequence[dict]) -> dict:
     """Return one subject's measurements of several rounds as one: all samples, and medians of the throughputs.
 
-    A throughput that is missing in a round, as without a CUDA graph, is None. A latency that is missing in a round is
-    left out. Other entries are taken from the last round. "rounds" has the figures of each round: {"p50_ms": {quantity:
-    ...}, "rates": {kind of throughput: {streams: inferences/s}}, "cpu_waiting"}.
+    `rounds` is a list of `take_turns`. A throughput that is missing in a round, as without a CUDA graph, is None. A
+    latency that is missing in a round is left out. Other entries are taken from the last round. "rounds" has the
+    figures of each round: {"p50_ms": {quantity: ...}, "rates": {kind of throughput: {streams: inferences/s}},
+    "cpu_waiting"}.
     """
     last = rounds[-1]
     quantities = [name for name in last["samples_ms"] if all(turn["samples_ms"].get(name) for turn in rounds)]
@@ -123,5 +126,5 @@ def merged(rounds: Sequence[dict]) -> dict:
 
 
 def _medians(rates: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return {number of streams: median of the rounds' inferences/s}."""
+    """Return {number of streams: median inferences/s} from `rates`, {number of streams: inferences/s} of each round."""
     return {streams: round(float(np.median([of_round[streams] for of_round in rates])), 2) for streams in rates[0]}

@@ -17,7 +17,8 @@ KEPT_SAMPLES = 2000
 class Effort:
     """The time to measure one subject at one batch size: `seconds`, divided evenly among the measured quantities.
 
-    A slow subject is measured until it has `min_samples` of each quantity, but for at most `budget_seconds`.
+    A subject is a baseline or an engine. A slow subject is measured until it has `min_samples` of each quantity, but
+    for at most `budget_seconds`. `warmup_seconds` pass before.
     """
 
     seconds: float
@@ -26,12 +27,12 @@ class Effort:
     budget_seconds: float
 
     def of_a_round(self, rounds: int) -> "Effort":
-        """Return the effort of one of `rounds` rounds: each time, and the number of samples, divided by `rounds`."""
+        """Return the effort of one of `rounds` rounds: the times and the number of samples are divided by `rounds`."""
         samples = math.ceil(self.min_samples / rounds)
         return Effort(self.seconds / rounds, self.warmup_seconds / rounds, samples, self.budget_seconds / rounds)
 
     def sample(self, call: Callable[[], object], share: float) -> list[float]:
-        """Call `call` repeatedly for `share` * `seconds`. Return the duration of each call (ms).
+        """Call `call` repeatedly for `share` (0..1) of `seconds`. Return the duration of each call (ms).
 
         If there are fewer than `min_samples` calls by then, go on for at most `share` * `budget_seconds` in all.
         """
@@ -57,7 +58,10 @@ def sample_latency(
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> int:
-    """Call `call` for `seconds`, so that allocation, caches and clocks settle. Return the number of calls."""
+    """Call `call` for `seconds` before a measurement, so that allocation, caches and clocks settle.
+
+    Returns the number of calls.
+    """
     return len(sample_latency(call, seconds, minimum=1))
 
 
@@ -83,10 +87,10 @@ def distribution(samples_ms: Sequence[float]) -> dict:
 def percentile_interval(
     samples: Sequence[float], rank: float, confidence: float = 0.9
 ) -> tuple[float | None, float | None]:
-    """Return (low, high), two of the samples. With probability `confidence`, a percentile lies between them.
+    """Return (low, high), the interval of a percentile: two of the samples, between which it lies with a probability.
 
-    `rank` is the percentile in percent. The interval comes from order statistics, so it holds for any distribution.
-    `low` or `high` is None if the samples are too few to bound the percentile on that side.
+    `rank` is the percentile in percent, `confidence` the probability. The interval comes from order statistics, so it
+    holds for any distribution. `low` or `high` is None if the samples are too few to bound the percentile on that side.
     """
     ordered, share, outside = sorted(samples), rank / 100, (1 - confidence) / 2
     count = len(ordered)
@@ -105,12 +109,18 @@ def _log_chance(count: int, hits: int, share: float) -> float:
 
 
 def is_carried(rank: float, count: int) -> bool:
-    """Say whether `count` samples suffice for a percentile: at least one lies above it. Any number gives a median."""
+    """Say whether `count` samples suffice for the percentile `rank`: at least one lies above it.
+
+    Any number of samples suffices for the median.
+    """
     return rank == 50 or count * (100 - rank) >= 100 - 1e-6
 
 
 def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:
-    """Return at most `limit` samples in order, evenly spread with first and last included, rounded to 4 decimals."""
+    """Return some of the samples for a record, at most `limit`, in order, and rounded to 4 decimals.
+
+    They are evenly spread, with the first and the last included.
+    """
     values = np.asarray(samples, dtype=np.float64)
     if len(values) > limit:
         values = values[np.linspace(0, len(values) - 1, limit).round().astype(int)]

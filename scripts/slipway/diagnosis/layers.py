@@ -1,4 +1,7 @@
-"""Find the layers where an error begins, and rank them by the error that each layer adds."""
+"""Find the layers where an error begins, and rank them by the error that each layer adds.
+
+A layer is a node of the FP32 graph. The error is that of a variant, the same graph in fewer bits.
+"""
 
 import math
 from collections.abc import Mapping
@@ -21,9 +24,10 @@ VANISHED = 0.01
 
 @dataclass(frozen=True)
 class LayerError:
-    """The errors of a node's outputs and inputs, both relative to the norm of the FP32 values.
+    """The error of a layer in a lower precision: of a node's outputs and inputs, relative to the FP32 values' norm.
 
-    `joined` are the nodes before this node that the variant fused with it, such as the Conv before a Relu.
+    `joined` are the names of the nodes before this node that the lower precision's graph fused with it, such as the
+    Conv before a Relu.
     """
 
     node: str
@@ -49,7 +53,10 @@ class LayerError:
         return self.added > 0 and (math.isinf(self.added) or self.error_after > JUMP * self.error_before)
 
     def record(self) -> dict:
-        """Return the layer as a dictionary for a record. An infinite error is None, since JSON has no infinity."""
+        """Return {name of a field: value}, for the JSON record of a diagnosis.
+
+        An infinite error is None, since JSON has no infinity.
+        """
         return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
     def in_words(self) -> str:
@@ -66,7 +73,10 @@ class LayerError:
 
 
 def layer_errors(base: onnx.ModelProto, figures: Mapping[str, Figures]) -> list[LayerError]:
-    """Return the errors of the FP32 graph's nodes, in its order. Nodes whose outputs were not compared are left out."""
+    """Return the error of each node of the FP32 graph `base`, in the graph's order.
+
+    `figures` are from `compare_tensors`. Nodes whose outputs were not compared are left out.
+    """
     constants = constants_of(base.graph)
     compared = {name: of_tensor for name, of_tensor in figures.items() if not of_tensor.is_absent}
     passed: dict[str, float] = {}  # error of each tensor; if it was not compared, the error of its inputs
@@ -84,6 +94,7 @@ def layer_errors(base: onnx.ModelProto, figures: Mapping[str, Figures]) -> list[
 
 
 def _of_node(node: onnx.NodeProto, joined: tuple[str, ...], before: float, outputs: list[Figures]) -> LayerError:
+    """Return the error of a node. `before` is the error of its inputs, `outputs` has the figures of its outputs."""
     vanished = sum(figures.vanished for figures in outputs) / max(1, sum(figures.values for figures in outputs))
     after = max(figures.error for figures in outputs)
     kind = "underflow" if vanished > VANISHED else "rounding"
@@ -103,7 +114,8 @@ def _of_node(node: onnx.NodeProto, joined: tuple[str, ...], before: float, outpu
 def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerError]:
     """Return at most `most` layers where the error begins, in the graph's order. Layers that overflow take precedence.
 
-    A layer that adds at most `noise` is returned only if there are no other layers: then the error grows everywhere.
+    `errors` are from `layer_errors`. A layer that adds at most the error `noise` is returned only if there are no other
+    layers: then the error grows everywhere.
     """
     chosen = [error for error in errors if error.kind == "overflow"]
     others = sorted((error for error in errors if error.begins), key=lambda error: -error.added)
@@ -115,7 +127,8 @@ def beginnings(errors: list[LayerError], most: int, noise: float) -> list[LayerE
 def nodes_with_large_values(base: onnx.ModelProto, figures: Mapping[str, Figures], limit: float) -> list[str]:
     """Return the names of the nodes that read or make a tensor with values above `limit`, in the graph's order.
 
-    A node that only reads such a tensor counts, too, since a cast before the node would overflow.
+    `figures` are from `compare_tensors`. A node that only reads such a tensor counts, too, since a cast before the node
+    would overflow.
     """
     large = {name for name, of_tensor in figures.items() if of_tensor.largest > limit}
     return [node.name for node in base.graph.node if large.intersection([*node.input, *node.output])]

@@ -1,6 +1,7 @@
 """Find the layers to leave in a higher precision: rebuild a variant with more and more layers left out.
 
-The search ends when the answers of the variant hold the limits.
+A variant is the ONNX file of a lower precision, made from the FP32 file. The search ends when the answers of the
+variant hold `accuracy.limits`.
 """
 
 import math
@@ -22,9 +23,9 @@ FEW = 8
 
 @dataclass(frozen=True)
 class Variant:
-    """A rebuilt variant, in the form that ONNX Runtime computes exactly. `folder` has its data file.
+    """A rebuilt variant: the ONNX model of a precision, in the form that ONNX Runtime computes exactly.
 
-    `left_out` are the names of the nodes that stay in a higher precision.
+    `folder` has the model's data file. `left_out` are the names of the nodes that stay in a higher precision.
     """
 
     model: onnx.ModelProto
@@ -35,8 +36,9 @@ class Variant:
 
 @dataclass(frozen=True)
 class Search:
-    """The result of a search. `first` is the variant as configured, `errors` has the errors of its layers.
+    """The result of a search for the layers to leave in a higher precision.
 
+    `first` is the variant, the ONNX model of the lower precision, as configured. `errors` has the errors of its layers.
     `last` is the proposed variant: of the tried variants that hold the limits, the variant with the fewest layers left
     out. If no variant holds the limits, `last` breaks limits. `trials` is the number of rebuilt variants.
     """
@@ -53,12 +55,13 @@ def search(
     samples: Callable[[], Sequence[dict]],
     already: Sequence[str] = (),
 ) -> Search:
-    """Rebuild a variant with more and more layers left out, until the limits hold. Then try again with fewer of them.
+    """Find the layers to leave in a higher precision, so that the model of a lower precision holds the limits.
 
-    `build` makes and judges the variant that leaves the given nodes in a higher precision. `samples` returns the
-    samples for comparing tensors. `already` are nodes to leave out from the start. If values overflow FP16, all nodes
-    with large values are left out at once. Otherwise, the nodes that add the most error are left out first. At the end,
-    some of the nodes that were left out last are taken back.
+    A variant of this model is rebuilt with more and more layers left out, until the limits hold, then with fewer of
+    them. `base` is (FP32 model, folder of its data file). `build` makes and judges the variant that leaves the nodes
+    with the given names in a higher precision. `samples` returns the samples, {input: array}, for comparing tensors.
+    `already` are names of nodes to leave out from the start. If values overflow FP16, all nodes with large values are
+    left out at once. Otherwise, the nodes that add the most error are left out first.
     """
     first = variant = build(list(already))
     figures = _figures(base, variant, samples())
@@ -90,7 +93,7 @@ def _next(
 ) -> list[str]:
     """Return the names of the next nodes to leave out: all nodes with large values or, if none overflow, `step` layers.
 
-    The layers that add the most error come first.
+    `figures` and `errors` are those of `variant`, the last one tried. The layers that add the most error come first.
     """
     left_out = set(variant.left_out)
     if any(math.isinf(error.error_after) for error in errors):
@@ -104,10 +107,11 @@ def _next(
 
 
 def _smaller(before: Variant, holding: Variant, build: Callable[[list[str]], Variant]) -> tuple[Variant, int]:
-    """Return (variant, number of trials). The variant leaves out fewer layers of the last step, and holds the limits.
+    """Leave out fewer of the layers that the last step added. Return (variant, number of trials).
 
-    A bisection finds how many of these layers must be left out. If there are at most FEW, the search then tries to take
-    back each of them alone.
+    `before` is the variant before this step, `holding` the one after it, which holds the limits; so does the returned
+    one. A bisection finds how many of these layers must be left out. If there are at most FEW, the search then tries to
+    take back each of them alone.
     """
     added = holding.left_out[len(before.left_out) :]
     fewest, most, trials = 1, len(added), 0

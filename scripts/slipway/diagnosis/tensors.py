@@ -1,4 +1,4 @@
-"""Compare each tensor of two graphs of a network on the same samples: the FP32 graph, and a graph with fewer bits.
+"""Compare each tensor of two graphs of a network on the same samples: the FP32 graph, and a graph of a lower precision.
 
 Polygraphy marks the tensors and runs the graphs. Its own comparisons work in FP32, where the square of an attention
 mask's -3e38 is infinite. So the figures here are summed in FP64.
@@ -20,7 +20,7 @@ from slipway.onnx.onnx_files import session_of
 
 @dataclass
 class Figures:
-    """The figures of one tensor over all samples: its FP32 values, and their distance to the values in fewer bits."""
+    """The figures of one tensor over all samples: its FP32 values, and their distance to a lower precision's values."""
 
     squared_error: float = 0.0
     squared_size: float = 0.0
@@ -32,7 +32,10 @@ class Figures:
 
     @property
     def error(self) -> float:
-        """Return the norm of the difference / the norm of the FP32 values; infinite if a value overflowed."""
+        """Return the error of the tensor: the norm of the difference / the norm of the FP32 values.
+
+        It is infinite if a value overflowed.
+        """
         if self.overflowed or not math.isfinite(self.squared_error):
             return math.inf
         if not self.squared_size:
@@ -40,7 +43,10 @@ class Figures:
         return math.sqrt(self.squared_error / self.squared_size)
 
     def add(self, reference: np.ndarray, values: np.ndarray) -> None:
-        """Add the values of the tensor for one sample. Values that are not finite in FP32 are not compared."""
+        """Add the values of the tensor for one sample: `reference` in FP32, `values` in the lower precision.
+
+        Values that are not finite in FP32 are not compared.
+        """
         is_finite = np.isfinite(reference)
         one, other = reference[is_finite].astype(np.float64), values[is_finite].astype(np.float64)
         here = np.isfinite(other)
@@ -55,10 +61,10 @@ class Figures:
 def compare_tensors(
     base: tuple[onnx.ModelProto, Path], other: tuple[onnx.ModelProto, Path], samples: Iterable[Tensors]
 ) -> dict[str, Figures]:
-    """Return {tensor: figures} of the floating-point tensors of `base`, compared with their namesakes in `other`.
+    """Return {tensor: figures} of the floating-point tensors of `base`, compared with the same tensors of `other`.
 
-    The inputs of the network are included, without an error. `base` and `other` are (model, folder of its data file).
-    Only one sample's tensors are in memory at a time.
+    `base` is the FP32 graph, `other` the graph of a lower precision, each as (model, folder of its data file). The
+    inputs of the network are included, without an error. Only one sample's tensors are in memory at a time.
     """
     figures: dict[str, Figures] = {}
     tensors = {name for node in base[0].graph.node for name in node.output}

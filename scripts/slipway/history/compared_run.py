@@ -1,4 +1,8 @@
-"""Find the run to compare with: the last run that was live, or the run with a given name."""
+"""Find the run to compare with: the last run that was live, or the run with a given name.
+
+A run is one measurement of a model, a line of its history. It was live if a deployment served the configuration that
+the run chose.
+"""
 
 from dataclasses import dataclass
 
@@ -9,9 +13,10 @@ from slipway.history.lines import Deployment, Run
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """The run to compare with on one target, and the deployment that made this run live.
+    """The run to compare with on one target (a kind of GPU or CPU), and the deployment that made this run live.
 
-    `deployment` is None if the user named the run. If `run` is None, `why_not` has the reason.
+    `deployment` is None if the user named the run. If there is no run to compare with, `run` is None, and `why_not` has
+    the reason.
     """
 
     run: Run | None
@@ -20,9 +25,10 @@ class ComparedRun:
 
 
 def last_live(history: History, now: Run, platform: str, target: str) -> ComparedRun:
-    """Return the run, other than `now`, that was live last on a platform for a target.
+    """Return the run, other than the present run `now`, that was live last on a platform for a target.
 
-    If there is no such run, `run` of the result is None, and `why_not` has the reason.
+    `platform` is a value of `deploy.to`, such as "local". If there is no such run, `run` of the result is None, and
+    `why_not` has the reason.
     """
     deployments = history.live(platform, target)
     for deployment in reversed(deployments):
@@ -36,7 +42,7 @@ def last_live(history: History, now: Run, platform: str, target: str) -> Compare
 
 
 def named(history: History, name: str) -> Run:
-    """Return the run with this name, such as r0123456789ab, with this beginning of a name, or with this number.
+    """Return the run that the user named by its name, such as r0123456789ab, by the beginning of it, or by its number.
 
     The first run has the number 1. Raises SlipwayError if no run or several runs match.
     """
@@ -53,6 +59,9 @@ def named(history: History, name: str) -> Run:
 
 
 def live_version(history: History, platform: str, target: str) -> str | None:
-    """Return the version of the model repository that is live now for a target; None if no version is live."""
+    """Return the version in the model repository that a platform serves now for a target; None if it serves none.
+
+    `platform` is a value of `deploy.to`, such as "local".
+    """
     last = [change for change in history.deployments if change.platform == platform][-1:]
     return next((change.targets[target]["version"] for change in last if target in change.targets), None)

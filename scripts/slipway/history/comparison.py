@@ -18,7 +18,9 @@ class Change:
     `limit`: the allowed change for the worse; None if there is no limit. `change`: relative, such as 0.1 for 10 % more;
     for a share, the difference. `worse`: the change for the worse, which `limit` limits; negative if the figure is
     better. If the figures cannot be compared, `why_not` has the reason, and `change` and `worse` are None. `noise`: the
-    change relative to the noise, in words; None for an exact figure. `context`: other conditions that differ, in words.
+    change relative to the noise, in words; None for an exact figure. `disturbed`: whether one of the measurements was
+    disturbed. `verdict`: "passed", "regression", "undecided" or "not compared". `context`: other conditions that
+    differ, in words.
     """
 
     target: str
@@ -43,9 +45,10 @@ class Change:
 
 
 def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: str) -> list[Change]:
-    """Return the changes of the served engine on a target, and of the served configuration under load.
+    """Compare two runs on a target: the figures of the served engine, and of the served configuration under load.
 
-    `limits` are {figure: allowed change for the worse}, from `regression` in config.yaml.
+    `limits` are {figure: allowed change for the worse, or None}, such as {"latency": 0.1}, from `regression` in
+    config.yaml.
     """
     aims = [aim_of(run, target) for run in (before, now)]
     same_aim = aims[0] == aims[1] is not None
@@ -54,7 +57,10 @@ def compare(before: Run, now: Run, limits: Mapping[str, float | None], target: s
 
 
 def compare_others(before: Run, now: Run, target: str) -> dict[str, list[Change]]:
-    """Return {precision: changes} of engines that both runs measured, without the engine that `now` chose."""
+    """Compare the engines that both runs measured on a target, without the engine that `now` chose.
+
+    Returns {precision: changes}. There are no limits for these changes.
+    """
     engines = [run.targets[target]["engines"] for run in (before, now)]
     chosen = now.targets[target]["selection"]["precision"]
     return {
@@ -90,7 +96,7 @@ def _change(target: str, name: str, before: Figure | None, now: Figure | None, l
 
 
 def _differing(before: Mapping, now: Mapping) -> dict[str, tuple]:
-    """Return {condition: (value before, value now)} of the conditions whose values differ, such as the hardware."""
+    """Return {condition: (value before, value now)} of the conditions, such as the hardware, whose values differ."""
     return {name: (before.get(name), value) for name, value in now.items() if before.get(name) != value}
 
 
@@ -102,9 +108,11 @@ def _noise(before: Figure, now: Figure) -> str:
 
 
 def verdict_of(worse: float, limit: float | None, noise: str | None) -> str:
-    """Return "passed", "undecided" or "regression" for a change for the worse.
+    """Return the verdict on the change of a figure: "passed", "undecided" or "regression".
 
-    A change above the limit passes if it is within the noise, and is undecided if the noise is unknown.
+    `worse` is the change for the worse, `limit` the allowed one; None is no limit. `noise` is MORE, WITHIN or UNKNOWN;
+    None for an exact figure. A change above the limit passes if it is within the noise, and is undecided if the noise
+    is unknown.
     """
     if limit is None or worse <= limit or noise == WITHIN:
         return PASSED

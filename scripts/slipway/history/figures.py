@@ -1,4 +1,8 @@
-"""The figures of a run. Two runs can be compared in a figure only if its conditions are equal in both runs."""
+"""The figures of a run that are compared with another run, such as latencies, throughputs and accuracies.
+
+A run is one measurement of a model, a line of its history. Two runs can be compared in a figure only if its conditions,
+such as the hardware, are equal in both runs.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,8 +25,9 @@ class Figure:
 
     `is_share`: the figure is a share (0..1), so its change is a difference; the change of another figure is relative.
     `spreads`: repeated measurements differ, so only a change above the noise counts. `low` and `high` are its interval;
-    None if unknown. `conditions` are {condition: value}; they must be equal in two runs to compare the figure.
-    `context` are {condition: value}; they may differ.
+    None if unknown. `disturbed`: its measurement was disturbed. `conditions` are {condition: value}, such as
+    {"hardware": ...}; they must be equal in two runs to compare the figure. `context` are {condition: value}; they may
+    differ.
     """
 
     name: str
@@ -45,13 +50,16 @@ class Figure:
 
 
 def served_figures(run: Run, target: str, same_aim: bool = False) -> list[Figure]:
-    """Return the figures of the served engine, and of its configuration under load (see `figures_under_load`)."""
+    """Return the figures of the engine that a run chose on a target, and of its configuration under load.
+
+    `same_aim` is explained at `figures_under_load`.
+    """
     precision = run.targets[target]["selection"]["precision"]
     return [*figures_of_engine(run, target, precision), *figures_under_load(run, target, same_aim)]
 
 
 def figures_of_engine(run: Run, target: str, precision: str) -> list[Figure]:
-    """Return the figures of an engine: latency and throughput at each batch size, size, memory, accuracy."""
+    """Return the figures of the engine of a precision: latency and throughput by batch size, size, memory, accuracy."""
     machine, engine = hardware_of(run, target), run.targets[target]["engines"][precision]
     figures = [figure for size, batch in engine["batches"].items() for figure in _of_batch(size, batch, machine)]
     figures.append(Figure("size", engine["bytes"] / 1e6, "MB", limit="size"))
@@ -65,7 +73,8 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
     """Return the figures of the chosen configuration in the load test: throughput, p99 latency, memory.
 
     Throughput and p99 hold for one number of requests in flight, and are compared only if this number is equal in both
-    runs. With `same_aim`, throughputs are always compared, since both configurations were chosen under the same limits.
+    runs. With `same_aim`, both runs chose the most throughput under the same limits (see `aim_of`). Then their
+    throughputs are always compared.
     """
     chosen, machine = run.targets[target]["selection"], hardware_of(run, target)
     in_flight = {IN_FLIGHT: chosen["in_flight"]}
@@ -83,7 +92,7 @@ def figures_under_load(run: Run, target: str, same_aim: bool = False) -> list[Fi
 
 
 def aim_of(run: Run, target: str) -> dict | None:
-    """Return the limits {name: value}, such as "p99_ms", under which a run chose the most throughput.
+    """Return the limits, {name: value or None}, under which a run chose the most throughput, such as {"p99_ms": 10}.
 
     Returns None if the choice had another goal, or if an earlier version of Slipway chose.
     """
@@ -92,7 +101,10 @@ def aim_of(run: Run, target: str) -> dict | None:
 
 
 def hardware_of(run: Run, target: str) -> dict:
-    """Return {"hardware": hardware and threads in words}, the condition for comparing speed and memory."""
+    """Return {"hardware": hardware and threads in words} of a run on a target, the condition of speed and memory.
+
+    Two runs are compared in these figures only on equal hardware.
+    """
     measured = run.targets[target]
     return {HARDWARE: f"{measured['hardware']}, {measured['threads']} threads"}
 

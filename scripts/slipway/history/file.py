@@ -1,6 +1,7 @@
 """Read results/<model>/history.jsonl, and append lines to the file.
 
-Lines are only appended, so no rebuild loses a line. Each line has a key. Of lines with the same key, only one counts,
+A line is a run, which measured the model, or a deployment, which changed the live version. Lines are only appended, so
+no rebuild loses a line. Each line has a key, a SHA-256 that identifies it. Of lines with the same key, only one counts,
 so histories can be merged by concatenating the files. If a program is killed while it writes, the last line is torn,
 and the next appended line replaces it.
 """
@@ -24,7 +25,7 @@ _BEGIN = '{"kind": '
 
 @dataclass(frozen=True)
 class History:
-    """The lines of a history, without duplicates, in the order of `order_of`.
+    """The runs and deployments of a model, without duplicates, in the order of their times (see `order_of`).
 
     `damaged` has a sentence for each line that could not be read, such as an edited line. A torn last line does not
     count as damaged.
@@ -35,20 +36,24 @@ class History:
     damaged: list[str]
 
     def run_of(self, deployment: Deployment, target: str) -> Run | None:
-        """Return the run that chose the configuration which a deployment serves on a target; None if unknown.
+        """Return the run that chose the configuration which a deployment serves on a target; None if it is unknown.
 
-        If several runs chose this configuration, the last run before the deployment is returned.
+        A run is one measurement of the model. If several runs chose this configuration, the last run before the
+        deployment is returned.
         """
         selection = deployment.targets.get(target, {}).get("selection")
         runs = [run for run in self.runs if selection and _selection(run, target) == selection]
         return next((run for run in reversed(runs) if run.order <= deployment.order), runs[0] if runs else None)
 
     def live(self, platform: str, target: str) -> list[Deployment]:
-        """Return the deployments and rollbacks of a target on a platform, the latest last."""
+        """Return the deployments and rollbacks that served a target on a platform, the latest last.
+
+        `platform` is a value of `deploy.to`, such as "local".
+        """
         return [change for change in self.deployments if change.platform == platform and target in change.targets]
 
     def deployments_of(self, run: Run) -> list[Deployment]:
-        """Return the deployments and rollbacks of the configuration that a run chose."""
+        """Return the deployments that served the configuration that a run chose, and the rollbacks to it."""
         return [
             change
             for change in self.deployments
@@ -57,7 +62,7 @@ class History:
 
 
 def read(path: Path) -> History:
-    """Return the history in a file; an empty history if there is no file."""
+    """Return the history in a file, results/<model>/history.jsonl; an empty history if there is no file."""
     pairs, lines = list(_lines(path)), dict[tuple, dict]()
     for line in (line for line, problem in pairs if not problem):
         lines.setdefault((line["kind"], line["key"]), line)
@@ -70,10 +75,10 @@ def read(path: Path) -> History:
 def append(path: Path, line: dict) -> bool:
     """Append a valid line, unless the history has a line with its key. Return whether the line was appended.
 
-    If the history has a line from the future, the clock was wrong then, or is wrong now. The new line gets the time of
-    that line as "after", so that it counts as the later line.
-    Raises SlipwayError if the line breaks the schema, and OSError if it cannot be written. In both cases, the history
-    stays as it was.
+    `line` has "kind" ("run" or "deployment"), "key", "when" and the other keys in schemas/history.schema.yaml. If the
+    history has a line from the future, the clock was wrong then, or is wrong now. So the new line gets the time of that
+    line as "after", and counts as the later line. Raises SlipwayError if the line breaks the schema, and OSError if it
+    cannot be written. In both cases, the history stays as it was.
     """
     text_of(line)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +107,7 @@ def append(path: Path, line: dict) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[dict, str | None]]:
-    """Yield (line, None) for each valid line, and (line or {}, its problem) for any other line."""
+    """Yield (line, None) for each valid line of a history, and (line or {}, its problem) for any other line."""
     if not path.exists():
         return
     texts = path.read_text(encoding="utf-8", errors="replace").split("\n")

@@ -1,4 +1,7 @@
-"""Refuse to deploy a model that became worse than the limits of `regression` in config.yaml allow."""
+"""Refuse to deploy a model that became worse than the limits of `regression` in config.yaml allow.
+
+The present run, the last measurement of the model, is compared with the run that was live last.
+"""
 
 import json
 from pathlib import Path
@@ -20,16 +23,20 @@ COPY = "run.json"
 
 
 def this_run(folder: Path) -> Run:
-    """Return the run whose copy is in `folder`, results/<model>. Raise SlipwayError if no run was recorded."""
+    """Return the present run, from its copy run.json in `folder`, results/<model>.
+
+    Raises SlipwayError if there is no valid copy.
+    """
     written_by = f"`snakemake --cores 1 {folder / COPY}` writes it. Nothing was changed"
     return Run(require_record(folder / COPY, {"line": {"key": str, "targets": dict}}, written_by)["line"])
 
 
 def require_no_regression(folder: Path, platform: str, versions: dict[str, str], regression: str) -> None:
-    """Raise SlipwayError if the run in `folder` is worse than the live run, unless `regression.accept` names the run.
+    """Raise SlipwayError if the present run of a model is worse than the live run, and is not accepted.
 
-    `folder` is results/<model>, `versions` are {target: version of the model repository to deploy}, `regression` is the
-    section of config.yaml as JSON. A target whose version is live already is not compared again.
+    `folder` is results/<model>. `platform` is the value of `deploy.to`. `versions` are {target: version of the model
+    repository to deploy}. `regression` is the section of config.yaml as JSON: its limits, and in "accept" the names of
+    accepted runs. A target whose version is live already is not compared again.
     """
     settings = json.loads(regression)
     limits = {name: settings.get(name) for name in LIMITS}
@@ -46,9 +53,10 @@ def require_no_regression(folder: Path, platform: str, versions: dict[str, str],
 
 
 def changes_on(history: History, now: Run, platform: str, target: str, limits: dict) -> list[Change]:
-    """Return the changes of the figures on one target between the last live run and the run `now`.
+    """Return the changes of the figures on one target between the last live run and the present run `now`.
 
-    `limits` are {figure: allowed change for the worse}. If no other run was live, print the reason and return [].
+    `platform` is a value of `deploy.to`. `limits` are {figure: allowed change for the worse}. If no other run was live,
+    print the reason and return [].
     """
     beside = last_live(history, now, platform, target)
     if beside.run is None:
@@ -58,7 +66,10 @@ def changes_on(history: History, now: Run, platform: str, target: str, limits: d
 
 
 def judge(model: str, now: Run, changes: list[Change], accepted: list[str]) -> None:
-    """Print the limits that could not be checked. Raise SlipwayError with the regressions, unless they are accepted."""
+    """Raise SlipwayError with the regressions among `changes`, unless `accepted` has the name of the run `now`.
+
+    Print the limits that could not be checked, and accepted regressions. `model` is the model's name.
+    """
     for change in changes:
         unproven = change.verdict == NOT_COMPARED or (change.disturbed and change.verdict == PASSED)
         if change.limit is not None and unproven:

@@ -1,6 +1,6 @@
 """The two kinds of lines in a history: a run that measured a model, and a change of the live version.
 
-schemas/history.schema.yaml describes their content.
+A target is a kind of GPU or CPU that config.yaml names. schemas/history.schema.yaml describes the content of lines.
 """
 
 import hashlib
@@ -37,21 +37,21 @@ class Line:
 
     @property
     def order(self) -> str:
-        """Return the time by which lines are ordered, see `order_of`."""
+        """Return the time by which lines are ordered: their own time, corrected for a wrong clock (see `order_of`)."""
         return order_of(self.content)
 
     @property
     def targets(self) -> dict[str, dict]:
-        """Return {target: facts}.
+        """Return {target: facts} of the line. A target is a kind of GPU or CPU.
 
         The facts of a run are its hardware, versions, engines and selection. The facts of a deployment are the
-        "version", "checkpoint" and "selection" that the target serves; {} if no target is served.
+        "version", "checkpoint" and "selection" that the target serves. If no target is served, return {}.
         """
         return self.content["targets"]
 
 
 class Run(Line):
-    """A line about a run, which measured a model."""
+    """A line about a run: one measurement of a model on all its targets."""
 
     def __str__(self) -> str:
         return f"run {self.name} of {self.when}, weights {self.checkpoint[:12]}"
@@ -67,7 +67,7 @@ class Run(Line):
         return self.content["checkpoint"]["sha256"]
 
     def served(self, target: str) -> dict:
-        """Return the entry in "engines" (see `recording.of_engine`) of the engine that the run chose on a target."""
+        """Return the facts about the engine that the run chose on a target, with the keys of `recording.of_engine`."""
         return self.targets[target]["engines"][self.targets[target]["selection"]["precision"]]
 
 
@@ -91,24 +91,24 @@ class Deployment(Line):
 
 
 def order_of(line: dict) -> str:
-    """Return the time of a line, or the latest time of the lines before it if the clock was behind that time."""
+    """Return the time by which a line is ordered: its "when" or, if the clock was wrong, the later time in "after"."""
     return max(line["when"], line.get("after", ""))
 
 
 def key_of(content: object) -> str:
-    """Return the SHA-256 of JSON content: the identity of a line."""
+    """Return the SHA-256 of JSON content, as the key that identifies a line."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def text_of(line: dict) -> str:
-    """Return a line as JSON text, without line feed. Raise SlipwayError if the line breaks the schema."""
+    """Return a line of a history as JSON text, without line feed. Raise SlipwayError if the line breaks the schema."""
     if problem := problem_of(line):
         raise SlipwayError(f"a line of the history is not valid: {problem}; this is a defect of Slipway, report it")
     return json.dumps(line)
 
 
 def problem_of(line: object) -> str | None:
-    """Return the reason why a line is not valid; None if the line is valid."""
+    """Return the reason why `line`, JSON content, is no valid line of a history; None if it is valid."""
     if not isinstance(line, dict) or line.get("kind") not in (RUN, DEPLOYMENT):
         return "it is neither a run nor a deployment"
     error = jsonschema.exceptions.best_match(_validator(line["kind"]).iter_errors(line))

@@ -1,4 +1,4 @@
-"""Find whether a run's line is still in its history. Planning imports this module."""
+"""Find whether a run's line is still in its history, for planning, which records the run again if the line is lost."""
 
 from pathlib import Path
 
@@ -6,10 +6,11 @@ from slipway.core.records import read_record
 
 
 def recording_number(record: Path, history: Path) -> int:
-    """Return the number that the key of rule `record_run` contains. `record` is the copy of the last run's line.
+    """Return a number in the key of rule `record_run`, so that Snakemake records a run again if its line is lost.
 
-    The number stays the same while `history` has the line. Once the line is gone, the number is one higher. So the copy
-    is stale, and Snakemake records the run again.
+    `record` is results/<model>/run.json, the copy of the last run's line. `history` is results/<model>/history.jsonl.
+    While the history has the line, the number stays the same. Once the line is gone, the number is one higher, so the
+    rule's job runs again. Without a copy, the number is 1.
     """
     last = read_record(record, {"recording": int, "line": {"key": str}})
     if last is None:

@@ -1,4 +1,7 @@
-"""Make the line of a run for the history, from the records of a model."""
+"""Make the line of a run for the history, from the records of a model.
+
+The records are the JSON files that the steps of the workflow wrote: benchmark, load test, accuracy, choice.
+"""
 
 from pathlib import Path
 
@@ -16,10 +19,10 @@ DATA = ("labelled_sha256", "files_sha256", "max_samples")
 
 
 def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
-    """Return a run's line, as schemas/history.schema.yaml describes it. `folder` is results/<model>, `when` is in UTC.
+    """Return the line of a run for the history, as schemas/history.schema.yaml describes it.
 
-    Times, versions and words are not in the line's key. So the same measurements of the same checkpoint are the same
-    run.
+    `folder` is results/<model>, `when` the time of the run in UTC. Times, versions and words are not in the line's key.
+    So the same measurements of the same checkpoint are the same run.
     """
     line = {
         "model": measurements.model,
@@ -33,7 +36,7 @@ def line_of(measurements: Measurements, folder: Path, when: str) -> dict:
 
 
 def identity_of(line: dict) -> dict:
-    """Return {"model", "checkpoint", "accuracy", "targets"}, the part of a run's line that identifies the run.
+    """Return the part of a run's line that identifies the run: {"model", "checkpoint", "accuracy", "targets"}.
 
     "targets" has only the hashes of the records and the accuracy of each engine.
     """
@@ -48,7 +51,11 @@ def identity_of(line: dict) -> dict:
 
 
 def of_target(target: Target, folder: Path) -> dict:
-    """Return the facts of a run on one target: hardware, runtime, server, engines, baseline, selection, records."""
+    """Return the facts of a run on one target: hardware, runtime, server, engines, baseline, selection, records.
+
+    They have the form of `target` in schemas/history.schema.yaml. `folder` is results/<model>; "records" has the
+    SHA-256 of files in it.
+    """
     key, benchmark, tested = target.chosen.build["key"], target.benchmark, target.load_test
     files = {
         "benchmark": f"{folder.name}.benchmark.json",
@@ -71,7 +78,9 @@ def of_target(target: Target, folder: Path) -> dict:
 def of_engine(engine: Engine, benchmark: dict) -> dict:
     """Return {"build", "bytes", "memory_bytes", "batches", "accuracy"} of an engine, from its records.
 
-    "build" says how the engine was made, and in how many seconds. "batches" is that of `batches_of`.
+    `benchmark` is the record of benchmark.py. "build" says how the engine was made, and in how many seconds. "bytes" is
+    the size of its files. "memory_bytes" is the GPU memory, None on a CPU. "batches" is from `batches_of`, "accuracy"
+    from `accuracy_of`.
     """
     build, results = engine.build, [row for row in benchmark["results"] if row["subject"] == engine.precision]
     return {
@@ -84,14 +93,17 @@ def of_engine(engine: Engine, benchmark: dict) -> dict:
 
 
 def batches_of(subject: str, benchmark: dict) -> dict:
-    """Return {batch size: latency and throughput, as from `of_batch`} of a subject: an engine or the baseline."""
+    """Return {batch size: latency and throughput, as from `of_batch`} of a subject: a precision or a baseline.
+
+    `benchmark` is the record of benchmark.py.
+    """
     return {str(result["batch"]): of_batch(result) for result in benchmark["results"] if result["subject"] == subject}
 
 
 def of_batch(result: dict) -> dict:
-    """Return {"latency_ms", "quantity", "throughput_per_s", "verdict"} of one subject at one batch size.
+    """Return {"latency_ms", "quantity", "throughput_per_s", "verdict"} of one of "results" in the benchmark's record.
 
-    "quantity" is the name of the latency. Latency and throughput have intervals (see `figure`).
+    "quantity" is the kind of latency, such as "end_to_end". Latency and throughput have intervals (see `figure`).
     """
     quantity, intervals = comparison.best_quantity(result["latency"]), result["intervals"]
     return {
@@ -103,17 +115,20 @@ def of_batch(result: dict) -> dict:
 
 
 def figure(interval: dict) -> dict:
-    """Return {"value", "low", "high"} for {"median", "low", "high"}. If the interval is empty, both ends are None."""
+    """Return an interval of the benchmark, {"median", "low", "high"}, in the history's form, {"value", "low", "high"}.
+
+    If the interval is empty, "low" and "high" are None.
+    """
     is_known = interval["low"] < interval["high"]
     return {"value": interval["median"], **{end: interval[end] if is_known else None for end in ("low", "high")}}
 
 
 def of_selection(selection: dict) -> dict:
-    """Return "precision", "max_batch_size" and "instances" of the choice in selection.json, and its figures.
+    """Return the choice in selection.json for a run's line: the configuration, and its figures in the load test.
 
-    The other keys are "goal" and "limits" of the choice, "in_flight" (requests), "throughput_per_s", "p99_ms",
-    "p99_interval_ms", "memory_mb" and "verdict". The interval of the throughput goes from the slowest window to the
-    fastest window.
+    The configuration is "precision", "max_batch_size" and "instances". The other keys are "goal" and "limits" of the
+    choice, "in_flight" (requests), "throughput_per_s", "p99_ms", "p99_interval_ms", "memory_mb" and "verdict". The
+    interval of the throughput goes from the slowest window to the fastest window.
     """
     row = selection["measured"]
     windows = row.get("windows_per_s") or [None]
@@ -131,10 +146,12 @@ def of_selection(selection: dict) -> dict:
 
 
 def accuracy_of(record: dict) -> dict:
-    """Return {"agreement", "relative_error", "top1", "samples", "data", "metric"} of an engine's accuracy record.
+    """Return the accuracy of an engine for a run's line, from the record of check_accuracy.py.
 
-    "agreement" is measured on the evaluation data or, without such data, on the reference sample. "relative_error" is
-    always measured on the reference sample.
+    The keys are "agreement" (share of answers equal to PyTorch's), "relative_error", "top1", "samples" (number of
+    samples with known answers), "data" (identity of the evaluation data) and "metric" ({name: value}). "agreement" is
+    measured on the evaluation data or, without such data, on the reference sample. "relative_error" is always measured
+    on the reference sample. What was not measured is None.
     """
     evaluation = record["evaluation"] or {}
     figures = evaluation or record["sample"]
@@ -149,7 +166,10 @@ def accuracy_of(record: dict) -> dict:
 
 
 def of_checkpoint(record: dict | None) -> dict | None:
-    """Return the accuracy of the model itself, with the keys of `accuracy_of`; None if it was not evaluated."""
+    """Return the accuracy of the model in PyTorch, with the keys of `accuracy_of`; None if it was not evaluated.
+
+    `record` is accuracy.json, the record of evaluate_checkpoint.py, or None.
+    """
     return record and {
         "agreement": None,
         "relative_error": None,
@@ -161,9 +181,10 @@ def of_checkpoint(record: dict | None) -> dict | None:
 
 
 def data_of(record: dict) -> str | None:
-    """Return the identity of a record's evaluation data: a SHA-256, equal for equal data; None without such data.
+    """Return the identity of the evaluation data of an accuracy record: a SHA-256, equal for equal data.
 
-    Data from a user's function are identified by their values, data in files by the hashes in the record's key.
+    Data from a user's function are identified by their values, data in files by the hashes in the record's key. Return
+    None without evaluation data.
     """
     if record["key"].get("function"):
         return record["samples_sha256"]

@@ -11,9 +11,10 @@ from slipway.history.lines import Run
 
 
 def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: dict[str, list[Change]]) -> list[str]:
-    """Return the comparison on one target as lines of text.
+    """Return the comparison of the present run `now` with another run on one target, as lines of text.
 
-    `changes` is {precision: changes of its engine}; the key "" has the changes of the served engine.
+    `compared` is the other run, or the reason why there is none. `changes` is {precision: changes of its engine}; the
+    key "" has the changes of the served engine.
     """
     values = {"now": now, "target": target, "compared": compared, "changes": changes}
     template = Path(__file__).with_name("comparison.txt.j2")
@@ -22,7 +23,7 @@ def comparison_in_words(now: Run, target: str, compared: ComparedRun, changes: d
 
 
 def figure_in_words(figure: Figure | None) -> str:
-    """Return a figure with its interval, such as "10.2 ms (9.8 to 10.9)"; "-" for None."""
+    """Return a figure with its interval as text, such as "10.2 ms (9.8 to 10.9)"; "-" for None."""
     if figure is None:
         return "-"
     if figure.is_share:
@@ -61,7 +62,7 @@ def sentence_of(change: Change) -> str:
 
 
 def notes_of(change: Change) -> str:
-    """Return the notes on a change for its row of the table: noise, other conditions, verdict, limit."""
+    """Return the notes on a change for the table of a comparison: noise, other conditions, verdict, limit."""
     if change.why_not:
         return change.why_not
     disturbed = "disturbed" if change.disturbed and change.noise == UNKNOWN else ""

@@ -1,6 +1,7 @@
 """Decorators for Model Analyzer's method that measures a point: limit the time, reuse a measurement, skip a point.
 
-Only keyed_model_analyzer uses these decorators, within Model Analyzer's process.
+A point is a configuration of a model with a number of requests in flight. Model Analyzer's object for a point is a
+`run_config`. Only keyed_model_analyzer uses these decorators, within Model Analyzer's process.
 """
 
 import contextlib
@@ -40,12 +41,13 @@ STORED_S = 60.0
 class RunPlan:
     """The load test's instructions for Model Analyzer's process, which reads them from a JSON file.
 
-    `points`: the expected number of points. `seconds`: the time for all points together. `most_in_flight`: the
-    highest number of requests in flight of a sweep that measures all points; 0 for a search. `requests`: the least
-    number of requests in a window. `header`: (name, value) of the header with the server's key. `logs_requests`:
-    whether perf_analyzer writes the times of each request. `bases`: {model: hash of everything that its measurements
-    depend on, except its configuration and the load}. `store`: the folder with the measurements of earlier runs.
-    `owner`: the owner's name of the server (see `leftovers`); None if the server runs in a container.
+    `points`: the expected number of points. `seconds`: the time for all points together. `most_in_flight`: the highest
+    number of requests in flight of a sweep that measures all points; 0 for a search. `requests`: the least number of
+    requests in a window. `header`: (name, value) of the header with the secret key that a client needs to load models
+    on the server. `logs_requests`: whether perf_analyzer writes the times of each request. `bases`: {model: hash of
+    everything that its measurements depend on, except its configuration and the load}. `store`: the folder with the
+    measurements of earlier runs. `owner`: the name by which the server's processes are found (see `leftovers`); None if
+    the server runs in a container.
     """
 
     points: int
@@ -59,13 +61,16 @@ class RunPlan:
     owner: str | None = None
 
     def set_window(self, run_config: Any) -> None:
-        """Set the number of requests in a measurement window, in perf_analyzer's options for a point."""
+        """Set the number of requests in a measurement window, in perf_analyzer's options for the point `run_config`."""
         [model] = run_config.model_run_configs()
         rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
         model.perf_config().update_config({"measurement-request-count": max(self.requests, rounds)})
 
     def key(self, run_config: Any) -> str:
-        """Return the SHA-256 of a point: of the hash in `bases`, the configuration of the model, and the load."""
+        """Return the SHA-256 under which the measurement of the point `run_config` is stored.
+
+        It covers the hash in `bases`, the configuration of the model, and the load.
+        """
         [model] = run_config.model_run_configs()
         configuration = model.model_config_variant().model_config.get_config() | {"name": None}
         load = {name: model.perf_config()[name] for name in LOAD}
@@ -82,9 +87,10 @@ class RunPlan:
         return None
 
     def wait_until_stored(self, key: str) -> None:
-        """Wait until the load test has read and stored the measurement of a point, for at most STORED_S seconds.
+        """Wait until the load test has stored the point with the hash `key`, for at most STORED_S seconds.
 
-        The load test reads the memory of the server, so the server must not end earlier.
+        Before it stores the measurement, the load test reads the memory of the server. So the server must not end
+        earlier.
         """
         end = time.monotonic() + STORED_S
         while self.read(key) is None and time.monotonic() < end:
@@ -92,14 +98,19 @@ class RunPlan:
 
 
 def tell(event: str, encode: Any = None, **content: object) -> None:
-    """Print an event and its content for the load test, as JSON. `encode` converts objects that JSON does not have."""
+    """Print an event for the load test, which reads this process's output: the event's name and `content`, as JSON.
+
+    `encode` is called with each object that JSON does not have, and returns one that JSON has. Without `encode`, such
+    an object raises TypeError.
+    """
     print(f"{EVENT}{json.dumps([event, content], default=encode)}", flush=True)
 
 
 def point_of(run_config: Any) -> dict:
-    """Return the point of a run_config of Model Analyzer.
+    """Return the point that a `run_config` of Model Analyzer describes.
 
-    Its keys are "variant", "model", "instances", "max_batch_size", "queue_delay_us" and "concurrency".
+    Its keys are "variant" and "model" (names), "instances", "max_batch_size" (0 without a batch axis), "queue_delay_us"
+    (the batching delay) and "concurrency" (requests in flight).
     """
     [model] = run_config.model_run_configs()
     configuration = model.model_config_variant().model_config.get_config()
@@ -119,31 +130,41 @@ def figures_of(measurement: Any) -> dict[str, float]:
 
 
 class Budget:
-    """The time that all points share, in seconds. The clock starts with the first call of `left_s`."""
+    """The time that all points of a load test share, in seconds. The clock starts with the first call of `left_s`.
+
+    A point is a configuration with a number of requests in flight. Each point gets an equal share of the remaining
+    time.
+    """
 
     def __init__(self, seconds: float, points: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._points, self._clock = seconds, points, clock
         self._end: float | None = None
 
     def left_s(self) -> float:
-        """Return the remaining seconds. The first call starts the clock."""
+        """Return the remaining seconds for all points. The first call starts the clock."""
         if self._end is None:
             self._end = self._clock() + self._seconds
         return self._end - self._clock()
 
     def share_s(self) -> float:
-        """Return the seconds for the next point: remaining seconds / remaining points. Then one point less remains."""
+        """Return the seconds for the next point to measure: remaining seconds / remaining points.
+
+        Each call reduces the number of remaining points by one.
+        """
         share = self.left_s() / max(self._points, 1)
         self.leave_out_point()
         return share
 
     def leave_out_point(self) -> None:
-        """Reduce the number of remaining points, which share the remaining time, by one."""
+        """Reduce the number of remaining points by one, since a point need not be measured. The others get its time."""
         self._points -= 1
 
 
 def in_time(execute: Callable, budget: Budget) -> Callable:
-    """Decorate the method that measures a point: with less than LEAST_S seconds left, return None without measuring."""
+    """Decorate the method `execute`, which measures a point: do not measure with less than LEAST_S seconds in `budget`.
+
+    The decorated method then prints the event OUT_OF_TIME and returns None. Otherwise it prints the event BEGINS first.
+    """
 
     def execute_in_time(self: object, run_config: Any) -> object:
         if budget.left_s() < LEAST_S:
@@ -164,9 +185,10 @@ def unless_kept(
 ) -> Callable:
     """Decorate the method that measures a point: if an earlier run measured the point, return its measurement.
 
-    `read` converts a dictionary into Model Analyzer's measurement. If this run has measured the point already, perhaps
-    under another name, the measurement of this run is returned. `wait` is called with the key of each measured point
-    after the event is printed (see `RunPlan.wait_until_stored`).
+    If this run has measured the point already, perhaps under another name, the measurement of this run is returned.
+    `plan` finds the stored measurements, and a reused point is taken out of `budget`. `read` makes Model Analyzer's
+    measurement from a stored dictionary. `wait` is called with the hash of each point after its event is printed (see
+    `RunPlan.wait_until_stored`).
     """
     of_this_run: dict[str, object] = {}
 
@@ -192,7 +214,7 @@ def unless_kept(
 
 
 def unless_idle(execute: Callable, most_in_flight: int) -> Callable:
-    """Decorate the method that measures a point: skip points with fewer requests in flight than instances.
+    """Decorate the method `execute`, which measures a point: skip points with fewer requests in flight than instances.
 
     At such a point, some instances have no request. A point with `most_in_flight` requests, the highest number of the
     sweep, is always measured, so each configuration has a measurement. For a skipped point, the measurement of an

@@ -32,7 +32,10 @@ READY_S = 300.0
 
 @dataclass(frozen=True)
 class Running:
-    """A running server with the models in folder/repository. The header {name: key} lets a client load and unload."""
+    """A running Triton server with the models in folder/repository.
+
+    `header`, {name: secret key}, lets a client load and unload models; the server refuses this to other clients.
+    """
 
     server: Server
     header: Mapping[str, str]
@@ -41,7 +44,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Candidates:
-    """The engines of one target, {name of the Triton model: engine}, the server for them, and the samples to send."""
+    """The engines of one target (a kind of GPU or CPU), the server that runs them, and the samples to send.
+
+    `engines` is {name of the Triton model: engine}. `on_gpu`: whether the target is a GPU.
+    """
 
     engines: Mapping[str, RecordedEngine]
     contract: Contract
@@ -51,30 +57,39 @@ class Candidates:
 
     @classmethod
     def of(cls, engines: dict[str, RecordedEngine], workspace: Path, arguments: argparse.Namespace) -> "Candidates":
-        """Return the candidates for `engines` and a program's options. Raises SlipwayError as `find_server` does."""
+        """Return the candidates for `engines`, {name of the Triton model: engine}, and the parsed options of a program.
+
+        The options have the contract, the samples, the hardware and the server. `workspace` is the working folder of
+        the load test. Raises SlipwayError as `find_server` does.
+        """
         server = find_server(engines, workspace, arguments.tensorrt_python, choice_of(arguments))
         contract, samples = Contract.read(arguments.interface), read_samples(arguments.samples)
         return cls(engines, contract, samples, server, is_gpu(arguments.hardware))
 
     @cached_property
     def gpu(self) -> GpuMonitor | None:
-        """Return the monitor of a GPU target's GPU; None on a CPU target."""
+        """Return the monitor that reads the GPU's state and memory, if the target is a GPU; None otherwise."""
         return GpuMonitor() if self.on_gpu else None
 
     def configured(
         self, model: str, max_batch: int, instances: int, delay_us: int = 0, options: ServingOptions | None = None
     ) -> Served:
-        """Return the Triton model of a candidate in one configuration. `delay_us` is the batching delay (µs)."""
+        """Return the Triton model of a candidate in one configuration. `model` is the candidate's name in `engines`.
+
+        `max_batch` is the maximum batch size (0 without a batch axis), `delay_us` the batching delay (µs). `options`
+        are options of the backend, such as a warm-up; None sets none.
+        """
         return served_model(model, self.engines[model], self.contract, max_batch, instances, delay_us, options)
 
     def request(self, served: Served) -> Tensors:
-        """Return the first sample as the inputs of a request, with the dtypes of the Triton model."""
+        """Return the first sample as the inputs of a request to `served`, with the dtypes of that Triton model."""
         return as_served(self.samples[0], served.contract)
 
     def lay_out(self, folder: Path, served: Served, model: str | None = None) -> None:
-        """Write a Triton model into folder/repository, its config.pbtxt for this server, and the samples into `folder`.
+        """Write the files that a server and perf_analyzer need for the Triton model `served`.
 
-        `model` is the name of the candidate in `engines`, if `served` has another name.
+        The model, with a config.pbtxt for this server, goes into folder/repository, the samples into `folder`. `model`
+        is the name of the candidate in `engines`; None if `served` has this name.
         """
         written = folder / "repository" / served.name
         write_model(written, served, self.engines[model or served.name])
@@ -84,9 +99,9 @@ class Candidates:
 
     @contextlib.contextmanager
     def served_from(self, folder: Path, *flags: str) -> Iterator[Running]:
-        """Start a server with the models in folder/repository; yield it when it is ready; stop it after the block.
+        """Context manager: start a server with the models in folder/repository, and stop it after the block.
 
-        `flags` are further options of tritonserver.
+        Yields when the server is ready. `flags` are further options of tritonserver.
         """
         ports = replace(Ports.free(), http=None)
         guards = self.server.guards(new_key(), ports.host)
@@ -99,7 +114,10 @@ class Candidates:
 
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:
-    """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
+    """Raise SlipwayError if Triton could form a batch that no optimization profile of an engine accepts.
+
+    `engines` is {name of the Triton model: engine}, `max_batch_sizes` are those that the load test tries.
+    """
     largest = max(max_batch_sizes)
     for engine in engines.values():
         engine.require_batches(range(1, largest + 1), f"`load_test.max_batch_sizes` goes up to {largest}")
@@ -108,9 +126,11 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
 def find_server(
     engines: dict[str, RecordedEngine], workspace: Path, python: Path | None, choice: ServerChoice
 ) -> Installation:
-    """Return the server for the engines of one target. `python` is the interpreter for TensorRT engines, or None.
+    """Return the Triton installation for the engines of one target, {name of the Triton model: engine}.
 
-    Raises SlipwayError if the server has another version of a runtime than the version that built an engine.
+    `workspace` is a folder for the server's files. `python` is the interpreter that has TensorRT, for engines that need
+    it; None is the interpreter of the serving environment. `choice` is the user's choice of the server. Raises
+    SlipwayError if the server has another version of a runtime than the version that built an engine.
     """
     keys = {name: engine.record["key"] for name, engine in engines.items()}
     runtimes = {key["runtime"] for key in keys.values()}

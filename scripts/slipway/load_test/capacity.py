@@ -2,7 +2,9 @@
 
 Without a limit, a rate holds as long as no queue grows.
 
-A point is a measurement at one rate (see `request_rate.read_point`). Its "outcome" is one of these:
+A point is the measurement of one rate, a dictionary as from `Prober.point`: the figures of `request_rate.read_point`,
+"verdict" ("steady", or "disturbed" if other programs took the CPUs), and "outcome", one of these:
+
 - holds: p99 is within the limit, and answers keep up with requests;
 - breaks: p99 is above the limit, or a queue grows, so that p99 breaks any limit later;
 - not sent: perf_analyzer sent too few requests, so the server was not tested at this rate.
@@ -36,7 +38,9 @@ SENT = 0.9
 def judged(point: dict, p99_limit_ms: float | None) -> dict:
     """Return the point with its "outcome" ("holds", "breaks" or "not sent") and, unless it holds, the reason as "why".
 
-    `p99_limit_ms` None is no limit: then only a growing queue breaks a rate.
+    `point` is the measurement of one rate, from `request_rate.read_point`, or {"asked_per_s", "requests": 0} without
+    answers. Its "sent_per_s" is replaced by the rate that was really sent. `p99_limit_ms` None is no limit: then only a
+    growing queue breaks a rate.
     """
     point = {**point, **({"sent_per_s": _really_sent(point)} if point["requests"] else {})}
     outcome, why = _judged(point, p99_limit_ms)
@@ -78,12 +82,13 @@ def search(
     may_go_on: Callable[[float], bool],
     needed_per_s: float | None = None,
 ) -> tuple[list[dict], str | None]:
-    """Return (measured points, reason of an early end: TIME, DECISION, or None).
+    """Measure rates until `next_of` ends the search. Return (measured points, reason of an early end or None).
 
-    `next_of` returns the next rate (requests/s) from the points so far; None ends the search. `measure` measures a rate
-    and returns its judged point. `may_go_on` says whether the time suffices for a rate. A disturbed point is measured
-    once more. The search ends with DECISION if a steady point shows that the configuration breaks at `needed_per_s`, or
-    at a lower rate.
+    `measure` measures a rate (requests/s), and returns its point with "outcome" and "verdict". `next_of` returns the
+    next rate from the points so far; None ends the search. `may_go_on` says whether the time suffices for a rate; if
+    not, the search ends with TIME. A disturbed point is measured once more. `needed_per_s` is the rate that the
+    configuration must hold to be chosen, or None: the search ends with DECISION if a steady point shows that it breaks
+    there, or at a lower rate.
     """
     points: list[dict] = []
     while rate := next_of(points):
@@ -104,8 +109,8 @@ def _breaks_steadily(point: dict, most_per_s: float) -> bool:
 def next_rate(points: Sequence[dict], first: float) -> float | None:
     """Return the next rate (requests/s) to measure after `points`; `first` is the rate of the first point.
 
-    None ends the search: the highest rate that held and the lowest that broke are close (see CLOSE), or the next rate
-    would be too far from `first` (see FARTHEST).
+    The rates enclose the capacity by bisection. None ends the search: the highest rate that held and the lowest that
+    broke are close (see CLOSE), or the next rate would be too far from `first` (see FARTHEST).
     """
     rates: dict[str, list[float]] = {outcome: [] for outcome in (HOLDS, BREAKS, NOT_SENT)}
     for point in counted(points):
@@ -122,7 +127,10 @@ def next_rate(points: Sequence[dict], first: float) -> float | None:
 
 
 def counted(points: Sequence[dict]) -> list[dict]:
-    """Return one point for each rate: its last steady point or, if no point of the rate is steady, its last point."""
+    """Return one point for each rate: its last steady point or, if no point of the rate is steady, its last point.
+
+    A rate has several points if its first measurement was disturbed and repeated.
+    """
     last: dict[float, dict] = {}
     for point in points:
         before = last.get(point["asked_per_s"])
@@ -132,9 +140,7 @@ def counted(points: Sequence[dict]) -> list[dict]:
 
 
 def capacity(points: Sequence[dict], ended_by: str | None = None) -> dict:
-    """Return {"capacity_per_s", "holds_at", "breaks_at", "verdict", "why", "limited_by"} of the measured points.
-
-    `ended_by` is the reason of an early end of the search (see `search`).
+    """Return the capacity of a configuration, from the points of `search` and its reason `ended_by` of an early end.
 
     "capacity_per_s": the highest sent rate (requests/s) that held, below the lowest rate that broke; None if no rate
     held. "holds_at", "breaks_at": the points of these two rates, or None. "verdict": "disturbed" if one of these points
@@ -175,17 +181,23 @@ def _doubts(highest: dict | None, lowest: dict | None, is_contradicted: bool) ->
 
 
 def _came_in_bursts(broken: dict) -> bool:
-    """Return whether the rate may have broken the limit only because perf_analyzer sent requests late, in bursts."""
+    """Return whether a rate may have broken the limit only because perf_analyzer sent requests late, in bursts.
+
+    `broken` is the point of this rate.
+    """
     return bool(broken["requests"]) and broken.get("delayed_percent", 0) > LATE and not _lacks_answers(broken)
 
 
 def rate_of(point: dict) -> float:
-    """Return the sent rate (requests/s) of a point; for a point without answers, the rate to be sent."""
+    """Return the rate (requests/s) of a point: the rate that was sent or, without answers, the rate to be sent."""
     return point["sent_per_s"] if point["requests"] else point["asked_per_s"]
 
 
 def in_words(measured: dict, p99_limit_ms: float | None) -> str:
-    """Return a result of `capacity` in words: the highest rate that held, and the lowest rate that broke."""
+    """Return a result of `capacity` in words: the highest rate that held, and the lowest rate that broke.
+
+    `p99_limit_ms` is the limit that a rate had to hold; None is no limit.
+    """
     holds, breaks = measured["holds_at"], measured["breaks_at"]
     if holds is None and breaks is None:
         return "no rate was measured"

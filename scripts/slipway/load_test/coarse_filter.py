@@ -17,13 +17,14 @@ def left_out(
     instances: int,
     largest_batch: int,
 ) -> list[dict]:
-    """Return {"precision", "limit", "allowed", "figure", "quantity"} of each engine that breaks a limit without load.
+    """Return the engines that need no load test, since the benchmark shows that they break a limit even without load.
 
-    `results` are the results of the benchmark. `limits` are {"p99_ms", "min_throughput_per_s"}; None is no limit. An
-    engine breaks "p99_ms" if its p99 latency of single requests (the median, if the samples are too few for p99) is
-    above the limit. It breaks "min_throughput_per_s" if `instances` times its best throughput is below the limit; this
-    is checked only if batches up to `largest_batch` were measured. An engine with a disturbed measurement is never left
-    out.
+    An entry is {"precision", "limit" (its name), "allowed" (its value), "figure" (measured), "quantity" (of the figure,
+    in words)}. `results` are "results" in the record of benchmark.py, `precisions` those to load-test. `limits` are
+    {"p99_ms", "min_throughput_per_s"}; None is no limit. An engine breaks "p99_ms" if its p99 latency of single
+    requests (the median, if the samples are too few for p99) is above the limit. It breaks "min_throughput_per_s" if
+    `instances` times its best throughput is below the limit; this is checked only if batches up to `largest_batch` were
+    measured. An engine with a disturbed measurement is never left out.
     """
     entries = []
     for precision in precisions:
@@ -42,7 +43,7 @@ def left_out(
 def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
     """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}. Load only increases it.
 
-    Returns None if the latency was disturbed or not measured.
+    `results` are the benchmark's results of one engine. Returns None if the latency was disturbed or not measured.
     """
     single = next((result for result in results if result["batch"] == 1), None)
     if single is None or single["intervals"]["p50_ms"][LATENCY]["verdict"] != STEADY:
@@ -55,7 +56,8 @@ def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
 def _throughput(results: Sequence[Mapping[str, Any]], instances: int, largest_batch: int) -> dict | None:
     """Return the most that `instances` could answer (inferences/s) as {"limit", "figure", "quantity"}.
 
-    Returns None if batches up to `largest_batch` were not measured, since larger batches may be faster.
+    `results` are the benchmark's results of one engine. Returns None if batches up to `largest_batch` were not
+    measured, since larger batches may be faster.
     """
     if max(result["batch"] for result in results) < largest_batch:
         return None

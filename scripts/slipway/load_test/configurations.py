@@ -1,6 +1,7 @@
 """Group the measurements of a load test by configuration, the best configuration first.
 
-The measurements of one configuration differ in the number of requests in flight.
+The measurements (rows) of one configuration differ in the number of requests in flight. The selection is
+selection.json, the record of the choice that choose_configuration.py made among them.
 """
 
 import math
@@ -33,9 +34,10 @@ UNKNOWN = {"memory_mb": "memory", "max_accuracy_loss": "accuracy loss", "min_thr
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration. `rows` are its measurements, sorted by the number of requests in flight.
+    """One configuration of the load test: a precision, an instance count, a maximum batch size and a batching delay.
 
-    `best` is the measurement that represents the configuration in tables (see `ranked`).
+    `rows` are its measurements, sorted by the number of requests in flight. `best` is the measurement that represents
+    the configuration in tables (see `ranked`).
     """
 
     rows: Sequence[Row]
@@ -48,10 +50,11 @@ class Configuration:
 
 
 def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configuration]:
-    """Return the configurations, the best by the selection's goal first. Configurations that break limits come last.
+    """Return the configurations of a load test, the best first. Configurations that break limits come last.
 
-    `best` of a configuration is the chosen measurement, or its best measurement within the limits. If no measurement is
-    within the limits, `best` is the measurement with the lowest p99 latency.
+    `rows` are its measurements. `selection` is selection.json, whose goal decides which configuration is better. `best`
+    of a configuration is the chosen measurement, or its best measurement within the limits. If no measurement is within
+    the limits, `best` is the measurement with the lowest p99 latency.
     """
     rank = _rank(selection)
     groups: dict[tuple, list[Row]] = {}
@@ -62,27 +65,37 @@ def ranked(rows: Sequence[Row], selection: Mapping[str, Any]) -> list[Configurat
 
 
 def goal_of(selection: Mapping[str, Any]) -> str:
-    """Return the name of a selection's goal; `cheapest` for a selection of an earlier version, which has no goal."""
+    """Return the goal of a selection, selection.json: "cheapest", "fastest" or "most_accurate".
+
+    A selection of an earlier version has no goal. It counts as `cheapest`.
+    """
     return selection.get("goal", {}).get("name", CHEAPEST)
 
 
 def limits_of(selection: Mapping[str, Any]) -> Limits:
-    """Return the limits under which a selection (selection.json) was made."""
+    """Return the limits under which a selection, the content of selection.json, was made."""
     return Limits(**selection["limits"])
 
 
 def broken(row: Row, selection: Mapping[str, Any]) -> list[dict]:
-    """Return {"limit", "allowed", "figure"} of each limit of the selection that a measurement breaks."""
+    """Return the limits of a selection that a measurement of the load test breaks, as dictionaries of `Limits.broken`.
+
+    Each has "limit" (its name, such as "p99_ms"), "allowed" (its value) and "figure" (the measured value). `selection`
+    is selection.json, which has the accuracy losses of the engines, too.
+    """
     return limits_of(selection).broken({**row, "accuracy_loss": _loss(row, selection)})
 
 
 def is_chosen(row: Row, selection: Mapping[str, Any]) -> bool:
-    """Return whether the selection chose this measurement."""
+    """Return whether a measurement of the load test is the one that the selection, selection.json, chose."""
     return point(row) == point(selection["measured"])
 
 
 def remarks(row: Row, selection: Mapping[str, Any]) -> list[str]:
-    """Return the remarks on a measurement in words: "chosen", the limits that it breaks, its disturbances."""
+    """Return the remarks on a measurement for a table: "chosen", the limits that it breaks, its disturbances.
+
+    `row` is a measurement of the load test, `selection` is selection.json.
+    """
     doubts = {
         "disturbed": is_disturbed(row),
         "short windows": row.get("shortened"),
@@ -108,7 +121,7 @@ def _best(rows: Sequence[Row], selection: Mapping[str, Any], rank: Callable[[Row
 
 
 def _rank(selection: Mapping[str, Any]) -> Callable[[Row], tuple]:
-    """Return a sort key for measurements by the selection's goal: a better measurement has a lower value."""
+    """Return a sort key for measurements, by the goal in selection.json: a better measurement has a lower value."""
     goal = goal_of(selection)
     if goal == FASTEST:
         return lambda row: (row["p99_ms"], -reliable_rate(row))

@@ -1,4 +1,7 @@
-"""Decide among the measurements of a load test: the choice, the runner-up, and the figures of every candidate."""
+"""Decide among the measurements of a load test: the choice, the runner-up, and the figures of every candidate.
+
+A candidate is a measurement (row) of an engine that passed the accuracy check.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +15,11 @@ from slipway.load_test.near_misses import what_has_to_give
 
 @dataclass(frozen=True)
 class Decision:
-    """A choice among `rows`: measurements with "accuracy_loss" and, for some configurations, "capacity".
+    """A choice among `rows`: measurements with "accuracy_loss" and, for some configurations, a measured "capacity".
 
     `limited`: the rows, each with the capacity of its configuration. `allowed`: the rows to choose from. `choice`: the
-    best allowed row. `second`: the best allowed row of another configuration, or None. `certainty`: see
-    `goals.certainty`.
+    best allowed row. `second`: the best allowed row of another configuration, or None. `certainty`: how sure it is that
+    `choice` is better than `second`, one of the words of `goals.certainty`.
     """
 
     rows: Sequence[dict]
@@ -29,9 +32,12 @@ class Decision:
     certainty: str
 
     def candidates(self) -> list[dict]:
-        """Return the figures of every row, with its costs and, as "broken", the limits that it breaks.
+        """Return an entry for every row, for selection.json: its figures, its costs, and the limits that it breaks.
 
-        "chosen" is true for the choice, "on_front" for each row of the Pareto front.
+        The keys are those of the configuration, "concurrency" (requests in flight), throughput, capacity, p99 and their
+        intervals, "memory_mb", "accuracy_loss", "verdict", "machines", "cost_per_million", and "broken" (from
+        `Limits.broken`). "chosen" is true for the choice, "on_front" for each row that no other row dominates (see
+        `goals.pareto_front`).
         """
         front = goals.pareto_front(list(map(without_capacity, self.rows)))
         return [
@@ -54,7 +60,7 @@ class Decision:
         ]
 
     def _costs(self, row: dict) -> dict:
-        """Return {"machines", "cost_per_million"} of a row.
+        """Return {"machines", "cost_per_million"} of a row: the number of servers, and the price of a million answers.
 
         Both are None if only the row or only the choice has a capacity, since their throughputs cannot be compared.
         """
@@ -66,7 +72,8 @@ class Decision:
 def decide(rows: Sequence[dict], limits: Limits, goal: goals.Goal) -> Decision:
     """Return the decision for the best row by the goal among the rows within the limits.
 
-    Raises SlipwayError, with the limits to relax, if no row is within the limits.
+    `rows` are measurements with "accuracy_loss" (see `proven_rows`) and, where it was measured, "capacity" (see
+    `with_capacities`). Raises SlipwayError, with the limits to relax, if no row is within the limits.
     """
     allowed = _within(rows, limits, goal)
     choice = goals.choose(allowed, goal)

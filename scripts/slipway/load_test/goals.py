@@ -1,7 +1,8 @@
 """Choose the best measurement of a load test by a goal, and say how sure the choice is.
 
-All measurements (rows) are within the limits, and have the accuracy loss as "accuracy_loss". The throughput of a
-disturbed measurement is the throughput of its slowest window.
+A row is a measurement of one configuration with a number of requests in flight. All rows here are within the limits,
+and have the accuracy loss as "accuracy_loss". The throughput of a disturbed row is the throughput of its slowest
+window.
 """
 
 import argparse
@@ -28,10 +29,11 @@ CLEAR, NOISE, ALONE = "clear", "within the noise", "alone"
 
 @dataclass(frozen=True)
 class Goal:
-    """The goal of the choice, and the conditions of the costs.
+    """The goal of the choice among measured configurations, and the conditions of their costs.
 
-    `rate`: the inferences/s to serve; without it, costs are at a configuration's own throughput. `price_per_hour`: the
-    price of one server. `headroom`: the share (0..1) of each server's throughput that stays free at `rate`.
+    `name`: `cheapest`, `fastest` or `most_accurate`. `rate`: the inferences/s to serve; without it, costs are at a
+    configuration's own throughput. `price_per_hour`: the price of one server. `headroom`: the share (0..1) of each
+    server's throughput that stays free at `rate`.
     """
 
     name: str = CHEAPEST
@@ -40,7 +42,10 @@ class Goal:
     headroom: float = 0.0
 
     def machines(self, row: Row) -> int | None:
-        """Return the number of servers that are needed for `rate`; None without `rate`, or if the throughput is 0."""
+        """Return the number of servers with the row's configuration that serve `rate`.
+
+        Return None without `rate`, or if the throughput is 0.
+        """
         if not self.rate or (machines := self.machines_at(reliable_rate(row), self.rate)) == math.inf:
             return None
         return int(machines)
@@ -52,7 +57,10 @@ class Goal:
         return max(1, math.ceil(rate / used - 1e-9)) if used else math.inf
 
     def cost_per_million(self, row: Row) -> float | None:
-        """Return the price of a million inferences; None without `price_per_hour`, or if the throughput is 0."""
+        """Return the price of a million inferences with the row's configuration.
+
+        Return None without `price_per_hour`, or if the throughput is 0.
+        """
         throughput, machines = reliable_rate(row), self.machines(row) or 1
         if self.price_per_hour is None or not throughput:
             return None
@@ -60,16 +68,16 @@ class Goal:
 
 
 def choose(rows: Sequence[R], goal: Goal) -> R:
-    """Return the best row by the goal. Among equally good rows, return the cheapest; among these, the smallest.
+    """Return the best row, a measurement of the load test, by the goal.
 
-    The smallest row has the fewest instances, then the smallest batches, then the least memory (of the GPU on a GPU
-    target), then the lowest p99.
+    Among equally good rows, return the cheapest; among these, the smallest. The smallest row has the fewest instances,
+    then the smallest batches, then the least memory (of the GPU on a GPU target), then the lowest p99.
     """
     return min(_best(rows, goal), key=_size)
 
 
 def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
-    """Return the best row of any other configuration than the choice; None if there is no other configuration."""
+    """Return the best row of any other configuration than the chosen row's; None if there is no other configuration."""
     others = [row for row in rows if configuration(row) != configuration(choice)]
     return choose(others, goal) if others else None
 
@@ -90,18 +98,18 @@ def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
 def configuration(row: Row) -> tuple:
     """Return the tuple that identifies a row's configuration: the values of the keys in CONFIGURATION.
 
-    The value of a missing key is None. Rows of earlier versions of Slipway lack "queue_delay_us", the batching delay.
+    The value of a missing key is None: rows of earlier versions of Slipway lack "queue_delay_us", the batching delay.
     """
     return tuple(row.get(name) for name in CONFIGURATION)
 
 
 def point(row: Row) -> tuple:
-    """Return the tuple that identifies a row's point: the values of its configuration, then its requests in flight."""
+    """Return the tuple that identifies a row: the values of its configuration, and its number of requests in flight."""
     return (*configuration(row), row.get("concurrency"))
 
 
 def interval(row: Row) -> tuple[float, float]:
-    """Return (low, high), the bounds (1/s) of a row's throughput.
+    """Return (low, high), the bounds (1/s) of the throughput of a row, a measurement of the load test.
 
     If the capacity was measured, the bounds are the highest rate that held and the lowest rate that broke. Otherwise
     they are the throughputs of the slowest and the fastest window. Without windows, both are the row's throughput.
@@ -127,7 +135,7 @@ def _best(rows: Sequence[R], goal: Goal) -> list[R]:
 
 
 def _cheapest(rows: Sequence[R], goal: Goal) -> list[R]:
-    """Return the rows that need the fewest servers for the goal's rate.
+    """Return the rows that need the fewest servers for the rate in `goal`.
 
     Without a rate, return the rows whose throughput counts as equal to the highest throughput.
     """
@@ -171,7 +179,10 @@ def _is_equal(choice: Row, second: Row, goal: Goal) -> bool:
 
 
 def _most(row: Row) -> float:
-    """Return the upper bound (1/s) of a row's throughput; infinite if its capacity is disturbed or no rate broke."""
+    """Return the upper bound (1/s) of a row's throughput. It is infinite if the measurement found no upper bound.
+
+    That is so for a disturbed capacity, or if every tried rate held.
+    """
     own = row.get("capacity")
     is_open = own and (own["breaks_at"] is None or own["verdict"] == DISTURBED)
     return math.inf if is_open else interval(row)[1]
@@ -188,7 +199,7 @@ def _size(row: Row) -> tuple:
 
 
 def pareto_front(rows: Sequence[Row]) -> list[int]:
-    """Return the indices of the rows that no other row dominates, in ascending order."""
+    """Return the indices of the rows that no other row dominates, in ascending order: the useful trade-offs."""
     return [index for index, row in enumerate(rows) if not any(dominates(other, row) for other in rows)]
 
 
@@ -210,14 +221,14 @@ def _badness(row: Row) -> tuple[float, float, float]:
 
 
 def add_choice(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for the choice among the measured configurations: accuracy records, limits, goal."""
+    """Add the options for the choice of a configuration: --accuracy (records), --goal, limits like --p99-limit-ms."""
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
     add_settings(arguments, "load_test", *limits, "goal")
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
-    """Return the limits of the parsed options."""
+    """Return the limits in the parsed options of `add_choice`."""
     return Limits(
         arguments.p99_limit_ms, arguments.memory_limit_mb, arguments.min_throughput_per_s, arguments.max_accuracy_loss
     )

@@ -18,7 +18,7 @@ INTERVAL_S = 0.5
 
 @dataclass
 class _Readings:
-    """The first and the last reading of a point, and all readings of the GPU.
+    """The first and the last reading of a point's measurement, and all readings of the GPU (see `GpuMonitor.read`).
 
     `begin` and `end` are (time, busy seconds of the CPUs). `own_before` and `own` are {process ID of the load test: its
     CPU seconds}.
@@ -32,10 +32,10 @@ class _Readings:
 
 
 class Interference:
-    """Monitors the CPUs' times and a GPU's state, since its start or since the last `restart`.
+    """Measures how much other programs disturb a measurement: CPU times and a GPU's state, since the last `restart`.
 
-    `gpu` is the monitor of a GPU target's GPU; None on a CPU target. `owner` is the owner name of the load test's
-    containers: their processes count as the load test's own.
+    `gpu` is the monitor of a GPU target's GPU; None on a CPU target. `owner` is the owner's name of the load test's
+    containers, whose processes count as the load test's own; None without containers.
     """
 
     def __init__(self, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
@@ -43,16 +43,16 @@ class Interference:
         self.restart()
 
     def watching(self) -> AbstractContextManager[None]:
-        """Return a context manager that calls `read` every INTERVAL_S seconds while its block runs."""
+        """Context manager: call `read` every INTERVAL_S seconds while its block runs."""
         return polling(self.read, INTERVAL_S, "interference")
 
     def restart(self) -> None:
-        """Forget all readings, and take a first reading of the CPUs' times."""
+        """Begin a new measurement: forget all readings, and take a first reading of the CPUs' times."""
         now, own = (time.monotonic(), _busy_seconds()), _own_seconds(self._owner)
         self._readings = _Readings(now, own, now, dict(own))
 
     def read(self) -> None:
-        """Take one reading of the CPUs' times and, on a GPU target, of the GPU's state."""
+        """Take one reading of the CPUs' times and, on a GPU target, of the GPU's state, for `figures`."""
         readings = self._readings
         readings.end = time.monotonic(), _busy_seconds()
         readings.own |= _own_seconds(self._owner)  # a process that has ended keeps its last reading
@@ -60,11 +60,11 @@ class Interference:
             readings.gpu.append(self._gpu.read())
 
     def figures(self) -> dict:
-        """Return {"others_cpu_percent", "cpus_busy_percent"} and, on a GPU target, "gpu_state", since the last restart.
+        """Return the disturbances since the last `restart`, {"others_cpu_percent", "cpus_busy_percent"}.
 
-        The percentages are shares of the time of all usable CPUs: "others_cpu_percent" of programs outside of the load
-        test, "cpus_busy_percent" of all programs. "gpu_state" is the summary of the GPU's readings (see
-        `summarise_readings`), or None without readings.
+        On a GPU target, also return "gpu_state". The percentages are shares of the time of all usable CPUs:
+        "others_cpu_percent" of programs outside of the load test, "cpus_busy_percent" of all programs. "gpu_state" is
+        the summary of the GPU's readings (see `summarise_readings`), or None without readings.
         """
         self.read()
         readings = self._readings
@@ -83,7 +83,8 @@ class PointMonitor(Interference):
     """An `Interference` monitor that also records the peak memory (MB) of the servers that this process started.
 
     Model Analyzer measures only the server process, but the Python backend runs an engine in a child process. The GPU
-    memory is the increase since the monitor was made, so make the monitor before the server starts.
+    memory is the increase since the monitor was made, so make the monitor before the server starts. `gpu` and `owner`
+    are those of `Interference`.
     """
 
     def __init__(self, gpu: GpuMonitor | None = None, owner: str | None = None) -> None:
@@ -91,12 +92,12 @@ class PointMonitor(Interference):
         super().__init__(gpu, owner)
 
     def restart(self) -> None:
-        """Forget all readings and peaks, and take a first reading of the CPUs' times."""
+        """Begin a new measurement: forget all readings and peaks, and take a first reading of the CPUs' times."""
         self._peaks: dict[str, float] = {}
         super().restart()
 
     def read(self) -> None:
-        """Take one reading of the CPUs' times, of the servers' memory and, on a GPU target, of the GPU's state."""
+        """Take one reading for `figures`: CPU times, the servers' memory and, on a GPU target, the GPU's state."""
         peaks = self._peaks  # the peaks of this point, even if the next point begins meanwhile
         super().read()
         if not (used := servers_memory_mb(self._owner)):
@@ -110,7 +111,7 @@ class PointMonitor(Interference):
     def figures(self) -> dict:
         """Return the peak "memory_mb", on a GPU target also "gpu_memory_mb", and the figures of `Interference.figures`.
 
-        A peak is None if it is unknown.
+        The peaks (MB) are those since the last `restart`. A peak is None if it is unknown.
         """
         disturbances = super().figures()
         kinds = ("memory_mb", "gpu_memory_mb") if self._gpu else ("memory_mb",)
@@ -126,7 +127,7 @@ def _busy_seconds() -> float:
 
 
 def _own_seconds(owner: str | None) -> dict[int, float]:
-    """Return {process ID: CPU seconds} of this process, its descendants, and processes in the owner's containers."""
+    """Return {process ID: CPU seconds} of the load test: this process, its descendants, and the owner's containers."""
     seconds = {}
     for process in [psutil.Process(), *own_processes(owner)]:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -54,7 +54,10 @@ class _SendsKey(InferenceServerClientPlugin):
 
 
 def with_key(client: type, header: tuple[str, str]) -> Callable[..., Any]:
-    """Return a function that makes Triton's client. The client sends `header`, (name, value), with each request."""
+    """Return a function that makes Triton's client and takes the same arguments as `client`, the type of the client.
+
+    The made client sends `header`, (name, secret key), with each request, so that the server lets it load models.
+    """
 
     def keyed_client(*arguments: object, **options: object) -> Any:
         made = client(*arguments, **options)
@@ -77,6 +80,7 @@ class Bounded(_PerfAnalyzer):
     In the first half of the share, perf_analyzer measures windows of a number of requests. If that takes longer, as on
     a slow server with large answers, perf_analyzer measures windows of time in the rest of the share. If windows of
     requests do not agree, perf_analyzer measures three windows again, and accepts them although they differ.
+    `logs_requests`: whether perf_analyzer writes the times of each request, for the interval of p99.
     """
 
     budget: Budget
@@ -84,7 +88,11 @@ class Bounded(_PerfAnalyzer):
     _timeout: float
 
     def run(self, metrics: object, env: dict | None = None) -> int:
-        """Measure the point, and print its windows. Return PA_SUCCESS or PA_FAIL, as the overridden method does."""
+        """Measure the point, and print its windows for the load test. Return PA_SUCCESS or PA_FAIL.
+
+        The arguments are those of the overridden method: `metrics`, the metrics to read from the output, and `env`, the
+        environment of perf_analyzer.
+        """
         share_s, self._longest_s = self.budget.share_s(), self._timeout
         end = time.monotonic() + share_s
         [model] = self._config.model_run_configs()
@@ -115,7 +123,7 @@ class Bounded(_PerfAnalyzer):
         return status
 
     def _reason(self, share_s: float) -> str:
-        """Return the reason why a point has no figures, in one line."""
+        """Return the reason why a point has no figures, in one line. `share_s` is its share of the time (s)."""
         if self._timed_out:
             return f"perf_analyzer did not end in its share of the time, {share_s:.0f} s"
         return f"perf_analyzer failed: {(self._output or '').strip()[-300:]!r}"
@@ -125,7 +133,10 @@ class Bounded(_PerfAnalyzer):
         return [*super()._get_cmd(), *([f"--profile-export-file={REQUESTS}"] if self.logs_requests else [])]
 
     def _attempt(self, seconds: float, metrics: object, env: dict | None) -> int:
-        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own limit if this limit is shorter."""
+        """Run perf_analyzer for at most `seconds`, or for Model Analyzer's own limit if this limit is shorter.
+
+        The other arguments and the result are those of `run`.
+        """
         self._output, self._timed_out = "", False
         self._timeout = min(self._longest_s, seconds)
         return super().run(metrics, env)
@@ -148,11 +159,11 @@ def p50_ms(output: str) -> float | None:
 
 
 def p99_interval_ms(requests: Path) -> list[float | None] | None:
-    """Return [low, high], the interval of the p99 latency (ms), from perf_analyzer's file with the times of requests.
+    """Return [low, high], the interval of the p99 latency (ms), from perf_analyzer's file `requests`.
 
-    Only requests that were answered in the last three windows count, as in perf_analyzer's own figures. A bound is None
-    if there are too few requests (see `percentile_interval`). The result is None without the file, or without requests
-    in it.
+    The file has the times of each request. Only requests that were answered in the last three windows count, as in
+    perf_analyzer's own figures. A bound is None if there are too few requests (see `percentile_interval`). The result
+    is None without the file, or without requests in it.
     """
     request = {"timestamp": int, "response_timestamps": list}
     content = read_record(requests, {"experiments": [{"requests": [request]}]}) or {"experiments": []}
@@ -165,7 +176,7 @@ def p99_interval_ms(requests: Path) -> list[float | None] | None:
 def _of_windows(experiment: dict) -> list[float]:
     """Return the latencies (ms) of the requests that were answered in the last three windows.
 
-    `experiment` is an entry of perf_analyzer's file.
+    `experiment` is one of "experiments" in perf_analyzer's file, with "requests" and "window_boundaries".
     """
     windows = experiment.get("window_boundaries", [])[-4:] or [0, math.inf]
     ends = [
@@ -177,10 +188,10 @@ def _of_windows(experiment: dict) -> list[float]:
 
 
 def with_own_instances(apply: Callable) -> Callable:
-    """Decorate the function that makes a configuration: in the instance group, only the number of instances changes.
+    """Decorate Model Analyzer's function that makes a configuration: in the instance group, only the number changes.
 
-    Without this, a quick or optuna search moves a model to CPUs if the search does not monitor the model's GPUs. The
-    search also drops the optimization profiles.
+    `apply` is the function. Without this, a quick or optuna search moves a model to CPUs if the search does not monitor
+    the model's GPUs. The search also drops the optimization profiles.
     """
 
     def apply_count(model: Any, parameters: dict | None, messages: list[str]) -> dict:
@@ -194,7 +205,10 @@ def with_own_instances(apply: Callable) -> Callable:
 
 
 def looking_often(wait: Callable, per_second: int = 10) -> Callable:
-    """Decorate a method that polls a server or a model once a second, so that it polls `per_second` times a second."""
+    """Decorate Model Analyzer's method `wait`, which polls a server or a model once a second, to poll it more often.
+
+    It then polls `per_second` times a second. The longest wait stays the same.
+    """
     parameters = inspect.signature(wait)
 
     def wait_looking_often(*arguments: object, **options: object) -> object:
@@ -215,9 +229,10 @@ def wait_shortly() -> None:
 
 
 def ending_at_once(stop: Callable[[Any], None], owner: str) -> Callable[[Any], None]:
-    """Decorate the method that stops Model Analyzer's server: end the server of `owner` without unloading its models.
+    """Decorate Model Analyzer's method `stop`: end its server without unloading the models, which takes two seconds.
 
-    The decorated method is called after each configuration, when all requests are answered.
+    The method is called after each configuration, when all requests are answered. `owner` is the name by which the
+    server's processes are found.
     """
 
     def stop_at_once(self: Any) -> None:
@@ -229,7 +244,7 @@ def ending_at_once(stop: Callable[[Any], None], owner: str) -> Callable[[Any], N
 
 
 def main() -> None:
-    """Run Model Analyzer's command line with the added features."""
+    """Run Model Analyzer's command line with the features that the module's docstring lists."""
     from model_analyzer import entrypoint
     from model_analyzer.analyzer import Analyzer
     from model_analyzer.config.generate.base_model_config_generator import BaseModelConfigGenerator

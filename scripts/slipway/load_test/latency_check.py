@@ -21,10 +21,10 @@ FEWEST = 20
 
 
 def canary(ports: Ports, name: str, request: Tensors, in_flight: int, p99_limit_ms: float | None) -> dict:
-    """Send the same request up to REQUESTS times, with `in_flight` requests in flight, and return the measured latency.
+    """Check the latency of the model `name` before its rollout, with up to REQUESTS requests, which are all `request`.
 
-    Returns {"requests" (their number), "in_flight", "p99_ms", "limit_ms"}. Raises SlipwayError if the p99 latency is
-    above `p99_limit_ms` (None: no limit), or if a request fails.
+    At any time, `in_flight` of them are in flight. Returns {"requests" (their number), "in_flight", "p99_ms",
+    "limit_ms"}. Raises SlipwayError if the p99 latency is above `p99_limit_ms` (None: no limit), or if a request fails.
     """
     deadline = time.monotonic() + LONGEST_S
     numbers = itertools.count()

@@ -1,4 +1,7 @@
-"""The limits for the choice of a configuration, and the figures of a measurement that are compared with them."""
+"""The limits for the choice of a configuration, and the figures of a measurement that are compared with them.
+
+A row is a measurement of the load test, one of "measurements" in analysis.json.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +27,10 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits that a configuration must hold; None is no limit.
+    """The limits of `load_test` in config.yaml that a configuration must hold; None is no limit.
 
-    `memory_mb` limits the memory of the GPU or, on a CPU target, of the processes.
+    `memory_mb` limits the memory of the GPU or, on a CPU target, of the processes. `min_throughput_per_s` is in
+    inferences/s. `max_accuracy_loss` limits the "loss" of `accuracy_loss`.
     """
 
     p99_ms: float | None = None
@@ -35,10 +39,11 @@ class Limits:
     max_accuracy_loss: float | None = None
 
     def broken(self, row: Mapping[str, Any]) -> list[dict]:
-        """Return {"limit", "allowed", "figure"} of each limit that a measurement breaks.
+        """Return {"limit" (its name), "allowed" (its value), "figure"} of each limit that a measurement breaks.
 
-        An unknown figure (None) breaks its limit. The figure of the throughput is `reliable_rate`. If the limit of p99
-        lies within the interval of the measured p99, the entry also has "within_noise": True.
+        `row` is a measurement of the load test, with "accuracy_loss" if this is limited. An unknown figure (None)
+        breaks its limit. The figure of the throughput is `reliable_rate`. If the limit of p99 lies within the interval
+        of the measured p99, the entry also has "within_noise": True.
         """
         allowed = {name: value for name, value in vars(self).items() if value is not None}
         figures = {name: figure_of(row, name) for name in allowed}
@@ -51,10 +56,10 @@ class Limits:
 
 
 def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
-    """Say whether the p99 limit lies within the interval of a measurement's p99.
+    """Say whether the p99 limit lies within the interval of a measurement's p99, [low, high] in "p99_interval_ms".
 
     If so, a second measurement could be on the other side of the limit. An unknown upper bound of the interval is
-    replaced by the measured p99.
+    replaced by the measured p99. Without an interval, the result is False.
     """
     if not row.get("p99_interval_ms"):
         return False
@@ -63,21 +68,28 @@ def is_near(row: Mapping[str, Any], p99_limit_ms: float) -> bool:
 
 
 def beyond(name: str, figure: float, limit: float) -> bool:
-    """Say whether `figure` breaks `limit`, a minimum for "min_throughput_per_s", a maximum for any other name.
+    """Say whether a figure breaks the limit named `name`. NaN always breaks it.
 
-    NaN always breaks the limit.
+    The limit is a minimum for "min_throughput_per_s", and a maximum for any other name, such as "p99_ms".
     """
     return not (figure >= limit if name == "min_throughput_per_s" else figure <= limit)
 
 
 def breaks_still(entry: Mapping[str, Any], limits: Mapping[str, float | None]) -> bool:
-    """Say whether an entry of `coarse_filter.left_out` breaks its limit in the present `limits`."""
+    """Say whether an engine that an earlier load test left out would be left out under the present limits, too.
+
+    `entry` is the engine's entry of `coarse_filter.left_out`. `limits` are {"p99_ms", "min_throughput_per_s"}; None is
+    no limit.
+    """
     limit = limits.get(entry["limit"])
     return limit is not None and beyond(entry["limit"], entry["figure"], limit)
 
 
 def left_out_in_words(entry: Mapping[str, Any]) -> str:
-    """Return why an engine was left out, such as "fp32 is not load-tested: unloaded p99 12.3 breaks p99_ms 10"."""
+    """Return why an engine was left out, such as "fp32 is not load-tested: unloaded p99 12.3 breaks p99_ms 10".
+
+    `entry` is the engine's entry of `coarse_filter.left_out`.
+    """
     return (
         f"{entry['precision']} is not load-tested: {entry['quantity']} {readable(entry['figure'])} breaks "
         f"{entry['limit']} {readable(entry['allowed'], 6)}"
@@ -85,7 +97,7 @@ def left_out_in_words(entry: Mapping[str, Any]) -> str:
 
 
 def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
-    """Return the figure of `row` that is compared with the limit named `limit`; None if the figure is unknown."""
+    """Return the figure of a row that is compared with the limit of this name, such as "p99_ms"; None if unknown."""
     if limit == "min_throughput_per_s":
         is_unknown = "capacity" in row and row["capacity"]["capacity_per_s"] is None
         return None if is_unknown and row["capacity"]["limited_by"] else reliable_rate(row)
@@ -95,10 +107,10 @@ def figure_of(row: Mapping[str, Any], limit: str) -> float | None:
 
 
 def reliable_rate(row: Mapping[str, Any]) -> float:
-    """Return a row's throughput (inferences/s) for decisions: the capacity in the open loop, if it was measured.
+    """Return the throughput (inferences/s) of a row, a measurement of the load test, on which decisions are based.
 
-    Otherwise, return the throughput in the closed loop. If the measurement was disturbed, return the throughput of the
-    slowest window, so that noise gives no advantage. Return 0 if no rate held in the open loop, or if a disturbed
+    It is the capacity, if that was measured; 0 if no rate held. Otherwise it is the throughput of the load test or, if
+    the measurement was disturbed, of the slowest window, so that noise gives no advantage. It is 0 if a disturbed
     measurement has no windows.
     """
     if "capacity" in row:
@@ -109,14 +121,18 @@ def reliable_rate(row: Mapping[str, Any]) -> float:
 
 
 def counted_memory_mb(row: Mapping[str, Any]) -> float | None:
-    """Return the limited memory (MB): of the GPU or, on a CPU target, of the processes; None if it is unknown."""
+    """Return the memory (MB) of a row that `memory_mb` limits: of the GPU or, on a CPU target, of the processes.
+
+    Return None if it is unknown.
+    """
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 
 def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     """Return a configuration in words, such as "2 instances, batches up to 8 that wait for 100 µs".
 
-    "max_batch_size" is 0 if the model has no batch axis.
+    `chosen` has "instances", "max_batch_size" (0 if the model has no batch axis) and "queue_delay_us" (the batching
+    delay, which records of earlier versions lack).
     """
     largest, delay = chosen["max_batch_size"], chosen.get("queue_delay_us")
     batches = f"batches up to {largest}" if largest else "no batches"
@@ -126,17 +142,24 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
 
 
 def is_crowded(shares: Mapping[str, float | None]) -> bool:
-    """Say whether other programs slowed a measurement: they took CPU time, and hardly any CPU time was idle."""
+    """Say whether other programs slowed a measurement: they took CPU time, and hardly any CPU time was idle.
+
+    `shares` has the percentages of `Interference.figures`; None counts as 0.
+    """
     return (shares["others_cpu_percent"] or 0) > MOST_BY_OTHERS and (shares["cpus_busy_percent"] or 0) > CROWDED
 
 
 def is_disturbed(row: Mapping[str, Any]) -> bool:
-    """Say whether the verdict of a measurement is "disturbed"."""
+    """Say whether the verdict of a measurement is "disturbed", so that its figures are uncertain."""
     return row["verdict"] == DISTURBED
 
 
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:
-    """Return in words which points of a load test were not measured, cut short or disturbed; None if there are none."""
+    """Return in words which points of a load test were not measured, cut short or disturbed; None if there are none.
+
+    `not_measured` are the missing points (see `Sweep.unmeasured`), `rows` the measurements. `minutes` is
+    `load_test.minutes`, the limit of the time, or None without a limit.
+    """
     bound = f"`load_test.minutes` ({minutes:g})" if minutes else "the time that each point has"
     gaps = {
         f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,
@@ -161,5 +184,8 @@ def _points_in_words(points: Sequence[dict], rows: Sequence[dict]) -> str:
 
 
 def point_in_words(point: Mapping[str, Any]) -> str:
-    """Return a point in words, such as "fp16, 2 instances, batches up to 8, 16 in flight"."""
+    """Return a point in words, such as "fp16, 2 instances, batches up to 8, 16 in flight".
+
+    A point has "precision", the keys of `configuration_in_words`, and "concurrency" (requests in flight).
+    """
     return f"{point['precision']}, {configuration_in_words(point)}, {point['concurrency']} in flight"

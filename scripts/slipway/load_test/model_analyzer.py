@@ -1,4 +1,8 @@
-"""Run Triton's Model Analyzer in local mode: its configuration and its command."""
+"""Run Triton's Model Analyzer in local mode: its configuration and its command.
+
+Model Analyzer starts a server, and runs perf_analyzer for each point: a configuration with a number of requests in
+flight. The workspace is the working folder of the load test.
+"""
 
 import base64
 import json
@@ -55,10 +59,10 @@ ENDING_S = 5
 def configuration(
     models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path, key: str
 ) -> dict:
-    """Return Model Analyzer's configuration, as a dictionary for YAML, to search over `models` of workspace/repository.
+    """Return Model Analyzer's configuration, as a dictionary for YAML, to measure the points of `sweep`.
 
-    perf_analyzer sends each model the samples in the file `input_data`. Only clients with `key` may load models on the
-    server.
+    `models` are names of models in workspace/repository. perf_analyzer sends each model the samples in the file
+    `input_data`. Model Analyzer starts `server` at `ports`. Only clients with the secret `key` may load models there.
     """
     repository = workspace / "repository"
     return {
@@ -93,7 +97,7 @@ def configuration(
 
 
 def _search(models: Sequence[str], sweep: Sweep) -> dict:
-    """Return the entries of Model Analyzer's configuration for the kind of search and its bounds."""
+    """Return the entries of Model Analyzer's configuration for the kind of search, and the bounds of the parameters."""
     mode = {"run_config_search_mode": sweep.search, "num_configs_per_model": sweep.variants}
     if sweep.search == BRUTE:
         # Without a grid, Model Analyzer would choose values itself.
@@ -120,9 +124,10 @@ def input_data(workspace: Path, model: str) -> Path:
 
 
 def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract) -> None:
-    """Write the samples, each of batch size 1, as perf_analyzer's JSON file. `contract` has the dtypes of the engine.
+    """Write the samples that perf_analyzer sends, each of batch size 1, into its JSON file `path`.
 
-    Values are in base64: perf_analyzer 2.51 reads neither float16 as numbers, nor whole numbers as float32.
+    `contract` has the dtypes of the engine. Values are in base64: perf_analyzer 2.51 reads neither float16 as numbers,
+    nor whole numbers as float32.
     """
     axis = 1 if contract.batched else 0  # perf_analyzer's shapes are without the batch axis
     entries = [
@@ -151,7 +156,8 @@ def can_log_requests(samples: Sequence[Tensors], contract: Contract) -> bool:
 def run(settings: dict, plan: RunPlan, workspace: Path, on_line: Callable[[str], None]) -> None:
     """Run Model Analyzer, and pass each line of its output to `on_line`.
 
-    Raises SlipwayError if Model Analyzer fails or is not installed.
+    `settings` is its `configuration`. `plan` has the instructions for the features that Slipway adds (see
+    keyed_model_analyzer). Raises SlipwayError if Model Analyzer fails or is not installed.
     """
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
@@ -199,10 +205,10 @@ def perf_analyzer() -> str:
 
 
 def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
-    """Return one model's entry in Model Analyzer's configuration: swept parameters, and perf_analyzer's options.
+    """Return one model's entry in Model Analyzer's configuration: the parameters to vary, and perf_analyzer's options.
 
-    `config` is the model's config.pbtxt, `data` the file with its samples. Only the number of instances is swept; the
-    rest of the instance group stays unchanged.
+    `config` is the model's config.pbtxt, `data` the file with its samples. In the instance group, only the number of
+    instances is varied.
     """
     swept: dict = {
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
@@ -231,10 +237,11 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
 
 
 def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:
-    """Write a script that starts the server in its own environment, with this process's GPUs; return the script's path.
+    """Write a script with which Model Analyzer starts the server as it should run; return the script's path.
 
-    By itself, Model Analyzer hides all GPUs that it did not find, and gives the server perf_analyzer's libraries. Its
-    server flags may have no spaces, so the flags that keep other machines and users out are in the script.
+    The server gets its own environment, and this process's GPUs. By itself, Model Analyzer hides all GPUs that it did
+    not find, and gives the server perf_analyzer's libraries. Its server flags may have no spaces, so the flags that
+    keep other machines and users out, such as the secret `key`, are in the script.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
     flags = [*ports.flags(), *server.guards(key, ports.host), region_flag(workspace.name)]

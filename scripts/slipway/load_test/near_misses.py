@@ -16,10 +16,11 @@ UNITS = {"p99_ms": " ms", "memory_mb": " MB", "min_throughput_per_s": "/s", "max
 
 
 def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
-    """Return in words, for each broken limit, the value with which one measurement would hold all limits.
+    """Say in words which limits to change, and to which values, since no measurement holds all `limits`.
 
-    If changing a single limit never suffices, also return several limits to change together. Of these changes, the
-    smallest is returned, relative to the limits.
+    `rows` are the measurements of the load test. For each broken limit, the text has the value with which one
+    measurement would hold all limits. If changing a single limit never suffices, it also names several limits to change
+    together. Of the possible changes, it has the smallest, relative to the limits.
     """
     broken = {item["limit"] for row in rows for item in limits.broken(row)}
     sentences = [_alone(rows, limits, name) for name in KEYS if name in broken]
@@ -64,7 +65,8 @@ def _excess(row: Row, name: str, limit: float) -> float:
 def settable(name: str, figure: float) -> str:
     """Return a limit for config.yaml that `figure` holds, as text with three digits. Only a minimum is rounded down.
 
-    For a throughput of 0, no minimum can hold, so "null" is returned: no limit.
+    `name` is the name of the limit, such as "p99_ms". For a throughput of 0, no minimum can hold, so "null" is
+    returned: no limit.
     """
     if name == "min_throughput_per_s" and figure <= 0:
         return "null"

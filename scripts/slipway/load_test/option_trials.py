@@ -35,7 +35,7 @@ LOADED_S, MEASURED_S = 300.0, 1.0
 
 
 def options_of(served: Served, server: Installation) -> list[str]:
-    """Return the names of the options in config.pbtxt that are tried for a Triton model, such as "model_warmup".
+    """Return the names of the options in config.pbtxt to try for a Triton model, such as "model_warmup".
 
     The list is empty for the Python backend, which has no options, but warms the engine up itself.
     """
@@ -46,10 +46,10 @@ def options_of(served: Served, server: Installation) -> list[str]:
 
 @dataclass(frozen=True)
 class Trial:
-    """Tries each option of the backend with one configuration, until `end`, a time of the monotonic clock (s).
+    """Finds out which options of the backend help one configuration, by measurements with and without each option.
 
     `served` is the Triton model of the configuration without options. The closed loop has `in_flight` requests in
-    flight.
+    flight. The measurements end at `end`, a time of the monotonic clock (s).
     """
 
     candidates: Candidates
@@ -58,10 +58,12 @@ class Trial:
     end: float
 
     def run(self, folder: Path) -> tuple[ServingOptions, list[dict]]:
-        """Return (options that help, trials). A trial is {"option", "tried_by", "ratio", "rounds", "helps"}.
+        """Measure each option. Return (options that help, list of trials): a trial has the result of one option.
 
-        "ratio" {"median", "low", "high"} is the figure with the option / the figure without it. "tried_by" is the name
-        of the figure, "rounds" the number of rounds. Models, logs and samples are written into `folder`.
+        A trial is {"option", "tried_by", "ratio", "rounds", "helps"}. "tried_by" is the name of the measured figure,
+        such as "first request (ms)". "ratio" {"median", "low", "high"} is the figure with the option / the figure
+        without it. "rounds" is the number of rounds, "helps" whether the option helps. Models, logs and samples are
+        written into `folder`.
         """
         variants = {"": self.served}
         for option in options_of(self.served, self.candidates.server):
@@ -76,7 +78,7 @@ class Trial:
         return ServingOptions(**{trial["option"]: True for trial in trials if trial["helps"]}), trials
 
     def _measured(self, variants: Mapping[str, Served], folder: Path) -> Figures:
-        """Measure the variants, {option or "": its Triton model}, in turns.
+        """Measure the variants of the model, {option or "": Triton model}, in turns; "" is the model without options.
 
         Returns {(option or "", name of a figure): [the figure in each round]}. `folder` gets models, logs and samples.
         """
@@ -86,7 +88,7 @@ class Trial:
         return {turn: [measured["figure"] for measured in of_turn] for turn, of_turn in rounds.items()}
 
     def _turns(self, variants: Mapping[str, Served], running: Running) -> dict[tuple[str, str], Callable[[], dict]]:
-        """Return {(option, name of a figure): function that measures the figure once}."""
+        """Return {(option or "", name of the figure): function that measures the figure once, {"figure": number}}."""
         ports, request = running.server.ports, self.candidates.request(self.served)
 
         def first_request(model: str) -> dict:
@@ -106,7 +108,11 @@ class Trial:
 
 
 def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
-    """Unload a model and load it again. Raise SlipwayError if Triton refuses, or takes more than LOADED_S seconds."""
+    """Unload a model and load it again, so that its next request is the first one.
+
+    `header`, {name: secret key}, is the header that Triton needs for this. Raises SlipwayError if Triton refuses, or
+    takes more than LOADED_S seconds.
+    """
     end = time.monotonic() + LOADED_S
     with connect(endpoint_of(ports)) as client, errors_as(f"Triton does not load {model} again"):
         client.unload_model(model, headers=header, client_timeout=LOADED_S)
@@ -118,7 +124,11 @@ def load_again(ports: Ports, model: str, header: Mapping[str, str]) -> None:
 
 
 def _judged(option: str, figures: Figures) -> dict:
-    """Return the trial of an option: each round compares the figure with the option and without options ("")."""
+    """Return the trial of an option, as `Trial.run`: whether the figures with the option are better than without it.
+
+    `figures` has the figures of each option and, under "", those without options. Only figures of the same round are
+    compared.
+    """
     tried_by, more_is_better = TRIED_BY[option]
     ratios = [own / plain for own, plain in zip(figures[option, tried_by], figures["", tried_by], strict=True)]
     median, low, high = (round(value, 4) for value in median_interval(ratios))
@@ -128,7 +138,7 @@ def _judged(option: str, figures: Figures) -> dict:
 
 
 def trial_in_words(trial: Mapping) -> str:
-    """Return a trial of `Trial.run` in words: the ratio with its interval, and whether the option is taken."""
+    """Return a trial of `Trial.run` in words: the ratio with its interval, and whether config.pbtxt gets the option."""
     verdict, ratio = "taken" if trial["helps"] else "not taken", trial["ratio"]
     span = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
     few = f", after {trial['rounds']} of {ROUNDS} rounds" if trial["rounds"] < ROUNDS else ""

@@ -1,4 +1,7 @@
-"""Measure one configuration in the open loop: its points, the time for each point, and restarts of its server."""
+"""Measure the capacity of one configuration: send requests at given rates, whether or not earlier ones are answered.
+
+A point is the measurement of one rate. A `Prober` decides how long a point lasts, and starts a server again that ended.
+"""
 
 import time
 from dataclasses import dataclass
@@ -33,10 +36,11 @@ ENDING_S = 5.0
 
 @dataclass
 class Prober:
-    """Measures the points of one configuration until `end`, a time of the monotonic clock (s).
+    """Measures one configuration at several request rates until `end`, a time of the monotonic clock (s).
 
-    `row` is the configuration's measurement in the load test; a search begins at its throughput. `requests` is the
-    least number of requests in a window.
+    `running` is the server with the model `served`. `row` is the configuration's measurement in the load test; a search
+    begins at its throughput. `requests` is the least number of requests in a window. `p99_limit_ms` is the limit that a
+    rate must hold; None is no limit.
     """
 
     candidates: Candidates
@@ -50,10 +54,11 @@ class Prober:
     _ended: str | None = None
 
     def points(self, rates: list[str], needed_per_s: float | None) -> tuple[list[dict], str | None]:
-        """Return (points, reason of an early end or None), as `capacity.search`.
+        """Measure the rates. Return (points, reason of an early end or None), as `capacity.search`.
 
-        `rates` are the rates (requests/s) to measure, or [AUTO] for a bisection. The bisection begins at `needed_per_s`
-        or, if `needed_per_s` is None, at the throughput of the closed loop.
+        `rates` are the rates (requests/s) to measure, or [AUTO] for a bisection. `needed_per_s` is the rate that the
+        configuration must hold to be chosen, or None. The bisection begins at this rate or, with None, at the
+        throughput of the load test.
         """
         first, given = needed_per_s or self.row["throughput_per_s"], rates != [AUTO]
         left = iter(sorted(map(float, rates if given else [])))
@@ -61,14 +66,17 @@ class Prober:
         return capacity.search(self.point, next_of, self.has_time, None if given else needed_per_s)
 
     def has_time(self, rate_per_s: float) -> bool:
-        """Say whether the time suffices for a point as long as the last one, and for FEWEST requests at this rate."""
+        """Say whether the time until `end` suffices to measure a rate (requests/s).
+
+        It must suffice for a point as long as the last one, and for FEWEST requests at this rate.
+        """
         return time.monotonic() + max(self._step_s, FEWEST / rate_per_s) < self.end
 
     def point(self, rate_per_s: float) -> dict:
-        """Measure one rate, and return its judged point.
+        """Measure one rate (requests/s), and return its point with "outcome": whether the rate holds.
 
-        The point also has the shares of `Interference.figures`, and "verdict": "disturbed" if other programs took the
-        CPUs.
+        The outcome and the other keys are those of `capacity.judged`. The point also has the shares of
+        `Interference.figures`, and "verdict": "disturbed" if other programs took the CPUs, else "steady".
         """
         start = time.monotonic()
         self.restart_if_ended()
@@ -81,10 +89,10 @@ class Prober:
         return {**capacity.judged(measured, self.p99_limit_ms), **shares, "verdict": verdict}
 
     def measured(self, rate_per_s: float) -> dict:
-        """Return the figures of one rate, as `Sender.measure`, or {"asked_per_s", "requests": 0} without an answer.
+        """Return the figures of one rate (requests/s), as `Sender.measure`, without a judgement on them.
 
-        If the server ended meanwhile, "ended" has the reason, too. Raises SlipwayError if perf_analyzer fails although
-        the server still runs.
+        If no answer came in time, return {"asked_per_s": the rate, "requests": 0}. If the server ended meanwhile,
+        "ended" has the reason, too. Raises SlipwayError if perf_analyzer fails although the server still runs.
         """
         unanswered, server = {"asked_per_s": rate_per_s, "requests": 0}, self.running.server
         try:
@@ -103,7 +111,10 @@ class Prober:
         return unanswered | {"ended": self._ended}
 
     def restart_if_ended(self) -> None:
-        """Start the server again if it ended during the point before."""
+        """Start the server again if it ended while the last point was measured, as under too many requests.
+
+        Raises SlipwayError unless this server answers at its ports.
+        """
         if self._ended:
             self.running.server.start()
             self.running.server.wait_until_ready(READY_S)
@@ -120,7 +131,10 @@ class Prober:
                 client.infer(request)
 
     def seconds(self, rate_per_s: float) -> float:
-        """Return the duration (s) of a point: long enough for p99 and for its windows, within the remaining time."""
+        """Return for how long (s) to measure a rate (requests/s).
+
+        It is long enough for p99 and for the windows, within the remaining time.
+        """
         requests = max(LEAST_REQUESTS, WINDOWS * self.requests)
         wanted = max(LEAST_S, requests / rate_per_s, LATENCIES * self.row["mean_ms"] / 1e3)
         return min(wanted, max(LEAST_S, FEWEST / rate_per_s, (self.end - time.monotonic()) / POINTS))

@@ -16,11 +16,13 @@ from slipway.load_test.limits import is_crowded, point_in_words
 
 @dataclass
 class ProgressReader:
-    """A reader of Model Analyzer's output, which copies each line into the log, and prints the progress.
+    """A reader of Model Analyzer's output, which copies it into the log, prints the progress, and collects the rows.
 
-    `rows` has one measurement for each point, of this run or of an earlier run. `kept` stores the measurements of this
-    run for later runs. Before and after each measurement, `require_own` checks that the ports belong to the load test's
-    own server. `out_of_time`: whether a point was skipped or cut short.
+    `engines` is {name of the Triton model: engine}. `rows` has one measurement for each point, of this run or of an
+    earlier run: the keys of `point_of`, "precision", the names in FIGURES, and the keys of `_figures`. `kept` stores
+    the measurements of this run for later runs. Before and after each measurement, `require_own` checks that the ports
+    belong to the load test's own server. `stability_percent`: the largest spread of a steady point. `out_of_time`:
+    whether a point was skipped or cut short.
     """
 
     engines: Mapping[str, RecordedEngine]
@@ -34,7 +36,10 @@ class ProgressReader:
     _point: str = ""
 
     def __call__(self, line: str) -> None:
-        """Copy one line of the output into the log, and read the event or the message in the line."""
+        """Read one line of Model Analyzer's output, and copy it into the log.
+
+        A line may have an event, such as a measured point, or a message about the progress.
+        """
         if line.startswith(EVENT):
             self._read_event(*json.loads(line.removeprefix(EVENT)))
             return
@@ -75,12 +80,11 @@ class ProgressReader:
     def _figures(self) -> dict:
         """Return the figures of the measured point that Model Analyzer lacks.
 
-        They are perf_analyzer's windows, the peak of the memory, the shares of `Interference.figures`, and these three.
-        "spread_percent": by how much the fastest window exceeds the slowest. "verdict": "disturbed" if the spread is
-        more than `stability_percent`, if perf_analyzer found no three windows that agree, or if other programs took CPU
-        time while hardly any was idle; otherwise "steady". "shortened": whether windows have fewer requests than
-        configured, since full windows would have taken too long. On a GPU target, the memory and the state of the GPU
-        are added.
+        They are the windows ("windows_per_s"), "p50_ms" and "p99_interval_ms" of perf_analyzer, the figures of
+        `PointMonitor.figures`, and these three. "spread_percent": by how much the fastest window exceeds the slowest.
+        "verdict": "disturbed" if the spread is more than `stability_percent`, if perf_analyzer found no three windows
+        that agree, or if other programs took CPU time while hardly any was idle; otherwise "steady". "shortened":
+        whether windows have fewer requests than configured, since full windows would have taken too long.
         """
         figures = dict(self._windows)
         rates, unstable = figures["windows_per_s"], figures.pop("unstable")

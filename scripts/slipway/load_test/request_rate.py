@@ -1,7 +1,8 @@
 """Run perf_analyzer at one request rate with Poisson arrivals: its command, and its figures as a point.
 
-Each request is sent at its scheduled time, even if earlier requests are not answered yet. So a queue grows at a server
-that is too slow, as in production. A closed loop would send fewer requests. Each request has one sample.
+Each request is sent at its scheduled time, even if earlier requests are not answered yet (an open loop). So a queue
+grows at a server that is too slow, as in production. A closed loop would send fewer requests. Each request has one
+sample.
 
 This module draws the times of the requests itself. perf_analyzer's own `--request-distribution poisson` draws the same
 first times in each run. With these times, release 2.51 sends the first hundred requests at a rate that is a fifth too
@@ -53,16 +54,20 @@ LATENCIES = {
 
 @dataclass(frozen=True)
 class Sender:
-    """Runs perf_analyzer for one model on a server. `folder` has the samples, and gets the files of perf_analyzer."""
+    """Sends requests to the Triton model `model` at `ports`, with perf_analyzer.
+
+    `folder` has the samples (see `model_analyzer.input_data`), and gets the files of perf_analyzer.
+    """
 
     model: str
     ports: Ports
     folder: Path
 
     def measure(self, rate_per_s: float, seconds: float) -> dict | None:
-        """Send `rate_per_s` requests/s for `seconds`. Return the point of `read_point`; None if answers come too late.
+        """Send `rate_per_s` requests/s at random times for `seconds`. Return the measured point, as `read_point`.
 
-        perf_analyzer waits for the answers to all requests. Raises SlipwayError if perf_analyzer fails.
+        perf_analyzer waits for the answers to all requests; if they come too late, the result is None. Raises
+        SlipwayError if perf_analyzer fails.
         """
         times = self.folder / "intervals.txt"
         times.write_text("".join(f"{interval}\n" for interval in intervals_us(rate_per_s, seconds)), encoding="ascii")
@@ -72,15 +77,19 @@ class Sender:
         return read_point(done.stdout, self._table(done, f"at {rate_per_s:g} requests/s"), rate_per_s)
 
     def throughput(self, in_flight: int, seconds: float) -> float:
-        """Return the inferences/s of a closed loop with `in_flight` requests in flight, measured for `seconds`."""
+        """Return the inferences/s of a closed loop, in which `in_flight` requests are in flight at any time.
+
+        `seconds` is the time to measure.
+        """
         done = self._run([*self._options(seconds), "--concurrency-range", str(in_flight)], seconds)
         [row] = csv.DictReader(io.StringIO(self._table(done, f"with {in_flight} requests in flight")))
         return float(row["Inferences/Second"])
 
     def command(self, times: Path, seconds: float) -> list[str]:
-        """Return perf_analyzer's command for an open loop. `times` is the file with the intervals between requests.
+        """Return perf_analyzer's command for an open loop, which sends each request at its time, for `seconds`.
 
-        Without --async, at most four requests would be in flight: a closed loop.
+        `times` is the file with the intervals between requests. Without --async, at most four requests would be in
+        flight: a closed loop.
         """
         return [*self._options(seconds), "--request-intervals", str(times), "--async"]
 
@@ -96,7 +105,8 @@ class Sender:
     def _run(self, command: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
         """Run perf_analyzer, print its output, and return its result.
 
-        Returns None if perf_analyzer runs longer than OVERHEAD_S + 3 * `seconds`.
+        Returns None if perf_analyzer runs longer than OVERHEAD_S + 3 * `seconds`, where `seconds` is the time to
+        measure.
         """
         (self.folder / TABLE).unlink(missing_ok=True)
         try:
@@ -136,7 +146,7 @@ def intervals_us(rate_per_s: float, seconds: float) -> list[int]:
 
 
 def read_point(output: str, table: str, rate_per_s: float) -> dict:
-    """Return the point at a rate, from perf_analyzer's verbose output and its CSV table.
+    """Return the point at a rate (requests/s), from perf_analyzer's verbose output and its CSV table.
 
     The point has "asked_per_s", "sent_per_s", "answered_per_s" (requests/s), "requests" (number of answered requests),
     "delayed_percent" of the requests, throughput and mean latency of each window ("windows_per_s", "windows_mean_ms"),

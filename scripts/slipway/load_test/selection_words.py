@@ -1,4 +1,7 @@
-"""The choice of a configuration in words: its figures under the limits, the reason, the alternatives, its certainty."""
+"""The choice of a configuration in words: its figures under the limits, the reason, the alternatives, its certainty.
+
+A row is a measurement of the load test; the alternatives are the other precisions.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +33,10 @@ Row = Mapping[str, Any]
 
 
 def figures_in_words(row: Row, limits: Limits) -> str:
-    """Return a measurement's figures beside the limits, such as "p99 9.1 ms of 10 allowed, 1,900 of 2,000 MB"."""
+    """Return a measurement's figures beside the limits, such as "p99 9.1 ms of 10 allowed, 1,900 of 2,000 MB".
+
+    `row` is a measurement of the load test, with "accuracy_loss" if this is limited.
+    """
     allowed = f" of {readable(limits.p99_ms, 6)} allowed" if limits.p99_ms is not None else ""
     if limits.p99_ms is not None and is_near(row, limits.p99_ms):
         low, high = row["p99_interval_ms"]
@@ -59,7 +65,10 @@ def in_words(decision: Decision) -> str:
 
 
 def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> str:
-    """Return the choice in words: configuration, figures, and why it is the best of the `allowed` rows by the goal."""
+    """Return the choice in words: its configuration, its figures beside the limits, and why it is the best.
+
+    `choice` is the chosen measurement, `allowed` are all measurements within the limits, which the goal compares.
+    """
     return (
         f"{choice['precision']} with {configuration_in_words(choice)}, {choice['concurrency']} in flight: "
         f"{figures_in_words(choice, limits)}; {_by_goal(choice, allowed, goal)}{_cost(choice, goal)}"
@@ -69,7 +78,7 @@ def reason(choice: Row, allowed: Sequence[Row], limits: Limits, goal: Goal) -> s
 def _alternatives(decision: Decision) -> list[str]:
     """Return a sentence for each other precision: how many servers it would need, or the limits that it breaks.
 
-    A capacity is only compared with a capacity, never with a throughput in the closed loop.
+    A capacity is only compared with a capacity, never with a throughput of the load test (in the closed loop).
     """
     choice, rows, limits = decision.choice, decision.limited, decision.limits
     servers = "GPUs" if "gpu_memory_mb" in choice else "machines"
@@ -89,10 +98,10 @@ def _alternatives(decision: Decision) -> list[str]:
 
 
 def _like_with_like(choice: Row, others: Sequence[Row]) -> tuple[Row, Row]:
-    """Return (choice, best of `others`) with figures of the same kind.
+    """Return (choice, best of `others`) with throughputs of the same kind, which can be compared.
 
-    Both have capacities if the capacity of the choice, and a capacity among `others`, were measured. Otherwise both
-    have only the figures of the closed loop.
+    Both have capacities (open loop) if the capacity of the choice, and a capacity among `others`, were measured.
+    Otherwise both have only the figures of the closed loop.
     """
     with_capacity = [row for row in others if "capacity" in row and reliable_rate(row) > 0]
     if with_capacity and "capacity" in choice:
@@ -109,7 +118,10 @@ def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
 
 
 def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
-    """Return a sentence if the choice is disturbed or within the noise; None otherwise."""
+    """Return a sentence if the choice is disturbed or within the noise; None otherwise.
+
+    `verdict` is the result of `goals.certainty`, `second` is the best row of another configuration, or None.
+    """
     noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
     if verdict == DISTURBED:
         return f"but other work disturbed the measurement of {' and of '.join(noisy)}: test again on a quiet machine"

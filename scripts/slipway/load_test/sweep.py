@@ -23,11 +23,13 @@ MEASURED_BY_SEARCH = 1 / 3
 
 @dataclass(frozen=True)
 class Sweep:
-    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`.
+    """The parameters that the load test varies. A point is one combination with a number of requests in flight.
 
-    `requests`: the least number of requests in a window. `minutes`: the limit for all points together; without it, only
-    perf_analyzer and Model Analyzer limit the time of a point. `batching_delays_us`: how long (µs) a request may wait
-    for other requests to form a batch.
+    Each point is measured until three windows of requests agree within `stability_percent`. `concurrency`: the numbers
+    of requests in flight. `requests`: the least number of requests in a window. `minutes`: the limit for all points
+    together; without it, only perf_analyzer and Model Analyzer limit the time of a point. `batching_delays_us`: how
+    long (µs) a request may wait for other requests to form a batch. `search`: BRUTE for all points, or QUICK or OPTUNA,
+    for which Model Analyzer chooses points.
     """
 
     concurrency: list[int]
@@ -51,7 +53,7 @@ class Sweep:
 
     @property
     def grid(self) -> dict[str, list[int]]:
-        """Return {"instances", "max_batch_sizes", "batching_delays_us"} to sweep; {} if there is nothing to sweep.
+        """Return {"instances", "max_batch_sizes", "batching_delays_us"} for Model Analyzer to sweep; {} without values.
 
         Model Analyzer also measures config.pbtxt itself, which has the first value of each list. If only one list has
         several values, its first value is left out here. If several lists have several values, all values are swept,
@@ -73,7 +75,8 @@ class Sweep:
     def points(self, models: Sequence[str]) -> list[dict[str, Any]]:
         """Return the points to measure as dictionaries with the keys POINT, without repetition.
 
-        Points with fewer requests in flight than instances are left out (see `analyzed_points.unless_idle`).
+        `models` are the names of the Triton models. Points with fewer requests in flight than instances are left out
+        (see `analyzed_points.unless_idle`).
         """
         configurations = self.instances, self.max_batch_sizes, self.batching_delays_us
         swept: Iterable[tuple[Any, ...]] = itertools.product(models, *configurations, self.concurrency)
@@ -81,20 +84,26 @@ class Sweep:
         return [point for point in named if point["concurrency"] >= min(self.most_in_flight, point["instances"])]
 
     def unmeasured(self, models: Sequence[str], rows: Sequence[dict]) -> list[dict[str, Any]]:
-        """Return the points of the sweep that are not in `rows`; [] for a search, which chooses its points itself."""
+        """Return the points of the sweep that were not measured; [] for a search, which chooses its points itself.
+
+        `rows` are the measurements, `models` the names of the Triton models.
+        """
         measured = [{name: row[name] for name in POINT} for row in rows]
         return [point for point in self.points(models) if point not in measured] if self.search == BRUTE else []
 
     def expected_points(self, models: Sequence[str]) -> int:
-        """Return the number of points that share the time. For a search, the number is an estimate."""
+        """Return the number of points that share the time. If Model Analyzer searches, the number is an estimate."""
         return math.ceil(len(self.points(models)) * (1 if self.search == BRUTE else MEASURED_BY_SEARCH))
 
     def seconds(self, models: Sequence[str]) -> float:
-        """Return the time (s) for all points of `models` together."""
+        """Return the time (s) for all points of `models` together: `minutes` or, without it, a time that suffices."""
         return self.expected_points(models) * 2 * LONGEST_S if self.minutes is None else 60 * self.minutes
 
     def too_short_in_words(self, models: Sequence[str]) -> str | None:
-        """Return a sentence if `minutes` may be too short even for a fast server; None otherwise."""
+        """Return a sentence if `minutes` may be too short for all points of `models`, even on a fast server.
+
+        Return None otherwise.
+        """
         count, seconds = self.expected_points(models), self.seconds(models)
         if seconds >= count * LEAST_S:
             return None

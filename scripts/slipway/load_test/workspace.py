@@ -1,4 +1,4 @@
-"""The working folder of a load test, which removes the folder at its end. After a kill, the next load test does.
+"""The working folder of a load test, which is removed at its end. After a kill, the next load test removes it.
 
 <temporary>/slipway-load-test-<name>.lock    locked during the load test; made before the folder
 <temporary>/slipway-load-test-<name>/        engines, measurements, the script that starts the server
@@ -21,7 +21,11 @@ PREFIX, LOCK = "slipway-load-test-", ".lock"
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """Remove the remains of killed load tests on this machine, yield a new empty folder, and remove it at the end."""
+    """Context manager: yield a new empty working folder for a load test, and remove the folder at the end.
+
+    Before, remove the remains of killed load tests on this machine. At the end, containers of the load test are
+    removed, too.
+    """
     clear_left_over()
     with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
         # On a file system without locks, the next load test cannot lock this file, so it leaves the folder alone.
@@ -37,7 +41,7 @@ def workspace() -> Iterator[Path]:
 
 
 def clear_left_over() -> None:
-    """Stop the processes of killed load tests, whose servers would disturb a measurement, and remove their files."""
+    """Remove the remains of killed load tests: their processes, which would disturb a measurement, and their files."""
     for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
         folder = path.with_suffix("")
         # A running load test holds its lock; another user's files are not accessible.

@@ -13,9 +13,10 @@ _ROW, _BAR, _HEAD, _TICKS, _STACK = 24, 14, 22, 26, 44
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar. `low` and `high` are the interval, None if unknown. `text` is the value in words.
+    """One bar. `low` and `high` are the interval of the value, None if unknown. `text` is the value in words.
 
-    `look` is the name of the bar's look in palette.yaml, which has its colour.
+    `look` is the name of the bar's look in palette.yaml, which has its colour. `disturbed` draws the bar as uncertain.
+    `hover` is the text under the pointer.
     """
 
     label: str
@@ -34,7 +35,10 @@ def with_unit(value: float, unit: str) -> str:
 
 
 def bars(title: str, unit: str, groups: dict[str, list[Bar]]) -> Drawing:
-    """Return a drawing of groups of bars. The scale of each group begins at zero."""
+    """Return a drawing of bars in groups, {name of the group: bars}. The scale of each group begins at zero.
+
+    `title` is for people who do not see the drawing, `unit` stands at the scales.
+    """
     described = [f"{name}: " + ", ".join(f"{bar.label} {bar.text}" for bar in group) for name, group in groups.items()]
     drawing = Drawing(title, f"Bars in {unit}. {'; '.join(described)}.", WIDTH, 0)
     for name, group in groups.items():
@@ -74,7 +78,10 @@ def _draw_bar(drawing: Drawing, bar: Bar, middle: float, scale: Scale) -> None:
 
 @dataclass(frozen=True)
 class Stack:
-    """One bar that is made of parts. `parts` is [(name, value, number of its colour)]; `text` is the sum in words."""
+    """One bar that is made of parts, such as a time and its shares.
+
+    `parts` is [(name, value, number of its colour)]; `text` is the sum of the values in words.
+    """
 
     label: str
     parts: list[tuple[str, float, int]]

@@ -1,4 +1,7 @@
-"""Draw the charts of the report page from the records of a target."""
+"""Draw the charts of the report page from the records of a target, a kind of GPU or CPU.
+
+The baseline is the model in PyTorch or ONNX Runtime. A run is one measurement of the model, a line of its history.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -67,7 +70,7 @@ def _bar(result: dict, look: str, value: float, text: str, interval: dict) -> Ba
 
 
 def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
-    """Return bars (ms) for the time of one inference: of the baseline, of the engine, and through Triton."""
+    """Return bars (ms) of where the time of one inference goes: in the baseline, in the engine, and through Triton."""
     own, theirs = results(target)
     shares = by_kind(measurements.profile) or {"engine": 1.0}
     return [
@@ -78,9 +81,9 @@ def time_rows(target: Target, measurements: Measurements) -> list[Stack]:
 
 
 def _whole(result: dict, shares: dict[str, float], title: str) -> Stack:
-    """Return a bar (ms) for one call in process. `result` is the benchmark's result of one subject at one batch size.
+    """Return a bar (ms) for one call in process, without Triton, from the benchmark's result of one subject.
 
-    Copies to and from the GPU are one part. `shares`, {part: share}, divide the rest of the time.
+    Copies to and from the GPU are one part. `shares`, {part: share (0..1)}, divide the rest of the time.
     """
     latency = result["latency"]
     whole = latency["end_to_end"]["p50_ms"]
@@ -106,9 +109,9 @@ def _served(target: Target) -> list[Stack]:
 
 
 def trends(target: Target, measurements: Measurements) -> dict[str, Drawing]:
-    """Return {name of a figure: its chart over the runs in the history}, main figures first.
+    """Return {name of a figure: its chart over the measured runs of the model}, main figures first.
 
-    Each run counts with the engine that it chose. A figure that fewer than two runs have is left out.
+    The figures of a run are those of the engine that the run chose. A figure that fewer than two runs have is left out.
     """
     runs = [run for run in measurements.history.runs if target.name in run.targets]
     figures = [{figure.name: figure for figure in served_figures(run, target.name)} for run in runs]
@@ -126,7 +129,8 @@ def trend(
 ) -> Drawing | None:
     """Return the chart of a figure over the runs; None if fewer than two runs have the figure.
 
-    Triangles below a run mark deployments of the run (pointing up) and rollbacks to the run (pointing down).
+    `figures` has the figure of each of `runs`, or None. Triangles below a run mark deployments of the run (pointing up)
+    and rollbacks to the run (pointing down).
     """
     known = [(index, figure) for index, figure in enumerate(figures) if figure]
     series = Series("", [point_of(index, runs[index], figure) for index, figure in known])
@@ -142,7 +146,10 @@ def trend(
 
 
 def point_of(index: int, run: Run, figure: Figure) -> Point:
-    """Return the figure of a run as a point of a trend. A share is in percent."""
+    """Return the figure of a run as a point of a trend, with its interval. A share is in percent.
+
+    `index` is the place of the run on the x axis.
+    """
     scale, unit = (100, "%") if figure.is_share else (1, figure.unit)
     low, high = (None if end is None else scale * end for end in (figure.low, figure.high))
     words = f"{run.name}, {moment(run.when)}: {readable(scale * figure.value)} {unit}"

@@ -36,7 +36,7 @@ KINDS = {MARKED: ("BACKGROUND", CHOSEN), REFUSED: ("TEXTCOLOR", LIMIT)}
 
 
 def typeset(path: Path, title: str, story: Sequence[Flowable]) -> None:
-    """Write a PDF of the flowables in `story`. Each page has its number and the title at its foot."""
+    """Write a PDF to `path`, of the flowables in `story`. Each page has its number and the title at its foot."""
     document = SimpleDocTemplate(
         str(path),
         pagesize=A4,
@@ -64,8 +64,9 @@ def table(
 ) -> Table:
     """Return a table as wide as the text of a page. Each page repeats the headings.
 
-    `kinds` has PLAIN, MARKED or REFUSED for each row. `texts` are {index of a column with text: its share of the
-    width}; a text may have several lines. All other columns have figures, and are as wide as their longest figure.
+    `kinds` has the look of each row: PLAIN, MARKED (coloured background) or REFUSED (coloured text). `texts` are {index
+    of a column with text: its share of the width}; a text may have several lines. All other columns have figures, and
+    are as wide as their longest figure.
     """
     cells = [[paragraph(cell, "cell") if column in texts else cell for column, cell in enumerate(row)] for row in rows]
     figures = [column for column in range(len(headings)) if column not in texts]
@@ -86,10 +87,10 @@ def table(
 
 
 def column_widths(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: dict[int, float]) -> list[float]:
-    """Return the width (points) of each column of a table.
+    """Return the width (points) of each column of a table, so that the table is as wide as the text of a page.
 
-    A column of figures is as wide as its longest cell. The columns in `texts`, {column: share}, share the remaining
-    width.
+    A column of figures is as wide as its longest cell. The columns in `texts`, {index of a column: share}, share the
+    remaining width.
     """
     widths = [max(stringWidth(line, *HEADING) for line in heading.split("\n")) + 2 * PADDING for heading in headings]
     for row in rows:

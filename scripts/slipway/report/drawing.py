@@ -40,9 +40,10 @@ UP, DOWN = 3, 5  # the triangles in SHAPES
 
 @dataclass(frozen=True)
 class Element:
-    """One element of SVG. `numbers` are as in ATTRIBUTES, `look` has names of LOOKS, separated by spaces.
+    """One element of a drawing, as in SVG. `tag` is its name in SVG, `numbers` are its coordinates as in ATTRIBUTES.
 
-    `text` is the text of a text element, or the text that another element shows under the pointer.
+    `look` has names of LOOKS, separated by spaces. `text` is the text of a text element, or the text that another
+    element shows under the pointer. `anchor` is "start", "middle" or "end" for a text element, "" for another.
     """
 
     tag: str
@@ -53,7 +54,7 @@ class Element:
 
     @property
     def attributes(self) -> dict[str, str | None]:
-        """Return {attribute of SVG: value} for the numbers, and the anchor of a text."""
+        """Return {attribute of SVG: value or None} of the element: its coordinates, and the anchor of a text."""
         numbers = list(map(short, self.numbers))
         points = " ".join(map(",".join, zip(numbers[::2], numbers[1::2], strict=False)))
         names = ATTRIBUTES.get(self.tag)
@@ -79,21 +80,30 @@ class Drawing:
         self.elements.append(Element("line", look, (x1, y1, x2, y2), hover))
 
     def box(self, x: float, y: float, width: float, height: float, look: str, hover: str = "") -> None:
-        """Add a rectangle with the upper left corner (x, y)."""
+        """Add a rectangle with the upper left corner (x, y).
+
+        `look` has names of LOOKS; `hover` is the text under the pointer.
+        """
         self.elements.append(Element("rect", look, (x, y, max(width, 0.5), height), hover))
 
     def path(self, points: Sequence[tuple[float, float]], look: str) -> None:
-        """Add a line that joins points (x, y)."""
+        """Add a line that joins points (x, y). `look` has names of LOOKS."""
         self.elements.append(Element("polyline", look, tuple(value for point in points for value in point)))
 
     def mark(self, x: float, y: float, look: str, shape: int = 0, size: float = 5, hover: str = "") -> None:
-        """Add a mark at (x, y). `shape` is the index of its form in SHAPES."""
+        """Add a mark, such as the point of a measurement, at (x, y).
+
+        `shape` is the index of its form in SHAPES. `look` has names of LOOKS; `hover` is the text under the pointer.
+        """
         corners = tuple(value for across, down in SHAPES[shape] for value in (x + size * across, y + size * down))
         tag, numbers = ("polygon", corners) if corners else ("circle", (x, y, size * 0.9))
         self.elements.append(Element(tag, look, numbers, hover))
 
     def text(self, x: float, y: float, content: str, look: str = "plain", anchor: str = "start") -> None:
-        """Add a line of text at (x, y), unless it is empty. `anchor` is "start", "middle" or "end"."""
+        """Add a line of text at (x, y), unless it is empty.
+
+        `anchor` is the part of the text at x: "start", "middle" or "end".
+        """
         if content:
             self.elements.append(Element("text", look, (x, y), content, anchor))
 
@@ -102,7 +112,7 @@ class Drawing:
         return Markup(self._svg(0, ()))
 
     def file(self) -> str:
-        """Return the text of an SVG file. Its background is white with a margin, for dark pages."""
+        """Return the text of an SVG file, with its own CSS. Its background is white with a margin, for dark pages."""
         ground = Element("rect", "ground", (-MARGIN, -MARGIN, self.width + 2 * MARGIN, self.height + 2 * MARGIN))
         return self._svg(MARGIN, [ground], rules(LIGHT.__getitem__)) + "\n"
 
@@ -128,7 +138,10 @@ def sentence(text: str) -> Drawing:
 
 
 def rules(colour: Callable[[str], str]) -> str:
-    """Return LOOKS as CSS rules. `colour` is a function from the name of a colour to its value."""
+    """Return CSS rules for the looks in LOOKS.
+
+    `colour` is a function from the name of a colour in palette.yaml to its value in CSS.
+    """
 
     def rule(key: str, value: str | float) -> str:
         text = f"{value}px" if key in ("font-size", "rx") else str(value)
@@ -139,7 +152,10 @@ def rules(colour: Callable[[str], str]) -> str:
 
 
 def style_of(look: str) -> dict[str, str | float]:
-    """Return {property: value} of a look, which may have several names. Colours are light ones, as #rrggbb."""
+    """Return {property of SVG: value} of a look, which may have several names of LOOKS, separated by spaces.
+
+    Colours are those of light pages, as #rrggbb.
+    """
     names = look.split()
     style = {key: value for name, properties in LOOKS.items() if name in names for key, value in properties.items()}
     own = style.get("color", "text")
@@ -147,7 +163,7 @@ def style_of(look: str) -> dict[str, str | float]:
 
 
 def text_width(text: str, look: str = "plain") -> float:
-    """Return the width of a line of text in Helvetica, in units of a drawing."""
+    """Return the width of a line of text in Helvetica with this look, in units of a drawing."""
     style = style_of(look)
     return stringWidth(text, "Helvetica-Bold" if "font-weight" in style else "Helvetica", float(style["font-size"]))
 

@@ -1,4 +1,7 @@
-"""Format measurements as text with units, for the cells of the report's tables. None gives an empty cell."""
+"""Format measurements as text with units, for the cells of the report's tables.
+
+For an unknown value, None, the text is "-" or None, which gives an empty cell.
+"""
 
 import datetime
 from collections.abc import Sequence
@@ -25,23 +28,25 @@ def percent(share: float | None) -> str | None:
 
 
 def layers(counts: dict[str, int]) -> str:
-    """Return {precision: number of layers} as text, such as "54 fp16, 2 fp32"."""
+    """Return the numbers of an engine's layers, {precision: number}, as text, such as "54 fp16, 2 fp32"."""
     return ", ".join(f"{count} {precision}" for precision, count in counts.items())
 
 
 def agreement(figures: dict, limit: float) -> str | None:
     """Return as text the share of decisions or integers that are equal in PyTorch and the engine, with its limit.
 
-    `figures` are an output's figures in an accuracy record. Returns None if they have no such share.
+    `figures` are an output's figures in the record of check_accuracy.py, `limit` is the lowest share (0..1) allowed.
+    Returns None if the figures have no such share.
     """
     shares = (f"{figures[name]:.1%}{words}" for name, words in AGREEMENTS.items() if name in figures)
     return next((f"{share} (at least {limit:.0%})" for share in shares), None)
 
 
 def largest_error(onnx_record: dict) -> str | None:
-    """Return an ONNX file's largest relative error as text; None if no error was measured.
+    """Return the largest relative error of an ONNX file as text, such as "1.2e-07"; None if no error was measured.
 
-    The FP32 file was compared with PyTorch, at several sizes. Any other file was compared with the FP32 file.
+    `onnx_record` is the record of the program that made the file. The FP32 file was compared with PyTorch, at several
+    sizes. Any other file was compared with the FP32 file.
     """
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
@@ -60,7 +65,7 @@ def moment(time: str | None) -> str | None:
 
 
 def days(times: Sequence[str]) -> list[str]:
-    """Return the day of each time (ISO 8601), such as "29 Nov".
+    """Return the day of each time (ISO 8601) in UTC, such as "29 Nov", for an axis.
 
     If several times have the same day, the hour is added, such as "29 Nov 12:03".
     """

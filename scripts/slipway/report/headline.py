@@ -1,4 +1,7 @@
-"""The top of the page: the verdict in one line, and the five main figures."""
+"""The top of the page: the verdict on the served engine in one line, and its five main figures.
+
+A verdict is (state, words). The state is "yes", "no", or "open" if the measurements do not decide.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +17,10 @@ from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_faster, is_it_liv
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the five main figures as text: its value, its name, and the figure to compare it with."""
+    """One of the five main figures as text: its value, its name, and the figure to compare it with.
+
+    `disturbed`: whether its measurement was disturbed.
+    """
 
     value: str
     name: str
@@ -23,12 +29,18 @@ class Figure:
 
 
 def verdict(target: Target, measurements: Measurements) -> list[Verdict]:
-    """Return (state, words) for speed, size, accuracy and liveness. A state is YES, NO or OPEN of `verdicts`."""
+    """Return a verdict, (state, words), on each of speed, size, accuracy and liveness of the served configuration.
+
+    The states are YES, NO and OPEN of `verdicts`.
+    """
     return [speed(target), size(target), accuracy(target, measurements), is_it_live(target, measurements.history)]
 
 
 def speed(target: Target) -> Verdict:
-    """Return (state, words): how many times as fast as the baseline the chosen engine answers single requests."""
+    """Return (state, words): how many times as fast as the baseline the chosen engine answers single requests.
+
+    The baseline is PyTorch or, if PyTorch does not run the model, ONNX Runtime.
+    """
     ratio, state, title = target.latency_ratio, is_faster(target), comparison.TITLES[target.baseline]
     if state == NO:
         return NO, f"slower than {title}: {ratio['median']:.2f} times its latency"
@@ -48,7 +60,10 @@ def size(target: Target) -> Verdict:
 
 
 def accuracy(target: Target, measurements: Measurements) -> Verdict:
-    """Return (state, words): whether the chosen engine keeps the model's accuracy, as far as it was measured."""
+    """Return (state, words): whether the chosen engine keeps the model's accuracy, as far as it was measured.
+
+    The state is YES, NO or OPEN.
+    """
     if measurements.is_rehearsal:
         return OPEN, "accuracy unknown (rehearsal: random weights)"
     state, _ = is_it_right(target, measurements)

@@ -25,6 +25,6 @@ def write_index(output: Path, pages: Sequence[Path]) -> None:
 
 
 def rewrite_index(index: Path) -> None:
-    """Write an existing index again, for the models whose pages it links."""
+    """Write an existing index page again, for the models whose pages it links. Without the page, do nothing."""
     if models := pages_of_index(index):
         write_index(index, [index.with_name(model) / "report.html" for model in models])

@@ -1,4 +1,9 @@
-"""Draw the charts of a load test: throughput and memory against latency, and the latencies of a configuration."""
+"""Draw the charts of a load test: throughput and memory against latency, and the latencies of a configuration.
+
+A configuration is a precision with an instance count, a maximum batch size and a batching delay. It was measured with
+several numbers of requests in flight. `selection` is always the content of selection.json, with the choice and its
+limits.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,7 +27,7 @@ def throughput_chart(
 ) -> Drawing | None:
     """Return a chart of throughput against p99 latency; None for a single measurement, shown in a table.
 
-    `selection` is selection.json. With `in_document`, the chart is for a PDF.
+    `selection` is selection.json, whose choice and limits are marked. With `in_document`, the chart is for a PDF.
     """
     series = throughput_series(configurations, selection)
     return _against_latency("Throughput against latency", Axis("requests per second"), series, selection, in_document)
@@ -33,6 +38,7 @@ def memory_chart(
 ) -> Drawing | None:
     """Return a chart of memory (MB) against p99 latency: of the GPU or, on a CPU target, of the processes.
 
+    `selection` is selection.json, whose choice and limits are marked. With `in_document`, the chart is for a PDF.
     Returns None if fewer than two measurements have a memory.
     """
     title, limit = memory_title(configurations), limits_of(selection).memory_mb
@@ -42,22 +48,31 @@ def memory_chart(
 
 
 def throughput_series(configurations: Sequence[Configuration], selection: Mapping[str, Any]) -> list[Series]:
-    """Return a series for each configuration. Its points are (p99 latency in ms, requests/s)."""
+    """Return a series of points (p99 latency in ms, requests/s) for each configuration.
+
+    `selection` is selection.json, whose measurement is marked as chosen.
+    """
     return _series(configurations, selection, lambda row: row["throughput_per_s"], "/s")
 
 
 def memory_series(configurations: Sequence[Configuration], selection: Mapping[str, Any]) -> list[Series]:
-    """Return a series for each configuration. Its points are (p99 latency in ms, MB). Unknown memory is left out."""
+    """Return a series of points (p99 latency in ms, MB) for each configuration. Unknown memory is left out.
+
+    `selection` is selection.json, whose measurement is marked as chosen.
+    """
     return _series(configurations, selection, counted_memory_mb, " MB")
 
 
 def memory_title(configurations: Sequence[Configuration]) -> str:
-    """Return the title for the limited memory: of the GPU or, on a CPU target, of the server and the model."""
+    """Return the title of a memory chart: "GPU memory" or, on a CPU target, "Memory of server and model"."""
     return "GPU memory" if "gpu_memory_mb" in configurations[0].best else "Memory of server and model"
 
 
 def signs(series: Sequence[Series]) -> str:
-    """Return a legend for the marks of the points, in one sentence."""
+    """Return a legend for the marks of the points: a sentence such as "Numbers: requests in flight; ring: chosen.".
+
+    Only marks that are in the chart are explained.
+    """
     points = [point for one in series for point in one.points]
     meanings = {
         "ring: chosen": any(point.chosen for point in points),

@@ -1,4 +1,4 @@
-"""Read the records of one model. Their hashes must match."""
+"""Read the records of one model, the JSON files that the steps of the workflow wrote. Their hashes must match."""
 
 import argparse
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ CHANGES = {DEPLOYED: "deployed:", ROLLED_BACK: "rolled back to this:"}
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine: its precision, and the records that build_engine and check_accuracy wrote about it."""
+    """One engine. `build` is the record of build_engine.py, `accuracy` the record of check_accuracy.py."""
 
     precision: str
     build: dict
@@ -39,10 +39,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Target:
-    """The records of a model on one kind of hardware.
+    """The records of a model on one target, a kind of GPU or CPU that config.yaml names.
 
-    `benchmark` and `load_test` are the records of these steps. `selection` is selection.json, the choice of the
-    configuration to serve, and `selection_sha256` the hash of this file.
+    `benchmark` and `load_test` are the records of benchmark.py and load_test.py. `selection` is selection.json, the
+    choice of the configuration to serve, and `selection_sha256` the hash of this file.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Target:
 
     @property
     def chosen(self) -> Engine:
-        """Return the engine that is served."""
+        """Return the engine that selection.json chose, which is served after a deployment."""
         return next(engine for engine in self.engines if engine.precision == self.selection["precision"])
 
     @property
@@ -64,7 +64,7 @@ class Target:
 
     @property
     def smallest_batch(self) -> int:
-        """Return the smallest batch size of the benchmark. Latencies are compared at this batch size."""
+        """Return the smallest batch size of the benchmark, at which the page compares latencies."""
         return min(result["batch"] for result in self.benchmark["results"])
 
     @property
@@ -81,8 +81,8 @@ class Measurements:
 
     The records, as read from their JSON files: `weights` of the checkpoint, `reference` of PyTorch's answers, `profile`
     of the time in PyTorch's operators, `onnx` {precision: record of its ONNX file}, `accuracy` of the checkpoint
-    itself. `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model.
-    `folder` is results/<model>.
+    itself. `accuracy` is None if the checkpoint was not evaluated, `profile` if PyTorch does not run the model. The
+    records lie in `folder`, results/<model>.
     """
 
     model: str
@@ -97,7 +97,7 @@ class Measurements:
 
     @cached_property
     def history(self) -> History:
-        """Return the history of the model: its measured runs and its deployments until now."""
+        """Return the history of the model: its measured runs and its deployments, as its file has them now."""
         return history_file.read(self.folder / history_file.NAME)
 
     @cached_property
@@ -124,12 +124,12 @@ class Measurements:
 
     @property
     def words(self) -> Words:
-        """Return the words that the page uses for the model's samples."""
+        """Return the words for the model's samples on the page: those of its task or, without a task, general words."""
         return words_of(self.contract)
 
     @property
     def is_classifier(self) -> bool:
-        """Return whether the model has the classification task, so that the page uses its words."""
+        """Return whether the model has the classification task. Its page has other words, and shows samples."""
         return self.words != GENERAL
 
     @property
@@ -150,7 +150,10 @@ class Measurements:
         return preprocessing_in_words(preprocess) if self.is_classifier and preprocess else None
 
     def changes_of(self, run: Run) -> list[str]:
-        """Return in words, with its time, each deployment of a run's chosen configuration, and each rollback to it."""
+        """Return a line of text for each deployment of a run's chosen configuration, and for each rollback to it.
+
+        A line is "deployed:" or "rolled back to this:", and the time.
+        """
         return [f"{CHANGES[change.action]} {moment(change.when)}" for change in self.history.deployments_of(run)]
 
     @property
@@ -160,7 +163,10 @@ class Measurements:
 
     @property
     def explanations(self) -> list[str]:
-        """Return sentences about the meanings of the outputs. Each has the reason why the meaning is known."""
+        """Return sentences about the meanings of the outputs. Each has the reason why the meaning is known.
+
+        A meaning says what an output's values are, such as scores. It decides how the outputs are compared.
+        """
         meanings = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.reason}"]
             for tensor in self.contract.outputs
@@ -170,7 +176,7 @@ class Measurements:
 
     @property
     def is_rehearsal(self) -> bool:
-        """Return whether the model's weights are random."""
+        """Return whether the model is a rehearsal: its weights are random, so its accuracy means nothing."""
         return self.weights["origin"] == "rehearsal"
 
 
@@ -183,10 +189,11 @@ def add_measurements(arguments: argparse.ArgumentParser) -> None:
 
 
 def read_measurements(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
-    """Return the records in `folder`, results/<model>/, for engines such as "l4/fp16" and for ONNX variants.
+    """Return the records in `folder`, results/<model>/, for engines such as "l4/fp16" (target/precision).
 
-    `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is missing, or belongs
-    to another checkpoint, engine or load test than the other records.
+    `variants` are the precisions of ONNX files, such as "fp32". `evaluated` says whether the checkpoint itself was
+    evaluated. Raises SlipwayError if a record is missing, or belongs to another checkpoint, engine or load test than
+    the other records.
     """
     precisions: dict[str, list[str]] = {}
     for target, _, precision in (engine.partition("/") for engine in engines):

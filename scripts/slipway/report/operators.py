@@ -10,9 +10,10 @@ OTHER = "other operators"
 
 
 def by_kind(profile: dict | None) -> dict[str, float]:
-    """Return {kind: share of the profiled time (0..1)} of the kinds with a share; {} without a profile.
+    """Return {kind of operator: share of the profiled time (0..1)} of the kinds with a share; {} without a profile.
 
-    The shares sum to 1. The rest of the time, such as the time in Python itself, is in "other operators".
+    `profile` is the record of profile_model.py, or None. The shares sum to 1. The rest of the time, such as the time in
+    Python itself, is in "other operators".
     """
     if not profile:
         return {}
@@ -25,6 +26,6 @@ def by_kind(profile: dict | None) -> dict[str, float]:
 
 
 def kind_of(operator: str) -> str:
-    """Return the kind of an operator with a name such as "aten::mkldnn_convolution"."""
+    """Return the kind in KINDS of an operator of PyTorch, such as "aten::mkldnn_convolution"."""
     name = operator.removeprefix("aten::").removesuffix("_")
     return next((kind for kind, begins in KINDS.items() if name.startswith(tuple(begins))), OTHER)

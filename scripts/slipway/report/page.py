@@ -1,4 +1,7 @@
-"""Write the report page of a model from its records, and write the page again when its history gets a line."""
+"""Write the report page of a model from its records, and write the page again when its history gets a line.
+
+The recipe of a page has the options with which it was written. It is stored in the page.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,7 @@ from slipway.triton.repository.versions import served_name
 
 
 def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
-    """Write the report page of `folder`, results/<model>, to `output`.
+    """Write the report page of `folder`, results/<model>, to `output`. `recipe` has the options (see `Recipe`).
 
     If a deployment appends to the history meanwhile, write the page again.
     """
@@ -32,13 +35,16 @@ def write_page(folder: Path, output: Path, recipe: Recipe) -> None:
 
 
 def rewrite(page: Path) -> None:
-    """Write an existing page again from its recipe. Without a recipe, the page stays as it is."""
+    """Write an existing page again, with the options that it was written with: its recipe, which is stored in the page.
+
+    A page without a recipe stays as it is.
+    """
     if recipe := recipe_of(page):
         write_page(page.parent, page, recipe)
 
 
 def measurements_of(folder: Path, recipe: Recipe) -> Measurements:
-    """Return the records in `folder`, results/<model>, that a page with this recipe shows."""
+    """Return the records in `folder`, results/<model>, that a page with this recipe (its stored options) shows."""
     return read_measurements(folder, recipe.engines, recipe.variants, recipe.evaluated)
 
 
@@ -61,7 +67,7 @@ def environment() -> jinja2.Environment:
 
 
 def render(measurements: Measurements, recipe: Recipe) -> str:
-    """Return the report page as self-contained HTML."""
+    """Return the report page as self-contained HTML, with the recipe in it."""
     template = environment().get_template("page.html.j2")
     return template.render(measurements=measurements, recipe=recipe.markup(), targets=in_order(measurements))
 
@@ -72,7 +78,7 @@ def in_order(measurements: Measurements) -> list[Target]:
 
 
 def side_by_side(targets: list[Target], measurements: Measurements) -> list[tuple[str, list[str | None]]]:
-    """Return the rows of a table that compares targets: (name of a figure, [its text or None on each target])."""
+    """Return the rows of a table that compares targets: (name of a figure, [its text, or None, on each target])."""
     columns: list[dict[str, str]] = [
         {
             "hardware": target.chosen.build["key"]["hardware"],
@@ -88,7 +94,10 @@ def side_by_side(targets: list[Target], measurements: Measurements) -> list[tupl
 
 
 def samples_of(target: Target, measurements: Measurements) -> list[report_photographs.Shown]:
-    """Return the samples with the chosen engine's answers, as the task shows them; [] if the task shows no samples."""
+    """Return the samples with the chosen engine's answers, as the page shows them for the model's task.
+
+    Return [] if the task shows no samples, or if the reference samples are missing.
+    """
     if measurements.samples is None or not measurements.is_classifier:
         return []
     facts = {**measurements.reference, **measurements.contract.facts}

@@ -44,7 +44,7 @@ def _shape(element: Element, scale: float, height: float) -> shapes.Shape:
 
 
 def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
-    """Return the line of a style as reportlab's properties: colour, width, opacity, dashes."""
+    """Return the lines of a style, from `style_of`, as reportlab's properties: colour, width, opacity, dashes."""
     return {
         "strokeColor": HexColor(style["stroke"]) if "stroke" in style else None,
         "strokeWidth": scale * style.get("stroke-width", 1),
@@ -54,6 +54,6 @@ def _stroke(style: dict[str, Any], scale: float) -> dict[str, Any]:
 
 
 def _fill(style: dict[str, Any]) -> dict[str, Any]:
-    """Return the fill of a style as reportlab's properties: colour and opacity."""
+    """Return the fill of a style, from `style_of`, as reportlab's properties: colour and opacity."""
     colour = style.get("fill", "none")
     return {"fillColor": None if colour == "none" else HexColor(colour), "fillOpacity": style.get("fill-opacity", 1)}

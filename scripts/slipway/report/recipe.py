@@ -24,10 +24,11 @@ _SHAPE = {"engines": [str], "variants": [str], "evaluated": bool, "edition": int
 
 @dataclass(frozen=True)
 class Recipe:
-    """The options with which write_report.py wrote a page: engines such as "l4/fp16", ONNX variants, and so on.
+    """The options with which write_report.py wrote a page, and the history that the page shows.
 
-    `evaluated` says whether the checkpoint was evaluated. `edition` is explained at the function `edition`. `history`
-    is the SHA-256 of the history file, "" if there is no file.
+    `engines` are such as "l4/fp16" (target/precision), `variants` are precisions of ONNX files. `evaluated` says
+    whether the checkpoint was evaluated. `edition` is the number of `edition`. `history` is the SHA-256 of the history
+    file, "" if there is no file.
     """
 
     engines: list[str]
@@ -42,12 +43,12 @@ class Recipe:
 
 
 def element(content: object) -> Markup:
-    """Return JSON content as an HTML element for the head of a page."""
+    """Return JSON content as an HTML element for the head of a page, from which `recipe_of` reads it again."""
     return Markup('<meta name="slipway-recipe" content="{}">').format(json.dumps(content))
 
 
 def state_of(history: Path) -> str:
-    """Return the SHA-256 of the history file; "" if there is no file."""
+    """Return the state of a history: the SHA-256 of its file, which changes with each line; "" if there is no file."""
     return sha256(history) if history.exists() else ""
 
 
@@ -70,10 +71,10 @@ def is_current(page: Path) -> bool:
 
 
 def edition(page: Path) -> int:
-    """Return the edition number, a part of the key with which Snakemake decides whether a page is stale.
+    """Return a number in the key of a page's job, so that Snakemake writes the page again when its history gets a line.
 
-    The number stays the same while the page shows the present history. Once the history has another line, the number is
-    one higher, so the page is stale. Return 1 if there is no page.
+    While the page shows the present history, the number stays the same. Once the history has another line, the number
+    is one higher, so the page is stale. Return 1 if there is no page.
     """
     recipe = recipe_of(page)
     if recipe is None:

@@ -14,7 +14,7 @@ WIDE = 50
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale from the values `low`..`high` to the coordinates `start`..`end`.
+    """A scale of a chart from the values `low`..`high` to the coordinates `start`..`end` in the drawing.
 
     With `logarithmic`, the values must be positive. With `names`, the values are indices of the names.
     """
@@ -45,7 +45,7 @@ class Scale:
 
 
 def named(names: Sequence[str], start: float, end: float) -> Scale:
-    """Return a scale on which the names have equal distances."""
+    """Return a scale on which the names have equal distances, between the coordinates `start` and `end`."""
     return Scale(-0.5, len(names) - 0.5, start, end, names=names)
 
 
@@ -56,21 +56,24 @@ def from_zero(highest: float, start: float, end: float) -> Scale:
 
 
 def fitted(lowest: float, highest: float, start: float, end: float) -> Scale:
-    """Return a linear scale from zero or, if the positive values spread over more than WIDE, a logarithmic scale."""
+    """Return a scale for the values `lowest`..`highest`: linear from zero or, for very different values, logarithmic.
+
+    It is logarithmic if the values are positive, and `highest` / `lowest` is more than WIDE.
+    """
     if lowest <= 0 or highest / lowest <= WIDE:
         return from_zero(highest, start, end)
     return Scale(lowest / 1.3, highest * 1.3, start, end, logarithmic=True)
 
 
 def close_up(lowest: float, highest: float, start: float, end: float) -> Scale:
-    """Return a linear scale that fits percentages closely, so that small changes are visible."""
+    """Return a linear scale that fits the percentages `lowest`..`highest` closely: small changes are visible."""
     step = step_of(max(highest - lowest, 1.0) * 1.5)
     low = math.floor(lowest / step - 0.5) * step
     return Scale(max(0.0, low), math.ceil(highest / step + 0.5) * step, start, end)
 
 
 def step_of(span: float, most: int = 5) -> float:
-    """Return the smallest round step that fits into `span` at most `most` times."""
+    """Return the smallest round step between ticks that fits into `span` at most `most` times."""
     power = 10.0 ** math.floor(math.log10(span / most))
     return next(step * power for step in STEPS if span / (step * power) <= most + 1e-9)
 
@@ -83,7 +86,10 @@ def linear_ticks(low: float, high: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the powers of ten from `low` to `high`; if there are fewer than four, also 2 and 5 times each power."""
+    """Return the powers of ten from `low` to `high`, as ticks of a logarithmic scale.
+
+    If there are fewer than four, also return 2 and 5 times each power.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     every = [step * 10.0**power for power in powers for step in (1, 2, 5) if low <= step * 10.0**power <= high]
     tens = [value for value in every if math.log10(value).is_integer()]

@@ -1,4 +1,8 @@
-"""Answer the questions about the chosen configuration: is it right, is it fast, how busy may it be, is it live."""
+"""Answer the questions about the chosen configuration: is it right, is it fast, how busy may it be, is it live.
+
+A verdict is (state, sentence). The state is "yes", "no", or "open" if the measurements do not decide the question. The
+baseline is the model in PyTorch or ONNX Runtime.
+"""
 
 from itertools import takewhile
 
@@ -21,7 +25,10 @@ Verdict = tuple[str, str]
 
 
 def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
-    """Return {question: (YES, NO or OPEN; the answer in a sentence)} about the configuration chosen on a target."""
+    """Return {question: (state, sentence)} about the configuration chosen on a target, such as "Is it fast?".
+
+    The states are YES, NO and OPEN.
+    """
     return {
         "Is it right?": is_it_right(target, measurements),
         "Is it fast?": is_it_fast(target, measurements),
@@ -30,7 +37,7 @@ def answers(target: Target, measurements: Measurements) -> dict[str, Verdict]:
 
 
 def is_it_right(target: Target, measurements: Measurements) -> Verdict:
-    """Return ("yes" or "open", sentence): whether the engine agrees with the model itself.
+    """Return ("yes" or "open", sentence): whether the engine's answers agree with PyTorch's, as far as it is proven.
 
     It is "yes" only if the weights are trained, if the accuracy on samples with known answers or the limits of the
     user's metric prove the agreement, and if there are no warnings.
@@ -55,9 +62,9 @@ def is_it_right(target: Target, measurements: Measurements) -> Verdict:
 
 
 def is_faster(target: Target) -> str:
-    """Return "yes" if the engine's latency is lower than the baseline's latency, "no" if it is higher.
+    """Return "yes" if the served engine's latency is lower than the baseline's latency, "no" if it is higher.
 
-    Return "open" if the measurement was disturbed, or shows no difference.
+    Return "open" if the measurement was disturbed, or shows no difference. The baseline is PyTorch or ONNX Runtime.
     """
     ratio = target.latency_ratio
     if ratio["verdict"] == DISTURBED or is_no_difference(ratio):
@@ -106,8 +113,8 @@ def how_busy_may_it_be(target: Target) -> Verdict:
 def is_it_live(target: Target, history: History) -> Verdict:
     """Return (state, sentence): whether the chosen configuration is live, by the last deployment on each platform.
 
-    The state is "yes", "open" if another version is live, or "no". Whether the server still runs is unknown here:
-    `snakemake status` asks the server.
+    The state is "yes", "open" if another version is live, or "no". A platform is a value of `deploy.to`. Whether the
+    server still runs is unknown here: `snakemake status` asks the server.
     """
     latest = {change.platform: change for change in history.deployments}  # deployments are in the order of their times
     if own := [platform for platform, last in latest.items() if _serves(last, target)]:

@@ -16,9 +16,10 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """One point. (`low`, `high`) is the interval of y, (`left`, `right`) the interval of x; None if unknown.
+    """One point of a chart. (`low`, `high`) is the interval of y, (`left`, `right`) the interval of x; None if unknown.
 
-    `label` is drawn beside the point. `hover` is the text under the pointer.
+    `label` is drawn beside the point. `hover` is the text under the pointer. A `disturbed` point is hollow, a
+    `shortened` point is pale, and a `chosen` point has a ring.
     """
 
     x: float
@@ -63,7 +64,10 @@ class Axis:
     close_up: bool = False
 
     def scale(self, values: Sequence[float], start: float, end: float) -> Scale:
-        """Return the scale for values, with room above the highest value. A limit far above the values is not shown."""
+        """Return the scale for values, between the coordinates `start` and `end`, with room above the highest value.
+
+        A limit far above the values is not shown.
+        """
         if self.names:
             return named(self.names, start, end)
         if self.close_up:
@@ -76,7 +80,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Event:
-    """A mark below the x axis that points up or down, with words under the pointer. `index` is its x value."""
+    """A mark below the x axis, such as a deployment, that points up or down. `index` is its x value.
+
+    `look` is the name of its look in palette.yaml, `words` the text under the pointer.
+    """
 
     index: int
     look: str
@@ -98,8 +105,9 @@ def xy_chart(
 ) -> Drawing | None:
     """Return a chart of points; None if there is only one point, which a table shows better.
 
-    `title` is for people who do not see the chart; `heading` is drawn. `height` is the height of the frame. The legend
-    is beside the heading or, without room there, below the frame.
+    `title` is for people who do not see the chart; `heading` and, at the foot, `note` are drawn. `height` is the height
+    of the frame. `events` are marks below the x axis. The legend is beside the heading or, without room there, below
+    the frame.
     """
     points = [point for one in series for point in one.points]
     if len(points) < 2:
