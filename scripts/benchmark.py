@@ -69,7 +69,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every subject at every batch size in turns, compare the subjects, and write the record."""
+    """Measure every subject (baseline and engines) at every batch size in turns, compare them, and write the record."""
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
@@ -119,7 +119,12 @@ def main(arguments: argparse.Namespace) -> None:
 def subjects_of(
     arguments: argparse.Namespace, weights: dict, contract: Contract, engines: dict[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return {subject: function that measures the subject} on the target's hardware, the baseline first."""
+    """Return {subject: function that measures it} on the target's hardware. The first subject is the baseline.
+
+    The baseline is PyTorch, or ONNX Runtime if the model is an ONNX file alone. A function takes the inputs of one
+    request and an Effort, and returns a measurement as a dict. `weights` is the record of the checkpoint. `engines` is
+    {precision: (engine on disk, loaded engine)}.
+    """
     torch.set_num_threads(usable_cores())
     model = load_model(arguments.weights, weights)
     if is_gpu(arguments.hardware):
@@ -128,17 +133,22 @@ def subjects_of(
 
 
 def is_required(name: str, subjects: Iterable[str]) -> bool:
-    """Return whether a subject must be measured: true for an engine and for the baseline."""
+    """Return whether a failed measurement of the subject `name` fails the job: true for an engine and for the baseline.
+
+    The other subjects are only left out of the record.
+    """
     return name not in OPTIONAL or name == comparison.baseline_of(subjects)
 
 
 def measure_all(
     subjects: dict[str, Measure], inputs: dict[int, Tensors], effort: Effort, monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
+    """Measure all subjects at all batch sizes, in turns.
 
-    `inputs` is {batch size: inputs of a request}. On a GPU, PyTorch and ONNX Runtime load the network again in each of
-    their turns. So the GPU memory holds only one of the two at a time, beside the engines.
+    `inputs` is {batch size: inputs of a request}. Returns (results, {"subject/batch/quantity": samples (ms)}, {subject
+    that was left out: the reason}). The results are one dict for each subject and batch size, as `results_of` returns.
+    On a GPU, PyTorch and ONNX Runtime load the network again in each of their turns. So the GPU memory holds only one
+    of the two at a time, beside the engines.
     """
     results: list[dict] = []
     samples: dict[str, list[float]] = {}
@@ -171,14 +181,17 @@ def measure_all(
 
 
 def is_steady(batch: int, rounds: Mapping[str, list[dict]]) -> bool:
-    """Say whether the rounds of all subjects at one batch size give steady figures and ratios."""
+    """Say whether the measurements so far at one batch size are steady, so that no further round is needed.
+
+    `rounds` is {subject: its measurements}. Steady means that no figure and no ratio of two subjects is disturbed.
+    """
     return not disturbed(results_of(batch, rounds, min_samples=0))
 
 
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
-    """Return results of single requests at the smallest and at the largest sizes of the dynamic axes.
+    """Measure single requests at the smallest and at the largest sizes of the dynamic axes. Return the results.
 
-    "axes" of a result is {axis: size}. Without dynamic axes, the list is empty.
+    A result is the dict of `result_of`, with {axis: size} as "axes". Without dynamic axes, the list is empty.
     """
     ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
     return [

@@ -65,9 +65,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def head_of(arguments: argparse.Namespace) -> dict:
-    """Return the entries of the build record that are known before the build, such as "key" and "code_sha256".
+    """Return the entries of the build record that are known before the build.
 
-    Raises SlipwayError if the ONNX file does not match its record, or has operators that the runtime lacks.
+    They are "key" (see `key_of`), "code_sha256", "device" ("gpu" or "cpu"), and facts from the ONNX file's record, such
+    as "structure_sha256". Raises SlipwayError if the ONNX file does not match its record, or has operators that the
+    runtime lacks.
     """
     exported = record_of_onnx(arguments.onnx, arguments.onnx_record)
     require_kernels(exported, arguments.runtime)
@@ -86,9 +88,10 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
 
 def require_kernels(exported: dict, runtime: str) -> None:
-    """Raise SlipwayError if another runtime than ONNX Runtime gets operators that only ONNX Runtime has.
+    """Raise SlipwayError if the ONNX file has operators beyond ONNX's own, and `runtime` is not ONNX Runtime.
 
-    `exported` is the record of the ONNX file.
+    Only ONNX Runtime has kernels for them. `exported` is the record of the ONNX file, the JSON that export_onnx.py
+    writes.
     """
     for domain, names in exported["operators"].items() if runtime != "onnxruntime" else ():
         raise SlipwayError(
@@ -99,10 +102,11 @@ def require_kernels(exported: dict, runtime: str) -> None:
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
-    """Return the build key: {"onnx_sha256", "runtime", "runtime_version", "precision", "hardware"}.
+    """Return the build key, which decides whether an existing engine is kept.
 
-    For TensorRT, the key also has "cuda" and the settings of the "builder". The code is no part of the key: its digest
-    is "code_sha256" of the record. `exported` is the ONNX file's record.
+    Its entries are {"onnx_sha256", "runtime", "runtime_version", "precision", "hardware"}. For TensorRT, the key also
+    has "cuda" and the settings of the "builder". The code is no part of the key: its digest is "code_sha256" of the
+    build record. `exported` is the ONNX file's record.
     """
     key = {
         "onnx_sha256": exported["sha256"],
@@ -117,7 +121,10 @@ def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
 
 
 def keep(job: Job, previous: RecordedEngine) -> None:
-    """Keep the engine: make its files newer than its inputs, and write its record if the new record differs."""
+    """Keep the existing engine: make its files newer than their inputs, so that Snakemake does not make them again.
+
+    Its build record is written only if an entry differs from the existing record.
+    """
     record = {**previous.record, **job.head}
     for file in previous.files:
         os.utime(file)
@@ -129,7 +136,10 @@ def keep(job: Job, previous: RecordedEngine) -> None:
 
 
 def show(record: dict) -> None:
-    """Print the strategy, the duration, the size, and the precisions of the compute layers."""
+    """Print the strategy, the duration, the size, and the precisions of the compute layers.
+
+    `record` is the new engine's build record, as `main` writes it.
+    """
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items()) or "none"
     strategy, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
     progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
@@ -141,7 +151,8 @@ def show(record: dict) -> None:
 def saved(record: dict) -> str:
     """Return this build's time as a share of the first build's time, such as " (8% of a cold build's 96.0 s)".
 
-    Return "" if no first build is recorded, or if the first build had the same strategy.
+    `record` is the new engine's build record. Return "" if it has no first build, or if the first build had the same
+    strategy.
     """
     first = record["first_build"]
     if not first or first["way"] == record["way"]:

@@ -46,10 +46,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[str] = ()) -> onnx.ModelProto:
-    """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
+    """Return the FP32 model in the file at `path` in a lower precision: `variant` is "fp16" or "bf16".
 
-    AutoCast keeps nodes with large values for the samples in FP32. The nodes named in `in_fp32` also stay in FP32 (see
-    `nodes_named`).
+    AutoCast keeps nodes in FP32 whose values for the samples are large. The nodes named in `in_fp32` also stay in FP32
+    (see `nodes_named`). The IR version is the oldest that the operators allow, but not older than the file's.
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
@@ -79,12 +79,11 @@ def lowered(path: Path, variant: str, samples: list[Tensors], in_fp32: Sequence[
 
 
 def largest_values(model: onnx.ModelProto, samples: list[Tensors], folder: Path) -> Tensors:
-    """Return {tensor: its largest absolute value for the samples}; 0 for integers, which are not cast.
+    """Run the model on the samples. Return {tensor: its largest absolute value}; 0 for integers, which are not cast.
 
-    `folder` has the model's data file, if there is one.
-
-    This function replaces AutoCast's own run of the model, which uses ONNX Runtime's optimisations. The optimisation
-    GatherToSliceFusion removes the Range of position numbers, although this Range is an output of that run.
+    AutoCast decides by these values which nodes stay in FP32. This function replaces AutoCast's own run of the model,
+    which uses ONNX Runtime's optimisations. The optimisation GatherToSliceFusion removes the Range of position numbers,
+    although this Range is an output of that run. `folder` has the file of the model's external data, if there is one.
     """
     names = [name for node in model.graph.node for name in node.output if name]
     every = onnx.ModelProto()

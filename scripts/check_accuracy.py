@@ -92,7 +92,8 @@ def main(arguments: argparse.Namespace) -> None:
 def require_interface(record: dict, contract: Contract) -> None:
     """Raise SlipwayError if an engine was made for other inputs and outputs than the model now has.
 
-    If config.yaml does not state the dtypes and sizes of samples, planning does not notice such a change.
+    `record` is the build record of the engine; `contract` describes the model's present inputs and outputs. If
+    config.yaml does not state the dtypes and sizes of samples, planning does not notice such a change.
     """
     if record["interface"] != contract.interface():
         raise SlipwayError(
@@ -104,10 +105,13 @@ def require_interface(record: dict, contract: Contract) -> None:
 def on_reference_samples(
     answer: Answering, reference: ReferenceOutputs, profiles: list[dict], limits: dict[str, float], names_file: Path
 ) -> dict:
-    """Return {"sample": agreement on the reference request, "batch_independence": distances, "variation", "answers"}.
+    """Compare an engine's answers to the reference samples with PyTorch's. Return entries of the record.
 
-    "variation" is the result of `following`. "answers" has the engine's answer to each reference sample, with the names
-    of its values. Raises SlipwayError if an output has another dtype than the contract states.
+    The entries are "sample": agreement on the first sample (see `compare`); "batch_independence": the distances of
+    `batch_distances`; "variation": the dict of `following`; "hidden_parts": sentences (see `hidden_parts`); "answers":
+    a dict of `record_of` for each sample. `answer` runs the engine. `profiles` are its optimization profiles: no other
+    batch size is tried; [] allows all. `limits` are `accuracy.limits` of its precision. `names_file` has the names of
+    an output's values, one a line. Raises SlipwayError if an output has another dtype than the contract states.
     """
     answers, names = list(map(answer, reference.inputs)), names_file.read_text(encoding="utf-8").splitlines()
     require_dtypes(reference.contract, answers[0])
@@ -125,11 +129,12 @@ def on_reference_samples(
 
 
 def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contract: Contract) -> dict:
-    """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels", ...}.
+    """Compare an engine's answers to the evaluation data with PyTorch's. Return entries of the record.
 
-    Without evaluation data, "evaluation" and "metric" are None. With true answers, "evaluation" also has the accuracies
-    of PyTorch and the engine. "samples_sha256" identifies the data. Raises SlipwayError if PyTorch's answers belong to
-    other data.
+    The entries are "evaluation": agreement (see `compare_requests`), with both accuracies if the true answers are
+    known; "samples_sha256": the digest of the data; "metric": {"pytorch", "engine"}, the values of the user's metric,
+    or None without one; "proven_on_labels": whether the true answers are known. Without evaluation data, "evaluation"
+    and "metric" are None. `answer` runs the engine. Raises SlipwayError if PyTorch's answers belong to other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
@@ -162,13 +167,14 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(
     references: list[Tensors], answers: list[Tensors], limits: dict[str, float], baseline: str = "PyTorch"
 ) -> dict:
-    """Return {"variation", "error", "outputs", "weakness"} for the answers to the reference samples.
+    """Find out whether an engine's answers vary over the reference samples as PyTorch's do. Return figures.
 
-    "outputs" is {output: {"variation": of PyTorch's answers, "error"}}. An error is 0 if the engine's answers vary as
-    PyTorch's do, and 1 if the engine's answers are no better than equal answers. "error" is the largest error of the
-    outputs whose variation is below the limits, or else of all outputs. An output that never varies, such as a table of
-    positions, is ignored if another output varies. "variation" is the smallest variation. "weakness" is the result of
-    `weakness`.
+    They are {"variation", "error", "outputs", "weakness"}. "outputs" is {output: {"variation": of PyTorch's answers,
+    "error"}}. An error is 0 if the engine's answers vary as PyTorch's do, and 1 if the engine's answers are no better
+    than equal answers. "error" is the largest error of the outputs whose variation is below the limits, or else of all
+    outputs. An output that never varies, such as a table of positions, is ignored if another output varies. "variation"
+    is the smallest variation. "weakness" is the result of `weakness`: a sentence if the variation is too small to prove
+    much, else None.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())
@@ -186,7 +192,8 @@ def following(
 def variation_problems(record: dict) -> list[str]:
     """Return a sentence if the engine's answers are no nearer to PyTorch's than one answer for all samples, else [].
 
-    The check is skipped for random weights, and if the limits can show this error themselves.
+    `record` has the entries that `main` writes. The check is skipped for random weights, and if the limits can show
+    this error themselves.
     """
     error = record["variation"]["error"] or 0
     if not record["variation"]["weakness"] or record["origin"] == "rehearsal" or error < 1:
@@ -198,7 +205,10 @@ def variation_problems(record: dict) -> list[str]:
 
 
 def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
-    """Return a sentence for each limit that the figures of an engine break; [] if there are none."""
+    """Return a sentence for each limit that the figures of an engine break; [] if there are none.
+
+    `record` has the entries that `main` writes. `arguments` has the limits that are not in the record.
+    """
     limits, figures, metrics = record["limits"], record["evaluation"], record["metric"]
     problems = violations(record["sample"], limits) + variation_problems(record)
     if problem := dependence(record["batch_independence"], tolerance_of(limits)):

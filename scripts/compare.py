@@ -51,7 +51,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
-    """Compare one model's run on each of its targets; print the tables without --json. Return the comparisons."""
+    """Compare one model's run on each of its targets; print the tables without --json. Return the comparisons.
+
+    A comparison is a dict of `as_json`, with "accepted": whether --accept names the run. `folder` has the model's
+    results.
+    """
     history, now = read(folder / NAME), this_run(folder)
     for sentence in history.damaged:
         progress(f"CAUTION: {sentence}")
@@ -69,7 +73,11 @@ def compared_of(folder: Path, arguments: argparse.Namespace) -> list[dict]:
 
 
 def compared_run_of(history: History, now: Run, target: str, arguments: argparse.Namespace) -> ComparedRun:
-    """Return the run to compare with on a target: the run that --run names, or the last live run."""
+    """Return the run to compare with on a target: the run that --run names, or the last live run.
+
+    If there is none, or if it was not measured on the target, `run` of the result is None, and `why_not` has the
+    reason.
+    """
     if arguments.run is None:
         return last_live(history, now, arguments.to, target)
     other = named(history, arguments.run)
@@ -81,7 +89,13 @@ def compared_run_of(history: History, now: Run, target: str, arguments: argparse
 def as_json(
     now: Run, target: str, compared: ComparedRun, changes: list[Change], others: dict[str, list[Change]]
 ) -> dict:
-    """Return the comparison on one target as a dictionary for JSON: both runs, the verdict, the changes of figures."""
+    """Return the comparison on one target as a dictionary for JSON.
+
+    It has "model", "target", "run" (the name of the run `now`), "compared_with" (the name of the other run, or None,
+    and then "why_not" has the reason), "verdict", "served" (the rows of `changes`) and "others" (the rows of `others`,
+    with the same keys; see `rows_as_json` for a row). The verdict is the worst of `changes`, "passed", or "not
+    compared".
+    """
     verdicts = [change.verdict for change in changes]
     worst = next((verdict for verdict in (REGRESSION, UNDECIDED) if verdict in verdicts), "passed")
     return {

@@ -87,7 +87,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def why_not(error: Exception) -> str:
-    """Return the error message for a variant that ONNX Runtime cannot run on this CPU."""
+    """Return the message for `error`, with which ONNX Runtime refused to load a variant on this CPU."""
     return f"ONNX Runtime's CPU kernels cannot run this precision ({first_sentence(error)}), so it is not diagnosed"
 
 
@@ -130,9 +130,11 @@ class Worst:
 def conversion_of(
     arguments: argparse.Namespace, base: onnx.ModelProto, exported: dict, folder: Path
 ) -> tuple[Callable[[list[str]], onnx.ModelProto], list[str]]:
-    """Return (function that makes the variant, nodes that config.yaml leaves out of the precision already).
+    """Return (function that makes the variant, names of the nodes that config.yaml already leaves out of it).
 
-    The argument of the function is the list of nodes to leave out. `exported` is the record of the FP32 file `base`.
+    A variant is the ONNX file in the precision to diagnose. The function takes a list of the names of nodes to leave
+    out, and returns the model. `base` is the model of the FP32 file, and `exported` its record. `folder` gets temporary
+    files.
     """
     shared = ["onnx", "onnx_record", "samples", "variant"]
     shared += [] if arguments.variant in CAST else ["samples_record"]
@@ -160,7 +162,11 @@ def problems(
     answer: Callable[[Tensors], Tensors],
     worst: Worst,
 ) -> list[str]:
-    """Return in words the limits that a variant breaks, as `check_accuracy` would; [] if it holds all limits."""
+    """Return in words the limits that a variant breaks, as check_accuracy.py finds them; [] if it holds all limits.
+
+    `answer` runs the variant. `exported` is the record of the FP32 file. `worst` collects the samples with the worst
+    answers.
+    """
     limits = {name: getattr(arguments, name) for name in LIMITS}
     figures = {
         "origin": exported["origin"],
@@ -178,7 +184,11 @@ def setting_of(arguments: argparse.Namespace) -> str:
 
 
 def record_of(arguments: argparse.Namespace, exported: dict, result: Search, begins_in: list[LayerError]) -> dict:
-    """Return the record of a diagnosis as a dictionary."""
+    """Return the record of a diagnosis: the broken limits, the layers where the error begins, and the proposed list.
+
+    `exported` is the record of the FP32 file. "proposal" is None if no list of layers was found that holds the limits.
+    "setting" is the key of config.yaml for the list; None if the runtime takes no list.
+    """
     return {
         "origin": exported["origin"],
         "key": settings_of(arguments),
@@ -224,7 +234,7 @@ def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerErr
 
 
 def show_setting(setting: str, left_out: Sequence[str]) -> None:
-    """Print the lines of config.yaml that leave these layers out."""
+    """Print the lines for config.yaml that set `setting`, a dotted key, to the list of layers `left_out`."""
     progress("  with this in config.yaml it holds the limits, as proven here on the CPU:")
     content: Any = list(left_out)
     for section in reversed(setting.split(".")):

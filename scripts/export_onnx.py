@@ -108,10 +108,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> LeftOut:
-    """Export the network to `path`, and return the parts of its code that the file may lack.
+    """Export the network to the ONNX file `path`, and return the parts of its code that the file may lack.
 
-    Raises SlipwayError, with the operator or line, if the network cannot be exported or fixes the size of a dynamic
-    axis.
+    The graph of a user's ONNX file is taken over instead, and lacks nothing. Raises SlipwayError, with the operator or
+    line, if the network cannot be exported or fixes the size of a dynamic axis.
     """
     if isinstance(network.network, GraphNetwork):
         if note := take_graph(network, contract, samples[0], opset, path):
@@ -146,10 +146,11 @@ def require_valid(path: Path, contract: Contract) -> None:
 def compare_with_pytorch(
     network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, left_out: LeftOut
 ) -> dict[str, dict]:
-    """Return {size of the inputs in words: agreement of the ONNX file in ONNX Runtime with PyTorch}.
+    """Compare the ONNX file in ONNX Runtime with PyTorch. Raise SlipwayError if an agreement is poor.
 
-    Raises SlipwayError if an agreement is poor. Real samples and very different samples are compared, since the
-    network's code may make decisions by their values.
+    Returns {size of the inputs in words: agreement, the dict of `compare_requests`}. Real samples and very different
+    samples are compared, since the network's code may make decisions by their values. `left_out` has further sizes to
+    compare.
     """
     answer = onnx_files.answering(session_of_file(path, network), contract)
     agreements = {}
@@ -170,9 +171,10 @@ def compare_with_pytorch(
 
 
 def why_it_differs(network: ServedNetwork, left_out: LeftOut, words: str, opset: int) -> str:
-    """Return the reason why the file's answers to requests of the size `words` differ from the network's.
+    """Explain why the exported file answers otherwise than the network, with the remedy.
 
-    The text also names the remedy.
+    `words` names the compared requests, as `requests_by_size` yields, such as "batch 5". If it names a size in
+    `left_out`, a decision of the network's code is the cause. `opset` is the file's opset.
     """
     if isinstance(network.network, GraphNetwork):
         return f"its graph means something else at opset {opset}; export the model to ONNX with this opset"
@@ -207,9 +209,10 @@ def requests_by_size(
 
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
-    """Return an ONNX Runtime session on the CPU.
+    """Return an ONNX Runtime session on the CPU for the exported file of the network `model`.
 
-    Raises SlipwayError if ONNX Runtime lacks an operator or type of the file.
+    Raises SlipwayError if ONNX Runtime lacks an operator or type of the file. If the dtypes of the network's weights
+    may be the cause, the message says so.
     """
 
     def why_not(error: Exception) -> str:
@@ -225,7 +228,10 @@ def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.Inference
 
 
 def poor(agreement: dict) -> str | None:
-    """Return in words why the answers of an exported file do not agree with PyTorch's, else None."""
+    """Return in words why the answers of an exported file do not agree with PyTorch's; None if they agree.
+
+    `agreement` is the dict of `compare_requests`.
+    """
     if not agreement.get("relative_error", 0.0) <= MAX_RELATIVE_ERROR:  # NaN is no agreement
         return f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
     if not agreement.get("equal_values", 1.0) >= MIN_EQUAL_VALUES:

@@ -137,7 +137,8 @@ def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[st
 def rehearse(reason: str, remedy: str, denied: str | None) -> None:
     """Print a warning that random weights replace published weights, and seed the random numbers.
 
-    Raises SlipwayError if `denied` has a reason why random weights are not allowed.
+    `reason` says why, and `remedy` ends the sentence "For real weights, set `weights` in config.yaml". Raises
+    SlipwayError if `denied`, the reason why random weights are not allowed, is not None.
     """
     if denied:
         raise SlipwayError(

@@ -112,7 +112,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def keep_originals(arguments: argparse.Namespace, workspace: Path) -> None:
-    """Copy Model Analyzer's own table and plots from the working folder to --original and --plots."""
+    """Copy Model Analyzer's own table and plots from the folder `workspace` to --original and --plots.
+
+    Its plot of memory is not copied: it shows only the server process, but the Python backend runs the engine in
+    another one.
+    """
     with atomic_write(arguments.original) as partial:
         shutil.copyfile(workspace / model_analyzer.TABLE, partial)
     with atomic_write(arguments.plots) as partial:
@@ -121,7 +125,11 @@ def keep_originals(arguments: argparse.Namespace, workspace: Path) -> None:
 
 
 def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
-    """Return the parts of the record about the engines, the requests, the measured points and the missing points."""
+    """Return the parts of the record about the sweep: engines, requests, measured points and missing points.
+
+    `rows` are the measurements, as `measure` returns. "measurements" has them; "not_measured" has {"precision", ...} of
+    each planned point without a measurement.
+    """
     keys = {name: engine.record["key"] for name, engine in candidates.engines.items()}
     missing = sweep.unmeasured(list(keys), rows)
     return {
@@ -138,9 +146,10 @@ def facts_of(candidates: Candidates, sweep: Sweep, rows: list[dict]) -> dict:
 
 
 def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> list[dict]:
-    """Return the engines that break a limit even without load, in the benchmark (see `coarse_filter.left_out`).
+    """Return the engines that break a limit even without load, by the benchmark, so that they are not load-tested.
 
-    Raises SlipwayError if all engines break a limit.
+    An entry is a dict of `coarse_filter.left_out`. Without --benchmark, the list is empty. Raises SlipwayError if all
+    engines break a limit.
     """
     if arguments.benchmark is None:
         return []
@@ -159,7 +168,10 @@ def engines_left_out(arguments: argparse.Namespace, precisions: list[str]) -> li
 
 
 def require_planned_image(server: Installation, planned: str | None) -> None:
-    """Raise SlipwayError if the container's image has another ID now than the ID `planned`."""
+    """Raise SlipwayError if the container's image has another ID than `planned`, its ID when the job was planned.
+
+    If one of the two IDs is not known, nothing is raised.
+    """
     running = server.facts().get("image_id")
     if planned and running and planned != running:
         raise SlipwayError(
@@ -169,9 +181,10 @@ def require_planned_image(server: Installation, planned: str | None) -> None:
 
 
 def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
-    """Return the conditions of the measurements that are hashed with each stored point.
+    """Return the conditions of the measurements: hardware, versions, server, program and code.
 
-    If a condition changes, all points are measured again.
+    They are hashed with each point that is stored for later runs. So if one of them changes, all points are measured
+    again.
     """
     names = ("hardware", "pytriton_version", "perf_analyzer_version", "model_analyzer_version", "stability_percent")
     program = Path(server.program)
@@ -186,7 +199,9 @@ def kept_under(arguments: argparse.Namespace, server: Installation) -> dict:
 def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping) -> list[dict]:
     """Run the sweep, and return one row per measurement. Raise SlipwayError if nothing was measured.
 
-    Points that earlier runs measured under the same `conditions` are reused. New points are stored in `kept`.
+    A row is a dict with the engine's "model" and "precision", the configuration, the load and the figures. `workspace`
+    is the folder of Triton's and Model Analyzer's files. Points that earlier runs measured under the same `conditions`
+    are reused. New points are stored in `kept`.
     """
     models, server = list(candidates.engines), candidates.server
     for name in models:
@@ -224,7 +239,10 @@ def measure(candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: P
 def plan_of(
     candidates: Candidates, sweep: Sweep, kept: KeptPoints, workspace: Path, conditions: Mapping, key: str
 ) -> RunPlan:
-    """Return the instructions for Model Analyzer's process. `key` is the key of the server that it starts."""
+    """Return the instructions for the process that runs Model Analyzer. `key` is the key of the server that it starts.
+
+    `conditions` are those of `kept_under`.
+    """
     models, repository = list(candidates.engines), workspace / "repository"
     return RunPlan(
         points=sweep.expected_points(models),
@@ -243,7 +261,7 @@ def plan_of(
 
 
 def write_table(path: Path, rows: list[dict]) -> None:
-    """Write the measurements (rows) as CSV."""
+    """Write the measurements as CSV, without the columns NOT_IN_TABLE. `rows` are the dicts that `measure` returns."""
     with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         columns = [name for name in rows[0] if name not in NOT_IN_TABLE]
         writer = csv.DictWriter(file, fieldnames=columns, extrasaction="ignore")

@@ -73,13 +73,19 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def allowed_rows(tested: dict, arguments: argparse.Namespace) -> list[dict]:
-    """Return the measurements of the load test that hold all limits."""
+    """Return the measurements of the load test that hold all limits, of precisions with an accuracy record.
+
+    `tested` is the record of the load test, the JSON that load_test.py writes.
+    """
     rows, limits = proven_rows(tested["measurements"], read_accuracy(arguments.accuracy)), limits_of(arguments)
     return [row for row in rows if not limits.broken(row)]
 
 
 def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str, RecordedEngine]:
-    """Return {model of a row: its engine}. Raise SlipwayError if the load test measured an engine that is not here."""
+    """Return {model of a row: its engine}. Raise SlipwayError if the load test measured an engine that is not here.
+
+    `rows` are measurements in `tested`, the record of the load test. `records` are the paths of the build records.
+    """
     by_digest = {sha256(path): path for path in records}
     engines = {}
     for name in dict.fromkeys(row["model"] for row in rows):
@@ -91,9 +97,11 @@ def engines_of(rows: list[dict], tested: dict, records: list[Path]) -> dict[str,
 
 
 def measure_all(rows: list[dict], candidates: Candidates, workspace: Path, arguments: argparse.Namespace) -> dict:
-    """Return the measured parts of the record: the options that help, and each row's capacity with these options.
+    """Measure the capacity of each row's configuration, with the options of the backend that help. Return a dict.
 
-    The options take at most a third of the time. The rows share the remaining time equally.
+    It has "server", "serving_options", "trials_of_options" (see `try_options`) and "configurations" (see
+    `capacity_of`). `rows` are measurements of the load test. The options are tried with the first row, in at most a
+    third of the time. The rows share the remaining time equally.
     """
     end = time.monotonic() + 60 * arguments.capacity_minutes
     options, trials = try_options(rows[0], candidates, workspace / "options", end)
@@ -127,9 +135,10 @@ def configuration_of(row: dict, candidates: Candidates, options: ServingOptions 
 
 
 def try_options(row: dict, candidates: Candidates, folder: Path, end: float) -> tuple[ServingOptions, list[dict]]:
-    """Return (options of the backend that help the row's configuration, their trials), as `Trial.run`.
+    """Try the options of the backend with the row's configuration. Return (the options that help, their trials).
 
-    Without options to try, the list of trials is empty.
+    A trial is a dict as `Trial.run` returns. Without options to try, the list of trials is empty. `end` is the end of
+    the whole measurement, in seconds of the monotonic clock; the trials take at most a third of the time until then.
     """
     served = configuration_of(row, candidates)
     if not options_of(served, candidates.server):
@@ -140,7 +149,12 @@ def try_options(row: dict, candidates: Candidates, folder: Path, end: float) -> 
 
 
 def capacity_of(row: dict, points: list[dict], ended_by: str | None, p99_limit_ms: float | None) -> dict:
-    """Return the capacity of a row's configuration (see `capacity.capacity`), with its points and with words."""
+    """Return the capacity of a row's configuration: the configuration, the keys of `capacity.capacity`, and more.
+
+    "closed_loop_per_s" is the throughput in the load test, "words" the capacity in words, and "points" the measured
+    `points`. `ended_by` is the reason of an early end of the search, or None. `p99_limit_ms` is the limit, for the
+    words.
+    """
     measured = capacity.capacity(points, ended_by)
     return {
         **{name: row[name] for name in ("model", *CONFIGURATION, "concurrency") if name in row},

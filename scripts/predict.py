@@ -65,7 +65,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def summarised(model: client_options.ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
-    """Yield an empty Predictions. At the end of the block, print its summary, even after an error."""
+    """Context manager: yield an empty Predictions, and print its summary at the end of the block, even after an error.
+
+    With `as_json`, the summary is a JSON document with all predictions.
+    """
     classifier, predictions = settings.classifier, Predictions()
     facts = {"server": str(model.endpoint), "model": classifier.name, "rehearsal": model.rehearsal}
     facts |= {"input": classifier.dtype, "preprocessing": asdict(settings.preprocess), "batch": settings.batch}

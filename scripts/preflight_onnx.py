@@ -61,7 +61,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verdict_on(onnx: Path, options: dict) -> dict:
-    """Return {"problem": None, "seconds", "bytes", "layers"} of a build, or {"problem": the reason of the failure}."""
+    """Build a trial engine of an ONNX file with TensorRT for RTX. Return the verdict.
+
+    It is {"problem": None, "seconds", "bytes", "layers"}, or {"problem": the reason of the failure}. `options` are
+    those of `build` of the runtime.
+    """
     with tempfile.TemporaryDirectory(prefix="slipway-preflight-") as folder:
         engine = Path(folder) / "trial.rtx"
         start = time.perf_counter()

@@ -123,12 +123,15 @@ def timed(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tup
 
 
 def summarise(events: Any, device: str, seconds: Seconds) -> dict:
-    """Return the time by operator ("operators"), and shares (0..1) of the time.
+    """Return a summary of a profile: the time by operator ("operators"), and shares (0..1) of the time.
+
+    `events` are the profile's averages by operator. `device` is "cuda" or "cpu".
 
     `cpu_utilisation` is CPU time / (wall time * cores). `gpu_utilisation` is time in kernels / wall time; None on a
     CPU. `launch_overhead` is, on a GPU, the share of cudaLaunchKernel; on a CPU, the share of Python and of operators
-    that only dispatch or allocate. The profiler slows down the host, but no kernels. So times of the host are relative
-    to the wall time under the profiler. Times of kernels are relative to the wall time without the profiler.
+    that only dispatch or allocate. `compute_share` and `foldable_share` are the shares of the operators named in
+    COMPUTE and FOLDABLE. The profiler slows down the host, but no kernels. So times of the host are relative to the
+    wall time under the profiler. Times of kernels are relative to the wall time without the profiler.
     """
     # Two events have a kernel's time: the kernel, and the operator that launched it. Only the operator counts.
     events = [event for event in events if event.device_type.name == "CPU" and event.key not in OF_THE_PROFILER]
@@ -162,7 +165,10 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
 
 
 def advise(summary: dict, device: str, batch: int | None) -> list[str]:
-    """Return sentences of advice on the figures, each with its figure. `batch` is None without a batch axis."""
+    """Return sentences of advice on a profile, each with its figure.
+
+    `summary` is the dict of `summarise`. `batch` is the batch size; None without a batch axis.
+    """
     values = {**summary, "device": device, "batch": batch, "cores": usable_cores()}
     template = Path(__file__).with_name("profile_advice.txt.j2")
     return document(template, values, percent="{:.0%}".format).splitlines()

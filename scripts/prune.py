@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def show(leftovers: Leftovers) -> float:
-    """Print the leftovers with their sizes, and a sentence about each kept file; return the total size in MB."""
+    """Print the leftovers with their sizes, and a sentence about each file to keep. Return the total size in MB."""
     sizes = {}
     for owner, paths in leftovers.removable.items():
         of_each = {path: size_mb([path]) for path in paths}

@@ -42,7 +42,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def announce(published: dict) -> None:
-    """Print the published version with its size, and the versions that were removed."""
+    """Print the published version with its size, and the versions that were removed.
+
+    `published` is the record of the publication, the dict that `publish` returns.
+    """
     place = f"{published['destination']}/{published['version']}"
     if published["copied"]:
         progress(f"  {place}: {published['files']} files, {published['bytes'] / 1e6:.1f} MB, read back")

@@ -93,9 +93,10 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
 def quantized(
     arguments: argparse.Namespace, samples: list[Tensors], opset: int, ir_version: int, folder: Path
 ) -> onnx.ModelProto:
-    """Return the model of the file with Q/DQ nodes, whose scales are measured on the calibration samples.
+    """Return the model of the FP32 file (--onnx) with Q/DQ nodes, whose scales are measured on the calibration samples.
 
-    Large weights stay in `folder`, where the quantisers write their files.
+    `samples` is a list of {input: array}. `opset` and `ir_version` are those of the FP32 file; the variant "int8" gets
+    them again if it is valid with them. Large weights stay in `folder`, where the quantisers write their files.
     """
     source, target = folder / "model.onnx", folder / "quantized.onnx"
     here, model = arguments.onnx.parent, external_data.read(arguments.onnx)
@@ -144,9 +145,9 @@ def require_quantized(counts: Quantized) -> Quantized:
 
 
 def compared(contract: Contract, samples: list[Tensors]) -> list[Tensors]:
-    """Return some evenly spread calibration samples as requests [{input: array}].
+    """Choose some evenly spread calibration samples, with which the quantised model is compared with the FP32 model.
 
-    If all sizes are fixed, several samples are joined into each request.
+    Returns them as requests [{input: array}]. If all sizes are fixed, several samples are joined into each request.
     """
     chosen = samples[:: max(1, len(samples) // COMPARED)][:COMPARED]
     if not contract.batched or contract.axes:

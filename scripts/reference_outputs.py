@@ -49,10 +49,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:
-    """Return the largest variation of an output over the samples (see `slipway.outputs.variation`).
+    """Return how much the network's answers vary over its samples: the largest variation of an output.
 
-    If this variation is tiny, the network also runs on noise, and on low and high values. Raises SlipwayError if all
-    answers are equal.
+    For the variation of an output, see `slipway.outputs.variation`. If it is tiny, the samples prove little: a warning
+    is printed, and the network also runs on noise, and on low and high values. Raises SlipwayError if all these answers
+    are equal, too.
     """
     varies = max(variations(answers).values(), default=0.0)
     if varies < ROUNDING:

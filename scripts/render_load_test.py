@@ -151,13 +151,16 @@ def conditions(tested: Tested) -> list[Flowable]:
 
 
 def gaps(record: Mapping[str, Any]) -> list[Flowable]:
-    """Return a note on points that were not measured, cut short or disturbed; [] if there are no such points."""
+    """Return a note on points that were not measured, cut short or disturbed; [] if there are no such points.
+
+    `record` is the record of the load test, the JSON that load_test.py writes.
+    """
     words = gaps_in_words(record["not_measured"], record["measurements"], record["minutes"])
     return [paragraph(f"{words}.", "warning", "Note:")] if words else []
 
 
 def server_in_words(record: Mapping[str, Any]) -> str:
-    """Return the server of the load test and its requests in words."""
+    """Return the server of the load test and its requests in words. `record` is the record of the load test."""
     batching = " and dynamic batching" if record["batched"] else ""
     return (
         f"Server: {kinds.server_in_words(record['server'])}{batching}. "
@@ -183,9 +186,10 @@ def limits_in_words(tested: Tested) -> str:
 def measurements(
     rows: Sequence[Mapping[str, Any]], tested: Tested, columns: Sequence[str], names: Sequence[str] | None = None
 ) -> Table:
-    """Return a table with the columns `columns` and remarks, one row per measurement.
+    """Return a table with one row per measurement: the columns `columns`, and remarks, such as a broken limit.
 
-    A column without any figure is left out. `names`, if given, are in the first column.
+    `rows` are measurements in the record of the load test. A column without any figure is left out. `names`, one for
+    each row, are in the first column; None leaves this column out.
     """
     shown = [name for name in columns if any(row.get(name) is not None for row in rows)]
     cells = [

@@ -54,7 +54,12 @@ def main(arguments: argparse.Namespace) -> None:
 def roll_back(
     deployment: Deployment, release: Release, published: dict, keep: int, configured: list[Path]
 ) -> dict[str, dict]:
-    """Deploy an older release again, print the change of each model's version, and return {model: receipt}."""
+    """Deploy an earlier release again, print the change of each model's version, and return {model: receipt}.
+
+    A receipt is the record that a deployment writes. `published` is the record of the earlier publication. `keep` is
+    the number of versions to keep. `configured` are the results folders of all configured models: a note names the
+    other models.
+    """
     before, platform = deployment.history.serving(), deployment.live_platform()
     assert platform, "nothing is live"
     receipts = deploy(platform, release, deployment.history, lambda _: published, keep, ROLLBACK)

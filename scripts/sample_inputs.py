@@ -59,9 +59,9 @@ def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
 
 
 def published_for(arguments: argparse.Namespace) -> dict:
-    """Return {key: value} of the published preprocessing for --architecture; ImageNet's if there is none.
+    """Return the published preprocessing for --architecture, {key of `preprocess`: value}; ImageNet's if there is none.
 
-    A warning names the settings of the options that differ from the published preprocessing.
+    If the options set another preprocessing than the published one, a warning is printed, and names the differences.
     """
     if arguments.architecture is None:
         return IMAGENET

@@ -27,10 +27,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
-    """Return the deployments to the platform `to`.
+    """Return the deployments to the platform `to`, such as "local" or "kubernetes".
 
-    If no model has a receipt of this platform, return [] without an import of clients. For a platform that serves all
-    models together, the result is never [].
+    If no model has a receipt of this platform, the record that a deployment writes, the list is empty, and no client is
+    imported. For a platform that serves all models together, the list is never empty.
     """
     traits = PLATFORMS[to]
     if traits.together:
@@ -40,7 +40,11 @@ def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
 
 
 def show(deployment: Deployment, configured: list[Path]) -> list[Path]:
-    """Print one block of text for each live model of a deployment; return the results folders of these models."""
+    """Print one block of text for each live model of a deployment; return the results folders of these models.
+
+    `configured` are the results folders of the configured models; the text says of another model that it is not
+    configured.
+    """
     if platform := deployment.live_platform():
         platform.refresh(deployment.history)
     history = deployment.history.with_unconfigured()

@@ -56,7 +56,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_data(path: Path, digest: str) -> None:
-    """Raise SlipwayError if the weights beside an ONNX file changed since planning (`digest`)."""
+    """Raise SlipwayError if the external data of the ONNX file `path` changed since planning.
+
+    `digest` is the digest of its files that the job was planned for.
+    """
     if FileHashCache().of_many([path.parent / name for name in data_names(path)], path.parent) != digest:
         raise SlipwayError(f"the weights beside {path} changed since this job was planned; run snakemake again")
 

@@ -43,9 +43,10 @@ def main(arguments: argparse.Namespace) -> None:
 def answered(
     engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: Any
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """Run a request: `do` is "infer" or, with any other value, a measurement with the options `effort`.
+    """Answer a request: `do` is "infer", or, with any other value, a measurement with the options `effort`.
 
-    Return (answer, {output: array} to send after it); None in place of arrays for a measurement.
+    Returns (answer as JSON, arrays to send after it). For "infer", they are {} and {output: array}. For a measurement,
+    they are the dict of `measure` and None; without `arrays`, it runs on random inputs.
     """
     if do == "infer":
         return {}, engine.infer(arrays)

@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 def undeploy(deployment: Deployment) -> list[str]:
     """Remove all objects of the live release and of an interrupted deployment; return the removed objects' names.
 
-    If no object is left, such as after a crash of the server, return names of the live models' records.
+    If no object is left, such as after a crash of the server, return sentences about the records that are removed.
     """
     platform, attempted = deployment.live_platform(), deployment.history.attempted()
     if platform is None:

@@ -58,9 +58,10 @@ def read_facts(arguments: argparse.Namespace) -> list[DeploymentFacts]:
 
 
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
-    """Return {path: text of the manifest}.
+    """Make the manifests of all platforms. Return {path: text of the manifest}; the paths are those in --files.
 
-    Raises SlipwayError if a manifest is invalid, or if the names in --files differ from the names of the manifests.
+    `deployments` are the values for the manifests, one dict for each target. Raises SlipwayError if a manifest is
+    invalid, or if the names in --files differ from the names of the manifests.
     """
     here = next((d for d in deployments if d["target"] == arguments.compose_target), deployments[0])
     slo = read_slowest(arguments.selections, arguments.indexes, arguments.headroom)
@@ -74,7 +75,10 @@ def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, 
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
-    """Return the record of the manifests: each value with its source, the SHA-256 of each artifact and manifest."""
+    """Return the record of the manifests: each value with its source, the SHA-256 of each artifact and manifest.
+
+    `fleet` is {target: {name: value in its manifests}}. `files` are the paths of the manifests.
+    """
     return {
         "key": settings_of(arguments),
         "model": arguments.model,
@@ -88,7 +92,7 @@ def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], fi
 
 
 def announce(fleet: dict[str, dict[str, Value]]) -> None:
-    """Print the replicas, the resources and the warnings of each target."""
+    """Print the replicas, the resources and the warnings of each target. `fleet` is {target: {name: value}}."""
     for target, values in fleet.items():
         d = plain(values)
         gpu = f", {d['gpu_resource']}: {d['gpu_quantity']}" if d["on_gpu"] else ""

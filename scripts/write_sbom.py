@@ -50,7 +50,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_packages(packages: dict[str, str], version_of: Callable[[str], str]) -> None:
-    """Raise SlipwayError unless the installed packages have the versions that the job was planned for."""
+    """Raise SlipwayError unless the installed packages have the versions that the job was planned for.
+
+    `packages` is {package: planned version}. `version_of` returns the installed version of a package.
+    """
     for name, version in packages.items():
         installed = version_of(name)
         if installed != version:
@@ -59,9 +62,10 @@ def require_packages(packages: dict[str, str], version_of: Callable[[str], str])
 
 
 def onnx_of(index: Artifact, records: dict[str, dict]) -> dict:
-    """Return the record of the ONNX file from which a repository's engine was built. `records` is {SHA-256: record}.
+    """Return the record of the ONNX file from which a repository's engine was built.
 
-    Raises SlipwayError if the ONNX file has no record.
+    `index` is the repository's index. `records` is {SHA-256 of an ONNX file: its record}. Raises SlipwayError if the
+    ONNX file has no record.
     """
     digest = index.content["chain"]["onnx_sha256"]
     if digest not in records:

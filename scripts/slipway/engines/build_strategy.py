@@ -1,8 +1,9 @@
-"""The strategies for a new engine, fastest first: a refit, a build with the timing cache, a build without it.
+"""Make a new engine by the fastest strategy that succeeds: a refit, a build with the timing cache, a build without it.
 
-The gates (see gates.py) compare the new engine with PyTorch's outputs and with the existing engine's speed. `head` has
-the entries of a build record that are known before the build: the build key, the digest of the code, and the two
-digests of the ONNX graph (see `onnx_structure.digests`).
+The gates (see gates.py) compare the new engine with PyTorch's outputs and with the existing engine's speed. The build
+record is the JSON that build_engine.py writes about an engine. `head` has those of its entries that are known before
+the build: the build key (the settings and the SHA-256 of the ONNX file), the digest of the code, and the two digests of
+the ONNX graph (see `onnx_structure.digests`).
 """
 
 import argparse
@@ -78,7 +79,10 @@ class Attempt:
 
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
-    """Return the Job for the options of build_engine.py. `module` is the runtime that builds the engine."""
+    """Return the Job for the options of build_engine.py. `module` is the runtime that builds the engine.
+
+    `head` has the entries of the build record that are known before the build, as `head_of` of build_engine.py returns.
+    """
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
     why_no_gates: str | None = "only TensorRT's engines are compared with those that they replace"
@@ -93,10 +97,10 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
-    """Make the engine at `path`, and return all attempts. The last attempt made the engine.
+    """Make the engine at `path` by the fastest strategy that passes the gates. Return all attempts, that engine's last.
 
-    The strategies are tried in order until an engine passes the gates. A cold build, without the timing cache, is the
-    last: its engine is used even if it fails the gates.
+    The gates are comparisons with PyTorch's outputs and with the existing engine's speed. The strategies are tried in
+    order. A cold build, without the timing cache, is the last: its engine is used even if it fails the gates.
     """
     attempts = []
     if job.why_no_refit is None:
@@ -116,7 +120,8 @@ def make(job: Job, path: Path) -> list[Attempt]:
 def refit(job: Job, path: Path) -> Attempt:
     """Write to `path` the existing engine with the new weights, and run the gates. Return the attempt.
 
-    If the refit fails, or if its accuracy cannot be checked, `refused` in the attempt's findings has the reason.
+    The gates compare the new engine with PyTorch's outputs and with the existing engine's speed. If the refit fails, or
+    if the accuracy cannot be checked, `refused` in the attempt's findings has the reason.
     """
     start = time.perf_counter()
     try:
@@ -133,9 +138,11 @@ def refit(job: Job, path: Path) -> Attempt:
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:
-    """Build the engine at `path`, and run the gates. With `anew`, ignore the content of the timing cache.
+    """Build the engine at `path`, and run the gates. Return the attempt.
 
-    Raises SlipwayError if the build fails, or if the layers do not run in the requested precision.
+    The gates compare the new engine with PyTorch's outputs and with the existing engine's speed. With `anew`, the
+    content of the timing cache is ignored. Raises SlipwayError if the build fails, or if the layers do not run in the
+    requested precision.
     """
     options = {**job.options, "timing_cache": job.arguments.timing_cache, "measure_anew": anew}
     start = time.perf_counter()
@@ -160,7 +167,7 @@ def strategy_of(timing_cache: dict | None) -> str:
 
 
 def build_history(job: Job, attempts: list[Attempt]) -> dict:
-    """Return the entries of the build record about the strategies of a build and the saved time.
+    """Return the entries of the build record about the attempts at this build and the time that it saved.
 
     "way": the strategy that made the engine. "attempts": [{"way", "seconds", and the fields of Findings}].
     "not_refitted_reason": text, or None after a refit was tried. "spent_seconds": the time of all attempts and gates.
@@ -189,17 +196,21 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
 
 
 def report_refusal(attempt: Attempt, next_step: str) -> None:
-    """Print the strategy of an attempt, the reason why the gates refused its engine, and `next_step`, a clause."""
+    """Print why the gates refused the engine of an attempt, and how the job continues.
+
+    `next_step` states this as a clause, such as "building it instead".
+    """
     progress(
         f"  {attempt.strategy}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}"
     )
 
 
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
-    """Raise SlipwayError unless the layers really run in the requested precision.
+    """Raise SlipwayError unless more than half of the compute layers really run in the requested precision.
 
-    `layers` is {precision: number of compute layers}. Only a message is printed if no layer's precision is known: there
-    are no layers, all are "fused", or the runtime's texts about the layers, `unread`, could not be read.
+    The others may only run in the precisions that TOLERATED allows beside it. `layers` is {precision: number of compute
+    layers}. Only a message is printed if no layer's precision is known: there are no layers, all are "fused", or the
+    runtime's texts about the layers, `unread`, could not be read.
     """
     if not set(layers) - {"fused", "unknown"} and (unread or "fused" in layers or not layers):
         where = "`unread_layers` in the build record, could not be read"
@@ -226,9 +237,9 @@ def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
 
 
 def is_current(previous: RecordedEngine | None, head: dict) -> bool:
-    """Return whether there is an existing engine that was built with the same build key and code as in `head`.
+    """Return whether the existing engine can be kept: it was built with the same build key and by the same code.
 
-    `head` has the first entries of the new build record.
+    `previous` is the existing engine; None if there is none. `head` has the first entries of the new build record.
     """
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
@@ -236,8 +247,8 @@ def is_current(previous: RecordedEngine | None, head: dict) -> bool:
 def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
     """Return the reason why the speeds of the existing and the new engine cannot be compared, else None.
 
-    `previous` is the existing engine; None if there is none. The new engine is described by `head`. With
-    `but_for_refit`, the setting `tensorrt.refit` may differ.
+    `previous` is the existing engine; None if there is none. `head` has the first entries of the new engine's build
+    record. With `but_for_refit`, the engines may differ in the setting `tensorrt.refit`.
     """
     if previous is None:
         return "no whole engine was there before"
@@ -251,8 +262,8 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
 def why_not_to_refit(record: dict, head: dict) -> str | None:
     """Return the reason why an existing engine cannot take the new weights, else None.
 
-    `record` is the build record of the existing engine, and `head` describes the new engine. `why_not_comparable` must
-    have returned None for the two.
+    `record` is the build record of the existing engine. `head` has the first entries of the new engine's build record.
+    Call it only if `why_not_comparable` returned None for the two.
     """
     if record.get("structure_sha256") != head["structure_sha256"]:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"

@@ -16,10 +16,10 @@ class BuiltEngine(RecordedEngine):
     """A recorded engine that can be loaded. Programs that only build or copy engines use RecordedEngine."""
 
     def load(self, python: str | Path | None = None) -> Any:
-        """Return the loaded engine, with the interface of `slipway.runtimes`.
+        """Return the loaded engine. Its `infer` maps {input: array} to {output: array}.
 
         A TensorRT engine runs in a new process of the interpreter `python`, which has TensorRT. With None, this is the
-        present interpreter.
+        present interpreter. The engine of another runtime runs in this process (see `slipway.runtimes`).
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
@@ -27,7 +27,7 @@ class BuiltEngine(RecordedEngine):
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return {input: array} in the engine's dtypes. Raise SlipwayError for an input whose values would change.
+        """Cast a request, {input: array}, to the engine's dtypes. Raise SlipwayError if this would change a value.
 
         An input that the engine does not have stays unchanged: the engine refuses it by name.
         """
@@ -35,10 +35,17 @@ class BuiltEngine(RecordedEngine):
         return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
 
     def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
-        """Return a function that runs a loaded engine on {input: array}. The arrays have the dtypes of the contract."""
+        """Return a function that answers requests with `engine`, the engine that `load` returned.
+
+        The function maps {input: array} to {output: array}. The inputs have the dtypes of the contract, and are cast to
+        the engine's dtypes (see `cast`).
+        """
         return lambda inputs: engine.infer(self.cast(inputs))
 
     def loaded(self, python: str | Path | None) -> AbstractContextManager[Any]:
-        """Return a context manager with the loaded engine. Its exit closes the engine's process, if there is one."""
+        """Return a context manager that loads the engine. If the engine has a process, the process ends with the block.
+
+        For `python`, and for the engine in the block, see `load`.
+        """
         engine = self.load(python)
         return closing(engine) if hasattr(engine, "close") else nullcontext(engine)

@@ -20,9 +20,9 @@ from slipway.core.errors import SlipwayError
 class Findings:
     """The findings of the gates about one new engine.
 
-    `accuracy`: the figures of `agreement.compare_requests`; None if they were not computed. `speed`: the list of
-    `comparing.trial`. `not_judged_reason`: the reason why a comparison was not made. `refused`: the failed comparisons,
-    in words; None if there are none.
+    `accuracy`: the figures of `agreement.compare_requests`; None if they were not computed. `speed`: the list "speed"
+    of `comparing.trial`. `not_judged_reason`: the reason why a comparison was not made. `refused`: the failed
+    comparisons, in words; None if there are none.
     """
 
     accuracy: dict | None = None
@@ -47,7 +47,8 @@ def judge(
     """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed, and return the findings.
 
     `module` is the runtime. `previous` and `engine` are the files of the existing and the new engine. `arguments` are
-    the options of build_engine.py. `limits` are `accuracy.limits` of the precision; None if there are none.
+    the options of build_engine.py. `limits` are `accuracy.limits` of the precision; None if there are none, and then
+    only the speeds are compared.
     """
     start = time.perf_counter()
     unproven, slowdown = why_no_proof(arguments.reference, limits), arguments.max_slowdown
@@ -74,14 +75,17 @@ def judge(
 
 
 def only_finite(figures: Any) -> Any:
-    """Return `figures` of `agreement.compare` with None in place of NaN and infinities, which JSON does not have."""
+    """Prepare figures for JSON: return them with None in place of NaN and infinities, which JSON does not have.
+
+    `figures` is the dict of `agreement.compare_requests`, or one of its values.
+    """
     if isinstance(figures, dict):
         return {name: only_finite(value) for name, value in figures.items()}
     return None if isinstance(figures, float) and not math.isfinite(figures) else figures
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:
-    """Return {limit: number} from JSON text; None without a text.
+    """Return the limits of an engine's accuracy, {limit: number}, from JSON text; None without a text.
 
     Raises SlipwayError unless the text has the keys "min_cosine", "max_relative_error" and "min_top1_agreement".
     """

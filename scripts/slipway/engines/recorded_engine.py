@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordedEngine:
-    """An engine on disk and its build record."""
+    """An engine on disk: the `path` of its first file, and its build record, the JSON that build_engine.py writes."""
 
     path: Path
     record: dict

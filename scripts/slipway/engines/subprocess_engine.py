@@ -19,7 +19,10 @@ class SubprocessEngine(contextlib.AbstractContextManager):
     """A TensorRT engine in a process of its own. The exit of the context manager ends this process."""
 
     def __init__(self, path: str | Path, python: str | Path | None = None) -> None:
-        """Start a process of the interpreter `python` (None: this interpreter). The first request loads the engine."""
+        """Start a process for the engine file `path` in the interpreter `python`; None is this interpreter.
+
+        The process loads the engine at the first request.
+        """
         self._python = str(python or sys.executable)
         command = [self._python, str(WORKER), "--engine", str(path)]
         try:
@@ -41,10 +44,10 @@ class SubprocessEngine(contextlib.AbstractContextManager):
             raise self._ended() from None
 
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
-        """Return the measurements of a batch size, on a batch of inputs or on random inputs (None).
+        """Measure the engine at a batch size, on `inputs`, {input: array}, or on random inputs (None).
 
-        `effort` are arguments about durations and streams for slipway.runtimes.tensorrt.measuring.measure, which also
-        describes the result.
+        `effort` are the arguments about durations and streams of slipway.runtimes.tensorrt.measuring.measure. That
+        function also describes the keys of the returned dict.
         """
         return self._ask({"do": "measure", "batch": batch, **effort}, inputs)
 
@@ -95,5 +98,8 @@ def write_message(pipe: IO[bytes], message: dict, arrays: dict[str, np.ndarray] 
 
 
 def read_arrays(pipe: IO[bytes], names: list[str]) -> dict[str, np.ndarray]:
-    """Return {name: array} of the arrays in a pipe, in the order of `names`. Raise ValueError if one is missing."""
+    """Read the arrays that follow a message in a pipe: {name: array}, in the order of `names`.
+
+    Raises ValueError if an array is missing.
+    """
     return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

@@ -51,7 +51,10 @@ def dtype_of(tensor: torch.Tensor) -> str:
 
 
 def require_finite(name: str, values: torch.Tensor, runtime: str = "PyTorch") -> None:
-    """Raise SlipwayError if the output `name` has floating-point values that are not finite."""
+    """Raise SlipwayError if `values`, the output `name` of the network, has NaN or infinities.
+
+    `runtime` is the name of the runtime that computed the values, for the message.
+    """
     if values.is_floating_point() and not torch.isfinite(values).all():
         raise SlipwayError(
             f"the {name} of the network has NaN or infinities in {runtime} already: its checkpoint is of a training "
@@ -98,9 +101,11 @@ def _chosen(entries: dict[str, object], names: Sequence[str]) -> dict[str, objec
 
 @cache
 def _require_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
-    """Raise SlipwayError if a new name is that of another output, nearly: names with two typing errors, or exchanged.
+    """Raise SlipwayError if new names of outputs seem to be in the wrong order.
 
-    `own` are the network's names. Outputs without names, which are "output_0" and so on, may have any new name.
+    `own` are the network's own names, which `names` replace in this order. A new name is refused if it resembles the
+    own name of another output, but not the own name that it replaces. If the outputs have no own names ("output_0" and
+    so on), any new names are accepted.
     """
     if all(_UNNAMED.fullmatch(name) for name in own):
         return

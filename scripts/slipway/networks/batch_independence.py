@@ -34,12 +34,13 @@ _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_batch_independence(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances between answers alone and in batches in PyTorch, as `batch_distances` describes them.
+    """Raise SlipwayError if the network's answers in PyTorch are random, or depend on the other samples of their batch.
 
-    Raises SlipwayError if the answers are random, or depend on a sample's neighbours or padding. The message names the
-    module where the difference begins.
+    Triton puts requests of several clients into one batch, so such a network gives wrong answers. The message names the
+    module where the difference begins. Returns the distances, the dict of `batch_distances`, between a sample's answers
+    alone, in batches of several sizes, and beside other samples or padding.
 
-    The export and the reference outputs both call this function, since `preflight` needs no reference outputs, and new
+    The export and the reference outputs both call this function: `preflight` makes no reference outputs, and new
     samples renew the reference outputs but not the export.
     """
     _require_repeatable(network, contract, samples[0])
@@ -73,9 +74,9 @@ def require_batch_independence(network: ServedNetwork, contract: Contract, sampl
 
 
 def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> bool:
-    """Return whether the network, computed in 64 bits, gives a sample equal answers in batches of several sizes.
+    """Return whether rounding alone makes answers depend on the batch size: in 64 bits, they do not.
 
-    Return False if the network cannot compute in 64 bits.
+    If the network cannot compute in 64 bits, return False.
     """
 
     def answer(inputs: Tensors) -> Tensors:
@@ -170,7 +171,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: torch.nn.Module) -> str:
-    """Return ", file:line" of the module's class if the class is the user's code, else ""."""
+    """Return ", file:line" of the module's `forward` if its code is the user's, else ""."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

@@ -16,7 +16,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 @dataclass(frozen=True)
 class Call:
-    """The names of the inputs that a network takes by position, in their order, and by keyword."""
+    """How to call a network: the names of the inputs that it takes by position, in their order, and by keyword."""
 
     positional: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()
@@ -43,9 +43,10 @@ class NotTaken(SlipwayError):
 
 @contextmanager
 def naming(source: str | None) -> Iterator[None]:
-    """Add `source` to the message of a NotTaken error in the block: the function or setting that gave the samples.
+    """Context manager: say in the message of a NotTaken error in the block where the samples came from.
 
-    With None, add nothing.
+    `source` is the function or setting in words; the error then becomes a SlipwayError that begins with it. If `source`
+    is None or "", the error stays as it is.
     """
     try:
         yield
@@ -56,10 +57,11 @@ def naming(source: str | None) -> Iterator[None]:
 
 
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
-    """Return the Call with which a network takes the inputs `names`. Optional parameters may have no input.
+    """Find out how a network takes inputs with these names: by position or by keyword. Return this as a Call.
 
-    A single input may have any name if the network has one required parameter. Raises SlipwayError if the network does
-    not take an input, or needs further inputs.
+    The names are those of the parameters of its `forward`. Optional parameters may have no input. A single input may
+    have any name if the network has one required parameter. Raises NotTaken if the network does not take an input, or
+    needs further inputs.
     """
     if isinstance(network, GraphNetwork):
         return _call_of_graph(network, names)
@@ -90,7 +92,10 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
 
 
 def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
-    """Return the Call of a graph: inputs by their names, or a single input of any servable name by position."""
+    """Return how a graph takes inputs with these names: by its own names, or by position if there is only one input.
+
+    A single input may have any name that clients and config.yaml accept. Raises NotTaken if the names differ otherwise.
+    """
     own = [tensor.name for tensor in network.inputs]
     if len(own) == len(names) == 1 and SERVABLE.fullmatch(names[0]):
         return Call(positional=tuple(names))

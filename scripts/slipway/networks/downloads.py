@@ -13,7 +13,7 @@ _ADDRESSES = ("url", "fullurl", "req", "request", "repo_id", "host")
 
 @contextmanager
 def download_timeout() -> Iterator[None]:
-    """Let each new connection in the block wait at most TIMEOUT_S seconds for an answer."""
+    """Context manager: in the block, each new connection waits at most TIMEOUT_S seconds for an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:

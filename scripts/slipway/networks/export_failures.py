@@ -32,7 +32,10 @@ _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
 def why_not_exported(error: Exception, model: torch.nn.Module, opset: int) -> str:
-    """Return a sentence about the operator or line that cannot be exported to an ONNX opset, with the remedy."""
+    """Explain why PyTorch could not export the network `model` to an ONNX opset, in a sentence with the remedy.
+
+    The sentence names the operator, or the line of the user's code. `error` is the exporter's exception.
+    """
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     return f"the network cannot be exported: {_problem(error, has_scripts, opset)}"
 
@@ -66,9 +69,10 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
 def why_the_axis_is_fixed(
     model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str, size: int
 ) -> str:
-    """Return a sentence about the line of the user's code that fixes the axis `name` at `size` in the ONNX file.
+    """Explain why the axis `name` is fixed at `size` in an exported ONNX file, in a sentence with the remedy.
 
-    `dynamic_shapes` has the dynamic axes of the inputs `example`, in the form of torch.export.
+    The sentence names the line of the user's code that fixes the size, if PyTorch finds it. `dynamic_shapes` has the
+    dynamic axes of the inputs `example`, in the form of torch.export.
     """
     place = at(_line_that_fixes(model, example, dynamic_shapes, name))
     if name == BATCH:
@@ -86,9 +90,9 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list. After the block, it has the user's lines that the older exporter replaced by constants.
+    """Context manager: collect the lines of the user's code that the TorchScript exporter replaces by constants.
 
-    Each entry is text such as "file.py:17: its source".
+    Yields a list, which is filled at the end of the block. An entry is text such as "file.py:17: its source".
     """
     lines: list[str] = []
     try:
@@ -104,9 +108,10 @@ def frozen_lines() -> Iterator[list[str]]:
 
 
 def why_answers_differ(frozen: list[str], model: torch.nn.Module, opset: int) -> str:
-    """Return a sentence about the cause of different outputs of ONNX file and network, with the remedy.
+    """Explain why an exported ONNX file answers otherwise than the network `model`, in a sentence with the remedy.
 
-    `frozen` is the list of `frozen_lines`: code whose results the exporter replaced by constants.
+    `frozen` is the list of `frozen_lines`: code whose results the exporter replaced by constants. `opset` is the file's
+    opset: below 18, the older exporter also fixes sizes in nn.MultiheadAttention.
     """
     attention = [name for name, module in model.named_modules() if isinstance(module, torch.nn.MultiheadAttention)]
     advice = (
@@ -151,7 +156,10 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
 
 
 def _operator(error: Exception, match: re.Match) -> str:
-    """Return the operator's name in the user's code if the graph's node states this name, else the error's name."""
+    """Return the name of the operator that could not be exported, as the user's code calls it.
+
+    If no node of the graph states this name, return the name in the error message, from `match`.
+    """
     name = next(group for group in match.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten")
@@ -161,7 +169,7 @@ def _operator(error: Exception, match: re.Match) -> str:
 
 
 def _line_of_node(error: Exception) -> str | None:
-    """Return the user's line of the graph node that the exporter could not write; None if the line is unknown."""
+    """Return the line of the user's code that made the graph node which could not be exported; None if unknown."""
     for node in _nodes(error):
         if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
             return line

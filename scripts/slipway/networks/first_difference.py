@@ -13,9 +13,10 @@ from slipway.networks.answer_structure import tensors_in
 
 @dataclass(frozen=True)
 class Difference:
-    """The module whose own code causes a difference, and its name ("" for the whole network).
+    """The place where two runs begin to differ: the module whose own code is the cause, and its name.
 
-    `before` is the child module whose input differs; None if the module's own output differs.
+    The name of the whole network is "". `before` is the child module whose input differs already; None if the module's
+    own output is the first that differs.
     """
 
     name: str

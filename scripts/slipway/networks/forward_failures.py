@@ -37,7 +37,8 @@ Run = Callable[[Tensors], object]
 def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, run: Run, batched: bool = True) -> str:
     """Return a sentence about a network's failure on named inputs: the cause, the line of code, the remedy.
 
-    `run` runs the network on other inputs, to find out whether dtype, number or size is the cause. A network in a file
+    `error` is the exception of the failure. `run` runs the network on other inputs, to find out whether dtype, number
+    or size is the cause; other numbers are tried only if axis 0 is a batch axis (`batched`). A network in a file
     explains its failure itself, since the file states the inputs.
     """
     if hasattr(model, "why_it_fails"):
@@ -143,7 +144,7 @@ def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
 
 
 def other_types(model: "torch.nn.Module") -> list[str]:
-    """Return the sorted floating-point dtypes of a network's weights; [] if all weights are float32."""
+    """Return the sorted floating-point dtypes of a network's weights if some are not float32; [] otherwise."""
     weights = model.state_dict().values()
     names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
     return sorted(names) if names - {"float32"} else []

@@ -1,4 +1,7 @@
-"""A network that is only a graph in a file, without code. Its tensors and operations are read from the graph."""
+"""Networks that are only a graph in a file, such as an ONNX file, without code.
+
+Their tensors and operations are read from the graph. Code elsewhere uses this interface for all formats of files.
+"""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ SERVABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def runtime_of(network: torch.nn.Module) -> str:
-    """Return the name of the runtime that computes a network, for messages."""
+    """Return the name of the runtime that computes a network, for messages: that of a graph network, else "PyTorch"."""
     return network.runtime if isinstance(network, GraphNetwork) else PYTORCH
 
 
@@ -24,7 +27,7 @@ def count_of_parameters(network: torch.nn.Module) -> int:
 
 
 class FileNetwork(torch.nn.Module):
-    """A network in a file that states its inputs. An entry of their shapes is a size, or None for a dynamic axis."""
+    """A network in a file that states its inputs. In their shapes, a dynamic axis is None."""
 
     inputs: tuple[Tensor, ...]
 
@@ -34,9 +37,11 @@ class FileNetwork(torch.nn.Module):
 
 
 class GraphNetwork(FileNetwork):
-    """The interface of a network without code. In messages, `title` names the file, and `runtime` its runtime.
+    """A network that is only a graph in a file. Each format of files has its own subclass.
 
-    `outputs` are the file's output tensors, in the same form as `inputs`.
+    `inputs` and `outputs` are the tensors that the file states; in their shapes, a dynamic axis is None. Messages name
+    the file as `title`, and the runtime that computes it as `runtime`. `parameter_count` is the number of values in the
+    weights.
     """
 
     title: str
@@ -45,9 +50,10 @@ class GraphNetwork(FileNetwork):
     outputs: tuple[Tensor, ...]
 
     def own_outputs(self, names: Sequence[str] | None) -> dict[str, str]:
-        """Return {name of an output: its name in the file}.
+        """Return {served name of an output: its name in the file} for the outputs to serve.
 
-        `names` are names in the file, or new names for all outputs in their order, or None for all outputs.
+        `names` are names in the file, of some outputs. If one of them is not in the file, they are new names for the
+        outputs, in the file's order. None serves all outputs with their names in the file.
         """
         own = [tensor.name for tensor in self.outputs]
         taken = list(names or own)

@@ -12,8 +12,8 @@ _SHARES = ("p", "dropout")
 def require_eval_mode(operators: Iterable[tuple[str, Mapping[str, object], str]], saved_by: str) -> None:
     """Raise SlipwayError if operators of a program compute as in training. The message names their modules.
 
-    `operators` are (name, {argument: value}, module). `saved_by` names the call that saves such a program, for the
-    advice in the message.
+    `operators` are (name, {argument: value}, name of the module around it). `saved_by` names the call that saves such a
+    program, for the advice in the message.
     """
     in_train_mode = [
         f"{name.removesuffix('.default')} in {module or 'the network'}"

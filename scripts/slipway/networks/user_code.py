@@ -82,15 +82,16 @@ def is_users(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Return the path `name`, relative to the working directory if the file is below this directory."""
+    """Return the path `name` for a message: relative to the working directory if the file is below this directory."""
     path, here = Path(name).resolve(), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first line of an error's text, shortened and without terminal colours; its type without a text.
+    """Return the first line of an error's text for a message, shortened and without terminal colours.
 
-    For errors such as KeyError, whose text is only the key, the type precedes the text.
+    For errors such as KeyError, whose text is only the key, the type precedes the text. Without a text, return the
+    type.
     """
     text = without_colours(str(error)).strip()
     # TorchScript's interpreter puts its traceback first.

@@ -29,7 +29,7 @@ _EQUAL = 1e-5
 def fixed_batch(model: onnx.ModelProto) -> int | None:
     """Return the fixed size of the first axis, which all inputs share.
 
-    Return None if the first axis of an input is dynamic, or if the inputs differ in this size.
+    Return None if the first axis of an input is missing or dynamic, or if the inputs differ in this size.
     """
     sizes = {(tensor_of(value).shape or (None,))[0] for value in model.graph.input}
     size = next(iter(sizes), None)
@@ -39,10 +39,11 @@ def fixed_batch(model: onnx.ModelProto) -> int | None:
 def with_batch_axis(
     model: onnx.ModelProto, samples: Sequence[Tensors], folder: Path = Path()
 ) -> tuple[onnx.ModelProto | None, str]:
-    """Return (model with a dynamic batch axis, ""), or (None, the reason why that is not safe).
+    """Make the batch axis of a model dynamic, and try the new model on `samples`.
 
-    `model` has a fixed batch of 1. `samples` are real inputs with the names of its inputs. `folder` has its data file,
-    if there is one.
+    Returns (the new model, ""), or (None, the reason why the new model is not safe): it does not run, or a sample's
+    answer changes. `model` has a fixed batch of 1. `samples` are real inputs with the names of its inputs. `folder` has
+    the file of the model's external data, if there is one.
     """
     dynamic = _freed(model)
     try:
@@ -56,7 +57,11 @@ def with_batch_axis(
 
 
 def contract_of(sample: Tensors, answer: Tensors) -> Contract:
-    """Return a contract with a batch axis and the sizes of one sample. `answer` has the outputs for this sample."""
+    """Describe a model's inputs and outputs, as a contract with a batch axis.
+
+    An input has the sizes that it has in `sample`. The sizes of an output are unknown. `answer`, {output: array} for
+    this sample, gives the names, dtypes and numbers of axes of the outputs.
+    """
     inputs = (Tensor(name, str(array.dtype), (BATCH, *array.shape[1:])) for name, array in sample.items())
     unknown = {name: (None,) * (array.ndim - 1) for name, array in answer.items()}
     outputs = (Tensor(name, str(array.dtype), (BATCH, *unknown[name])) for name, array in answer.items())
@@ -64,7 +69,11 @@ def contract_of(sample: Tensors, answer: Tensors) -> Contract:
 
 
 def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a model of batch 1, in which inputs, outputs, Reshape and Resize nodes take any batch size."""
+    """Return a copy of a model of batch 1 that may take any batch size.
+
+    The first axis of inputs and outputs becomes dynamic. Constant sizes in Reshape and Resize nodes are replaced, if
+    the other sizes are known. All other nodes stay unchanged.
+    """
     constants = {
         name: numpy_helper.to_array(tensor)
         for name, tensor in constants_of(model.graph).items()
@@ -93,10 +102,10 @@ def _freed(model: onnx.ModelProto) -> onnx.ModelProto:
 def _any_batch(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return a Reshape node's shape with -1 as the batch size; None if the node cannot have such a shape.
+    """Return the shape with which a Reshape node takes any batch size: -1, then the other sizes. None: change nothing.
 
-    The node must have a constant shape that begins with 1. All other sizes must be known, since only one size can be
-    -1.
+    The node must reshape no constant, and have a constant shape that begins with 1. All other sizes must be known,
+    since only one size can be -1. `constants` is {tensor: its values}, and `shapes` is {tensor: its inferred shape}.
     """
     if len(node.input) < 2 or node.input[1] not in constants or node.input[0] in constants:
         return None
@@ -108,7 +117,12 @@ def _any_batch(
 def _scales(
     node: onnx.NodeProto, constants: Mapping[str, np.ndarray], shapes: Mapping[str, tuple]
 ) -> np.ndarray | None:
-    """Return the scales that replace the constant sizes of a Resize node for any batch size; None for other nodes."""
+    """Return the scales with which a Resize node takes any batch size. None: change nothing.
+
+    A scale is the size of an axis after the node / the size before the node. The node must have constant sizes, and the
+    sizes before the node must be known. `constants` is {tensor: its values}, and `shapes` is {tensor: its inferred
+    shape}.
+    """
     before = shapes.get(node.input[0], ())
     if len(node.input) < 4 or node.input[3] not in constants or not all(isinstance(size, int) for size in before):
         return None
@@ -117,9 +131,10 @@ def _scales(
 
 
 def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
-    """Return the sizes of a Reshape's shape after the first, without -1; None if a size is unknown.
+    """Return all sizes in a Reshape node's shape except the first, the batch size; None if one of them is unknown.
 
-    A -1 in `shape` is replaced by the size in `inferred`, the shape of the node's output.
+    `shape` is the shape that the node states. In place of a -1 in it, the result has the size in `inferred`, the
+    inferred shape of the node's output.
     """
     sizes = [
         inferred[axis] if size == -1 and axis < len(inferred) and isinstance(inferred[axis], int) else size
@@ -129,7 +144,12 @@ def _sizes(shape: list[int], inferred: tuple) -> list[int] | None:
 
 
 def _difference(fixed: onnx.ModelProto, dynamic: onnx.ModelProto, samples: Sequence[Tensors], folder: Path) -> str:
-    """Return in words a difference between the answers of the dynamic model and the file; "" if there is none."""
+    """Return in words why the dynamic model cannot replace the file; "" if it can.
+
+    Each of `samples` alone must have the same answer as in `fixed`, the file's model. In `dynamic`, an answer must not
+    depend on the other samples of its batch. `folder` has the file of the external data of both models, if there is
+    one.
+    """
     names = [value.name for value in fixed.graph.output]
     original = session_of(fixed, folder)
     contract = contract_of(samples[0], dict(zip(names, original.run(names, samples[0]), strict=True)))

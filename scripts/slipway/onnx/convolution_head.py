@@ -16,11 +16,11 @@ _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
 def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
-    """Return the model with its fully connected layer as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
+    """Return the model with an equivalent 1x1 convolution in place of each fully connected layer behind a global pool.
 
-    The layer was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a layer
-    is returned unchanged. The weights (values, C) become (values, C, 1, 1). `folder` has the model's data file, if it
-    has one.
+    Such a layer is `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the two spatial axes of x. It becomes
+    `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1), and its weights (values, C) become (values, C, 1, 1). A model
+    without such a layer is returned unchanged. `folder` has the file of the model's external data, if there is one.
     """
     changed = copy.deepcopy(model)
     shapes = shapes_of(model)

@@ -1,4 +1,8 @@
-"""Export a served network to an ONNX file whose tensors and dynamic axes have the contract's names."""
+"""Export a network to an ONNX file whose tensors and dynamic axes have the names in the contract.
+
+The contract describes a model's inputs and outputs: names, dtypes, shapes and dynamic axes. It is found before the
+export.
+"""
 
 import string
 from collections.abc import Iterable, Iterator
@@ -27,8 +31,10 @@ def export(
 ) -> list[tuple[str, int]]:
     """Write the network to the ONNX file `path` with the contract's dynamic axes, and large weights to its data file.
 
-    PyTorch may leave other files beside `path`. Returns the [(axis, size)] of `deciding_sizes`; always [] with the
-    TorchScript exporter.
+    For an `opset` below OLDEST_DYNAMO_OPSET, and for a network with TorchScript, PyTorch's TorchScript exporter is
+    used. `samples` are real inputs. Returns [(axis, size)], the sizes for which the network's code may compute
+    otherwise than the file (see `deciding_sizes`); always [] with the TorchScript exporter. PyTorch may leave other
+    files beside `path`.
     """
     inputs, served, passing = example_of(contract, samples), network, passing_names(contract)
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
@@ -74,7 +80,10 @@ def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor
 
 
 def dynamic_shapes(network: ServedNetwork, contract: Contract) -> tuple[dict[int, object], ...]:
-    """Return one {axis: Dim} of the dynamic axes for each input, in the form of PyTorch's exporter."""
+    """Return the dynamic axes for PyTorch's newer exporter: {axis: Dim} for each input.
+
+    A network from a file may limit the batch size, by its `largest_batch`. Otherwise LARGEST_BATCH is the limit.
+    """
     largest = getattr(network.network, "largest_batch", None) or LARGEST_BATCH
     dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
     dims[BATCH] = torch.export.Dim(BATCH, min=1, max=largest)
@@ -84,7 +93,10 @@ def dynamic_shapes(network: ServedNetwork, contract: Contract) -> tuple[dict[int
 
 
 def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
-    """Return {tensor: {axis: name}} of the dynamic axes, for the TorchScript exporter."""
+    """Return the dynamic axes for the TorchScript exporter: {tensor: {axis: name}}.
+
+    An axis of unknown size (None) is dynamic, too, and its name is made from the tensor's name.
+    """
     names = {BATCH, *dynamic(contract)}
     return {
         tensor.name: {
@@ -102,9 +114,10 @@ def dynamic(contract: Contract) -> dict:
 
 
 def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path) -> None:
-    """Raise SlipwayError if the exported file has a fixed size for a dynamic axis of the contract.
+    """Raise SlipwayError if the exported file `path` has a fixed size for an input's axis that the contract lets vary.
 
-    The message names the line of the network's code that fixes the size.
+    The message names the line of the network's code that fixes the size. To find this line, the network is exported
+    again with inputs made from `samples`.
     """
     names = {BATCH, *dynamic(contract)}
     for name, size in _sizes(contract.inputs, external_data.read(path).graph.input):
@@ -114,7 +127,11 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
 
 
 def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
-    """Give the dynamic axes of a graph the contract's names, in inputs, outputs and everywhere else in the graph."""
+    """Give the dynamic axes of a graph the contract's names, in inputs, outputs and everywhere else in the graph.
+
+    If the size of an output's axis is unknown in the graph and fixed in the contract, the graph gets the contract's
+    size.
+    """
     inputs = _sizes(contract.inputs, model.graph.input)
     renamed = {size.dim_param: name for name, size in inputs if isinstance(name, str) and size.dim_param}
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):

@@ -30,12 +30,12 @@ _DIGEST = "data_sha256"
 
 
 def read(path: Path) -> onnx.ModelProto:
-    """Return the model of a file. Weights in the data file are not loaded: the tensors only refer to this file."""
+    """Return the model of the ONNX file `path`. External data is not loaded: the tensors only refer to its file."""
     return onnx.load(path, load_external_data=False)
 
 
 def has_data(model: onnx.ModelProto) -> bool:
-    """Return whether a data file has weights of the model."""
+    """Return whether some weights of the model are external data, in a data file, and are not loaded into the model."""
     return any(map(uses_external_data, model.graph.initializer))
 
 
@@ -47,9 +47,9 @@ def size_of(model: onnx.ModelProto) -> int:
 
 
 def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
-    """Load the tensors of a model from files in `folder`. Large weights of a model above ONNX_LIMIT stay in the files.
+    """Load a model's external data from files in `folder`, except the large weights of a model above ONNX_LIMIT.
 
-    Large weights have at least SMALLEST bytes. Raises ValueError if a file is too short.
+    Weights of at least SMALLEST bytes are large. Raises ValueError if a file is too short for a tensor.
     """
     for tensor in filter(uses_external_data, inner_tensors(model)):
         load_external_data_for_tensor(tensor, str(folder))
@@ -63,10 +63,11 @@ def load_small_tensors(model: onnx.ModelProto, folder: Path) -> None:
 
 
 def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
-    """Write a model to `path`. If the file would be larger than ONNX_LIMIT, the weights go into its data file.
+    """Write a model to the ONNX file `path`, and its weights to a data file beside it if one file is too small.
 
-    `folder` is the folder of the data file in which the model's weights lie now; None if the model contains them. If
-    this file is already the data file beside `path`, it is not written again.
+    One ONNX file has at most ONNX_LIMIT bytes. If the weights fit into it, the data file is empty. `folder` is the
+    folder of the data file in which the model's weights lie now; None if the model contains them. If this file is
+    already the data file beside `path`, it is not written again.
     """
     data, large = data_file(path), size_of(model) > ONNX_LIMIT
     if has_data(model) and not (large and names_of_data(model) == [data.name] and folder == path.parent):

@@ -31,10 +31,10 @@ _OPERATORS = sorted({*QLinearOpsRegistry, *QDQRegistry})
 def quantized_for_onnxruntime(
     source: Path, samples: list[Tensors], method: str, not_quantized: list[str], target: Path
 ) -> onnx.ModelProto:
-    """Return the model at `source` with Q/DQ nodes, except at the nodes named in `not_quantized`.
+    """Return the model of the ONNX file `source` with Q/DQ nodes, except at the nodes named in `not_quantized`.
 
     The scales come from the model's values on `samples`, by `method` ("entropy" or "max"). The model is also written to
-    `target`, with large weights in a file beside it.
+    `target`. If weights of `source` are external data, the weights of `target` are, too.
     """
     quantizer = QDQQuantizer(
         load_model_with_shape_infer(source),
@@ -54,7 +54,10 @@ def quantized_for_onnxruntime(
 
 
 def _ranges(source: Path, samples: list[Tensors], method: str) -> TensorsData:
-    """Return the range of values of each tensor of the model at `source` on the samples, by a method of _METHODS."""
+    """Return the range of values of each tensor of the model at `source` on the samples, by a method of _METHODS.
+
+    Raises SlipwayError if ModelOpt has changed ONNX Runtime's quantiser in this process.
+    """
     if CalibraterBase.select_tensors_to_calibrate.__module__ != calibrate.__name__:
         raise SlipwayError(
             "ModelOpt changed ONNX Runtime's quantiser in this process; quantise for ONNX Runtime in another process"

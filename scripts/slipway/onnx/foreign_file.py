@@ -31,9 +31,11 @@ _KINDS = {
 
 
 def read_onnx(path: str | Path) -> onnx.ModelProto:
-    """Return the model in an ONNX file, with the weights from its data files, unless the model is large.
+    """Return the model in an ONNX file from any exporter, with its external data.
 
-    Raises SlipwayError, with the place, for a defect, or for an operator or type that cannot be served.
+    Only the large weights of a model above the limit of one ONNX file are not loaded (see `load_small_tensors`). Raises
+    SlipwayError for a defect, or for an operator or type that cannot be served. The message names the place in the
+    file.
     """
     path = Path(path)
     model = parsed(path)
@@ -66,7 +68,7 @@ def described(node: onnx.NodeProto) -> str:
 
 
 def parsed(path: Path) -> onnx.ModelProto:
-    """Return the model in a file, without weights that are in other files. Raise SlipwayError if it is not ONNX."""
+    """Return the model in an ONNX file without its external data. Raise SlipwayError if it is missing or not ONNX."""
     if not path.is_file():
         raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
     try:
@@ -83,7 +85,7 @@ def parsed(path: Path) -> onnx.ModelProto:
 
 
 def require_beside(path: Path, name: str) -> None:
-    """Raise SlipwayError unless the file of weights `name` lies in the folder of the model at `path`."""
+    """Raise SlipwayError unless `name`, a file of external data, lies in the folder of the ONNX file `path`."""
     folder = path.parent.resolve()
     file = folder / name
     if Path(name).is_absolute() or not file.resolve().is_relative_to(folder):
@@ -148,7 +150,10 @@ def _require_tensor(path: Path, side: str, value: onnx.ValueInfoProto) -> None:
 
 
 def _is_in_training(node: onnx.NodeProto, constants: Mapping[str, TensorProto]) -> bool:
-    """Return whether a node computes as in training: it drops values at random, or normalises over the batch."""
+    """Return whether a node computes as in training: it drops values at random, or normalises over the batch.
+
+    A Dropout also counts if its input `training_mode` is not constant. `constants` is {tensor: its value}.
+    """
     if node.domain or node.op_type not in ("BatchNormalization", "Dropout"):
         return False
     if node.op_type == "BatchNormalization":

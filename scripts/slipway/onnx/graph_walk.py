@@ -27,7 +27,7 @@ def makers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 
 
 def tensors_behind(graph: onnx.GraphProto, outputs: Iterable[str]) -> set[str]:
-    """Return the names of all tensors that the graph's `outputs` depend on, and of the outputs."""
+    """Return the names of all tensors that the tensors `outputs` of a graph depend on, and the names in `outputs`."""
     makers, names, waiting = makers_of(graph), set(), list(outputs)
     while waiting:
         name = waiting.pop()
@@ -45,7 +45,7 @@ def _read_by(node: onnx.NodeProto) -> list[str]:
 
 
 def refill(part: Any, entries: Iterable) -> None:
-    """Replace all entries of a repeated protobuf field, such as a graph's nodes."""
+    """Replace all entries of `part`, a repeated protobuf field such as a graph's nodes, by `entries`."""
     entries = list(entries)
     del part[:]
     part.extend(entries)

@@ -16,7 +16,7 @@ _SERVED = "network"
 
 
 def module_of(node: onnx.NodeProto) -> str | None:
-    """Return the name of the network's module that a node belongs to, such as layer1.0.conv2; None if unknown."""
+    """Return the innermost module of the network that a node belongs to, such as layer1.0.conv2; None if unknown."""
     entry = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
     scopes: list[str] = []
     with contextlib.suppress(ValueError, SyntaxError):

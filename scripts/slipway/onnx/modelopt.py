@@ -1,4 +1,8 @@
-"""Convert an exported ONNX file to another precision with NVIDIA ModelOpt: the parts that all variants share."""
+"""Convert an exported FP32 ONNX file to another precision with NVIDIA ModelOpt: the parts that all conversions share.
+
+A variant is such a converted file, or its precision, such as "fp16". The programs cast_onnx.py and quantize_onnx.py
+make the variants.
+"""
 
 import argparse
 import contextlib
@@ -27,15 +31,19 @@ PACKAGE = "nvidia-modelopt"
 
 
 def require_modelopt() -> None:
-    """Raise SlipwayError if ModelOpt is not installed. If a program is run without Snakemake, no plan checks it."""
+    """Raise SlipwayError if ModelOpt is not installed.
+
+    Snakemake's plan checks this, too. The check here is for a program that is run without Snakemake.
+    """
     if package_version(PACKAGE) == ABSENT:
         raise SlipwayError(f"{PACKAGE} is not installed here; pip install -r envs/requirements.txt")
 
 
 def variant_parser(description: str, variants: Iterable[str], *more: str) -> argparse.ArgumentParser:
-    """Return an argument parser with the options that all conversions share.
+    """Return an argument parser with the options that all conversions of an ONNX file to another precision share.
 
-    `variants` are the choices of --variant. `more` are names of further options from `cli.parser`.
+    `variants` are the precisions to choose from, by --variant. `more` are names of further options that `cli.parser`
+    knows.
     """
     common = ("onnx_record", "samples", *more, "record")
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
@@ -45,10 +53,10 @@ def variant_parser(description: str, variants: Iterable[str], *more: str) -> arg
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield a folder for all temporary files of this process, and remove the folder at the end.
+    """Context manager: for the block, put all temporary files of this process into one new folder. Yields this folder.
 
-    ModelOpt and ONNX Runtime leave intermediate models beside their input and output and in the system's temporary
-    folder, especially when they fail.
+    At the end, the folder is removed. ModelOpt and ONNX Runtime leave intermediate models beside their input and output
+    and in the system's temporary folder, especially when they fail.
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="slipway.") as folder:
@@ -60,7 +68,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def base_record(arguments: argparse.Namespace) -> dict:
-    """Return the record of the FP32 file, whose path is in the options.
+    """Return the record of the FP32 ONNX file (--onnx), the JSON that export_onnx.py writes.
 
     Raises SlipwayError if the record belongs to another file, or if the file is quantised already.
     """
@@ -82,11 +90,12 @@ def write_variant(
     folder: Path | None = None,
     **facts: dict | None,
 ) -> dict:
-    """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
+    """Check a converted model, compare it with the FP32 file, write it and its record, and return the record.
 
-    `folder` has the data file of `model`. For the comparison, ONNX Runtime runs the model that `emulated` returns,
-    which rounds exactly as `model` states. It runs `requests`, and each sample in batches with other samples.
-    `facts` are further entries of the record.
+    `base` is the record of the FP32 file. `folder` has the file of the external data of `model`; None if there is none.
+    For the comparison, ONNX Runtime runs the model that `emulated` returns, which rounds exactly as `model` states. It
+    runs `requests`, a list of {input: array}, and each sample in batches with other samples. `facts` are further
+    entries of the record. Raises SlipwayError if a check fails.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)
@@ -131,13 +140,12 @@ def agreement_with_base(
     requests: list[Tensors],
     folders: tuple[Path, Path] = (Path(), Path()),
 ) -> tuple[dict | None, str | None]:
-    """Compare a variant with its FP32 model over all requests, in ONNX Runtime on the CPU.
+    """Compare a variant with its FP32 model `base` over all requests, in ONNX Runtime on the CPU.
 
-    `folders` have the data files of the FP32 model and the variant, if they have any.
-
-    Returns (figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant. Without
-    optimisations, quantised nodes are computed as written, independent of this CPU's integer instructions. Raises
-    SlipwayError if the variant's outputs are not finite, but the FP32 model's outputs are.
+    Returns (the figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant.
+    ONNX Runtime's optimisations are off: it then computes quantised nodes as written, and the figures do not depend on
+    this CPU's integer instructions. `folders` have the files of external data of the FP32 model and of the variant.
+    Raises SlipwayError if the variant's outputs are not finite, but the FP32 model's outputs are.
     """
     try:
         answers = list(map(answering(session_of(variant, folders[1]), contract), requests))

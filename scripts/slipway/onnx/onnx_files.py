@@ -21,7 +21,10 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def renumbered(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Return a copy of the model with another opset number. Its operators must have the same form in both opsets."""
+    """Return a copy of the model with another opset number, and no other change.
+
+    Call it only if all operators of the model have the same form in both opsets.
+    """
     changed = copy.deepcopy(model)
     _own_operators(changed).version = opset
     return changed
@@ -32,10 +35,11 @@ def _own_operators(model: onnx.ModelProto) -> onnx.OperatorSetIdProto:
 
 
 def described(path: Path) -> dict:
-    """Return the entries of an ONNX file for its record.
+    """Return the facts about the ONNX file `path` for its record.
 
     The keys are "sha256", "data_sha256" (None if the ONNX file contains its weights), "bytes" (with the data file),
-    "opset", "ir_version", "nodes" (their number), and the keys of `onnx_structure.digests`.
+    "opset", "ir_version", "nodes" (their number), "structure_sha256" and "topology_sha256" (see
+    `onnx_structure.digests`).
     """
     model, data = external_data.read(path), data_file(path)
     is_large = external_data.has_data(model)
@@ -51,9 +55,10 @@ def described(path: Path) -> dict:
 
 
 def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
-    """Raise SlipwayError unless a model's inputs and outputs fit the contract.
+    """Raise SlipwayError unless a converted model has the inputs and outputs of its contract, in the same order.
 
-    Their names, order, dtypes and dynamic axes must be the contract's.
+    Names, dtypes and numbers of axes must be equal. An axis that is dynamic in the contract must be dynamic in the
+    model.
     """
     for side, values in ((contract.inputs, model.graph.input), (contract.outputs, model.graph.output)):
         actual = [tensor_of(value) for value in values]
@@ -77,7 +82,7 @@ def _shape_of(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...]:
 
 
 def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
-    """Return {tensor: shape} for the shapes that can be inferred. An entry of a shape is a size, a name or None."""
+    """Return {tensor: shape} for the shapes that ONNX can infer. A dynamic axis is its name in the shape, or None."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     return {value.name: _shape_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
 
@@ -85,9 +90,10 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, tuple]:
 def require_batch_independence(
     session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return the distances between answers alone and in batches in ONNX Runtime, as `batch_distances` describes them.
+    """Raise SlipwayError if an answer in ONNX Runtime depends on the other samples of its batch. Return the distances.
 
-    Raises SlipwayError if a distance exceeds `tolerance`: an answer then depends on the other samples of its batch.
+    The distances are the dict of `batch_distances`: between a sample's answers alone, in batches of several sizes, and
+    beside other samples. None of them may exceed `tolerance`.
     """
     differences = batch_distances(answering(session, contract), contract, samples)
     if problem := dependence(differences, tolerance):
@@ -108,7 +114,7 @@ def answering(session: onnxruntime.InferenceSession, contract: Contract) -> Call
 def session_of(model: onnx.ModelProto, folder: Path = Path()) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations.
 
-    `folder` has the model's data file, if it has one.
+    `folder` has the file of the model's external data, if there is one.
     """
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))

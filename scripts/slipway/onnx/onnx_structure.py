@@ -35,17 +35,18 @@ QUANTIZING = {*_QUANTIZING, "QLinearConv", "QLinearMatMul", "ConvInteger", "MatM
 
 
 def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:
-    """Return {"structure_sha256", "topology_sha256"} of a graph. `folder` has its data file, if there is one.
+    """Return two digests of a graph that decide on a refit and on comparisons: {"structure_sha256", "topology_sha256"}.
 
-    The structure has opsets, inputs and outputs with their types, nodes in their order with names and attributes, and
-    name, type and shape of every constant. It has the values of all constants except weights that TensorRT can refit.
-    An engine can be refitted for a graph of the same structure.
+    An engine can be refitted for a graph of the same structure. The structure has opsets, inputs and outputs with their
+    types, nodes in their order with names and attributes, and name, type and shape of every constant. It has the values
+    of all constants except weights that TensorRT can refit.
 
     The topology is the structure without the values of floating-point constants and of INT8 and FP8 data (scales, zero
     points, quantised weights). If two graphs have the same topology, the timing cache of the first build has all kernel
     times for the second build, and the speeds of their engines are comparable.
 
-    Neither digest depends on comments, metadata, or the names of graph and producer.
+    Neither digest depends on comments, metadata, or the names of graph and producer. `folder` has the file of the
+    model's external data, if there is one.
     """
     constants, readers = constants_of(model.graph), _readers(model.graph)
     weights = {name for name, tensor in constants.items() if _is_weight(tensor, readers[name])}
@@ -59,7 +60,10 @@ def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:
 
 
 def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidden: set[str], folder: Path) -> str:
-    """Return the SHA-256 of a graph without the values of the constants named in `hidden`."""
+    """Return the SHA-256 of a graph without the values of the constants named in `hidden`.
+
+    `constants` is {name: tensor} of all the graph's constants. `folder` has the file of the external data.
+    """
     parts = [
         sorted((entry.domain or "ai.onnx", entry.version) for entry in model.opset_import),
         *(_bytes(function) for function in model.functions),

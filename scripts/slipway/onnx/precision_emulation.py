@@ -20,11 +20,12 @@ _TYPES = ("to", "dtype", "output_dtype")
 
 
 def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
-    """Return the model with FP32 operators. Each result is rounded to the type that it has in `model`.
+    """Return a model with FP32 operators that computes, on a CPU, with the rounding of the FP16 or BF16 `model`.
 
-    The names of tensors do not change, nor the types of the graph's inputs and outputs. Sums inside an operator are in
-    FP32, as tensor cores accumulate them. In the branches of an If and the body of a Loop only results are rounded.
-    `folder` has the model's data file, if there is one.
+    Each result is rounded to the type that it has in `model`. The names of tensors do not change, nor the types of the
+    graph's inputs and outputs. Sums inside an operator are in FP32, as tensor cores accumulate them. In the branches of
+    an If and the body of a Loop only results are rounded. A model that makes no FP16 and BF16 tensors is returned
+    unchanged. `folder` has the file of the model's external data, if there is one.
     """
     halves = half_tensors(model)
     if not halves:
@@ -47,7 +48,7 @@ def emulated(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
 
 
 def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
-    """Return {tensor: its ONNX type} for all FP16 and BF16 tensors that nodes of the graph make."""
+    """Return {tensor: its element type in ONNX} for all FP16 and BF16 tensors that nodes of the graph make."""
     from modelopt.onnx.utils import infer_types
 
     bare = copy.deepcopy(model)
@@ -59,7 +60,10 @@ def half_tensors(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _widen(graph: onnx.GraphProto, folder: Path) -> None:
-    """Replace the types FP16 and BF16 by FP32 everywhere in a graph and in the graphs inside it."""
+    """Replace FP16 and BF16 by FP32 in the weights and nodes of a graph, and everywhere in the graphs inside it.
+
+    The declared types of the graph's own inputs and outputs stay. `folder` has the file of the model's external data.
+    """
     inner = [part for node in nodes_of(graph) for part in graphs_in(node)]
     for part in (graph, *inner):
         for weight in part.initializer:
@@ -82,7 +86,10 @@ def _widen_tensor(tensor: TensorProto, folder: Path) -> None:
 
 
 def _widened_inputs(graph: onnx.GraphProto, declared: dict[str, int]) -> list[onnx.NodeProto]:
-    """Return nodes that cast the graph's FP16 and BF16 inputs to FP32, and make the other nodes read their results."""
+    """Return nodes that cast the graph's FP16 and BF16 inputs to FP32, and make the other nodes read the FP32 tensors.
+
+    `declared` is {input or output of the graph: its element type in ONNX}.
+    """
     casts = [value.name for value in graph.input if declared[value.name] in HALVES]
     for node in nodes_of(graph):
         for index, name in enumerate(node.input):

@@ -67,7 +67,7 @@ class Quantized:
 def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
     """Count a graph's quantised nodes, and find the nodes that are not quantised or have invalid scales.
 
-    `folder` has the graph's data file, if there is one.
+    `folder` has the file of the model's external data, if there is one.
     """
     dequantized = {name for node in model.graph.node if node.op_type == _DQ for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
@@ -84,10 +84,11 @@ def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
 
 
 def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -> onnx.ModelProto:
-    """Return the model with the older opset and IR version; unchanged if the older model would not be valid.
+    """Return the model with an older opset and IR version, for TensorRT 8.5, which reads opset 17 and IR 8 at most.
 
-    ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
-    opset 17 and IR 8 at most. `folder` has the model's data file, if there is one. A temporary model is written there.
+    ModelOpt raises the opset for 16-bit scales, but with FP32 scales no node needs the newer opset. The model is
+    returned unchanged if its opset is at most `opset`, or if the older model would not be valid. `folder` has the file
+    of the model's external data, if there is one. A temporary model is written there.
     """
     if opset_of(model) <= opset:
         return model

@@ -1,6 +1,7 @@
-"""Make an ONNX file's graph ready to serve: the contract's names of tensors, a normalisation, and casts.
+"""Make the graph of a user's ONNX file ready to serve: the contract's names of tensors, a normalisation, and casts.
 
-The graph gets an opset that the runtimes of all targets read, if its answers then stay the same.
+The contract describes the inputs and outputs that a model is served with. The graph gets an opset that the runtimes of
+all targets read, if its answers then stay the same.
 """
 
 import traceback
@@ -27,10 +28,11 @@ _EQUAL = 1e-4
 
 
 def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opset: int, path: Path) -> str:
-    """Write the graph of a network's ONNX file with the contract's inputs, outputs and axes.
+    """Write the graph of a user's ONNX file to `path`, with the contract's inputs, outputs and axes.
 
-    The opset is at most `opset`. Returns a sentence about a conversion of the opset, or "". Raises SlipwayError if the
-    file has a newer opset and cannot be converted.
+    `network` has the user's file. If its opset is above `opset`, or too old for other steps, the graph is converted
+    (see `at_opset`), and must then answer `sample`, {input: array}, as before. Returns a sentence about the conversion,
+    or "" without one. Raises SlipwayError if an opset above `opset` cannot be converted.
     """
     file: GraphNetwork = network.network
     model, folder = external_data.read(file.path), file.path.parent
@@ -50,10 +52,12 @@ def take_graph(network: ServedNetwork, contract: Contract, sample: Tensors, opse
 
 
 def at_opset(model: onnx.ModelProto, newest: int, sample: Tensors, folder: Path) -> tuple[onnx.ModelProto, str]:
-    """Return (model with an opset from OLDEST_OPSET to `newest`, a sentence about the conversion or "").
+    """Return (the model, converted to an opset that can be used, a sentence about the conversion).
 
-    `folder` has the model's data file, if there is one. A graph with an older opset that cannot be converted keeps this
-    opset. Raises SlipwayError if a newer opset cannot be converted.
+    An opset from OLDEST_OPSET to `newest` can be used: a model with such an opset is returned unchanged, with "".
+    Another model is converted, and must then answer `sample`, {input: array}, as before. If this fails for an older
+    opset, the model is returned unchanged, and the sentence says so. If it fails for a newer opset, SlipwayError is
+    raised. `folder` has the file of the model's external data, if there is one.
     """
     own = opset_of(model)
     if OLDEST_OPSET <= own <= newest:
@@ -120,7 +124,10 @@ def _declare(model: onnx.ModelProto, inputs: dict[str, Tensor], outputs: dict[st
 
 
 def _normalising(graph: onnx.GraphProto, tensor: Tensor, name: str) -> list[onnx.NodeProto]:
-    """Add constants to the graph, and return the nodes that compute the tensor `name`: (pixels / 255 - mean) / std."""
+    """Add constants to the graph, and return the nodes that normalise the input `tensor`: (x / 255 - mean) / std.
+
+    The result is the tensor `name`.
+    """
     shape = [1, -1] + [1] * (len(tensor.shape) - 2)
     constants = {"of_255": np.array(255.0)}
     constants |= {part: np.reshape(getattr(tensor.normalisation, part), shape) for part in ("mean", "std")}

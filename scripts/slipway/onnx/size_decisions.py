@@ -19,10 +19,12 @@ LARGEST_BATCH, FARTHEST = 64, 64
 def deciding_sizes(
     program: torch.export.ExportedProgram, contract: Contract, example: Sequence[torch.Tensor]
 ) -> list[tuple[str, int]]:
-    """Return [(axis, size)]: for each decision of the code, the nearest size with another result than the example's.
+    """Find sizes for which a network's code may compute otherwise than its exported program. Return [(axis, size)].
 
-    `example` are the inputs that the program was exported with. Only sizes that the contract allows are returned. A
-    decision may be harmless, such as one for speed, so the answers at these sizes must be compared.
+    For each decision of the code about a size, such as an `if`, this is the size nearest to the example's for which the
+    decision has another result. `example` are the inputs that the program was exported with. Only sizes that the
+    contract allows are returned. A decision may be harmless, such as one for speed, so the answers at these sizes must
+    be compared.
     """
     axes = dict(_symbols(program, contract))
     allowed = {name: range(axis.min, axis.max + 1) for name, axis in contract.axes.items()}

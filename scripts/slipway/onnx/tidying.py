@@ -23,10 +23,10 @@ _IR_VERSION, _OLDER_IR_VERSION, _OLDER_OPSET = 10, 8, 17
 
 
 def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """Return (a tidy copy of the model, sentences about the changes that a client sees).
+    """Return (the model in the form that later steps need, sentences about the changes that a client sees).
 
-    The copy has no functions, no inputs that are constants, and only valid tensor names. Raises SlipwayError if no
-    input is left.
+    The returned copy has no functions, no inputs with a value in the file, and only tensor names that are valid in
+    config.yaml and for clients. Raises SlipwayError if no input is left.
     """
     notes = []
     if model.functions:
@@ -58,7 +58,7 @@ def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
 
 
 def ir_version_of(opset: int) -> int:
-    """Return the IR version to write into a graph with this opset."""
+    """Return the IR version to write into a graph with this opset: one that every runtime for the opset reads."""
     return _OLDER_IR_VERSION if opset <= _OLDER_OPSET else _IR_VERSION
 
 

@@ -38,10 +38,10 @@ RUNTIMES: dict[str, RuntimeTraits] = {
 
 
 def runtime(name: str) -> ModuleType:
-    """Return the module of a runtime.
+    """Return the module that builds and runs the engines of a runtime, such as "onnxruntime" (see the interface above).
 
-    The module is imported by name, so that the inputs of a rule have only the code of the runtime that the rule uses.
-    Raises SlipwayError if the module lacks a part of the interface.
+    The module is imported by its name, not at the top of a file, so that a rule depends only on the code of the runtime
+    that it uses. Raises SlipwayError if the module lacks a part of the interface.
     """
     module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
     missing = [part for part in INTERFACE if not hasattr(module, part)]
@@ -56,7 +56,7 @@ def runtime_code(name: str) -> list[Path]:
 
 
 def engine_files(name: str, path: Path) -> list[Path]:
-    """Return all files of a runtime's engine: first the file at `path`, then the files beside it."""
+    """Return the paths of all files of an engine of the runtime `name`: first `path`, then the files beside it."""
     first, *others = RUNTIMES[name].suffixes
     return [path, *(path.with_name(path.name.removesuffix(first) + suffix) for suffix in others)]
 

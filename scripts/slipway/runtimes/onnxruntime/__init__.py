@@ -16,11 +16,12 @@ _LARGE = 3 << 29
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
+    """Build an engine: optimise an ONNX file for this CPU, including its layouts, and save the result at `path`.
 
     `<path>.data` gets large weights, such as the weights in an ONNX file's data file. Without large weights, this file
     is empty. An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one
-    node. Returns {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file.
+    node. `options` are not used. Returns {"tensors", "layers"} of the engine (see `slipway.runtimes`). Raises
+    ValueError for another precision than fp32 and int8, or for an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
@@ -65,7 +66,7 @@ class Engine:
             raise ValueError(f"ONNX Runtime cannot run the engine: {error}") from None
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+        """Run requests, each {input: array}, as one batch. Return {output: array}, joined along axis 0 in their order.
 
         Raises ValueError in the same cases as `infer`.
         """

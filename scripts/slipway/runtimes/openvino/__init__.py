@@ -25,12 +25,12 @@ _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected"
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). There are no options.
+    """Build an engine: convert an ONNX file to IR at `path` (.xml, and .bin beside it).
 
     The weights stay unchanged: for bf16, the CPU plugin rounds FP32 only when it compiles. So fp32 and bf16 have the
-    same IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Returns
-    {"tensors", "layers"} of the engine. Raises ValueError for another precision or an unreadable file, and OSError if
-    the IR cannot be written.
+    same IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. `options`
+    are not used. Returns {"tensors", "layers"} of the engine (see `slipway.runtimes`). Raises ValueError for another
+    precision than fp32, bf16 and int8, or for an unreadable file. Raises OSError if the IR cannot be written.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -47,7 +47,11 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 def _write(model: ov.Model, path: Path) -> None:
-    """Write an IR. OpenVINO does not say why it cannot write, so after an error the space is asked of the system."""
+    """Write an IR to `path`. Raise OSError, with the system's reason, if the disk has too little space.
+
+    OpenVINO does not give the reason itself. So after its error, as much space as the weights need is asked of the
+    system.
+    """
     try:
         ov.save_model(model, path, compress_to_fp16=False)
     except RuntimeError:
@@ -105,7 +109,7 @@ class Engine:
         return {tensor["name"]: outputs[index] for index, tensor in enumerate(self._tensors["outputs"])}
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+        """Run requests, each {input: array}, as one batch. Return {output: array}, joined along axis 0 in their order.
 
         Raises ValueError in the same cases as `infer`.
         """

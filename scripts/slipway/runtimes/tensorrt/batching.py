@@ -33,7 +33,7 @@ def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: 
 
 
 def split(batch: Tensors, largest: int) -> list[Tensors]:
-    """Return the parts [{input: array}] of a batch, each with at most `largest` samples."""
+    """Return the parts of a batch, {input: array}, in their order along axis 0. Each has at most `largest` samples."""
     starts = range(0, len(next(iter(batch.values()))), largest)
     return [{name: array[start : start + largest] for name, array in batch.items()} for start in starts]
 
@@ -41,8 +41,9 @@ def split(batch: Tensors, largest: int) -> list[Tensors]:
 def _require_inputs(inputs: Sequence[dict], request: Tensors) -> None:
     """Raise ValueError unless a request has exactly the engine's inputs, with their dtypes and fixed sizes.
 
-    The check is strict, because NumPy would cast and repeat an array. Only int64 may be cast to int32, which TensorRT
-    before 10 has in its place, and only if no value changes.
+    `inputs` are those of the engine, [{"name", "dtype", "shape"}], in which -1 is a dynamic size. The check is strict,
+    because NumPy would cast and repeat an array that does not fit. There is one exception: TensorRT before 10 has int32
+    in place of int64. So an int64 array passes for an int32 input, if its values fit into int32.
     """
     if set(request) != {tensor["name"] for tensor in inputs}:
         names = ", ".join(tensor["name"] for tensor in inputs)

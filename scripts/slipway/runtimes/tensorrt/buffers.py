@@ -73,7 +73,7 @@ class StreamContext:
         return buffers
 
     def optimum(self, batch: int) -> Shapes:
-        """Return {input: the shape for which the profile is tuned}, with this batch size on the batch axis, if any."""
+        """Return {input: the shape for which the profile is tuned}. If there is a batch axis, its size is `batch`."""
         return {
             name: (batch, *ends["opt"][1:]) if self._batched else ends["opt"] for name, ends in self._profile.items()
         }

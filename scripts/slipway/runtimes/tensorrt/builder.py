@@ -54,9 +54,9 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> tuple[Any, Any, Any]:
-    """Return (network of an ONNX file, its builder, its parser). Raise ValueError with the parts that are unsupported.
+    """Parse an ONNX file. Return (its network, the builder, the parser), which must all live as long as the network.
 
-    Builder and parser must live as long as the network, since the parser holds the weights.
+    The parser holds the weights. Raises ValueError with the parts of the file that TensorRT does not support.
     """
     builder = started(trt, trt.Builder, log)
     kinds = trt.NetworkDefinitionCreationFlag
@@ -141,9 +141,10 @@ def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> Non
 
 
 def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | str]:
-    """Return an input's shape with the names of dynamic axes. Raise ValueError if the network has another shape.
+    """Return the shape of the input `tensor` with the names of its dynamic axes.
 
-    If `declared` is None, only the batch axis may be dynamic.
+    `declared` is {input: shape with names} of the model; None if only the batch axis may be dynamic. Raises ValueError
+    if the network has another shape than this.
     """
     sizes = list(tensor.shape)
     batched = [BATCH if size == -1 else size for size in sizes[:1]] + sizes[1:]

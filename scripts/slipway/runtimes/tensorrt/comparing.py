@@ -13,12 +13,13 @@ ROUNDS, WARM_UP_SECONDS = 6, 0.1
 
 
 def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | None) -> dict:
-    """Return {"outputs": the new engine's outputs for each sample, "speed": the speed of both engines}.
+    """Run the new engine on samples, and time both engines in turns. Return {"outputs", "speed"}.
 
-    "outputs" is a list of {output: array}; None without samples. "speed" is a list of {"batch", "previous_ms",
-    "new_ms", "ratio" (new / previous), "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of
-    each profile, at the optimal sizes of the other axes. The times are medians of one run on the GPU. "graph" says
-    whether the runs were CUDA graphs, which both engines must allow. Raises ValueError if an engine cannot run.
+    "outputs" is a list of {output: array}, the new engine's outputs for each of `samples`; None without samples.
+    "speed" is a list of {"batch", "previous_ms", "new_ms", "ratio" (new / previous), "graph"}: for batch 1, if a
+    profile accepts it, and for the optimal batch of each profile, at the optimal sizes of the other axes. The times are
+    medians of one run on the GPU. "graph" says whether the runs were CUDA graphs, which both engines must allow. Raises
+    ValueError if an engine cannot run.
     """
     with closing(open_device()) as device:
         # No variable refers to the engines, so they are freed before their device is closed.

@@ -16,9 +16,9 @@ _NO_TACTIC = re.compile(r"could not find any implementation|no implementation", 
 
 
 def no_start(trt: ModuleType, log: Any) -> str:
-    """Return a sentence for the case that TensorRT does not start: no GPU, or a driver too old for its CUDA.
+    """Explain why TensorRT does not start, in a sentence with the remedy: no GPU, or a driver too old for its CUDA.
 
-    TensorRT may report the reason only as a warning.
+    The reason is the last message of the logger `log`. TensorRT may report it only as a warning.
     """
     words = [*log.warnings, *log.errors]
     detail = f" ({words[-1].strip()})" if words else ""
@@ -54,7 +54,8 @@ def _parser_error(error: Any) -> str:
 def build_failure(errors: list[str], options: dict) -> str:
     """Return the reason why the builder made no engine, and the setting to change.
 
-    `errors` are TensorRT's error messages, in order. `options` are those of `builder.build`.
+    `errors` are TensorRT's error messages, in order. `options` are those of `builder.build`; the message states their
+    present values.
     """
     details = last(errors, 3)
     largest = max(sizes["max"] for sizes in options["profiles"])
@@ -75,7 +76,10 @@ def build_failure(errors: list[str], options: dict) -> str:
 
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
-    """Return the reason why TensorRT could not load an engine, and the remedy."""
+    """Return the reason why TensorRT could not load the engine file `path`, and the remedy.
+
+    `errors` are TensorRT's error messages, in order.
+    """
     details = last(errors, 2)
     if any(_NO_MEMORY.search(error) for error in errors):
         return (

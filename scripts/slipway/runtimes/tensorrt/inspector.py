@@ -135,7 +135,7 @@ def count_by_precision(layers: list[dict]) -> dict[str, int]:
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return a dict for each layer in the first optimization profile: the fields that TensorRT's inspector reports.
+    """Return a dict for each layer of an engine in its first optimization profile, as `read_layer` returns.
 
     The layers are read one by one and without an execution context. With a context, TensorRT 8.5 fails for an engine
     with several profiles.
@@ -148,7 +148,7 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
 
 
 def is_compute(layer: dict) -> bool:
-    """Return whether a layer is a convolution or a matrix product."""
+    """Return whether a layer, a dict of `engine_layers`, is a convolution or a matrix product."""
     kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
     return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
 
@@ -159,7 +159,10 @@ def is_fused(layer: dict) -> bool:
 
 
 def precision_of(layer: dict) -> str:
-    """Return the precision of a compute layer: the type of its weights, or else the type of its inputs."""
+    """Return the precision of a compute layer, such as "fp16": the type of its weights, or else of its inputs.
+
+    `layer` is a dict of `engine_layers`. If its types are not known, return "unknown".
+    """
     weights = layer.get("Weights")
     stated = [weights.get("Type", "")] if isinstance(weights, dict) else []
     stated += [tensor.get("Format/Datatype", "") for tensor in layer.get("Inputs", []) if isinstance(tensor, dict)]
@@ -172,10 +175,11 @@ def _stated_precision(text: str) -> str | None:
 
 
 def facts_of_network(trt: ModuleType, network: Any) -> dict:
-    """Return {"layers": {precision: number of compute layers}, "layers_read_from"} of a strongly typed network.
+    """Return the precisions of a strongly typed network's layers, for an engine that cannot be loaded on this machine.
 
-    A layer whose input comes from a DequantizeLayer counts as INT8 or FP8, since the builder fuses the two layers.
-    "layers_read_from" says in words that the precisions are those of the network.
+    The keys are "layers", {precision: number of compute layers}, and "layers_read_from", which says in words that the
+    network states these precisions. A layer whose input comes from a DequantizeLayer counts as INT8 or FP8, since the
+    builder fuses the two layers.
     """
     compute = {trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY}
     layers = [network.get_layer(index) for index in range(network.num_layers)]
@@ -203,7 +207,7 @@ def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
 
 
 def read_layer(text: str) -> dict:
-    """Return {field: value} of a layer from the inspector's text.
+    """Return {field: value} of a layer from the inspector's text: "Name", "LayerType", "Inputs", "Weights" and others.
 
     TensorRT 8.6 writes control characters into JSON. If the text is no JSON, only the important fields are searched,
     and the whole text becomes the field "unread".

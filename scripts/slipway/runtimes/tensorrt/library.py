@@ -18,7 +18,10 @@ _OF_NO_USE = "ICudaEngine::getProfileDimensions: bindingIndex"
 
 
 def edition_of(path: str | Path) -> str:
-    """Return "tensorrt" or "tensorrt_rtx", the module that builds and runs the engine at `path`, by its suffix."""
+    """Return the name of the Python module that builds and runs an engine, by the suffix of its `path`.
+
+    It is "tensorrt_rtx" for .rtx, and "tensorrt" for every other suffix.
+    """
     return EDITIONS.get(Path(path).suffix, "tensorrt")
 
 
@@ -49,10 +52,10 @@ def started(trt: ModuleType, kind: Any, log: Any) -> Any:
 
 
 def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any, Any]:
-    """Return (TensorRT's runtime, the engine of a plan). The runtime must live as long as the engine.
+    """Load a plan, a serialized engine. Return (TensorRT's runtime, the engine); the engine needs the runtime.
 
-    Every plan that Slipway builds can be loaded, also with plugins, and version-compatible plans. Raises ValueError,
-    with the engine's `path`, if the plan cannot be loaded.
+    TensorRT's plugins are registered first, and the code in version-compatible plans is allowed, so that every plan
+    that Slipway builds can be loaded. Raises ValueError, with the engine's `path`, if the plan cannot be loaded.
     """
     # The parser registers TensorRT's plugins itself. For an engine with a plugin, the plugins must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):
@@ -79,10 +82,10 @@ def facts_of_work(trt: ModuleType, log: Any, path: str | Path) -> dict:
 
 
 def logger(trt: ModuleType) -> Any:
-    """Return TensorRT's logger, with empty lists of warnings and errors.
+    """Return TensorRT's logger, which collects messages in its lists `errors` and `warnings`. Both are emptied here.
 
-    `errors` and `warnings` are lists of texts, in order. A process has only one logger, because TensorRT accepts no
-    second one. Useful messages are printed.
+    The lists have texts, in order. A process has only one logger, because TensorRT accepts no second one. It also
+    prints all messages to standard error, except verbose ones and one that is of no use.
     """
     cleared = _the_logger(trt)
     cleared.errors.clear()

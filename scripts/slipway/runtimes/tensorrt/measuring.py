@@ -32,10 +32,11 @@ def measure(
     inputs: Tensors | None = None,
     budget_seconds: float | None = None,
 ) -> dict:
-    """Measure an engine at one batch size, on `inputs` (a batch of this size) or on random inputs.
+    """Measure an engine at one batch size, on `inputs` (a batch of this size) or on random inputs (None).
 
-    Random inputs have the profile's optimal sizes. A slow engine is measured until it has `min_samples` of each
-    quantity, but at most for `budget_seconds` (None: no limit). Returns "profile" (its index), "profile_choice" (see
+    Random inputs have the profile's optimal sizes. Latencies and throughputs each get half of `seconds`. A slow engine
+    is measured until it has `min_samples` of each quantity, but at most for `budget_seconds` (None: no limit).
+    `streams` are the numbers of CUDA streams for the throughput. Returns "profile" (its index), "profile_choice" (see
     `profile_choice`), "binding" (the package for CUDA), "samples_ms" (see `_samples`), "no_graph_reason" (text or
     None), "device_memory_bytes", and the entries of `_throughputs`.
     """
@@ -54,10 +55,11 @@ def measure(
 
 
 def profile_choice(engine: Engine, batch: int, inputs: Tensors | None = None) -> dict:
-    """Return why a batch size runs in its profile, and the times in all profiles that accept this size.
+    """Explain which optimization profile runs a batch size, and say whether another profile would be faster.
 
-    The keys are "reason" (text), "gpu_ms" ({index of the profile: median time in ms, as a CUDA graph if possible}) and
-    "faster" (the index of a profile that is faster by more than FASTER, or None).
+    Returns {"reason": text, "gpu_ms": {index of a profile: median time in ms}, "faster": index or None}. The times are
+    those of all profiles that accept this size, as CUDA graphs if possible; "gpu_ms" is {} if there is only one, or if
+    they cannot be timed. "faster" is a profile that is faster by more than the share FASTER.
     """
     chosen, *others = engine.profiles_for(batch)
     nearest = f"its optimum, batch {engine.profiles[chosen]['opt']}, is the nearest to {batch}"
@@ -82,10 +84,10 @@ def _gpu_times(engine: Engine, profiles: list[int], batch: int, inputs: Tensors 
 
 
 def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tuple[list[float], bool]:
-    """Return ([median GPU time (ms) of each stream context], whether the runs were CUDA graphs).
+    """Time several engines or profiles on the GPU. Return ([median ms of each], whether the runs were CUDA graphs).
 
-    Each stream context must have run once before. In each round, all contexts take a turn, so that a warming or shared
-    GPU slows all contexts equally.
+    Each stream context must have run once before. In each of `rounds`, all contexts take a turn, so that a warming or
+    shared GPU slows all contexts equally. CUDA graphs are used only if all contexts allow them.
     """
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
@@ -103,11 +105,12 @@ def times_in_turns(stream_contexts: Sequence[StreamContext], rounds: int) -> tup
 def _samples(
     stream_context: StreamContext, graphs: dict[str, Work], minimum: int, seconds: float, longest_seconds: float
 ) -> dict[str, list[float] | None]:
-    """Return {quantity: [ms, ...]}; None for a quantity that needs a CUDA graph if there is none.
+    """Measure each step of a request many times. Return {quantity: [ms, ...]}.
 
     "gpu" is the engine's time on the GPU, "enqueue" the host's time to start the engine, "h2d" and "d2h" the times of
-    the transfers, "end_to_end" the time of transfers and engine. "..._graph" is the same time as a CUDA graph. All
-    quantities have an equal share of `seconds` and of `longest_seconds`. See `repeat` for `minimum`.
+    the transfers, "end_to_end" the time of transfers and engine. "..._graph" is the same time as a CUDA graph, from
+    `graphs`; None if there is no graph. All quantities have an equal share of `seconds` and of `longest_seconds`. See
+    `repeat` for `minimum`.
     """
     work = {
         "gpu": (on_gpu, stream_context.enqueue),
@@ -129,9 +132,10 @@ def _samples(
 def _throughputs(
     engine: Engine, batch: int, inputs: Tensors | None, streams: list[int], with_graph: bool, seconds: float
 ) -> dict:
-    """Return {kind: {number of streams: inferences per second}}. Each stream runs its own copy of the engine.
+    """Measure the throughput of an engine on several CUDA streams. Each stream runs its own copy of the engine.
 
-    The kinds are "throughput_per_s" (without a CUDA graph), "throughput_graph_per_s" (None if there is no graph) and
+    Returns {kind: {number of streams: inferences per second}} for the numbers in `streams`. The kinds are
+    "throughput_per_s" (without a CUDA graph), "throughput_graph_per_s" (None if there is no graph) and
     "throughput_with_transfers_per_s" (as a graph if possible). Each kind and number of streams has an equal share of
     `seconds`.
     """
@@ -182,7 +186,10 @@ def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = 
 
 
 def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tensors | None = None) -> None:
-    """Fill the input buffers with `inputs`, a batch of this size, or with random values, and copy them to the GPU."""
+    """Fill the input buffers with `inputs`, a batch of this size, or with random values; copy them to the GPU.
+
+    Without `inputs`, the values are random. Raises ValueError if `inputs` are a batch of another size.
+    """
     if inputs is None:
         stream_context.set_shapes(stream_context.optimum(batch))
         for buffer in stream_context.inputs.values():
@@ -212,9 +219,10 @@ def _randomise(array: np.ndarray) -> None:
 
 
 def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
-    """Return ({name: function that launches a CUDA graph}, None), or ({}, the reason why there are no graphs).
+    """Capture the work of a stream context as CUDA graphs. Return ({name: function that launches the graph}, None).
 
-    The graph "run" has only the engine. The graph "whole" has the engine and both transfers.
+    The graph "run" has only the engine. The graph "whole" has the engine and both transfers. If there can be no graphs,
+    return ({}, the reason).
     """
     if reason := why_no_graphs():
         return {}, reason

@@ -25,7 +25,7 @@ _ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "s
 
 
 def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
-    """Write to `path` a copy of the engine file `engine` with the weights of an ONNX file.
+    """Write to `path` a copy of the engine file `engine` with the weights of an ONNX file of the same structure.
 
     Returns the facts for the build record: "refitted_weights" (their number), "timing_cache" (None), and the keys of
     `facts_of_work` and `describe`. Raises ValueError, with the reason, if the engine cannot be refitted, or if the ONNX

@@ -1,4 +1,7 @@
-"""The timing cache of a target: the builder's earlier measurements. All builds of the target share the file."""
+"""The timing cache of a target: the builder's earlier measurements of kernels, which a later build does not repeat.
+
+All builds of the target, which is one kind of GPU, share the file.
+"""
 
 import contextlib
 import fcntl
@@ -10,11 +13,12 @@ from typing import Any
 
 @contextlib.contextmanager
 def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[dict | None]:
-    """Give the builder the timing cache at `path` for the block. After success, write the extended cache back.
+    """Context manager: for the block, give a builder the timing cache in the file `path`; then write the cache back.
 
-    Yields a dict for the build record; None without a cache. After the block, the dict has "bytes_before" (0 if no
-    cache was used), "bytes_after", "everything_was_known" (whether no kernel was measured) and "of_another_version"
-    (whether TensorRT refused the existing cache).
+    `config` is TensorRT's builder configuration. After an exception, nothing is written. Yields a dict for the build
+    record; None if `path` is None. After the block, the dict has "bytes_before" (0 if no cache was used),
+    "bytes_after", "everything_was_known" (whether no kernel was measured) and "of_another_version" (whether TensorRT
+    refused the existing cache).
 
     A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
     cache, and the later build adds its measurements to those of the earlier build. With `anew` the builder starts with
