@@ -202,7 +202,11 @@ def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tens
 
 
 def environment(monitor: GpuMonitor | None) -> dict:
-    """Return the conditions of the measurements: CPU, threads, load, versions and, on a GPU target, the GPU."""
+    """Return the conditions of the measurements: "cpu", "threads", "load_average_1min", and versions of packages.
+
+    On a GPU target, the dict also has "gpu", the facts of `monitor`, and PyTorch's settings (see `torch_settings`). On
+    a CPU target, `monitor` is None.
+    """
     versions = [version for version in map(package_version, ("onnxruntime-gpu", "onnxruntime")) if version != ABSENT]
     facts = {
         "cpu": cpu(),

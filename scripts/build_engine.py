@@ -162,7 +162,7 @@ def saved(record: dict) -> str:
 
 
 def require_machine(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless this machine has the planned CPU or GPU.
+    """Raise SlipwayError unless this machine has the CPU or GPU that the job was planned for (--hardware).
 
     A runtime that builds without this hardware is not checked.
     """

@@ -207,7 +207,8 @@ def record_of(arguments: argparse.Namespace, exported: dict, result: Search, beg
 def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
     """Print the layers where the error begins, and the lines of config.yaml that leave the proposed layers out.
 
-    If the configured variant holds the limits, print only this result.
+    `begins_in` are these layers, and `result` has the proposal. If the configured variant holds the limits, print only
+    this result.
     """
     if not result.first.problems:
         progress(

@@ -93,12 +93,14 @@ def count_in_words(count: int) -> str:
 
 
 def obtain(arguments: argparse.Namespace, denied: str | None = None) -> tuple[str, Content | None, object | None]:
-    """Return (origin, content of the checkpoint, the source's published weights or None).
+    """Read or download the weights that the options name. Return (origin, content, published weights).
 
-    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal has random weights, so its content
-    is None. A rehearsal follows if `weights` is "random", or if "default" weights do not exist or cannot be downloaded.
-    Its network has the arguments of the published weights, if there are any. Raises SlipwayError if other weights
-    cannot be downloaded. `denied` is the reason why a rehearsal is not allowed; a rehearsal then raises SlipwayError.
+    The origin is "checkpoint", the title of the source that publishes the weights, or "rehearsal". The content is that
+    of the checkpoint; a rehearsal has random weights, so its content is None. A rehearsal follows if `weights` is
+    "random", or if "default" weights do not exist or cannot be downloaded. The published weights are the source's
+    object for them; None if there are none. A rehearsal's network has their arguments. Raises SlipwayError if other
+    weights cannot be downloaded. `denied` is the reason why a rehearsal is not allowed; a rehearsal then raises
+    SlipwayError.
     """
     source = source_of(arguments.architecture)
     if arguments.checkpoint:

@@ -56,7 +56,11 @@ MEANINGS = (
 
 @dataclass(frozen=True)
 class Tested:
-    """The record of a load test, the choice from this load test, and its configurations, the best first."""
+    """A load test and the choice from it: what the charts and reports show.
+
+    `record` is the JSON that load_test.py writes, and `selection` the JSON that choose_configuration.py writes.
+    `configurations` are the configurations of the load test, the best first.
+    """
 
     record: Mapping[str, Any]
     selection: Mapping[str, Any]
@@ -119,7 +123,10 @@ def summary(tested: Tested, charts: Sequence[Drawing]) -> list[Flowable]:
 
 
 def detail(tested: Tested) -> list[Flowable]:
-    """Return a section for each configuration. Its measurements are on one page, as a table and as a chart."""
+    """Return the report of every measurement: the conditions, and a section for each configuration.
+
+    The measurements of a configuration are on one page, as a table and as a chart.
+    """
     story = [*conditions(tested), paragraph(MEANINGS, "quiet")]
     for number, configuration in enumerate(tested.configurations, 1):
         figures = measurements(configuration.rows, tested, tuple(COLUMNS))
@@ -130,7 +137,7 @@ def detail(tested: Tested) -> list[Flowable]:
 
 
 def conditions(tested: Tested) -> list[Flowable]:
-    """Return the conditions of the measurements, and the choice."""
+    """Return paragraphs with the conditions of the measurements, and with the choice and its reason."""
     record, engines = tested.record, list(tested.record["engines"].values())
     measured_at = datetime.fromisoformat(record["measured_at"])
     notes = [

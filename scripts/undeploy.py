@@ -18,7 +18,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Undeploy the models, and print the removed objects.
 
-    On a platform with separate objects for each model, other models always stay live.
+    On a platform that serves all models together, --alone keeps the other models live, and without it all are removed.
+    On another platform, other models always stay live.
     """
     unwind_when_terminated()
     remove = withdraw if arguments.alone and PLATFORMS[arguments.to].together else undeploy
@@ -48,7 +49,7 @@ def undeploy(deployment: Deployment) -> list[str]:
 
 
 def withdraw(deployment: Deployment) -> list[str]:
-    """Withdraw models from the server; return the names of the withdrawn models.
+    """Take the models off a server that serves all models together, and keep the others live. Return the models' names.
 
     If no model is left, the server stops, and the name of the server is returned, too.
     """

@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_facts(arguments: argparse.Namespace) -> list[DeploymentFacts]:
-    """Return the repository's index, the selection and the load test of each target."""
+    """Return the facts for the manifests of each target: the repository's index, the selection and the load test."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
     return [DeploymentFacts(*facts) for facts in zip(arguments.targets, *artifacts, strict=True)]
@@ -77,7 +77,7 @@ def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
     """Return the record of the manifests: each value with its source, the SHA-256 of each artifact and manifest.
 
-    `fleet` is {target: {name: value in its manifests}}. `files` are the paths of the manifests.
+    `fleet` is {target: {name: value in its manifests, with its source}}. `files` are the paths of the manifests.
     """
     return {
         "key": settings_of(arguments),

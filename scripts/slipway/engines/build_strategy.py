@@ -38,18 +38,22 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """A job that makes one engine. `arguments` are the options of build_engine.py.
+    """A job that makes one engine.
+
+    `arguments` are the options of build_engine.py. `module` is the runtime, a module of slipway.runtimes, and `options`
+    are those of its `build`. `head` has the entries of the build record that are known before the build. `previous` is
+    the existing engine, or None. `limits` are `accuracy.limits` of the precision, or None.
 
     `why_no_gates` is the reason why the new engine is not compared with the existing one. `why_no_refit` is the reason
     why the existing engine is not refitted. Each is None if there is no such reason.
     """
 
     arguments: argparse.Namespace
-    module: ModuleType  # of slipway.runtimes
-    options: dict  # of the builder
-    head: dict  # the part of the build record that is known before the build
-    previous: RecordedEngine | None  # the existing engine
-    limits: dict[str, float] | None  # `accuracy.limits` of the precision
+    module: ModuleType
+    options: dict
+    head: dict
+    previous: RecordedEngine | None
+    limits: dict[str, float] | None
     why_no_gates: str | None
     why_no_refit: str | None
 

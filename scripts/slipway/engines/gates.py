@@ -21,13 +21,14 @@ class Findings:
     """The findings of the gates about one new engine.
 
     `accuracy`: the figures of `agreement.compare_requests`; None if they were not computed. `speed`: the list "speed"
-    of `comparing.trial`. `not_judged_reason`: the reason why a comparison was not made. `refused`: the failed
-    comparisons, in words; None if there are none.
+    of `comparing.trial`. `speed_ratio`: the new engine's time / the existing engine's time, at the batch with the
+    largest ratio. `not_judged_reason`: the reason why a comparison was not made. `refused`: the failed comparisons, in
+    words; None if there are none. `gate_seconds`: the duration of the comparisons.
     """
 
     accuracy: dict | None = None
     speed: list[dict] | None = None
-    speed_ratio: float | None = None  # new engine's time / existing engine's time, at the batch with the largest ratio
+    speed_ratio: float | None = None
     not_judged_reason: str | None = None
     refused: str | None = None
     gate_seconds: float = 0.0

@@ -109,7 +109,10 @@ def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
 
 
 def dynamic(contract: Contract) -> dict:
-    """Return {name: Axis} of the contract's axes that may have several sizes. The graph fixes all other axes."""
+    """Return {name: Axis} of the contract's axes, beside the batch axis, that may have several sizes.
+
+    The exported graph fixes the sizes of all other axes.
+    """
     return {name: axis for name, axis in contract.axes.items() if axis.min < axis.max}
 
 

@@ -101,9 +101,10 @@ def _widened_inputs(graph: onnx.GraphProto, declared: dict[str, int]) -> list[on
 
 
 def _rounding(name: str, kind: int, is_output: bool) -> list[onnx.NodeProto]:
-    """Return nodes that round a tensor to the type `kind`, and cast the result back to FP32.
+    """Return nodes that round the tensor `<name>__unrounded` to the type `kind`, and make the tensor `name` of it.
 
-    An output of the graph is not cast back.
+    `kind` is FLOAT16 or BFLOAT16 of ONNX. `name` is FP32 again, but if `is_output`, an output of the graph, it has the
+    type `kind`.
     """
     half = name if is_output else f"{name}__half"
     down = helper.make_node("Cast", [f"{name}__unrounded"], [half], f"{name}__down", to=kind)

@@ -46,17 +46,18 @@ class SampleReader(CalibrationDataReader):
 
 @dataclass(frozen=True)
 class Quantized:
-    """The counts of a graph's quantised compute nodes and Q/DQ nodes.
+    """The quantised nodes of a graph: counts, and the names of nodes with a defect.
 
-    `compute_nodes_left` are the names of compute nodes that are not quantised. `bad_scales` are the names of Q/DQ nodes
-    with invalid scales.
+    `compute_nodes`: the number of convolutions and matrix products with quantised data and weights.
+    `compute_nodes_left`: the names of the others. `quantize_nodes`, `dequantize_nodes`: the numbers of Q and of DQ
+    nodes. `bad_scales`: the names of Q and DQ nodes whose scale is zero, negative or not finite.
     """
 
-    compute_nodes: int  # with quantised data and weights
-    compute_nodes_left: list[str]  # names of compute nodes that are not quantised
+    compute_nodes: int
+    compute_nodes_left: list[str]
     quantize_nodes: int
     dequantize_nodes: int
-    bad_scales: list[str]  # names of nodes whose scale is zero, negative or not finite
+    bad_scales: list[str]
 
     @property
     def share(self) -> str:

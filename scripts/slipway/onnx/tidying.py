@@ -63,7 +63,10 @@ def ir_version_of(opset: int) -> int:
 
 
 def served_names(names: Iterable[str]) -> dict[str, str]:
-    """Return {name of a tensor in the file: its served name}. Served names are unique. A valid name stays as it is."""
+    """Return {name of a tensor in the file: its name for clients}. The names for clients are unique.
+
+    A name that clients and config.yaml accept stays as it is.
+    """
     names = list(dict.fromkeys(names))
     served = {name: name for name in names if SERVABLE.fullmatch(name)}
     taken = set(served.values())

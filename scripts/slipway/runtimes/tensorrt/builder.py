@@ -75,10 +75,10 @@ def _strongly_typed(trt: ModuleType) -> bool:
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
-    """Apply all options to the builder, and return the settings for the build record.
+    """Apply all options to the builder's configuration `config`. Return the settings for the build record.
 
-    The settings are "flags", the names of the builder's flags, and "optimization_level", which is None if this release
-    has no levels.
+    `options` are those of `build`. The settings are "flags", the names of the builder's flags, and
+    "optimization_level", which is None if this release has no levels.
     """
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
@@ -112,10 +112,10 @@ def _precision_flags(trt: ModuleType, precision: str) -> tuple[str, ...]:
 
 
 def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> None:
-    """Add an optimization profile for each entry of `profiles`: the ranges of the inputs' dynamic axes.
+    """Add an optimization profile for each entry of `profiles` in the options: the ranges of the inputs' dynamic axes.
 
-    Without a batch axis, only one profile is added, and the network is marked as UNBATCHED. Raises ValueError for an
-    input whose values decide sizes, or if TensorRT refuses a profile.
+    If all sizes are fixed, none is added. Without a batch axis, only one profile is added, and the network is marked as
+    UNBATCHED. Raises ValueError for an input whose values decide sizes, or if TensorRT refuses a profile.
     """
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     for tensor in inputs:

@@ -67,7 +67,7 @@ def _driver_release() -> str | None:
 
 
 def gpu_here() -> str:
-    """Return the name and compute capability of this machine's GPU in one line. Raise ValueError without a GPU."""
+    """Return this machine's GPU in one line: its name and compute capability. Raise ValueError without a GPU."""
     with closing(open_device()) as device:
         return f"{device.name} (compute capability {device.compute_capability})"
 

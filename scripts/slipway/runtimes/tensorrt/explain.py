@@ -30,7 +30,10 @@ def no_start(trt: ModuleType, log: Any) -> str:
 
 
 def parser_errors(trt: ModuleType, onnx: str | Path, errors: list[Any]) -> str:
-    """Return a sentence about the ONNX parser's errors: the node, its operator and the reason for each error."""
+    """Explain in a sentence why TensorRT cannot parse an ONNX file: node, operator and reason of each error.
+
+    `errors` are those of TensorRT's ONNX parser.
+    """
     if not errors or _UNREADABLE.search(errors[0].desc()):
         return (
             f"TensorRT {trt.__version__} cannot read {onnx}: truncated or not ONNX; remove it and run snakemake again"

@@ -47,7 +47,7 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
 
 
 def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
-    """Return (the serialized engine with new weights, the number of replaced weights)."""
+    """Refit the engine file `engine` in memory. Return (the serialized new engine, the number of new weights)."""
     _runtime, loaded = load(trt, log, Path(engine).read_bytes(), engine)
     if reason := why_not_refittable(trt, loaded, log):
         raise ValueError(f"{engine} takes no new weights: {reason}")
