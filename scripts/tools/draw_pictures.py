@@ -65,7 +65,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def charts(record: dict) -> dict[str, str]:
-    """Return {name of the file: SVG text} of the charts of a load test, as in its reports."""
+    """Return {"throughput_latency", "memory_latency": SVG text}, the charts of a load test as in its reports.
+
+    `record` is the JSON that measure_gpu.py writes; its "load_test" and "selection" are drawn. A chart without points
+    is left out.
+    """
     # Records of earlier versions in docs/measurements have no verdicts. Their points are drawn like steady points.
     rows = [{"verdict": None, **row} for row in record["load_test"]["measurements"]]
     configurations = ranked(rows, record["selection"])
@@ -75,7 +79,10 @@ def charts(record: dict) -> dict[str, str]:
 
 
 def picture(record: dict, lines: Sequence[Line]) -> str:
-    """Return README's picture as SVG text. `lines` are the lines of its terminal."""
+    """Return README's picture as SVG text: bars of throughput beside a terminal.
+
+    `record` is the JSON that measure_gpu.py writes; its "benchmark" gives the bars. `lines` are shown in the terminal.
+    """
     gpu = record["benchmark"]["environment"]["gpu"]["name"]
     (version,) = {engine["key"]["runtime_version"] for engine in record["engines"].values()}
     drawn = bars(record)
@@ -92,8 +99,9 @@ def picture(record: dict, lines: Sequence[Line]) -> str:
 
 
 def bars(record: dict) -> list[dict]:
-    """Return {"name", "number", "width" (pixels), "kind" (look)} of the bar for each subject's highest throughput.
+    """Return the bars of the picture, one for each of SUBJECTS: its highest throughput.
 
+    `record` is the JSON that measure_gpu.py writes. A bar is {"name", "number", "width" (pixels), "kind" (its look)}.
     "number" is the throughput in inferences/s as text. For an engine, the ratio to PyTorch's throughput follows.
     """
     best, ratios = (record["benchmark"][name] for name in ("best_throughput", "best_throughput_ratios"))
@@ -107,7 +115,10 @@ def bars(record: dict) -> list[dict]:
 
 
 def dry_run(folder: Path) -> str:
-    """Build a model in an empty folder, and replace its weights. Return the output of `snakemake -n deploy`."""
+    """Return the output of `snakemake -n deploy` after the weights of a built model were replaced.
+
+    The model is small and has random weights. It is built in `folder`, which must be empty.
+    """
     model = {"architecture": ARCHITECTURE, "weights": f"{MODEL}.pth", "preprocess": {"resize": 72, "crop": 64}}
     write_config(folder, {"models": {MODEL: model}, "targets": {"cpu": {"precisions": ["fp32", "bf16"]}}})
     write_checkpoint(folder / f"{MODEL}.pth", ARCHITECTURE, seed=1)
@@ -117,7 +128,9 @@ def dry_run(folder: Path) -> str:
 
 
 def terminal(output: str) -> list[Line]:
-    """Return lines of a terminal: the stale jobs of a dry run with their reasons, up to the last build of an engine.
+    """Return the lines to show in the picture: the stale jobs of a dry run, up to the last build of an engine.
+
+    `output` is the output of Snakemake's dry run. Each job is followed by the reason why it is stale.
 
     Jobs whose outputs are missing are left out, since only the engines and their inputs were made before.
     """

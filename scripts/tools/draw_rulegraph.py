@@ -29,9 +29,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_graph(dot: str) -> networkx.DiGraph:
-    """Return a graph whose nodes are rule names, from a graph in Graphviz' language.
+    """Return the graph of rules. Its nodes are rule names, and its edges lead to the rules that need them.
 
-    An edge is left out if a longer path joins the same two rules.
+    `dot` is the output of `snakemake --rulegraph dot`. An edge is left out if a longer path joins the same two rules.
     """
     names = dict(re.findall(r'(\d+)\s*\[\s*label\s*=\s*"([^"]+)"', dot))
     graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+)\s*->\s*(\d+)", dot))

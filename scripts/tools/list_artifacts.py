@@ -1,4 +1,7 @@
-"""Write docs/artifacts.md: a table of artifacts with their rules, programs, keys and tests, and a table of packages."""
+"""Write docs/artifacts.md: a table of artifacts with their rules, programs, keys and tests, and a table of packages.
+
+The key of a job has its settings and code. If the key changes, Snakemake reruns the job.
+"""
 
 import argparse
 import ast
@@ -53,7 +56,11 @@ KEY_METHODS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that runs a program. `key_method` is the method of JobKeys that makes the rule's key, or None."""
+    """A Snakemake rule that runs a program in scripts/. `outputs` are the paths of its artifacts, with wildcards.
+
+    `program` is the program's name without ".py". `key_method` is the name of the method of JobKeys that returns the
+    settings with which the rule's job runs; None if the job has no settings.
+    """
 
     name: str
     outputs: tuple[str, ...]
@@ -101,7 +108,10 @@ def rules() -> list[Rule]:
 
 @cache
 def key_names() -> dict[str, dict[str, list[str]]]:
-    """Return {method of JobKeys: {target: sorted names of the settings in the keys for this target}}."""
+    """Return {method of JobKeys: {target: sorted names of the settings on which the rule's job depends}}.
+
+    The targets are those of CONFIG, one for each runtime.
+    """
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]
         keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]
@@ -139,9 +149,9 @@ def first_line(path: Path | str) -> str:
 
 
 def names_in_key(rule: Rule) -> list[str]:
-    """Return the sorted names of the settings in the keys of a rule.
+    """Return the sorted names of the settings on which a rule's jobs depend; a changed setting reruns the job.
 
-    If the rule builds engines of one runtime, only the key for the target of this runtime counts.
+    If the rule builds engines of one runtime, only the settings of this runtime's target count.
     """
     by_target = key_names()[rule.key_method or ""]
     runtime = rule.name.removeprefix("build_")
@@ -149,7 +159,10 @@ def names_in_key(rule: Rule) -> list[str]:
 
 
 def shown(output: str) -> str:
-    """Return an output's path below results/, with <model> for the model and <name> for any other wildcard."""
+    """Return the path of a rule's output as the page shows it: below results/, with <name> for each wildcard.
+
+    `output` is the path in Snakemake's notation, such as "results/{model}/contract.json".
+    """
     path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
     return re.sub(f"^{MODEL}/", "<model>/", path)
 

@@ -33,14 +33,20 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def page(schema: dict) -> str:
-    """Return the page docs/configuration.md as Markdown, with a table for each top-level key of the configuration."""
+    """Return the page docs/configuration.md as Markdown, with a table for each top-level key of config.yaml.
+
+    `schema` is the parsed JSON schema of config.yaml.
+    """
     sections = {name: dict(_keys(name, part, schema)) for name, part in schema["properties"].items()}
     template = Path(__file__).with_name("configuration.md.j2")
     return document(template, {"sections": sections}, default_of=_default, meaning=_meaning)
 
 
 def _keys(key: str, part: dict, schema: dict) -> Iterator[tuple[str, dict]]:
-    """Yield (dotted key, its part of the schema) for `part` of the whole `schema`, then for each key below it."""
+    """Yield (dotted key, its part of the schema) for the key `key` of config.yaml, then for each key below it.
+
+    `part` is the part of the whole JSON schema `schema` that describes the key.
+    """
     part = referenced(part, schema) | part
     yield key, part
     for name, below_it in part.get("properties", {}).items():
@@ -52,7 +58,10 @@ def _keys(key: str, part: dict, schema: dict) -> Iterator[tuple[str, dict]]:
 
 
 def _default(schema: dict) -> str:
-    """Return the default of a key as YAML text; "required" if the key has no default."""
+    """Return the default of a key as YAML text; "required" if the key has no default.
+
+    `schema` is the part of the schema that describes the key.
+    """
     return f"`{json.dumps(schema['default'])}`".replace('"', "") if "default" in schema else "required"
 
 

@@ -47,7 +47,10 @@ def add_machine_options(arguments: argparse.ArgumentParser) -> None:
 
 
 def interpreter(text: str) -> str:
-    """Return an interpreter as an absolute path or as a name on PATH, so that it works in any working folder."""
+    """Return the value of --tensorrt-python so that it works in any working folder.
+
+    A path becomes an absolute path. A name on PATH stays unchanged.
+    """
     return str(Path(text).absolute()) if os.sep in text else text
 
 
@@ -63,9 +66,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(folder: Path, name: str, config: dict, output: Path, until: str = STEPS[-1]) -> None:
-    """Make the records of the steps up to `until`, and write the collected records into the folder `output`.
+    """Run the steps up to `until` for one configuration, and write their collected records into the folder `output`.
 
-    If a step fails, the other steps are still run. Then SlipwayError is raised at the end.
+    `folder` is the working folder, `name` the configuration's name, and `config` the parsed configuration. The file is
+    <name>.json if all steps are done, else <name>.incomplete.json. If a step fails, the other steps are still run, and
+    SlipwayError is raised at the end.
     """
     steps, done, failures = records_of(name, config), [], []
     complete, incomplete = output / f"{name}.json", output / f"{name}.incomplete.json"
@@ -100,10 +105,10 @@ def configurations_of(arguments: argparse.Namespace) -> list[Path]:
 
 
 def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return {name: checkpoint} of the option --weights NAME=PATH.
+    """Return {name of a configuration: path of its checkpoint}, from the option --weights NAME=PATH.
 
-    A name that --only leaves out is allowed. Raises SlipwayError for another form, or for a name without a file in the
-    folder.
+    A name that --only leaves out is allowed. Raises SlipwayError for another form, or for a name that no file in the
+    folder --configurations has.
     """
     models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}
@@ -116,9 +121,10 @@ def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
-    """Return (the model of a configuration, its target, the precisions of the target).
+    """Return (model, target, precisions of the target) of a configuration that has one of each to measure.
 
-    Raises SlipwayError, with the name of the file, unless there are exactly one model and one target with precisions.
+    `name` is the configuration's name, and `config` the parsed configuration. The target is the kind of GPU. Raises
+    SlipwayError, with the name of the file, unless there are exactly one model and one target with precisions.
     """
     models, targets = list(config.get("models") or {}), config.get("targets") or {}
     stated = [
@@ -132,9 +138,10 @@ def subject_of(name: str, config: dict) -> tuple[str, str, list[str]]:
 
 
 def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
-    """Write a configuration with this machine's paths into the working folder `folder`.
+    """Write the configuration in `path`, with this machine's paths added, as config.yaml into the folder `folder`.
 
-    Returns the configuration without these paths, as it is in the file `path`.
+    `weights` is the path of the checkpoint; with None, the configuration's own weights are used. `arguments` are the
+    options with the other paths. Returns the parsed configuration without these paths.
     """
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     model, _, _ = subject_of(path.stem, config)
@@ -148,7 +155,11 @@ def configure(folder: Path, path: Path, weights: str | None, arguments: argparse
 
 
 def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
-    """Return a copy of a configuration with this machine's TensorRT and calibration photographs."""
+    """Return a copy of a parsed configuration with the paths of this machine.
+
+    `arguments` has the options of `add_machine_options`: the interpreter with TensorRT, and the folder of photographs
+    for calibration. Without this folder, the configuration's own is used.
+    """
     here = copy.deepcopy(config)
     here["tensorrt"] = {**here.get("tensorrt", {}), "python": arguments.tensorrt_python}
     if arguments.calibration:
@@ -157,10 +168,10 @@ def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
 
 
 def records_of(name: str, config: dict) -> dict[str, list[str]]:
-    """Return {step: paths of the records to collect after the step}. Snakemake makes all files that they need.
+    """Return {step: paths of the records that the step makes}, for the steps of one configuration.
 
-    The step accuracy is always included. The steps benchmark, load_test and choice are included if the configuration
-    has their section.
+    `name` is the configuration's name, and `config` the parsed configuration. The step "accuracy" is always included,
+    "benchmark" if the configuration has the section `benchmark`, "load_test" and "choice" if it has `load_test`.
     """
     model, target, precisions = subject_of(name, config)
     names = {"accuracy": [f"{model}.{precision}.accuracy.json" for precision in precisions]}
@@ -171,7 +182,7 @@ def records_of(name: str, config: dict) -> dict[str, list[str]]:
 
 
 def make_records(folder: Path, records: list[str]) -> float:
-    """Make the records with the workflow, and return its wall time in seconds.
+    """Let Snakemake make `records`, paths relative to the working folder `folder`. Return its wall time in seconds.
 
     Jobs without a GPU run beside jobs with a GPU.
     """
@@ -181,9 +192,12 @@ def make_records(folder: Path, records: list[str]) -> float:
 
 
 def collect(workplace: Path, name: str, config: dict, done: list[str]) -> dict:
-    """Return the collected records of the steps in `done`, for the only model and target of a configuration.
+    """Return the collected records of one configuration, the content of <name>.json.
 
-    "incomplete" lists the steps that are not done.
+    `config` is the parsed configuration, and `done` are the names of the finished steps. The result has "measured_at",
+    "configuration" and "origin" (of the weights). The steps add "engines" and "accuracy" ({precision: record}),
+    "benchmark", "load_test", "capacity" and "selection" (one record each). If steps are missing, "incomplete" has their
+    names.
     """
     model, target, precisions = subject_of(name, config)
     folder = workplace / "results" / model / target

@@ -59,9 +59,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure_against_empty(folder: Path, rounds: int) -> dict:
-    """Build and serve a tiny model, and measure runs with nothing to do, in turn with an empty workflow.
+    """Measure runs with nothing to do, in turn with an empty workflow, so that only Slipway's planning differs.
 
-    Returns the times (s) and their ratio to the empty workflow's times, with the keys of `summarise`.
+    For this, a tiny model is built and served in `folder`. Returns the times (s) and their ratios to the times of the
+    empty workflow, as `summarise` returns them.
     """
     built = write_tiny(folder / "tiny")
     try:
@@ -91,7 +92,7 @@ def write_tiny(folder: Path) -> Path:
 
 
 def tiny_config() -> dict:
-    """Return the configuration of a tiny model, which is quick to build, measure and serve, on free ports."""
+    """Return the content of config.yaml for a tiny model that is quick to build, measure and serve, on free ports."""
     ports = Ports.free()
     tiny = {"architecture": ARCHITECTURE, "weights": "random.pth", "preprocess": {"resize": CROP, "crop": CROP}}
     short = {"seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2, "budget_seconds": 1}
@@ -106,7 +107,10 @@ def tiny_config() -> dict:
 
 
 def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], Outcome]]:
-    """Return {name of the run: function that runs Snakemake once} for the runs to measure in turn."""
+    """Return {name of the run: function that runs Snakemake once} for the runs to measure in turn.
+
+    `empty` is the folder of the empty workflow, whose run is named "empty". `built` is the folder of the built model.
+    """
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
     runs = {name: partial(snakemake, built, *given) for name, given in options.items()}
@@ -114,7 +118,10 @@ def runs_with_nothing_to_do(empty: Path, built: Path) -> dict[str, Callable[[], 
 
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
-    """Raise SlipwayError if a run had something to do, since then it measured more than planning."""
+    """Raise SlipwayError if a run had something to do, since then it measured more than planning.
+
+    `outcomes` is {name of the run: its outcomes}.
+    """
     for name, outcome in ((name, outcome) for name, several in outcomes.items() for outcome in several):
         if NOTHING not in outcome.output:
             raise SlipwayError(
@@ -123,7 +130,11 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
-    """Return {"seconds": {run: [s]}, "median_seconds": {run: s}, "ratio_to_empty": {run: ratio of the medians}}."""
+    """Return the times of runs for the record, and compare them with the run named "empty".
+
+    `outcomes` is {name of the run: its outcomes}. The result is {"seconds": {run: [s]}, "median_seconds": {run: s},
+    "ratio_to_empty": {run: its median / the median of "empty"}}.
+    """
     samples = {name: [outcome.seconds for outcome in several] for name, several in outcomes.items()}
     medians = {name: statistics.median(seconds) for name, seconds in samples.items()}
     return {
@@ -134,7 +145,10 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Measure dry runs of growing configurations; return {"points": [sizes and times (s) of one configuration]}."""
+    """Measure how the time of a dry run grows with the configuration. Return {"points": [a dict for each of SHAPES]}.
+
+    The function `point` makes the dicts. The configurations are written into subfolders of `folder`.
+    """
     runs = {}
     for shape in SHAPES:
         place = folder / f"combinations-{prod(shape)}"
@@ -145,9 +159,9 @@ def measure_growth(folder: Path, rounds: int) -> dict:
 
 
 def synthetic_config(models: int, targets: int, precisions: int) -> dict:
-    """Return a configuration with this many models, targets and precisions per target.
+    """Return the content of a config.yaml with this many models, targets and precisions per target.
 
-    It states the hardware and TensorRT, so planning detects nothing.
+    A target is a kind of GPU. The configuration states the hardware and TensorRT, so planning detects nothing.
     """
     hardware = "NVIDIA L4 (compute capability 8.9)"
     target = {"runtime": "tensorrt", "hardware": hardware, "precisions": list(PRECISIONS[:precisions])}
@@ -159,9 +173,10 @@ def synthetic_config(models: int, targets: int, precisions: int) -> dict:
 
 
 def point(shape: tuple[int, int, int], outcomes: list[Outcome]) -> dict:
-    """Return the figures of one configuration: its size, its number of jobs, and the times (s) of its dry runs.
+    """Return the figures of one configuration's dry runs for the record.
 
-    `shape` is (models, targets, precisions). "combinations" is their product, "median_seconds" the median time.
+    `shape` is (number of models, targets, precisions). The result is {"models", "targets", "precisions",
+    "combinations": their product, "jobs": number of planned jobs, "seconds": [time of each dry run], "median_seconds"}.
     """
     seconds = [outcome.seconds for outcome in outcomes]
     return {
@@ -174,7 +189,10 @@ def point(shape: tuple[int, int, int], outcomes: list[Outcome]) -> dict:
 
 
 def planned_jobs(output: str) -> int:
-    """Return the total number of jobs in a dry run's table. Raise SlipwayError if the output has no such table."""
+    """Return the total number of jobs in a dry run. `output` is the dry run's output, which ends with a table of jobs.
+
+    Raises SlipwayError if the output has no such table.
+    """
     match = re.search(r"^total +(\d+)$", output, re.MULTILINE)
     if not match:
         raise SlipwayError(f"the dry run shows no table of jobs that ends with their total; it said:\n{output}")
@@ -182,7 +200,10 @@ def planned_jobs(output: str) -> int:
 
 
 def table(record: dict) -> str:
-    """Return the record as lines of text: one line for each run and for each size."""
+    """Return the measured times as lines of text: one line for each run and for each size of a configuration.
+
+    `record` is the content of the file --output; "against_an_empty_workflow" and "growth" are shown.
+    """
     compared = record["against_an_empty_workflow"]
     lines = [
         f"{name.replace('_', ' '):<26}{median:6.2f} s  {compared['ratio_to_empty'][name]:5.2f} x empty"

@@ -1,6 +1,7 @@
 """Measure the cost of a retraining: a cold build, a build with the timing cache, and a refit, side by side on one GPU.
 
-The workflow updates the engine of one model week after week. Each week, a new checkpoint has slightly changed weights.
+The workflow updates the engine of one model in four builds. They are named weeks, as if the model was trained weekly:
+before each build, a new checkpoint has slightly changed weights.
 The program works in its own folder, and starts without an engine and a timing cache.
 """
 
@@ -70,12 +71,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def profiles(text: str) -> list[dict]:
-    """Return optimization profiles from JSON text. Raise ValueError if the text is no JSON."""
+    """Return TensorRT's optimization profiles from JSON text, a list of {"min", "opt", "max"} (batch sizes).
+
+    Raises ValueError if the text is no JSON.
+    """
     return json.loads(text)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Build engines for new weights, as after weekly training, compare plain with refittable, and write the times."""
+    """Build an engine for each week's new weights, compare a plain with a refittable engine, and write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
     shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold
@@ -103,7 +107,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
-    """Return the working folder and its engine. Raise SlipwayError unless the only target is a TensorRT target."""
+    """Return the working folder, and the model, target and precision of the engine to measure.
+
+    `config` is the parsed configuration of --configuration. Raises SlipwayError unless it has one model and one target,
+    and the target's runtime is TensorRT.
+    """
     model, target, _ = subject_of(arguments.configuration.stem, config)
     if config["targets"][target].get("runtime") != "tensorrt":
         raise SlipwayError(
@@ -114,7 +122,10 @@ def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
-    """Return the state dict to start from: of the checkpoint `weights` or, without one, seeded random weights."""
+    """Return the state dict before the first week: from the checkpoint `weights`, or random if `weights` is None.
+
+    `model` is the model's entry in config.yaml. The random weights are always the same.
+    """
     settings = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -131,7 +142,10 @@ def train(folder: Path, state: dict[str, torch.Tensor], seed: int) -> None:
 
 
 def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Return the values of a tensor with a little noise. Integers stay unchanged, and variances stay positive."""
+    """Return the values of the tensor `name` of a state dict with a little noise from the generator `random`.
+
+    Integers stay unchanged, and variances stay positive.
+    """
     if not values.is_floating_point():
         return values
     noise = CHANGE * torch.randn(values.shape, generator=random)
@@ -142,7 +156,10 @@ def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.T
 
 
 def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
-    """Write config.yaml for the next build: this machine's paths, the new checkpoint, and `refit` on or off."""
+    """Write config.yaml for the next build: this machine's paths, the new checkpoint, and `refit` on or off.
+
+    `config` is the parsed configuration of --configuration. `refit` is the value of `tensorrt.refit`.
+    """
     here = on_this_machine(config, arguments)
     here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": CHECKPOINT}}
     here["targets"][retraining.target]["precisions"] = [retraining.precision]
@@ -153,11 +170,11 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 
 
 def summary(weeks: dict[str, dict]) -> dict:
-    """Return "gpu" and "versions" of the cold build, and {name of a build: value} as "ways", "seconds" and "of_cold".
+    """Return the figures that compare the four builds, for the record.
 
-    `weeks` has the engine's record of the build of each week's weights, and of the "cold" build, which had no timing
-    cache. "ways" says how each engine was made. "seconds" is the time of the build with the checks of the engine.
-    "of_cold" is this time / the time of the cold build.
+    `weeks` is {name in WEEKS: the engine's build record}. The build "cold" had no timing cache. The result is {"gpu",
+    "versions": those of the cold build, "ways": {name: how the engine was made}, "seconds": {name: time of the build
+    with the checks of the engine}, "of_cold": {name: this time / the time of the cold build}}.
     """
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
@@ -170,11 +187,11 @@ def summary(weeks: dict[str, dict]) -> dict:
 
 
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
-    """Return [{"batch", "previous_ms", "new_ms", "ratio", "graph"}]: GPU times of a plain and a refittable engine.
+    """Measure a plain and a refittable engine in turn on the GPU, to see whether refittable engines are slower.
 
-    Runs of the two engines alternate. "previous_ms" is the time of the plain engine, "ratio" is "new_ms" /
-    "previous_ms", and "graph" says whether a CUDA graph was used. Raises SlipwayError if TensorRT
-    cannot run the comparison.
+    `python` is the interpreter with TensorRT; None: this one. Returns a list of {"batch": batch size, "previous_ms":
+    time of the plain engine, "new_ms": time of the refittable engine, "ratio": new / previous, "graph": whether CUDA
+    graphs were used}. Raises SlipwayError if TensorRT cannot run the comparison.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parents[1])

@@ -61,7 +61,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(workplace: Path, ports: Ports) -> dict:
-    """Return the record: seconds of each deploy, the chosen configuration, and serving against the engine alone."""
+    """Deploy the shipped model several times, and return the record of the measurement.
+
+    It has the entries of `machine`, "seconds" ({name: time of a deploy, or list of times}), "deployed" (as
+    `cpu_precisions.chosen` returns it), "served_to_engine_alone" (as `compare_serving` returns it), and "models", still
+    empty. `ports` are the ports in the configuration in `workplace`.
+    """
     progress("first deploy, everything is built and measured")
     seconds: dict[str, Any] = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
@@ -82,7 +87,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
 
 
 def configure(workplace: Path) -> tuple[dict, Ports]:
-    """Write the shipped configuration with free ports into the working folder. Return (configuration, ports)."""
+    """Write the project's config.yaml with free ports into the working folder. Return (parsed configuration, ports)."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     ports = Ports.free()
     config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
@@ -91,14 +96,16 @@ def configure(workplace: Path) -> tuple[dict, Ports]:
 
 
 def seconds_of(workplace: Path, target: str) -> float:
-    """Run the workflow for `target` as `make deploy` does. Return its wall time in seconds."""
+    """Run Snakemake for `target`, such as "deploy", as `make deploy` does. Return its wall time in seconds."""
     return round(snakemake(workplace, target, "--cores", "2", shown=True).seconds, 2)
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
-    """Measure the engine alone and Triton in turn. Return {"median_ratio_by_requests_in_flight", "rounds"}.
+    """Measure the throughput of the engine alone and of Triton with this engine, in turn.
 
-    A ratio is Triton's throughput / the throughput of the engine alone.
+    `receipt` is the JSON record of the deployment; it has the names of the model and the engine. The result is
+    {"median_ratio_by_requests_in_flight": {requests in flight: Triton's throughput / that of the engine alone},
+    "rounds": [{"engine_alone_per_s": requests/s, "served_per_s": {requests in flight: requests/s}}]}.
     """
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
     built = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json")

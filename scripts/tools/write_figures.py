@@ -39,7 +39,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def records() -> dict:
-    """Return {GPU: {name: record}} of docs/measurements/<GPU>/, and the records "cpu" and "planning"."""
+    """Return the JSON records in docs/measurements: {"h100", "h200": {name of the file: record}, "cpu", "planning"}.
+
+    The values of "cpu" and "planning" are one record each.
+    """
     gpus = {
         gpu: {path.stem: read_json(path) for path in (MEASUREMENTS / gpu).glob("*.json")} for gpu in ("h100", "h200")
     }
@@ -47,14 +50,20 @@ def records() -> dict:
 
 
 def tables_of(records: dict) -> str:
-    """Return the tables as Markdown. Above each table are its conditions, below it its disturbed measurements."""
+    """Return the tables of measured figures as Markdown. `records` is the result of the function `records`.
+
+    Above each table are its conditions, below it the measurements that other work disturbed.
+    """
     filters: dict[str, Any] = {"listed": listed, "of_each": of_each, "fastest": fastest, "median": median}
     template = Path(__file__).with_name("measurement_figures.md.j2")
     return document(template, records | {"names": NAMES}, **filters).strip()
 
 
 def between_marks(page: str, tables: str) -> str:
-    """Return the page with `tables` between the lines BEGIN and END. Raise SlipwayError if these lines are missing."""
+    """Return the Markdown page with `tables` in place of the text between the lines BEGIN and END.
+
+    Raises SlipwayError if these lines are missing.
+    """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -63,21 +72,25 @@ def between_marks(page: str, tables: str) -> str:
 
 
 def with_rows(page: str, tables: str) -> str:
-    """Return the page with updated table rows.
+    """Return the Markdown page with newer figures in its tables, from `tables`.
 
-    A row is replaced by the row of `tables` with the same cells, except the last cell. Other rows stay unchanged.
+    A row whose cells, except the last one, are those of a row in `tables` is replaced by this row. All other lines stay
+    unchanged.
     """
     rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
     return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))
 
 
 def listed(values: Iterable[float], form: str, unit: str = "") -> str:
-    """Return figures as text, separated by commas. Each has the format `form`, and `unit` follows it."""
+    """Return numbers as text, separated by commas. `form` is Python's format of each, such as ".1f"; `unit` follows."""
     return ", ".join(f"{value:{form}}{unit}" for value in values)
 
 
 def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
-    """Return [figure of the record] for each name. `figure` is a dotted path in the record; "" is the whole record."""
+    """Return a list with one figure of each record in `names`, in this order.
+
+    `records` is {name: record}. `figure` is a dotted path in the record, such as "p50.gpu"; "" is the whole record.
+    """
     values = [records[name] for name in names]
     for part in filter(None, figure.split(".")):
         values = [value[part] for value in values]
@@ -85,7 +98,11 @@ def of_each(records: dict, names: Sequence[str], figure: str = "") -> list:
 
 
 def fastest(rows: Iterable[dict], precisions: Sequence[str]) -> list[dict]:
-    """Return, for each precision that the load test measured, the row with the highest throughput."""
+    """Return the row with the highest throughput of each precision, in the order of `precisions`.
+
+    `rows` are the measured points of a load test, with "precision" and "throughput_per_s". A precision without a row is
+    left out.
+    """
     best: dict[str, dict] = {}
     for row in sorted(rows, key=lambda row: row["throughput_per_s"]):
         best[row["precision"]] = row

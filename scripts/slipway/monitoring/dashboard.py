@@ -17,7 +17,11 @@ SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
 def dashboard(slo: ServiceLevel) -> dict:
-    """Return the JSON model of the dashboard. The dashboard's user selects the Prometheus data source in Grafana."""
+    """Return Grafana's dashboard of one model as its JSON model, a dict, for import into Grafana.
+
+    `slo` has the model's measured figures and limits, which are lines in the graphs. The user selects the Prometheus
+    data source in Grafana.
+    """
     content = filled_in(TEMPLATE, slo)
     figures = [_panel("stat", lines={figure["title"]: figure.pop("expr")}, **figure) for figure in content["figures"]]
     graphs = [_panel("timeseries", options=content["options_of_graphs"], **graph) for graph in content["graphs"]]
@@ -31,10 +35,11 @@ def dashboard(slo: ServiceLevel) -> dict:
 def _panel(
     kind: str, lines: dict[str, str], unit: str, steps: dict | None = None, drawing: dict | None = None, **more: Any
 ) -> dict:
-    """Return a panel of Grafana's `kind`; `lines` is {legend: expression}, and `more` has further entries.
+    """Return a panel of the dashboard as a dict: `kind` is Grafana's, such as "stat" or "timeseries".
 
-    `unit` is Grafana's name of a unit, such as "ms". `drawing` has Grafana's options for the lines.
-    `steps` is {threshold: colour from this threshold on}. The key None has the colour below all thresholds.
+    `lines` is {legend: PromQL expression}. `unit` is Grafana's name of a unit, such as "ms". `steps` is {threshold:
+    colour from this threshold on}; the key None has the colour below all thresholds. `drawing` has Grafana's options
+    for the lines. `more` has further entries of the panel, such as "title".
     """
     colours = sorted(({None: "green"} | (steps or {})).items(), key=lambda step: (step[0] is not None, step[0]))
     thresholds = {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in colours]}
@@ -47,7 +52,9 @@ def _panel(
 
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
-    """Return all panels of `rows`, each with an id and its position. A row is (height in grid units, panels).
+    """Return the panels of all rows as one list, each with an id and its position in Grafana's grid.
+
+    `rows` are the rows from the top, each (height in grid units, its panels).
 
     The last panel of a row fills the rest of the row.
     """

@@ -29,9 +29,10 @@ def rule_file(slo: ServiceLevel) -> dict:
 
 
 def recording(slo: ServiceLevel) -> list[dict]:
-    """Return the recording rules: {"record", "expr"} each, for GPUs also "labels".
+    """Return Prometheus' recording rules for a model, which the alerts and the dashboard use.
 
-    Times are in ms, ratios and shares are 0 to 1, rates are per second.
+    Each is {"record": name of the series, "expr": PromQL}, for the series of GPUs also "labels". Times are in ms,
+    ratios and shares are 0 to 1, rates are per second.
     """
     rules = filled_in(TEMPLATE, slo)
     of_gpus = rules["recorded_of_gpus"] if slo.on_gpu else {}
@@ -42,9 +43,10 @@ def recording(slo: ServiceLevel) -> list[dict]:
 
 
 def alerting(slo: ServiceLevel) -> list[dict]:
-    """Return the alerts on availability, correctness, latency, memory and missing requests.
+    """Return Prometheus' alerts on availability, correctness, latency, memory and missing requests.
 
-    The annotations of each alert have the SHA-256 of the artifacts that its thresholds come from.
+    Each is {"alert", "expr", "for", "labels", "annotations"}. `slo` has the measured figures from which the thresholds
+    come. The annotations have the SHA-256 of the files with these figures.
     """
     sources = {"sha256": ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))}
     if slo.origin == "rehearsal":
@@ -58,7 +60,10 @@ def alerting(slo: ServiceLevel) -> list[dict]:
 
 
 def filled_in(template: Path, slo: ServiceLevel) -> dict:
-    """Return the parsed content of a YAML template, filled in with the thresholds and metric expressions of a model."""
+    """Return the parsed content of rules.yaml.j2 or dashboard.yaml.j2, filled in for one model.
+
+    The thresholds come from `slo`. The keys of the result are those of the template, such as "recorded" and "alerts".
+    """
     by = ", ".join(slo.scope)
 
     def series(metric: str, **labels: str) -> str:

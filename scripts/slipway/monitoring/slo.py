@@ -16,13 +16,15 @@ QUEUE_FACTOR = 2
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """The load test's figures of the served configuration, and the latency limit (None without a limit).
+    """The load test's figures of the served configuration, from which alerts and dashboard take their limits.
 
-    `p99_ms` and `throughput_per_s` were measured by the client: at `capacity_per_s` requests/s at random times, or, if
-    that is None, with `concurrency` requests in flight. Each request has one sample. `queue_ms` and `compute_ms` are
-    the server's means in the same measurement; compute is the inference alone. `is_disturbed` says that other work
-    disturbed this measurement. `headroom` is the share of the capacity that stays free. `artifacts` is {file: SHA-256}.
-    `namespace` is the cluster's namespace, None outside of a cluster. `faster` has the levels of the other targets.
+    `model` is its name in Triton. `origin` is "rehearsal" for random weights. `p99_ms` and `throughput_per_s` were
+    measured by the client: at `capacity_per_s` requests/s at random times, or, if that is None, with `concurrency`
+    requests in flight. Each request has one sample. `p99_limit_ms` is the limit in config.yaml, None without one.
+    `queue_ms` and `compute_ms` are the server's means in the same measurement; compute is the inference alone.
+    `is_disturbed`: other work disturbed this measurement. `headroom` is the share of the capacity that stays free.
+    `artifacts` is {file: SHA-256} of the files with these figures. `namespace` is the cluster's namespace, None outside
+    of a cluster. `faster` has the levels of the other targets (kinds of GPU or CPU that serve the model).
     """
 
     model: str
@@ -50,7 +52,7 @@ class ServiceLevel:
 
     @property
     def load(self) -> str:
-        """Return text on the load of the measurement, such as "100 requests/s at random times".
+        """Return in words under which load the figures were measured, such as "100 requests/s at random times".
 
         The text also says whether other work disturbed the measurement.
         """
@@ -92,8 +94,8 @@ class ServiceLevel:
     def most_waiting(self) -> int:
         """Return the number of requests that may wait on one server. With several targets, return the highest number.
 
-        The result is the largest of three numbers: the samples in full batches of all instances, the closed loop's
-        requests in flight, and by Little's law the requests that wait at the capacity.
+        More waiting requests raise an alert. The result is the largest of three numbers: the samples in full batches of
+        all instances, the load test's requests in flight, and by Little's law the requests that wait at the capacity.
         """
         # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
@@ -103,10 +105,13 @@ class ServiceLevel:
 
 
 def read_service_level(selection_path: Path, index_path: Path, headroom: float = 0.0) -> ServiceLevel:
-    """Return the service level of one target, from selection.json and the index of its model repository.
+    """Return the service level of a model on one target, a kind of GPU or CPU that config.yaml names.
 
-    The figures come from the open loop at the capacity if that measurement has p99, else from the closed loop. Raises
-    SlipwayError if the repository was made from another selection.
+    `selection_path` is selection.json, the configuration that the load test chose, with its figures. `index_path` is
+    repository.json, the index of the model repository made from it. The figures are those at the capacity with requests
+    at random times if p99 was measured there, else those with a fixed number of requests in flight. `headroom` is the
+    share (0 to 1) of the capacity that must stay free. Raises SlipwayError if the repository was made from another
+    selection.
     """
     selection_artifact, repository = Artifact.read(selection_path), Artifact.read(index_path)
     selection, index = selection_artifact.content, repository.content
@@ -135,16 +140,19 @@ def read_service_level(selection_path: Path, index_path: Path, headroom: float =
 
 
 def read_slowest(selections: list[Path], indexes: list[Path], headroom: float = 0.0) -> ServiceLevel:
-    """Return the service level of the slowest target. Both lists have a file for each target, in the same order."""
+    """Return the service level of the slowest target, as `slowest` does, from the files of all targets.
+
+    `selections` and `indexes` have the two files of `read_service_level` for each target, in the same order. `headroom`
+    is the share (0 to 1) of the capacity that must stay free.
+    """
     return slowest([read_service_level(*paths, headroom) for paths in zip(selections, indexes, strict=True)])
 
 
 def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
-    """Return the service level of the slowest target, with the other targets' levels in `faster`.
+    """Return the service level with the highest p99, with the levels of the other targets in `faster`.
 
-    Triton's metrics do not state the target, so all targets have the same limits. A late alert on a fast target is
-    better than an endless alert on a slow target. The longer queue of a fast target must not raise an endless alert,
-    either.
+    A target is a kind of GPU or CPU. Triton's metrics do not state it, so all targets need the same limits. With the
+    limits of the slowest target, an alert on a fast target may come late, but no slow target raises an endless alert.
     """
     ordered = sorted(levels, key=lambda level: level.p99_ms)
     return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(level.on_gpu for level in levels))

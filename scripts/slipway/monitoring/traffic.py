@@ -9,10 +9,11 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counts and mean latencies since the version of the model was loaded.
+    """The traffic of one version of a model since it was loaded: counts and mean latencies.
 
-    `pending` is the present number of waiting requests. `quantiles_ms` is {quantile, such as "0.99": latency (ms) in
-    the last 60 s}; {} without requests.
+    `requests` is the number of answered requests, `failures` that of failed requests. `pending` is the present number
+    of waiting requests. `mean_ms` is the mean time of a request in the server, `queue_ms` that in the queue.
+    `quantiles_ms` is {quantile, such as "0.99": latency (ms) in the last 60 s}; {} without requests.
     """
 
     requests: int
@@ -24,7 +25,9 @@ class Traffic:
 
 
 def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a version of a model; None if the server does not report this version.
+    """Ask the server at `ports` for the traffic of a version of a model; return None if it does not report the version.
+
+    `model` is the name in Triton, and `version` is the version's number as text.
 
     Raises OSError if the metrics cannot be read.
     """
@@ -32,7 +35,7 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a model's version from the text of a metrics page; None if the page lacks the version."""
+    """Return the traffic of a model's version from `page`, the text of /metrics; None if the page lacks the version."""
     total: defaultdict[str, float] = defaultdict(float)
     summary: dict[str, float] = {}
     for name, labels, value, *_ in samples(page):

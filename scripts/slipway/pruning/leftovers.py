@@ -1,8 +1,9 @@
 """Find files below results/ and logs/ to which no configuration refers any more, and remove these files.
 
-Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions in a ledger, timing caches,
-fetched weights, and logs of Slipway's rules. These files stay: live versions, versions that a rollback needs, files
-that another configuration names, and edited files.
+Only files that Slipway made are found: artifacts with a recorded SHA-256, stored versions of deployed models, timing
+caches, fetched weights, and logs of Slipway's rules. These files stay: live versions, versions that a rollback needs,
+files that another configuration names, and edited files. The owner of a file is the part of the configuration that it
+belongs to, such as "the target l4 of resnet50".
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,11 +31,12 @@ RESULTS, LOGS = Path("results"), Path("logs")
 
 @dataclass
 class Leftovers:
-    """The leftovers of the working folder. With `measurements`, records of measurements are removable, too.
+    """The files in the working folder that Slipway made and no configuration needs any more.
 
-    `references` is what this configuration refers to, and `others` are further configurations in the same folder.
-    `removable` is {owner in words: paths}. `versions` is {model's name for clients: removable versions of the local
-    server}. The keys of `kept` are sentences about files that stay, with the reason, in order.
+    `references` has the models, targets and engines of this configuration, and `others` are the other configurations in
+    the same folder. With `measurements`, records of measurements are removable, too. `removable` is {owner in words,
+    such as "the model tiny": paths}. `versions` is {name of a model in Triton: removable versions of the local server}.
+    The keys of `kept` are sentences about files that stay, with the reason, in order; its values are None.
     """
 
     references: References
@@ -71,16 +73,19 @@ class Leftovers:
                 self._add(owner, path, is_measurement(name))
 
     def _add(self, owner: str, path: Path, is_measured: bool = False) -> None:
-        """Add a path to `removable`. A record of a measurement is only added with `measurements`."""
+        """Add a path to `removable`, under its owner in words.
+
+        If `is_measured`, the path is a record of a measurement. Without the option `measurements`, it stays.
+        """
         if is_measured and not self.measurements:
             self._keep(f"measurements of {owner}; `--config prune=all` removes them, too")
         else:
             self.removable.setdefault(owner, []).append(path)
 
     def _is_kept(self, owner: str, path: Path) -> bool:
-        """Say whether a live version, another configuration or a rollback needs a path. Add the reason to `kept`.
+        """Say whether a live version, another configuration or a rollback needs a path. Then add the reason to `kept`.
 
-        `path` is <folder>/<model>/[<target>/]...
+        `owner` is the owner of the path in words. `path` is <folder>/<model>/[<target>/]...
         """
         _, model, *folders = path.parts
         target, known = folders[0], model in self.references.models
@@ -151,7 +156,7 @@ class Leftovers:
                 self._add("copies of weights in storage", record.parent)
 
     def _kept_points(self) -> None:
-        """Find stored points of load tests whose engine is gone, or whose model or target is not configured."""
+        """Find stored measurements of load tests whose engine is gone, or whose model or target is not configured."""
         for path in sorted(kept_points.FOLDER.glob("*/*/*.json")):
             model, target = path.parts[-3:-1]
             owner = self.references.unreferenced(f"results/{model}/{target}/analysis/{path.name}")
@@ -192,20 +197,20 @@ class Leftovers:
 
 
 def folders_of(versions: dict[str, list[int]]) -> Iterator[Path]:
-    """Yield the folders of stored versions of the local server. `versions` is {model's name for clients: versions}."""
+    """Yield the folders of stored versions of the local server. `versions` is {name of a model in Triton: versions}."""
     store = ModelStore(RESULTS / ".server")
     for name, numbers in versions.items():
         yield from (root / str(number) for number in numbers for root in store.roots(name).values())
 
 
 def size_mb(paths: Iterable[Path]) -> float:
-    """Return the total size of files and folders in MB."""
+    """Return the total size of files and folders in MB (10^6 bytes)."""
     files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*"))]
     return sum(file.lstat().st_size for file in files if file.is_file()) / 1e6
 
 
 def remove_all(leftovers: Leftovers) -> None:
-    """Remove the leftovers, Snakemake's records of the removed files, and folders that became empty."""
+    """Remove the files and versions in `leftovers`, Snakemake's records of them, and folders that became empty."""
     paths, stamps = [path for paths in leftovers.removable.values() for path in paths], read_stamps()
     for path in paths:
         remove(path)

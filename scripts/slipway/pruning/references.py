@@ -24,7 +24,10 @@ WHAT = {"no": "no", "false": "no", "yes": "yes", "true": "yes", "all": "all"}
 
 
 def what_to_prune(said: object) -> str:
-    """Return "no", "yes" or "all" for `said`, the value of `--config prune=...`; raise SlipwayError for any other."""
+    """Return "no", "yes" or "all" for `said`, the value of `--config prune=...` as text or bool.
+
+    Raises SlipwayError for any other value.
+    """
     if (what := WHAT.get(str(said).lower())) is None:
         raise SlipwayError(
             f"--config prune={said}: it must be yes (remove what is shown), all (records of measurements, too) or no; "
@@ -35,10 +38,11 @@ def what_to_prune(said: object) -> str:
 
 @dataclass(frozen=True)
 class References:
-    """The artifacts that the configuration refers to. `engines`: model/target/precision. `variants`: model/variant.
+    """The names in config.yaml to which files in results/ may belong.
 
-    `weights` are the values of `weights` in config.yaml; some are addresses of storage. `programs` are the models
-    without an architecture, such as ONNX files.
+    `models` and `targets` are its models and its kinds of GPU or CPU. `engines` are "<model>/<target>/<precision>".
+    `variants` are its ONNX files, such as "resnet50/int8". `weights` are the values of `weights`; some are addresses of
+    storage. `programs` are the models without an architecture, such as ONNX files.
     """
 
     models: frozenset[str]
@@ -49,13 +53,14 @@ class References:
     programs: frozenset[str]
 
     def is_lost(self, folder: str) -> bool:
-        """Say whether a folder in a model's results belongs to a target that the configuration does not have."""
+        """Say whether a folder in results/<model>/, given by its name, belongs to a target that config.yaml lacks."""
         return "." not in folder and folder not in OF_MODEL and folder not in self.targets
 
     def unreferenced(self, artifact: str) -> str | None:
-        """Return the owner of an artifact (results/<model>/...) in words, if the configuration lacks this owner.
+        """Return which part of config.yaml a file belonged to, if config.yaml does not have this part any more.
 
-        Return None if the configuration has the owner.
+        `artifact` is the path of the file, results/<model>/... The result is in words, such as "the target l4 of
+        resnet50". Return None if the file still belongs to the configuration, or to no single model.
         """
         if artifact.count("/") < 2:  # an artifact of all models, such as results/index.html
             return None
@@ -78,9 +83,9 @@ class References:
 
 
 def live_targets(results: Path) -> dict[str, set[str]]:
-    """Return {live model: its targets on all platforms}.
+    """Return {deployed model: its targets on all platforms}, from the records of deployments below `results`.
 
-    If a receipt is damaged, the names of all folders of the model count as targets.
+    A target is a kind of GPU or CPU. If a record is damaged, the names of all folders of the model count as targets.
     """
     live: dict[str, set[str]] = {}
     for traits in PLATFORMS.values():
@@ -93,7 +98,10 @@ def live_targets(results: Path) -> dict[str, set[str]]:
 
 @dataclass(frozen=True)
 class OtherConfiguration:
-    """The names in another configuration file that may share results/. If `targets` is None, any target is possible."""
+    """Another configuration in the same folder, whose files in results/ must stay.
+
+    `models`, `targets` and `weights` are the names in the file `file`. If `targets` is None, it may have any target.
+    """
 
     file: Path
     models: set[str]

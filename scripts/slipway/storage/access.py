@@ -25,7 +25,7 @@ _CONNECT_S, _SILENCE_S = 20, 120
 
 
 class Cause(Enum):
-    """Why storage failed. The value is the end of a sentence, in which `{key}` becomes the key of config.yaml."""
+    """Why storage failed. The value is the end of a message, in which `{key}` becomes the key with the address."""
 
     GONE = "it does not exist; create it first, or correct `{key}` in config.yaml"
     ANONYMOUS = (
@@ -38,7 +38,9 @@ class Cause(Enum):
 
 
 def opened(address: str, key: str) -> tuple[Any, str]:
-    """Return (fsspec file system, path in this file system) of an address. `key` is the address's key in config.yaml.
+    """Return (fsspec file system, path in this file system) of an address.
+
+    `key` is the key in config.yaml that has the address, for messages.
 
     Raises SlipwayError if the address has a secret, if its package is not installed, or if it cannot be opened.
     """
@@ -66,7 +68,10 @@ def opened(address: str, key: str) -> tuple[Any, str]:
 
 
 def reason(error: Exception, key: str) -> str:
-    """Return text on why storage failed, without secrets. `key` is the address's key in config.yaml."""
+    """Return the cause and the remedy in words after storage failed with `error`. The text has no secrets.
+
+    `key` is the key in config.yaml that has the address.
+    """
     cause = cause_of(error)
     if cause is not Cause.UNREACHABLE:
         return cause.value.format(key=key)
@@ -75,7 +80,7 @@ def reason(error: Exception, key: str) -> str:
 
 
 def cause_of(error: Exception) -> Cause:
-    """Return why storage failed, from an exception and its chained causes.
+    """Return why storage failed, from an exception and the exceptions that caused it.
 
     The exception alone is not enough, since fsspec reports every refusal of a web server as a missing file.
     """
@@ -98,9 +103,9 @@ def cause_of(error: Exception) -> Cause:
 
 
 def _options(protocol: str, address: str) -> dict:
-    """Return fsspec's options for a web server: no limit of the whole download, and the proxy of the environment.
+    """Return fsspec's options for a web server: timeouts, and the proxy that the environment names.
 
-    Return {} for other protocols.
+    A whole download has no time limit, but a silent server has one. Return {} for other protocols.
     """
     if protocol not in ("http", "https"):
         return {}

@@ -1,7 +1,8 @@
 """Files of storage, fetched once into results/.fetched. After that, jobs read the fetched copies on this machine.
 
-Planning asks the storage for a fingerprint of the content, by one request, and downloads nothing. A job fetches the
-file if there is no copy with the planned fingerprint. Each address has one folder with the copy and a record. The
+A fingerprint is text that changes with the content of a file: the storage's checksum (or time of writing) and the size.
+Planning asks the storage for the fingerprint, by one request, and downloads nothing. A job fetches the file if there is
+no copy with the planned fingerprint. Each address has one folder with the copy and a record. The
 folder is replaced as a whole, so half a download is never used. The folder of an ONNX file also has its external data.
 """
 
@@ -38,9 +39,9 @@ class Unreachable(SlipwayError):
 
 @dataclass(frozen=True)
 class Planned:
-    """The fingerprint of a file in storage.
+    """The fingerprint of a file in storage: text that changes with the file's content, such as "ETag 5d41, 90 bytes".
 
-    If the storage did not answer, it is the fingerprint of the fetched copy. Then `notice` is a sentence on the outage.
+    If the storage did not answer, it is the fingerprint of the fetched copy. Then `notice` is a sentence that says so.
     """
 
     fingerprint: str
@@ -48,10 +49,10 @@ class Planned:
 
 
 def planned(address: str, folder: Path = FOLDER) -> Planned:
-    """Return the fingerprint of a file's content in storage. The fingerprint is part of the job's key.
+    """Return the fingerprint of a file's content in storage, so that a changed file reruns the jobs that read it.
 
-    If the storage cannot be reached, the fetched copy's fingerprint is returned. Raises SlipwayError if the file does
-    not exist, if permission is denied, or if the storage cannot be reached and there is no copy.
+    If the storage cannot be reached, the fingerprint of the copy in `folder` is returned. Raises SlipwayError if the
+    file does not exist, if permission is denied, or if the storage cannot be reached and there is no copy.
     """
     record = _record(address, folder)
     try:
@@ -64,7 +65,9 @@ def planned(address: str, folder: Path = FOLDER) -> Planned:
 
 
 def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
-    """Return the path of the copy with the planned `fingerprint`. Without such a copy, fetch the file first.
+    """Return the path of a local copy of a file in storage, with the planned `fingerprint` (see `planned`).
+
+    Without such a copy in `folder`, the file is fetched first.
 
     If two jobs need the same file at once, one job fetches the file and the other job waits. Raises SlipwayError if the
     file in storage was changed since planning, or if the file cannot be fetched as a whole.
@@ -81,9 +84,10 @@ def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
 
 
 def _fingerprint_now(address: str, record: dict | None) -> str:
-    """Return the present fingerprint of a file in storage, without a download.
+    """Ask the storage for the present fingerprint of a file, without a download.
 
-    If only the external data of an ONNX file changed, the fingerprint also has the fingerprints of these files.
+    `record` is the record of the fetched copy, fetched.json, or None. From it, the names of an ONNX file's external
+    data are known. If only the external data changed, their fingerprints are appended to that of the ONNX file.
     """
     own = _fingerprint(_Remote(address))
     if record is None:
@@ -146,7 +150,9 @@ class _Remote:
 
 
 def _fingerprint(remote: _Remote) -> str:
-    """Return text with the checksum of a file in storage and its size; without a checksum, with its size and time.
+    """Return the fingerprint of a file in storage: text with its checksum and size, such as "ETag 5d41, 90 bytes".
+
+    If the storage states no checksum, the text has the size and the time of writing.
 
     Raises SlipwayError if the storage states neither a checksum nor a time.
     """
@@ -162,7 +168,7 @@ def _fingerprint(remote: _Remote) -> str:
 
 
 def _fetch(address: str, fingerprint: str, folder: Path) -> None:
-    """Fetch a file with its external data into a new folder, and write the record of the copy.
+    """Fetch a file with its external data (of ONNX) into the new folder `folder`, and write fetched.json, its record.
 
     Raises SlipwayError if the file in storage does not have the planned `fingerprint` any more.
     """
@@ -225,7 +231,7 @@ def _sibling(address: str, name: str) -> str:
 
 
 def _copy(address: str, folder: Path) -> Path:
-    """Return the folder for the copy of an address."""
+    """Return the path, below `folder`, of the folder for the copy of a file. `address` is the file's address."""
     return folder / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
@@ -235,7 +241,10 @@ def _record(address: str, folder: Path) -> dict | None:
 
 
 def _is_intact(copy: Path, record: dict | None, fingerprint: str) -> bool:
-    """Say whether a copy has the planned fingerprint, and none of its files was changed since it was fetched."""
+    """Say whether the copy in the folder `copy` can be used: it has the planned fingerprint, and no file was changed.
+
+    `record` is the content of its fetched.json; None if there is no copy.
+    """
     if record is None or record["fingerprint"] != fingerprint:
         return False
     return all(

@@ -30,10 +30,11 @@ LOAD = {"concurrency": [4], "instances": [1], "max_batch_sizes": [8], "requests"
 
 
 def measure(workplace: Path, config: dict, photographs: Path | None) -> dict[str, dict]:
-    """Return {model: its figures} for the models of the shipped configuration, `config`, and for the pretrained model.
+    """Run the workflow, and return {model: figures} for the models in `config` and for the pretrained model.
 
-    `photographs` is a folder for calibration; with None, crops of the sample photograph are used. The folder
-    `workplace` may have artifacts of an earlier run, which are used again.
+    `config` is the parsed config.yaml of the project. The figures are those of `figures`, with "calibrated_on" (text).
+    `photographs` is a folder for INT8 calibration; with None, crops of the sample photograph are used. `workplace` is
+    the working folder. If it has results of an earlier run, the workflow uses them again.
     """
     (workplace / "checkpoints").symlink_to(DOWNLOADED)
     images = workplace / "photographs"
@@ -71,7 +72,12 @@ def write_crops(folder: Path) -> None:
 
 
 def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
-    """Return {"origin", "agreement" with PyTorch, "benchmark", "closed_loop", "chosen"} of a model, for a record."""
+    """Return the measured figures of a model, from the records in the working folder.
+
+    The result is {"origin": where the weights are from, "agreement": {precision: figures of AGREEMENT, compared with
+    PyTorch}, "benchmark": its record, "closed_loop": [one dict per measured point of the load test], "chosen": see
+    `chosen`}.
+    """
     folder = workplace / "results" / model / TARGET
     benchmark = read_json(folder / f"{model}.benchmark.json")
     accuracy = {name: read_json(folder / f"{model}.{name}.accuracy.json") for name in precisions}
@@ -87,9 +93,11 @@ def figures(workplace: Path, model: str, precisions: Sequence[str]) -> dict:
 
 
 def chosen(folder: Path) -> dict:
-    """Return {"configuration", "p99_limit_ms", "closed_loop", "open_loop"} of the chosen configuration.
+    """Return the configuration that the load test chose, from selection.json in `folder`, for a record.
 
-    "closed_loop" is its measured load. "open_loop" is its capacity, or None if no capacity was measured.
+    The result is {"configuration": {"precision", "max_batch_size", "instances"}, "p99_limit_ms", "closed_loop": its
+    throughput, p99 and verdict with a fixed number of requests in flight, "open_loop": its capacity for requests at
+    random times, or None if no capacity was measured}.
     """
     selection = read_json(folder / CHOICE)
     measured, capacity = selection["measured"], selection["capacity"] or {}

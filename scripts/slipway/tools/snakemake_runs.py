@@ -27,12 +27,15 @@ class Outcome:
 
 
 def now() -> dict:
-    """Return {"measured_at": the present time in UTC} for a record."""
+    """Return {"measured_at": the present time in UTC, as text}, an entry for the record of a measurement."""
     return {"measured_at": utc_now()}
 
 
 def machine() -> dict:
-    """Return {"measured_at", "cpu", "platform"} of this machine for a record."""
+    """Return the entries of a measurement's record that describe this machine.
+
+    They are {"measured_at": time, "cpu": {"name", "architecture", "instruction_sets", "cores"}, "platform": text}.
+    """
     return now() | {"cpu": cpu(), "platform": platform.platform()}
 
 
@@ -43,7 +46,7 @@ def write_config(folder: Path, config: dict) -> None:
 
 
 def write_checkpoint(path: Path, architecture: str, seed: int) -> None:
-    """Write the state dict of one of torchvision's networks with random weights, as a user's training would."""
+    """Write the state dict of torchvision's network `architecture` with random weights, as a user's training would."""
     import torch
     import torchvision
 
@@ -52,14 +55,18 @@ def write_checkpoint(path: Path, architecture: str, seed: int) -> None:
 
 
 def without_samples(benchmark: dict) -> dict:
-    """Return a benchmark's record without its raw samples, which remain in the benchmark's own file."""
+    """Return a benchmark's record, the JSON of benchmark.json, without its raw samples ("samples_ms").
+
+    The samples remain in the benchmark's own file.
+    """
     return {name: value for name, value in benchmark.items() if name != "samples_ms"}
 
 
 def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snakefile", shown: bool = False) -> Outcome:
-    """Run Snakemake in `folder` as a user would, and return its duration (s) and output.
+    """Run Snakemake in `folder` on one core, as a user would, and return its duration (s) and output.
 
-    With `shown`, the output goes to the terminal instead. Raises SlipwayError with the output if Snakemake fails.
+    `options` are its options and targets. With `shown`, the messages go to the terminal, and the returned output is "".
+    Raises SlipwayError with the output if Snakemake fails.
     """
     command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(snakefile), "--cores", "1", *options]
     stdout, stderr = (subprocess.DEVNULL, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
@@ -75,9 +82,10 @@ def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snake
 
 
 def alternate(runs: Mapping[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
-    """Call every run once per round, in order; return {name of a run: its outcomes}.
+    """Time several runs in turn, so that a change of the machine's speed affects all; return {name: its outcomes}.
 
-    A first extra round is not counted, because it fills the machine's page cache.
+    `runs` is {name: function that runs once}. Each is called once in each of `rounds` rounds. A first extra round is
+    not counted, because it fills the machine's page cache.
     """
     counted = [{name: run() for name, run in runs.items()} for _ in range(rounds + 1)][1:]
     return {name: [outcomes[name] for outcomes in counted] for name in runs}

@@ -67,7 +67,8 @@ def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
 class Connection(AbstractContextManager):
     """Calls to one server, with a deadline, with retries after transient errors, and with errors as SlipwayError.
 
-    The deadline, in seconds, covers a call with all its retries and the waits between the retries.
+    `deadline_s`, in seconds, covers a call with all its retries and the waits between the retries. `retries` is the
+    largest number of repetitions of a failed call; with 0, no call is repeated.
     """
 
     def __init__(self, endpoint: Endpoint, deadline_s: float = 30.0, retries: int = 0) -> None:
@@ -80,9 +81,10 @@ class Connection(AbstractContextManager):
         self.client.close()
 
     def call(self, method: Callable[..., Any], *arguments: object) -> Any:
-        """Return method(*arguments, client_timeout=remaining seconds of the deadline). Retry after transient errors.
+        """Call a method of `client`, tritonclient's client, with `arguments`, and return its result.
 
-        Raises Unreachable if no Triton answers. Raises RequestFailed if Triton answers, but the call still fails.
+        The call is repeated after transient errors, until the deadline ends. Raises Unreachable if no Triton answers.
+        Raises RequestFailed if Triton answers, but the call still fails.
         """
         deadline = Deadline(self._deadline_s)
         retrying = Retrying(
@@ -120,7 +122,7 @@ class Connection(AbstractContextManager):
 
 @contextmanager
 def errors_as(problem: str) -> Iterator[None]:
-    """If a call in the block fails, raise a SlipwayError with the text `problem` and the message of the error."""
+    """Context manager: if a call to Triton fails in the block, raise SlipwayError: `problem`, then Triton's reason."""
     try:
         yield
     except InferenceServerException as error:
@@ -128,7 +130,10 @@ def errors_as(problem: str) -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Say whether a failed call may succeed if it is repeated. To repeat an inference is safe: it changes no state."""
+    """Say whether a call that failed with `error` may succeed if it is repeated.
+
+    An inference may be repeated, too, because it changes no state of the server.
+    """
     if not isinstance(error, InferenceServerException):
         return False
     if error.status() not in TRANSIENT:

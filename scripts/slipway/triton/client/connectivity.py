@@ -1,4 +1,4 @@
-"""Find by a direct connection why a gRPC API cannot be reached, since gRPC often reports only "closed"."""
+"""Find out why a server's gRPC API cannot be reached. gRPC often reports only "closed", so a plain socket is tried."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
 def why_unreachable(endpoint: Endpoint) -> str | None:
-    """Return a sentence with the cause and the remedy if a direct connection to an endpoint fails, else None."""
+    """Return text with the cause and the remedy if a socket cannot connect to an endpoint; None if it can."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
             if endpoint.tls is None:
@@ -46,7 +46,10 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
 
 
 def _why_not_tls(connection: socket.socket, tls: Tls, name: str) -> str | None:
-    """Return in words why a TLS handshake with a server called `name` fails; None if the handshake succeeds."""
+    """Return in words why a TLS handshake on an open connection fails; None if it succeeds.
+
+    The server's certificate must be for the host name `name`.
+    """
     context = tls_context(tls.ca, tls.certificate, tls.key)
     try:
         secured = context.wrap_socket(connection, server_hostname=name)

@@ -39,7 +39,10 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str, tls: Tls | None = None) -> "Endpoint":
-        """Return the endpoint for the text HOST:PORT, HOST or [IPv6]:PORT. Raise SlipwayError for another text."""
+        """Return the endpoint for `url`: HOST:PORT, HOST or [IPv6]:PORT. Raise SlipwayError for another text.
+
+        With `tls` None, the connection has no TLS.
+        """
         try:
             parts = urlsplit(f"//{url}")
             if "/" in url or not parts.hostname:
@@ -56,7 +59,10 @@ class Endpoint:
 
 
 def endpoint_of(ports: Ports) -> Endpoint:
-    """Return the gRPC endpoint of a server that Slipway started here. Only this server's certificate is trusted."""
+    """Return the gRPC endpoint of the server at `ports`, which Slipway started on this machine.
+
+    With TLS, clients of this endpoint trust only the server's own certificate.
+    """
     tls = ports.tls
     if tls is None:
         return Endpoint(ports.host, ports.grpc)

@@ -26,7 +26,7 @@ METRICS_TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """The outputs of one request, its latency in ms, and the version of the model that answered."""
+    """The answer to one request: {output: array}, its latency in ms, and the version of the model that answered."""
 
     outputs: Tensors
     latency_ms: float
@@ -34,7 +34,7 @@ class Answer:
 
 
 class ModelClient(AbstractContextManager):
-    """A client of one model on one server.
+    """A client of one model on the server at `ports`. `model` is the name of the model in Triton.
 
     `deadline_s` is the time limit in seconds for each call, or a Deadline for all calls together.
     """
@@ -49,7 +49,7 @@ class ModelClient(AbstractContextManager):
         self._client.close()
 
     def require_ready(self) -> None:
-        """Raise SlipwayError unless the server is ready and has the model. A server can be ready without the model."""
+        """Raise SlipwayError unless the server is live and the model is ready. A live server may lack the model."""
         if not (self._call("is_server_live") and self._call("is_model_ready", self.model)):
             raise SlipwayError(
                 f"model {self.model} is not ready on port {self._ports.grpc}; the server's log has the reason"
@@ -92,9 +92,9 @@ class ModelClient(AbstractContextManager):
     def successes(self, version: str, at_least: int = 0) -> int:
         """Return how many requests a version of this model has answered, according to the server's /metrics.
 
-        Each version has its own counter, because the counter of an old version disappears after a new version is
-        loaded. The server counts a request only after it has sent the answer. So this function waits until the counter
-        has reached `at_least`. After COUNTED_WITHIN_S seconds it returns the counter in any case.
+        The server counts a request only after it has sent the answer. So this function waits until the counter has
+        reached `at_least`. After COUNTED_WITHIN_S seconds it returns the counter in any case. A version that the server
+        does not have counts as 0.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:
@@ -142,7 +142,10 @@ def read_page(ports: Ports) -> str:
 
 
 def samples(page: str) -> Iterator["Sample"]:
-    """Yield the samples of a page of metrics in Prometheus' text format, with the metrics' names in Triton."""
+    """Yield the samples of `page`, the text of a page /metrics. Each has a "name", "labels" and a "value".
+
+    The names are those in Triton, such as "nv_inference_count": the ending "_total" of Prometheus' parser is removed.
+    """
     from prometheus_client.parser import text_string_to_metric_families  # only here: planning reads no metrics
 
     for family in text_string_to_metric_families(page):
@@ -152,9 +155,10 @@ def samples(page: str) -> Iterator["Sample"]:
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:
-    """Return {(metric, model, version): value} of a server's page /metrics; "" for a missing model or version.
+    """Return {(metric, model, version): value} of a server's page /metrics.
 
-    Values of samples with the same key are added. Raises OSError if there is no page.
+    A metric that belongs to no model has "" in place of the model and the version. If several samples have the same
+    three names, their values are added. Raises OSError if there is no page.
     """
     values: dict[tuple[str, str, str], float] = {}
     for name, labels, value, *_ in samples(read_page(ports)):

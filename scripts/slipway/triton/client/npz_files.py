@@ -18,7 +18,10 @@ _NUMBERED = re.compile(r"(\d+)/(.+)")
 
 
 def read_requests(path: Path) -> dict[str, Tensors]:
-    """Return {number: request} of an .npz archive, or {ONLY: request} if the archive has a single request.
+    """Return the requests in an .npz archive as {number of the request: {input: array}}.
+
+    The numbers are text, as in the names "<number>/<input>". Without such names, the archive has a single request, and
+    its key is ONLY.
 
     Raises SlipwayError if the archive is missing or damaged, or has no arrays.
     """
@@ -48,9 +51,9 @@ def require_writable(path: Path, source: Path) -> None:
 
 
 def write_answers(path: Path, answers: Mapping[str, Tensors]) -> None:
-    """Write {number of a request: answer} into an .npz archive, completely or not at all.
+    """Write the answers to requests into an .npz archive, completely or not at all.
 
-    `answers` has the same keys as the requests that `read_requests` returned.
+    `answers` is {number of the request: {output: array}}, with the numbers that `read_requests` returned.
     """
     arrays = {
         f"{number}/{name}" if number != ONLY else name: array

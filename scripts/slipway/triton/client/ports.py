@@ -25,18 +25,18 @@ class Ports:
 
     @classmethod
     def of(cls, listening: dict) -> "Ports":
-        """Return the ports that a record of a server has: a dict with the names of the fields as keys."""
+        """Return the ports in a server's record. `listening` is the record's entry: {name of a field: its value}."""
         tls = listening.get("tls")
         return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
 
     @property
     def clear_host(self) -> str:
-        """Return the address at which HTTP and metrics listen. Triton has no TLS for them."""
+        """Return the address at which HTTP and metrics listen: 127.0.0.1 with TLS, since Triton has no TLS for them."""
         return "127.0.0.1" if self.tls else self.host
 
     @classmethod
     def free(cls) -> "Ports":
-        """Return three ports of 127.0.0.1 on which no program listens now."""
+        """Return Ports for a new server: 127.0.0.1, without TLS, and three ports on which no program listens now."""
         with ExitStack() as stack:
             sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
             return cls(*(one.getsockname()[1] for one in sockets))
@@ -49,7 +49,7 @@ class Ports:
         return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
 
     def flags(self) -> list[str]:
-        """Return tritonserver's flags for these ports. The server listens on no other port."""
+        """Return tritonserver's flags for these ports and for TLS. With them, the server listens on no other port."""
         listening = [
             flag
             for kind, (port, host) in self._by_kind().items()

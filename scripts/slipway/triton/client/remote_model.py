@@ -23,10 +23,11 @@ BFLOAT16 = "BF16"
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """A model on a server. `max_batch` is the largest number of samples in a request; None without a batch axis.
+    """A model on a server. `name` is its name in Triton; with the version "", the server chooses the version.
 
-    `contract` has NumPy's dtypes, "object" for text. In a shape, a dynamic size without a name is None. `datatypes` is
-    {input: Triton's dtype}. `optional` are the names of the inputs that a request may leave out.
+    `contract` has the names, shapes and dtypes of the inputs and outputs. Its dtypes are NumPy's, "object" for text. In
+    a shape, a dynamic size without a name is None. `datatypes` is {input: Triton's dtype}. `max_batch` is the largest
+    number of samples in a request; None without a batch axis. A request may leave out the inputs in `optional`.
     """
 
     name: str
@@ -37,7 +38,7 @@ class RemoteModel:
     optional: frozenset[str] = field(default_factory=frozenset)
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return the inputs as arrays of the model's dtypes.
+        """Return {input: array} in the dtypes that the model takes, for `ask`.
 
         Raises SlipwayError if the model has other inputs or shapes, or if a value would change.
         """
@@ -65,8 +66,8 @@ class RemoteModel:
 def find_model(connection: Connection, model: str | None, version: str) -> str:
     """Return the name `model` if this model is ready; if `model` is None, return the name of the only ready model.
 
-    Raises SlipwayError, with the names of the ready models, if `model` is not ready, or if it is None and the server
-    has no ready model or several.
+    If `version` is "", any version counts. Raises SlipwayError, with the names of the ready models, if `model` is not
+    ready, or if it is None and the server has no ready model or several.
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
@@ -84,7 +85,11 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
 def why_no_model(
     index: Sequence[service_pb2.RepositoryIndexResponse.ModelIndex], model: str | None, version: str
 ) -> str:
-    """Return a sentence that says why `model` cannot be used on a server with the repository index `index`."""
+    """Return a sentence that says why the server cannot answer requests for a model.
+
+    `index` is the server's repository index: the state of each version of each model. If `model` is None, no model was
+    named. If `version` is "", any version would do.
+    """
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
     ready_models = f"ready are {', '.join(ready)}" if ready else "no model is ready"
     if model is None:
@@ -100,7 +105,10 @@ def why_no_model(
 
 
 def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
-    """Return the RemoteModel that the server's metadata and configuration of the model `name` describe."""
+    """Ask the server for the metadata and configuration of the model `name`. Return them as a RemoteModel.
+
+    If `version` is "", the server chooses the version.
+    """
     metadata = connection.call(connection.client.get_model_metadata, name, version)
     config = connection.call(connection.client.get_model_config, name, version).config
     return model_of(metadata, config, version)
@@ -111,7 +119,9 @@ def model_of(
 ) -> RemoteModel:
     """Return the RemoteModel that Triton's metadata and configuration of a model describe.
 
-    If the configuration has the parameter `contract`, names of axes, their limits and padding values come from it.
+    Slipway's models have a parameter `contract` in their configuration. Then the names of axes, their limits and the
+    padding values come from it, since Triton's metadata have none. `version` is the version for requests; with "", the
+    server chooses it.
     """
     batched = config.max_batch_size > 0
     inputs, outputs = (
@@ -128,7 +138,10 @@ def model_of(
 
 
 def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
-    """Send one request, and return its outputs. `inputs` must have the model's dtypes, as `cast` returns them."""
+    """Send one request to a model, and return {output: array}.
+
+    `inputs` is {input: array} with the model's dtypes, as `RemoteModel.cast` returns it.
+    """
     tensors = [
         grpc.InferInput(name, list(array.shape), model.datatypes[name]).set_data_from_numpy(array)
         for name, array in as_served(inputs, without_missing(model.contract, inputs)).items()
@@ -147,8 +160,8 @@ def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: b
 def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
     """Return the contract that Slipway stored in the model's `config`, with the dtypes of `served`.
 
-    This contract has names of axes. `served` comes from the server's metadata, without such names. It is returned if
-    the configuration has no contract, or a contract with other tensors.
+    The stored contract has names of axes. `served` comes from the server's metadata, without such names. If the
+    configuration has no contract, or a contract with other tensors, `served` is returned.
     """
     try:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))

@@ -16,7 +16,8 @@ Ask = Callable[[Tensors], Tensors]
 def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | None, ask: Ask) -> list[Tensors]:
     """Return the answer to each request, in order. The samples of requests are sent in batches of at most `largest`.
 
-    Without a batch axis, `largest` is None, and each request is sent unchanged. Samples of different sizes share a
+    ask(inputs) sends one batch and returns its outputs. `contract` describes the model's inputs and outputs. If the
+    model has no batch axis, `largest` is None, and each request is sent unchanged. Samples of different sizes share a
     batch if the contract has a `pad` value for each input that differs; then the answers are cut to the samples' sizes.
     Raises SlipwayError if the answers to the samples of one request have different sizes.
     """
@@ -62,14 +63,15 @@ def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
 
 
 def without_missing(contract: Contract, sample: Tensors) -> Contract:
-    """Return the contract with only the inputs that a sample has."""
+    """Return the contract without the inputs that `sample`, {input: array}, lacks, since a model may not need them."""
     return replace(contract, inputs=tuple(tensor for tensor in contract.inputs if tensor.name in sample))
 
 
 def _own(outputs: Tensors, index: int, samples: int, contract: Contract, sample: Tensors) -> Tensors:
-    """Return the answer to sample number `index` of a batch, without the part for the padding of the sample.
+    """Return the answer to one sample of a batch, without the part for the padding of the sample.
 
-    `sample` are the inputs of this sample. Raises SlipwayError unless each output has `samples` rows.
+    `outputs` is the answer to the batch, `index` the number of the sample in it, and `sample` its inputs before the
+    padding. Raises SlipwayError unless each output has `samples` rows.
     """
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != samples:

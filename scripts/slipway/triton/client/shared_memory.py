@@ -19,7 +19,11 @@ UNREGISTER_S = 5.0
 
 
 class SharedBatch:
-    """A shared memory region of `byte_size` bytes for batches of inputs; the context manager removes it at the end."""
+    """Context manager: a region of shared memory in which the server of `connection` reads the inputs of requests.
+
+    The region has `byte_size` bytes, and holds one batch at a time. It is removed at the end of the block. Raises
+    SlipwayError if the server runs on another machine, or does not accept the region.
+    """
 
     def __init__(self, connection: Connection, byte_size: int) -> None:
         host = connection.endpoint.host
@@ -61,7 +65,7 @@ class SharedBatch:
         self._memory.unlink()
 
     def register(self, client_timeout: float) -> None:
-        """Register the region with the server, even if the server has registered another region of the same name.
+        """Register the region with the server. An older registration of the same name is replaced.
 
         `client_timeout` is in seconds.
         """
@@ -70,16 +74,13 @@ class SharedBatch:
         client.register_system_shared_memory(name, f"/{name}", self._byte_size, client_timeout=client_timeout)
 
     def fill(self, tensor: grpc.InferInput, array: np.ndarray) -> None:
-        """Copy an array into the region, and let `tensor`, an input of a request, refer to the region."""
+        """Copy an array into the region. Then `tensor`, an input of a request, has the region as its data."""
         np.ndarray(array.shape, array.dtype, self._memory.buf)[:] = array
         tensor.set_shared_memory(self._memory.name, array.nbytes)
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a host name or address belongs to this machine.
-
-    Only then can a program of this machine bind a socket to the address.
-    """
+    """Say whether a host name or address belongs to this machine. For this, a socket is bound to the address."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

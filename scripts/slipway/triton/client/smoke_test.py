@@ -25,11 +25,12 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and its answers.
+    """The model that a server must have, and the answers that it must give.
 
-    `name` is the model's name in Triton, `reference` has the reference samples with PyTorch's answers. `labels` are the
-    names of an output's values. `limits` are those of `accuracy.limits`: {name: allowed error}.
-    `served` is the contract with the dtypes of the engine; None if the reference outputs have the same dtypes.
+    `name` is the model's name in Triton. `reference` has the reference samples with PyTorch's answers. `labels` are the
+    names of an output's values. `limits` is {"min_cosine": ..., "max_relative_error": ..., ...}, the part of
+    `accuracy.limits` in config.yaml for the engine's precision. `served` is the contract (the model's inputs and
+    outputs) with the dtypes of the engine; None if the reference outputs have the same dtypes.
     """
 
     name: str
@@ -42,15 +43,16 @@ class Expected:
     def of(cls, name: str, reference: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
         """Read the files of reference outputs and labels; return the expectation for the Triton model `name`.
 
-        `served` is the engine's contract as in contract.json. Raises SlipwayError if the file of reference outputs is
-        damaged.
+        `labels` is a text file with one name a line. `limits` is as in `Expected`. `served` is the engine's contract
+        (its inputs and outputs) in the form of contract.json; with None, the engine has the dtypes of the reference
+        outputs. Raises SlipwayError if the file of reference outputs is damaged.
         """
         names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
         return cls(name, ReferenceOutputs.read(reference), names, limits, Contract.of(served) if served else None)
 
     @property
     def contract(self) -> Contract:
-        """Return the contract with the dtypes that the server must have."""
+        """Return the names, shapes and dtypes that the inputs and outputs of the served model must have."""
         return self.served or self.reference.contract
 
     @cached_property
@@ -61,8 +63,9 @@ class Expected:
     def agreement(self, outputs: Tensors) -> dict:
         """Compare an answer to the reference request with PyTorch's answer.
 
-        Returns {figure: worst of all outputs}, such as "relative_error" and "min_cosine"; "outputs" has {output: its
-        figures}. Raises SlipwayError if the shapes differ.
+        `outputs` is the answer, {output: array}. Returns the figures of `compare`: "relative_error", "min_cosine" and
+        so on, each of the worst output, and "outputs" with {output: its figures}. Raises SlipwayError if an output is
+        missing, or if its shape differs.
         """
         contract = self.reference.contract
         meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
@@ -70,7 +73,10 @@ class Expected:
         return compare(self.reference.request.outputs, stated, replace(contract, outputs=meant))
 
     def why_wrong(self, outputs: Tensors) -> str | None:
-        """Return in words which limits an answer to the reference request breaks; None if it breaks no limit."""
+        """Return in words why an answer to the reference request is wrong; None if it breaks no limit.
+
+        `outputs` is the answer, {output: array}. An answer with missing outputs or other shapes is wrong, too.
+        """
         try:
             wrong = violations(self.agreement(outputs), self.limits)
         except SlipwayError as error:
@@ -79,12 +85,14 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Test a served model; return the figures of the test, for the entry "smoke_test" of the deployment's receipt.
+    """Test a served model, and return the figures of the test. Raise SlipwayError at the first failed test.
 
-    The model must be ready, have the tensors of its contract, refuse a wrong shape, and answer as PyTorch does. The
-    server's counters must count these requests. The result has, among others, "agreement" (see
-    `Expected.agreement`), "outputs", "latency_ms" (median) and "requests_counted". Raises SlipwayError at the first
-    failed test.
+    The model must be ready, have the expected inputs and outputs, refuse a wrong shape, and answer as PyTorch does. The
+    server's counters must count these requests. The figures become the entry "smoke_test" of the receipt, the record
+    that a deployment writes. They are facts of the server ("server_version", "backend", "max_batch_size", "instances"),
+    "agreement" (see `Expected.agreement`), "batch_independence" (see `require_batch_independence`), "outputs" (the
+    answer, as `record_of` returns it), "sample" (what was asked, in words), "weakness" of the reference samples, the
+    median "latency_ms", "requests_counted", and "refused", the server's message about the wrong shape.
     """
     client.require_ready()
     metadata = client.metadata()
@@ -125,10 +133,11 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_batch_independence(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Compare the answers to a reference sample alone and in batches, relative to the answer's norm.
+    """Raise SlipwayError if the answer to a sample depends on the other samples in its batch.
 
-    Returns {"batches": batch sizes, "by_size", "by_neighbours", "by_padding": largest differences}. Raises SlipwayError
-    if the answer to a sample depends on the other samples in its batch.
+    For this, the answers to a reference sample alone and in batches are compared. Returns the result of
+    `batch_distances`: "batches", the list of batch sizes, and the largest differences relative to the answer's norm,
+    "by_size", "by_neighbours" and "by_padding" (None if nothing was padded).
     """
     contract = expected.contract
     samples = [cast(inputs, contract) for inputs in expected.reference.inputs]
@@ -140,10 +149,10 @@ def require_batch_independence(client: ModelClient, expected: Expected, max_batc
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:
-    """Send a request of a wrong shape, and return the server's error message.
+    """Check that the server refuses a request of a wrong shape. Return its error message.
 
-    Raises SlipwayError if the server answers the request. The smoke test sends correct requests afterwards, so it also
-    finds a server that the wrong request broke.
+    Raises SlipwayError if the server answers the request, since then it does not check requests by the model's
+    config.pbtxt.
     """
     name, wrong = of_wrong_shape(expected.contract, expected.request)
     try:
@@ -158,9 +167,10 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return (name of an input, array of a wrong shape for this input).
+    """Return (name of an input, array of a wrong shape for this input), for a request that must be refused.
 
-    A fixed axis of the array is one longer than in the contract. Without a fixed axis, the array has an axis too many.
+    `inputs` is a correct request, {input: array}. A fixed axis of the wrong array is one longer than in the contract.
+    Without a fixed axis, the array has an axis too many.
     """
     for tensor in contract.inputs:
         if fixed := [axis for axis, size in enumerate(served_dims(tensor)) if size >= 0]:
@@ -171,7 +181,10 @@ def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray
 
 
 def require_tensors(metadata: dict, expected: Expected) -> None:
-    """Raise SlipwayError unless the server's `metadata` has the tensors of the contract, with the engine's dtypes."""
+    """Raise SlipwayError unless the served inputs and outputs have the expected names, dtypes and shapes, in order.
+
+    `metadata` is the model's metadata, as `ModelClient.metadata` returns it.
+    """
     for side in ("inputs", "outputs"):
         wanted = [
             f"{tensor.name} {np_to_triton_dtype(np.dtype(tensor.dtype))} {served_dims(tensor)}"

@@ -1,1 +1,1 @@
-"""Model repositories: their folders, configurations, versions, publication and signatures."""
+"""Triton's model repositories: their folders, configurations, versions, publication and signatures."""

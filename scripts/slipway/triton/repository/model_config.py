@@ -27,7 +27,7 @@ CHANNELS_AND_SIZES = 3
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """Options of a native backend. config.pbtxt has an option only if measurements showed that it helps.
+    """Options of a native backend, Triton's own for a kind of engine. Each is off unless measurements showed a gain.
 
     `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` exist
     only for TensorRT's backend.
@@ -40,11 +40,11 @@ class ServingOptions:
 
 @dataclass(frozen=True)
 class Served:
-    """A model to serve: its name, engine and tensors, and the chosen number of instances and maximum batch size.
+    """A model to serve: its name in Triton, its engine and tensors, and the chosen instances and maximum batch size.
 
-    `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes in a TensorRT engine's
-    optimization profiles. `queue_delay_us` is how long (microseconds) a request may wait for other requests to form a
-    batch.
+    `contract` describes the inputs and outputs, with the dtypes of the engine. `profiles` are the (min, opt, max) batch
+    sizes in a TensorRT engine's optimization profiles. `queue_delay_us` is how long (microseconds) a request may wait
+    for other requests to form a batch.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Served:
 
     @property
     def traits(self) -> RuntimeTraits:
-        """Return the traits of the engine's runtime."""
+        """Return the traits of the engine's runtime, such as the names of its engine file and its backend in Triton."""
         return RUNTIMES[self.runtime]
 
     @property
@@ -69,7 +69,10 @@ class Served:
 
 
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
-    """Return Triton's configuration message for `served`. `backend` is "python" or the runtime's native backend."""
+    """Return the content of config.pbtxt for a model, as Triton's ModelConfig message.
+
+    `backend` is "python" or Triton's own backend for the engine, such as "tensorrt".
+    """
     contract = served.contract
     config = {
         "name": served.name,
@@ -115,7 +118,7 @@ def read_config(path: Path) -> pb.ModelConfig:
 
 
 def _tensor(tensor: Tensor, served: Served) -> dict:
-    """Return the entry for an input or output in the configuration, as a dict.
+    """Return the entry for an input or output in config.pbtxt: {"name", "data_type", "dims", ...}.
 
     Triton needs an axis besides the batch axis, so a tensor with only the batch axis gets an axis of size 1. Raises
     SlipwayError for a tensor without any axis.
@@ -140,10 +143,10 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
 
 
 def _parameters(served: Served, backend: str) -> dict[str, str]:
-    """Return `parameters` of the configuration, {name: text}.
+    """Return the parameters in config.pbtxt, {name: text}, which clients and the backend read.
 
-    They are the contract as JSON, what the values of a single output mean (such as "logits"), the preprocessing, and
-    the parameters of the backend.
+    They are the contract (the inputs and outputs, as JSON), the meaning of the values of a single output, the
+    preprocessing, and the parameters of the backend.
     """
     contract, traits = served.contract, served.traits
     parameters = {CONTRACT: json.dumps(replace(contract, facts={}).record())}
@@ -158,7 +161,10 @@ def _parameters(served: Served, backend: str) -> dict[str, str]:
 
 
 def _of_tensorrt(served: Served) -> dict:
-    """Return the entries for Triton's TensorRT backend as a dict: optimization profiles, chosen options."""
+    """Return the entries of config.pbtxt that only the TensorRT backend has.
+
+    They are {"platform", "instance_group" (with the optimization profiles), "optimization" (the chosen options)}.
+    """
     # Triton's default is true.
     pinned = {"enable": served.options.pinned_memory}
     optimization: dict[str, dict] = {"input_pinned_memory": pinned, "output_pinned_memory": pinned}
@@ -178,7 +184,7 @@ def _of_tensorrt(served: Served) -> dict:
 
 
 def _warmup(served: Served) -> list[dict]:
-    """Return Triton's warm-up requests, which have zeros as inputs: one request for each batch size in use."""
+    """Return the entry `model_warmup` of config.pbtxt: a request with zeros as inputs for each batch size in use."""
     types = {tensor.name: f"TYPE_{np_to_triton_dtype(np.dtype(tensor.dtype))}" for tensor in served.contract.inputs}
     return [
         {
@@ -194,7 +200,10 @@ def _warmup(served: Served) -> list[dict]:
 
 
 def _input_dims(served: Served, batch: int) -> dict[str, list[int]]:
-    """Return {input: its shape without the batch axis}, with the optimal size for each dynamic axis."""
+    """Return {input: its shape without the batch axis} for requests with `batch` samples.
+
+    Each dynamic axis has the size for which the engine is tuned.
+    """
     contract = served.contract
     sizes = {tensor.name: list(tensor.sizes(batch, contract.optimum)) for tensor in contract.inputs}
     return {name: shape[1:] if contract.batched else shape for name, shape in sizes.items()}

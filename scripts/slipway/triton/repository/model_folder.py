@@ -29,9 +29,11 @@ def served_model(
     queue_delay_us: int = 0,
     options: ServingOptions | None = None,
 ) -> Served:
-    """Return the description of the Triton model `name` that serves `engine`: tensors, batch sizes, instances.
+    """Return the description from which the files of the Triton model `name` are written.
 
-    The tensors of `contract` get the dtypes in the engine's record.
+    `engine` is the engine to serve. `contract` describes the model's inputs and outputs; they get the dtypes in the
+    engine's build record. `max_batch`, `instances` and `queue_delay_us` (microseconds) are the load test's choice. If
+    `options` is None, all options of the backend are off.
     """
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in engine.profiles)
     key = engine.record["key"]
@@ -49,7 +51,10 @@ def served_model(
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:
-    """Write the model folder `folder`, which must not exist yet. `labels` is a file with the names of output values."""
+    """Write the model folder `folder`, which must not exist yet: configurations, the engine, its adapter, labels.txt.
+
+    `labels` is a file with the names of output values, one per line; None if they have no names.
+    """
     version = folder / VERSION
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
@@ -69,9 +74,10 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 
 
 def write_labels(path: Path, labels: Path | None, served: Served) -> None:
-    """Write the names of the labelled output's values, one per line; without names, write an empty file.
+    """Write labels.txt to `path`: the names of the values of the first output that has names, one per line.
 
-    If an output has one value and two names (no and yes), only the last name is written.
+    `labels` is a file with these names. If it is None, or if no output has names, an empty file is written. If the
+    output has one value and two names (no and yes), only the last name is written.
     """
     if labels is None or served.labelled is None:
         path.touch()

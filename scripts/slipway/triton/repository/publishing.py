@@ -1,4 +1,7 @@
-"""Publish versions of a repository to storage that a cluster reads: copy, read back, then write the index.
+"""Publish versions of a model repository to storage that a cluster reads: copy, read back, then write the index.
+
+The index of a repository, repository.json, has the name of the model in Triton and the SHA-256 of every file. The name
+of a version comes from the SHA-256 of its index. The ordinal of a version is higher than those of all older versions.
 
 <destination>/<version>/<name>/...    the files of a version, as Triton reads them
 <destination>/<version>.sig           the version's signature, if it is signed
@@ -23,8 +26,9 @@ _VERSION = re.compile(r"v[0-9a-f]{12}")
 def destination_of(to: str, claim_path: str, model: str, target: str) -> str:
     """Return the address to/claim_path/model/target, where the published versions of a model for a target are.
 
-    `to` is a folder or the address of an object store. Raises SlipwayError if `to` is a folder that does not exist,
-    such as a volume that is not mounted.
+    `to` is a folder or the address of an object store. `claim_path` is a path in it, `deploy.cluster.claim_path` of
+    config.yaml. A target is a kind of GPU or CPU that config.yaml names. Raises SlipwayError if `to` is a folder that
+    does not exist, such as a volume that is not mounted.
     """
     storage = Storage(to)
     storage.require_folder()
@@ -42,8 +46,9 @@ def publish(
 ) -> dict:
     """Publish a repository as a new version, then remove the oldest versions, so that `keep` versions remain.
 
-    `folder` has the model folder, `index` is its repository.json, and `destination` comes from `destination_of`. A
-    complete version is not copied again. Versions in `protected` stay, at any age.
+    `folder` has the model folder, `index` is its repository.json, and `destination` comes from `destination_of`.
+    `signature` is the file with the version's signature; None if it is not signed. A complete version is not copied
+    again. The versions whose names are in `protected` stay, at any age.
 
     Returns {"destination", "version", "files", "bytes", "copied", "pruned"}: "files" is the number of files, "copied"
     whether any file was copied, "pruned" the names of removed versions. Raises SlipwayError if the publication fails.
@@ -60,10 +65,11 @@ def publish(
 
 
 def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
-    """Raise SlipwayError unless a published version has exactly the files of its index `content`, unchanged.
+    """Raise SlipwayError unless a published version has exactly the files that its index lists, unchanged.
 
-    With a `public_key`, the version's signature is verified, too. For this, the files of an object store are copied to
-    a temporary folder.
+    `destination` comes from `destination_of`. `version` is the name of the version, and `content` is its index, the
+    JSON of repository.json. With a `public_key`, the version's signature is verified, too. For this, the published
+    files are copied to a temporary folder.
     """
     storage = Storage(destination)
     wanted = _files(version, content)
@@ -98,7 +104,8 @@ def _put_version(
 ) -> tuple[str, bool]:
     """Publish a version and make it the newest. Return (name of the version, whether a file was copied).
 
-    `content` is the repository's index, and `digest` is the SHA-256 of the index file.
+    `folder` is the repository, `content` its index (the JSON of repository.json), and `digest` the SHA-256 of the index
+    file. `signature` is the file with its signature, or None.
     """
     version, listed = version_of(digest), storage.entries()
     documents = _documents(storage, listed)
@@ -123,7 +130,7 @@ def _put_version(
 
 
 def _files(version: str, content: dict) -> dict[str, str]:
-    """Return {path of a file below the destination: its SHA-256 in the index `content`} of a version."""
+    """Return {path below the destination: SHA-256} of the files that a version must have, by its index `content`."""
     return {f"{version}/{content['name']}/{path}": digest for path, digest in content["files"].items()}
 
 
@@ -153,7 +160,7 @@ def _put_index(storage: Storage, document: dict) -> None:
 
 
 def _is_same(published: dict | None, document: dict) -> bool:
-    """Say whether a published index is equal to `document`, if their ordinals are ignored."""
+    """Say whether two JSON files of versions (see `_documents`) are equal, except for their ordinals."""
     return published is not None and published | {"ordinal": document["ordinal"]} == document
 
 
@@ -167,7 +174,8 @@ def _not_arrived(storage: Storage, name: str) -> SlipwayError:
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
     """Return {version: content of its JSON file} of the published versions; other JSON files are ignored.
 
-    "ordinal" in the content is higher for a version that was published later. "index" is the repository's index.
+    `listed` are the names of the files in the storage. The content is {"version": its name, "ordinal": a number that is
+    higher for a later publication, "index_sha256", "index": the JSON of repository.json}.
     """
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     return {name: document for name in names if _VERSION.fullmatch(name) and (document := _document(storage, name))}
@@ -184,8 +192,8 @@ def _document(storage: Storage, version: str) -> dict | None:
 def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) -> list[str]:
     """Remove the versions with the lowest ordinals, so that `keep` versions remain. Return the removed names.
 
-    The new version `own` is never removed, nor a version that another process published at the same moment. A failure
-    is only reported: the next publication tries again.
+    The new version `own` is never removed, nor those in `protected`, nor a version that another process published at
+    the same moment. A failure is only reported: the next publication tries again.
     """
     try:
         listed = storage.entries()
@@ -201,7 +209,10 @@ def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) ->
 
 
 def _remove_version(storage: Storage, version: str, ordinal: int) -> bool:
-    """Remove a version, its index first. Return False if it was published again meanwhile and therefore stays."""
+    """Remove a version, its index first. Say whether it was removed.
+
+    If its ordinal is no longer `ordinal`, the version was published again meanwhile, and stays.
+    """
     try:
         if (_document(storage, version) or {}).get("ordinal") != ordinal:
             return False

@@ -1,4 +1,4 @@
-"""Signatures of repositories: with the private key, its holder signs the files that a server may run.
+"""Sign model repositories and verify their signatures, so that a server runs only files that the key's holder signed.
 
 The package model-signing makes and verifies signatures with elliptic-curve keys in PEM files. A signature is a Sigstore
 bundle with the SHA-256 of every file. The command `model_signing verify key` can verify it, too.
@@ -56,7 +56,8 @@ def verify(folder: Path, public_key: Path, signature: Path) -> None:
 def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
     """Raise SlipwayError unless `signature` is valid for exactly the files of the repository in `folder`.
 
-    Before this check, compiled bytecode is removed.
+    Before this check, Python's compiled files (__pycache__) are removed: Python would run them in place of the verified
+    files.
     """
     remove_bytecode(folder)
     verify(folder, public_key, signature)
@@ -69,7 +70,10 @@ def _hashing(folder: Path) -> hashing.Config:
 
 
 def _why_not(message: str, folder: Path, public_key: Path, signature: Path) -> str:
-    """Return a sentence that explains model-signing's error `message`, which says why a signature is not valid."""
+    """Return a sentence that says why a signature is not valid, from model-signing's error `message`.
+
+    It names the files that were edited, are missing, or were never signed.
+    """
     if "Key mismatch" in message:
         return f"{signature} was made with another key than that of {public_key}"
     if "Signature mismatch" not in message:

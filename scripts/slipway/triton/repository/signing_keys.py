@@ -1,4 +1,4 @@
-"""The keys of signatures: check that they are usable, and identify them without storing a private key.
+"""The keys for signing repositories: check that they are usable, and identify them without storing a private key.
 
 A private key is read by the job that signs. Planning reads it to check its form and to hash its public half. Slipway
 stores neither the key nor its SHA-256, only the SHA-256 of the public half.
@@ -23,7 +23,10 @@ _HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 
 def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
-    """Return (private key, its password or None). Raise SlipwayError if the key cannot sign."""
+    """Return (private key in the file `path`, its password or None). Raise SlipwayError if the key cannot sign.
+
+    The environment variable SLIPWAY_SIGNING_PASSWORD has the password of an encrypted key.
+    """
     pem = _read(path, "private")
     password = os.environ.get(PASSWORD, "").encode() if b"ENCRYPTED" in pem else None
     if password == b"":
@@ -34,9 +37,9 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
 
 
 def require_private_pem(path: Path) -> None:
-    """Raise SlipwayError if the file `path` exists, but has no private key in PEM. The key needs no password here.
+    """Raise SlipwayError if the file `path` can be read, but has no private key in PEM. This needs no password.
 
-    Without the file, another machine signs.
+    A missing file is no error, since another machine may be the one that signs.
     """
     try:
         content = path.read_bytes()
@@ -54,11 +57,11 @@ def require_public_key(path: Path) -> None:
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of the public half of `private_key`.
+    """Identify who signs a repository, so that a new key makes the old signature stale.
 
-    If the private key cannot be read, return the SHA-256 of the public key in the file `signature`; None if the file
-    has none. remember(name, path, function) returns function(path) from a cache, and calls the function only if the
-    file changed.
+    Returns the SHA-256 of the public half of the private key in the file `private_key`. If this key cannot be read, the
+    result is the SHA-256 of the public key in the file `signature`, or None if that file has none. remember(name, path,
+    function) returns function(path) from a cache, and calls the function only if the file changed.
     """
     try:
         return remember("public half of", private_key, public_sha256)

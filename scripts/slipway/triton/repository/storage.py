@@ -24,7 +24,10 @@ KEY = "deploy.publish.to"
 
 
 class Storage:
-    """Files below an address; their names are relative to the address. A method that fails raises SlipwayError."""
+    """Files in a folder or an object store. `address` is its path or address, such as s3://bucket/models.
+
+    The names of files are relative to it. A method that fails raises SlipwayError.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
@@ -37,7 +40,7 @@ class Storage:
         return f"{self.address}{'' if self.address.endswith('/') else '/'}{path}"
 
     def require_folder(self) -> None:
-        """Raise SlipwayError if the address is a folder that does not exist. A missing bucket fails only in writing."""
+        """Raise SlipwayError if the address is a folder that does not exist. Object stores are not checked."""
         if self._folder and not self._folder.is_dir():
             raise SlipwayError(
                 f"{self.address} does not exist: is the claim mounted there? Mount it, or correct `deploy.publish.to` "
@@ -84,7 +87,10 @@ class Storage:
         self._store(name, lambda place: self._files.pipe_file(place, content))
 
     def _store(self, name: str, send: Callable[[str], Any]) -> None:
-        """Write a file by calling send(name). In a folder, `name` is a temporary name, and the file is then renamed."""
+        """Write the file `name`: call send(path), which writes the content to the path.
+
+        In an object store, the path is `name`. In a folder, it is a temporary path, which is then renamed.
+        """
         with self._in_words(f"write {name}"):
             if self._folder:
                 _write_whole(self._folder, name, send)
@@ -102,7 +108,10 @@ class Storage:
             self._files.rm(name, recursive=True)
 
     def clear_up(self, name: str) -> None:
-        """Remove temporary files that interrupted writes of a file or folder left. Object stores have no such files."""
+        """Remove the temporary files that interrupted writes of the file or folder `name` left.
+
+        In an object store, do nothing, since its writes leave no such files.
+        """
         for partial in self._folder.glob(f".partial.{name}*") if self._folder else ():
             partial.unlink(missing_ok=True)
 
@@ -117,9 +126,9 @@ class Storage:
 # Another process that publishes the same version calls `clear_up`, which may remove this temporary file.
 @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
 def _write_whole(folder: Path, name: str, send: Callable[[str], Any]) -> None:
-    """Write the file `name` into a folder, readable for every user, and flush the file to the disk.
+    """Write the file `name` into a folder, completely or not at all, and readable for every user.
 
-    send(temporary name) writes the content.
+    send(temporary name) writes the content. Then the file is flushed to the disk and renamed to `name`.
     """
     path = folder / name
     _make_folder(path.parent)

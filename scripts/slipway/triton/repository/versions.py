@@ -1,4 +1,7 @@
-"""Names, versions and folders of a model's repository, and comparisons of its files with an index."""
+"""Names, versions and folders of a model's repository, and comparisons of its files with its index.
+
+The index, repository.json, has the name of the model in Triton and the SHA-256 of every file.
+"""
 
 import contextlib
 import shutil
@@ -23,29 +26,31 @@ UNREADABLE = "unreadable"
 
 
 def served_name(model: str) -> str:
-    """Return the name of a model in Triton. Rule `write_repository` in rules/repository.smk uses the same name."""
+    """Return the name in Triton of a model of config.yaml: <model>_trt, as rule `write_repository` writes it."""
     return f"{model}_trt"
 
 
 def version_of(index_sha256: str) -> str:
-    """Return the name of a repository's version: "v" and the first 12 digits of its index's SHA-256."""
+    """Return the name of a repository's version: "v" and the first 12 digits of the SHA-256 of repository.json."""
     return f"v{index_sha256[:12]}"
 
 
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
-    """Return claim_path/model/target/version: the folder of one version, relative to the claim or object store.
+    """Return claim_path/model/target/version, the folder of a published version.
 
-    Without `version`, return claim_path/model/target: the folder of all versions of the model for the target.
+    The folder is relative to the storage: a persistent volume claim or an object store. `claim_path` is
+    `deploy.cluster.claim_path` of config.yaml. A target is a kind of GPU or CPU that config.yaml names. Without
+    `version`, return claim_path/model/target: the folder of all versions of the model for the target.
     """
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
 
 
 def publication_number(record: Path) -> int:
-    """Return the number of the next publication; `record` is the record of the last publication.
+    """Return the number in the settings of the publishing job. If it changes, Snakemake publishes again.
 
-    While the published folder is unchanged, the number stays the same. If files are gone or damaged, return the next
-    number: then the record is stale, and Snakemake publishes again. An object store is not checked, because this would
-    need a connection. Return 1 without a record.
+    `record` is published.json, the record of the last publication. While the published folder is unchanged, its number
+    is returned. If files are gone or damaged, the next number is returned. An object store is not checked, because this
+    would need a connection. Without a record, the number is 1.
     """
     last = read_record(record, {"key": dict, "destination": str, "version": str})
     if last is None:
@@ -56,7 +61,7 @@ def publication_number(record: Path) -> int:
 
 
 def _is_published(version: Path, index_sha256: str) -> bool:
-    """Say whether the folder of a version is unchanged, and its index beside it has this SHA-256."""
+    """Say whether a version's folder has exactly the files in the index beside it, and the index has this SHA-256."""
     document = read_record(version.with_name(f"{version.name}.json"), PUBLISHED)
     if document is None or document["index_sha256"] != index_sha256:
         return False
@@ -65,7 +70,10 @@ def _is_published(version: Path, index_sha256: str) -> bool:
 
 
 def read_index(repository: Path, index: Path) -> dict:
-    """Return the index of a repository. Raise SlipwayError if the repository's files differ from the index."""
+    """Return the content of the index file: {"name": name in Triton, "files": {path: SHA-256}, ...}.
+
+    Raises SlipwayError if the files of the repository differ from the index.
+    """
     content = require_record(index, INDEX, "remove it and run again")
     folder = repository / content["name"]
     if changes := differences(tree_digest(folder), content["files"]):

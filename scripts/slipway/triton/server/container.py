@@ -28,7 +28,8 @@ class Container:
     """The options for a server's container: program, image, and the devices and memory that the container shares.
 
     `image` is the image's name, `found` the image with this name on this machine. `release` is the Triton release in
-    the image, None if neither the image nor config.yaml states it.
+    the image, None if neither the image nor config.yaml states it. With `on_gpu`, the container gets the GPUs; with
+    `shares_memory`, it gets this machine's /dev/shm, through which clients can send inputs.
     """
 
     program: ContainerProgram
@@ -57,7 +58,11 @@ class Container:
         return [self.program.name, "run", *options, self.found.id, *words]
 
     def server_command(self, name: str, repositories: Sequence[Path], ports: Ports, flags: Sequence[str]) -> list[str]:
-        """Return the command line that runs a server of `repositories` at `ports` in a container `name`."""
+        """Return the command line that runs a tritonserver of these model repositories in a container called `name`.
+
+        The server listens at `ports`. `flags` are further flags of tritonserver. Repositories and certificates are
+        mounted read-only.
+        """
         folders = {path.resolve(): f"{MODELS}/{number}" for number, path in enumerate(repositories)}
         files: dict[Path, str] = {}
         if ports.tls:
@@ -68,7 +73,7 @@ class Container:
         return self.command(name, folders | files, words)
 
     def _user_namespace(self) -> list[str]:
-        """Return the option that gives a user the same id in the container as on this machine; [] if not needed."""
+        """Return the option with which a user has the same id in the container as on this machine; [] if not needed."""
         if not self.program.is_podman:
             return ["--userns=host"]
         return ["--userns=keep-id"] if os.getuid() else []
@@ -77,18 +82,18 @@ class Container:
         return "--ipc=host" if self.shares_memory else f"--shm-size={SHM_MIB}m"
 
     def _gpus(self) -> list[str]:
-        """Return the option that gives the container all GPUs; [] without a GPU target.
+        """Return the option that gives the container all GPUs; [] if the engines run on the CPU.
 
-        CUDA_VISIBLE_DEVICES then limits the GPUs, as without a container.
+        The container gets CUDA_VISIBLE_DEVICES, too, which then limits the GPUs.
         """
         if not self.on_gpu:
             return []
         return ["--device=nvidia.com/gpu=all"] if self.program.is_podman else ["--gpus=all"]
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return {name: value} of the container's environment variables.
+        """Return {name: value} of the environment variables for a container called `name`.
 
-        Without a GPU target, a variable hides all GPUs, because NVIDIA's image would otherwise use them.
+        If the engines run on the CPU, a variable hides all GPUs, because NVIDIA's image would otherwise use them.
         """
         chosen = {key: os.environ[key] for key in ("CUDA_VISIBLE_DEVICES",) if self.on_gpu and key in os.environ}
         hidden = {} if self.on_gpu else {"NVIDIA_VISIBLE_DEVICES": "void"}
@@ -103,6 +108,6 @@ def _mount(source: Path, target: str) -> str:
 
 
 def _cpus() -> list[str]:
-    """Return the option with the CPUs that this process may use; [] if it may use all CPUs of the machine."""
+    """Return the option that limits a container to the CPUs that this process may use; [] if it may use all CPUs."""
     usable = sorted(os.sched_getaffinity(0))
     return [f"--cpuset-cpus={','.join(map(str, usable))}"] if len(usable) < (os.cpu_count() or 1) else []

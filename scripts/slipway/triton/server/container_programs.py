@@ -44,7 +44,7 @@ class Image:
 
 @cache
 def usable_program() -> tuple[ContainerProgram | None, str]:
-    """Return (program that can run a server on this machine, "") or (None, reason in words).
+    """Return (Docker or Podman, whichever can run a server here, "") or (None, the reason in words why neither can).
 
     The server must be a process of this machine, on the network of this machine. So these services cannot run a server:
     a service on another machine, in a virtual machine (Docker Desktop), or with a separate network (rootless Docker).
@@ -75,7 +75,7 @@ def _why_unusable(info: dict) -> str | None:
 
 @cache
 def image_here(program: ContainerProgram, image: str) -> Image | None:
-    """Return an image of this machine; None if the image is not on this machine or cannot be inspected."""
+    """Return the image with this name on this machine; None if it is not here or cannot be inspected."""
     output = _run([program.name, "image", "inspect", "--format", "{{json .}}", image], ANSWER_S)
     try:
         described = json.loads(output or "")
@@ -86,7 +86,10 @@ def image_here(program: ContainerProgram, image: str) -> Image | None:
 
 
 def image_to_run(image: str | None) -> Image | None:
-    """Return a container image of this machine; None if it is absent, or neither Docker nor Podman can run it."""
+    """Return the image with this name on this machine, if Docker or Podman can run it here; otherwise None.
+
+    Without a name (None), return None.
+    """
     program, _ = usable_program()
     return image_here(program, image) if program and image else None
 
@@ -98,7 +101,10 @@ def is_pullable(program: ContainerProgram, image: str) -> bool:
 
 
 def fetched_image(program: ContainerProgram, image: str) -> Image:
-    """Return an image. If it is not on this machine, pull it first. Raise SlipwayError if the pull fails."""
+    """Return the image with this name. If it is not on this machine, pull it first.
+
+    Raises SlipwayError if the pull fails.
+    """
     if local_image := image_here(program, image):
         return local_image
     progress(f"  {program.name} pulls {image}, which is many GB")
@@ -134,19 +140,19 @@ def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen,
 
 
 def note_program(program: ContainerProgram, folder: Path) -> None:
-    """Write the name of the container program into `folder`, a folder of servers.
+    """Note which program runs the containers of the servers whose working folder is `folder`.
 
-    A later run needs the name to remove containers that killed servers left.
+    `remove_containers` needs this note in a later run, to remove containers that killed servers left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / USED).write_text(program.name, encoding="ascii")
 
 
 def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
-    """Remove the containers of killed servers whose ids begin with `begins`.
+    """Remove the containers that killed servers left: those of servers whose ids begin with `begins`.
 
-    `folder` is a folder of servers with the name of the container program (see `note_program`). Without this name,
-    nothing is removed. Servers in `but_of` still run, so their containers stay.
+    `but_of` are the ids of servers that still run; their containers stay. `folder` is the folder in which
+    `note_program` noted the container program. Without this note, nothing is removed.
     """
     with contextlib.suppress(FileNotFoundError):
         name = (folder / USED).read_text(encoding="ascii")

@@ -15,10 +15,16 @@ ALLOCATION = {
 
 
 def allocation() -> dict[str, str]:
-    """Return {name: value} of the variables that set glibc's memory allocation. Variables set by the user are kept."""
+    """Return {environment variable: value} that makes glibc keep freed memory for later requests (see ALLOCATION).
+
+    Values that the user has set are kept.
+    """
     return {name: os.environ.get(name, value) for name, value in ALLOCATION.items()}
 
 
 def server_environment(owner: str) -> dict[str, str]:
-    """Return {name: value} of the variables that all processes of a server inherit. `owner` is the server's id."""
+    """Return {environment variable: value} with which a server is started: glibc's settings, and the server's name.
+
+    All its processes inherit the name, `owner`, by which leftovers of a killed server are found. It is the server's id.
+    """
     return allocation() | owner_variable(owner)

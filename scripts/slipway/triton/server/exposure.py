@@ -10,7 +10,8 @@ from slipway.triton.server.server_options import RELEASE_VARIABLE, ServerChoice
 def require_accepted(host: str, choice: ServerChoice, oldest: str) -> None:
     """Raise SlipwayError if other machines can reach `host` and the server's release is unknown or before `oldest`.
 
-    `oldest` is `triton.oldest` of config.yaml: the oldest Triton release that the user accepts.
+    `host` is the address at which the server listens. `choice` is the server that planning chose. `oldest` is
+    `triton.oldest` of config.yaml: the oldest Triton release that the user accepts, such as "26.07".
     """
     if is_loopback(host):
         return

@@ -60,9 +60,9 @@ class Installation:
     stated_release: str | None = None
 
     def command(self, repositories: list[Path], ports: Ports, *flags: str, name: str = "") -> list[str]:
-        """Return the command line that serves `repositories` at `ports`. It must run in `folder`.
+        """Return the command line of a server of these model repositories at `ports`. It must run in `folder`.
 
-        `name` is the name of the container, if there is one.
+        `flags` are further flags of tritonserver. `name` is the name for the container, if the server runs in one.
         """
         configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
         own = [*self.flags, *configuration, "--disable-auto-complete-config"]
@@ -72,10 +72,11 @@ class Installation:
         return [self.program, *own, *repository_flags, *ports.flags(), *METRICS_FLAGS, *flags]
 
     def for_engines(self, keys: Iterable[dict], shares_memory: bool = False) -> "Installation":
-        """Return this installation with the flags and devices for engines with these build keys.
+        """Return this installation with the flags and devices that certain engines need.
 
-        Triton's TensorRT backend needs a flag for version-compatible engines. A container needs an option for GPUs and,
-        if the server `shares_memory` with its clients, an option for this.
+        `keys` are the build keys of the engines: the entry "key" of each build record. Triton's TensorRT backend needs
+        a flag for version-compatible engines. A container needs an option for GPUs and, if the server `shares_memory`
+        with its clients, an option for this.
         """
         keys = list(keys)
         compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
@@ -91,22 +92,27 @@ class Installation:
 
     @property
     def can_guard(self) -> bool:
-        """Say whether the server can restrict its APIs. An image whose release is unknown counts as a new release."""
+        """Say whether the server can restrict APIs, such as loading models, to clients that send a key.
+
+        An image whose release is unknown counts as a new release, which can.
+        """
         if self.container:
             return self.release is None or self.release >= FIRST_RELEASE
         return can_guard(self.program)
 
     def guards(self, key: str, host: str, shared_memory: bool = False) -> list[str]:
-        """Return the flags that restrict the APIs of a server at `host` to holders of `key`.
+        """Return the flags that restrict APIs of the server, such as loading models, to clients that send `key`.
 
-        If the server cannot restrict its APIs, return [].
+        `host` is the address at which the server listens. Without `shared_memory`, the API for shared memory is closed
+        to all. If this Triton cannot restrict its APIs, return [].
         """
         return local_flags(key, host, shared_memory) if self.can_guard else []
 
     def facts(self) -> dict:
-        """Return {"run", "program", "native_backends", "release"} of the server, for a record.
+        """Return a description of the server for records of load tests and deployments.
 
-        For a container, the result also has "image" and "image_id".
+        The keys are "run" ("path", "wheel" or "container"), "program" (its name), "native_backends" (bool) and
+        "release" (text or None); for a container, also "image" (its name) and "image_id".
         """
         stated = {"run": self.run, "program": Path(self.program).name, "native_backends": self.native_backends}
         image = {"image": self.container.image, "image_id": self.container.found.id} if self.container else {}
@@ -116,12 +122,12 @@ class Installation:
 def find_installation(
     workspace: Path, choice: ServerChoice, backends: Collection[str] = (), python: Path | None = None
 ) -> Installation:
-    """Return the chosen tritonserver of this machine for models that need `backends`.
+    """Return the tritonserver that planning chose (`choice`), ready to be started in the folder `workspace`.
 
-    If a server on PATH has all these backends, it uses them. Otherwise it uses the Python backend, as the server of
-    the nvidia-pytriton wheel does, with the interpreter `python` (default: the interpreter of the serving environment).
-    `workspace` is the server's working folder, and gets the files that the wheel's server needs. Raises SlipwayError if
-    the server is missing.
+    `backends` are the names of Triton's backends for the models. If a server on PATH has all of them, it uses them.
+    Otherwise it uses the Python backend, as the server of the nvidia-pytriton wheel does. For the wheel's server, the
+    backend runs with the interpreter `python` (None: that of the serving environment), and `workspace` gets the files
+    that it needs. Raises SlipwayError if the server is missing.
     """
     folder = workspace.resolve()
     if choice.run == CONTAINER:
@@ -138,9 +144,10 @@ def find_installation(
 
 
 def _in_container(folder: Path, choice: ServerChoice) -> Installation:
-    """Return the server in a container image, which is pulled if it is not on this machine.
+    """Return the server in the container image that planning chose (`choice`). A missing image is pulled first.
 
-    Raises SlipwayError if no container can run here or the image cannot be pulled.
+    `folder` is the working folder of the server. Raises SlipwayError if no container can run here or the image cannot
+    be pulled.
     """
     program, why = usable_program()
     if program is None or choice.image is None:
@@ -156,10 +163,11 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return {name: value} of the environment variables for perf_analyzer; link its libraries below `workspace`.
+    """Return {environment variable: value} with which perf_analyzer, Triton's load generator, can run here.
 
-    The program in tritonclient 2.51.0 needs libraries with the names libb64.so.0d and libcudart.so.12. The
-    nvidia-pytriton wheel has both libraries under names with a hash. Without this wheel, return {}.
+    The folder `workspace` gets links to its libraries. The program in tritonclient 2.51.0 needs libraries with the
+    names libb64.so.0d and libcudart.so.12. The nvidia-pytriton wheel has both libraries under names with a hash.
+    Without this wheel, return {}.
     """
     if (package := wheel()) is None:
         return {}

@@ -59,7 +59,7 @@ class Interpreter:
 
 
 def ask_interpreter(python: Path) -> Interpreter:
-    """Start `python`, an interpreter or a script that starts one, and return its description.
+    """Start `python`, an interpreter or a script that starts one, and return the properties of the interpreter.
 
     Raises SlipwayError if `python` fails or needs more than 60 s.
     """
@@ -85,7 +85,7 @@ def ask_interpreter(python: Path) -> Interpreter:
 
 
 def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
-    """Write the script `launcher` that starts the program `stub` with `interpreter`.
+    """Write the script `launcher` with which Triton's Python backend runs models in the given interpreter.
 
     `stub` is Triton's triton_python_backend_stub, the process that runs a model of the Python backend. `folder` is the
     working folder of the stub, and gets a virtual environment for it.
@@ -120,7 +120,7 @@ def write_launcher(
 
 
 def _write_environment(folder: Path, interpreter: Interpreter) -> None:
-    """Make a virtual environment in `folder`. Its only .pth file names the folders of the interpreter."""
+    """Make a virtual environment in `folder` with the packages of `interpreter`: a .pth file lists their folders."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
     # The paths are bytes in a line of code, because an embedded interpreter fails at a name that is not ASCII.

@@ -4,10 +4,10 @@ PATH, WHEEL, CONTAINER = "path", "wheel", "container"
 
 
 def server_in_words(server: dict) -> str:
-    """Return a phrase with the release, the kind and the backends of a server, as a load test recorded them.
+    """Return a phrase with the release, the kind and the backends of the server that a load test used.
 
-    `server` has the keys of `Installation.facts`. Records of earlier versions of Slipway have neither "run" nor
-    "release".
+    `server` is the load test's record of it, as `Installation.facts` returns it. In records of earlier versions of
+    Slipway, which lack "run" and "release", the kind follows from the backends.
     """
     release = f"Triton {server['release']}" if server.get("release") else "a Triton whose release is not known"
     backends = "its own backends" if server["native_backends"] else "its Python backend"
@@ -19,9 +19,9 @@ def server_in_words(server: dict) -> str:
 def why_another(server: dict, image: str | None, release: str | None) -> str | None:
     """Return a phrase if the load test used another server than the one that will serve; None otherwise.
 
-    `server` is the load test's server, with the keys of `Installation.facts`. `image` is the container image that will
-    serve on a cluster, None if no image is configured; then nothing is compared. `release` is the Triton release in the
-    image, None if it is not stated.
+    `server` is the load test's server, as `Installation.facts` returns it. `image` is the container image that will
+    serve on a cluster; with None, nothing is compared. `release` is the Triton release in the image, None if it is not
+    stated.
     """
     if image is None:
         return None

@@ -25,19 +25,26 @@ ENDING_S = 5.0
 
 
 def region_flag(owner: str) -> str:
-    """Return the flag that makes the names of a server's shared memory regions begin with `owner`, the server's id."""
+    """Return tritonserver's flag with which the names of its shared memory regions begin with `owner`.
+
+    By this name, such as the server's id, the regions of a killed server are found.
+    """
     return f"--backend-config=python,shm-region-prefix-name={owner}-"
 
 
 def owner_variable(owner: str) -> dict[str, str]:
-    """Return {name: value} of the environment variable with the owner's name, which a server's processes inherit."""
+    """Return {environment variable: value} by which a server's processes are found later.
+
+    `owner` is the name of the server, such as its id.
+    """
     return {OWNER: f"{owner}-"}
 
 
 def own_processes(owner: str | None = None) -> list[psutil.Process]:
-    """Return the child processes of this process, recursively, and the processes that have `owner` in the environment.
+    """Return the child processes of this process, recursively, and the processes of the server named `owner`.
 
-    Processes in containers are children of the container service, so only their environment identifies them.
+    The owner's name, such as the server's id, is in the environment of the server's processes. It finds processes in
+    containers, which are children of the container service. If `owner` is None, return only the child processes.
     """
     below = psutil.Process().children(recursive=True)
     if owner is None:
@@ -48,9 +55,10 @@ def own_processes(owner: str | None = None) -> list[psutil.Process]:
 
 
 def end_at_once(pid: int, owner: str) -> None:
-    """Kill a server that answers no requests, and its backends' processes; remove the memory regions of `owner`.
+    """Kill the server `pid`, which answers no requests, and its child processes, and remove its shared memory.
 
-    A server needs two seconds to unload its models and to end by itself. After a measurement, nothing depends on that.
+    The names of its memory regions begin with `owner`, a name such as the server's id. This saves the two seconds that
+    a server needs to unload its models and to end by itself.
     """
     try:
         server = psutil.Process(pid)
@@ -62,10 +70,10 @@ def end_at_once(pid: int, owner: str) -> None:
 
 
 def remove_leftovers(begins: str, but_of: set[str]) -> None:
-    """Kill the processes and remove the memory regions of servers whose owner's name begins with `begins`.
+    """Kill the processes and remove the memory regions that killed servers left, if their names begin with `begins`.
 
-    Servers in `but_of` still run, so their processes and regions stay. Only processes and regions of this user are
-    touched.
+    A server's name is, for example, its id. `but_of` are the names of servers that still run; their processes and
+    regions stay. Only processes and regions of this user are touched.
     """
 
     def is_left(owner: str) -> bool:

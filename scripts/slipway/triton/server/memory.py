@@ -19,7 +19,7 @@ def process_memory_mb(process: psutil.Process) -> float:
 def servers_memory_mb(owner: str | None) -> float:
     """Return the memory in MB (10^6 bytes) of the servers that this process started; 0 without a server.
 
-    `owner` is the owner's name of servers in containers, because they are not child processes.
+    A server in a container is no child process. It is found by `owner`, its id; None if no server is in a container.
     """
     total = 0.0
     for process in own_processes(owner):

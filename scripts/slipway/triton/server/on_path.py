@@ -12,7 +12,7 @@ CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 
 
 def on_path_with(backends: Collection[str]) -> str | None:
-    """Return the path of the tritonserver on PATH if it has all `backends`; otherwise None."""
+    """Return the path of the tritonserver on PATH if it has all `backends`, such as {"tensorrt"}; otherwise None."""
     program = shutil.which("tritonserver")
     return program if program and set(backends) <= native_backends(program) else None
 

@@ -1,4 +1,7 @@
-"""Check that the server at some ports is the process that Slipway started: its id is the id in its command line."""
+"""Check that the server at some ports is the process that Slipway started, and no other program.
+
+Slipway gives each server a random id in its command line, and the server states this id in its metadata.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -32,7 +35,10 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
 
 
 def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDENTITY_DEADLINE_S) -> None:
-    """Raise SlipwayError unless the process `pid` or its children listen on `ports`, with the id `server_id`."""
+    """Raise SlipwayError unless the server that answers at `ports` is the process `pid` (or a child) with this id.
+
+    `deadline_s` is the longest wait, in seconds, for the server's answer.
+    """
     if foreign := foreign_ports(pid, ports):
         raise SlipwayError(
             f"{who_listens(foreign[0])} listens on port {foreign[0]} of {ports.host}, not the server that was started "
@@ -50,7 +56,10 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
 
 
 def require_in_sight(pid: int, server_id: str, program: str) -> None:
-    """Raise SlipwayError unless `pid`, a container's first process, runs on this machine with the id `server_id`."""
+    """Raise SlipwayError unless a container's first process, `pid`, runs on this machine as the server `server_id`.
+
+    `program` is the name of the container program, for the message.
+    """
     with contextlib.suppress(psutil.Error):
         if f"--id={server_id}" in psutil.Process(pid).cmdline():
             return
@@ -61,7 +70,7 @@ def require_in_sight(pid: int, server_id: str, program: str) -> None:
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return the ports, of gRPC and metrics, on which neither the process nor its children listen."""
+    """Return which of the gRPC and metrics ports are not the server's: neither `pid` nor its children listen there."""
     foreign = [ports.grpc, ports.metrics]
     for process in _family(pid):
         listening = {address.port for address, _ in _listening(process)}
@@ -83,8 +92,9 @@ def _family(pid: int) -> Iterator[psutil.Process]:
 def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
     """Raise SlipwayError if a program that this process did not start listens on the gRPC or metrics port.
 
-    Processes with the owner's name `owner` also count as started by this process. These are processes in containers,
-    and a server that still runs for a moment after Model Analyzer has ended.
+    Processes of the server named `owner` (in their environment) also count as started by this process. These are
+    processes in containers, and a server that still runs for a moment after Model Analyzer has ended. With None, only
+    child processes count.
     """
     # The check runs twice: a server that starts during the first check has a port, but is not yet in the process list.
     if _strangers_port(ports, owner) and (port := _strangers_port(ports, owner)):
@@ -95,7 +105,10 @@ def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
 
 
 def _strangers_port(ports: Ports, owner: str | None) -> int | None:
-    """Return the gRPC or metrics port if a process of somebody else listens on it; None if not."""
+    """Return the gRPC or metrics port on which a process listens that this process did not start; None if none does.
+
+    `owner` is as in `require_own_listeners`.
+    """
     own = {process.pid for process in own_processes(owner)}
     listening = _listening(psutil)
     own |= {process.pid for process in own_processes(owner)}
@@ -107,7 +120,7 @@ def _strangers_port(ports: Ports, owner: str | None) -> int | None:
 
 
 def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
-    """Return [(address, process id)] of the sockets on which `process` listens.
+    """Return [(address, process id)] of the TCP sockets on which `process` listens. An address is psutil's (ip, port).
 
     If `process` is the module psutil, the result has the listening sockets of all processes.
     """

@@ -26,7 +26,7 @@ def is_plain(path: Path | str) -> bool:
 
 
 def seen_from(folder: Path, path: Path) -> str:
-    """Return a path of `path`, relative to `folder`, without characters that a shell interprets.
+    """Return a name of `path`, relative to `folder`, without characters that a shell interprets.
 
     If the path has such characters, make a link to it in `folder`, and return the link's name.
     """
@@ -48,9 +48,10 @@ def make_link(name: Path, target: Path) -> None:
 
 
 def listed(folder: Path, path: Path) -> str:
-    """Return a name of `path` without special characters, for a list of folders such as PATH.
+    """Return a name of `path` that can stand in a list of folders such as PATH, in which `:` and `;` separate entries.
 
-    In such a list, `:` and `;` separate the entries. `folder` is the working folder of the process that reads the list.
+    If the path has such a character or `$`, the name is relative to `folder`, which may get a link to the path.
+    `folder` is the working folder of the process that reads the list.
     """
     if not set(":;$") & set(str(path)):
         return str(path)

@@ -45,9 +45,9 @@ class TritonRelease:
 
 
 def image_of(name: str) -> str:
-    """Return the name of NVIDIA's image of a release, such as "nvcr.io/nvidia/tritonserver:25.09-py3@sha256:...".
+    """Return the name of NVIDIA's image of the release `name`, such as "25.09".
 
-    Without a known digest, the name ends before "@".
+    The result is "nvcr.io/nvidia/tritonserver:25.09-py3@sha256:...". Without a known digest, it ends before "@".
     """
     known = release_with("triton", name)
     image = IMAGE.format(release=name)
@@ -66,7 +66,10 @@ def release_of_image(image: str | None) -> str | None:
 
 
 def require_one_release(triton: dict) -> None:
-    """Raise SlipwayError if the tag of `triton.image` names another release than `triton.release` of config.yaml."""
+    """Raise SlipwayError if the tag of `triton.image` names another release than `triton.release`.
+
+    `triton` is the section `triton` of config.yaml. Without a release in the tag or in the section, nothing is checked.
+    """
     release, tag = triton["release"], release_of_image(triton["image"])
     if release and tag and tag != release:
         raise SlipwayError(
@@ -78,8 +81,8 @@ def require_one_release(triton: dict) -> None:
 def require_supported(name: str | None, image: str | None, oldest: str) -> None:
     """Raise SlipwayError if neither a release nor an image is given, or if the release is older than `oldest`.
 
-    `name` is the release and `image` the image of the serving Triton, None if config.yaml does not state it. Without a
-    `name`, the release is that in the tag of NVIDIA's image; the release of another image is not known here.
+    `name` is `triton.release`, `image` is `triton.image`, and `oldest` is `triton.oldest` of config.yaml. If `name` is
+    None, the release in the tag of NVIDIA's image counts. The release of another image is unknown, and is accepted.
     """
     if name is None and image is None:
         raise SlipwayError(
@@ -106,7 +109,7 @@ def release_of_wheel() -> str | None:
 
 
 def vulnerability(release: str) -> str | None:
-    """Return a phrase about the known vulnerabilities of a release; None if it has none.
+    """Return a phrase about the known vulnerabilities of a release, such as "25.04"; None if it has none.
 
     The phrase says since when they are known. If the table lacks this date, it names the release that fixed them.
     """
@@ -117,9 +120,10 @@ def vulnerability(release: str) -> str | None:
 
 
 def cautions(server_version: str | None) -> list[str]:
-    """Return [a line about the known vulnerabilities of a server version], or [] if it has none.
+    """Return a list with one line about the known vulnerabilities of a server; [] if it has none.
 
-    If the table lacks the version, the line is about the next older version in the table.
+    `server_version` is the version that the server reports, such as "2.51.0". If the table lacks it, the line is about
+    the next older version in the table. Without a version (None), return [].
     """
     version = numbers(server_version or "")
     older = [release for release in releases() if release.server and numbers(release.server) <= version]
@@ -136,7 +140,7 @@ def releases_with(tensorrt: str) -> list[str]:
 
 @cache
 def releases() -> tuple[TritonRelease, ...]:
-    """Return all releases of the table, oldest first."""
+    """Return all Triton releases in releases.yaml, oldest first."""
     table = _table_at(TABLE)
     return tuple(TritonRelease(**row | {"source": table["sources"][row["source"]]}) for row in table["releases"])
 

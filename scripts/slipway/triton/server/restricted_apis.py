@@ -34,16 +34,19 @@ HELP_S = 20
 
 
 def flags(key: str, apis: tuple[str, ...] = (*GUARDED, SHARED_MEMORY), header: str = HEADER) -> list[str]:
-    """Return tritonserver's flags that restrict the APIs in `apis` to requests with the header `header` and `key`."""
+    """Return tritonserver's flags with which it accepts requests to the APIs in `apis` only with a secret header.
+
+    `header` is the name of the HTTP or gRPC header, and `key` is its value.
+    """
     guarded = f"{','.join(sorted(apis))}:{header}={key}"
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
-    """Return the flags that restrict the APIs of a server at `host` to requests with `key`.
+    """Return the flags with which a server at the address `host` accepts some requests only with `key`.
 
-    Without `shared_memory`, the API for shared memory is closed to all. With it, the API needs no key if only this
-    machine can reach `host`.
+    These are requests to load models, to trace and to set logging. Without `shared_memory`, the API for shared memory
+    is closed to all. With it, the API needs no key if only this machine can reach `host`.
     """
     if not shared_memory:
         return flags(key, GUARDED) + flags(new_key(), (SHARED_MEMORY,), NO_SHARED_MEMORY)
@@ -52,7 +55,10 @@ def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
 
 @cache
 def can_guard(program: str) -> bool:
-    """Say whether the tritonserver `program` can restrict its APIs. Releases before FIRST_RELEASE cannot."""
+    """Say whether the tritonserver `program` can require a key for some of its APIs, such as loading models.
+
+    Releases before FIRST_RELEASE cannot.
+    """
     try:
         usage = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,8 @@
 """Choose the tritonserver of this machine: a program on PATH, NVIDIA's container, or the wheel nvidia-pytriton.
 
-The chosen server runs the load tests and serves. Planning makes the choice (`triton.run`), so that every job uses the
-same server and has it in its key. This module imports neither tritonclient nor a runtime.
+The chosen server runs the load tests and serves. Planning (Snakemake's parsing of the workflow) makes the choice from
+`triton.run`, so that every job uses the same server. The choice is in the keys of the jobs: another choice reruns them.
+This module imports neither tritonclient nor a runtime.
 """
 
 import shutil
@@ -23,11 +24,11 @@ _WAYS_OUT = {
 
 
 def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
-    """Return the tritonserver for engines of a runtime. `triton` is the section `triton` of config.yaml.
+    """Return the tritonserver of this machine for engines of a runtime, such as TensorRT.
 
-    If `triton.run` names a kind of server, return this kind without a check. `require_runnable` checks whether such a
-    server can run here. If `triton.run` is auto, return the first server that can run: a tritonserver on PATH with the
-    runtime's backend, NVIDIA's container, the wheel's server.
+    `triton` is the section `triton` of config.yaml. If `triton.run` names a kind of server, return this kind without a
+    check. `require_runnable` checks whether such a server can run here. If `triton.run` is auto, return the first
+    server that can run: a tritonserver on PATH with the runtime's backend, NVIDIA's container, the wheel's server.
     """
     if triton["run"] == CONTAINER:
         return _container(triton, "`triton.run` says so")
@@ -44,13 +45,17 @@ def choose(triton: dict, runtime: RuntimeTraits) -> ServerChoice:
 
 
 def require_runnable(choice: ServerChoice, triton: dict, runtime: RuntimeTraits) -> None:
-    """Raise SlipwayError if planning can tell that the server that `triton.run` names cannot run on this machine."""
+    """Raise SlipwayError if `triton.run` of config.yaml names a kind of server that cannot run on this machine.
+
+    `triton` is the section `triton` of config.yaml, and `choice` is the result of `choose`. If `triton.run` is auto,
+    nothing is checked.
+    """
     if triton["run"] != "auto" and (why := _why_not_runnable(choice, triton, runtime)):
         raise SlipwayError(f"config: `triton.run` is {choice.run}, but {why}; {_WAYS_OUT[choice.run]}")
 
 
 def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
-    """Return in words why no container on this machine can serve engines of a runtime; None if a container can.
+    """Return in words why no container here can serve engines of a runtime, such as TensorRT; None if one can.
 
     `triton` is the section `triton` of config.yaml.
     """
@@ -68,9 +73,10 @@ def why_no_container(triton: dict, runtime: RuntimeTraits) -> str | None:
 
 
 def image_that_serves(triton: dict) -> str | None:
-    """Return the name of the server image that `image` or `release` of config.yaml's section `triton` selects.
+    """Return the name of the container image that serves; None if config.yaml selects no image.
 
-    Return None if both are unset.
+    `triton` is the section `triton` of config.yaml. Its `image` is the name; without it, NVIDIA's image of its
+    `release` is used.
     """
     return triton["image"] or (releases.image_of(triton["release"]) if triton["release"] else None)
 

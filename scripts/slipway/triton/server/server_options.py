@@ -1,4 +1,4 @@
-"""Options that name the tritonserver for a program. Planning chooses this server."""
+"""The command-line options that tell a program which tritonserver to start. Planning chooses this server."""
 
 import argparse
 import os
@@ -12,10 +12,10 @@ RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"
 
 @dataclass(frozen=True)
 class ServerChoice:
-    """The chosen server. `run` is "path", "wheel" or "container". `image` is the container's image.
+    """The chosen server: a program on PATH ("path"), the one in nvidia-pytriton ("wheel"), or a "container".
 
-    `release` is the server's Triton release if it is stated. `why` is the reason of the choice in words, which is in no
-    key.
+    `run` is the kind. `image` is the name of the container's image, None for other kinds. `release` is the server's
+    Triton release, None if unknown. `why` is the reason of the choice in words. Another reason reruns no job.
     """
 
     run: str
@@ -24,7 +24,11 @@ class ServerChoice:
     why: str = ""
 
     def settings(self) -> dict[str, str | None]:
-        """Return {option: value} that tells a program which server to start. The options are in the keys of jobs."""
+        """Return {"server", "server_image", "server_release"}: the options that tell a program which server to start.
+
+        They are part of a job's settings, so another server makes the job's results stale. An option without a value is
+        left out.
+        """
         named = {"server_image": self.image, "server_release": self.release}
         return {"server": self.run, **{name: value for name, value in named.items() if value}}
 
@@ -47,14 +51,15 @@ def add_server_choice(arguments: argparse.ArgumentParser) -> None:
 
 
 def choice_of(arguments: argparse.Namespace) -> ServerChoice:
-    """Return the ServerChoice in a program's options."""
+    """Return the server that a program's options name (see `add_server_choice`)."""
     return ServerChoice(arguments.server, arguments.server_image, arguments.server_release, arguments.server_why)
 
 
 def why_other_release(image: str, environment: dict[str, str], release: str | None) -> str | None:
-    """Return a phrase if the environment of an image names another Triton release than `release`, else None.
+    """Return a phrase if a container image has another Triton release than config.yaml says; otherwise None.
 
-    If the image names no release, or `release` is None, return None.
+    `environment` is {variable: value} of the image, one of which may name its release. `release` is `triton.release`.
+    If either release is unknown, return None.
     """
     inside = environment.get(RELEASE_VARIABLE)
     if inside and release and inside != release:

@@ -31,7 +31,8 @@ def same_tensorrt(a: str, b: str) -> bool:
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
     """Return whether an engine built by TensorRT version `built` loads in TensorRT version `serving`.
 
-    If `compatibility` is "version", later versions can load the engine, too, from FIRST_COMPATIBLE on.
+    `compatibility` is the setting `tensorrt.compatibility` with which the engine was built. If it is "version", later
+    versions can load the engine, too, from FIRST_COMPATIBLE on.
     """
     if same_tensorrt(built, serving):
         return True
@@ -42,8 +43,8 @@ def runs_under(built: str, serving: str, compatibility: str) -> bool:
 def require_inside(name: str, key: dict, image: str, environment: dict[str, str]) -> None:
     """Raise SlipwayError if the engine of model `name` does not load in the TensorRT version in an image.
 
-    `key` is the engine's build key. Nothing is checked if the engine is not TensorRT's, or if the image's `environment`
-    states no version.
+    `key` is the engine's build key, the entry "key" of its build record. `environment` is {variable: value} of the
+    image. Nothing is checked if the engine is not TensorRT's, or if the environment states no version.
     """
     inside = environment.get(VARIABLE, "")
     if key["runtime"] != "tensorrt" or not numbers(inside):

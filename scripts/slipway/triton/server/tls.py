@@ -1,7 +1,7 @@
 """TLS of the server on this machine: checks of its PEM files, flags for the server, settings for its clients.
 
-The state and the receipts have only the paths of keys; only OpenSSL reads the keys. Before anything is changed, a
-handshake in memory between server and client tests the files.
+The records of the server and of deployments have only the paths of keys; only OpenSSL reads the keys. Before anything
+is changed, a handshake in memory between server and client tests the files.
 """
 
 import argparse
@@ -34,9 +34,11 @@ Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # (server, client)
 
 @dataclass(frozen=True)
 class ServerTls:
-    """The paths of a server's PEM files, the SHA-256 of the public files, and the server name in the certificate.
+    """The TLS settings of a server: the paths of its PEM files, and the SHA-256 of the public files.
 
-    A server reads the files only at its start. So it must be replaced when the files change.
+    `server_name` is the name in the certificate that clients check. `client_ca` is the authority of the accepted
+    clients, and the deployer's files are Slipway's own client certificate; they are None without mutual TLS. A server
+    reads the files only at its start. So when a SHA-256 changes, the server must be replaced.
     """
 
     certificate: str
@@ -55,9 +57,9 @@ class ServerTls:
         return own + (mutual if self.client_ca else [])
 
     def as_they_are_now(self, host: str) -> "ServerTls":
-        """Return these settings with the present content of the files, for example after certificates were renewed.
+        """Return these settings with the SHA-256 of the files as they are now, for example after a renewal.
 
-        Raises SlipwayError as `server_tls` does.
+        `host` is the address at which the server listens. Raises SlipwayError as `server_tls` does.
         """
         return server_tls(host, *(getattr(self, name) for name in SETTINGS))
 
@@ -71,7 +73,10 @@ def add_tls(arguments: argparse.ArgumentParser) -> None:
 
 
 def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
-    """Return the TLS settings in a program's options; None without them. Raise SlipwayError if a file is unusable."""
+    """Return the TLS settings in a program's options; None without them.
+
+    Raises SlipwayError if a file cannot be used, or if a public file was changed since planning.
+    """
     options = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
     files = [options.get(f"tls_{name}") for name in SETTINGS]
     if not any(files):
@@ -82,11 +87,12 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
 
 
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
-    """Check `deploy.tls`, and return {"tls_...": path, or SHA-256 of a public file} for a deployment's key.
+    """Check the PEM files in `deploy.tls` of config.yaml, and return the deploying program's options for them.
 
-    `host` is the address of the server, `chosen` is {name in SETTINGS: path or None}. digest(path) returns a file's
-    SHA-256, and None for None. A server reads certificates only at its start, so with renewed certificates the
-    deployment must be stale.
+    The result has "tls_<name>" (path or None) for each name in SETTINGS, and "tls_certificate_sha256" and
+    "tls_client_ca_sha256". A server reads certificates only at its start, so the SHA-256 makes the deployment stale
+    when a certificate is renewed. `host` is the address of the server, `chosen` is {name in SETTINGS: path or None}.
+    digest(path) returns a file's SHA-256, and None for None. Raises SlipwayError as `server_tls` does.
     """
     server_tls(host, *map(chosen.get, SETTINGS))
     public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}
@@ -94,10 +100,12 @@ def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str 
 
 
 def server_tls(host: str, *files: str | Path | None) -> ServerTls:
-    """Return the TLS settings of a server that listens at `host`. `files` are the PEM files in the order of SETTINGS.
+    """Check the PEM files of a server that listens at `host`, and return its TLS settings.
 
-    Raises SlipwayError with the name of the setting if a file is missing or broken, a key does not belong to its
-    certificate, a certificate has expired or is not for `host`, or `client_ca` did not sign `deployer_certificate`.
+    `files` are the paths in the order of SETTINGS: certificate, key, client_ca, deployer_certificate, deployer_key; the
+    last three may be None. Raises SlipwayError with the name of the setting if a file is missing or broken, a key does
+    not belong to its certificate, a certificate has expired or is not for `host`, or `client_ca` did not sign
+    `deployer_certificate`.
     """
     pairs = zip_longest(SETTINGS, files)
     certificate, key, client_ca, own, own_key = (Path(file) if file else None for _, file in pairs)
@@ -123,7 +131,10 @@ def server_tls(host: str, *files: str | Path | None) -> ServerTls:
 
 
 def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | None, own_key: Path | None) -> Contexts:
-    """Return the TLS contexts of (server, client) for a handshake."""
+    """Return the TLS contexts of (server, client) to test these PEM files with a handshake.
+
+    `own` and `own_key` are the certificate and the key of the client. Raises SlipwayError if a file cannot be used.
+    """
     called = [f"deploy.tls.{name}" for name in SETTINGS]
     tls_context(None, certificate, key, ("", *called[:2]))
     tls_context(client_ca, own, own_key, called[2:])
@@ -136,9 +147,9 @@ def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | 
 
 
 def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: Path | None) -> dict:
-    """Test a handshake, and return the content of the server's certificate as Python's `ssl` module returns it.
+    """Test a handshake, and return the content of the server's certificate, as `SSLSocket.getpeercert` returns it.
 
-    Raises SlipwayError with the setting if one side refuses the other.
+    `own` is the client's certificate. Raises SlipwayError with the setting if one side refuses the other.
     """
     try:
         return _shake_hands(*contexts, None)
@@ -155,7 +166,7 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
 def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
     """Return a name for which clients accept the certificate of a server at `host`. A handshake tests each name.
 
-    `shown` is the content of the certificate as Python's `ssl` module returns it. Raises SlipwayError if no name is
+    `shown` is the content of the certificate, as `SSLSocket.getpeercert` returns it. Raises SlipwayError if no name is
     accepted.
     """
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
@@ -183,7 +194,8 @@ class _Refused(Exception):
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
     """Run a handshake in memory with a client that expects the server `name`, or any server for None.
 
-    Return the content of the server's certificate. Raises _Refused if one side refuses the other.
+    Return the content of the server's certificate, as `SSLSocket.getpeercert` returns it. Raises _Refused if one side
+    refuses the other.
     """
     client.check_hostname = name is not None
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

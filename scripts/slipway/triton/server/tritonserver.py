@@ -25,7 +25,12 @@ CONTAINER_START_S = 120
 
 
 class Server:
-    """A tritonserver that runs in the background. The context manager stops the server in any case."""
+    """A tritonserver that runs in the background. The context manager starts it, and stops it in any case.
+
+    It serves the model repositories in `repositories` at `ports`, and writes its output to the file `log`. `flags` are
+    further flags of tritonserver. `server_id` is the id in its command line, by which it is recognised; with None, it
+    gets a new id.
+    """
 
     def __init__(
         self,
@@ -46,8 +51,8 @@ class Server:
     def start(self) -> subprocess.Popen:
         """Start the server in a new session, so that it outlives this program; return the started process.
 
-        Afterwards `pid` is the process id of the server. With a container, the returned process is the container
-        client, which only writes the log.
+        The server may not be ready yet (see `wait_until_ready`). Afterwards the attribute `pid` is the process id of
+        the server. With a container, the returned process is the container client, which only writes the log.
         """
         make_way_for_file(self.log)
         with open(self.log, "wb") as log:
@@ -65,9 +70,10 @@ class Server:
         return self.process
 
     def _pid_in(self, program: ContainerProgram) -> int:
-        """Return the process id of the server in its container.
+        """Wait until the container runs, and return the process id of the server in it.
 
-        Raises SlipwayError if the server does not start or does not run on this machine; then the container is removed.
+        `program` is Docker or Podman. Raises SlipwayError if the server does not start or does not run on this machine;
+        then the container is removed.
         """
         try:
             if pid := wait_for_pid(program, self.id, self.process, CONTAINER_START_S):
@@ -98,7 +104,7 @@ class Server:
         )
 
     def require_own(self) -> None:
-        """Raise SlipwayError unless this server runs and is the one that answers at its ports."""
+        """Raise SlipwayError unless this server runs, and the server that answers at its ports is this one."""
         self._require_running()
         require_own(self.pid, self.id, self.ports)
 
@@ -123,7 +129,10 @@ class Server:
 
     @property
     def container_owner(self) -> str | None:
-        """Return the server's id if it runs in a container, else None. The container's processes have it as owner."""
+        """Return the server's id if it runs in a container, else None.
+
+        Processes in a container are no children of this process, so they are found by this id in their environment.
+        """
         return self.id if self._installation.container else None
 
     def __enter__(self) -> "Server":
@@ -136,7 +145,10 @@ class Server:
 
 
 def log_end(path: Path, lines: int = 15) -> str:
-    """Return the lines of a log about models that failed to load or, if there are none, the last `lines` lines."""
+    """Return the part of a server's log for an error message: the reasons why models failed to load.
+
+    If there are no such reasons, return the last `lines` lines.
+    """
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
     if reasons := [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]:

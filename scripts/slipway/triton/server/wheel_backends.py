@@ -12,9 +12,10 @@ BACKENDS = "backends"
 
 
 def lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
-    """Make the folder of backends in a workspace: links to the wheel's Python backend, and a stub for `python`.
+    """Make the folder of backends for the wheel's server: links to its Python backend, and a stub for `python`.
 
-    A stub is the program that runs a model of the Python backend in a process of its own.
+    `package` is the folder of the installed wheel, `workspace` the working folder of the server, and `python` the
+    interpreter for the models. A stub is the program that runs a model of the Python backend in a process of its own.
     Raises SlipwayError if the wheel has no stub for the version of `python`, or if `python` does not have NumPy 1.
     """
     interpreter = ask_interpreter(python)
