@@ -39,7 +39,10 @@ def read_graph(dot: str) -> networkx.DiGraph:
 
 
 def draw(graph: networkx.DiGraph, path: Path) -> None:
-    """Draw each rule as a box, and each dependency as an arrow. A rule is to the right of its dependencies."""
+    """Draw the graph of rules into the PNG file `path`: rules as boxes, dependencies as arrows.
+
+    A rule is to the right of its dependencies.
+    """
     columns = dict(enumerate(networkx.topological_generations(graph)))
     positions = networkx.multipartite_layout(graph, subset_key=columns)
     figure = Figure(figsize=(14, 3.8), layout="constrained")

@@ -125,7 +125,7 @@ def key_names() -> dict[str, dict[str, list[str]]]:
 
 
 def page(rules: list[Rule]) -> str:
-    """Return the page docs/artifacts.md as Markdown."""
+    """Return the page docs/artifacts.md as Markdown, with a row for each of `rules` and for each package."""
     package_folder = REPOSITORY / "scripts" / "slipway"
     values = {
         "rules": rules,

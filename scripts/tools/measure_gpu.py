@@ -55,7 +55,7 @@ def interpreter(text: str) -> str:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the workflow for each configuration."""
+    """Measure each configuration with the workflow, and write its collected records as JSON."""
     configurations = configurations_of(arguments)
     weights = weights_of(arguments)
     for path in configurations:

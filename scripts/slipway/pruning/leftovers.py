@@ -100,9 +100,9 @@ class Leftovers:
         return True
 
     def _names(self, other: OtherConfiguration, model: str, target: str) -> bool:
-        """Say whether the configuration `other` may refer to the files of a model in the folder `target`.
+        """Say whether the configuration `other` may need the files in results/<model>/<target>/.
 
-        The folder may be a target's folder or another folder in the model's results.
+        `target` may also be the name of another folder or file there.
         """
         lost = model in self.references.models and self.references.is_lost(target)
         return model in other.models and (not lost or other.names_target(target))

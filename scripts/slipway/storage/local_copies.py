@@ -34,7 +34,7 @@ _PATIENCE_S = 30
 
 
 class Unreachable(SlipwayError):
-    """The storage does not answer. So it is not known whether the file exists."""
+    """The error if the storage does not answer, so that it is not known whether the file exists."""
 
 
 @dataclass(frozen=True)

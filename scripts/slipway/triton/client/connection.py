@@ -30,19 +30,19 @@ LIVENESS_S = 2.0
 
 
 class Unreachable(SlipwayError):
-    """No Triton answers at the endpoint, so further requests would fail, too."""
+    """The error if no Triton answers at the endpoint. Further requests would fail, too."""
 
 
 class RequestFailed(SlipwayError):
-    """The server is reachable, but one request failed."""
+    """The error if the server is reachable, but one request failed."""
 
 
 class Restricted(RequestFailed):
-    """The server refused a request that lacks the key for this API."""
+    """The error if the server answers requests to an API, such as loading models, only with a key."""
 
 
 class Deadline:
-    """A time limit for several calls together: each call may use the time that remains."""
+    """A time limit of `seconds` for several calls together: each call may use the time that remains."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds

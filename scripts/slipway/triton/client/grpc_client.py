@@ -92,9 +92,9 @@ class ModelClient(AbstractContextManager):
     def successes(self, version: str, at_least: int = 0) -> int:
         """Return how many requests a version of this model has answered, according to the server's /metrics.
 
-        The server counts a request only after it has sent the answer. So this function waits until the counter has
-        reached `at_least`. After COUNTED_WITHIN_S seconds it returns the counter in any case. A version that the server
-        does not have counts as 0.
+        `version` is the version's number as text. The server counts a request only after it has sent the answer. So
+        this function waits until the counter has reached `at_least`. After COUNTED_WITHIN_S seconds it returns the
+        counter in any case. A version that the server does not have counts as 0.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:

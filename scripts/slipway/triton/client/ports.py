@@ -11,7 +11,7 @@ from slipway.triton.server.tls import ServerTls
 
 @dataclass(frozen=True)
 class Ports:
-    """The address, ports and TLS settings of a server.
+    """The address, ports and TLS settings of a tritonserver. `tls` is None for a server without TLS.
 
     If gRPC uses TLS, HTTP and metrics listen only on this machine, because Triton has no TLS for them. `http` is None
     if the server has no HTTP API. The server always has a port for metrics.

@@ -16,10 +16,11 @@ def tls_context(
     key: Path | None,
     called: Sequence[str] = ("--ca", "--certificate", "--key"),
 ) -> ssl.SSLContext:
-    """Return Python's TLS context for a client with these PEM files. The client trusts `ca`.
+    """Return Python's TLS context for a client with these PEM files.
 
-    `called` are the names of the settings or options for the three files. Raises SlipwayError with such a name if its
-    file cannot be used.
+    `ca` is the authority that the client trusts; None: the authorities of this system. `certificate` and `key` belong
+    to the client, for mutual TLS; None without it. `called` are the names of the settings or options for the three
+    files. Raises SlipwayError with such a name if its file cannot be used.
     """
     if (certificate is None) != (key is None):
         present, missing = called[1:] if key is None else reversed(called[1:])

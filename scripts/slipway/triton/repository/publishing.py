@@ -140,7 +140,10 @@ def _present(storage: Storage, version: str) -> dict[str, str]:
 
 
 def _put(storage: Storage, source: Path, name: str, digest: str) -> None:
-    """Copy the file `source` with the SHA-256 `digest`, unless the storage has it already, and read the copy back."""
+    """Copy the file `source` to `name` in the storage, unless it has this file already, and read the copy back.
+
+    `digest` is the SHA-256 of the file. Raises SlipwayError if that of the copy differs.
+    """
     if storage.sha256(name) != digest:
         storage.put(source, name)
         if storage.sha256(name) != digest:

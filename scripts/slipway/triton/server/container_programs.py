@@ -124,9 +124,10 @@ def fetched_image(program: ContainerProgram, image: str) -> Image:
 
 
 def wait_for_pid(program: ContainerProgram, name: str, client: subprocess.Popen, timeout_s: float) -> int | None:
-    """Wait until a container runs, and return the id, on this machine, of the container's first process.
+    """Wait until the container `name` runs, and return the id, on this machine, of its first process.
 
-    Return None if the process `client` that started the container ends first, or after `timeout_s` seconds.
+    `client` is the process of Docker or Podman that started the container. Return None if it ends first, or after
+    `timeout_s` seconds.
     """
     inspect, end = (
         [program.name, "container", "inspect", "--format", "{{.State.Pid}}", name],
@@ -149,7 +150,7 @@ def note_program(program: ContainerProgram, folder: Path) -> None:
 
 
 def remove_containers(folder: Path, begins: str, but_of: set[str]) -> None:
-    """Remove the containers that killed servers left: those of servers whose ids begin with `begins`.
+    """Remove the containers that killed servers left, if the ids of these servers begin with `begins`.
 
     `but_of` are the ids of servers that still run; their containers stay. `folder` is the folder in which
     `note_program` noted the container program. Without this note, nothing is removed.
