@@ -1,4 +1,7 @@
-"""Write files completely or not at all; hash files; read and write JSON records."""
+"""Write files completely or not at all, hash files, and read and write JSON records.
+
+A record is the JSON file that a job writes about its result, such as its settings and the SHA-256 of a file.
+"""
 
 import hashlib
 import json
@@ -22,10 +25,11 @@ def sha256(path: str | Path) -> str:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. If the block succeeds, rename it to `path`, else remove it.
+    """Context manager: write `path` completely or not at all. The block writes to the temporary path that it gets.
 
-    This works for a file and for a folder. POSIX cannot rename a folder onto a folder with files, so the old folder is
-    moved aside first. The temporary name ends with the name of `path`, because some writers look at the suffix.
+    If the block succeeds, the temporary file or folder is renamed to `path`, else it is removed. POSIX cannot rename a
+    folder onto a folder with files, so the old folder is moved aside first. The temporary name ends with the name of
+    `path`, because some writers look at the suffix.
     """
     path = Path(path)
     partial = _partial(path)
@@ -39,10 +43,11 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_write_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield temporary paths for several files, such as a graph and its weights. If the block succeeds, move all files.
+    """Context manager: write several files, such as a graph and its weights, all or none.
 
-    The temporary files have their final names, in one temporary folder, because one file may contain the name of
-    another. Other files in this folder are removed at the end. The first of `paths` is moved last.
+    The block gets temporary paths in the order of `paths`, and writes to them. If it succeeds, all files are moved to
+    `paths`, the first one last. The temporary files have their final names, in one temporary folder, because one file
+    may contain the name of another. Other files in this folder are removed at the end.
     """
     folder = _partial(paths[0])
     remove(folder)
@@ -70,7 +75,10 @@ def write_json(path: str | Path, content: object) -> None:
 
 
 def read_json(path: str | Path) -> dict:
-    """Return the content of a JSON record. Raise SlipwayError with the path if the file is missing or invalid."""
+    """Return the content of a JSON record, the file that a job wrote about its result.
+
+    Raises SlipwayError with the path if the file is missing or invalid.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -88,9 +96,9 @@ def data_file(path: Path) -> Path:
 
 
 def record_of_onnx(path: Path, record_path: Path) -> dict:
-    """Return the record of an ONNX file as a dict.
+    """Return the record of the ONNX file `path`: the content of `record_path`, which the job that made the file wrote.
 
-    Raises SlipwayError if the ONNX file or its data file has another SHA-256 than the record says.
+    Raises SlipwayError if the ONNX file or its data file has another SHA-256 than the record states.
     """
     record = read_json(record_path)
     if sha256(path) != record["sha256"]:
@@ -100,9 +108,10 @@ def record_of_onnx(path: Path, record_path: Path) -> dict:
 
 
 def require_data(path: Path, record: dict) -> None:
-    """Raise SlipwayError if an ONNX file needs its data file, but this file is missing or has another SHA-256.
+    """Raise SlipwayError if the ONNX file `path` needs a data file that is missing or has another SHA-256.
 
-    `record` is the record of the ONNX file.
+    `record` is the record of the ONNX file, as `record_of_onnx` returns it. Its "data_sha256" is the SHA-256 of the
+    data file, or empty if none is needed.
     """
     data, expected = data_file(path), record["data_sha256"]
     if expected and (not data.is_file() or sha256(data) != expected):
@@ -113,14 +122,17 @@ def require_data(path: Path, record: dict) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of Slipway and its parents. If a file or a broken link has this path, remove it first."""
+    """Make the folder `path`, which is Slipway's own, and its parents.
+
+    If a file or a broken link has this path, remove it first.
+    """
     if not path.is_dir():
         remove(path)
     path.mkdir(parents=True, exist_ok=True)
 
 
 def make_way_for_file(path: Path) -> None:
-    """Make the parent folder of `path`, a file of Slipway. If `path` is a folder, remove it."""
+    """Prepare writing a file of Slipway at `path`: make its parent folder, and remove a folder that has this path."""
     make_folder(path.parent)
     if path.is_dir():
         remove(path)
@@ -141,7 +153,10 @@ def tree_digest(folder: str | Path) -> dict[str, str]:
 
 
 def clear_up_after_a_kill(path: Path) -> None:
-    """Remove temporary files that a killed writer of `path` left, and move back a folder that it had moved aside."""
+    """Complete the interrupted write of a killed `atomic_write` of `path`.
+
+    Remove its temporary files. If it had moved the old folder aside and put no new one in its place, move it back.
+    """
     for aside in path.parent.glob(f".replaced.*.{path.name}"):
         if path.exists():
             remove(aside)
@@ -152,7 +167,7 @@ def clear_up_after_a_kill(path: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    """Return the temporary path for `path`. Make its parent folder, and remove temporary files of killed writers."""
+    """Return the temporary path for writing `path`. Make its parent folder, and clear up after killed writers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_up_after_a_kill(path)
     return path.with_name(f".partial.{os.getpid()}.{path.name}")

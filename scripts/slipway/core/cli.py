@@ -53,9 +53,10 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def parser(description: str, *common: str, **files: str) -> argparse.ArgumentParser:
-    """Return an argument parser with the option --log and required options for paths and texts.
+    """Return an argument parser with the option --log and required options for files and names.
 
-    `common` are names of options in _COMMON, and `files` is {name of an option: its help}.
+    `common` are options of several programs, keys of _COMMON, such as "contract". `files` are options of this program,
+    {name: help}; each takes a path.
     """
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
@@ -76,12 +77,18 @@ def progress(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text of unknown origin, with escapes in place of control characters except tabs and line feeds."""
+    """Return a text of unknown origin with control characters as escapes, so that it cannot change the terminal.
+
+    Tabs and line feeds remain.
+    """
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Check that the job runs as planned, and call `main(arguments)`. On an error, print one sentence and exit."""
+    """Run a program: check that the job runs as planned, and call `main(arguments)`.
+
+    On an error, print one sentence and exit.
+    """
     restrict_umask()
     try:
         if arguments.log:
@@ -127,7 +134,10 @@ def prefer_this_interpreter() -> None:
 
 
 def _redirect_to(log: str) -> None:
-    """Send file descriptors 1 and 2, also of native libraries and child processes, to the file `log`."""
+    """Send all output of this process, of native libraries and of child processes to the file `log`.
+
+    `progress` still writes to the terminal.
+    """
     global _terminal
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")

@@ -11,7 +11,7 @@ class SlipwayError(Exception):
 
 @contextmanager
 def amended(before: str = "", after: str = "") -> Iterator[None]:
-    """If the block raises a SlipwayError, raise it with `before` and `after` around its text."""
+    """Context manager: if the block raises a SlipwayError, raise it with `before` and `after` around its text."""
     try:
         yield
     except SlipwayError as error:
@@ -20,9 +20,9 @@ def amended(before: str = "", after: str = "") -> Iterator[None]:
 
 @contextmanager
 def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
-    """If the block raises an exception, raise a SlipwayError with the text why(exception), and log the traceback.
+    """Context manager: if the block raises an exception, raise a SlipwayError with the text why(exception).
 
-    A SlipwayError is raised unchanged.
+    The traceback of the exception goes to the log. A SlipwayError is raised unchanged.
     """
     try:
         yield
@@ -34,7 +34,7 @@ def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def listed(items: list[str], most: int) -> str:
-    """Return the first `most` items and the number of further items as text, such as "a, b and 3 more"."""
+    """Return `items` as text, such as "a, b and 3 more". At most `most` items are named; further items are counted."""
     further = len(items) - most
     return ", ".join(items[:most]) + (f" and {further} more" if further > 0 else "")
 

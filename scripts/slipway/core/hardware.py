@@ -1,4 +1,7 @@
-"""The hardware of this machine: CPU (name, instruction sets, cores) and GPU (name, compute capability)."""
+"""The hardware of this machine: CPU (name, instruction sets, cores) and GPU (name, compute capability).
+
+The identity of a CPU or GPU is a line with these facts. Keys of jobs have it, so an engine for other hardware is stale.
+"""
 
 import contextlib
 import os
@@ -43,13 +46,13 @@ def usable_cores() -> int:
 
 
 def cpu_identity() -> str:
-    """Return the CPU's name, instruction sets and number of cores in one line, for the keys of artifacts."""
+    """Return the CPU's name, instruction sets and number of cores in one line, for the keys of jobs."""
     facts = cpu()
     return f"{facts['name']} [{' '.join(facts['instruction_sets'])}] x{facts['cores']}"
 
 
 def describe_gpu(name: str, compute_capability: str) -> str:
-    """Return a GPU's identity, such as "NVIDIA L4 (compute capability 8.9)", for the keys of artifacts."""
+    """Return a GPU's identity, such as "NVIDIA L4 (compute capability 8.9)", for the keys of jobs."""
     return f"{name} (compute capability {compute_capability})"
 
 
@@ -68,7 +71,7 @@ def gpu_identity() -> str | None:
 
 
 def is_gpu(identity: str) -> bool:
-    """Return True if an identity belongs to a GPU, False if it belongs to a CPU."""
+    """Return whether an identity, such as `gpu_identity` returns, belongs to a GPU. Otherwise it belongs to a CPU."""
     return compute_capability_of(identity) is not None
 
 
@@ -81,7 +84,7 @@ def compute_capability_of(identity: str) -> str | None:
 def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
     """Raise SlipwayError unless this machine has the hardware `identity`, for which the job was planned.
 
-    `opened_gpu` is the identity of a GPU that the job has already opened. If it is None, this function asks NVML.
+    `opened_gpu` is the identity of a GPU that the job has already opened. If it is None, NVML tells the GPU.
     """
     kind, planned = ("GPU", "one") if is_gpu(identity) else ("CPU", "machine")
     here = (opened_gpu or gpu_identity()) if kind == "GPU" else cpu_identity()

@@ -18,11 +18,11 @@ _SAMPLES = "files_sha256"
 
 
 def require_planned(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless versions and files are as the job's options declare them.
+    """Raise SlipwayError unless versions and files are the same as when Snakemake planned this job.
 
-    For example, --torch-version declares the version of a package, and --checkpoint-sha256 the content of the file or
-    folder in --checkpoint. A version or file without such an option is not checked. SlipwayError is also raised if an
-    artifact in the options has changed since its job made it.
+    `arguments` are the job's options. For example, --torch-version has the planned version of a package, and
+    --checkpoint-sha256 the planned content of the file or folder in --checkpoint. A version or file without such an
+    option is not checked. An artifact in the options that has changed since its job made it is an error, too.
     """
     for option, declared in vars(arguments).items():
         if declared is None:
@@ -37,7 +37,10 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 
 def installed_version(option: str) -> str:
-    """Return the installed version of the package of an option such as "torch_version"; "absent" if not installed."""
+    """Return the installed version of the package that `option`, such as "torch_version", is about.
+
+    The result is "absent" if the package is not installed. PACKAGES has the package of each option.
+    """
     return (serving_version if option in SERVING else package_version)(PACKAGES[option])
 
 

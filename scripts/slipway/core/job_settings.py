@@ -22,9 +22,10 @@ _NO_SETTINGS |= {"conversion_files"}
 
 
 def add_planned(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
-    """Add options by which a job is told its plan, such as --torch-version for the name "torch_version".
+    """Add options with the planned version of a package or content of a file, which `require_planned` checks.
 
-    The value of an option is the version of a package, or the SHA-256 of a file.
+    `names` are such as "torch_version", for --torch-version, and "checkpoint_sha256", for the SHA-256 of the file in
+    --checkpoint.
     """
     for name in names:
         option = name.replace("_", "-")
@@ -33,7 +34,10 @@ def add_planned(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, *n
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return {option: value}, for the record, of the options that influence a result. Files are left out."""
+    """Return {option: value} of a job's options that influence its result, for its record.
+
+    Options with paths, options without a value, and options such as timeouts are left out.
+    """
     return {
         name: value
         for name, value in sorted(vars(arguments).items())
@@ -42,9 +46,10 @@ def settings_of(arguments: argparse.Namespace) -> dict:
 
 
 def about_weights(arguments: argparse.Namespace, weights: dict) -> dict:
-    """Return {"origin", "weights_sha256", "key"} for the record of a job.
+    """Return {"origin", "weights_sha256", "key"}, with which a job's record states its weights and settings.
 
-    `weights` is the record of the checkpoint. "key" is {option: value} of the job's settings.
+    `weights` is the record of the canonical checkpoint, which has the first two values. "key" is {option: value}, as
+    `settings_of` returns it.
     """
     return {"origin": weights["origin"], "weights_sha256": weights["sha256"], "key": settings_of(arguments)}
 

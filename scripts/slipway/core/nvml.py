@@ -9,7 +9,7 @@ from slipway.core.errors import SlipwayError
 
 
 def open_device() -> tuple[ModuleType, Any]:
-    """Return (pynvml, handle of the first visible GPU). NVML stays open until the process ends.
+    """Return (pynvml, NVML's handle of the first visible GPU). NVML stays open until the process ends.
 
     Raises SlipwayError if nvidia-ml-py is not installed, or if NVML fails.
     """
@@ -36,14 +36,20 @@ def open_device() -> tuple[ModuleType, Any]:
 
 
 def query(nvml: ModuleType, function: str, *arguments: object) -> Any:
-    """Return the result of NVML's `function`; None if the GPU, driver or virtual machine does not support it."""
+    """Return the result of NVML's `function` for `arguments`; None if the GPU, driver or virtual machine lacks it.
+
+    `nvml` is the module pynvml. `function` is such as "nvmlDeviceGetName".
+    """
     with contextlib.suppress(nvml.NVMLError, AttributeError):
         return getattr(nvml, function)(*arguments)
     return None
 
 
 def compute_capability(nvml: ModuleType, device: Any) -> str | None:
-    """Return the compute capability of a GPU, such as "9.0"; None if NVML does not report it."""
+    """Return the compute capability of a GPU, such as "9.0"; None if NVML does not report it.
+
+    `nvml` and `device` are the results of `open_device`.
+    """
     capability = query(nvml, "nvmlDeviceGetCudaComputeCapability", device)
     return None if capability is None else f"{capability[0]}.{capability[1]}"
 

@@ -27,9 +27,9 @@ print(json.dumps({name: several[0] for name, several in versions.items() if seve
 
 
 def runtime_version(runtime: str, python: str | None = None) -> str:
-    """Return the version of a runtime that is installed for the interpreter `python`, or "absent".
+    """Return the version of a runtime, such as "tensorrt", that is installed for an interpreter, or "absent".
 
-    If `python` is None, the interpreter is this one.
+    `python` is the path of the interpreter; None is this one.
     """
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
 
@@ -37,7 +37,8 @@ def runtime_version(runtime: str, python: str | None = None) -> str:
 def require_runtime(name: str, declared: str | None) -> str:
     """Return the version of the runtime `name` that is installed for this interpreter.
 
-    Raises SlipwayError if the runtime is absent, or if its version is not `declared`; None allows any version.
+    `declared` is the version for which the job was planned; None allows any version. Raises SlipwayError if the runtime
+    is absent or has another version.
     """
     installed = runtime_version(name)
     if installed == ABSENT and name == "tensorrt":
@@ -58,7 +59,7 @@ def require_runtime(name: str, declared: str | None) -> str:
 def cuda_version(runtime: str, python: str | None = None) -> str:
     """Return the CUDA version in the name of a runtime's package, such as "cu13", or "linked into the library".
 
-    The package is the one that is installed for the interpreter `python`, or for this interpreter if `python` is None.
+    The package is the one that is installed for the interpreter `python`; None is this one.
     """
     names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
     return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
@@ -73,8 +74,8 @@ def _names(runtime: str) -> tuple[str, ...]:
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return {distribution: version} of the distributions in `names` that are installed for an interpreter.
 
-    If `python` is None, the interpreter is this one. Returns {} if the interpreter cannot be started. Then its job will
-    report the error.
+    `python` is the path of the interpreter; None is this one. Return {} if it cannot be started: the job that uses it
+    will report the error.
     """
     interpreter = python or sys.executable
     there, here = Path(interpreter), Path(sys.executable)
@@ -90,6 +91,6 @@ def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def required_packages(files: tuple[str, ...] = BUILDING) -> list[str]:
-    """Return the sorted names of the packages that the files `files` in envs/ pin."""
+    """Return the sorted names of the packages that `files`, requirements files in the folder envs/, pin."""
     lines = [line for file in files for line in (ENVIRONMENTS / file).read_text(encoding="utf-8").splitlines()]
     return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def polling(call: Callable[[], object], interval_s: float, name: str) -> Iterator[None]:
-    """Call a function every `interval_s` seconds in a thread called `name`, until the block ends."""
+    """Context manager: call a function every `interval_s` seconds in a thread called `name`, until the block ends."""
     ended = threading.Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Write numbers for sentences, tables and charts."""
+"""Write numbers as text for sentences, tables and charts."""
 
 import math
 

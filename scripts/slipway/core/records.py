@@ -1,7 +1,7 @@
-"""Read Slipway's own JSON records. A damaged record counts as a missing record.
+"""Read Slipway's own JSON records, the files that jobs write about their results.
 
-If a program finds no record, it makes a new one, and `atomic_write` replaces the damaged file. So one run repairs the
-damage.
+A damaged record counts as a missing record. If a program finds no record, it makes a new one, and `atomic_write`
+replaces the damaged file. So one run repairs the damage.
 """
 
 import json
@@ -17,7 +17,10 @@ NUMBER = (int, float)
 
 
 def read_record(path: str | Path, shape: Shape) -> Any:
-    """Return the content of a JSON record; None if the file is missing, is not JSON, or has another shape."""
+    """Return the content of a JSON record; None if the file is missing, is not JSON, or does not match `shape`.
+
+    `shape` states the types and required names, such as {"version": str, "ports": [int]} (see Shape).
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -28,7 +31,8 @@ def read_record(path: str | Path, shape: Shape) -> Any:
 def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
     """Return the content of a JSON record.
 
-    Raises SlipwayError with the remedy `what_to_do` if the file is missing, is not JSON, or has another shape.
+    Raises SlipwayError with the remedy `what_to_do` if the file is missing, is not JSON, or does not match `shape` (see
+    Shape).
     """
     content = read_record(path, shape)
     if content is None:
@@ -37,7 +41,10 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Return whether a JSON value has a shape. A mapping may also have entries that the shape does not name."""
+    """Return whether a JSON value has the types and names that `shape` states (see Shape).
+
+    A mapping may also have entries that the shape does not name.
+    """
     if isinstance(shape, dict):
         return isinstance(value, dict) and _entries_have_shape(value, shape)
     if isinstance(shape, list):

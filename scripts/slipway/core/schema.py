@@ -13,5 +13,8 @@ def read_schema() -> dict:
 
 
 def referenced(part: dict, schema: dict) -> dict:
-    """Return the definition in `$defs` of `schema` that the `$ref` of a part names; {} if the part has no `$ref`."""
+    """Return the definition that `part` of a JSON Schema refers to by `$ref`; {} if it has no `$ref`.
+
+    `schema` is the whole schema, which has the definitions in `$defs`.
+    """
     return schema["$defs"].get(part.get("$ref", "").rpartition("/")[2], {})

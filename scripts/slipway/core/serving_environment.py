@@ -26,19 +26,22 @@ _LEADING_ELSEWHERE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"}
 
 
 def is_separate() -> bool:
-    """Say whether the serving environment is separate from this interpreter's environment."""
+    """Say whether Triton's wheel and its tools have an environment of their own, apart from this interpreter's."""
     return (FOLDER / "bin" / "python").exists()
 
 
 def serving_python() -> Path:
-    """Return the path of the Python interpreter of the serving environment."""
+    """Return the path of the Python interpreter in the environment of Triton's wheel.
+
+    If the wheel has no environment of its own, it is this interpreter.
+    """
     return FOLDER / "bin" / "python" if is_separate() else Path(sys.executable)
 
 
 def environment_of(python: Path) -> dict[str, str]:
-    """Return {name: value} of the environment variables for starting the interpreter `python`.
+    """Return the environment variables, {name: value}, for starting the interpreter `python`.
 
-    The variables let the serving interpreter import only its own packages.
+    For the interpreter of the serving environment, they are changed so that it imports only its own packages.
     """
     if not is_separate() or python != serving_python():
         return dict(os.environ)
@@ -48,7 +51,7 @@ def environment_of(python: Path) -> dict[str, str]:
 
 @cache
 def serving_version(package: str) -> str:
-    """Return the version of a package in the serving environment, or "absent"."""
+    """Return the version of a package in the environment of Triton's wheel, or "absent"."""
     if not is_separate():
         return package_version(package)
     folders = [PROGRAMS, *sorted(FOLDER.glob("lib/python3.*/site-packages"))]
@@ -59,7 +62,7 @@ def serving_version(package: str) -> str:
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
     """Raise SlipwayError if a separate serving environment has another version of a runtime than `built`.
 
-    `built` is the version that built and tested an engine. `name` names the engine's target in the message.
+    `built` is the version that built and tested an engine. `name` begins the message, such as "config: target cpu".
     """
     serving = serving_version(runtime.serving_package)
     if is_separate() and serving != built:
@@ -71,7 +74,7 @@ def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
 
 
 def wheel() -> Path | None:
-    """Return the folder of nvidia-pytriton's package, which contains tritonserver; None if it is not installed."""
+    """Return the folder of the package nvidia-pytriton, which contains tritonserver; None if it is not installed."""
     if is_separate():
         folder = PROGRAMS / "pytriton"
         return folder if folder.is_dir() else None
@@ -80,5 +83,5 @@ def wheel() -> Path | None:
 
 
 def serving_program(name: str) -> Path:
-    """Return the path of a program in the serving environment. The path may not exist."""
+    """Return the path of a program, such as "perf_analyzer", in the environment of Triton's wheel. It may not exist."""
     return PROGRAMS / "bin" / name if is_separate() else Path(sys.executable).with_name(name)

@@ -13,9 +13,10 @@ _schema = cache(read_schema)
 
 
 def add_settings(arguments: argparse.ArgumentParser | argparse._ArgumentGroup, section: str, *names: str) -> None:
-    """Add an option for each of the settings `names` of a section, such as --warmup-seconds of `benchmark`.
+    """Add an option for each of the settings `names` in a section of config.yaml, such as --warmup-seconds.
 
-    If the schema allows null for a setting, the option's default is None, since rules leave the option out for null.
+    `section` is a name such as "benchmark". If the schema allows null for a setting, the option's default is None,
+    since rules leave the option out for null.
     """
     for name in names:
         setting = _resolved(_schema()["properties"][section]["properties"][name])

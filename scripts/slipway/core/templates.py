@@ -17,25 +17,35 @@ from markupsafe import Markup
 
 
 def yaml_documents(template: Path, **values: Any) -> list:
-    """Return the list of documents in a YAML template. Each `{{ value }}` is inserted as JSON, which is valid YAML."""
+    """Return the list of documents in a YAML template, with each `{{ name }}` replaced by the value of this name.
+
+    A value is inserted as JSON, which is valid YAML.
+    """
     text = _compiled(template, _as_json).render(values)
     return list(yaml.load_all(text, Loader=yaml.CSafeLoader))
 
 
 def shell_script(template: Path, **values: Any) -> str:
-    """Return a filled-in shell template as text. Each `{{ value }}` is quoted for the shell unless marked `safe`."""
+    """Return the text of a shell template, with each `{{ name }}` replaced by the value of this name.
+
+    A value is quoted for the shell unless the template marks it `safe`.
+    """
     return _compiled(template, _quoted).render(values)
 
 
 def data_of(template: Path, **values: Any) -> Any:
-    """Return the parsed content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
+    """Return the parsed content of a YAML template, with each `<< name >>` replaced by the value of this name.
+
+    A value is inserted as text, without quotes, so it may be any part of YAML.
+    """
     return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=yaml.CSafeLoader)
 
 
 def document(template: Path, values: dict, **filters: Callable[..., Any]) -> str:
-    """Return a filled-in template for a reader as text. A missing value raises jinja2's UndefinedError.
+    """Return the text of a template for a reader, with `values`, {name: value}, filled in.
 
-    Values are escaped only in SVG (.svg.j2).
+    `filters` are functions that the template calls as `{{ value | name }}`. Values are escaped only in SVG (.svg.j2). A
+    missing value raises jinja2's UndefinedError.
     """
     environment = _environment(autoescape=template.name.endswith(".svg.j2"))
     environment.filters |= filters

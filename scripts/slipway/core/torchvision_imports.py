@@ -29,7 +29,7 @@ def is_compile_supported(device_type: Any) -> bool:
 
 @contextlib.contextmanager
 def _stand_in() -> Iterator[None]:
-    """While the block runs, the module COMPILER has only `is_compile_supported`."""
+    """Context manager: in the block, a stand-in with only `is_compile_supported` replaces the module COMPILER."""
     module = ModuleType(COMPILER)
     vars(module)["is_compile_supported"] = is_compile_supported
     sys.modules[COMPILER] = module
@@ -40,7 +40,10 @@ def _stand_in() -> Iterator[None]:
 
 
 def _run(run: Callable[[ModuleType], None], module: ModuleType) -> None:
-    """Run the code of a module, by `run`, with the stand-in or, if the code needs more of the compiler, without it."""
+    """Run the code of a module by `run(module)`, with the stand-in of `_stand_in` in place of the compiler.
+
+    If the code needs more of the compiler than the stand-in has, run it again with the real compiler.
+    """
     with contextlib.suppress(ImportError), _stand_in():
         run(module)
         return
@@ -48,12 +51,15 @@ def _run(run: Callable[[ModuleType], None], module: ModuleType) -> None:
 
 
 class WithoutCompiler(MetaPathFinder):
-    """Finds the module NEEDS_COMPILER, so that its import does not import the compiler; other finders find the rest."""
+    """A finder for `sys.meta_path` that lets Python import NEEDS_COMPILER without an import of PyTorch's compiler."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the specification of the module NEEDS_COMPILER; None for other modules, or if the compiler is here."""
+        """Return the import specification of the module NEEDS_COMPILER, with which its code runs with the stand-in.
+
+        Return None for other modules, or if PyTorch's compiler is already imported: then other finders find the module.
+        """
         if name != NEEDS_COMPILER or COMPILER in sys.modules:
             return None
         if (spec := PathFinder.find_spec(name, path, target)) and spec.loader:

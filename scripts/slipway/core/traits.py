@@ -1,4 +1,4 @@
-"""Read the traits file of a runtime or a platform, a JSON file."""
+"""Read the traits file of a runtime or a platform: a JSON file with the facts that Slipway needs about it."""
 
 import json
 from collections.abc import Callable
@@ -11,9 +11,10 @@ Traits = TypeVar("Traits")
 
 
 def read_traits(path: Path, name: str, kind: Callable[..., Traits]) -> Traits:
-    """Return the traits in the JSON file `path` as an object of the class `kind`. Lists become tuples.
+    """Return the traits in the JSON file `path` as an object of the dataclass `kind`. Lists become tuples.
 
-    `name` is the runtime or platform. Raises SlipwayError if a trait is missing or wrong.
+    `name` is the name of the runtime or platform, a field of the object. Raises SlipwayError if a trait is missing or
+    wrong.
     """
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """In the block, let imports find the user's modules before modules of scripts/ with the same name.
+    """Context manager: in the block, imports find the user's modules before modules of scripts/ with the same name.
 
     The folder scripts/ is moved to the end of sys.path. It is not removed, because some functions of Slipway import
     modules of scripts/ only when they are called.
@@ -50,10 +50,11 @@ def users_modules_first() -> Iterator[None]:
 
 
 def import_users(reference: str) -> Any:
-    """Return the object in the user's code that "package.module:name" or "package.module:Class.name" names.
+    """Return the object in the user's code that `reference`, such as "package.module:name", names.
 
-    Call it only within `users_modules_first`. Raises ModuleNotFoundError if only scripts/ has such a module. Exceptions
-    of the user's module are not caught.
+    A method or attribute of a class is written "package.module:Class.name". Call this function only within
+    `users_modules_first`. Raises ModuleNotFoundError if only scripts/ has such a module. Exceptions of the user's
+    module are not caught.
     """
     module, _, name = reference.partition(":")
     if find_users_module(_top(module)) is None:

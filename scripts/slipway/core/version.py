@@ -9,7 +9,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def slipway_version() -> dict:
-    """Return Slipway's {"version", "commit"}. A value is None if it is unknown, such as the commit without git."""
+    """Return {"version": that of pyproject.toml, "commit": that of git} of Slipway. An unknown value is None."""
     version = commit = None
     with suppress(OSError, KeyError, tomllib.TOMLDecodeError):
         version = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]

@@ -1,8 +1,9 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
-Comments, docstrings, line breaks and messages do not count. `code_normalisation` has the rules. In the user's own
-package, messages do count, because a function such as `progress` may be another function in that package. The templates
-and tables (`.j2`, `.yaml`, `.json`) beside a module that names them count by their bytes.
+The hashes are part of a job's key, the settings that Snakemake compares with the last run. Comments, docstrings, line
+breaks and messages do not count. `code_normalisation` has the rules. In the user's own package, messages do count,
+because a function such as `progress` may be another function in that package. The templates and tables (`.j2`, `.yaml`,
+`.json`) beside a module that names them count by their bytes.
 
 A module with `PART_OF_KEYS = False` does not count, and its imports do not either. Such modules only explain errors or
 start programs.
@@ -38,7 +39,10 @@ _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model
 
 
 class CodeHashes:
-    """The hashes of code. Each method returns {file: first 16 digits of the SHA-256 of the file's code}."""
+    """Computes the hashes of code for the keys of jobs.
+
+    Each method returns {file: first 16 digits of the SHA-256 of the file's code}.
+    """
 
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
@@ -53,34 +57,42 @@ class CodeHashes:
     def _hashes_of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file: SHA-256} of the code that scripts/<name>.py runs. Files are relative to the repository.
 
-        The result has the program, the files of `slipway` and other programs that it imports, directly or indirectly,
-        and the files of `runtimes`, which programs import by name.
+        The result has the program, and the files of `slipway` and other programs that it imports, directly or
+        indirectly. It also has the files of `runtimes`, such as "openvino". Programs import a runtime by its name, so
+        no import statement shows it.
         """
         return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
-        """Return {file: SHA-256} of these runtimes' traits files. No program imports them: they are loaded by path."""
+        """Return {file: SHA-256} of the traits.json of each of these runtimes.
+
+        A traits.json has the facts about a runtime that planning needs. Programs load it by its path and do not import
+        it, so the hash of a program does not include it.
+        """
         return self._of_files(*map(traits_file, sorted(set(runtimes))))
 
     def of_manifests(self) -> dict[str, str]:
-        """Return {file: SHA-256} of the code that makes manifests, which the traits of the platforms name."""
+        """Return {file: SHA-256} of the code that makes the manifests of all platforms, such as Kubernetes."""
         modules = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
         return self._of_files(*chain.from_iterable(map(_files, modules)))
 
     def of_deployment(self, platform: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a platform's traits file and of its deployment code, which the traits name."""
+        """Return {file: SHA-256} of the code that deploys to a platform, a name in `deploy.to` such as "kubernetes".
+
+        The result also has the platform's JSON file in deploy/platforms, which names this code.
+        """
         module = PLATFORMS[platform].deployment.partition(":")[0]
         return self._of_files(platforms.traits_file(platform), *_files(module))
 
     def of_adapter(self) -> dict[str, str]:
-        """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
+        """Return {file: SHA-256} of model.py for Triton's Python backend, which programs copy but never import."""
         return self._of_files(_ADAPTER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
-        """Return {file: SHA-256} of the Python files of the user's package with the function "module:name".
+        """Return {file: SHA-256} of the user's code in which `architecture`, a "package.module:factory", is defined.
 
-        The result also has the user's modules outside of the package that these files import, directly or indirectly.
-        If pip installed the package, and not as editable, return {package: version} instead.
+        The result has all Python files of the package, and the user's modules outside of it that they import, directly
+        or indirectly. If pip installed the package, and not as editable, return {package: version} instead.
 
         Return {} for a name without a colon, which is a network of torchvision. Also return {} if the package is not
         found: then the job fails with the reason.
@@ -89,7 +101,10 @@ class CodeHashes:
         return self._of_users_module(module.split(".")[0]) if factory else {}
 
     def _hashes_of_module(self, module: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a module that programs import by name, and of the files that the module imports."""
+        """Return {file: SHA-256} of a module of `slipway` and of the files that it imports.
+
+        Programs import such a module by a computed name, so the hash of a program does not include it.
+        """
         return self._of_files(*_files(module))
 
     def _hashes_of_users_module(self, name: str) -> dict[str, str]:
@@ -129,7 +144,7 @@ def program_file(name: str) -> str:
 
 @cache
 def runtime_files(runtime: str) -> list[Path]:
-    """Return the files of a runtime: the code of its package, and its traits file."""
+    """Return the files of a runtime, such as "openvino": its code, and traits.json, which has facts about it."""
     return [*runtime_code(runtime), traits_file(runtime)]
 
 

@@ -40,7 +40,10 @@ _MARK = ast.Name("a message", ast.Load())
 
 
 def meaning(node: object) -> object:
-    """Return a syntax tree as nested lists, which are equal in all versions of Python. Docstrings are left out."""
+    """Return a syntax tree as nested lists, which are equal in all versions of Python, so that their hash is, too.
+
+    Docstrings and other texts that stand as a statement are left out.
+    """
     if isinstance(node, list):
         return [meaning(element) for element in node if not _is_text_as_statement(element)]
     if not isinstance(node, ast.AST):
@@ -50,7 +53,10 @@ def meaning(node: object) -> object:
 
 
 def without_messages(tree: ast.AST) -> ast.AST:
-    """Return a syntax tree in which a fixed mark replaces each message."""
+    """Replace each message for a human reader in a syntax tree with the placeholder `_MARK`, and return the tree.
+
+    So a reworded message does not change the hash of the code. The module's docstring lists the messages.
+    """
     return _Messages().visit(tree)
 
 
@@ -85,8 +91,9 @@ class _Messages(ast.NodeTransformer):
 def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
     """Return the placeholder of messages (`_MARK`) if `node` is a text; return any other node unchanged.
 
-    If expressions in the text have effects, return a tuple of the placeholder and these expressions. `ends`: the
-    text belongs to a raised error, so function calls in the text are removed, too.
+    If expressions in the text have effects, such as `await`, return a tuple of the placeholder and these expressions,
+    so that they still count. With `ends`, the text belongs to a raised error, so function calls in the text are
+    removed, too.
     """
     if not _is_text(node):
         return node
@@ -96,7 +103,10 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
 
 
 def _explanation(node: ast.expr) -> ast.expr:
-    """Return the placeholder in place of an error's text, or in place of the body of a lambda that returns the text."""
+    """Return the argument of `amended` or `explained_by` with the placeholder in place of its text.
+
+    If the argument is a lambda that returns the text, its body is replaced.
+    """
     if isinstance(node, ast.Lambda):
         return ast.Lambda(node.args, _marked(node.body, ends=True))
     return _marked(node, ends=True)
@@ -138,7 +148,11 @@ def _last(name: str) -> str:
 
 
 def _is_class(name: str) -> bool:
-    """Say whether a name is spelled like a class. Calls of other functions that make an error are not changed."""
+    """Say whether a name is spelled like an exception's class, so that only its arguments can be a message.
+
+    The function is for `raise name(...)`. StopIteration and StopAsyncIteration do not count, because their argument is
+    a generator's return value.
+    """
     return _last(name).lstrip("_")[:1].isupper() and _last(name) not in _RETURNING
 
 

@@ -24,7 +24,8 @@ DEFAULT_ARCHITECTURE = "resnet50"
 def complete(config: dict) -> dict:
     """Validate a configuration, fill in the schema's defaults in place, and return it.
 
-    Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
+    `config` is the content of config.yaml. Raises SlipwayError with the key, its value and the allowed values if the
+    configuration is not valid.
     """
     for key, text in _texts(config):  # first of all, since other messages quote texts
         require_no_secret(key, text)
@@ -36,7 +37,10 @@ def complete(config: dict) -> dict:
 
 
 def _mistakes(config: dict) -> Iterator[str]:
-    """Yield a sentence for each mistake in a configuration that JSON Schema cannot detect."""
+    """Yield a sentence for each mistake in a configuration that JSON Schema cannot detect.
+
+    `config` is the content of config.yaml with the defaults.
+    """
     for key, text in _texts(config):
         if _CONTROL.search(text):  # in a name or path it is a mistake, and breaks other programs
             yield f"`{key}` is {text!r}, but must hold no line end and no other control character; take it out"
@@ -73,7 +77,10 @@ def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of_order(config: dict) -> Iterator[str]:
-    """Yield a sentence for each list that does not ascend, and for each minimum above its maximum."""
+    """Yield a sentence for each list that must ascend but does not, and for each profile without min <= opt <= max.
+
+    The lists are sizes of the benchmark and the load test. The profiles are TensorRT's optimization profiles.
+    """
     swept = ["concurrency", "instances", "max_batch_sizes", "batching_delays_us"]
     lists = {"benchmark": ["batch_sizes", "streams"], "load_test": swept}
     for section, names in lists.items():
@@ -95,7 +102,10 @@ def _of_order(config: dict) -> Iterator[str]:
 
 
 def _of_container(image: str | None) -> Iterator[str]:
-    """Yield a sentence if the image that jobs run in comes from a registry, and its name is malformed."""
+    """Yield a sentence if `image`, the container image in which jobs run, has the malformed name of one in a registry.
+
+    With None, jobs run in no container.
+    """
     name = (image or "").removeprefix(DOCKER)
     if name != (image or "") and not is_image(name):
         yield (
@@ -105,7 +115,7 @@ def _of_container(image: str | None) -> Iterator[str]:
 
 
 def _of_evaluation(config: dict, model: str) -> Iterator[str]:
-    """Yield a sentence for `min_top1`, and one for a metric, if the model has no evaluation data."""
+    """Yield a sentence for `min_top1` and for `metric`, if the model lacks the evaluation data that they need."""
     settings = config["models"][model]
     accuracy = config["accuracy"] | settings["accuracy"]
     if settings["samples"] or accuracy["labelled"] is not None:
@@ -136,9 +146,10 @@ def _of_calibration(config: dict, model: str) -> Iterator[str]:
 
 
 def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[str]:
-    """Yield a sentence for each named target that does not exist, and for models with equal names in Kubernetes.
+    """Yield a sentence for each name in `deploy`, that section of config.yaml, that is none of the `targets`.
 
-    In Kubernetes, the second of two such models would be deployed over the first.
+    Also yield one for a model whose name would make the name of a rule, and for models that have equal names in
+    Kubernetes, where the second would be deployed over the first.
     """
     named = {"target": [deploy["target"] or targets[0]], "fleet": deploy["fleet"] or []}
     named |= {f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")}
@@ -159,10 +170,10 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for each mistake in the section `deploy` of config.yaml.
+    """Yield a sentence for each mistake in `deploy`, that section of config.yaml.
 
-    Mistakes are a host that is none, `max_replicas` below `replicas`, two equal ports, and several models on a platform
-    where each has a server of its own at the same ports.
+    Mistakes are an invalid host, `max_replicas` below `replicas`, two equal ports, and several models on a platform
+    where each model has its own server, which would listen at the same ports.
     """
     if not (_is_ip_address(deploy["host"]) or _HOST_NAME.fullmatch(deploy["host"])):
         yield (

@@ -30,7 +30,11 @@ _OF_PHOTOGRAPHS = {
 
 
 def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence for each contradiction in a model's settings. `key` is their dotted key in config.yaml."""
+    """Yield a sentence for each contradiction in a model's settings.
+
+    `settings` is the model's entry in config.yaml with the defaults. `key` is the dotted key of this entry, such as
+    "models.resnet50", which the sentences name.
+    """
     architecture = settings["architecture"]
     if architecture and ":" not in architecture and architecture.startswith(_DETECTION):
         yield (
@@ -56,7 +60,7 @@ def mistakes_of_model(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_published_weights(key: str, architecture: str, weights: str) -> Iterator[str]:
-    """Yield a sentence if `weights` is a name, but not one of the weights that torchvision publishes for a network."""
+    """Yield a sentence if `weights` looks like a name of published weights, but torchvision has none of this name."""
     names = [entry.name for entry in published(architecture)]
     if names and weights.isupper() and Path(weights).suffix == "" and weights not in (*names, "DEFAULT"):
         yield (
@@ -66,7 +70,10 @@ def _of_published_weights(key: str, architecture: str, weights: str) -> Iterator
 
 
 def _of_metric(key: str, metric: dict | None) -> Iterator[str]:
-    """Yield a sentence for each limit of a metric whose minimum is above its maximum."""
+    """Yield a sentence for each limit of the user's metric whose minimum is above its maximum.
+
+    `metric` is {"function", "limits": {figure: {"min", "max"}}, "targets"}; None if the model has no metric.
+    """
     for name, limit in (metric or {}).get("limits", {}).items():
         if None not in limit.values() and limit["min"] > limit["max"]:
             yield (
@@ -76,7 +83,11 @@ def _of_metric(key: str, metric: dict | None) -> Iterator[str]:
 
 
 def _of_photographs(key: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence for each mistake of a model without `samples`: wrong settings, implausible preprocessing."""
+    """Yield a sentence for each mistake in the settings of a model without `samples`, which takes photographs.
+
+    Mistakes are an architecture for another task, settings that only a model with samples has, and implausible
+    preprocessing. `key` and `settings` are those of `mistakes_of_model`.
+    """
     if settings["architecture"] in _properties()["architecture"]["anyOf"][-1]["enum"]:  # networks for other tasks
         yield (
             f"`{key}.architecture` is {settings['architecture']}, which is no classifier of photographs; name the "
@@ -107,9 +118,10 @@ def _of_photographs(key: str, settings: dict) -> Iterator[str]:
 
 
 def _of_samples(key: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence for each setting that contradicts `samples`, such as settings of photographs.
+    """Yield a sentence for each setting of a model that contradicts its `samples`, such as settings of photographs.
 
-    A name that is both an input and an output, or both an input and a target of the metric, is an error, too.
+    A name that is both an input and an output, or both an input and a target of the metric, is an error, too. `key` and
+    `settings` are those of `mistakes_of_model`.
     """
     for name, remedy in _OF_PHOTOGRAPHS.items():
         section, _, part = name.partition(".")
@@ -178,7 +190,10 @@ def _of_normalisation(
 
 
 def _of_axes(key: str, axes: dict, inputs: dict) -> Iterator[str]:
-    """Yield a sentence for each axis without sizes, for sizes without an axis, and for sizes in the wrong order."""
+    """Yield a sentence for each dynamic axis without sizes, for sizes without an axis, and for sizes in wrong order.
+
+    `axes` is {axis: {"min", "opt", "max"}}. `inputs` is {input: its settings}, of which "shape" names the axes.
+    """
     if BATCH in axes:
         yield (
             f"`{key}.axes` has batch, but batch sizes are those of `tensorrt.profiles` and "
@@ -209,5 +224,5 @@ def _properties() -> dict:
 
 
 def _shapes(inputs: dict) -> dict[str, list]:
-    """Return {input: shape} of the inputs whose shape config.yaml states."""
+    """Return {input: shape} of the inputs whose shape config.yaml states. A size is a number or an axis's name."""
     return {name: entry["shape"] for name, entry in inputs.items() if entry["shape"]}

@@ -26,7 +26,7 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 
 
 def require_read_as_written(path: str | Path) -> None:
-    """Raise SlipwayError unless a file is sound YAML, and YAML reads its keys and values as they are written.
+    """Raise SlipwayError unless a configuration file is valid YAML, and YAML reads its values as they are written.
 
     The message has the key, the line and the correction. A missing file raises nothing, because Snakemake reports it.
     """
@@ -50,7 +50,10 @@ def _is_json(path: str | Path) -> bool:
 
 
 def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
-    """Yield (scalar, dotted key, list of JSON Schemas) of each unquoted scalar. An empty list allows any value."""
+    """Yield (scalar, its dotted key, list of its JSON Schemas) for each unquoted scalar in or below a YAML node.
+
+    `key` and `schemas` are those of the node. An empty list of schemas allows any value.
+    """
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
@@ -94,7 +97,10 @@ def _kinds(schemas: list[dict]) -> set[str]:
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
-    """Return the text to write instead of a scalar; None if YAML reads it as intended or the schema refuses it."""
+    """Return the text to write instead of a scalar; None if YAML reads it as intended or the schema refuses it.
+
+    `kinds` are the types that the scalar may have, as `_kinds` returns them.
+    """
     written, tag = node.value, node.tag.removeprefix(_TAG)
     number_meant = not kinds or kinds & {"number", "integer"}
     text_meant = not kinds or "string" in kinds
@@ -114,7 +120,10 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 
 
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
-    """Return the text to write instead of a number that YAML reads in base 8 or 60; None for any other scalar."""
+    """Return the text to write instead of a number that YAML reads in base 8 or 60; None for any other number.
+
+    `kinds` are the types that the setting may have. If text is one of them, the advice also has the number in quotes.
+    """
     if ":" in written:
         correction = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):

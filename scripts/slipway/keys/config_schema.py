@@ -18,7 +18,8 @@ from slipway.runtimes import RUNTIMES
 def fill_in(config: dict) -> None:
     """Validate a configuration, and fill in the schema's defaults in place.
 
-    Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
+    `config` is the content of config.yaml. Raises SlipwayError with the key, its value and the allowed values if the
+    configuration is not valid.
     """
     errors = list(_WithDefaults(schema()).iter_errors(config))
     if errors:
@@ -32,7 +33,10 @@ def is_image(text: str) -> bool:
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml. It allows as runtime and platform every name that has a traits file."""
+    """Return the JSON Schema of config.yaml, in which all runtimes and platforms of this checkout are allowed values.
+
+    A runtime or platform is allowed if it has a traits file, the JSON file with its facts.
+    """
     content = read_schema()
     content["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     content["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
@@ -42,7 +46,7 @@ def schema() -> dict:
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
     """Fill in the schema's defaults in `instance`, then yield the validation errors of its properties.
 
-    The method is from jsonschema's documentation.
+    This replaces jsonschema's check of `properties`, as jsonschema's documentation shows it.
     """
     if isinstance(instance, dict):
         for name, subschema in properties.items():
@@ -52,9 +56,10 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
 
 
 def _match_pattern(validator: Any, pattern: str, instance: Any, _: dict) -> Iterator:
-    """Yield an error if the text `instance` does not match a regular expression.
+    """Yield a validation error if the text `instance` does not match a regular expression.
 
-    `$` matches only the end of the text, not before a final line feed, and digits are ASCII digits.
+    This replaces jsonschema's check of `pattern`: `$` matches only the end of the text, not before a final line feed,
+    and digits are ASCII digits.
     """
     to_the_end = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # Python's `$` also matches before a final line feed
     if validator.is_type(instance, "string") and not re.search(to_the_end, instance, re.ASCII):
@@ -133,7 +138,10 @@ def _allowed(schema: dict) -> str:
 
 
 def _size(schema: dict, ending: str, things: str) -> str:
-    """Return the allowed number of `things`, such as "of at least 1 and at most 3 items"; "" without limits."""
+    """Return the allowed number of `things`, such as "of at least 1 and at most 3 items"; "" without limits.
+
+    `ending` is the ending of the schema's two limits: with "Items", they are `minItems` and `maxItems`.
+    """
     fewest, most = schema.get(f"min{ending}"), schema.get(f"max{ending}")
     if fewest is None and most is None:
         return ""

@@ -37,10 +37,10 @@ def read_tree(path: str | Path) -> yaml.Node | None:
 
 
 def _values(node: yaml.Node, path: str | Path, key: str = "", around: tuple = ()) -> Iterator[yaml.Node]:
-    """Yield the node of each key and value of a YAML document; aliases are replaced by their nodes.
+    """Yield the node of each key and value below a YAML node; aliases are replaced by the nodes that they name.
 
     `key` is the dotted key of `node`, and `around` are the nodes that contain it. Raises SlipwayError if a key is
-    repeated or an alias contains itself.
+    repeated or an alias contains itself. `path` names the file in the message.
     """
     if node in around:
         raise SlipwayError(

@@ -1,4 +1,8 @@
-"""The keys of the jobs after the measurements: report, history, repository, manifests, signature, deployment."""
+"""The keys of the jobs after the measurements: report, history, repository, manifests, signature, deployment.
+
+A key is {option: value} of everything that can change a job's output, except other jobs' outputs. If it differs from
+the key of the last run, the job is stale.
+"""
 
 import json
 from functools import cache
@@ -20,7 +24,10 @@ from slipway.triton.repository.versions import publication_number, served_name
 
 
 class DeploymentKeys:
-    """The keys of the jobs that report and deploy the measured models. Each public method has the name of its rule."""
+    """The keys of the jobs that report and deploy the measured models.
+
+    Each public method has the name of its rule. It returns the key of the rule's job, and runs nothing.
+    """
 
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache | None = None) -> None:
         self.resolved = resolved
@@ -29,9 +36,10 @@ class DeploymentKeys:
         self._current_generation = cache(server_state.current_generation)
 
     def write_report(self, model: str) -> JobKey:
-        """Return the key of the job that writes a model's report page: the engines, variants and accuracy to show.
+        """Return the key of the job that writes a model's report page: the engines, ONNX variants and accuracy to show.
 
-        The key changes if the history got a line since the page was written.
+        The page shows the history, a file with one line for each run. The key has a number that increases if the
+        history got a line since the page was written, so that the page is written again.
         """
         return JobKey(
             self._parts.program("write_report"),
@@ -42,9 +50,9 @@ class DeploymentKeys:
         )
 
     def record_run(self, model: str) -> JobKey:
-        """Return the key of the job that appends the run of a model to its history.
+        """Return the key of the job that appends a line about this run to the model's history.
 
-        The key changes if the history has lost the line of the run.
+        The key has a number that increases if the history has lost this line, so that the job appends it again.
         """
         results = Path(f"results/{model}")
         return JobKey(
@@ -58,27 +66,32 @@ class DeploymentKeys:
         return [f"{target}/{precision}" for target, precision in self.resolved.engines(model)]
 
     def write_index(self) -> JobKey:
-        """Return the key of the job that writes the index of all models.
+        """Return the key of the job that writes results/index.html, the page about all models.
 
-        The models' pages are not in the key, because they are input files.
+        The models' report pages are not in the key, because they are input files, which Snakemake compares.
         """
         return JobKey(self._parts.program("write_index"), models=list(self.resolved.models))
 
     def write_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of the job that writes a model repository: code, name in Triton, Triton release."""
+        """Return the key of the job that writes the Triton model repository of a model for a target.
+
+        The key has the model's name in Triton, the Triton release that serves it, and the code that is copied into it.
+        """
         program = self._parts.server_program("write_repository", target)
         return JobKey(program, name=served_name(model), triton_release=self.resolved.config["triton"]["release"])
 
     def write_monitoring(self) -> JobKey:
-        """Return the key of the job that writes the alerts and the dashboard.
+        """Return the key of the job that writes the alerts and the dashboard: the spare capacity, and code.
 
-        The measured figures that set the alerts' thresholds are not in the key, because they are in input files.
+        The measured figures that set the alerts' thresholds are not in the key, because they are in input files, which
+        Snakemake compares.
         """
         return JobKey(self._parts.program("write_monitoring"), headroom=self.resolved.config["deploy"]["headroom"])
 
     def publish_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of the job that publishes a repository. It changes if published files are gone or damaged.
+        """Return the key of the job that copies a model repository to `deploy.publish.to`, the storage of a cluster.
 
+        The key has a number that increases if published files are gone or damaged, so that they are published again.
         Raises SlipwayError if `deploy.publish.to` is not set.
         """
         to = self.resolved.config["deploy"]["publish"]["to"]
@@ -96,7 +109,7 @@ class DeploymentKeys:
         )
 
     def sign_repository(self, model: str, target: str) -> JobKey:
-        """Return the key of the job that signs a repository.
+        """Return the key of the job that signs the Triton model repository of a model for a target.
 
         The key has the path of the private signing key and the SHA-256 of its public half, but no secret. Raises
         SlipwayError if `deploy.signing.private_key` is not set.
@@ -117,8 +130,9 @@ class DeploymentKeys:
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
         """Return the key of the job that deploys a model. The manifests are not in the key: they are input files.
 
-        `silent` is {live model: why it does not answer}. If it has entries, the key has the next generation number of
-        the local server, so the deployment is stale.
+        `silent` is {live model: why it does not answer}; None or {} if all answer. If a model does not answer, the key
+        has a new number for the next start of the local server, so that the deployment runs again and starts the
+        server.
         """
         settings, to = self.resolved.config["deploy"], self.resolved.config["deploy"]["to"]
         elsewhere = {"context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]}
@@ -131,7 +145,11 @@ class DeploymentKeys:
         )
 
     def _local_server(self, silent: dict[str, str] | None) -> dict:
-        """Return {option: value} of the local server: target, address, ports, TLS files and generation number."""
+        """Return {option: value} of the local server: target, address, ports, TLS files and generation number.
+
+        The generation number counts the starts of the server. If models do not answer (`silent`, as in
+        `deploy_release`), it is the number of the next start.
+        """
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
@@ -146,9 +164,9 @@ class DeploymentKeys:
         return {"target": target, "server_generation": generation, **listening, **http, **tls, **server}
 
     def write_manifests(self) -> JobKey:
-        """Return the key of the job that writes a model's manifests: settings of the platforms, targets, code.
+        """Return the key of the job that writes a model's manifests: settings, Triton release, targets, code.
 
-        The measurements are not in the key, because they are input files.
+        The measurements are not in the key, because they are input files, which Snakemake compares.
         """
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
         own = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s", "rate", "headroom")
@@ -167,7 +185,7 @@ class DeploymentKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of the job that writes a bill of materials, with the targets and the packages' versions."""
+        """Return the key of the job that writes a software bill of materials: targets and versions of packages."""
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(

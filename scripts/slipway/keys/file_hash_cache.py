@@ -17,7 +17,7 @@ SETTLED_AFTER_S = 2.0
 
 
 class FileHashCache:
-    """Results computed from files, each valid until its file changes.
+    """Results computed from files, such as their SHA-256. Each result is valid until its file changes.
 
     `store` is a JSON file that keeps the results between runs of the workflow. If the file is lost, the results are
     computed again. With None, the results are kept in memory only.
@@ -47,9 +47,9 @@ class FileHashCache:
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:
-        """Return the JSON value answer(path). Compute it only if the file has changed since the cached result.
+        """Return answer(path), a JSON value. Call `answer` only if the file has changed since the cached result.
 
-        `question` names the computation: each file has one cached result for each question.
+        `question` names the computation, such as "sha256": each file has one cached result for each question.
         """
         status = Path(path).stat()
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
@@ -64,7 +64,7 @@ class FileHashCache:
         return result
 
     def save(self) -> None:
-        """Write the store if the cache has new results. If the store cannot be written, nothing is raised."""
+        """Write the cached results to `store` if there are new ones. If it cannot be written, raise nothing."""
         if self._store is None or not self._changed:
             return
         with contextlib.suppress(OSError):

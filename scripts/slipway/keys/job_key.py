@@ -7,12 +7,14 @@ CODE = "code"
 
 
 class JobKey(dict):
-    """The key of one job, joined from parts. As text, it is a list of command-line options.
+    """The key of one job, {option: value}, joined from dicts. As text, it is a list of command-line options.
 
-    {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores repr() of the key
-    and reruns the job when that text changes, so the text is sorted and complete. A value None gives no option. True
-    and False become --name and --no-name. `code` ({file: SHA-256}) becomes no option: the program that runs is this
-    code.
+    {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". A value None gives no option. True
+    and False become --name and --no-name. The entry "code", {file: SHA-256}, becomes no option: the program that runs
+    is this code.
+
+    Snakemake stores repr() of the key, and reruns the job when this text changes. So repr() is sorted and has all
+    entries.
     """
 
     def __init__(self, *parts: dict, **settings: object) -> None:

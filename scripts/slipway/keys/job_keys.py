@@ -1,6 +1,7 @@
 """The key of each job of a configuration: settings, versions, hardware, code, and contents of the user's files.
 
-No key has artifacts of other jobs, because Snakemake compares these artifacts as input files.
+If the key differs from the key of the last run, the job is stale. No key has artifacts of other jobs, because Snakemake
+compares these artifacts as input files.
 """
 
 import json
@@ -22,18 +23,24 @@ OPEN_LOOP = ("request_rates", "capacity_minutes")
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Return {option: installed version} for packages, such as {"torch_version": "2.9.1"}; "absent" if missing."""
+    """Return {option: installed version} of packages, such as {"torch_version": "2.9.1"} for the name "torch".
+
+    The version of a missing package is "absent".
+    """
     return {option: installed_version(option) for option in (f"{name}_version" for name in names)}
 
 
 class JobKeys(DeploymentKeys):
-    """The keys of all jobs of a configuration.
+    """The keys of all jobs of a configuration: {option: value} of everything that makes a job stale when it changes.
 
     A method with the name of a rule returns the key of the rule's job, and runs nothing.
     """
 
     def sample_inputs(self, model: str) -> JobKey:
-        """Return the key of the job that takes a model's sample inputs."""
+        """Return the key of the job that makes a model's sample inputs, from the user's samples or a photograph.
+
+        The key has the content or code of the source. For a photograph it also has the preprocessing.
+        """
         program = self._parts.program("sample_inputs")
         if source := self.resolved.samples(model):
             targets = self.resolved.metric_targets(model) or None
@@ -43,7 +50,10 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.input(model), preprocessing, image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
-        """Return the key of the job that makes the canonical checkpoint: weights file, architecture, versions, code."""
+        """Return the key of the job that makes the canonical checkpoint (.safetensors), which later jobs load.
+
+        The key has the weights file, or the name and version of published weights, the architecture, and code.
+        """
         settings = self.resolved.config["models"][model]
         published = {"weights": settings["weights"], **versions("torchvision")}
         return JobKey(
@@ -55,7 +65,7 @@ class JobKeys(DeploymentKeys):
         )
 
     def take_program(self, model: str) -> JobKey:
-        """Return the key of the job that copies and checks the program in `weights`, a file with a network inside."""
+        """Return the key of the job that copies and checks a weights file with the network inside, such as .pt2."""
         return JobKey(
             self._parts.program_with_network("take_program", model),
             self._parts.weights_file(model),
@@ -63,7 +73,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def make_contract(self, model: str) -> JobKey:
-        """Return the key of the job that finds the contract: inputs, outputs, meaning and labels in config.yaml."""
+        """Return the key of the job that finds the contract, the description of a model's inputs and outputs.
+
+        The key has the settings of config.yaml about inputs, outputs and labels, the versions of PyTorch, and code.
+        """
         settings = self.resolved.config["models"][model]
         of_samples = {name: json.dumps(settings[name]) for name in ("inputs", "axes", "outputs")}
         return JobKey(
@@ -75,37 +88,43 @@ class JobKeys(DeploymentKeys):
         )
 
     def reference_outputs(self, model: str) -> JobKey:
-        """Return the key of the job that computes PyTorch's outputs for the samples: code and PyTorch's version."""
+        """Return the key of the job that computes PyTorch's outputs for the samples, to compare engines with them."""
         return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:
-        """Return the key of the job that runs a model under PyTorch's profiler: settings, tensors, versions, code."""
+        """Return the key of the job that runs a model under PyTorch's profiler: settings, inputs, version, code."""
         program = self._parts.program_with_network("profile_model", model)
         return JobKey(program, self.resolved.config["profile"], self._parts.interface(model), versions("torch"))
 
     def export_onnx(self, model: str) -> JobKey:
-        """Return the key of the job that exports a model to ONNX: tensors, opset, versions of exporters, code."""
+        """Return the key of the job that exports a model to ONNX: inputs, opset, versions of exporters, code."""
         program = self._parts.program_with_network("export_onnx", model)
         # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
         exporters = versions("torch", "onnxscript", "onnxslim")
         return JobKey(program, self._parts.interface(model), exporters, opset=self.resolved.opset())
 
     def cast_onnx(self, model: str, variant: str) -> JobKey:
-        """Return the key of the job that lowers an ONNX file to FP16 or BF16: layers kept in FP32, versions, code."""
+        """Return the key of the job that makes `variant`, the FP16 or BF16 ONNX file, from the FP32 ONNX file.
+
+        The key has the layers that stay in FP32, the version of ModelOpt, and code.
+        """
         kept = self.resolved.excepted(model, variant)
         return JobKey(self._parts.program("cast_onnx"), versions("modelopt"), keep_in_fp32=kept)
 
     def quantize_onnx(self, model: str, variant: str) -> JobKey:
-        """Return the key of the job that quantizes an ONNX file: calibration, layers left out, versions, code."""
+        """Return the key of the job that makes `variant`, the INT8 or FP8 ONNX file, from the FP32 ONNX file.
+
+        The key has the calibration data, the layers that are not quantized, the version of ModelOpt, and code.
+        """
         calibration = self.resolved.calibration(model)
         settings = {name: calibration[name] for name in ("max_samples", "min_samples", "method")}
         program, excluded = self._parts.program("quantize_onnx"), self.resolved.excepted(model, variant)
         return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"), not_quantized=excluded)
 
     def diagnose_precision(self, model: str, variant: str) -> JobKey:
-        """Return the key of the job that finds the layers in which the error of a variant begins.
+        """Return the key of the job that finds the layers in which the error of a variant, such as "fp16", begins.
 
-        The job makes the variant itself, so its key also has the options of the conversion.
+        The job converts the FP32 file to the variant itself, so its key also has the options of the conversion.
         """
         is_cast = variant in ("fp16", "bf16")
         conversion = (self.cast_onnx if is_cast else self.quantize_onnx)(model, variant)
@@ -130,9 +149,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def gates(self, model: str, target: str, precision: str) -> dict:
-        """Return {option: value} with the limits that a new engine must hold to replace an old one. No key has them.
+        """Return {option: value} of the limits (accuracy, slowdown) within which a new engine may replace an old one.
 
-        Only TensorRT engines have such limits; return {} for other engines.
+        Only engines of the runtime `tensorrt` have such limits; return {} for other engines. No key has these options,
+        so a changed limit does not rebuild an engine.
         """
         if self.resolved.runtime(target) != "tensorrt":
             return {}
@@ -140,7 +160,7 @@ class JobKeys(DeploymentKeys):
         return {"limits": limits, "max_slowdown": self.resolved.tensorrt(target)["max_slowdown"]}
 
     def preflight_onnx(self) -> JobKey:
-        """Return the key of the job that builds ONNX files with TensorRT for RTX without a GPU: profiles, version."""
+        """Return the key of the job that tests, without a GPU, whether TensorRT for RTX builds the ONNX files."""
         return JobKey(
             self._parts.program("preflight_onnx", "tensorrt_rtx"),
             compute_capability=self.resolved.config["preflight"]["compute_capability"],
@@ -158,7 +178,7 @@ class JobKeys(DeploymentKeys):
         return JobKey(program, self._parts.network(model), settings, versions("torch"), hardware=hardware)
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
-        """Return the key of the job that compares an engine's outputs with PyTorch's: limits, evaluation data."""
+        """Return the key of the job that compares an engine's outputs with PyTorch's: limits, evaluation data, code."""
         program = self._parts.program_with_runtime("check_accuracy", target)
         limits = self.resolved.accuracy(model)["limits"][precision]
         return JobKey(program, limits, self._parts.evaluation(model))
@@ -166,7 +186,7 @@ class JobKeys(DeploymentKeys):
     def evaluate_checkpoint(self, model: str) -> JobKey:
         """Return the key of the job that computes PyTorch's answers to the evaluation data: data, metric, versions.
 
-        The preprocessing is not in the key, because it is part of the contract, an input file.
+        The preprocessing is not in the key, because it is in the contract, an input file, which Snakemake compares.
         """
         return JobKey(
             self._parts.program_with_network("evaluate_checkpoint", model),
@@ -176,9 +196,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the job that runs the load test of a target.
+        """Return the key of the job that load-tests a target's engines: settings, server, versions, hardware, code.
 
-        The key has no limits, goal or open loop, because only later jobs use these settings.
+        The key has no limits, no goal and no settings of the requests at random times, because only later jobs use
+        them.
         """
         settings, others = self.resolved.config["load_test"], {*self._parts.choice(), *OPEN_LOOP}
         return JobKey(
@@ -192,13 +213,18 @@ class JobKeys(DeploymentKeys):
         )
 
     def limits_of_filter(self) -> dict:
-        """Return {option: limit}. An engine that breaks a limit is left out of the load test. No key has the limits."""
+        """Return {"p99_limit_ms": ms or None, "min_throughput_per_s": inferences/s or None}; None is no limit.
+
+        An engine that breaks a limit already in the benchmark is left out of the load test. No key has these options,
+        so a changed limit does not repeat the load test.
+        """
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "min_throughput_per_s")}
 
     def _widened(self, model: str, target: str) -> int | None:
-        """Return how often relaxed limits brought engines back into the load test; None if they never did.
+        """Return how often the load test was repeated for an engine that an earlier limit left out; None if never.
 
-        An engine that was left out comes back if its recorded figure is within the new limit.
+        The load test leaves out engines that break a limit. If one of them is within the present limit by its recorded
+        figure, the number is one higher, so that the load test runs again with this engine.
         """
         last = read_record(Path(f"results/{model}/{target}/analysis/analysis.json"), {"key": dict})
         if last is None:
@@ -209,10 +235,11 @@ class JobKeys(DeploymentKeys):
         return (number or 0) + 1 if is_stale else number
 
     def _image_id(self, model: str, target: str) -> str | None:
-        """Return the id of the container image for the load test; None without a container or if the image is not here.
+        """Return the id of the container image that runs the load test's server.
 
-        The load test becomes stale if another image gets the same name. It does not become stale because its own job
-        pulled the image.
+        Return None if the server runs in no container, or if this machine does not have the image. With the id in the
+        key, the load test becomes stale if another image gets the same name. It does not become stale because its own
+        job pulled the image.
         """
         choice = self.resolved.server(target)
         if choice.run != CONTAINER or (image := image_to_run(choice.image)) is None:
@@ -222,7 +249,7 @@ class JobKeys(DeploymentKeys):
         return last["key"].get("server_image_id") if is_measured else image.id
 
     def measure_capacity(self, target: str) -> JobKey:
-        """Return the key of the job that measures the capacity in an open loop.
+        """Return the key of the job that measures the capacity with requests at random times (open loop).
 
         The key has the limits and the goal, because they decide which configurations are measured.
         """
@@ -240,7 +267,10 @@ class JobKeys(DeploymentKeys):
         )
 
     def _server(self, target: str) -> dict:
-        """Return {option: value} that selects the tritonserver of this machine, and for the wheel its version."""
+        """Return {option: value} that tells a program which tritonserver to start, as `ServerChoice.settings` does.
+
+        For the server in the wheel nvidia-pytriton, the version of this package is added.
+        """
         choice = self.resolved.server(target)
         return choice.settings() | (versions("pytriton") if choice.run == WHEEL else {})
 
@@ -249,7 +279,11 @@ class JobKeys(DeploymentKeys):
         return JobKey(self._parts.program("render_load_test"))
 
     def choose_configuration(self, target: str) -> JobKey:
-        """Return the key of the job that chooses the Triton configuration: limits, goal, rate, image and price."""
+        """Return the key of the job that chooses the Triton configuration to serve, among the measured ones.
+
+        The key has the limits and the goal, the expected rate of requests, the image and release that serve, and the
+        price.
+        """
         deploy = self.resolved.config["deploy"]
         return JobKey(
             self._parts.program("choose_configuration"),

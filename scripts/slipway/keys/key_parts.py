@@ -1,4 +1,7 @@
-"""The parts of job keys, each {option: value}: contents of files, hashes of code, settings that several jobs share."""
+"""The parts of job keys, each {option: value}: contents of files, hashes of code, settings that several jobs share.
+
+A job whose key differs from the key of its last run is stale.
+"""
 
 import json
 from functools import cache
@@ -17,7 +20,7 @@ from slipway.onnx.data_files import data_names
 
 
 class KeyParts:
-    """The parts of keys that several jobs share: {option: value} of settings, and the hashes of code as "code".
+    """The parts of keys that several jobs share: {option: value} of settings, and {file: SHA-256} of code as "code".
 
     The user's own files enter a key by their content. So a moved or touched file makes nothing stale. A file that was
     replaced makes its jobs stale, even if the new file is older. The program of a job enters by its code.
@@ -31,13 +34,18 @@ class KeyParts:
         self._images = cache(lambda folder, limit: digest_of_images(folder, limit, file_hashes) if folder else None)
 
     def input(self, model: str) -> dict:
-        """Return {option: value} of the preprocessing and the element type of a model that takes photographs."""
+        """Return the preprocessing and the element type of a model of photographs.
+
+        The result is {"resize", "crop", "mean", "std", "interpolation", "input": "float32" or "uint8"}. A value of the
+        preprocessing is None if only a job can find it.
+        """
         return {**self.resolved.preprocess(model), "input": self.resolved.config["models"][model]["input"]}
 
     def unplanned_preprocessing(self, model: str) -> dict:
-        """Return {option: value} that determines the preprocessing, if only a job can find it.
+        """Return the settings that determine the preprocessing, if only a job can find it.
 
-        If the preprocessing is known while planning, return {}.
+        They are {"architecture", "arguments": JSON text, "code": {file: SHA-256}}. If the preprocessing is known while
+        planning, return {}: then `input` has its values.
         """
         settings = self.resolved.config["models"][model]
         if settings["architecture"] is None or source_of(settings["architecture"]).is_planned:
@@ -46,10 +54,10 @@ class KeyParts:
         return {"architecture": settings["architecture"], "arguments": arguments, **self.network(model)}
 
     def interface(self, model: str) -> dict[str, str]:
-        """Return {"inputs": JSON text of the settings that determine a model's tensors}, without meanings and labels.
+        """Return {"inputs": JSON text} of the settings that determine dtypes and shapes of a model's tensors.
 
-        If config.yaml does not state every dtype and shape, the samples determine the missing ones. Then the text also
-        has the hash of the samples.
+        Meanings of outputs and labels are left out. If config.yaml does not state every dtype and shape, the samples
+        determine the missing ones. Then the text also has the hash of the samples.
         """
         settings = self.resolved.config["models"][model]
         if source := self.resolved.samples(model):
@@ -64,7 +72,10 @@ class KeyParts:
         return {"inputs": json.dumps(stated, sort_keys=True)}
 
     def evaluation(self, model: str) -> JobKey:
-        """Return {option: value} of a model's evaluation data. If the user has a metric, its code is included."""
+        """Return {option: value} of a model's evaluation data: their hash, `max_samples` and `min_top1`.
+
+        If the user has a metric, its function, limits and code are included.
+        """
         accuracy, metric = self.resolved.accuracy(model), self.resolved.config["models"][model]["metric"]
         if source := self.resolved.samples(model):
             data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
@@ -90,18 +101,25 @@ class KeyParts:
         return {**self.input(model), **code, "images_sha256": images}
 
     def samples(self, source: str) -> dict:
-        """Return {"function": name, "code": hashes} if `source` is a function, else {"files_sha256": hash of files}."""
+        """Return the part of a key for `source`, the source of samples in config.yaml.
+
+        The part is {"function": its name, "code": {file: SHA-256}} for a function "package.module:name", and
+        {"files_sha256": hash of the files} for a path.
+        """
         if is_function(source):
             return {"function": source, CODE: self.code_hashes.of_architecture(source)}
         return {"files_sha256": digest_of(source, self.file_hashes)}
 
     def choice(self) -> dict:
-        """Return {setting: value} of the load test's limits and goal, which only choose among its measurements."""
+        """Return {setting: value} of the load test's limits and goal.
+
+        The load test measures without them. Later jobs choose among its measurements by them.
+        """
         limits = ("p99_limit_ms", "memory_limit_mb", "min_throughput_per_s", "max_accuracy_loss")
         return {name: self.resolved.config["load_test"][name] for name in ("goal", *limits)}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return {"cuda": version, "builder": JSON text of the build settings} of a TensorRT engine."""
+        """Return {"cuda": version, "builder": JSON text of the build settings} of a TensorRT engine in `precision`."""
         runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
         builder = {name: settings[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}
@@ -119,8 +137,8 @@ class KeyParts:
     def weights_file(self, model: str) -> dict[str, str]:
         """Return {option: hash} of a model's weights file, local or in storage; {} if config.yaml names no file.
 
-        For a file in storage, the options are its address and the storage's fingerprint, since planning downloads
-        nothing.
+        For a file in storage, the options are its address and its fingerprint, by which the storage tells that the
+        content has changed. Planning has no SHA-256 of the file, since it downloads nothing.
         """
         if address := self.resolved.address(model):
             return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
@@ -139,7 +157,10 @@ class KeyParts:
         return self.file_hashes.sha256(path) if path else None
 
     def program(self, name: str, *runtimes: str) -> dict:
-        """Return {"code": {file: SHA-256}} of the program `name` and of the runtimes that it imports by name."""
+        """Return {"code": {file: SHA-256}} of scripts/<name>.py and of `runtimes`, such as "openvino".
+
+        Programs import a runtime by its name, so it does not count as an import of the program.
+        """
         return {CODE: self.code_hashes.of_program(name, *runtimes)}
 
     def program_with_network(self, name: str, model: str) -> JobKey:
@@ -147,7 +168,11 @@ class KeyParts:
         return JobKey(self.program(name), self.network(model))
 
     def network(self, model: str) -> dict:
-        """Return {"code": {file: SHA-256}} of a model's source, and of the user's module that defines the network."""
+        """Return {"code": {file: SHA-256}} of the code that makes a model's network: Slipway's module and the user's.
+
+        Slipway's module imports the network, for example from torchvision. The user's code is the package in
+        `architecture`.
+        """
         if kind := self.resolved.program_kind(model):
             return {CODE: self.code_hashes.of_module(f"{programs.__name__}.{kind}")}
         architecture = self.resolved.config["models"][model]["architecture"]
@@ -161,9 +186,15 @@ class KeyParts:
         return JobKey(self.program(name, self.resolved.runtime(target)), worker)
 
     def server_program(self, name: str, target: str) -> JobKey:
-        """Return {"code": {file: SHA-256}} of a program that writes a repository, and of the code that serves in it."""
+        """Return {"code": {file: SHA-256}} of a program that writes a repository or starts Triton for a target.
+
+        The code of the runtime, and model.py for Triton's Python backend are included.
+        """
         return JobKey(self.program_with_runtime(name, target), code=self.code_hashes.of_adapter())
 
     def program_with_traits(self, name: str, targets: list[str]) -> JobKey:
-        """Return {"code": {file: SHA-256}} of a program, and of the traits files of these targets' runtimes."""
+        """Return {"code": {file: SHA-256}} of a program, and of the traits.json of these targets' runtimes.
+
+        A traits.json has the facts about a runtime that planning needs.
+        """
         return JobKey(self.program(name), code=self.code_hashes.of_traits(map(self.resolved.runtime, targets)))

@@ -8,9 +8,10 @@ from slipway.triton.server.releases import require_supported
 
 
 def require_manifests(resolved: ResolvedConfig, model: str) -> None:
-    """Raise SlipwayError if the Triton release of a model's manifests is refused, or if a name in them is too long.
+    """Raise SlipwayError if the manifests of a model cannot be written, or if no Kubernetes would accept them.
 
-    The release must be known, and at least `triton.oldest`. The objects in Kubernetes are named after model and target.
+    The Triton release that they name must be known, and at least `triton.oldest`. The objects in Kubernetes are named
+    after the model and the target; such a name must not be too long.
     """
     triton, weights = resolved.config["triton"], resolved.config["models"][model]["weights"]
     require_supported(triton["release"] or resolved.default_release(), triton["image"], triton["oldest"])

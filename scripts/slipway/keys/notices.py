@@ -1,4 +1,7 @@
-"""Notices about a resolved configuration: automatic decisions, and facts that could not be verified."""
+"""Notices about a resolved configuration: automatic decisions, and facts that could not be verified.
+
+Snakemake prints them at the start of a run.
+"""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -15,8 +18,8 @@ from slipway.load_test.sweep import Sweep
 def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
     """Yield a sentence for each automatic decision and for each fact that could not be verified.
 
-    `builds`: the run builds artifacts, so it needs the files in storage. Then also yield the sentences of
-    `storage_notices`.
+    `builds`: the run builds artifacts, so it needs the files in storage, such as a checkpoint. Only then yield the
+    sentences of `storage_notices`, too.
     """
     for target in resolved.targets:
         if resolved.config["targets"][target]["runtime"] == "auto":
@@ -33,7 +36,7 @@ def notices(resolved: ResolvedConfig, builds: bool = True) -> Iterator[str]:
 
 
 def storage_notices(resolved: ResolvedConfig) -> Iterator[str]:
-    """Yield a sentence for each file whose storage cannot be reached, so that the local copy of the file is used.
+    """Yield a sentence for each weights file whose storage cannot be reached, so that its local copy is used.
 
     Raises SlipwayError if a file does not exist in its storage or cannot be read.
     """
@@ -52,7 +55,7 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
 
 
 def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
-    """Yield a sentence for each target whose `load_test.minutes` may be too short for its number of points."""
+    """Yield a sentence for each target whose `load_test.minutes` may be too short for all configurations to measure."""
     settings = resolved.config["load_test"]
     sweep = Sweep(**{entry.name: settings[entry.name] for entry in fields(Sweep)})
     for target in resolved.targets:
@@ -61,7 +64,10 @@ def _of_load_tests(resolved: ResolvedConfig) -> Iterator[str]:
 
 
 def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:
-    """Yield a sentence for each list of layers in `precisions` without effect, since no engine uses its variant."""
+    """Yield a sentence for each list of layers in a model's `precisions` that has no effect.
+
+    A list has no effect if no engine is built from an ONNX file in this precision.
+    """
     built_from = {variant.partition("-")[0] for variant in resolved.variants(model)}
     for precision, lists in resolved.config["models"][model]["precisions"].items():
         if any(lists.values()) and precision not in built_from:
@@ -72,7 +78,10 @@ def _of_lists(resolved: ResolvedConfig, model: str) -> Iterator[str]:
 
 
 def _of_preprocessing(model: str, settings: dict) -> Iterator[str]:
-    """Yield a sentence if a model's preprocessing differs from the preprocessing that its source publishes."""
+    """Yield a sentence if a model's preprocessing differs from the preprocessing that its source publishes.
+
+    `settings` is the model's entry in config.yaml.
+    """
     published = published_preprocessing(settings) if settings["samples"] is None else None
     if published and published.caveat and None in settings["preprocess"].values():
         yield f"model {model}: its preprocessing is that of {published.origin}, but {published.caveat}"

@@ -6,14 +6,18 @@ ENDS = ("min", "opt", "max")
 
 
 def sizes_of(profile: dict) -> dict[str, int]:
-    """Return only "min", "opt" and "max" of `profile`, a profile or dynamic axis in config.yaml."""
+    """Return {"min", "opt", "max"} of `profile`, an optimization profile or a dynamic axis in config.yaml.
+
+    Other entries of `profile`, such as "precisions", are left out.
+    """
     return {end: profile[end] for end in ENDS}
 
 
 def dynamic_axes(onnx_record: dict) -> dict:
-    """Return the builder's options for the dynamic axes of an ONNX record; {} if only the batch axis is dynamic.
+    """Return the TensorRT builder's options for dynamic axes besides the batch axis; {} if there are none.
 
-    The options are {"inputs": {name: shape}, "axes": {name: {"min", "opt", "max"}}}.
+    The options are {"inputs": {input: shape}, "axes": {axis: {"min", "opt", "max"}}}. `onnx_record` is the JSON record
+    that the job wrote which made the ONNX file.
     """
     interface = onnx_record["interface"]
     if not interface["axes"]:
@@ -25,12 +29,15 @@ def dynamic_axes(onnx_record: dict) -> dict:
 
 
 def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[int]:
-    """Return the batch sizes in `batches` that no profile of an engine accepts; [] if the engine has no profiles."""
+    """Return the batch sizes in `batches` that no profile of an engine accepts; [] if the engine has no profiles.
+
+    `profiles` is [{"min", "opt", "max"}], each a batch size.
+    """
     return [
         batch for batch in batches if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles)
     ]
 
 
 def in_words(profiles: list[dict]) -> str:
-    """Return the batch sizes of profiles in words, such as "1 to 8 and 16 to 32"."""
+    """Return the batch sizes of `profiles`, [{"min", "opt", "max"}], in words, such as "1 to 8 and 16 to 32"."""
     return " and ".join(f"{sizes['min']} to {sizes['max']}" for sizes in profiles)

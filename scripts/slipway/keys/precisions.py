@@ -1,4 +1,8 @@
-"""The precisions of a runtime on some hardware, their ONNX variants, and the reasons why a precision is refused."""
+"""The precisions of a runtime on some hardware, their ONNX variants, and the reasons why a precision is refused.
+
+A variant is an ONNX file of the model in a precision. `identity` is the name of a CPU with its instruction sets, or of
+a GPU with its compute capability, as `hardware` in config.yaml.
+"""
 
 from slipway.core import hardware
 from slipway.core.package_versions import ABSENT
@@ -20,9 +24,9 @@ AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
 
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
-    """Return the precisions that `auto` means for a runtime on the hardware `identity`.
+    """Return the precisions that `precisions: auto` means for a runtime on the CPU or GPU `identity`.
 
-    `calibrated`: the model has calibration data, which int8 needs.
+    `calibrated`: the model has calibration data. Otherwise int8 is left out.
     """
     offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):
@@ -31,11 +35,11 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
 
 
 def variant(runtime: str, version: str, precision: str) -> str:
-    """Return the ONNX variant that an engine is built from, such as "fp16" or "int8-fp16".
+    """Return the ONNX variant (the file) that an engine is built from, such as "fp16" or "int8-fp16".
 
-    A strongly typed builder takes the precision of each layer from the file. So in its INT8 variant, the layers that
-    are not quantized are FP16. ONNX Runtime has an INT8 variant of its own, since it fuses other placements of Q/DQ
-    nodes than TensorRT and OpenVINO.
+    `version` is the version of the runtime, or "absent". A strongly typed builder takes the precision of each layer
+    from the file. So in its INT8 variant, the layers that are not quantized are FP16. ONNX Runtime has an INT8 variant
+    of its own, since it fuses other placements of Q/DQ nodes than TensorRT and OpenVINO.
     """
     if runtime == "onnxruntime" and precision == "int8":
         return "int8-onnxruntime"
@@ -48,7 +52,10 @@ def variant(runtime: str, version: str, precision: str) -> str:
 
 
 def refusal(runtime: str, version: str, identity: str, precision: str) -> str | None:
-    """Return in words why a precision is not available on the hardware `identity`; None if it is available."""
+    """Return in words why a runtime cannot build a precision on the CPU or GPU `identity`; None if it can.
+
+    `version` is the version of the runtime. If it is "absent", only the hardware and the runtime decide.
+    """
     traits = RUNTIMES[runtime]
     if precision not in traits.precisions:
         return f"{runtime} builds only {', '.join(traits.precisions)}"
@@ -64,7 +71,10 @@ def refusal(runtime: str, version: str, identity: str, precision: str) -> str | 
 
 
 def newest_opset(runtime: str, version: str) -> int:
-    """Return the newest ONNX opset that a runtime reads."""
+    """Return the newest ONNX opset that `version` of a runtime reads.
+
+    If `version` is "absent", return the opset of the newest version.
+    """
     if runtime == "tensorrt" and version != ABSENT and major(version) < 10:
         return 17
     return RUNTIMES[runtime].newest_opset

@@ -1,4 +1,7 @@
-"""Refuse storage and keys of signatures that cannot be used, before any job runs. Nothing is asked over the network."""
+"""Refuse storage and keys of signatures that cannot be used, before any job runs. Nothing is asked over the network.
+
+The storage is where model repositories are published for a cluster. The keys sign the repositories.
+"""
 
 import hashlib
 from pathlib import Path
@@ -8,9 +11,9 @@ from slipway.storage.addresses import is_address, local_path
 
 
 def require_storage_and_keys(deploy: dict) -> None:
-    """Raise SlipwayError if `deploy.publish.to` is an address of no storage, or if a key of `deploy.signing` is none.
+    """Raise SlipwayError if `deploy.publish.to` is no usable address, or a file in `deploy.signing` is no usable key.
 
-    Each part is imported only if its setting is there, since planning is faster without it.
+    `deploy` is that section of config.yaml. If both keys are set, they must belong together.
     """
     to, keys = deploy["publish"]["to"], deploy["signing"]
     if to is not None and is_address(to):
@@ -30,7 +33,10 @@ def require_storage_and_keys(deploy: dict) -> None:
 
 
 def require_folder(to: str | None) -> None:
-    """Raise SlipwayError if `deploy.publish.to` is a folder that does not exist. Call it if this run publishes."""
+    """Raise SlipwayError if `to`, the setting `deploy.publish.to`, is a folder that does not exist.
+
+    Call this function if the run publishes. An address of storage, or None, is not checked.
+    """
     if to is not None and not is_address(to) and not Path(local_path(to)).is_dir():
         raise SlipwayError(
             f"config: `deploy.publish.to` is {to!r}, but this folder does not exist; mount the claim there, make the "
@@ -55,9 +61,10 @@ def _require_protocol(to: str) -> None:
 
 
 def _require_pair(private: Path, public: Path) -> None:
-    """Raise SlipwayError if the public key is not that of the private key, so that no signature would be valid.
+    """Raise SlipwayError if the public key does not belong to the private key, so that no signature would be valid.
 
-    If the private key cannot be read, such as an encrypted one without its password, the job that signs tells why.
+    If the private key cannot be read, such as an encrypted key without its password, nothing is raised. The job that
+    signs then reports the reason.
     """
     from slipway.triton.repository.signing_keys import public_sha256
 
@@ -74,7 +81,7 @@ def _require_pair(private: Path, public: Path) -> None:
 
 
 def _sha256_of_public(path: Path) -> str:
-    """Return the SHA-256 of a public key in the form of `public_sha256`."""
+    """Return the SHA-256 of the public key in a PEM file, computed as `signing_keys.public_sha256` does."""
     from cryptography.hazmat.primitives import serialization
 
     key = serialization.load_pem_public_key(path.read_bytes())

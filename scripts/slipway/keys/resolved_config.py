@@ -1,7 +1,8 @@
 """The resolved configuration: all `auto` values are decided, versions and hardware are detected.
 
-This module imports neither PyTorch nor a runtime, so that the Snakefile is parsed in a fraction of a second. Versions
-come from the metadata of packages, hardware from the operating system.
+A target is a kind of GPU or CPU that config.yaml names, with the runtime that builds and runs engines on it. This
+module imports neither PyTorch nor a runtime, so that the Snakefile is parsed in a fraction of a second. Versions come
+from the metadata of packages, hardware from the operating system.
 """
 
 from functools import cache
@@ -19,7 +20,10 @@ from slipway.triton.server.server_options import ServerChoice
 
 
 class ResolvedConfig(ResolvedModels):
-    """A completed configuration, resolved on this machine: runtimes, versions, precisions, profiles."""
+    """A completed configuration (config.yaml with the defaults), resolved on this machine.
+
+    The methods return the runtimes, versions, precisions and optimization profiles of its targets and models.
+    """
 
     def __init__(self, config: dict) -> None:
         super().__init__(config)
@@ -41,7 +45,7 @@ class ResolvedConfig(ResolvedModels):
         return "tensorrt" if on_gpu else "openvino"
 
     def traits(self, target: str) -> RuntimeTraits:
-        """Return the traits of a target's runtime."""
+        """Return the traits of a target's runtime: the facts that Slipway needs without an import of the runtime."""
         return RUNTIMES[self.runtime(target)]
 
     def targets_of(self, runtime: str) -> list[str]:
@@ -53,17 +57,20 @@ class ResolvedConfig(ResolvedModels):
         return self.traits(target).is_tensorrt
 
     def runtime_version(self, runtime: str, target: str) -> str:
-        """Return the version of a runtime, declared for a target or installed, or "absent"."""
+        """Return the version of a runtime that is declared for a target, else the installed version, or "absent"."""
         if not RUNTIMES[runtime].is_tensorrt:
             return package_version(RUNTIMES[runtime].package)
         return self.tensorrt(target)["version"] or packages.runtime_version(runtime, self.tensorrt(target)["python"])
 
     def tensorrt(self, target: str) -> dict:
-        """Return the `tensorrt` settings of a target. Settings of the target itself override the common settings."""
+        """Return {setting: value} of the section `tensorrt` of config.yaml, as it applies to a target.
+
+        Settings of the target itself override the common settings.
+        """
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
 
     def interpreter(self, target: str) -> str:
-        """Return the path of the Python interpreter that builds a target's engines."""
+        """Return the Python interpreter that builds a target's engines: the path in `tensorrt.python`, or "python"."""
         python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
         return python or "python"
 
@@ -87,41 +94,53 @@ class ResolvedConfig(ResolvedModels):
         return list(dict.fromkeys(precision for _, precision in self.engines()))
 
     def variant(self, target: str, precision: str) -> str:
-        """Return the ONNX variant that an engine is built from, such as "fp32", "fp16" or "int8-fp16"."""
+        """Return the ONNX variant that an engine is built from, such as "fp32", "fp16" or "int8-fp16".
+
+        A variant is an ONNX file of the model in a precision. Its name differs from the engine's `precision` where the
+        runtime lowers the precision itself, or where the file has layers of two precisions.
+        """
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
     def variants(self, model: str) -> list[str]:
-        """Return the ONNX variants of all engines of a model, FP32 first: the other variants are made from FP32."""
+        """Return a model's ONNX variants (files in a precision) that its engines need, such as ["fp32", "int8-fp16"].
+
+        FP32 is always the first, since the other variants are made from it.
+        """
         return list(dict.fromkeys(["fp32", *self.variants_of(model, self.targets)]))
 
     def variants_of(self, model: str, targets: list[str]) -> list[str]:
-        """Return the ONNX variants of a model's engines on `targets` without duplicates, in the order of first use."""
+        """Return the ONNX variants (files in a precision) that a model's engines on `targets` need.
+
+        They are without duplicates, in the order of first use.
+        """
         needed = [self.variant(target, name) for target in targets for name in self.precisions(target, model)]
         return list(dict.fromkeys(needed))
 
     def diagnosed(self, model: str) -> list[str]:
-        """Return the names of a model's variants whose accuracy can be diagnosed, without FP32.
+        """Return the names of a model's ONNX variants (files in a precision) that can be diagnosed, without FP32.
 
-        If a runtime builds a lower precision from the FP32 file, such as BF16, the precision is among the names.
+        If a runtime itself builds a lower precision, such as BF16, from the FP32 file, this precision is among the
+        names.
         """
         engines = [(self.variant(target, name), name) for target, name in self.engines(model)]
         variants = [name if variant == "fp32" else variant for variant, name in engines]
         return [name for name in dict.fromkeys(variants) if name != "fp32"]
 
     def preflight_variants(self, model: str) -> list[str]:
-        """Return a model's ONNX variants to try without a GPU.
+        """Return a model's ONNX variants (files in a precision) for which `preflight` tries a build without a GPU.
 
-        The variants are FP32, FP16, INT8 if the model has calibration data, and the variants of the targets' engines.
+        They are FP32, FP16, INT8 if the model has calibration data, and the variants of the targets' engines.
         """
         quantized = ["int8-fp16"] if self.is_calibrated(model) else []
         others = [name for name in self.variants(model) if name != "int8-onnxruntime"]
         return list(dict.fromkeys(["fp32", "fp16", *quantized, *others]))
 
     def hardware(self, target: str) -> str:
-        """Return the identity of a target's CPU or GPU, declared or detected.
+        """Return the identity of a target's CPU or GPU, such as "NVIDIA L4 (compute capability 8.9)".
 
-        Raises SlipwayError if the target needs a GPU that is not declared, and this machine has none.
+        It is declared in config.yaml or detected. Raises SlipwayError if the target needs a GPU that is not declared,
+        and this machine has none.
         """
         declared = self.config["targets"][target]["hardware"]
         if declared != "auto":
@@ -144,11 +163,12 @@ class ResolvedConfig(ResolvedModels):
         return server_choice.choose(self.config["triton"], self.traits(target))
 
     def lock(self, target: str) -> dict:
-        """Return {"triton_release", "tensorrt_of_release", "source", "verified"}, for the index of a repository.
+        """Return whether a target's engines load in the Triton that serves them, for the index of a repository.
 
-        `triton_release`: the declared release. `tensorrt_of_release`: the TensorRT version in this release, None if
-        unknown. `source`: in words, where this version is stated. `verified`: whether this TensorRT is known to load
-        the target's engines. For a runtime other than TensorRT, `verified` is False.
+        The result is {"triton_release", "tensorrt_of_release", "source", "verified"}. "triton_release" is the release
+        in config.yaml. "tensorrt_of_release" is the TensorRT version in this release, None if unknown. "source" states
+        in words where this version was found. "verified" is whether this TensorRT is known to load the engines. For a
+        runtime other than TensorRT, "verified" is False, and "source" says that the runtime has no version lock.
         """
         triton = self.config["triton"]
         lock = {"triton_release": triton["release"], "tensorrt_of_release": None, "verified": False}
@@ -173,17 +193,21 @@ class ResolvedConfig(ResolvedModels):
     def locked_targets(self) -> list[str]:
         """Return the targets with the runtime `tensorrt`, whose TensorRT version must match Triton's.
 
-        Triton cannot load engines of TensorRT for RTX, so targets with this runtime are not in the result.
+        Otherwise Triton cannot load the engines. Triton cannot load engines of TensorRT for RTX, so targets with that
+        runtime are not in the result.
         """
         return self.targets_of("tensorrt")
 
     def timing_cache(self, target: str) -> str | None:
-        """Return the path of a target's TensorRT timing cache; None without a cache. The file is in no key."""
+        """Return the path of TensorRT's timing cache for a target; None if the target uses no cache.
+
+        The cache makes builds faster and does not decide whether an engine is stale, so no key has it.
+        """
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: [{"min", "opt", "max"}], each a batch size.
+        """Return the optimization profiles of the engine in a precision: [{"min", "opt", "max"}], each a batch size.
 
         Profiles of config.yaml that are for other precisions only are left out.
         """
@@ -207,6 +231,9 @@ class ResolvedConfig(ResolvedModels):
 
     @property
     def monitored_targets(self) -> list[str]:
-        """Return the targets that serve at `deploy.to`. Alerts compare live figures with these targets' load tests."""
+        """Return the targets that serve at `deploy.to`, for the alerts and the dashboard.
+
+        Alerts compare live figures with the load tests of these targets.
+        """
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]

@@ -1,4 +1,8 @@
-"""The settings of each model, and facts that follow from them. Settings of a model override the common settings."""
+"""The settings of each model, and facts that follow from them. Settings of a model override the common settings.
+
+A model has either an architecture, for which `weights` has the values, or a program: a file in `weights` with the
+network inside, such as TorchScript, .pt2 or ONNX.
+"""
 
 from functools import cache
 
@@ -15,7 +19,10 @@ BATCH = "batch"
 
 
 class ResolvedModels:
-    """The models of a completed configuration. This class does not detect hardware or versions."""
+    """The models of a completed configuration, which is config.yaml with the defaults.
+
+    This class does not detect hardware or versions.
+    """
 
     def __init__(self, config: dict) -> None:
         self.config = config
@@ -24,22 +31,28 @@ class ResolvedModels:
         self.planned_file = cache(local_copies.planned)
 
     def metric_targets(self, model: str) -> list[str]:
-        """Return the names of the arrays in a model's samples that are no inputs: only the metric reads them."""
+        """Return the names of the arrays in a model's samples that only the user's metric reads, such as true answers.
+
+        They are no inputs of the model. Return [] if the model has no metric.
+        """
         metric = self.config["models"][model]["metric"]
         return metric["targets"] if metric else []
 
     def excepted(self, model: str, variant: str) -> list[str] | None:
-        """Return the layers that `precisions` of a model leaves in a higher precision in a variant; None if none."""
+        """Return the names of the layers that stay in a higher precision in an ONNX variant of a model; None if none.
+
+        The setting `precisions` of the model lists them.
+        """
         settings = self.config["models"][model]["precisions"].get(variant.partition("-")[0], {})
         return next(iter(settings.values()), None) or None
 
     def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint or program; None if a source or storage provides the file."""
+        """Return the path of a model's local weights file; None if the weights are published, random or in storage."""
         weights = self.config["models"][model]["weights"]
         return local_path(weights) if weights.endswith(WEIGHTS_SUFFIXES) and not is_address(weights) else None
 
     def address(self, model: str) -> str | None:
-        """Return the address of a checkpoint or program in storage, such as s3://bucket/best.pth; None without one."""
+        """Return the address of a model's weights file in storage, such as s3://bucket/best.pth; None without one."""
         weights = self.config["models"][model]["weights"]
         return weights if is_address(weights) else None
 
@@ -52,7 +65,10 @@ class ResolvedModels:
         return self.program_kind(model) == "onnx_file"
 
     def baseline(self, model: str) -> str:
-        """Return the runtime of the model before any conversion: "PyTorch", or "ONNX Runtime" for an ONNX file."""
+        """Return the name of the runtime with whose answers all engines of a model are compared.
+
+        The name is "PyTorch", or "ONNX Runtime" if the model is only an ONNX file.
+        """
         return "ONNX Runtime" if self.is_onnx_file(model) else "PyTorch"
 
     def program_kind(self, model: str) -> str | None:
@@ -68,18 +84,21 @@ class ResolvedModels:
         return program_kind(path) or unknown
 
     def samples(self, model: str) -> str | None:
-        """Return the source of a model's samples, a path or "module:name"; None for a model of photographs."""
+        """Return the source of a model's samples, a path or "package.module:name"; None for a model of photographs."""
         return self.config["models"][model]["samples"]
 
     def preprocess(self, model: str) -> dict:
-        """Return {setting: value} of the preprocessing of a model's photographs.
+        """Return {"resize", "crop", "mean", "std", "interpolation"} for a model's photographs.
 
-        A value is None if only a job can know it.
+        A value is None if only a job can find it.
         """
         return planned_preprocessing(self.config["models"][model])
 
     def arguments(self, model: str) -> dict:
-        """Return {name: value} of a model's architecture arguments. A value that names a file becomes its content."""
+        """Return {name: value} of the keyword arguments that make a model's network.
+
+        If a value in config.yaml names a file, the file's content replaces it, so that a changed file changes the key.
+        """
         settings = self.config["models"][model]
         architecture, arguments = settings["architecture"], settings["arguments"]
         with amended(f"config: `models.{model}.arguments`: "):
@@ -90,16 +109,17 @@ class ResolvedModels:
         return self.config["models"][model]["image"] or self.config["image"]
 
     def file_of_samples(self, model: str) -> dict[str, str | None]:
-        """Return {"files": path} of samples or {"image": path} of a photograph: the option for sample inputs.
+        """Return the option that names a model's sample inputs: {"files": path of samples} or {"image": path}.
 
         The path is None if a function yields the samples, or if Matplotlib's photograph is the sample.
         """
         return _file_of(self.samples(model)) or {"image": self.image(model)}
 
     def accuracy(self, model: str) -> dict:
-        """Return {setting: value} of the section `accuracy` for a model.
+        """Return {setting: value} of the section `accuracy` of config.yaml, as it applies to a model.
 
-        Settings of the model itself override the common settings. A model with samples has no labelled photographs.
+        Settings of the model itself override the common settings. For a model with samples, the common `labelled` and
+        `min_top1` are None, because they are for photographs.
         """
         common, own = self.config["accuracy"], self.config["models"][model]["accuracy"]
         of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
@@ -107,7 +127,7 @@ class ResolvedModels:
         return {**common, **of_photographs, **own, "limits": limits}
 
     def file_of_evaluation(self, model: str) -> dict[str, str | None]:
-        """Return {"files": path} of samples or {"labelled": path} of photographs: the option for evaluation data.
+        """Return the option that names a model's evaluation data: {"files": path of samples} or {"labelled": path}.
 
         The path is None if there are no data, or if a function yields them.
         """
@@ -118,17 +138,17 @@ class ResolvedModels:
         return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
 
     def calibration(self, model: str) -> dict:
-        """Return {setting: value} of the section `calibration` for a model.
+        """Return {setting: value} of the section `calibration` of config.yaml, as it applies to a model.
 
-        Settings of the model itself override the common settings. A model with `samples` does not use the
-        common calibration photographs.
+        Settings of the model itself override the common settings. A model with `samples` does not use the common
+        calibration photographs.
         """
         of_photographs = {"images": None} if self.samples(model) else {}
         common = {**self.config["calibration"], **of_photographs, "samples": None}
         return common | self.config["models"][model]["calibration"]
 
     def file_of_calibration(self, model: str) -> dict[str, str | None]:
-        """Return {"files": path} of samples or {"images": path} of photographs: the option for calibration data.
+        """Return the option that names a model's calibration data: {"files": path of samples} or {"images": path}.
 
         The path is None if there are no data, or if a function yields them.
         """
@@ -147,5 +167,5 @@ class ResolvedModels:
 
 
 def _file_of(source: str | None) -> dict[str, str | None]:
-    """Return {"files": path} of a source of samples, {"files": None} if a function is the source, or {} for None."""
+    """Return {"files": path} for a path of samples, {"files": None} for a function that yields them, or {} for None."""
     return {"files": None if is_function(source) else source} if source else {}

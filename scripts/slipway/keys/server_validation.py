@@ -17,8 +17,8 @@ RANDOM = "random"
 def require_servers(resolved: ResolvedConfig, models: Iterable[str] = ()) -> None:
     """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
-    Elsewhere than on this machine, random weights of one of these `models` are an error, too. Problems that show only
-    in a job, such as a failed download of weights, are not found here.
+    `models` are the models to deploy. Elsewhere than on this machine, they must not have random weights. Problems that
+    show only in a job, such as a failed download of weights, are not found here.
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
@@ -56,10 +56,10 @@ def require_real_weights(resolved: ResolvedConfig, models: Iterable[str], denied
 
 
 def require_local_server(resolved: ResolvedConfig, target: str, record: Path | None = None) -> None:
-    """Raise SlipwayError if planning can tell that the tritonserver of `triton.run` cannot run on this machine.
+    """Raise SlipwayError if the tritonserver that `triton.run` chooses for a target cannot run on this machine.
 
-    `record` is the record of a load test. If the record names the same server, nothing is checked, since no new load
-    test is needed.
+    `record` is the path of the record of the last load test. If the record names the same server, nothing is checked,
+    since no new load test is needed. With None, the server is always checked.
     """
     choice = resolved.server(target)
     tested = read_record(record, {"key": dict}) if record else None

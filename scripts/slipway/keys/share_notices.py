@@ -7,9 +7,10 @@ _LARGE_FACTOR = 10
 
 
 def share_notices(config: dict) -> Iterator[str]:
-    """Yield a sentence for each setting of a completed configuration that may be written in the wrong unit.
+    """Yield a sentence for each setting that may be written in the wrong unit, such as a share of 10 for 10 %.
 
-    These are shares of 1 or more, a percentage below 1, and a factor of memory of 10 or more.
+    `config` is config.yaml with the defaults. The sentences are about shares of 1 or more, a percentage below 1, and a
+    factor of memory of 10 or more.
     """
     for key, share in _shares(config):
         if share is not None and share >= 1:
@@ -28,7 +29,7 @@ def share_notices(config: dict) -> Iterator[str]:
 
 
 def _shares(config: dict) -> Iterator[tuple[str, float | None]]:
-    """Yield (dotted key, value) of each setting that is the largest allowed share."""
+    """Yield (dotted key, value) of each setting that is the largest allowed share; the value is None if not set."""
     yield from ((f"regression.{name}", share) for name, share in config["regression"].items() if name != "accept")
     yield "load_test.max_accuracy_loss", config["load_test"]["max_accuracy_loss"]
     for owner, section in {"": config, **{f"targets.{name}.": one for name, one in config["targets"].items()}}.items():

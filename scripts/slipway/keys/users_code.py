@@ -14,7 +14,7 @@ from slipway.core.user_modules import find_users_module
 
 
 def files_of(spec: ModuleSpec) -> dict[str, Path]:
-    """Return {short path: path} of all Python files of a package, or of a single module.
+    """Return {short path: path} of all Python files of the package, or of the single module, that `spec` describes.
 
     A short path is relative to the folder that Python searches for the package, such as "nets/small.py".
     """
@@ -25,7 +25,7 @@ def files_of(spec: ModuleSpec) -> dict[str, Path]:
 
 
 def imports_in(tree: ast.AST) -> list[str]:
-    """Return the names of the modules that a file may import, such as "nets.small" or, relative to it, "..small"."""
+    """Return the names of the modules that a file may import, such as "nets.small" or, relative, "..small"."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -38,10 +38,10 @@ def imports_in(tree: ast.AST) -> list[str]:
 
 
 def files_of_imports(short: str, names: Iterable[str], find: Callable[[str], ModuleSpec | None]) -> dict[str, Path]:
-    """Return {short path: path} of the files of the user that the imports of one file run.
+    """Return {short path: path} of the user's files that the imports in one of these files run.
 
-    `short` is the short path of the importing file, as in `files_of`, and `names` are those of `imports_in`. `find` is
-    `own_module`, or a cache of it.
+    `short` is the short path of the importing file, as `files_of` returns it. `names` are the modules that it imports,
+    as `imports_in` returns them. `find` is `own_module`, or a cache of it.
     """
     package = ".".join(PurePosixPath(short).parent.parts)
     files: dict[str, Path] = {}
@@ -54,9 +54,9 @@ def files_of_imports(short: str, names: Iterable[str], find: Callable[[str], Mod
 
 
 def own_module(name: str) -> ModuleSpec | None:
-    """Return the spec of a top-level module of the user.
+    """Return the import spec of a top-level module of the user; None for modules that are not the user's code.
 
-    Return None for a module of Python, for a module that pip installed (except as editable), and if there is no module.
+    These are modules of Python, modules that pip installed (except as editable), and modules that do not exist.
     """
     spec = None if name in sys.stdlib_module_names else find_users_module(name)
     places = (spec.submodule_search_locations or [spec.origin or ""]) if spec else []
@@ -69,7 +69,10 @@ def _is_described(path: Path) -> bool:
 
 
 def _files_of_module(name: str, find: Callable[[str], ModuleSpec | None]) -> dict[str, Path]:
-    """Return {short path: path} of a module and of the packages around it, if they are the user's own."""
+    """Return {short path: path} of a module and of the packages around it; {} if they are not the user's own.
+
+    `find` is `own_module`, or a cache of it.
+    """
     top, *parts = name.split(".")
     spec = find(top)
     if spec is None or not spec.submodule_search_locations:

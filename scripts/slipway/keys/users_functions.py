@@ -26,9 +26,10 @@ _REPLACING = re.compile(r"sys\.modules|__path__|__dict__|meta_path|path_hooks|im
 
 @dataclass(frozen=True)
 class _Module:
-    """A module that was found, but not imported.
+    """A module of the user that was found, but not imported.
 
-    `text` is its source code: "" for a namespace package, None for compiled code. `folders` have its submodules.
+    `place` is its file or folder, for messages. `text` is its source code: "" for a namespace package, None for
+    compiled code. `folders` have its submodules.
     """
 
     place: str
@@ -37,14 +38,18 @@ class _Module:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the source code replaces no modules."""
+        """Return whether the source code is known, and has no code that may replace modules, such as `sys.modules`.
+
+        If not, only a run of the code can tell the names in the module.
+        """
         return self.text is not None and not _REPLACING.search(self.text)
 
 
 def require_function(key: str, reference: str) -> None:
-    """Raise SlipwayError if the package, the module or the name of "package.module:name" does not exist.
+    """Raise SlipwayError if the package, the module or the name in `reference`, "package.module:name", does not exist.
 
-    `key` is the dotted key in config.yaml. Of "package.module:Class.name", only Class is checked.
+    `key` is the dotted key of the setting in config.yaml, for the message. In "package.module:Class.name", only Class
+    is checked.
     """
     module, _, name = reference.partition(":")
     package, *parts = module.split(".")

@@ -24,9 +24,10 @@ from slipway.triton.server.releases import require_one_release
 
 
 def resolve(config: dict) -> ResolvedConfig:
-    """Return a completed configuration, resolved on this machine.
+    """Return a completed configuration, resolved on this machine: versions, hardware and `auto` values are known.
 
-    Raises SlipwayError if the configuration has an engine that cannot be built on its target, or names a missing file.
+    `config` is config.yaml with the defaults, as `config.complete` returns it. Raises SlipwayError if the configuration
+    has an engine that cannot be built on its target, or names a missing file.
     """
     resolved = ResolvedConfig(config)
     require_sources(resolved)
@@ -76,7 +77,7 @@ def require_files(resolved: ResolvedConfig) -> None:
 
 
 def require_labels(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each file of labels can be read, and has a class for each labelled folder."""
+    """Raise SlipwayError unless each `labels` file can be read, and has a class for each folder of photographs."""
     for model, settings in resolved.config["models"].items():
         labelled = resolved.accuracy(model)["labelled"]
         if settings["labels"] is not None:
@@ -87,7 +88,7 @@ def require_labels(resolved: ResolvedConfig) -> None:
 
 
 def require_sources(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the package of a model's source, or a file that its `arguments` name, is missing.
+    """Raise SlipwayError if the package that has a model's network, or a file that its `arguments` name, is missing.
 
     Packages are not checked if jobs run in a container image, or if PyTorch is missing here, because then jobs run
     elsewhere.
@@ -100,9 +101,9 @@ def require_sources(resolved: ResolvedConfig) -> None:
 
 
 def require_installed(architecture: str) -> None:
-    """Raise SlipwayError if the package of an architecture's source is missing. Nothing is imported.
+    """Raise SlipwayError if the package that has the network `architecture`, such as timm, is not installed.
 
-    The message has the command that installs the package.
+    The message has the command that installs the package. Nothing is imported.
     """
     source = source_of(architecture)
     if source.package and package_version(source.package) == ABSENT:
@@ -112,7 +113,7 @@ def require_installed(architecture: str) -> None:
 def require_users_packages(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if a "package.module:name" in a configuration does not exist. Imports nothing.
 
-    Without this check of the package, every artifact would seem stale. Each mistake would fail only in a job.
+    Without this check, planning would show every artifact as stale, and a mistake would show only when a job fails.
     """
     keys: dict[str, str] = {}  # {"package.module:name": its first dotted key}
     for model, settings in resolved.config["models"].items() if _jobs_are_here(resolved) else []:
@@ -146,7 +147,8 @@ def require_weights_keys(resolved: ResolvedConfig) -> None:
 def require_programs(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if a model has neither an architecture nor a program, or has both.
 
-    A program is a file with the network inside. A program that is damaged is an error, too.
+    A program is a weights file with the network inside, such as TorchScript. A program that is damaged is an error,
+    too.
     """
     for model, settings in resolved.config["models"].items():
         path, architecture = resolved.checkpoint(model) or resolved.address(model), settings["architecture"]
@@ -176,7 +178,10 @@ def require_programs(resolved: ResolvedConfig) -> None:
 
 
 def require_precisions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each configured engine can be built: hardware, calibration data, profiles."""
+    """Raise SlipwayError if an engine cannot be built on its target.
+
+    The reason is its runtime, its hardware, or a lack of calibration data or of an optimization profile.
+    """
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)

@@ -15,18 +15,21 @@ from slipway.triton.server.tensorrt_versions import runs_under
 
 @dataclass(frozen=True)
 class RuntimeVersion:
-    """The version of the runtime that will load an engine, or None if it is unknown, and its source in words."""
+    """The version of the runtime that will load an engine, None if it is unknown, and its source in words."""
 
     version: str | None
     source: str
 
     def record(self) -> dict:
-        """Return {"runtime": whether the version is known, "runtime_version", "source": in words}, for a receipt."""
+        """Return {"runtime": whether the version is known, "runtime_version", "source": in words}.
+
+        A deployment stores this in the receipt, the record that it writes.
+        """
         return {"runtime": self.version is not None, "runtime_version": self.version, "source": self.source}
 
 
 def served_tensorrt(triton: dict) -> RuntimeVersion:
-    """Return the TensorRT version in the server that the `triton` settings choose, with its source in words.
+    """Return the TensorRT version in the server that `triton`, that section of config.yaml, chooses.
 
     The version is looked up in this order: in a named image, since it can differ from NVIDIA's image; in the table of
     releases; in NVIDIA's image of a release that is not in the table.
@@ -48,7 +51,8 @@ def served_tensorrt(triton: dict) -> RuntimeVersion:
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:
     """Raise SlipwayError if it is known that a target's engines do not load in the TensorRT that serves them.
 
-    `built` is the TensorRT version that builds the engines.
+    `built` is the TensorRT version that builds the engines, or "absent". `triton` is that section of config.yaml.
+    `compatibility` is the setting `tensorrt.compatibility`: "version" lets engines load in later versions.
     """
     served = served_tensorrt(triton)
     if built == ABSENT or served.version is None or runs_under(built, served.version, compatibility):
@@ -73,7 +77,8 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
 def notices(target: str, built: str, triton: dict) -> Iterator[str]:
     """Yield a sentence if config.yaml names a Triton release whose TensorRT version is unknown.
 
-    `built` is the TensorRT version that builds the engines of `target`, and `triton` is that section of config.yaml.
+    `built` is the TensorRT version that builds the engines of `target`, or "absent". `triton` is that section of
+    config.yaml.
     """
     if triton["release"] is None or served_tensorrt(triton).version:
         return

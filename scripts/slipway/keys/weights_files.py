@@ -28,18 +28,18 @@ _REMEDIES = {
 
 
 def program_kind(path: str) -> str | None:
-    """Return the kind of a program, a key of PROGRAMS; None for a state dict or another file.
+    """Return the kind of a file with the network inside, such as "onnx_file"; None for a state dict or another file.
 
-    If only programs have the suffix of the file, the suffix decides, else the content. `path` may be an address in
-    storage; then the content is not known yet.
+    The kind is a key of PROGRAMS. If only such files have the suffix, the suffix decides, else the content. `path` may
+    be an address in storage; then the content is not known yet.
     """
     return _BY_SUFFIX.get(Path(file_name(path)).suffix) or _kind_by_content(_entries(path))
 
 
 def require_sound(path: str, kind: str, where: str) -> None:
-    """Raise SlipwayError if a file's content does not match `kind`, a key of PROGRAMS, which its suffix says.
+    """Raise SlipwayError if the content of a weights file does not match `kind`, the kind that its suffix states.
 
-    `where` begins the message, such as "config: `models.m.weights`".
+    `kind` is a key of PROGRAMS. `where` begins the message, such as "config: `models.m.weights`".
     """
     if kind not in _REMEDIES or is_address(path) or _kind_by_content(entries := _entries(path)) == kind:
         return

@@ -1,7 +1,8 @@
-"""Let Snakemake compare the settings of each job, also of jobs behind `ancient` inputs.
+"""Let Snakemake compare the settings of each job with the last run, also of jobs behind `ancient` inputs.
 
-If a job runs, Snakemake skips this comparison for all later jobs, because it expects that they run, too. But a job
-behind an `ancient` input does not run. Without this module, only the next run would notice its changed settings.
+An input that is marked `ancient` must exist, but its changes do not make the job run. If a job runs, Snakemake skips
+the comparison for all later jobs, because it expects that they run, too. But a job behind an `ancient` input does not
+run. Without this module, only the next run would notice its changed settings.
 """
 
 from collections import deque
@@ -30,7 +31,10 @@ async def _update(dag: DAG, *arguments: Any, **options: Any) -> None:
 
 
 def _jobs_that_follow(_: DAG, depending: Mapping, *jobs: Any) -> Iterator[Any]:
-    """Yield `jobs` and, recursively, the jobs that run because of them. Jobs behind `ancient` inputs are left out."""
+    """Yield `jobs` and, recursively, the jobs that run because of them. Jobs behind `ancient` inputs are left out.
+
+    `depending` is Snakemake's {job: {later job: files that it reads from the first job}}.
+    """
     visited, queue = set(jobs), deque(jobs)
     while queue:
         job = queue.popleft()

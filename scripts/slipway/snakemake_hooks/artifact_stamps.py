@@ -1,6 +1,7 @@
-"""Detect edited or damaged artifacts. When a job ends, the SHA-256 of each artifact is stored as its stamp.
+"""Detect artifacts that were edited or damaged after their jobs made them.
 
-This module's code is in the key of every job, so it imports no module that only planning needs.
+When a job ends, the SHA-256 of each artifact is stored as its stamp. This module's code is in the key of every job, so
+it imports no module that only planning needs.
 """
 
 import contextlib
@@ -21,7 +22,10 @@ STAMP = {"sha256": str, "ended": (*records.NUMBER, type(None))}
 
 
 def read_stamps() -> dict[str, dict]:
-    """Return {path of an artifact: its stamp {"sha256", "ended"}}. A damaged stamp counts as a missing one."""
+    """Return {path of an artifact: {"sha256": its SHA-256, "ended": end of its job in s since the epoch, or None}}.
+
+    A damaged stamp counts as a missing one.
+    """
     stamps = records.read_record(ARTIFACTS, dict) or {}
     return {name: stamp for name, stamp in stamps.items() if records.has_shape(stamp, STAMP)}
 
@@ -33,7 +37,10 @@ def recorded_end(path: Path) -> float | None:
 
 
 def digest(path: Path, file_hashes: FileHashCache) -> str:
-    """Return the SHA-256 of a file, or one SHA-256 of the names and contents of all files in a folder."""
+    """Return the SHA-256 of an artifact: of a file, or of the names and contents of all files in a folder.
+
+    `file_hashes` is the cache of the files' hashes.
+    """
     if path.is_file():
         return file_hashes.sha256(path)
     members = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
@@ -41,11 +48,11 @@ def digest(path: Path, file_hashes: FileHashCache) -> str:
 
 
 def require_unmodified(paths: Iterable[Path]) -> None:
-    """Raise SlipwayError if an artifact has changed since its job made it.
+    """Raise SlipwayError if an artifact that this job reads has changed since its own job made it.
 
-    `paths` are the files of a job. Snakemake marks the outputs of a running job as incomplete, so marked files are not
-    checked. If no file is marked, this process is not a job of a workflow, and nothing is checked. New artifacts
-    without a stamp are not checked either.
+    `paths` are the files in the job's options. Snakemake marks the outputs of a running job as incomplete, so marked
+    files are not checked. If no file is marked, this process is not a job of a workflow, and nothing is checked. New
+    artifacts without a stamp are not checked either.
     """
     paths = list(paths)
     outputs = {path for path in paths if incomplete_mark(path).exists()}

@@ -1,4 +1,7 @@
-"""Update the records of artifacts in one run: clean up after earlier runs, and stamp the artifacts of this run."""
+"""Update the records of artifacts in one run: clean up after earlier runs, and stamp this run's artifacts.
+
+A stamp is the SHA-256 of an artifact when its job ended. With it, later edits are found.
+"""
 
 import atexit
 import os
@@ -24,10 +27,11 @@ from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 
 
 class ArtifactTracking:
-    """The records of artifacts in one run.
+    """Finds edited artifacts at the start of a run, and stores the records of new artifacts at its end.
 
-    `workflow` is Snakemake's workflow. `read_only`: the run changes nothing in the folder, such as a dry run. `acting`
-    are the names of the rules that change more than their outputs, such as a server.
+    `workflow` is Snakemake's workflow. `read_only`: the run changes nothing in the folder, such as a dry run.
+    `file_hashes` is the cache of the files' hashes. `acting` are the names of the rules that change more than their
+    outputs, such as a server.
     """
 
     def __init__(self, workflow: Any, read_only: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
@@ -39,15 +43,18 @@ class ArtifactTracking:
         self._attempts = Attempts(self._records.digest, acting)
 
     def open(self) -> dict[str, tuple[str, str]]:
-        """Take the lock of the folder, and return {edited artifact: (SHA-256 when made, SHA-256 now)}.
+        """Lock the folder for this run, and return {edited artifact: (SHA-256 when made, SHA-256 now)}.
 
-        Raises WorkflowError if another workflow runs in this folder, or if the records cannot be written. A run that
-        only reads continues without the lock.
+        Raises WorkflowError if another workflow runs in this folder, or if the records cannot be written. If another
+        workflow has the lock, a run that only reads continues without it.
         """
         return self._open_read_only() if self._read_only else self._open_exclusive()
 
     def begin(self) -> None:
-        """Store the state of the artifacts that the planned jobs will replace. A run that only reads stores nothing."""
+        """Store the state of the artifacts that the planned jobs will replace, so that `settle` can restore them.
+
+        A run that only reads stores nothing.
+        """
         if self._read_only:
             return
         # A killed run may have left backup copies, which Snakemake would not overwrite.
@@ -55,12 +62,12 @@ class ArtifactTracking:
         self._attempts.begin(self._workflow.dag)
 
     def remember(self, files: Iterable[str]) -> None:
-        """Store the stamps of new artifacts. If they cannot be written, log a warning."""
+        """Store the stamps (SHA-256) of the new artifacts `files`. If they cannot be written, log a warning."""
         with _warned("what was made could not be noted", "edits of it by hand will not be found"):
             self._records.remember([] if self._read_only else files)
 
     def settle(self) -> None:
-        """At the end of a run, store missing stamps, and restore artifacts that failed jobs did not replace."""
+        """At the end of a run, store missing stamps (SHA-256) of artifacts, and restore the outputs of failed jobs."""
         if self._read_only:
             return
         dag = self._workflow.dag
@@ -76,10 +83,9 @@ class ArtifactTracking:
         return [str(page) for page in pages if page.exists() and page.stat().st_mtime >= self._began]
 
     def _open_exclusive(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts.
+        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts, as `open` does.
 
-        The result is {edited artifact: (SHA-256 when made, SHA-256 now)}. Raises WorkflowError if another workflow has
-        the lock.
+        Raises WorkflowError if another workflow has the lock.
         """
         lock = self._lock
         if not lock.take(PATIENCE_S):
@@ -100,7 +106,7 @@ class ArtifactTracking:
         return self._recover()
 
     def _open_read_only(self) -> dict[str, tuple[str, str]]:
-        """Return {edited artifact: (SHA-256 when made, SHA-256 now)}, without disturbing another run in this folder."""
+        """Return the edited artifacts, as `open` does, without disturbing another run in this folder."""
         lock = self._lock
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
@@ -121,8 +127,7 @@ class ArtifactTracking:
     def _recover(self) -> dict[str, tuple[str, str]]:
         """Complete the unfinished work of an earlier run, mark edited artifacts as incomplete, and return them.
 
-        The result is {edited artifact: (SHA-256 when made, SHA-256 now)}. Raises WorkflowError if the records cannot be
-        written.
+        The result is that of `open`. Raises WorkflowError if the records cannot be written.
         """
         try:
             keep_records_with_results()
@@ -140,7 +145,7 @@ class ArtifactTracking:
 
 @contextmanager
 def _warned(problem: str, consequence: str) -> Iterator[None]:
-    """If the block raises OSError, log a warning with `problem` and `consequence`, and continue the run."""
+    """Context manager: if the block raises OSError, log a warning with `problem` and `consequence`, and go on."""
     try:
         yield
     except OSError as error:

@@ -24,11 +24,11 @@ ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
 class Attempts:
-    """The states of the jobs' outputs before a run. They are stored in a file, in case this run is killed.
+    """The states of the jobs' outputs before a run, with which `settle` restores the outputs of failed and killed jobs.
 
-    `digest` returns the SHA-256 of an artifact. `acting` are the names of the rules that change more than their
-    outputs, such as a server. If a job of such a rule is killed, the outputs do not show how far the job came, so the
-    job runs again.
+    The states are stored in a file, in case this run is killed. `digest` returns the SHA-256 of an artifact. `acting`
+    are the names of the rules that change more than their outputs, such as a server. If a job of such a rule is killed,
+    the outputs do not show how far the job came, so the job runs again.
     """
 
     def __init__(self, digest: Callable[[Path], str], acting: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ class Attempts:
         self._acting = set(acting)
 
     def begin(self, dag: Any) -> None:
-        """For each job in Snakemake's DAG that will run, store the state of its existing outputs in a file."""
+        """Store the state of the existing outputs of each job that will run, in a file. `dag` is Snakemake's DAG."""
         attempts = []
         for job in dag.needrun_jobs():
             outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
@@ -57,10 +57,10 @@ class Attempts:
         remove(ATTEMPTS)
 
     def _state(self, path: Path) -> dict:
-        """Return the state of an artifact: {"sha256", "time_ns", "record", "mark"}.
+        """Return the state of an artifact, with which it can be restored: {"sha256", "time_ns", "record", "mark"}.
 
-        "time_ns" is its modification time in ns, "record" is Snakemake's record, and "mark" is Snakemake's mark as
-        incomplete.
+        "time_ns" is its modification time in ns, None if it has none. "record" is Snakemake's record of it, and "mark"
+        is Snakemake's mark of it as incomplete, {} if it is complete.
         """
         return {
             "sha256": self._digest(path),
@@ -86,7 +86,10 @@ class Attempts:
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
-        """Restore an output from Snakemake's backup copy, if a killed job changed the output."""
+        """Restore an output from Snakemake's backup copy, if a killed job changed the output.
+
+        `state` is the state before the job, as `_state` returns it. Only a copy in this state is used.
+        """
         if not incomplete_mark(path).exists():
             return
         clear_up_after_a_kill(path)
@@ -101,6 +104,9 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Return whether a failed attempt rewrote Snakemake's record of `path`, but with the same key (see KEY)."""
+        """Return whether a failed attempt rewrote Snakemake's record of `path`, but with the same key (see KEY).
+
+        `state` is the state before the attempt, as `_state` returns it.
+        """
         before, after = state["record"], read_record(snakemake_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)

@@ -1,4 +1,7 @@
-"""The resources of jobs on a cluster: check that targets declare enough, and request resources."""
+"""The resources of jobs on a cluster: check that targets declare enough, and request resources.
+
+A target is a kind of GPU or CPU that config.yaml names.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,10 @@ from slipway.keys.resolved_config import ResolvedConfig
 
 
 def require_declared(config: dict) -> None:
-    """Raise SlipwayError if a target leaves values to be detected, since its jobs run on another machine."""
+    """Raise SlipwayError if a target leaves its runtime, hardware or TensorRT to be detected on this machine.
+
+    On a cluster, jobs run on another machine. `config` is config.yaml with the defaults.
+    """
     for target, chosen in config["targets"].items():
         missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
         if missing := missing + _undeclared(chosen, {**config["tensorrt"], **chosen["tensorrt"]}):
@@ -20,7 +26,10 @@ def require_declared(config: dict) -> None:
 
 
 def require_image(config: dict) -> None:
-    """Raise SlipwayError if no container image is named for jobs, or its file or declared TensorRT is missing."""
+    """Raise SlipwayError unless config.yaml names the container image in which jobs run, and declares its TensorRT.
+
+    The image must exist, if it is a file. `config` is config.yaml with the defaults.
+    """
     if config["container"] is None:
         raise SlipwayError(
             "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
@@ -41,7 +50,10 @@ def require_image(config: dict) -> None:
 
 
 def _undeclared(target: dict, tensorrt: dict) -> list[str]:
-    """Return the names of the `tensorrt` settings that a TensorRT target still must declare; [] for another runtime."""
+    """Return the names of the `tensorrt` settings that a TensorRT target still must declare; [] for another runtime.
+
+    `target` is the target's entry in config.yaml. `tensorrt` has its `tensorrt` settings together with the common ones.
+    """
     names = ("version", "cuda") if target["runtime"] == "tensorrt" else ()
     return [f"`tensorrt.{name}`" for name in names if tensorrt[name] is None]
 
@@ -49,8 +61,8 @@ def _undeclared(target: dict, tensorrt: dict) -> list[str]:
 def on_target(resolved: ResolvedConfig) -> dict:
     """Return {resource: value, or function of the wildcards} for the rules whose jobs run on a target.
 
-    The result leaves out resources that no target requests. So without a declared partition, the profile's partition
-    remains.
+    The resources are "seat", of which the result always has 1, and those of `_requested`. If no target requests a
+    resource, the result leaves it out. So without a declared partition, the partition in Snakemake's profile remains.
     """
     by_target = {target: _requested(resolved, target) for target in resolved.targets}
     resources: dict[str, Any] = {"seat": 1}
@@ -64,7 +76,10 @@ def on_target(resolved: ResolvedConfig) -> dict:
 
 
 def _requested(resolved: ResolvedConfig, target: str) -> dict[str, str | int | None]:
-    """Return {resource: value} that a target requests for its jobs; the value is None if it requests none."""
+    """Return the resources that a target requests for its jobs. A value is None if the target does not request it.
+
+    The result is {"gpu", "gpu_model", "gpu_manufacturer", "machine_type", "slurm_partition"}.
+    """
     declared, on_gpu = resolved.config["targets"][target]["cluster"], resolved.traits(target).needs_gpu
     return {
         # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.

@@ -22,11 +22,10 @@ _MISLEADING = re.compile(
 
 
 class FailedJobs:
-    """A filter of Snakemake's log that adds the errors of failed jobs to the last message.
+    """A filter of Snakemake's log that repeats the errors of failed jobs in the last message of a run.
 
-    The filter drops messages that seem to be errors, but are not.
-
-    `workflow` is Snakemake's workflow. After `run_ended` is set, the next error is the last message.
+    It also drops messages that seem to be errors, but are not. `workflow` is Snakemake's workflow. After `run_ended` is
+    set, the next error is the last message.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -37,9 +36,9 @@ class FailedJobs:
         self.run_ended = False
 
     def filter(self, record: Any) -> bool:
-        """Store the errors of failed jobs, and append them to the last message. Return False to drop a record.
+        """Store the errors of failed jobs, and append them to the last message. Return False to drop a message.
 
-        `record` is a LogRecord with the attributes of Snakemake's events.
+        `record` is a message of Snakemake's log, a LogRecord with the attributes of Snakemake's events.
         """
         event = getattr(record, "event", None)
         if event is LogEvent.GROUP_ERROR:
@@ -55,8 +54,8 @@ class FailedJobs:
     def _error(self, record: Any) -> str:
         """Return the text about a failed job: the names of its rule and log, and its error; or advice about memory.
 
-        If the log has no error, the text refers to the log. Returns "" for a job without a log, and for a job of a
-        failed group whose log has no error.
+        `record` is Snakemake's log message about the failure. If the job's log has no error, the text refers to the
+        log. Returns "" for a job without a log, and for a job of a failed group whose log has no error.
         """
         advice = self._advise([record.jobid], record.log)
         log = next(iter(record.log), None)  # the rule's log is the first; logs of the cluster follow
@@ -67,7 +66,10 @@ class FailedJobs:
         return f"{record.rule_name} failed without an error of its own; look into {log}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
-        """If the logs show that jobs exceeded their requested memory, log advice and return it; else return None."""
+        """If `logs` show that jobs exceeded their requested memory, log advice and return it; else return None.
+
+        `jobids` are Snakemake's numbers of these jobs.
+        """
         if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
             return None
         jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]

@@ -37,7 +37,7 @@ CONFIG = "config.yaml"
 
 
 class Hooks:
-    """Slipway's hooks in a run of Snakemake's `workflow`, in the order of their calls.
+    """The functions that Slipway's rules call during a run of Snakemake's `workflow`, in the order of their calls.
 
     `plans`: this process plans the run. Otherwise it runs one job for another Snakemake, for example on a cluster's
     node. `builds`: the run may build artifacts. Otherwise it only operates a deployment.
@@ -63,9 +63,9 @@ class Hooks:
     # Before the configuration is read
 
     def check_start(self) -> None:
-        """Prepare Snakemake and this process.
+        """Prepare Snakemake and this process before config.yaml is read.
 
-        Raises WorkflowError if the run cannot keep records, write its folders or read config.yaml.
+        Raises WorkflowError if the run cannot store records of artifacts, write its folders or read config.yaml.
         """
         restrict_umask()
         prefer_this_interpreter()
@@ -101,15 +101,19 @@ class Hooks:
     # In rules
 
     def program(self, name: str) -> Any:
-        """Return scripts/<name>.py as an input of a rule. Its changes count only by the hash of its code in the key.
+        """Return the path of scripts/<name>.py as a rule's input that makes no output stale when the file changes.
 
-        If jobs copy their inputs to storage, the program is not copied, because the jobs' container image has it.
+        The job's key has the hash of its code instead, so that a new comment makes nothing stale. If jobs copy their
+        inputs to storage, the program is not copied, because the jobs' container image has it.
         """
         path = code_hash.program_file(name)
         return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
 
     def expand(self, files: str | Iterable[str], **wildcards: Any) -> list[str]:
-        """Return paths as Snakemake's `expand` does, also for outputs of rules in storage, which `expand` refuses."""
+        """Return the paths `files` with the values of `wildcards` filled in, as Snakemake's `expand` does.
+
+        If jobs copy their files from and to storage, this also works for outputs of rules, which `expand` refuses.
+        """
         files = [files] if isinstance(files, str) else files
         if self._in_storage:
             files = [f"results/{file.rpartition('results/')[2]}" for file in files]
@@ -118,12 +122,13 @@ class Hooks:
     def ancient(self, files: Any) -> Any:
         """Return `files` as inputs that must exist, but whose changes do not make this rule's outputs stale.
 
-        Snakemake's `ancient` on another rule's output would mark the output for every rule that reads it.
+        `files` are paths, or a function of the wildcards. Snakemake's `ancient` on another rule's output would mark the
+        output for every rule that reads it, so this function copies paths first.
         """
         return ancient(files if callable(files) else self.expand(files, allow_missing=True))
 
     def resources_on_target(self, resolved: ResolvedConfig) -> dict:
-        """Return {resource: value, or function of the wildcards} that a target's jobs request.
+        """Return {resource: value, or function of the wildcards} that jobs on a target request, as `on_target` does.
 
         Raises WorkflowError if jobs run in a container image that config.yaml does not name, or whose TensorRT it does
         not declare.
@@ -151,10 +156,10 @@ class Hooks:
             raise WorkflowError(f"there is no target {target}{meant} `snakemake --list-target-rules` shows them all")
 
     def complete_rules(self, conda: str) -> None:
-        """Give each rule that runs a program a log, and the environment `conda`, unless the rule names its own.
+        """Give each rule that runs a program a log file and a conda environment, unless the rule names its own.
 
         The log is logs/<model>/<target>/<rule>.<other wildcards>.log; wildcards that the rule does not have are left
-        out. The environment is used with --sdm conda.
+        out. `conda` is the path of the environment's file, which Snakemake uses with --sdm conda.
         """
         for rule in filter(_is_own, self._workflow.rules):
             if rule.shellcmd and rule.conda_env is None:
@@ -166,10 +171,11 @@ class Hooks:
                 rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
     def list_rules(self, models: Iterable[str]) -> list[dict]:
-        """Return {"name", "outputs": paths without temporary ones, "program", "uses"} for each rule.
+        """Return [{"name", "outputs", "program", "uses"}], one dict for each rule, to generate docs/artifacts.md.
 
-        "uses" are the names in the code of the rule's function for `settings`. Rules for only one of `models` are left
-        out.
+        "outputs" are the paths without temporary ones, and "program" is the name of the program, or "". "uses" are the
+        names in the code of the rule's param `settings`, among them the method of JobKeys. Rules for only one of
+        `models`, such as deploy_<model>, are left out.
         """
         of_one_model = {f"{rule.name}_{model}" for rule in self._workflow.rules for model in models}
         return [
@@ -188,8 +194,8 @@ class Hooks:
     def track_artifacts(self, acting: Sequence[str]) -> None:
         """Take the lock of the folder, find edited artifacts, and let the log say in words why each job runs.
 
-        `acting` are the names of the rules that change more than their outputs, such as a server. The processes of jobs
-        on other machines do nothing here.
+        `acting` are the names of the rules that change more than their outputs, such as a server. In a process that
+        runs a single job for another Snakemake, do nothing.
         """
         if not self.plans:
             return
@@ -204,10 +210,10 @@ class Hooks:
         atexit.register(self.file_hashes.save)
 
     def begin_run(self, config: dict) -> None:
-        """Store the state of the artifacts that jobs will replace.
+        """Store the state of the artifacts that jobs will replace, so that a failed job loses nothing.
 
-        Raises WorkflowError if Snakemake would store no records, or if jobs on other machines would use facts that were
-        detected on this machine.
+        `config` is config.yaml with the defaults. Raises WorkflowError if Snakemake would store no records, or if jobs
+        on other machines would use facts that were detected on this machine.
         """
         require_records(self._workflow)  # only now does Snakemake know --drop-metadata
         if self._workflow.non_local_exec:
@@ -216,7 +222,10 @@ class Hooks:
         self._tracking.begin()
 
     def join_handlers(self, config: dict) -> None:
-        """If another workflow uses Slipway as a module, add Slipway's handlers of a run's begin and end to it."""
+        """If another workflow uses Slipway as a module, let it call `begin_run` and `end_run`.
+
+        They are added to its handlers of a run's begin and end. `config` is the argument of `begin_run`.
+        """
         if not self._is_module:
             return
         ours = {"_onstart": lambda: self.begin_run(config), "_onsuccess": self.end_run, "_onerror": self.end_run}
@@ -225,7 +234,7 @@ class Hooks:
             setattr(self._workflow, name, lambda log, act=act, theirs=theirs: (act(), theirs(log)))
 
     def end_run(self) -> None:
-        """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
+        """Store the stamps (SHA-256) of new artifacts, and restore the artifacts that failed jobs did not replace.
 
         After this, Snakemake logs the last error message of the run. The errors of all failed jobs are appended to it.
         """
@@ -244,9 +253,9 @@ def _is_own_file(snakefile: str) -> bool:  # hundreds of rules lie in a few file
 
 
 def in_report(path: str, category: str) -> Any:
-    """Return an output that `snakemake --report` shows in `category`, with the caption docs/report/<kind>.rst.
+    """Return `path`, an output, with the note that `snakemake --report` shows it in `category`, under a caption.
 
-    `path` must be results/<model>/.../[<model>.]<kind>.<suffix>.
+    The caption is docs/report/<kind>.rst. `path` must be results/<model>/.../[<model>.]<kind>.<suffix>.
     """
     model, *folders, file = path.split("/")[1:]
     kind = "page" if file == "report.html" else file.removeprefix(f"{model}.").split(".")[0]
@@ -256,16 +265,16 @@ def in_report(path: str, category: str) -> Any:
 
 
 def untracked(value: Any) -> Callable[[Any, Any], Any]:
-    """Return a param whose value Snakemake does not compare with the last run.
+    """Return a param with `value` that makes no output stale: Snakemake does not compare it with the last run.
 
     `value` may be a function of the wildcards. Snakemake compares every param, except functions with the argument
-    `input`.
+    `input`. So the result is such a function.
     """
     return lambda wildcards, input: _of(value, wildcards)
 
 
 def options(*parts: Any, **values: Any) -> Callable[[Any, Any], JobKey]:
-    """Return a param with command-line options whose values Snakemake does not compare with the last run.
+    """Return a param of command-line options that make no output stale: Snakemake does not compare their values.
 
     Each of `parts` is {option: value}. Each part and each of `values` may be a function of the wildcards. If a value in
     `values` is empty, its option is left out.

@@ -22,9 +22,9 @@ _LONGEST_NAME = 255
 
 
 def record_of(path: Path, folder: Path) -> Path:
-    """Return the path of Snakemake's record of an artifact in `folder`: the artifact's path in base 64.
+    """Return the path of Snakemake's record of an artifact in `folder`: its name is the artifact's path in base 64.
 
-    If base 64 is too long for a file name, it is cut into several folder names.
+    If this name is too long for a file, it is cut into several folder names.
     """
     name = base64.urlsafe_b64encode(str(path).encode()).decode()
     length = _LONGEST_NAME - 1
@@ -40,7 +40,7 @@ incomplete_mark = partial(record_of, folder=KEPT_MARKS)
 def artifact_of(record: Path, folder: Path) -> str | None:
     """Return the path of the artifact that a record in `folder` belongs to; None if `record` is no record.
 
-    Snakemake splits the record's name for a long path into folders. Such a folder is no record.
+    This is the reverse of `record_of`. A folder that has only a part of a long name is no record.
     """
     name = "".join(part.lstrip("@") for part in record.relative_to(folder).parts)
     with contextlib.suppress(ValueError):
@@ -49,5 +49,8 @@ def artifact_of(record: Path, folder: Path) -> str | None:
 
 
 def stamp_of(path: Path) -> Path:
-    """Return the file whose modification time Snakemake uses as an artifact's time: the artifact or a file in it."""
+    """Return the file whose modification time Snakemake uses as an artifact's time.
+
+    For an artifact that is a folder, it is a file in the folder; otherwise it is the artifact.
+    """
     return path / TIME_STAMP if path.is_dir() else path

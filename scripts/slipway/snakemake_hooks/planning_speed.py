@@ -16,7 +16,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 500_000
 
 
 def plan_faster(is_module: bool) -> None:
-    """Let Snakemake collect garbage less often, do repeated work once, and not import pandas.
+    """Make Snakemake's planning faster: collect garbage less often, do repeated work once, and do not import pandas.
 
     Without this, Snakemake formats each shell command three times. For each job it inspects the parameters of the same
     functions, and for each input file it searches for the rules that make the file. If pandas is installed, Snakemake
@@ -24,7 +24,8 @@ def plan_faster(is_module: bool) -> None:
     which takes a quarter of the time of a small plan; the system takes the memory back in any case.
 
     `is_module`: another workflow uses Slipway as a module. Its functions may not be hashable, its params may have
-    tables, and libraries that it imports may print warnings if their objects remain, so these changes are not made.
+    tables, and libraries that it imports may print warnings if their objects remain. So the changes that affect these
+    are not made.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))

@@ -25,13 +25,17 @@ PRINTING = (
 def is_read_only(options: argparse.Namespace) -> bool:
     """Return whether a command only prints facts about the workflow or its deployments.
 
-    Such a command may run at the same time as another command.
+    `options` are the command's options, as `options_of` returns them. Such a command may run at the same time as
+    another command.
     """
     return any(getattr(options, name, None) for name in PRINTING) or _runs_only(_TELLING, options)
 
 
 def builds_nothing(options: argparse.Namespace) -> bool:
-    """Return whether a command runs only rules that operate a deployment or remove files, and builds no artifact."""
+    """Return whether a command runs only rules that operate a deployment or remove files, and builds no artifact.
+
+    `options` are the command's options, as `options_of` returns them.
+    """
     of_one = {target for target in options.targets if target.startswith(_OPERATING_ONE)}
     return _runs_only(_OPERATING | of_one, options)
 

@@ -1,7 +1,8 @@
-"""The two records of each artifact: Snakemake's record of its inputs, and the SHA-256 from the end of its job.
+"""The two records of each artifact, with which stale and edited artifacts are found.
 
-Both are stored with the results, in results/.provenance/. So nothing becomes stale if .snakemake/ is lost, or if the
-results are copied to another machine.
+They are Snakemake's record of its inputs and params, and a stamp: its SHA-256 at the end of its job. Both are stored
+with the results, in results/.provenance/. So nothing becomes stale if .snakemake/ is lost, or if the results are copied
+to another machine.
 """
 
 import json
@@ -23,7 +24,7 @@ EDITED = "edited"
 
 
 def keep_records_with_results() -> None:
-    """Store Snakemake's records and marks of artifacts beside the results, by symbolic links.
+    """Store Snakemake's records and marks of artifacts beside the results: replace their folders by symbolic links.
 
     Remove damaged records, and mark their artifacts as incomplete. Otherwise Snakemake would ignore a record of random
     bytes, and its artifact would never be stale. A record of `null` would stop every run.
@@ -60,7 +61,7 @@ def _keep(link: Path, kept: Path) -> None:
 
 
 class ArtifactRecords:
-    """The stamps of all artifacts. They show which artifacts have changed since their jobs made them.
+    """The stamps of all artifacts, which show the artifacts that have changed since their jobs made them.
 
     A stamp has the SHA-256 of the artifact, and the recorded end of its job, which identifies the job.
     """
@@ -73,10 +74,10 @@ class ArtifactRecords:
         self.made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
-        """Return {artifact: (SHA-256 when made, SHA-256 now)} of artifacts that were edited or truncated.
+        """Return {artifact: (SHA-256 when made, SHA-256 now)} of the artifacts that were edited or truncated.
 
-        If a killed run made an artifact again, only the stamp is outdated. Then the artifact is added to `made_anew`
-        instead.
+        If a killed run made an artifact again, the artifact is right and its stamp is outdated. Then it is added to
+        `made_anew` instead.
         """
         edited = {}
         for name, stamp in self._made.items():
@@ -89,7 +90,10 @@ class ArtifactRecords:
         return edited
 
     def remember(self, names: Iterable[str]) -> None:
-        """Store the stamps of new artifacts. `names` are their paths; paths that do not exist are left out."""
+        """Store the stamps (SHA-256 and end of the job) of new artifacts.
+
+        `names` are their paths; paths that do not exist are left out.
+        """
         paths = {str(name): Path(name) for name in names if Path(name).exists()}
         stamps = {name: {"sha256": self.digest(path), "ended": recorded_end(path)} for name, path in paths.items()}
         if self._made | stamps != self._made:
@@ -97,12 +101,15 @@ class ArtifactRecords:
             write_json(ARTIFACTS, self._made)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return the paths in `names` of complete artifacts whose stamp a killed run did not store."""
+        """Return those of the paths `names` that are complete artifacts whose stamp a killed run did not store."""
         unknown = {str(name): Path(name) for name in names if str(name) not in self._made}
         return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Return whether an artifact is the unchanged output of a job that ended later than its stamp says."""
+        """Return whether an artifact is the unchanged output of a job that ended later than its stamp says.
+
+        Then a killed run made the artifact, and did not store its new stamp.
+        """
         ended, stamp = recorded_end(path), self._made.get(str(path))
         if ended is None or (stamp and stamp["ended"] == ended):
             return False
@@ -111,9 +118,9 @@ class ArtifactRecords:
 
 
 def mark_incomplete(names: Iterable[str]) -> None:
-    """Mark edited artifacts as incomplete, as if their jobs had been killed, so that Snakemake makes them again.
+    """Mark the edited artifacts `names` as incomplete, so that Snakemake makes them again, as after a killed job.
 
-    Remove such marks from all artifacts that are not in `names`, for example from restored ones.
+    Remove such marks from all other artifacts, for example from restored ones. Marks of killed jobs stay.
     """
     wanted = {incomplete_mark(Path(name)) for name in names}
     for marker in KEPT_MARKS.rglob("*"):
@@ -124,7 +131,7 @@ def mark_incomplete(names: Iterable[str]) -> None:
 
 
 def submitted() -> set[str]:
-    """Return the cluster's ids of submitted jobs whose artifacts are still marked as incomplete."""
+    """Return the cluster's ids of submitted jobs that may still run: their artifacts are marked as incomplete."""
     marks = map(read_record, KEPT_MARKS.rglob("*"))
     return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
 
@@ -136,12 +143,12 @@ def incomplete() -> set[str]:
 
 
 def read_record(path: Path) -> dict:
-    """Return the content of one of Snakemake's records; {} if it is missing or damaged."""
+    """Return the content of a record or mark that Snakemake wrote about an artifact; {} if it is missing or damaged."""
     return records.read_record(path, dict) or {}
 
 
 def restore_record(path: Path, content: dict) -> None:
-    """Write `content` as one of Snakemake's records. If `content` is empty, remove the record."""
+    """Write `content` as Snakemake's record or mark of an artifact. If `content` is empty, remove the file."""
     if not content:
         path.unlink(missing_ok=True)
         return

@@ -21,7 +21,10 @@ _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 @contextmanager
 def refused_by_snakemake() -> Iterator[None]:
-    """If the block raises a SlipwayError, raise a WorkflowError, which Snakemake prints without a traceback."""
+    """Context manager: if the block raises a SlipwayError, raise a WorkflowError with its text.
+
+    Snakemake prints a WorkflowError without a traceback.
+    """
     try:
         yield
     except SlipwayError as error:
@@ -29,7 +32,11 @@ def refused_by_snakemake() -> Iterator[None]:
 
 
 def reduce_refusal(record: logging.LogRecord) -> bool:
-    """Reduce a log message about a SlipwayError in a Snakefile or function to the error's sentence. Return True."""
+    """Reduce Snakemake's log message about a SlipwayError to the error's sentence, without lines of code.
+
+    The error was raised in a Snakefile, or in a function of a rule. This is a filter of the log that drops no message,
+    so return True.
+    """
     if getattr(record, "event", None) is LogEvent.ERROR:
         message = str(record.msg)
         if refusal := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):

@@ -1,4 +1,4 @@
-"""In the log of Snakemake, explain why each job runs."""
+"""In the log of Snakemake, explain in words why each job runs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,10 +17,11 @@ NAMED = 2
 
 @dataclass
 class RerunJournal:
-    """A filter of Snakemake's log that replaces the reason of each announced job. The filter drops no record.
+    """A filter of Snakemake's log that explains in words why each announced job runs. The filter drops no message.
 
-    `changed`: {edited artifact: (SHA-256 when made, SHA-256 now)}. `incomplete`: the other artifacts that were marked
-    as incomplete before this run. `remember` stores the stamps of a finished job's artifacts.
+    `workflow` is Snakemake's workflow. `changed`: {edited artifact: (SHA-256 when made, SHA-256 now)}. `incomplete`:
+    the other artifacts that were marked as incomplete before this run. `remember` stores the stamps (SHA-256) of a
+    finished job's artifacts.
     """
 
     workflow: Any
@@ -33,7 +34,7 @@ class RerunJournal:
     def filter(self, record: Any) -> bool:
         """Replace the reason of an announced job, and store the stamps of a finished job. Always return True.
 
-        `record` is a LogRecord with the attributes of Snakemake's events.
+        `record` is a message of Snakemake's log, a LogRecord with the attributes of Snakemake's events.
         """
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
@@ -45,7 +46,7 @@ class RerunJournal:
         return True
 
     def why(self, job: Any) -> str:
-        """Return the reasons in words why a job has to run, separated by "; "."""
+        """Return in words why Snakemake's `job` has to run; several reasons are separated by "; "."""
         reason = self.workflow.dag.reason(job)
         return "; ".join(self._words(job, reason)) or str(reason)
 

@@ -35,10 +35,10 @@ _NAMES = {
 
 
 def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """Return phrases that say how a job's params changed. `before` and `now` are Python representations of the params.
+    """Return phrases that say how a job's params changed since the last run, such as "PyTorch 2.8.0 -> 2.9.1".
 
-    The representation of a dict has the settings of a job's key. Two such dicts, or lists, are compared item by item.
-    Other params are quoted unchanged.
+    `before` and `now` have the repr() of each param, as Snakemake stores it. The repr() of a dict has the settings of a
+    job's key. Two such dicts, or lists, are compared item by item. Other params are quoted unchanged.
     """
     before, now = set(before), set(now)
     gone, new = before - now, now - before
@@ -51,19 +51,29 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
-    """Return a phrase that says that the content of file `name` changed, from SHA-256 `before` to `now`."""
+    """Return a phrase that the content of the file `name` changed, from SHA-256 `before` to `now`.
+
+    An unknown SHA-256 (None) is shown as "none".
+    """
     return f"{name} {short(before)} -> {short(now)}"
 
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
-    """Return one sentence for each model whose receipt says that the model was rolled back after its deployment."""
+    """Return a sentence for each receipt that states that its model was rolled back after the deployment.
+
+    `receipts` are the paths of changed outputs. A receipt is the record that a deployment writes, and a rollback
+    rewrites it. Other files are ignored.
+    """
     shape = {"served_as": str, "rolled_back_from": (str, int)}
     read = (read_record(path, shape) for path in receipts if path.endswith(".json"))
     return [f"{one['served_as']} was rolled back from version {one['rolled_back_from']}" for one in read if one]
 
 
 def short(value: object) -> str:
-    """Return a value as text for a reason: of a hash the first 8 digits, of other text the text without quotes."""
+    """Return a value of a setting as short text: the first 8 digits of a hash, or other text without quotes.
+
+    None becomes "none", and other values become JSON.
+    """
     if isinstance(value, str):
         value = value.removeprefix("sha256:")
         is_hash = len(value) >= 16 and all(letter in "0123456789abcdef" for letter in value)
@@ -80,7 +90,10 @@ def _literals(representations: Iterable[str], kind: type) -> list:
 
 
 def _exchanged(before: list[list], now: list[list]) -> list[str]:
-    """Return phrases that name the items of lists that were left out or added, such as served models."""
+    """Return phrases that name the items that only one side has, such as "resnet50 added".
+
+    `before` and `now` are the lists among a job's params in the last and in this run.
+    """
     olds, news = ({str(item) for items in lists for item in items} for lists in (before, now))
     changes = {"left out": sorted(olds - news), "added": sorted(news - olds)}
     return [f"{', '.join(items)} {verb}" for verb, items in changes.items() if items]
@@ -114,6 +127,9 @@ def _unpacked(value: Any) -> Any:
 
 
 def _differing(before: dict, now: dict) -> list[str]:
-    """Return the names whose values differ, and the names that only one of both has, even if their value is None."""
+    """Return the names whose values differ between two dicts {setting: value}.
+
+    A name that only one of both has differs, too, even if its value is None.
+    """
     names = sorted({**before, **now})
     return [name for name in names if (name in before, before.get(name)) != (name in now, now.get(name))]

@@ -45,7 +45,7 @@ class RunLock:
     def take(self, patience_s: float = 0.0) -> bool:
         """Take the lock, and remove Snakemake's locks of a killed run. Return False if another process keeps the lock.
 
-        `patience_s`: how many seconds to wait for the lock. On a file system without locks, return True and set
+        `patience_s` is the time to wait for the lock, in seconds. On a file system without locks, return True and set
         `caution`. Then only Snakemake's own lock keeps other runs out.
         """
         make_way_for_file(self._file)
@@ -71,7 +71,11 @@ class RunLock:
         return True
 
     def work(self) -> None:
-        """Write this run into the lock's file. Runs that start meanwhile, and the next run after a kill, read it."""
+        """Write this run's process id, host, start time and id into the lock's file, after `take`.
+
+        Runs that start meanwhile name this run in their error. After a kill, the next run finds this run's programs by
+        the id.
+        """
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
         json.dump(holder, self._held)

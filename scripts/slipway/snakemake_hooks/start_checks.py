@@ -27,9 +27,10 @@ def require_supported_version(version: str) -> None:
 
 
 def remove_from_path(folder: Path) -> None:
-    """Remove the folder of the Snakefile from sys.path, where Snakemake puts it: jobs find no modules there.
+    """Remove `folder`, that of the Snakefile, from sys.path, so that planning finds the same modules as the jobs.
 
-    The folder stays if it was on the path before: by PYTHONPATH, or by an installation in site-packages.
+    Snakemake adds it only while planning. The folder stays if it was on the path before: by PYTHONPATH, or by an
+    installation in site-packages.
     """
     entries = os.environ.get("PYTHONPATH", "")
     of_user = {Path(entry).resolve() for entry in entries.split(os.pathsep)} if entries else set()
@@ -40,7 +41,10 @@ def remove_from_path(folder: Path) -> None:
 
 
 def require_plain_module(modifier: Any) -> None:
-    """Raise WorkflowError if another workflow uses Slipway as a module with renamed rules or replaced paths."""
+    """Raise WorkflowError if another workflow uses Slipway as a module with renamed rules or replaced paths.
+
+    `modifier` is Snakemake's object with these changes.
+    """
     if (modifier.modify_rulename("evidence"), modifier.modify_path("results/x")) != ("evidence", "results/x"):
         raise WorkflowError(
             "Slipway's programs, records and servers look for results/ and for its rules by their names; leave "
@@ -50,7 +54,10 @@ def require_plain_module(modifier: Any) -> None:
 
 
 def require_records(workflow: Any) -> None:
-    """Raise WorkflowError if this run would store no records in .snakemake/metadata: later runs need them."""
+    """Raise WorkflowError if Snakemake would store no records in .snakemake/metadata, which later runs need.
+
+    Without the records, later runs could not tell the stale artifacts. `workflow` is Snakemake's workflow.
+    """
     backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 has no backends
     if backend is not None and backend.name != "FILE":
         raise WorkflowError(

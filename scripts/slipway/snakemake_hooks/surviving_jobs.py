@@ -15,10 +15,10 @@ PATIENCE_S = 60
 
 
 def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process]:
-    """Return the running processes of programs in `folders` that the run with the id `run` started.
+    """Return the running processes of programs in `folders` that the killed run with the id `run` started.
 
-    Child processes of these programs are not included, because the live server, which must stay, may be a child.
-    Without `run`, return [].
+    Child processes of these programs are not included, because the live server, which must stay, may be a child. If
+    `run` is None (no run was killed), return [].
     """
     programs, folders = [], {folder.resolve() for folder in folders}
     for process in psutil.process_iter() if run else ():
@@ -30,7 +30,10 @@ def programs_of(run: str | None, folders: Iterable[Path]) -> list[psutil.Process
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
-    """Terminate programs, and return their names. Raise SlipwayError if a program does not end within PATIENCE_S."""
+    """Terminate `programs`, and return their names with process ids, for a warning.
+
+    Raises SlipwayError if a program does not end within PATIENCE_S.
+    """
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):
