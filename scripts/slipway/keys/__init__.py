@@ -1,4 +1,5 @@
-"""Validate and resolve config.yaml, and compute the key of each job: its settings, versions, hardware and code.
+"""Validate and resolve config.yaml, and compute the key of each job, which decides when the job is stale.
 
-A job is stale if its key differs from the key of its last run. Snakemake then runs the job again.
+A key has the job's settings, versions, hardware and code. If it differs from the key of the last run, the job is stale,
+and Snakemake runs it again.
 """
