@@ -28,17 +28,19 @@ class Cluster:
 
     @classmethod
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
-        """Return the cluster of the user's kubeconfig; without a kubeconfig, the cluster of this pod.
+        """Return the namespace `namespace` of a cluster: of the user's kubeconfig, or without a kubeconfig of this pod.
 
-        No request is sent yet. Raises SlipwayError if there is neither a kubeconfig nor a pod, or if the kubeconfig
-        lacks the context.
+        `context` is a context of the kubeconfig; None means the current context. `timeout_s` limits each request. No
+        request is sent yet. Raises SlipwayError if there is neither a kubeconfig nor a pod, or if the kubeconfig lacks
+        the context.
         """
         return cls(Transport(*connected(context), timeout_s), namespace)
 
     def apply(self, objects: list[dict], dry_run: bool = False) -> list[dict]:
-        """Apply objects by server-side apply; return the live objects. With `dry_run`, nothing is stored.
+        """Create or change objects by server-side apply; return the live objects. With `dry_run`, nothing is stored.
 
-        Raises SlipwayError at the first refused object. The message names the objects that were applied before.
+        `objects` are objects of the manifests. Raises SlipwayError at the first refused object. The message names the
+        objects that were applied before.
         """
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         applied: list[dict] = []
@@ -52,7 +54,10 @@ class Cluster:
         return applied
 
     def get(self, obj: dict, accept: str = JSON) -> dict | None:
-        """Return the live object with the kind and name of `obj`; None if the object or its kind does not exist."""
+        """Return the live object with the kind and name of `obj`; None if the object or its kind does not exist.
+
+        `accept` is the content type of the answer, such as METADATA_ONLY for a secret without its content.
+        """
         with suppress(NotFound):
             return self.transport.send(self.request("get", obj), accept=accept)
         return None
@@ -82,12 +87,18 @@ class Cluster:
         return self.transport.send(self.request("update", obj), body=obj)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """Return the last `lines` lines of a container's log; with `previous`, of the log before the last restart."""
+        """Return the last `lines` lines of the log of a container in the pod `pod`.
+
+        With `previous`, they are of the log before the container's last restart.
+        """
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         return self.transport.send(self.request("get", named("Pod", pod), "log"), query=query, accept="*/*")
 
     def kind(self, kind: str, api_version: str) -> Kind:
-        """Return the API resource of a kind; raise NotFound with advice if the cluster does not have the kind."""
+        """Return the API resource of a kind, such as "PodMonitor" of the API version "monitoring.coreos.com/v1".
+
+        Raises NotFound with advice if the cluster does not have the kind.
+        """
         known = self._kinds.get(api_version, {})  # several threads may ask at the same time
         if kind not in known:
             request = Request(root(api_version), resource=f"the kinds of {api_version}")
@@ -106,10 +117,10 @@ class Cluster:
         return False
 
     def request(self, verb: str, obj: dict, part: str = "") -> Request:
-        """Return a request for an object or its subresource such as "log"; without a name, for all objects of the kind.
+        """Return the request that does `verb`, such as "get", with an object or with its part such as "log".
 
-        If the object states no namespace, the namespace of this Cluster is used. The namespace None means all
-        namespaces.
+        `obj` has the kind and the name of the object; without a name, the request is for all objects of the kind. If it
+        states no namespace, the namespace of this Cluster is used. The namespace None means all namespaces.
         """
         kind, metadata = self.kind(obj["kind"], obj["apiVersion"]), obj["metadata"]
         name = metadata.get("name", "")
@@ -121,9 +132,10 @@ class Cluster:
     def list(
         self, kind: str, api_version: str = "v1", everywhere: bool = False, labels: dict | None = None, fields: str = ""
     ) -> "list[dict]":
-        """Return the objects of a kind in this namespace, or in all namespaces with `everywhere`.
+        """Return the live objects of a kind in this namespace, or with `everywhere` in all namespaces.
 
-        With `labels`, only the objects that have these labels. `fields` is the API's field selector.
+        With `labels`, {label: value}, only the objects that have these labels. `fields` is the API's field selector,
+        such as "type=Warning".
         """
         metadata = {"namespace": None} if everywhere else {}
         request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": metadata})

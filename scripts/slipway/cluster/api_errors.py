@@ -66,14 +66,21 @@ class Request:
 
 
 def refusal(error: ApiException, request: Request, context: str) -> Refused:
-    """Return the exception for the API's refusal of a request, with a message on reason and remedy."""
+    """Return the exception for a request that the API refused, with a message on the reason and the remedy.
+
+    `context` is the cluster's name in the kubeconfig, for the message. The type of the exception follows from the HTTP
+    code.
+    """
     status = status_of(error)
     reason = why_refused(error.status, status, request, status["message"].startswith(MALFORMED))
     return _CLASSES.get(error.status, Refused)(f"{context} {reason}")
 
 
 def status_of(error: ApiException) -> dict:
-    """Return the Status object in the API's answer; {"message": text of the answer} if the answer is no Status."""
+    """Return the reason that the API gave with an error: the Status object of its answer, with at least "message".
+
+    If the answer is no Status, return {"message": text of the answer}.
+    """
     body = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
     try:
         status = json.loads(body)
@@ -85,5 +92,8 @@ def status_of(error: ApiException) -> dict:
 
 
 def is_malformed(error: ApiException) -> bool:
-    """Say whether the object itself is at fault: it has an unknown field or an invalid value."""
+    """Say whether an API error blames the object itself: it has an unknown field or an invalid value.
+
+    Then a repetition of the request cannot succeed.
+    """
     return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)

@@ -16,7 +16,10 @@ KSERVE_LABEL = "serving.kserve.io/inferenceservice"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of objects in the API, such as "Deployment" of "apps/v1", whose plural in paths is "deployments"."""
+    """A kind of objects in the API, such as "Deployment" of "apps/v1", whose plural in paths is "deployments".
+
+    `namespaced`: the objects of this kind belong to a namespace.
+    """
 
     name: str
     api_version: str
@@ -29,7 +32,10 @@ class Kind:
         return f"{self.plural}.{self.api_version.rpartition('/')[0]}".rstrip(".")
 
     def path(self, namespace: str | None = None, name: str = "", part: str = "") -> str:
-        """Return the path of an object or its subresource; without a name, the path of all objects of the kind."""
+        """Return the path of an object in the API, or of its subresource `part`, such as "log".
+
+        Without `name`, return the path of all objects of the kind; without `namespace`, of all namespaces.
+        """
         place = f"namespaces/{namespace}" if self.namespaced and namespace else ""
         return "/".join(filter(None, (root(self.api_version), place, self.plural, name, part)))
 
@@ -40,12 +46,15 @@ def key(obj: dict) -> str:
 
 
 def named(kind: str, name: str, api_version: str = "v1") -> dict:
-    """Return {"apiVersion", "kind", "metadata": {"name"}}, which identifies an object in its namespace."""
+    """Return the form that identifies an object in its namespace: {"apiVersion", "kind", "metadata": {"name"}}."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
 def provenance(obj: dict) -> dict[str, str]:
-    """Return {name: value} of the annotations on an object's provenance, such as the SHA-256 of its artifacts."""
+    """Return the annotations that say from which artifacts an object was made, {name: value}, such as their SHA-256.
+
+    By these, a live object is compared with the object of a manifest: if they differ, other artifacts were deployed.
+    """
     annotations = obj["metadata"].get("annotations") or {}
     return {name: value for name, value in annotations.items() if name.startswith(MARK)}
 
@@ -56,7 +65,7 @@ def servers(objects: list[dict]) -> list[dict]:
 
 
 def labels_of(server: dict) -> dict[str, str]:
-    """Return {label: value} that selects the pods of a Deployment or InferenceService."""
+    """Return the labels that select the pods of `server`, a Deployment or InferenceService: {label: value}."""
     if server["kind"] == "InferenceService":
         return {KSERVE_LABEL: server["metadata"]["name"]}
     return server["spec"]["selector"]["matchLabels"]
@@ -74,17 +83,20 @@ def condition(obj: dict, kind: str) -> dict:
 
 
 def is_ready(obj: dict) -> bool:
-    """Say whether the condition "Ready" of a pod, a node or an InferenceService is "True"."""
+    """Say whether a live pod, node or InferenceService is ready: its condition "Ready" is "True"."""
     return condition(obj, "Ready").get("status") == "True"
 
 
 def root(api_version: str) -> str:
-    """Return the path of an API group's version, such as "/apis/apps/v1"."""
+    """Return the path of an API version: "/apis/apps/v1" for "apps/v1", "/api/v1" for "v1"."""
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
 def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
-    """Return {name of a kind: Kind} of the APIResourceList `listed`, without subresources such as the status."""
+    """Return the kinds of an API version, {name: Kind}, such as "Deployment" of "apps/v1".
+
+    `listed` is the API's answer, an APIResourceList. Its subresources, such as the status, are left out.
+    """
     return {
         resource["kind"]: Kind(resource["kind"], api_version, resource["name"], resource["namespaced"])
         for resource in listed["resources"]

@@ -20,7 +20,7 @@ CHUNK = 65536
 
 @contextmanager
 def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """Forward ports of the newest ready pod with these labels while the block runs; yield {port: port on 127.0.0.1}.
+    """Context manager: forward ports of the newest ready pod with these labels; yield {pod's port: port on 127.0.0.1}.
 
     Each connection gets a separate stream through the API server, so many connections may be open at once. Raises
     SlipwayError if no pod is ready, or if the user may not forward the pod's ports.
@@ -81,7 +81,7 @@ class _Relay(socketserver.BaseRequestHandler):
 
 @contextmanager
 def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
-    """Yield the port on 127.0.0.1 that is forwarded to a port of the pod while the block runs."""
+    """Context manager: relay a port of the pod `pod`; yield the port on 127.0.0.1 on which clients connect to it."""
     with _Listener(cluster, pod, port) as listener:
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), name=f"forwarding of port {port}")
         thread.start()
@@ -110,7 +110,10 @@ def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
 
 
 def _answered(error: client.ApiException) -> client.ApiException:
-    """Return `error` with the API's status and message as separate fields. The library writes both into one text."""
+    """Return `error` with the HTTP status and the message that the API gave, so that the reason can be explained.
+
+    The library writes both into one text, the reason.
+    """
     text = str(error.reason)
     status = re.search(r"Handshake status (\d+)", text)
     message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
@@ -123,8 +126,8 @@ def _answered(error: client.ApiException) -> client.ApiException:
 def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> None:
     """Relay bytes until the sender closes the connection; then shut down the receiver.
 
-    `at_the_end` is socket.SHUT_WR or socket.SHUT_RDWR. All bytes are read, even if the receiver takes no more bytes:
-    otherwise the library's thread would fail on a closed stream.
+    `at_the_end` says for which direction: socket.SHUT_WR or socket.SHUT_RDWR. All bytes are read, even if the receiver
+    takes no more bytes: otherwise the library's thread would fail on a closed stream.
     """
     with suppress(OSError):
         while data := sender.recv(CHUNK):

@@ -19,8 +19,9 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 def connected(context: str | None) -> tuple[client.ApiClient, str]:
     """Return (client of the cluster's API, name of the context). No request is sent yet.
 
-    Without a kubeconfig, the cluster is the cluster of this pod, and the name is "in-cluster". Raises SlipwayError if
-    neither the kubeconfig nor the pod's service account can be used.
+    `context` is a context of the kubeconfig; None means the current context. Without a kubeconfig, the cluster is the
+    cluster of this pod, and the name is "in-cluster". Raises SlipwayError if neither the kubeconfig nor the pod's
+    service account can be used.
     """
     settings = client.Configuration()
     named = os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
@@ -62,7 +63,8 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
 def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
     """Return the kubeconfig's entry of `context`, or of the current context if `context` is None.
 
-    Raises SlipwayError with the names of all contexts if there is no such context.
+    `merged` is the content of the kubeconfig, and `named` is its path, for messages. Raises SlipwayError with the names
+    of all contexts if there is no such context.
     """
     contexts = {entry["name"]: entry for entry in (merged.safe_get("contexts") if merged else None) or []}
     existing = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"

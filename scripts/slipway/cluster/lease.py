@@ -23,7 +23,7 @@ RENEW_S = 10.0
 
 @contextmanager
 def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
-    """Hold the Lease of this name while the block runs, and yield the Lease.
+    """Context manager: hold the Lease `name`, so that no other machine deploys meanwhile; yield the HeldLease.
 
     Raises SlipwayError if somebody else has the Lease, with the holder and the start time. Raises SlipwayError also if
     the Lease was lost before the block ended.
@@ -39,7 +39,7 @@ def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
 
 
 class HeldLease:
-    """A Lease that this process takes, renews and releases.
+    """A Lease (Kubernetes' lock, which expires if its holder dies) that this process takes, renews and releases.
 
     The times in the Lease come from the API server's clock, because the clocks of two machines differ.
     """
@@ -72,16 +72,20 @@ class HeldLease:
                 raise
 
     def keep(self) -> None:
-        """Renew the lease, unless it was lost. An error is ignored, because the next renewal may succeed."""
+        """Renew the lease before it expires, unless it was lost; `hold` calls this every RENEW_S seconds.
+
+        An error is ignored, because the next renewal may succeed.
+        """
         if not self._lost:
             # After a failed renewal, other deployments still wait until the lease expires.
             with suppress(SlipwayError):
                 self._renew()
 
     def require(self) -> None:
-        """Raise SlipwayError if the lease may be lost. Call this before a step that cannot be undone.
+        """Raise SlipwayError if another machine may have the lease by now.
 
-        During an outage of the API, nobody can take the lease. So if a late renewal succeeds, the lease was never lost.
+        Call this before a step that cannot be undone. If the lease was not renewed in time, try it once more: during an
+        outage of the API, nobody can take the lease. So if this renewal succeeds, the lease was never lost.
         """
         failed = ""
         if not self._lost and time.monotonic() - self._renewed_at > DURATION_S:

@@ -13,10 +13,10 @@ from slipway.cluster.api import FIELD_MANAGER
 
 
 def set_fields(live: dict) -> dict:
-    """Return the fields of a live object that Slipway set; if Slipway set no field, the fields of other managers.
+    """Return the part of a live object that can be applied again: the fields that Slipway set.
 
-    The result always has the apiVersion, kind, name and namespace. An object without managed fields is returned
-    unchanged.
+    If Slipway set no field, return the fields that other managers set. The result always has the apiVersion, kind, name
+    and namespace. An object without managed fields is returned unchanged.
     """
     entries = [entry for entry in live["metadata"].get("managedFields") or [] if not entry.get("subresource")]
     ours = [entry for entry in entries if entry["manager"] == FIELD_MANAGER and entry["operation"] == "Apply"]
@@ -37,7 +37,10 @@ def _merge(fields: dict, more: dict) -> None:
 
 
 def _chosen(value: Any, fields: dict) -> Any:
-    """Return the parts of a value that `fields` (FieldsV1) names; the whole value if `fields` names no part."""
+    """Return the parts of a value that `fields` names; the whole value if `fields` names no part.
+
+    `fields` has the form FieldsV1, such as {"f:spec": {"f:replicas": {}}}.
+    """
     if not set(fields) - {"."}:
         return value
     if isinstance(value, dict):
@@ -47,7 +50,10 @@ def _chosen(value: Any, fields: dict) -> Any:
 
 
 def _is_named(item: Any, part: str) -> bool:
-    """Say whether a key of FieldsV1 selects an item of a list: "k:{...}" by keys of the item, "v:..." by its value."""
+    """Say whether a key of FieldsV1 selects an item of a list, such as 'k:{"name":"triton"}' or 'v:"a"'.
+
+    "k:{...}" selects by keys of the item, "v:..." by its value.
+    """
     kind, _, value = part.partition(":")
     if kind == "k":
         return isinstance(item, dict) and json.loads(value).items() <= item.items()

@@ -18,9 +18,10 @@ PROBLEMS: dict[str, dict] = yaml.safe_load(Path(__file__).with_name("pod_problem
 
 @dataclass(frozen=True)
 class PodDiagnosis:
-    """Why a pod does not serve. `container` is the container with the problem, "" if the problem is in no container.
+    """The problem for which a pod does not serve: its reason, such as "ImagePullBackOff", and the cluster's message.
 
-    For a whole Deployment, `pod` is the Deployment's name and `of_rollout` is true.
+    `container` is the container with the problem, "" if the problem is in no container. For a whole Deployment, `pod`
+    is the Deployment's name and `of_rollout` is true.
     """
 
     pod: str
@@ -30,9 +31,9 @@ class PodDiagnosis:
     of_rollout: bool = False
 
     def explained(self, cluster: Cluster) -> str:
-        """Return text with the problem and the remedy.
+        """Return text with the problem and the remedy, for an error message.
 
-        If no remedy is known, the text ends with the last lines of the container's log.
+        If no remedy is known, the text ends with the last lines of the container's log, read from `cluster`.
         """
         stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
         message = self.message.rstrip(".") or "the cluster says no more"
@@ -43,7 +44,10 @@ class PodDiagnosis:
 
 
 def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
-    """Return why a pod does not serve, from the pod's status and `events`; None if these state no reason."""
+    """Return the problem for which a pod does not serve; None if neither its status nor an event states a problem.
+
+    `pod` and `events` are objects as the API returns them; `events` may be of other pods, too.
+    """
     name, status = pod["metadata"]["name"], pod.get("status", {})
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("reason") == "Unschedulable":
@@ -61,7 +65,10 @@ def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 
 def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
-    """Return the problem of a Deployment that its controller states; None if the controller states no problem."""
+    """Return the problem that prevents a Deployment's rollout, as its controller states it; None if it states none.
+
+    `deployment` is the live object.
+    """
     for stated in deployment.get("status", {}).get("conditions", []):
         refused = stated["type"] == "ReplicaFailure" and stated["status"] == "True"
         if refused or stated.get("reason") == "ProgressDeadlineExceeded":
@@ -71,7 +78,10 @@ def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
 
 
 def state_of(pod: dict, events: list[dict]) -> str:
-    """Return text with the name and the state of a pod, such as "tiny-5d8f: ready"."""
+    """Return text with the name and the state of a pod for messages, such as "tiny-5d8f: ready".
+
+    `pod` and `events` are objects as the API returns them; the events may state why the pod does not start.
+    """
     if "deletionTimestamp" in pod["metadata"]:
         return f"{pod['metadata']['name']}: ends"
     if problem := diagnosis_of(pod, events):
@@ -91,7 +101,10 @@ def _message(waiting: dict, container: dict) -> str:
 
 
 def _last_words(cluster: Cluster, problem: PodDiagnosis) -> str:
-    """Return text with the last lines of a container's log. After a restart, use the log before the restart."""
+    """Return text with the last lines of the log of the container in `problem`.
+
+    After a restart, they are from the log before the restart, which has the reason.
+    """
     for previous in (True, False):
         try:
             text = cluster.log(problem.pod, problem.container, LOG_LINES, previous)

@@ -22,10 +22,12 @@ RIGHTS = Path(__file__).with_name("rights.yaml")
 
 
 def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
-    """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}, the last two as lists of sentences.
+    """Check, without any change, that a cluster can run a deployment. Raises SlipwayError if the deployment would fail.
 
-    `objects` are the objects to apply. `fleet` has the values of each target in the manifests.
-    Raises SlipwayError if the deployment would fail. Nothing in the cluster is changed.
+    `objects` are the objects to apply. `fleet` has the values of each target (a kind of GPU or CPU) in the manifests,
+    such as "claim" and "replicas". Returns {"context", "namespace", "kubernetes", "verified", "not_verified"}:
+    "kubernetes" is the cluster's version, and the last two are lists of sentences: the successful checks, and the facts
+    that the user may not read.
     """
     kubernetes, *version = _version(cluster)
     findings = [
@@ -47,9 +49,9 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
-    """Return (Kubernetes version, verified facts, unverified facts). The facts say whether it is a supported version.
+    """Check that the cluster's Kubernetes is supported; return (its version, verified facts, unverified facts).
 
-    Raises SlipwayError if the version is too old, or if the cluster does not state a version.
+    The facts are sentences. Raises SlipwayError if the version is too old, or if the cluster does not state a version.
     """
     version = cluster.transport.send(VERSION).get("gitVersion", "")
     if not re.match(r"v?\d+\.\d+", version):
@@ -92,7 +94,7 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
 
 
 def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    """Check all rights that a deployment needs; return (verified facts, []).
+    """Check all rights that a deployment of `objects` needs; return (verified facts as sentences, []).
 
     Raises SlipwayError with all missing rights if a right is missing.
     """
@@ -120,7 +122,7 @@ def _needed_rights(cluster: Cluster, objects: list[dict]) -> list[str]:
 
 
 def _missing_rights(cluster: Cluster, rights: list[str]) -> list[str]:
-    """Return the rights that the user does not have."""
+    """Return those of `rights` that the user does not have, in the same form, such as "get pods/log"."""
     with ThreadPoolExecutor(AT_ONCE) as reviews:
         allowed = list(reviews.map(lambda right: _is_allowed(cluster, right), rights))
     return [right for right, has in zip(rights, allowed, strict=True) if not has]
@@ -156,9 +158,10 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    """Check that a secret exists, without reading its content. Return (verified facts, unverified facts).
+    """Check that the secret `name` exists, without reading its content.
 
-    Raises SlipwayError if the secret does not exist.
+    Return (verified facts, unverified facts), both lists of sentences. Raises SlipwayError if the secret does not
+    exist.
     """
     try:
         secret = cluster.get(named("Secret", name), METADATA_ONLY)

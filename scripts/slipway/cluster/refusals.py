@@ -15,9 +15,10 @@ TEMPLATE = Path(__file__).with_name("refusals.txt.j2")
 
 
 def why_refused(code: int, status: dict, request: object, is_malformed: bool) -> str:
-    """Return text on why the API refused a Request, with the remedy, from the HTTP code and the Status in the answer.
+    """Return text on why the API refused a request, with the remedy, for the message of an exception.
 
-    `is_malformed` says that the object itself has an unknown field or an invalid value.
+    `code` and `status` are the HTTP code and the Status object of the API's answer, {"message", perhaps "details"}.
+    `request` is the `Request`. `is_malformed` says that the object itself has an unknown field or an invalid value.
     """
     message, stated = status["message"].rstrip("."), (status.get("details") or {}).get("causes") or []
     conflicts = [cause for cause in stated if cause.get("reason") == "FieldManagerConflict"]
@@ -36,9 +37,9 @@ def why_refused(code: int, status: dict, request: object, is_malformed: bool) ->
 
 
 def why_unreachable(error: Exception, request: object, timeout_s: float) -> str:
-    """Return text on why the API does not answer, with the remedy, from `error` and its causes.
+    """Return text on why the API does not answer, with the remedy, for the message of an exception.
 
-    `timeout_s` is the timeout of the request, in seconds.
+    The reason comes from `error` and its causes. `request` is the `Request`, and `timeout_s` its timeout in seconds.
     """
     chain = causes(error)
     message = " ".join(str(link) for link in chain)

@@ -1,6 +1,7 @@
 """Waiting for a rollout: until the applied objects are ready, or until a problem shows that they will not be ready.
 
-The objects are read once a second, as in Helm. So a rollout does not need the right to watch objects.
+The objects are read once a second, as in Helm. So a rollout does not need the right to watch objects. In the helpers, a
+goal is an applied Deployment or InferenceService, and `live` has the objects as they are in the cluster.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ Live = dict[str, dict[str, dict]]
 
 
 def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
-    """Wait until every Deployment and InferenceService of `objects` is rolled out and ready.
+    """Wait until every Deployment and InferenceService of `objects`, the applied objects, is rolled out and ready.
 
     A problem that may end by itself gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the
     reason if a rollout fails. At the timeout, raises SlipwayError with the objects that are not ready.
@@ -62,7 +63,11 @@ def adds_nodes(cluster: Cluster) -> bool:
 
 
 def _read(cluster: Cluster, goals: list[dict]) -> Live:
-    """Return the live objects of the rollout with their Deployments, ReplicaSets and pods, and the warning events."""
+    """Return the present objects of a rollout: {kind: {name: object}}.
+
+    `goals` are the applied Deployments and InferenceServices. The result has these, their Deployments, ReplicaSets and
+    pods, and the warning events of the namespace.
+    """
     live: Live = {kind: {} for kind in (*SERVERS, "ReplicaSet", "Pod", "Event")}
     for goal in goals:
         deployment = named("Deployment", _deployment(goal), "apps/v1")
@@ -84,7 +89,10 @@ def _deployment(goal: dict) -> str:
 
 
 def _missing(goal: dict, live: Live) -> str:
-    """Return text on why a Deployment or InferenceService is not ready yet; "" if it is ready."""
+    """Return text on why `goal`, an applied Deployment or InferenceService, is not ready yet; "" if it is ready.
+
+    `live` is the result of `_read`.
+    """
     name = key(goal)
     made = live["Deployment"].get(_deployment(goal))
     if goal["kind"] == "Deployment":
@@ -100,9 +108,10 @@ def _missing(goal: dict, live: Live) -> str:
 
 
 def _behind(made: dict | None) -> str:
-    """Return text on why a Deployment's rollout is not complete; "" if the rollout is complete.
+    """Return text on why the rollout of the Deployment `made` is not complete; "" if the rollout is complete.
 
-    A rollout is complete if the controller has seen the change, and all replicas are new and available.
+    `made` is the live object, None if it does not exist. A rollout is complete if the controller has seen the change,
+    and all replicas are new and available.
     """
     if made is None:
         return "is not there"
@@ -118,7 +127,7 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(obj: dict) -> bool:
-    """Say whether a controller has seen the present generation of an object.
+    """Say whether a controller has seen the last change of an object, so that its status is about this change.
 
     A status without a generation counts as seen.
     """
@@ -128,13 +137,20 @@ def _is_seen(obj: dict) -> bool:
 
 
 def _is_other(service: dict, made: dict) -> bool:
-    """Say whether KServe's Deployment `made` still has another provenance than the InferenceService `service`."""
+    """Say whether KServe has not yet changed the Deployment `made` for the applied InferenceService `service`.
+
+    Then the annotations with the SHA-256 of the artifacts still differ.
+    """
     there = provenance(made["spec"]["template"])
     return any(there.get(name, value) != value for name, value in provenance(service).items())
 
 
 def _require_there(goals: list[dict], before: Live, now: Live) -> None:
-    """Raise SlipwayError if an object is being deleted, or if it existed before and does not exist now."""
+    """Raise SlipwayError if somebody deleted an applied object during the rollout.
+
+    `goals` are the applied objects. `before` and `now` are two results of `_read`. An object was deleted if it existed
+    before and does not exist now, or if it is being deleted.
+    """
     for goal in goals:
         kind, name = goal["kind"], goal["metadata"]["name"]
         is_gone = name in before.get(kind, {}) and name not in now[kind]
@@ -143,9 +159,10 @@ def _require_there(goals: list[dict], before: Live, now: Live) -> None:
 
 
 def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a problem that lasts too long.
+    """Raise SlipwayError if a problem of a pod or a Deployment lasts too long, at most `patience_s` seconds.
 
-    `since` is {(name, reason) of a problem: its start, by the monotonic clock in seconds}. This function updates it.
+    `live` is the result of `_read`. `since` is {(name, reason) of a problem: its start, by the monotonic clock in
+    seconds}. This function updates it.
     """
     problems = _problems(live)
     for ended in set(since) - set(problems):
@@ -163,7 +180,10 @@ def _require_no_trouble(cluster: Cluster, live: Live, since: dict, patience_s: f
 
 
 def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
-    """Return {(name, reason): diagnosis} of new pods and of Deployments. Problems of replaced pods do not count."""
+    """Return {(name, reason): diagnosis} of all problems of new pods and of Deployments.
+
+    `live` is the result of `_read`. Problems of replaced pods do not count.
+    """
     events = list(live["Event"].values())
     diagnoses = [diagnosis_of(pod, events) for pod in _new_pods(live)]
     diagnoses += [rollout_diagnosis(made) for made in live["Deployment"].values() if _is_seen(made)]
@@ -171,7 +191,10 @@ def _problems(live: Live) -> dict[tuple[str, str], PodDiagnosis]:
 
 
 def _new_pods(live: Live) -> list[dict]:
-    """Return the pods of each Deployment's newest ReplicaSet, if the controller has seen the Deployment's change."""
+    """Return the pods of the new version: those of each Deployment's newest ReplicaSet.
+
+    `live` is the result of `_read`. A Deployment whose change the controller has not seen yet has no new pods.
+    """
     newest = {
         owned["metadata"]["uid"]
         for made in filter(_is_seen, live["Deployment"].values())

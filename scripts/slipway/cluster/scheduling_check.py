@@ -1,4 +1,7 @@
-"""Scheduling check: whether the nodes have room for a fleet's pods, beside the running pods."""
+"""Scheduling check: whether the nodes have room for a model's pods on all its targets, beside the running pods.
+
+A target is a kind of GPU or CPU that config.yaml names. Its values in the manifests state the resources of its pods.
+"""
 
 from collections import Counter
 from decimal import Decimal
@@ -14,7 +17,11 @@ from slipway.manifests.pod_resources import resources
 
 
 class Node:
-    """A node of the cluster. `free` is {resource: quantity that the requests of `pods` leave free}."""
+    """A node of the cluster, with the resources that running pods leave free.
+
+    `node` and `pods` are objects as the API returns them. `free` is {resource: quantity that the requests of `pods`
+    leave free}.
+    """
 
     def __init__(self, node: dict, pods: list[dict]) -> None:
         self._name, self._labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
@@ -25,9 +32,10 @@ class Node:
                 self.free.subtract(_requests(pod["spec"]))
 
     def takes(self, d: dict) -> bool:
-        """Say whether a target's pods may run on this node. `d` has the target's values in the manifests.
+        """Say whether the pods of a target may run on this node, by its labels and taints.
 
-        The node must have the labels "node_labels". Only pods with "on_gpu" tolerate the taint nvidia.com/gpu.
+        `d` has the target's values in the manifests. The node must have the labels d["node_labels"]. Only pods with
+        d["on_gpu"] tolerate the taint nvidia.com/gpu.
         """
         borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
         lasting = [taint for taint in self._taints if taint["effect"] in ("NoSchedule", "NoExecute")]
@@ -35,7 +43,10 @@ class Node:
         return labelled and all(taint["key"] in borne for taint in lasting)
 
     def shortage(self, wanted: Counter) -> str:
-        """Return text with the wanted resources that the node lacks; "" if the node has enough of all."""
+        """Return text with the resources of which the node has too little; "" if it has enough of all.
+
+        `wanted` is {resource: quantity}, the requests of one pod.
+        """
         short = [
             f"{_said(self.free[name])} of {_said(quantity)} {name}"
             for name, quantity in wanted.items()
@@ -45,7 +56,7 @@ class Node:
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
-    """Return (verified facts, unverified facts), as sentences, on free resources of the nodes for a fleet's pods.
+    """Check that the nodes have room for a model's pods; return (verified facts, unverified facts), as sentences.
 
     `objects` are the objects to apply. `fleet` has the values of each target in the manifests. The resources of pods
     that the rollout replaces count as free. Raises SlipwayError if a pod fits on no node, unless the cluster adds
@@ -75,7 +86,10 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
 
 
 def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
-    """Return (running pods that stay, running pods that the rollout replaces, unverified facts as sentences)."""
+    """Return the running pods, separately: (those that stay, those that the rollout replaces, unverified facts).
+
+    `objects` are the objects to apply. The facts are sentences: there is one if the user may not list the pods.
+    """
     try:
         pods = cluster.list("Pod", everywhere=True)
     except Forbidden:
@@ -92,7 +106,7 @@ def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], li
 
 
 def _requests(spec: dict) -> Counter:
-    """Return {resource: quantity} that a pod requests.
+    """Return the resources that a pod requests, {resource: quantity}, from the pod's `spec`.
 
     It is the sum of the containers' requests, or the request of an init container if that request is larger.
     """

@@ -42,8 +42,9 @@ class Transport:
     def send(self, request: Request, **sent: Any) -> Any:
         """Send a request, and return the API's answer: parsed JSON, or else text.
 
-        `sent` has the arguments query, body and accept of `opened`. After a transient failure, the request is sent
-        again. Raises Refused or Unreachable with the reason. Raises Refused also if an answer of type JSON is not JSON.
+        `sent` has the keyword arguments query, body and accept of `opened`. After a transient failure, the request is
+        sent again. Raises Refused or Unreachable with the reason. Raises Refused also if an answer of type JSON is not
+        JSON.
         """
         response = self.opened(request, **sent)
         try:
@@ -59,8 +60,9 @@ class Transport:
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
-        `accept` is the content type of the answer. After a transient failure the request is sent again, so the request
-        must be safe to repeat. Raises Refused or Unreachable with the reason.
+        `query` has the parameters in the address, {name: text}, `body` the object to send, and `accept` the content
+        type of the answer. After a transient failure the request is sent again, so the request must be safe to repeat.
+        Raises Refused or Unreachable with the reason.
         """
         retry, stop = tenacity.retry_if_exception(_is_transient), tenacity.stop_after_attempt(ATTEMPTS)
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)
@@ -82,7 +84,10 @@ class Transport:
             raise self.explained(error, request) from None
 
     def explained(self, error: Exception, request: Request) -> SlipwayError:
-        """Return the exception that explains a request's error in a sentence."""
+        """Return the exception that explains the failure of a request: the cause and the remedy in a sentence.
+
+        `error` is an exception of the official client or of the network.
+        """
         if isinstance(error, client.ApiException) and error.status:
             return api_errors.refusal(error, request, self.context)
         reason = why_unreachable(error, request, self.timeout_s)

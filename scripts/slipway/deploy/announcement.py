@@ -15,9 +15,10 @@ TEMPLATE = Path(__file__).with_name("announcement.txt.j2")
 
 
 def announce(receipts: dict[str, dict], options: str = "") -> None:
-    """Print the result of each live model's smoke test, the addresses, and the commands `status` and `undeploy`.
+    """Tell the user that models are live: print their test outputs, their addresses, and commands for the next steps.
 
-    `receipts` is {model: receipt}. `options` are the Snakemake options in these commands.
+    `receipts` is {model: receipt}, the records of the deployments, as `verification.receipts_of` returns. `options` are
+    the Snakemake options that the printed commands `status` and `undeploy` need, such as "--configfile my.yaml".
     """
     entries = [(receipt, entry) for receipt in receipts.values() for entry in receipt["targets"].values()]
     lines = [line for receipt, entry in entries for line in _address(receipt, entry["smoke_test"]["server_version"])]
@@ -26,7 +27,11 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
 
 
 def _address(receipt: dict, server_version: str) -> list[str]:
-    """Return lines: the address of a live model, and the known vulnerabilities of the model's server."""
+    """Return lines of text: where clients reach a live model, and the known vulnerabilities of its Triton release.
+
+    `receipt` is the record of the model's deployment. `server_version` is the version that the server stated in the
+    smoke test.
+    """
     cautions, release = releases.cautions(server_version), releases.release_with("server", server_version)
     if server := receipt["contents"].get("server"):
         name = f"{release.triton} (server {server_version})" if release else server_version
@@ -45,12 +50,19 @@ def address(ports: Ports) -> str:
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return lines of text about all outputs in `tested`, the entry "smoke_test" of a receipt."""
+    """Return lines of text with all outputs of a model for the sample input.
+
+    `tested` is the entry "smoke_test" of a receipt, as `smoke_test.smoke_test` returns it.
+    """
     return prefixed({name: _output(output) for name, output in tested["outputs"].items()})
 
 
 def _output(output: dict) -> list[str]:
-    """Return lines with one output's values. If Slipway does not know their meaning, a line says why."""
+    """Return lines of text with the values of one output for the sample input.
+
+    `output` is the output's entry in "outputs" of the smoke test. If Slipway does not know the meaning of the values, a
+    line says why.
+    """
     meaning = Meaning.of(output["output"])
     unclear = meaning.reason and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.reason}"] if unclear else [])]

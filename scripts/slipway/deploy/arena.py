@@ -1,7 +1,10 @@
 """Deploying with Arena: each version of a target is a separate Arena release, started beside the old one.
 
-The commands come from the generated arena.sh. Each command runs separately, because unchanged releases of a fleet are
-live already. Readiness checks and port forwarding use the API of the cluster, not Arena.
+A target is a kind of GPU or CPU that config.yaml names. An Arena release is the set of objects that one `arena serve`
+command makes; its name and version identify it.
+
+The commands come from the generated arena.sh. Each command runs separately, because the Arena releases of targets that
+did not change are live already. Readiness checks and port forwarding use the API of the cluster, not Arena.
 """
 
 import shlex
@@ -26,9 +29,11 @@ class Arena(Kubernetes):
     """The platform `arena`: a namespace of a cluster, in which the program `arena` makes the objects of a release."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}, as for Kubernetes.
+        """Check, without any change, that a release can be deployed with Arena.
 
-        Raises SlipwayError if a check fails, or if a live Arena release would change: Arena cannot change a release.
+        Returns {"context", "namespace", "kubernetes", "verified", "not_verified"}, as `Kubernetes.preflight`. `state`
+        is the recorded state of earlier deployments. Raises SlipwayError if a check fails, or if a live Arena release
+        would change: Arena cannot change a release.
         """
         require_program("arena", "install Arena's client (github.com/kubeflow/arena), or deploy to `kubernetes`")
         self._require_current_context()
@@ -36,10 +41,10 @@ class Arena(Kubernetes):
         return super().preflight(release, state)
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the existing Arena releases, as {"releases", "unproven"}.
+        """Return the Arena releases that exist before the deployment, for `restore`: {"releases", "unproven"}.
 
-        "unproven" has the releases that a killed deployment started, and "releases" has all other releases. A release
-        is [name, version].
+        "unproven" lists the Arena releases that a killed deployment started, and "releases" lists all others. Each is
+        [name, version]. `state` is the recorded state of earlier deployments.
         """
         existing = self._releases(release, state)
         proven = state.baseline["releases"] if state.baseline else existing
@@ -48,7 +53,10 @@ class Arena(Kubernetes):
         return {"releases": _without(existing, unproven), "unproven": unproven}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Delete unproven Arena releases, start the missing Arena releases, and wait for the rollout."""
+        """Start the Arena releases that do not exist yet, and wait until their pods are ready.
+
+        The Arena releases in "unproven" of the snapshot are deleted first, so a needed one starts anew.
+        """
         wanted = releases(release)
         self._delete(_without(snapshot["unproven"], wanted))
         for arena_release, server, command in _of_each_target(release):
@@ -60,14 +68,18 @@ class Arena(Kubernetes):
         rollout.wait(self.cluster, release.objects, self._patience_s)
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Delete the earlier Arena releases that the new version does not have."""
+        """Delete the Arena releases of the previous version that the new version does not have.
+
+        They are the entries "releases" of `snapshot`, the state before the deployment.
+        """
         self.require_lock()
         self._delete(_without(snapshot["releases"], releases(release)))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Delete the new Arena releases. Return a sentence with the Arena releases that serve now.
+        """Delete the Arena releases that a failed deployment started.
 
-        The old Arena releases were never changed.
+        Return a sentence with the Arena releases that serve now. The Arena releases in "releases" of `snapshot` were
+        never changed, so they serve on.
         """
         self.require_lock()
         self._delete(_without(releases(release), snapshot["releases"]))
@@ -76,11 +88,18 @@ class Arena(Kubernetes):
         return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:
-        """Return {"objects": a reference to each object, "releases": [name, version] of each target}, for a receipt."""
+        """Return the objects of a release, for its receipt: {"objects": [reference, ...], "releases": [...]}.
+
+        A reference is the result of `kubernetes.reference`. "releases" has [name, version] of the Arena release of each
+        target.
+        """
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete the Arena releases in the contents of receipts; return "name version" of each deleted release."""
+        """Delete the Arena releases of earlier deployments; return "name version" of each deleted Arena release.
+
+        `contents` are the entries "contents" of receipts, as the method `contents` returns.
+        """
         return _named(self._delete(name_version for entry in contents for name_version in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
@@ -94,18 +113,21 @@ class Arena(Kubernetes):
         return deleted
 
     def _releases(self, release: Release, state: DeploymentState) -> list[ArenaRelease]:
-        """Return the Arena releases in the cluster whose names occur in the live, the attempted or the new release."""
+        """Return the Arena releases in the cluster that belong to the model.
+
+        Their names occur in the live release, in the release of an interrupted deployment, or in the new release.
+        """
         known = filter(None, (state.live, state.attempted, release))
         names = {name for version in known for name, _ in releases(version)}
         return [existing for name in sorted(names) for existing in self._listed(name)]
 
     def _listed(self, name: str) -> list[ArenaRelease]:
-        """Return every version of the Arena release `name` in the cluster."""
+        """Return [name, version] of every version of the Arena release `name` in the cluster."""
         labels = {"servingName": name, "servingType": "triton-serving"}
         return sorted(map(_release_of, self.cluster.list("Deployment", "apps/v1", labels=labels)))
 
     def _require_current_context(self) -> None:
-        """Raise SlipwayError unless the kubeconfig's current context, which Arena uses, is the cluster to deploy to."""
+        """Raise SlipwayError if Arena would deploy to another cluster: it uses the kubeconfig's current context."""
         current = type(self.cluster).connect(self.cluster.namespace).context
         if current != self.cluster.context:
             raise SlipwayError(
@@ -115,7 +137,10 @@ class Arena(Kubernetes):
             )
 
     def _require_same_where_there(self, release: Release, state: DeploymentState) -> None:
-        """Raise SlipwayError if a version to deploy is live already, but with another command or other artifacts."""
+        """Raise SlipwayError if an Arena release to deploy is live already with another command or other artifacts.
+
+        Arena cannot change a live release, so the deployment would have no effect.
+        """
         live = {tuple(name_version): command for name_version, _, command in _of_each_target(state.live)}
         for arena_release, server, command in _of_each_target(release):
             live_server = self.cluster.get(server)
@@ -129,12 +154,15 @@ class Arena(Kubernetes):
 
 
 def releases(release: Release) -> list[ArenaRelease]:
-    """Return [name, version] of each target's Arena release, from the labels of its objects."""
+    """Return [name, version] of the Arena release of each target, from the labels of the release's objects."""
     return list(map(_release_of, servers(release.objects)))
 
 
 def commands_of(script: Path) -> list[list[str]]:
-    """Return the commands in the function `deploy` of arena.sh, each split into words."""
+    """Return the commands that start the Arena releases, each as a list of words.
+
+    They are the commands in the function `deploy` of the file `script`, arena.sh.
+    """
     text = script.read_text(encoding="utf-8").partition("\ndeploy() {\n")[2].partition("\n}\n")[0]
     lines = text.replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
@@ -146,7 +174,7 @@ def _release_of(deployment: dict) -> ArenaRelease:
 
 
 def _of_each_target(release: Release | None) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
-    """Return (Arena release, Deployment, words of the start command) of each target; () without a release."""
+    """Return (Arena release, its Deployment, words of its start command) for each target; () if `release` is None."""
     if release is None:
         return ()
     return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)

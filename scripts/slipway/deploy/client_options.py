@@ -1,6 +1,6 @@
 """The options that all clients share: the server, its model, TLS, the deadline, the retries and the batch size.
 
-Without --url, a client uses the live server of this checkout.
+Without --url, a client uses the server that the last deployment of this checkout started on this machine.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model on a server: the endpoint of the server, and the name of the model (None if --model is not given).
+    """A model on a server, as a client's options select it: the endpoint of the server, and the model's name there.
 
-    `preprocess` has the model's preprocessing settings, {} if they are unknown. `rehearsal`: the weights are random.
+    `name` is None if --url is given without --model: then the client looks for the only model. `preprocess` has the
+    model's preprocessing settings, {} if they are unknown. `rehearsal`: the weights are random.
     """
 
     endpoint: Endpoint
@@ -34,7 +35,7 @@ USUAL_BATCH = 8
 
 
 def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the options for the server, the model and TLS; return the group of these options."""
+    """Add the options that select the server, the model and TLS to `arguments`; return the group of these options."""
     group = arguments.add_argument_group("server")
     group.add_argument("--url", help="HOST:PORT of its gRPC API; left out, the server that this checkout deployed")
     group.add_argument("--model", help="name of the model; left out, the only one there")
@@ -51,7 +52,10 @@ def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_sending(arguments: argparse.ArgumentParser, units: str = "samples") -> argparse._ArgumentGroup:
-    """Add the options for the requests; return the group of these options. `units` is the word for samples in help."""
+    """Add the options for the requests to `arguments`; return the group of these options.
+
+    `units` is the word for the model's samples in the help text.
+    """
     group = arguments.add_argument_group("sending")
     group.add_argument("--deadline-ms", type=float, default=30000, help="longest wait for an answer, retries included")
     group.add_argument(
@@ -65,7 +69,7 @@ def add_sending(arguments: argparse.ArgumentParser, units: str = "samples") -> a
 def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
     """Raise SlipwayError if an option's value is too low or not finite, or if a TLS option is given without --tls.
 
-    `lowest` has {option: its lowest value} for further options of a client.
+    `lowest` has the lowest values of further options that only this client has, such as top=1 for --top.
     """
     for name, low in {"batch": 1, "retries": 0, "deadline_ms": 1, **lowest}.items():
         value = getattr(arguments, name)
@@ -79,9 +83,10 @@ def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
 
 
 def batch_size(model: str, largest: int | None, requested: int | None, units: str = "samples") -> int:
-    """Return the number of samples in a request: `requested`, else the smaller of USUAL_BATCH and `largest`.
+    """Return the number of samples that a client sends in one request: `requested`, else at most USUAL_BATCH.
 
-    `largest` is the limit of the model, None without a limit. Raises SlipwayError if `requested` is above the limit.
+    `largest` is the largest batch of the model, None without a limit; the result is never above it. `units` is the word
+    for samples in the error. Raises SlipwayError if `requested` is above `largest`.
     """
     if requested and largest and requested > largest:
         raise SlipwayError(
@@ -91,10 +96,10 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 
 
 def served_model(arguments: argparse.Namespace) -> ServedModel:
-    """Return the model that --model names, on the server of --url or on this checkout's live server.
+    """Return the model to which a client sends its requests, from the options of `add_server`.
 
-    The name may be the model's name in config.yaml or on the server. Without --url, raises SlipwayError if no server of
-    this checkout is live, or if --model does not select exactly one live model.
+    Without --url, it is a model on the server that this checkout deployed; --model may be its name in config.yaml or
+    its name on the server. Then raises SlipwayError if no such server runs, or unless exactly one live model matches.
     """
     tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
     if arguments.url:
@@ -117,9 +122,10 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
-    """Return the receipt of the model `name` on the server with this process id.
+    """Return the receipt of a model on the server with the process id `pid`: the record of the model's deployment.
 
-    Without a name, the server must have only one model. Raises SlipwayError unless exactly one model matches.
+    `results` is the folder results/. `name` is the model's name in config.yaml or on the server; None selects the only
+    model. Raises SlipwayError unless exactly one model matches.
     """
     live = [receipt for receipt in local_receipts(results) if receipt["contents"].get("server", {}).get("pid") == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]

@@ -10,7 +10,7 @@ SHOWN_LINES = 12
 
 
 def require_program(name: str, advice: str) -> None:
-    """Raise SlipwayError with `advice` if a program is not on PATH."""
+    """Raise SlipwayError if the program `name` is not on PATH. `advice` is the remedy in the message, as a clause."""
     if shutil.which(name) is None:
         raise SlipwayError(f"there is no `{name}` on PATH; {advice}. Nothing was changed.")
 

@@ -1,6 +1,7 @@
 """Deploying with Docker Compose on this machine: replace the running project, and restore it after a failure.
 
-One machine has one GPU and one set of ports, so the old version stops before the new one starts.
+A project is the set of containers that one Compose file describes. One machine has one GPU and one set of ports, so the
+old version stops before the new one starts.
 """
 
 import argparse
@@ -30,7 +31,11 @@ LOG_LINES = 8
 
 
 class Compose(ContainerPlatform):
-    """Docker Compose on this machine. `folder` has the model's stored releases, and the lock of its deployments."""
+    """The platform `compose`: Docker Compose on this machine.
+
+    `folder` is the folder of the model's stored releases and of the lock on its deployments. `patience_s` is the
+    timeout of a start, in seconds.
+    """
 
     def __init__(self, folder: Path, patience_s: float) -> None:
         self._folder = folder
@@ -38,21 +43,24 @@ class Compose(ContainerPlatform):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Compose":
-        """Return Docker Compose on this machine, with the timeout in `options`. The receipt is not used."""
+        """Return the platform `compose` on this machine, with the timeout `ready_timeout_s` of `options`.
+
+        `folder` has the model's stored releases. `receipt` is not used: no other machine is ever meant.
+        """
         return cls(folder, options.ready_timeout_s)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Lock out a second deployment of this checkout while the block runs.
+        """Context manager: lock out a second deployment of the model while the block runs.
 
         Raises SlipwayError if another deployment has the lock.
         """
         return lock(self._folder)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"compose": the version of Compose, "verified": a list of sentences}.
+        """Check, without any change, that a release can be deployed with Compose.
 
-        Raises SlipwayError if the release cannot be deployed, if Docker is missing, if Compose refuses the file, or if
-        a port is taken.
+        Returns {"compose": the version of Compose, "verified": a list of sentences}. `state` is not used. Raises
+        SlipwayError if a manifest was edited, if Docker is missing, if Compose refuses the file, or if a port is taken.
         """
         require_deployable(release)
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
@@ -63,19 +71,20 @@ class Compose(ContainerPlatform):
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"file": path of the Compose file of the running project}.
+        """Return the Compose file from which `restore` starts the project again after a failure, as {"file": its path}.
 
-        If no project runs, or if a killed deployment started the project, "file" is the Compose file of the release
-        that was live before, or None if no release was live.
+        It is the file of the running project. If no project runs, or if a killed deployment started the project, it is
+        the file of the release that was live before, or None if no release was live. `state` is the recorded state of
+        earlier deployments.
         """
         running = running_file(project_of(release.files[0]))
         attempted, live = (found and str(found.files[0].resolve()) for found in (state.attempted, state.live))
         return {"file": state.baseline.get("file") or live if running in (None, attempted) else running}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start or replace the project, and wait until its health checks say that the model is ready.
+        """Start or replace the project of the release, and wait until its health checks say that the model is ready.
 
-        Raises SlipwayError with the end of Triton's log if that fails.
+        `snapshot` is not used. Raises SlipwayError with the end of Triton's log if the start fails.
         """
         try:
             self._up(release.files[0])
@@ -84,16 +93,19 @@ class Compose(ContainerPlatform):
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: Triton's ports on this machine, from the manifest}."""
+        """Context manager: yield {target: Triton's ports on this machine}.
+
+        The ports come from the manifest's values.
+        """
         yield {part.target: ports_of(part.values) for part in release.parts}
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Do nothing: `start` has already removed the services that the new Compose file does not have."""
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Start the project from its earlier Compose file; if there was none, stop the project.
+        """After a failure, start the project from its earlier Compose file; without such a file, stop the project.
 
-        Return a sentence on the restored state.
+        `snapshot` is {"file": path of the earlier file or None}. Return a sentence on the version that serves now.
         """
         if snapshot["file"] is None:
             self._down(release.files[0])
@@ -110,13 +122,17 @@ class Compose(ContainerPlatform):
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return the entries of a receipt: {"project": the project's name, "file": path of the Compose file}."""
+        """Return the entries of a receipt by which `remove` and `describe` find the project: {"project", "file"}.
+
+        "project" is the project's name, and "file" is the path of the Compose file.
+        """
         return {"project": project_of(release.files[0]), "file": release.files[0].as_posix()}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Stop the running projects in the contents of receipts; return text with the name of each stopped project.
+        """Stop the projects of earlier deployments; return text with the name of each stopped project.
 
-        Volumes with the metrics of Prometheus stay.
+        `contents` are the entries "contents" of receipts, {"project", "file"}. Volumes with the metrics of Prometheus
+        stay.
         """
         running = {entry["project"]: Path(entry["file"]) for entry in contents if running_file(entry["project"])}
         for file in running.values():
@@ -124,7 +140,10 @@ class Compose(ContainerPlatform):
         return [f"the Compose project {project}" for project in running]
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return a line with the state of each service. If the project does not run, the only line says so."""
+        """Return lines of text with the state of each service of a deployed project, for the command `status`.
+
+        `receipt` is the record of the deployment. If the project does not run, the only line says so.
+        """
         contents = receipt["contents"]
         if (running := running_file(contents["project"])) is None:
             return [f"  GONE       the Compose project {contents['project']} does not run; deploy again"]
@@ -150,7 +169,7 @@ def project_of(file: Path) -> str:
 
 
 def running_file(project: str) -> str | None:
-    """Return the path of the Compose file of a running project; None if the project does not run."""
+    """Return the path of the Compose file from which a running project was started; None if `project` does not run."""
     listed = objects_in(output_of(["docker", "compose", "ls", "--format", "json"], COMMAND_S))
     return next((running["ConfigFiles"].split(",")[0] for running in listed if running["Name"] == project), None)
 
@@ -162,9 +181,10 @@ def objects_in(output: str) -> list[dict]:
 
 
 def ports_of(values: dict) -> Ports:
-    """Return Triton's host and ports, from the values of the manifests.
+    """Return Triton's host and ports on this machine, from a target's values in the manifests.
 
-    If Triton listens on all addresses, the host is the loopback address.
+    `values` has "host", "http_port", "grpc_port" and "metrics_port". If Triton listens on all addresses, the host is
+    the loopback address.
     """
     host = "127.0.0.1" if values["host"] in ("0.0.0.0", "::") else values["host"]
     return Ports(values["http_port"], values["grpc_port"], values["metrics_port"], host)
@@ -179,7 +199,10 @@ def _compose(file: Path) -> list[str]:
 
 
 def _end_of_log(file: Path) -> str:
-    """Return the last errors in Triton's log; the last lines if the log has no errors; "" without a log."""
+    """Return text with the last errors in Triton's log, for an error message; the last lines if the log has no errors.
+
+    `file` is the project's Compose file. Return "" if the log is empty or cannot be read.
+    """
     try:
         log = output_of([*_compose(file), "logs", "--no-log-prefix", "--no-color", "--tail=200", "triton"], COMMAND_S)
     except SlipwayError:

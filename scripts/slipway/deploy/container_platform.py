@@ -24,7 +24,7 @@ TUNNEL_DEADLINE_S = 10.0
 
 
 class ContainerPlatform:
-    """A platform on which a rollout replaces all existing objects, including the objects of a killed deployment.
+    """Base of the platforms on which a rollout replaces all existing objects, even those of a killed deployment.
 
     A subclass has the other operations of `Platform`.
     """
@@ -33,22 +33,33 @@ class ContainerPlatform:
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
-        """Return the store of a model's releases, below the model's folder `results`."""
+        """Return the store with the deployed releases of a model.
+
+        `results` is its folder results/<model>, `to` the platform.
+        """
         return ReleaseStore(results, to)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state. An interrupted rollout is not settled: the new rollout replaces all objects."""
+        """Return the recorded state of earlier deployments, without any change of the platform.
+
+        An interrupted rollout is neither finished nor undone, because the new rollout replaces all objects.
+        """
         history.restore_ledger()
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing and return False: the next deployment or rollback replaces all objects."""
+        """Do nothing and return False. The other platforms make the release history agree with the server here.
+
+        This is not necessary, since the next deployment or rollback replaces all objects.
+        """
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return {"runtime", "runtime_version", "source"} of the runtime in the serving image (see `Platform`).
+        """Check that the runtime in the container image can run a part's engine. A part is one model on one target.
 
-        Raises SlipwayError if this runtime cannot run the engine.
+        Returns {"runtime": whether the version is known, "runtime_version", "source": where the version was found}.
+        `server_version` is the version that the running server stated; None before its start. Raises SlipwayError if
+        the runtime cannot run the engine.
         """
         key = part.index_content["engine_key"]
         serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
@@ -58,17 +69,18 @@ class ContainerPlatform:
         return serving.record()
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the release unchanged: the rollout restarts no other model, since no two models share a pod."""
+        """Return the release unchanged: its rollout restarts no other model, since no two models share a pod."""
         return release
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Do nothing and return False: the rollout has already replaced the earlier release."""
+        """Do nothing and return False: since `start` replaced the earlier release, clients reach the new release."""
         return False
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why a target does not answer the reference request with the reference outputs.
+        """Return why a deployed model does not answer its reference request correctly, as text; None if all targets do.
 
-        Return None if all targets answer with the reference outputs.
+        The reference request and its outputs are stored with the release. `receipt` is the record of the model's
+        deployment.
         """
         if (release := history.find(receipt)) is None:
             return "its version, with the reference request, is not kept here"
@@ -86,9 +98,10 @@ class ContainerPlatform:
 
 
 def require_deployable(release: Release) -> None:
-    """Raise SlipwayError if a manifest was edited, if the weights are random, or if the index of a repository changed.
+    """Raise SlipwayError if the files of a release do not belong together, or if its weights are random.
 
-    The index of each repository must have the SHA-256 for which the manifests were made.
+    Each manifest must have the SHA-256 in manifests.json. The index of each repository must have the SHA-256 for which
+    the manifests were made.
     """
     for path in release.files:
         if sha256(path) != release.record["files"][path.name]:

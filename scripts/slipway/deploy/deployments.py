@@ -1,4 +1,7 @@
-"""The deployments that a command's options select: platform, release history, and the models' folders."""
+"""The deployments that a program's options select, each with its platform, its release history and its models.
+
+The programs deploy.py, rollback.py, undeploy.py and status.py share these options.
+"""
 
 import argparse
 from dataclasses import dataclass
@@ -14,9 +17,10 @@ from slipway.deploy.release_history import ReleaseHistory
 
 @dataclass(frozen=True)
 class Deployment:
-    """Models that are deployed together to the platform `to`. `results` are their folders results/<model>.
+    """The models that are deployed together to the platform `to`. `results` are their folders results/<model>.
 
-    `options` are the options of the program that runs, such as its ports and timeouts.
+    `history` records their releases. `options` are the options of the program that runs, such as its ports and
+    timeouts.
     """
 
     to: str
@@ -25,11 +29,15 @@ class Deployment:
     options: argparse.Namespace
 
     def platform(self, receipt: dict) -> Platform:
-        """Return the platform that the "place" of a receipt identifies."""
+        """Return the platform on which a model was deployed, such as the namespace of a cluster.
+
+        `receipt` is the record of the deployment; {"place": place} is enough, where `place` is the result of
+        `Platform.place`.
+        """
         return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
 
     def live_platform(self) -> Platform | None:
-        """Return the platform of the live release, or else of an interrupted rollout; None if there is neither.
+        """Return the platform of the live release, or else of an interrupted deployment; None if there is neither.
 
         For the local server, the result is never None.
         """
@@ -41,9 +49,10 @@ class Deployment:
 
 
 def deployment_parser(description: str, platform: bool = True, alone: bool = False) -> argparse.ArgumentParser:
-    """Return a parser with the options that select models and, if `platform` is true, their platform.
+    """Return a parser with the options that select the models of a deployment.
 
-    If `alone` is true, the parser also has the option --alone, which leaves all other live models unchanged.
+    `description` is the program's docstring. If `platform` is true, the parser has the option --to for the platform. If
+    `alone` is true, it has the option --alone, which leaves all other live models unchanged.
     """
     arguments = cli.parser(description)
     if platform:
@@ -59,7 +68,7 @@ def deployment_parser(description: str, platform: bool = True, alone: bool = Fal
 
 
 def add_rollout(arguments: argparse.ArgumentParser) -> None:
-    """Add the options that `deploy.py` and `rollback.py` share, such as --keep-versions."""
+    """Add the options that only deploy.py and rollback.py have, such as --keep-versions, to a parser of theirs."""
     add_settings(arguments, "deploy", "keep_versions")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")
@@ -68,9 +77,10 @@ def add_rollout(arguments: argparse.ArgumentParser) -> None:
 def deployments(
     options: argparse.Namespace, to: str | None = None, results: list[Path] | None = None
 ) -> list[Deployment]:
-    """Return one Deployment of all models if one server serves all models of the platform, else one for each model.
+    """Return the deployments that the options select, each with the models that are deployed together.
 
-    `to` is the platform and `results` has the models' folders. By default, both come from the options.
+    If one server has all models of the platform, this is one Deployment, else one for each model. `to` is the platform,
+    and `results` are the folders results/<model>; None takes them from the options.
     """
     traits, folders = PLATFORMS[to or options.to], results or options.results
     groups = []

@@ -1,16 +1,17 @@
 """The ledger of a release history: the stored versions, the live versions, and the rollout that is under way.
 
-Each write replaces the whole file, so its parts always belong together. A version is the number of a stored release:
+A rollout is a deployment or a rollback. Each write replaces the whole file, so its parts always belong together. A
+model is named as on the server. A version is the number of a stored release:
 
-    live       [{model: version}, ...]             the versions that were live together, the oldest first
-    run        id or null                          the run of Snakemake that made the last entry of `live` live
-    stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
-    last       {model: version}                    the highest version number of a model so far
-    rollout    {...} or null                       the rollout that is under way
-    receipts   {file: receipt}                     the receipts of the live models; {} after `undeploy`
-    models     {model: {"model", "targets"}}       name in config.yaml and targets of each model that was ever live
-    modified_ns  {model: ns}                       the newest time stamp of a model's files that Triton has seen
-    published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
+live       [{model: version}, ...]             the versions that were live together, the oldest first
+run        id or null                          the run of Snakemake that made the last entry of `live` live
+stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
+last       {model: version}                    the highest version number of a model so far
+rollout    {...} or null                       the rollout that is under way, the fields of `Rollout`
+receipts   {file: receipt}                     the deployment records of the live models; {} after `undeploy`
+models     {model: {"model", "targets"}}       name in config.yaml and targets of each model that was ever live
+modified_ns  {model: ns}                       the newest time stamp of a model's files that Triton has seen
+published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
 `live` stays after `undeploy`, so that a rollback can serve the last version again. So `live` and the receipts of single
 versions cannot replace `receipts`.
@@ -55,11 +56,12 @@ _SHAPE = {
 
 @dataclass(frozen=True)
 class Rollout:
-    """A change of the live versions from `before` to `versions`. `snapshot` is the platform's state before the change.
+    """The record of a deployment or rollback under way: the live versions change from `before` to `versions`.
 
-    `action` is "deployment" or "rollback". `receipts` are the receipts to write, {file: {"model": name in config.yaml,
-    "served_as": name for clients, "targets": list, "more": further entries of the receipt}}. `withdrawn` are the paths
-    of the receipts to remove, of models that are not served any more.
+    `action` is "deployment" or "rollback". `receipts` are the deployment records to write at the end, {file: {"model":
+    name in config.yaml, "served_as": name on the server, "targets": list, "more": further entries}}. `withdrawn` are
+    the paths of the receipts to remove, of models that are not served any more. `snapshot` is the platform's state
+    before the change, as `Platform.snapshot` returns it.
     """
 
     action: str
@@ -71,7 +73,10 @@ class Rollout:
 
     @property
     def proven(self) -> Versions:
-        """Return {model: version} that the rollout proves. The other models in `versions` stay live unchanged."""
+        """Return {model: version} of the models that are tested before the rollout ends.
+
+        The other models in `versions` stay live unchanged, so they need no test.
+        """
         names = {entry["served_as"] for entry in self.receipts.values()}
         return {name: number for name, number in self.versions.items() if name in names}
 
@@ -85,20 +90,24 @@ def in_words(versions: Versions) -> str:
 
 
 class Ledger:
-    """The file of a ledger. Each method reads the file from disk.
+    """The file that records a platform's stored and live versions; the module's docstring lists its parts.
 
-    The list `live` in the file has no duplicates, and its last entry is the latest.
+    Each method reads the file from disk. The list `live` in the file has no duplicates, and its last entry is the
+    latest.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def read(self) -> dict:
-        """Return the ledger's content: {part: content}. If the file is missing or damaged, all parts are empty."""
+        """Return the ledger's content: {part: content}, with the parts that the module's docstring lists.
+
+        If the file is missing or damaged, all parts are empty.
+        """
         return self._sound() or dict(_EMPTY)
 
     def write(self, **changes: object) -> None:
-        """Write the ledger to disk, with the parts in `changes` replaced."""
+        """Write the ledger to disk with some parts replaced, given as keyword arguments, such as rollout=None."""
         write_json(self.file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
@@ -114,14 +123,20 @@ class Ledger:
         )
 
     def restore_receipts(self) -> None:
-        """Write again each receipt file that is missing, damaged, or different from its copy in the ledger."""
+        """Write each receipt, a model's deployment record, again from its copy in the ledger.
+
+        Only files that are missing, damaged, or different from the copy are written.
+        """
         for file, content in self.read()["receipts"].items():
             if read_record(file, object) != content:
                 write_json(file, content)
                 progress(f"  {file} was not the receipt of the live version; it was written again")
 
     def facts_of(self, receipts: Iterable[dict]) -> dict[str, dict]:
-        """Return the parts {"published", "models"} of the ledger, with the entries that these receipts add."""
+        """Return the parts {"published", "models"} of the ledger, extended by the entries of these receipts.
+
+        A receipt is the record of a model's deployment.
+        """
         recorded = self.read()
         published, models = dict(recorded["published"]), dict(recorded["models"])
         for receipt in receipts:
@@ -131,22 +146,24 @@ class Ledger:
         return {"published": published, "models": models}
 
     def live(self) -> Versions:
-        """Return the last entry of the list `live`, {model: version}; {} if no version was ever live."""
+        """Return {model: version} of the versions that were live together last; {} if no version was ever live."""
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
-        """Record that `versions` are proven and live, together with further `changes` of the ledger.
+        """Record that `versions`, {model: version}, are proven and live.
 
-        The deployments of one run of Snakemake are one step: a rollback goes back to the versions before the whole run.
+        `changes` are further parts of the ledger to replace. The deployments of one run of Snakemake count as one step:
+        a rollback goes back to the versions before the whole run.
         """
         record, run = self.read(), os.environ.get(RUN)
         steps = record["live"][:-1] if run and run == record["run"] else record["live"]
         self.write(live=[*(step for step in steps if step != versions), versions], run=run, **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
-        """Record a rollback from `versions` to `live`. No rollback returns to `versions` until their next deployment.
+        """Record a rollback from `versions` to `live`, both {model: version}; None means that nothing is live now.
 
-        `live` are the versions that the rollback made live. `changes` are further changes of the ledger.
+        No later rollback returns to `versions` until they are deployed again. `changes` are further parts of the ledger
+        to replace.
         """
         refused = versions.items() - (live or {}).items()
         others = [step for step in self.read()["live"] if step not in (versions, live)]
@@ -154,18 +171,23 @@ class Ledger:
         self.write(live=[*history, live] if live else history, run=None, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
-        """Return the entry of the list `live` before `versions`, {model: version}; None without such an entry."""
+        """Return the versions to which a rollback from `versions` goes back, {model: version}; None if there are none.
+
+        They are the latest entry of the list `live` that differs from `versions`.
+        """
         return next((step for step in reversed(self.read()["live"]) if step and step != versions), None)
 
     def before_of(self, name: str, number: int | None) -> int | None:
-        """Return the latest live version of a model other than `number`; None without such a version."""
+        """Return the version of a model to which a rollback from the version `number` goes back; None if there is none.
+
+        It is the version that was live last, apart from `number`. If `number` is None, it is the last live version.
+        """
         return next((earlier for earlier in self.last_of(name) if earlier != number), None)
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
-        """Return the last `count` versions of a model that were live, the latest first; without `count`, return all."""
+        """Return the versions of a model that were live, the latest first; at most `count` versions, None for all."""
         newest_first = dict.fromkeys(step[name] for step in reversed(self.read()["live"]) if name in step)
         return list(newest_first)[:count]
 
     def _sound(self) -> dict | None:
-        """Return the content of the file; None if the file is missing or is no valid ledger."""
         return read_record(self.file, _SHAPE)

@@ -1,4 +1,7 @@
-"""Publish a release's model repositories for its platform, or print the path where the user must publish."""
+"""Publish a release's model repositories to storage that the cluster reads, before the release is deployed.
+
+If no storage is configured, only print the path where the user must publish.
+"""
 
 from pathlib import Path
 
@@ -18,14 +21,15 @@ def publish(
     signed: bool = False,
     public_key: Path | None = None,
 ) -> dict[str, dict]:
-    """Copy a release's repositories below `to`, a folder or storage that the cluster reads. Without `to` copy nothing.
+    """Copy the model repositories of a release to `to`, a folder or storage that the cluster reads.
 
-    `results` is the model's folder. `keep` is the number of versions to keep in `to`. With `signed`, the signature is
-    published too. With `public_key`, each repository needs a signature that this key verifies.
+    If `to` is None, copy nothing and print where the repositories must be. `results` is the folder results/<model>.
+    `keep` is the number of versions to keep in `to`. With `signed`, the signature is published too. With `public_key`,
+    each repository needs a signature that this key verifies.
 
-    Returns {target: record of the publication}. A record's "published" says whether Slipway copied the repository; if
-    not, "why" has the reason.
-    Raises SlipwayError if a repository is incomplete, if its signature is not valid, or if its copy fails.
+    Returns {target: record}. A record's "published" says whether Slipway copied the repository; if not, "why" has the
+    reason, else "signed" and the entries of `repository.publishing.publish` follow. Raises SlipwayError if a repository
+    is incomplete, if its signature is not valid, or if its copy fails.
     """
     for part in release.parts:
         with amended(after=". Nothing was changed."):

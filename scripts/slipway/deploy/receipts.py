@@ -1,4 +1,7 @@
-"""Read the receipts of live models. All platforms write the same form of receipt (`verification.receipts_of`)."""
+"""Read receipts, the records of the live models' deployments: results/<model>/deploy/receipt[.<platform>].json.
+
+All platforms write the same form of receipt (`verification.receipts_of`).
+"""
 
 from pathlib import Path
 
@@ -22,11 +25,17 @@ RECEIPT = {
 
 
 def read_receipt(path: Path) -> dict | None:
-    """Return a receipt; None if it is missing or damaged."""
+    """Return the receipt in a file, the record of a model's deployment; None if the file is missing or damaged.
+
+    RECEIPT has the entries of a receipt.
+    """
     return read_record(path, RECEIPT)
 
 
 def local_receipts(results: Path) -> list[dict]:
-    """Return the valid receipts of the models that are live on the local server."""
+    """Return the receipts, the deployment records, of the models that are live on the local server.
+
+    `results` is the folder results/. Damaged receipts are left out.
+    """
     receipts = map(read_receipt, sorted(results.glob("*/deploy/receipt.json")))
     return [receipt for receipt in receipts if receipt]

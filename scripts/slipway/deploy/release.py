@@ -1,6 +1,7 @@
 """A release: the models that are deployed together to one platform, with their manifests and reference outputs.
 
-A release is read from results/<model>/ of each model, or from stored versions.
+A release is read from results/<model>/ of each model, or from stored versions. A target is a kind of GPU or CPU that
+config.yaml names. An index (repository.json) lists the SHA-256 of every file in a model repository.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ RECORD, REFERENCE = "deploy/manifests.json", "reference_outputs.npz"
 class Part:
     """A part of a release: one model for one target. `number` is the stored version, 0 for a part that is not stored.
 
-    `repository` is the model's folder in Triton's layout; in a stored version it may have only labels.txt. `values` are
-    the part's values in the manifests.
+    `repository` is the model's folder in Triton's layout; in a stored version it may have only labels.txt. `index` is
+    the file with the SHA-256 of the repository's files, and `reference` the file with the reference outputs. `values`
+    are the part's values in the manifests, {name: value}; {} on a platform without manifests.
     """
 
     model: str
@@ -40,12 +42,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Return the model's name for clients."""
+        """Return the model's name on the server."""
         return self.index_content["name"]
 
     @property
     def version(self) -> str:
-        """Return the version of the repository, such as v0123456789ab."""
+        """Return the version of the model repository: the beginning of its index's SHA-256, such as "v0123456789ab"."""
         return self.values.get("version") or version_of(self.index_sha256)
 
     @property
@@ -55,7 +57,7 @@ class Part:
 
     @cached_property
     def index_content(self) -> dict:
-        """Return the content of the repository's index."""
+        """Return the content of the repository's index: its files' SHA-256, the engine's build key, accuracy limits."""
         return read_json(self.index)
 
     @cached_property
@@ -65,14 +67,17 @@ class Part:
 
     @cached_property
     def expected(self) -> Expected:
-        """Return the reference outputs, their accuracy limits and the labels."""
+        """Return the reference request with its outputs, their accuracy limits and the labels, for the smoke test."""
         index = self.index_content
         labels = self.repository / "labels.txt"
         # The index of an earlier Slipway has no contract.
         return Expected.of(self.name, self.reference, labels, index["accuracy_limits"], index.get("contract"))
 
     def require_signed(self, public_key: Path | None) -> None:
-        """If there is a public key, raise SlipwayError unless the key verifies the repository's signature."""
+        """Raise SlipwayError unless `public_key` verifies the repository's signature.
+
+        If it is None, nothing is checked.
+        """
         if public_key:
             from slipway.triton.repository.signing import verify_repository  # this import takes half a second
 
@@ -81,12 +86,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Release:
-    """Parts that are deployed together to the platform `to`.
+    """The parts (one model for one target each) that are deployed together to the platform `to`.
 
     Only a release with manifests has `folder`, results/<model>/ or the folder of a stored version, and `record`, the
     content of manifests.json.
 
-    `withdrawn` are the names, for clients, of the models that the release takes out of service.
+    `withdrawn` are the names, on the server, of the models that the release takes out of service.
     """
 
     to: str
@@ -97,10 +102,10 @@ class Release:
 
     @classmethod
     def read(cls, results: Sequence[Path], to: str, target: str | None = None) -> "Release":
-        """Return the release in the models' folders `results`, for each target in the manifests.
+        """Return the release that the last build left in the models' folders `results`, for the platform `to`.
 
-        For the local server, which has no manifests, the release is for `target`. Raises SlipwayError if a record is
-        missing or broken.
+        It has a part for each target in the manifests. The local server has no manifests, so its release is for
+        `target`, which other platforms do not use. Raises SlipwayError if a record is missing or broken.
         """
         if not PLATFORMS[to].files:
             if target is None:
@@ -112,7 +117,10 @@ class Release:
 
     @classmethod
     def stored(cls, folder: Path, to: str) -> "Release":
-        """Return the release in the folder of a stored version. The folder's name is the number of the version."""
+        """Return the release in `folder`, a stored version for the platform `to`.
+
+        The folder's name is the version's number.
+        """
         release = cls.read([folder], to)
         return replace(release, parts=tuple(replace(part, number=int(folder.name)) for part in release.parts))
 
@@ -123,7 +131,7 @@ class Release:
 
     @property
     def versions(self) -> dict[str, int]:
-        """Return {name of a model for clients: number of its stored version}."""
+        """Return {model's name on the server: number of its stored version}."""
         return {part.name: part.number for part in self.parts}
 
     @property
@@ -138,11 +146,14 @@ class Release:
 
     @property
     def place(self) -> dict:
-        """Return {"namespace", "app": the model's name in the namespace}, from the manifests; {} without manifests."""
+        """Return {"namespace", "app": the model's name in the namespace} of the manifests; {} without manifests.
+
+        A cluster's platform is found by these entries.
+        """
         return {name: self.parts[0].values[name] for name in ("namespace", "app")} if self.record else {}
 
     def of_model(self, model: str) -> "Release":
-        """Return the parts of one model, as a release."""
+        """Return the release with only the parts of the model `model`, its name in config.yaml."""
         return replace(self, parts=tuple(part for part in self.parts if part.model == model))
 
 
@@ -159,9 +170,10 @@ def _part_on_disk(folder: Path, target: str) -> Part:
 
 
 def _targets(record: dict, to: str) -> list[str]:
-    """Return the targets to deploy. For a cluster, these are all targets in the `record` of the manifests.
+    """Return the targets of `record`, the content of manifests.json, that are deployed to the platform `to`.
 
-    For Compose, it is only the target of compose.yaml; if the record does not name this target, the first target.
+    For a cluster, these are all targets. For Compose, it is only the target of compose.yaml; if the record does not
+    name this target, the first target.
     """
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if not PLATFORMS[to].on_this_machine:

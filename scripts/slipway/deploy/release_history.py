@@ -1,7 +1,8 @@
-"""The release history of one platform: the live receipts, the rollout under way, and the release to go back to.
+"""The release history of one platform: the live releases, the rollout under way, and the release to go back to.
 
-The ledger records the intent of a rollout before anything starts. The intent stays until the receipts and the ledger
-have the proven versions. So the next command knows the intent of an interrupted rollout.
+A receipt is the record of a model's deployment; a model is live while its receipt exists. The ledger, one file, records
+the stored and live versions, and the intent of a rollout before anything starts. The intent stays until the receipts
+and the ledger have the proven versions. So the next command knows the intent of an interrupted rollout.
 """
 
 import contextlib
@@ -30,12 +31,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True)
 class DeploymentState:
-    """The state of a platform, as this checkout recorded it.
+    """The state of a platform after earlier deployments, as this checkout recorded it.
 
-    `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
+    `receipt`: the deployment record of the live release. `live`: that release, if its stored copy is unchanged.
     `baseline`: the snapshot before an interrupted rollout, which a failed deployment restores; {} otherwise.
-    `attempted`: the unverified release of the interrupted rollout.
-    `serving`: {model: live version} if one server has all models, else {}.
+    `attempted`: the unverified release of the interrupted rollout. `serving`: {model: live version} if one server has
+    all models, else {}.
     """
 
     receipt: dict | None = None
@@ -46,21 +47,25 @@ class DeploymentState:
 
 
 class ReleaseHistory:
-    """The history of some models on one platform. `receipts` are the paths of the models' receipts.
+    """The releases of some models on one platform: live, interrupted and earlier ones.
 
-    `store` has the stored versions and the ledger. A model is live while its receipt exists.
+    `receipts` are the paths of the models' receipts, their deployment records. `store` has the stored versions, and the
+    ledger, the file that records them. A model is live while its receipt exists.
     """
 
     def __init__(self, store: VersionStore, receipts: Iterable[Path]) -> None:
         self.store, self.receipts = store, list(receipts)
 
     def live(self) -> dict[str, dict]:
-        """Return {model: receipt} of the live models; the ledger's copy replaces a damaged receipt."""
+        """Return {model: receipt} of the live models: the records of their deployments.
+
+        The model is named as in config.yaml. The ledger's copy replaces a damaged receipt.
+        """
         existing = (path for path in self.receipts if path.exists())
         return {receipt["model"]: receipt for _, receipt in self._of_files(existing)}
 
     def with_unconfigured(self) -> "ReleaseHistory":
-        """Return a history that also has the live models that config.yaml does not have."""
+        """Return a history that also has the live models that config.yaml does not have any more."""
         return ReleaseHistory(self.store, [*self.receipts, *self._unconfigured()])
 
     def serving(self) -> Versions:
@@ -72,35 +77,38 @@ class ReleaseHistory:
         return {name: recorded.get(name, number) for name, number in numbers.items()}
 
     def is_live(self) -> bool:
-        """Say whether a model of this history has a receipt, even a damaged receipt."""
+        """Say whether a model of this history is live: it has a receipt (a deployment record), even a damaged one."""
         return any(path.exists() for path in self.receipts)
 
     def damaged(self) -> list[Path]:
-        """Return the paths of the receipts that cannot be read and have no copy in the ledger."""
+        """Return the paths of the receipts (deployment records) that cannot be read and have no copy in the ledger."""
         return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
     def release(self, versions: Versions) -> Release:
-        """Return the stored release with `versions`, {model: version}.
+        """Return the stored release with `versions`, {model's name on the server: version}.
 
-        Raises SlipwayError if a stored version was changed.
+        Raises SlipwayError if a stored version was changed, or does not exist.
         """
         rollout = self.pending()
         begun = {entry["model"]: entry for entry in rollout.receipts.values()} if rollout else {}
         return self.store.release(versions, begun | self.with_unconfigured().live())
 
     def find(self, receipt: dict) -> Release | None:
-        """Return the stored release of a receipt; None if the stored release is missing or was changed."""
+        """Return the stored release of a deployment; None if the stored release is missing or was changed.
+
+        `receipt` is the record of the deployment.
+        """
         return self._intact({receipt["served_as"]: receipt["number"]})
 
     def pending(self) -> Rollout | None:
-        """Return the rollout that was begun and has not ended; None without such a rollout."""
+        """Return the record of the deployment or rollback that was begun and has not ended; None if there is none."""
         recorded = self.store.ledger.read()["rollout"]
         return Rollout(**recorded) if recorded else None
 
     def attempted(self) -> Release | None:
-        """Return the release of an interrupted rollout.
+        """Return the release of a deployment or rollback that was interrupted; None if there was none.
 
-        Return None if no rollout was interrupted, or if the stored release was changed.
+        Return None also if the stored release was changed since.
         """
         rollout = self.pending()
         return self._intact(rollout.versions) if rollout else None
@@ -111,7 +119,10 @@ class ReleaseHistory:
         return None
 
     def state(self) -> DeploymentState:
-        """Return the recorded state of a platform with one model. Print a message if a rollout was interrupted."""
+        """Return the recorded state of a platform on which each model has its own objects, for the next deployment.
+
+        Print a message if a rollout was interrupted, or if the stored copy of the live release was changed.
+        """
         receipt, live, baseline = next(iter(self.live().values()), None), None, {}
         attempted, rollout = self.attempted(), self.pending()
         if attempted and rollout:
@@ -126,9 +137,9 @@ class ReleaseHistory:
     def before(self, alone: bool = False) -> Release:
         """Return the release that a rollback deploys: the versions that were live before the present versions.
 
-        The release has only the models whose version changes. With `alone`, it has only models of this history. After
-        an interrupted deployment, it has the versions that were live before this deployment. Raises SlipwayError if no
-        earlier release is known, or if a stored version was changed.
+        The release has only the models whose version changes. With `alone`, it has only models of this history, and all
+        other models stay as they are. After an interrupted deployment, it has the versions that were live before this
+        deployment. Raises SlipwayError if no earlier release is known, or if a stored version was changed.
         """
         for path in self.damaged():
             raise SlipwayError(
@@ -151,15 +162,16 @@ class ReleaseHistory:
         return replace(release, withdrawn=tuple(name for name in serving if name not in versions))
 
     def without(self) -> Release:
-        """Return a release without parts, whose deployment takes the models of this history out of service."""
+        """Return a release without parts: its deployment takes the models of this history out of service."""
         return Release("local", (), withdrawn=tuple(name for name in self.serving() if name in self._names()))
 
     def begin(self, release: Release, snapshot: dict, action: str, chosen: Collection[str] | None = None) -> None:
-        """Record that a stored release is about to replace the state in `snapshot`.
+        """Record that the rollout of a stored release begins, so that the next command knows it after a kill.
 
-        `action` is "deployment" or "rollback". `chosen` are the names, for clients, of the models that the user deploys
-        or rolls back; None means all models of the release. All other models of the release are served as before, but
-        by a new server.
+        `snapshot` is the platform's state before the rollout, as `Platform.snapshot` returns it. `action` is
+        "deployment" or "rollback". `chosen` are the names, on the server, of the models that the user deploys or rolls
+        back; None means all models of the release. All other models of the release are served as before, but by a new
+        server.
         """
         before = self.serving()
         receipts: dict[str, dict] = {}
@@ -175,7 +187,7 @@ class ReleaseHistory:
         self.store.ledger.write(rollout=asdict(Rollout(action, after, before, receipts, withdrawn, snapshot)))
 
     def _rolled_back_from(self, part: Part, action: str, is_chosen: bool) -> int | None:
-        """Return the number of the version that a rollback replaced by this part; None if no rollback made it live.
+        """Return the version that a rollback replaced by this part; None if no rollback made this part live.
 
         `action` is "deployment" or "rollback". `is_chosen` is False for a model that only gets a new server.
         """
@@ -192,7 +204,7 @@ class ReleaseHistory:
         return receipt.get("rolled_back_from") if receipt.get("number") == part.number else None
 
     def restored(self) -> None:
-        """Record that the previous state was restored: the rollout has ended."""
+        """Record that a failed or interrupted rollout has ended, and that the previous versions serve again."""
         with contextlib.suppress(OSError):
             rollout = self.pending()
             self.store.ledger.write(rollout=None)
@@ -202,7 +214,8 @@ class ReleaseHistory:
     def record(self, receipts: dict[str, dict]) -> None:
         """Record a proven release as live: write the receipts, and then the ledger, which ends the rollout.
 
-        Raises SlipwayError if a file cannot be written, for example because the disk is full.
+        `receipts` is {model: receipt}, the deployment records, as `verification.receipts_of` returns. Raises
+        SlipwayError if a file cannot be written, for example because the disk is full.
         """
         rollout = self.pending()
         assert rollout, "nothing was begun"
@@ -234,7 +247,10 @@ class ReleaseHistory:
             ) from None
 
     def prune(self, release: Release, keep: int) -> None:
-        """Remove all versions of a release's models, except the last `keep` versions of each model that were live."""
+        """Remove old stored versions of a release's models: all except the last `keep` versions that were live.
+
+        The number counts for each model.
+        """
         for name in release.versions:
             self.store.prune(name, keep)
 
@@ -249,7 +265,10 @@ class ReleaseHistory:
             self.store.ledger.write(rollout=None, receipts={})
 
     def restore_ledger(self) -> None:
-        """If the ledger lost live versions, record them again from the receipts, unless a version's files changed."""
+        """If the ledger lost live versions, record them again from the receipts, the models' deployment records.
+
+        A version whose stored files were changed since its deployment is left out.
+        """
         lost, ledger = {}, self.store.ledger
         for path, receipt in self._of_files(self.with_unconfigured().receipts):
             name, number, files = receipt["served_as"], receipt["number"], receipt.get("stored_files")
@@ -262,9 +281,10 @@ class ReleaseHistory:
             progress(f"  {ledger.file} was lost; it was written again, from the receipts of the live versions")
 
     def _completed(self, receipt: dict, entry: dict) -> dict:
-        """Return a receipt with the further entries that a rollout planned for it, and with its version's files.
+        """Return a receipt with its entries that were not known before the rollout's end.
 
-        `entry` is the receipt's entry in `Rollout.receipts`. The files are "stored_files", {file: SHA-256}.
+        `receipt` is a model's deployment record, and `entry` is its plan in `Rollout.receipts`. The plan's "more" is
+        added, and "stored_files", {file: SHA-256} of the stored version.
         """
         return {**receipt, **entry["more"], "stored_files": self.store.record(receipt["served_as"], receipt["number"])}
 
@@ -273,22 +293,23 @@ class ReleaseHistory:
         return read_receipt(path) or (recorded if has_shape(recorded, RECEIPT) else None)
 
     def _of_files(self, paths: Iterable[Path]) -> list[tuple[Path, dict]]:
-        """Return (path, receipt) of each path whose receipt, or its copy in the ledger, can be read."""
+        """Return (path, receipt) of each path in `paths` whose receipt, or its copy in the ledger, can be read."""
         return [(path, receipt) for path in paths if (receipt := self._receipt(path))]
 
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
     def _names(self) -> set[str]:
-        """Return the names, for clients, of all models of this history, live or not."""
+        """Return the names, on the server, of all models of this history, live or not."""
         folders = {path.parents[1].name for path in self.receipts}
         known = self.store.ledger.read()["models"]
         return {*self._numbers(), *(name for name, entry in known.items() if entry["model"] in folders)}
 
     def _before(self, now: Versions) -> Versions | None:
-        """Return `now`, but with the previous version of each model of this history.
+        """Return the versions to which a rollback of only this history's models goes back, {model: version}.
 
-        Return None if a model has no previous version.
+        `now` are the live versions of all models; the other models keep theirs. Return None if a model has no previous
+        version.
         """
         names, ledger = self._names(), self.store.ledger
         earlier = {name: number for name in names if (number := ledger.before_of(name, now.get(name)))}
@@ -300,7 +321,10 @@ class ReleaseHistory:
         return first.parents[2] / model / first.parent.name / first.name
 
     def _unconfigured(self) -> list[Path]:
-        """Return the paths of receipts of live models that config.yaml lacks; [] unless one server has all models."""
+        """Return the paths of the receipts of live models that config.yaml does not have any more.
+
+        Return [] on a platform on which each model has its own objects.
+        """
         if not self.store.of_all_models:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}

@@ -21,7 +21,10 @@ SERVED = {"targets": {str: {"version": str}}}
 
 
 class ReleaseStore(VersionStore):
-    """The versions in a model's folder results/<model>/deploy/<to>/."""
+    """The stored releases of one model for the platform `to`, a folder for each version: results/<model>/deploy/<to>/.
+
+    `results` is the model's folder results/<model>.
+    """
 
     def __init__(self, results: Path, to: str) -> None:
         folder = results / "deploy" / to
@@ -41,18 +44,19 @@ class ReleaseStore(VersionStore):
         return Release.stored(self.folder / str(number), self._to)
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return the stored release of `versions`, {model: version} of one model. `receipts` is not used.
+        """Return the stored release of one model. `versions` is {name on the server: version}, with this model only.
 
-        Raises SlipwayError if the files of the stored release were changed.
+        `receipts` is not used. Raises SlipwayError if the files of the stored release were changed.
         """
         ((name, number),) = versions.items()
         self.require_whole(name, number)
         return Release.stored(self.folder / str(number), self._to)
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return {target: record of its publication}; raise SlipwayError if a published copy was changed.
+        """Raise SlipwayError if the copy of a stored release that the cluster reads was changed since it was published.
 
-        With `public_key`, a copy without a valid signature is an error, too.
+        Return {target: record of the publication}, as `deploy.publishing.publish` returned it. With `public_key`, a
+        copy without a valid signature is an error, too; None checks no signature.
         """
         (number,) = {part.number for part in release.parts}
         published = self.ledger.read()["published"].get(release.parts[0].name, {}).get(str(number), {})
@@ -67,11 +71,14 @@ class ReleaseStore(VersionStore):
         return published
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {"": this store's folder}, which has one folder for each version."""
+        """Return {"": this store's folder}: all files of a version are below its folder <number>.
+
+        `name` is not used.
+        """
         return {"": self.folder}
 
     def selected(self, name: str) -> int | None:
-        """Return the number of the live version, from the model's receipt; None without a receipt.
+        """Return the version of the model that is live, from its receipt (deployment record); None without a receipt.
 
         The receipt has this number even if the ledger was lost.
         """
@@ -82,7 +89,7 @@ class ReleaseStore(VersionStore):
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
 
     def with_files(self) -> list[Release]:
-        """Return the recorded releases whose files all still exist."""
+        """Return the stored releases that are complete: all their recorded files still exist."""
         stored = self.ledger.read()["stored"]
         return [
             Release.stored(self.folder / number, self._to)
@@ -93,7 +100,10 @@ class ReleaseStore(VersionStore):
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:
-    """Return the versions of a target's repository that any platform serves or may roll back to."""
+    """Return the versions of a published repository that must stay: any platform serves them or may roll back to them.
+
+    `results` is the folder results/<model>. A version is a text such as "v0123456789ab".
+    """
     platforms = {to: traits for to, traits in PLATFORMS.items() if traits.files}
     releases = [release for to in platforms for release in ReleaseStore(results, to).with_files()]
     kept = {part.version for release in releases for part in release.parts if part.target == target}

@@ -8,14 +8,14 @@ PART_OF_KEYS = False
 
 
 def refresh_pages(results: Sequence[Path]) -> None:
-    """Write the page of each model with a new line in its history, and then the index of all models.
+    """Write the report pages of models anew after a deployment, so that they show the live versions.
 
     `results` are folders results/<model>. The pages of all other models are checked, too, since one server may serve
-    all models. If a page cannot be written, the error is only printed, because the deployment has succeeded. The next
-    `snakemake --cores 1 evidence` writes the page.
+    all models. Then the index of all models is written. If a page cannot be written, the error is only printed, because
+    the deployment has succeeded; the next `snakemake --cores 1 evidence` writes the page.
 
-    Each artifact has a stamp, the recorded SHA-256 by which Snakemake's next run detects an edited artifact. So each
-    written page gets a new stamp here.
+    Snakemake's next run detects an edited artifact by its stamp, the recorded SHA-256. So each written page gets a new
+    stamp.
     """
     from slipway.core.cli import progress
     from slipway.keys.file_hash_cache import FileHashCache

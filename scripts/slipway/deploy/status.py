@@ -18,7 +18,11 @@ REMEDY = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding
 def describe(
     platform: Platform, history: ReleaseHistory, receipt: dict, results: Path, is_configured: bool = True
 ) -> list[str]:
-    """Return lines of text with the content of one receipt, and with the present state of the receipt's platform."""
+    """Return lines of text on one deployed model: its deployment, whether it answers now, and its platform's report.
+
+    `receipt` is the record of the deployment, and `results` the model's folder results/<model>. If `is_configured` is
+    false, a line says that config.yaml does not have the model.
+    """
     answers, report = _now(platform, history, receipt)
     values = {
         "receipt": receipt,
@@ -33,7 +37,10 @@ def describe(
 
 
 def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[str, list[str]]:
-    """Return (text that says whether the model answers, lines of the platform's report on the model)."""
+    """Return (text that says whether a deployed model answers, lines of the platform's report on the model).
+
+    `receipt` is the record of the deployment. If the platform cannot be reached, both say that the state is unknown.
+    """
     try:
         described = platform.describe(receipt)
         why = platform.diagnose(receipt, history)
@@ -43,15 +50,19 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
 
 
 def _outputs(tested: dict) -> list[str]:
-    """Return lines of text on each output in "smoke_test" of a receipt: its meaning, its values."""
+    """Return lines of text on the meaning and the values of each output in the smoke test of a deployment.
+
+    `tested` is the entry "smoke_test" of a receipt, as `smoke_test.smoke_test` returns it.
+    """
     sample = tested.get("sample", SAMPLE)
     return prefixed({name: in_words(out.get("output"), out, sample) for name, out in tested["outputs"].items()})
 
 
 def is_newest(receipt: dict, results: Path) -> bool:
-    """Say whether the served version matches the model's results: the same weights, the same repositories.
+    """Say whether a deployed version is the newest build of the model: the same weights, the same repositories.
 
-    Files that were removed from the results since the deployment do not make the served version stale.
+    `receipt` is the record of the deployment, and `results` the folder results/<model>. Files that were removed from it
+    since the deployment do not count as a difference.
     """
     weights = read_record(results / "weights.json", {"sha256": str})
     chains = [entry["chain"] for entry in receipt["targets"].values()]

@@ -22,10 +22,12 @@ Publish = Callable[[Release], dict]
 def deploy(
     platform: Platform, release: Release, history: ReleaseHistory, publish: Publish, keep: int, action: str = DEPLOYMENT
 ) -> dict[str, dict]:
-    """Replace the live release, prove the new release, and return {model: receipt}.
+    """Replace the live release by `release`, prove the new release, and return {model: receipt}.
 
-    `keep` is the number of versions to store for rollbacks, including the new version. Raises SlipwayError with the
-    failed step and the version that serves now.
+    A receipt is the record of a model's deployment, as `verification.receipts_of` returns. `publish` copies the
+    release's repositories for the platform and returns {target: record}, as `publishing.publish`. `keep` is the number
+    of versions to store for rollbacks, including the new version. `action` is "deployment" or "rollback". Raises
+    SlipwayError with the failed step and the version that serves now.
     """
     with platform.lock():
         state = platform.settle(history)
@@ -49,10 +51,11 @@ def deploy(
 
 
 def preflight(platform: Platform, release: Release, state: DeploymentState) -> dict:
-    """Check a release before anything is changed, and return {"versions", "place"} for the receipts.
+    """Check, before anything is changed, that the platform can serve a release.
 
-    "versions" is {target: {"runtime", "runtime_version", "source"}}. "place" is {"verified": sentences, and further
-    facts on the platform}. Raises SlipwayError if a check fails.
+    Returns {"versions", "place"} for the receipts: "versions" is {target: the result of `Platform.verify_runtime`}, and
+    "place" is the result of `Platform.preflight`. `state` is the recorded state of earlier deployments. Raises
+    SlipwayError if a check fails.
     """
     what = f"checking {release.to} before the deployment" if release.parts else "undeploying"
     progress(f"  {release.model}: {what}")
@@ -65,10 +68,10 @@ def preflight(platform: Platform, release: Release, state: DeploymentState) -> d
 def replace(
     platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, under_load: bool
 ) -> list[dict]:
-    """Start a release, switch clients to it, and return the result of `verification.prove`, a list of proofs.
+    """Start a release, switch clients to it, and return its proofs, as `verification.prove` returns them.
 
-    With `under_load`, also check the latency under a short load. If a step fails, restore the previous state and raise
-    the error.
+    `snapshot` is the platform's state before. With `under_load`, also check the latency under a short load. If a step
+    fails, restore the state in `snapshot` and raise the error.
     """
     try:
         platform.start(release, snapshot)
@@ -85,9 +88,10 @@ def replace(
 
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
-    """Return a proof for each part (a model on one target) of a ready release; [] for a release without parts.
+    """Test the ready servers of a release, and return the proofs, as `verification.prove` returns them.
 
-    With `under_load`, also check the latency under a short load.
+    With `under_load`, also check the latency under a short load. Return [] for a release without parts, which only
+    withdraws models.
     """
     if not release.parts:
         return []
@@ -98,9 +102,9 @@ def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]
 
 
 def undo(platform: Platform, release: Release, snapshot: dict, history: ReleaseHistory, error: BaseException) -> str:
-    """Restore the snapshot after `error`, and return a sentence on the restored state.
+    """Restore the previous version after `error`, and return a sentence on the version that serves now.
 
-    Raises SlipwayError if that fails, too.
+    `snapshot` is the platform's state before the deployment. Raises SlipwayError if the restoration fails, too.
     """
     progress(f"  {release.model}: failed; restoring the previous version")
     try:

@@ -1,4 +1,7 @@
-"""The proof of a deployment: smoke test and latency check of each part, and the receipts."""
+"""The proof of a deployment: a smoke test and a latency check of each part, and the receipts that record them.
+
+A part is one model on one target. A receipt is the record of a model's deployment.
+"""
 
 import datetime
 
@@ -13,10 +16,12 @@ from slipway.triton.client.smoke_test import smoke_test
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
-    """Return a proof for each part (a model on one target): {"smoke_test", "verified"}.
+    """Test the server of each part of a release, one model on one target. Return a proof for each part, in their order.
 
-    With `under_load`, a proof also has "canary", the latency under a short load. `reached` is {target: ports}. Raises
-    SlipwayError with the model and the target if a server's answer is wrong, or slower than its load test allows.
+    A proof is {"smoke_test", "verified"}: the results of `smoke_test` and of `Platform.verify_runtime`. With
+    `under_load`, it also has "canary", the latency under a short load, as `latency_check.canary` returns. `reached` is
+    {target: ports of its server}. Raises SlipwayError with the model and the target if a server's answer is wrong, or
+    slower than its load test allows.
     """
     proofs = []
     for part in release.parts:
@@ -35,10 +40,11 @@ def prove(platform: Platform, release: Release, reached: dict[str, Ports], under
 
 
 def receipts_of(platform: Platform, release: Release, proofs: list[dict], **facts: object) -> dict[str, dict]:
-    """Return {model: receipt} of a live release.
+    """Return {model: receipt} of a live release. A receipt is the record of a model's deployment.
 
-    A receipt has the chain from the weights to the platform, for each target its entry of `proofs` (the result of
-    `prove`), and the entries of `facts`.
+    It has "model", "to", "served_as" (name on the server), "number" (stored version), "deployed_at", "place",
+    "contents", the entries of `facts`, and "targets". For each target, this has the chain of SHA-256 from the weights
+    to the repository, the image, and the part's entry of `proofs`, the result of `prove`.
     """
     facts |= {"place": platform.place(), "contents": platform.contents(release)}
     receipts: dict[str, dict] = {}
@@ -49,7 +55,10 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
 
 
 def _receipt(release: Release, part: Part) -> dict:
-    """Return the entries of a model's receipt that are the same for all targets of the model."""
+    """Return the entries of a model's receipt that do not depend on the target; "targets" is still {}.
+
+    `part` is any part of the model in the release.
+    """
     return {
         "origin": part.index_content["origin"],
         "model": part.model,
@@ -63,7 +72,7 @@ def _receipt(release: Release, part: Part) -> dict:
 
 
 def _of_target(part: Part) -> dict:
-    """Return the entries of the receipt for one target, without the proof."""
+    """Return the entries of a receipt for one target, without its proof: the served files and their origin."""
     index = part.index_content
     return {
         "version": part.version,

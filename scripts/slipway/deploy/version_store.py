@@ -22,7 +22,11 @@ SIGNATURE = "repository.sig"
 
 
 class VersionStore(ABC):
-    """The stored versions of models below `folder`. `name` is a model's name for clients, `number` a version."""
+    """The stored versions of models, from which a rollback is served. They are below `folder`.
+
+    `record` is the file of the ledger, which has the SHA-256 of every stored file. In the methods, `name` is a model's
+    name on the server, and `number` is a version.
+    """
 
     # Whether all models share this store. If so, a failed version stays until another version of the model is live.
     of_all_models = False
@@ -40,33 +44,38 @@ class VersionStore(ABC):
 
     @abstractmethod
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return the stored release with `versions`, {model: version}. `receipts` has the receipts of these models.
+        """Return the stored release with `versions`, {model: version}.
 
-        Raises SlipwayError if a stored version was changed.
+        `receipts` has the deployment records of these models, {model in config.yaml: receipt}. Raises SlipwayError if a
+        stored version was changed.
         """
 
     @abstractmethod
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return {target: record of its publication}; raise SlipwayError if a published copy was changed.
+        """Raise SlipwayError if the published copy of a stored release was changed, so a rollback must not serve it.
 
-        With `public_key`, a release without a valid signature is an error, too.
+        Return {target: record of its publication}, as `deploy.publishing.publish` returned it. With `public_key`, a
+        release without a valid signature is an error, too; None checks no signature.
         """
 
     @abstractmethod
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {prefix: folder}. A file of a version whose path begins with `prefix` is in `folder`/<version>/."""
+        """Return the folders with the files of a model's versions, {prefix: folder}.
+
+        A file of a version whose path begins with `prefix` is in `folder`/<version>/, without the prefix.
+        """
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the number of the served version, even if the ledger lacks it; None if no version is served."""
+        """Return the version of the model `name` that is served, even if the ledger lacks it; None without one."""
 
     def path(self, name: str, number: int, file: str) -> Path:
-        """Return the path of a file of a stored version."""
+        """Return the path of `file`, a file of a stored version, such as "config.pbtxt"."""
         prefix = self._prefix(name, file)
         return self.roots(name)[prefix] / str(number) / file.removeprefix(prefix)
 
     def contents(self, name: str, number: int) -> Files:
-        """Return {file: SHA-256} of a version's files as they are now, without the signature.
+        """Return the files of a stored version as they are now, {file: SHA-256}, without the signature.
 
         Compiled bytecode is removed first, because Python would run bytecode instead of the compared files.
         """
@@ -78,11 +87,11 @@ class VersionStore(ABC):
         return files
 
     def versions(self, name: str) -> list[int]:
-        """Return the recorded version numbers of a model, ascending."""
+        """Return the recorded version numbers of the model `name`, ascending."""
         return sorted(map(int, self.ledger.read()["stored"].get(name, {})))
 
     def is_there(self) -> bool:
-        """Say whether this store ever had a version."""
+        """Say whether this store ever had a version of any model."""
         return self.ledger.file.parent.is_dir()
 
     def knows(self, name: str) -> bool:
@@ -90,14 +99,14 @@ class VersionStore(ABC):
         return bool(self._numbers(name)) or name in self.ledger.read()["last"]
 
     def require_whole(self, name: str, number: int) -> None:
-        """Raise SlipwayError unless a version has exactly the files that were recorded."""
+        """Raise SlipwayError unless version `number` of the model `name` has exactly the files that were recorded."""
         if changed := self.changes(name, number):
             raise SlipwayError(
                 f"version {number} of {name} in {self.folder} is not what was proven ({changed}), so it is not served"
             )
 
     def changes(self, name: str, number: int) -> str:
-        """Return text with the differences of a version's files from the ledger; "" if there are no differences."""
+        """Return text on the files of a stored version that were changed since they were recorded; "" if none was."""
         recorded = self.record(name, number)
         if recorded is None:
             return "its files were never recorded"
@@ -105,26 +114,26 @@ class VersionStore(ABC):
         return differences(self._by_path(name, number, present), self._by_path(name, number, recorded))
 
     def record(self, name: str, number: int) -> Files | None:
-        """Return {file: SHA-256} of a version from the ledger; None if the version does not exist."""
+        """Return the files that a version had when it was stored, {file: SHA-256}; None if it is not recorded."""
         return self.ledger.read()["stored"].get(name, {}).get(str(number))
 
     def number_of(self, name: str, files: Files) -> int | None:
-        """Return the number of the newest version that consists of `files`; None without such a version."""
+        """Return the newest version that consists of exactly `files`, {file: SHA-256}; None if there is none."""
         return next((number for number in reversed(self.versions(name)) if self.record(name, number) == files), None)
 
     def next_number(self, name: str) -> int:
-        """Return a number that no version of a model has or had."""
+        """Return a version number for a new version, which no version of the model `name` has or had."""
         return max(self.ledger.read()["last"].get(name, 0), *self._numbers(name), 0) + 1
 
     def enter(self, name: str, number: int, files: Files) -> None:
-        """Record a version whose files are all copied. Only now the version exists."""
+        """Record a version whose files are all copied. `files` is {file: SHA-256}. Only now the version exists."""
         record = self.ledger.read()
         versions = record["stored"].get(name, {}) | {str(number): files}
         last = record["last"] | {name: max(number, record["last"].get(name, 0))}
         self.ledger.write(stored=record["stored"] | {name: versions}, last=last)
 
     def prune(self, name: str, keep: int | None = None) -> None:
-        """Remove a model's versions, except the last `keep` versions that were live.
+        """Remove the stored versions of the model `name`, except the last `keep` versions that were live.
 
         Without `keep`, all versions that were live stay.
         """
@@ -136,7 +145,7 @@ class VersionStore(ABC):
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:
-        """Remove the versions that the ledger lacks: their copy or their removal was interrupted."""
+        """Remove the version folders of a model that the ledger lacks: their copy or their removal was interrupted."""
         known = {*self.versions(name), *self.ledger.last_of(name), self.selected(name)}
         for root in self.roots(name).values():
             for number in self._numbers(name) - known:
@@ -145,9 +154,10 @@ class VersionStore(ABC):
                 remove(partial)
 
     def _store(self, name: str, files: Files, sources: dict[str, Path]) -> int:
-        """Return the number of the version that has these files.
+        """Return the number of the version that has `files`, {file: SHA-256}.
 
-        If no version has these files, a new version is stored. If the version was changed, it is repaired.
+        If no version has these files, a new version is stored, copied from `sources`, {file: path}. If the version was
+        changed, it is repaired.
         """
         self.clear_up(name)
         number = self.number_of(name, files) or self.next_number(name)
@@ -161,7 +171,8 @@ class VersionStore(ABC):
     def _copy(self, name: str, number: int, files: Files, sources: dict[str, Path]) -> None:
         """Copy the files of a version, each folder completely or not at all.
 
-        Raises SlipwayError if a copied file does not have the SHA-256 in `files`.
+        `files` is {file: SHA-256}, and `sources` is {file: path to copy from}. Raises SlipwayError if a copied file
+        does not have its SHA-256.
         """
         for prefix, root in self.roots(name).items():
             here = {file.removeprefix(prefix): file for file in files if self._prefix(name, file) == prefix}
@@ -179,7 +190,7 @@ class VersionStore(ABC):
         return max(filter(file.startswith, self.roots(name)), key=len)
 
     def _numbers(self, name: str) -> set[int]:
-        """Return the numbers of all version folders on disk, including folders without a record."""
+        """Return the numbers of all version folders of a model on disk, including folders without a record."""
         folders = [path for root in self.roots(name).values() for path in root.glob("[0-9]*")]
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 

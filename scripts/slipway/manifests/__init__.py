@@ -1,1 +1,1 @@
-"""Deployment manifests: measured and declared values as files for Kubernetes, KServe, Arena and Compose."""
+"""Deployment manifests: files for Kubernetes, KServe, Arena and Compose, from measurements and from config.yaml."""

@@ -20,7 +20,10 @@ DRAIN_S = 25
 
 
 def files(fleet: Fleet) -> dict[str, str]:
-    """Return {file name: text} of arena.sh (the commands) and arena.yaml (the objects that the commands make)."""
+    """Return the manifests for Arena, {file name: text}: arena.sh and arena.yaml, for all targets of a model.
+
+    arena.sh has the commands, and arena.yaml the objects that these commands make.
+    """
     functions = {"node_labels": _node_labels, "annotations_of": lambda d: common.metadata(d)["provenance"]}
     constants = {"common": common, "pod_ports": pod_ports, "SHARED_GPU": SHARED_GPU, "GATE": GATE}
     constants |= {"DRAIN_S": DRAIN_S, "ALLOCATION": ALLOCATION}
@@ -33,10 +36,11 @@ def files(fleet: Fleet) -> dict[str, str]:
 
 
 def _node_labels(d: TargetValues) -> dict[str, str]:
-    """Return the labels that a node must have for the pods.
+    """Return the labels that a node must have for the pods of a target, {label: value}.
 
-    Arena has no option for the resource of a MIG partition. On a node whose partitions are all equal, each partition
-    counts as `nvidia.com/gpu`, and the product label ends in the partition's name, such as "-MIG-1g.10gb".
+    `d` has the target's values in the manifests. Arena has no option for the resource of a MIG partition. On a node
+    whose partitions are all equal, each partition counts as `nvidia.com/gpu`, and the product label ends in the
+    partition's name, such as "-MIG-1g.10gb". So this label replaces the resource.
     """
     labels, (_, is_part, profile) = d["node_labels"], d.get("gpu_resource", "").partition(MIG)
     if not is_part or PRODUCT_LABEL not in labels:

@@ -1,7 +1,8 @@
-"""The values that all manifests share, for one model on one target.
+"""The values that all manifests share, for one model on one target (a kind of GPU or CPU that config.yaml names).
 
-The values are gathered once, each with its source. The functions that make manifests take and return plain dicts, so
-the same inputs give the same bytes.
+The values are gathered once, each with its source: a record of the build or a key of config.yaml. `d` in the functions
+is TargetValues, these values by name without their sources. The functions that make manifests take and return plain
+dicts, so the same inputs give the same bytes.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,12 @@ USER = 1000
 
 
 def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence[DeploymentFacts]) -> dict[str, Value]:
-    """Return {name: Value} of one model on one target of its fleet: all values that manifests may need.
+    """Return all values that manifests may need for a model on one target, {name: Value with its source}.
 
-    `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s",
-    "rate", "headroom"}, "default_release", and the address and ports of a server on this machine. Raises SlipwayError
-    if the target cannot be deployed with these settings.
+    `facts` are the records of the target, and `fleet` those of all targets of the model. `chosen` has settings of
+    config.yaml: "cluster", "compose", "rate", "headroom", "ready_timeout_s" and the address and ports of a server on
+    this machine, all of `deploy`; "image", "oldest" and "triton_release" of `triton`; and "default_release", the Triton
+    release to use if none is named. Raises SlipwayError if the target cannot be deployed with these settings.
     """
     key, target = f"models.{model}", facts.target
     suffix = [names.REHEARSAL] if facts.is_rehearsal else []
@@ -60,7 +62,11 @@ def deployment(model: str, facts: DeploymentFacts, chosen: dict, fleet: Sequence
 
 
 def warnings(facts: DeploymentFacts, d: TargetValues) -> list[str]:
-    """Return sentences, one for each risk of a deployment. A risk does not prevent the deployment."""
+    """Return the risks of a deployment as sentences for the user, such as another Triton than the tested one.
+
+    A risk does not prevent the deployment. `facts` are the records of the target, and `d` are its values in the
+    manifests.
+    """
     tested, resource = facts.load_test.content["server"], d.get("gpu_resource", pod_resources.WHOLE_GPU)
     lock, another = facts.index.content["version_lock"] or {}, why_another(tested, d["image"], d["triton_release"])
     is_part = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
@@ -70,17 +76,27 @@ def warnings(facts: DeploymentFacts, d: TargetValues) -> list[str]:
 
 
 def _can_guard(d: TargetValues) -> bool:
-    """Say whether the Triton release can restrict its APIs. An unknown release counts as new enough."""
+    """Say whether the Triton release of a target can restrict its APIs. An unknown release counts as new enough.
+
+    `d` has the target's values in the manifests.
+    """
     return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
 def guards(d: TargetValues, key: str) -> list[str]:
-    """Return the flags of Triton that restrict its APIs to holders of `key`; [] if the release cannot restrict APIs."""
+    """Return the flags of Triton that restrict its APIs to holders of `key`; [] if the release cannot restrict APIs.
+
+    `d` has the target's values in the manifests. The APIs are model control, shared memory, trace and log.
+    """
     return restricted_apis.flags(key) if _can_guard(d) else []
 
 
 def triton_flags(d: TargetValues, drain_s: int = DRAIN_S) -> list[str]:
-    """Return Triton's flags for a target, without the flags of ports, folders and restricted APIs."""
+    """Return Triton's flags for a target, without the flags of ports, folders and restricted APIs.
+
+    `d` has the target's values in the manifests. `drain_s` is the time in which Triton answers waiting requests after
+    SIGTERM, in seconds.
+    """
     return [
         "--disable-auto-complete-config",
         "--strict-readiness=true",
@@ -93,16 +109,22 @@ def triton_flags(d: TargetValues, drain_s: int = DRAIN_S) -> list[str]:
 def triton_command(
     d: TargetValues, http: int = HTTP, grpc: int = GRPC, models: str = MODELS, drain_s: int = DRAIN_S
 ) -> list[str]:
-    """Return the words of the command line that starts Triton, without the flags of the restricted APIs."""
+    """Return the words of the command line that starts Triton, without the flags of the restricted APIs.
+
+    `d` has the target's values in the manifests. `http` and `grpc` are ports, `models` is the model repository in the
+    container, and `drain_s` the time to answer waiting requests after SIGTERM, in seconds.
+    """
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", *ports, f"--model-repository={models}", *triton_flags(d, drain_s)]
 
 
 def metadata(d: TargetValues) -> dict:
-    """Return the labels, selectors and annotations of a target's objects, with the keys of metadata.yaml.j2.
+    """Return the metadata of a target's Kubernetes objects: names, labels, selectors and annotations.
 
-    "of_target" is the metadata of the target's objects, "of_model" the metadata of objects that all targets share.
-    "annotations" has the entries of "provenance" and the warnings, if there are any.
+    `d` has the target's values in the manifests. "of_target" is the metadata of the target's objects, "of_model" the
+    metadata of objects that all targets share. "selector_of_target" and "selector_of_model" are the labels that select
+    their pods. "provenance" has the annotations on the origin of the artifacts, and "annotations" has these and the
+    warnings.
     """
     values = {"configuration": configuration_in_words(d), "REHEARSAL": names.REHEARSAL}
     [parts] = yaml_documents(METADATA, d=d, **values)
@@ -110,15 +132,19 @@ def metadata(d: TargetValues) -> dict:
 
 
 def environment(d: TargetValues) -> dict[str, str]:
-    """Return {variable: value} of the server's environment. glibc allocates memory as in the load test.
+    """Return the environment of the server in a container, {variable: value}.
 
-    On a CPU target, the node's GPUs are hidden from the container, because NVIDIA's image would use these GPUs.
+    glibc allocates memory as in the load test. `d` has the target's values in the manifests. On a CPU target, the
+    node's GPUs are hidden from the container, because NVIDIA's image would use these GPUs.
     """
     return {"HOME": "/tmp", **ALLOCATION} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 
 
 def pull_policy(d: TargetValues) -> str:
-    """Return "IfNotPresent" for an image with a digest, which never changes; "Always" for a tag, which may change."""
+    """Return when a node pulls the image of a target: "IfNotPresent" or "Always". `d` has the target's values.
+
+    "IfNotPresent" is for an image with a digest, which never changes; "Always" is for a tag, which may change.
+    """
     return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
 
 
@@ -143,7 +169,11 @@ def _of_artifacts(facts: DeploymentFacts) -> dict[str, Value]:
 
 
 def _image(chosen: dict) -> dict[str, Value]:
-    """Return {"image", "triton_release", "release_is_named"}; the release is None if only an image was named."""
+    """Return {"image", "triton_release", "release_is_named"} as Values: the container image and its Triton release.
+
+    `chosen` has "triton_release", "image", "default_release" and "oldest" (see `deployment`). The release is that of
+    config.yaml, or else the default; "release_is_named" says whether config.yaml names a release or an image.
+    """
     named, image = chosen["triton_release"], chosen["image"]
     release = named or chosen["default_release"]
     releases.require_supported(release, image, chosen["oldest"])
@@ -157,7 +187,10 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 
 def _of_config(chosen: dict) -> dict[str, Value]:
-    """Return {name: Value} of settings in config.yaml: `deploy.cluster`, `deploy.compose`, listening addresses."""
+    """Return the settings of config.yaml that manifests need, {name: Value}: `deploy.cluster`, `deploy.compose`, ports.
+
+    `chosen` has the settings that `deployment` describes.
+    """
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
         **{name: Value(setting, CONFIG, f"deploy.cluster.{name}") for name, setting in chosen["cluster"].items()},

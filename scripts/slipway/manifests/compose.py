@@ -11,7 +11,10 @@ TEMPLATE = Path(__file__).with_name("compose.yaml.j2")
 
 
 def files(fleet: Fleet) -> dict[str, str]:
-    """Return {"compose.yaml": text}; raise SlipwayError if the content is not valid in Compose."""
+    """Return the manifest for Docker Compose, {"compose.yaml": text}, from the values `fleet.here` of one target.
+
+    Raises SlipwayError if the content is not valid in Compose.
+    """
     d = fleet.here
     # A shell makes the key of the restricted APIs, and then `exec` starts Triton. Compose would replace a single "$".
     script = " ".join(['exec "$0" "$@"', *common.guards(d, common.DRAWN)]).replace("$", "$$")

@@ -1,4 +1,7 @@
-"""The facts behind a deployment: the artifacts of each target, and the source file and key of every value."""
+"""The facts behind a deployment: the artifacts of each target, and the source file and key of every value.
+
+A target is a kind of GPU or CPU that config.yaml names.
+"""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +22,10 @@ TargetValues = dict[str, Any]
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a manifest. It comes from `key` in the file `source`; `how` describes the derivation in words."""
+    """A value of a manifest with its origin, so that manifests.json can state it.
+
+    The value comes from `key` in the file `source`; `how` describes the derivation in words.
+    """
 
     value: Any
     source: str
@@ -29,7 +35,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A JSON artifact: its path, its SHA-256 and its content."""
+    """A JSON file that the build wrote: its path, its SHA-256 and its content."""
 
     path: str
     sha256: str
@@ -41,20 +47,24 @@ class Artifact:
         return cls(path.as_posix(), content=read_json(path), sha256=sha256(path))
 
     def value(self, *keys: str) -> Value:
-        """Return the entry of the artifact under the nested `keys`, as a Value."""
+        """Return the entry of the artifact under the nested `keys`, as a Value with this artifact as its source."""
         value = self.content
         for key in keys:
             value = value[key]
         return Value(value, self.path, ".".join(keys))
 
     def digest(self) -> Value:
-        """Return the SHA-256 of the artifact's file, as a Value."""
+        """Return the SHA-256 of the artifact's file, as a Value with this file as its source."""
         return Value(self.sha256, self.path, "", "SHA-256 of the file")
 
 
 @dataclass(frozen=True)
 class DeploymentFacts:
-    """The records of a target with a chosen engine: the index of its repository, the selection, the load test."""
+    """The build's records of one target of a model: `target` is its name in config.yaml.
+
+    `index` has the files of the model repository, `selection` the configuration that was chosen for it, and `load_test`
+    the measurements from which it was chosen.
+    """
 
     target: str
     index: Artifact
@@ -63,12 +73,12 @@ class DeploymentFacts:
 
     @property
     def key(self) -> dict:
-        """Return the build key of the target's engine, such as {"runtime", "precision", "hardware", ...}."""
+        """Return the build key of the engine, the inputs of its build: {"runtime", "precision", "hardware", ...}."""
         return self.index.content["engine_key"]
 
     @property
     def is_rehearsal(self) -> bool:
-        """Return whether the weights are random."""
+        """Return whether the weights are random. Then the model must not be deployed to others."""
         return self.index.content["origin"] == "rehearsal"
 
     @property
@@ -81,25 +91,26 @@ class DeploymentFacts:
         return configuration_in_words(self.selection.content["measured"])
 
     def of_hardware(self, value: object, how: str) -> Value:
-        """Return `value` as a Value whose source is the hardware in the engine's build key.
+        """Return `value` as a Value that was derived from the hardware in the engine's build key.
 
-        `how` describes in words how it was derived.
+        `how` describes the derivation in words.
         """
         return Value(value, self.index.path, "engine_key.hardware", how)
 
     def of_peak(self, value: object, kind: str, how: str) -> Value:
-        """Return `value` as a Value whose source is the peak memory `peak(kind)`, times the margin in config.yaml.
+        """Return `value` as a Value that was derived from the load test's peak memory, times the margin in config.yaml.
 
-        `how` describes in words how it was derived from this product.
+        `kind` is "memory_mb" or "gpu_memory_mb". `how` describes in words how the value follows from this product.
         """
         margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
         how = f"the most memory of {self._configuration}, times {margin}, {how}"
         return Value(value, self.load_test.path, f"measurements[].{kind}", how)
 
     def peak(self, kind: str) -> float:
-        """Return the peak memory of the chosen configuration in MB. `kind` is "memory_mb" or "gpu_memory_mb".
+        """Return the peak memory in MB that the load test measured with the chosen configuration.
 
-        Raises SlipwayError if no measurement of this configuration has this kind of memory.
+        `kind` is "memory_mb" or "gpu_memory_mb". Raises SlipwayError if no measurement of this configuration has this
+        kind of memory.
         """
         chosen = configuration(self.selection.content["measured"])
         rows = [row for row in self.load_test.content["measurements"] if configuration(row) == chosen]
@@ -113,9 +124,10 @@ class DeploymentFacts:
 
 
 def require_shippable(all_facts: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError if a target's runtime has no Triton backend, if records do not match, or without any target.
+    """Raise SlipwayError if manifests for other machines cannot be made from the records of the targets.
 
-    The repository must be made from the given selection, and the selection from the given load test.
+    Each target's runtime must have a Triton backend. Its repository must be made from the given selection, and the
+    selection from the given load test. There must be at least one target.
     """
     if not all_facts:
         raise SlipwayError(
@@ -135,7 +147,10 @@ def require_shippable(all_facts: list[DeploymentFacts]) -> None:
 
 
 def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
-    """Raise SlipwayError if a model's weights are random. `denied` ends the message, for example "not published"."""
+    """Raise SlipwayError if a model's weights are random, since such a model must not be deployed to others.
+
+    `index` is the index of its repository. `denied` ends the message, for example "not published".
+    """
     if index.content["origin"] == "rehearsal":
         raise SlipwayError(
             f"{model} has random weights ({index.path} says `rehearsal`): it is served on this machine only, and "
@@ -145,7 +160,10 @@ def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
 
 
 def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> None:
-    """Raise SlipwayError unless `source` has the SHA-256 `expected`, which `artifact` states for its source."""
+    """Raise SlipwayError unless `artifact` was made from the file `source` as it is now.
+
+    `expected` is the SHA-256 that `artifact` states for its source.
+    """
     if expected != source.sha256:
         raise SlipwayError(
             f"{artifact.path} was made from another {source.path} than the one that lies here; run snakemake again"
@@ -153,12 +171,15 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
 
 
 def plain(values: dict[str, Value]) -> TargetValues:
-    """Return {name: value} without the sources. Functions that make manifests take this form."""
+    """Return the values of a target without their sources, {name: value}, as the makers of manifests take them."""
     return {name: value.value for name, value in values.items()}
 
 
 def trace(values: dict[str, Value]) -> dict[str, dict]:
-    """Return {name: {"value", "source", "key", "how"}} of the values, sorted by name, without empty entries."""
+    """Return the values of a target with their sources, for manifests.json: {name: {"value", "source", "key", "how"}}.
+
+    They are sorted by name. Empty entries are left out.
+    """
     return {
         name: {word: content for word, content in asdict(values[name]).items() if word == "value" or content}
         for name in sorted(values)

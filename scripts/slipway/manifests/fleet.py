@@ -1,4 +1,4 @@
-"""The manifests of all platforms for a fleet, and functions that these manifests share.
+"""The manifests of all platforms for a fleet, all targets of a model, and functions that these manifests share.
 
 The same values give the same bytes: YAML with sorted keys, below a comment.
 """
@@ -17,9 +17,11 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The values of each target in manifests, and the values for Compose (`here`).
+    """The values from which the manifests of one model are made.
 
-    `slo` is the service level of the slowest target.
+    `deployments` has the values of each target (a kind of GPU or CPU that config.yaml names), and `here` the values of
+    the target for Compose. `slo` has the load test's figures and the latency limit of the slowest target, from which
+    alerts are made.
     """
 
     deployments: list[TargetValues]
@@ -28,7 +30,10 @@ class Fleet:
 
 
 def manifests(fleet: Fleet) -> dict[str, str]:
-    """Return {file name: text} of all platforms' manifests; raise SlipwayError if a manifest is not valid."""
+    """Return the manifests of all platforms for one model, {file name: text}.
+
+    Raises SlipwayError if a manifest is not valid.
+    """
     texts: dict[str, str] = {}
     for name, traits in PLATFORMS.items():
         if not traits.files:
@@ -44,15 +49,18 @@ def manifests(fleet: Fleet) -> dict[str, str]:
 
 
 def kubectl_file(name: str, objects: list[dict], fleet: Fleet) -> dict[str, str]:
-    """Return {name: text} of the manifest `name`; raise SlipwayError if an object is not valid in Kubernetes."""
+    """Return {name: text} of a manifest that `kubectl apply` takes. `name` is its file name, such as "kubernetes.yaml".
+
+    `fleet` gives the comment at its top. Raises SlipwayError if an object is not valid in Kubernetes.
+    """
     require_valid(objects)
     return {name: documents(objects, header(fleet.deployments, f"kubectl apply -f {name}"))}
 
 
 def header(deployments: list[TargetValues], command: str) -> str:
-    """Return the comment at the top of a manifest: its content, use, preconditions and warnings.
+    """Return the comment at the top of a manifest, for its reader: its content, use, preconditions and warnings.
 
-    `deployments` has the values of each target. `command` is the command that applies the manifest.
+    `deployments` has the values of each target in the manifest. `command` is the command that applies the manifest.
     """
     deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in deployments)
     places = [
@@ -86,6 +94,6 @@ _Dumper.add_representer(str, _text)
 
 
 def documents(objects: list[dict], comment: str) -> str:
-    """Return the text of YAML documents, one for each object, with sorted keys. It begins with `comment`."""
+    """Return the text of a manifest: `comment`, then a YAML document with sorted keys for each object."""
     dumped = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, explicit_start=True, width=1000, allow_unicode=True)
     return comment + dumped

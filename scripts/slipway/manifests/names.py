@@ -14,7 +14,10 @@ GATE = "slipway/rehearsal"
 
 
 def label(*parts: str, to: str = "kubernetes") -> str:
-    """Return `parts` joined to one DNS label; raise SlipwayError if it is too long for the platform `to`."""
+    """Return `parts`, such as the names of a model and a target, joined to one DNS label for an object's name.
+
+    Raises SlipwayError if the label is too long for the platform `to`.
+    """
     name = as_label(*parts)
     longest, judge = (LONGEST_IN_ARENA, "Arena") if to == "arena" else (LONGEST, "Kubernetes")
     if len(name) > longest:

@@ -18,10 +18,11 @@ WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com
 
 
 def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
-    """Return a pod's requests: {"on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"}.
+    """Return the resources that a target's pod requests, {name: Value}, from the load test and config.yaml.
 
-    On a GPU target, the result also has "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not
-    measure the memory, or if the GPU partition has too little memory.
+    The names are "on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"; on a GPU target also "gpu_resource" and
+    "gpu_quantity". `cluster` is `deploy.cluster` of config.yaml. Raises SlipwayError if the load test did not measure
+    the memory, or if the GPU partition has too little memory.
     """
     memory_mib = math.ceil(facts.peak("memory_mb") * 1e6 * cluster["memory_margin"] / 2**20) + SHM_MIB
     on_gpu = is_gpu(facts.key["hardware"])
@@ -40,9 +41,10 @@ def of_pod(facts: DeploymentFacts, cluster: dict) -> dict[str, Value]:
 
 
 def resources(d: TargetValues) -> dict:
-    """Return {"limits", "requests"} of a target's container, from the values `d` of the manifests.
+    """Return {"limits", "requests"} of a target's container, each {resource: quantity}, such as "memory": "3Gi".
 
-    Limits and requests are equal, so no other pod slows the container down or evicts the pod.
+    `d` has the target's values in the manifests. Limits and requests are equal, so no other pod slows the container
+    down or evicts the pod.
     """
     # Memory has Kubernetes' canonical notation, so that applied and live objects have equal text.
     mib = d["memory_mib"]
@@ -55,7 +57,7 @@ def resources(d: TargetValues) -> dict:
 def product(hardware: str) -> str:
     """Return the name of a GPU as in a node's label, such as "NVIDIA-H100-80GB-HBM3".
 
-    For a MIG partition, return the name of the whole GPU.
+    `hardware` is the hardware in a build key. For a MIG partition, return the name of the whole GPU.
     """
     name = hardware.partition(" (compute capability")[0].partition(" MIG ")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
@@ -70,7 +72,11 @@ def _cpus(facts: DeploymentFacts, declared: int | None) -> Value:
 
 
 def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
-    """Return {label: value} that a node must have, as a Value: from config.yaml, or else the GPU's product label."""
+    """Return the labels that a node must have for the pods of a target, {label: value} as a Value.
+
+    `declared` is {target: labels} of config.yaml. A target that it lacks gets the product label of its GPU, or {} on a
+    CPU.
+    """
     if facts.target in declared:
         return Value(declared[facts.target], CONFIG, f"deploy.cluster.node_labels.{facts.target}")
     hardware = facts.key["hardware"]
@@ -79,9 +85,11 @@ def _node_labels(facts: DeploymentFacts, declared: dict) -> Value:
 
 
 def _quantity(facts: DeploymentFacts, resource: str, margin: float) -> Value:
-    """Return the requested quantity of a GPU resource: GiB of a shared GPU, or 1 for a whole GPU or a partition.
+    """Return the quantity of a GPU resource that a pod requests, as a Value.
 
-    Raises SlipwayError if the partition has too little memory for the engine.
+    It is the number of GiB of a shared GPU, or 1 for a whole GPU or a partition. `resource` is the resource's name,
+    such as "nvidia.com/gpu". `margin` is the factor on the measured memory. Raises SlipwayError if the partition has
+    too little memory for the engine.
     """
     if resource == WHOLE_GPU:
         return facts.of_hardware(1, "one GPU, as the load test had")

@@ -11,11 +11,15 @@ ALONE = "one, without deploy.cluster.replicas, and without deploy.rate or a meas
 
 
 def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict) -> dict[str, Value]:
-    """Return {"replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk"} of a target.
+    """Return the number of replicas (pods) of a target, and the values for its autoscaler, {name: Value}.
 
-    `fleet` has all targets, whose pods share one address. `deploy` has {"rate", "headroom", "cluster"}. The autoscaler
-    adds a replica at "busy_percent" of CPU use, or at "pending" waiting requests. "sizing" is the arithmetic in words;
-    None if the replicas do not come from a rate. "sizing_risk" is a reason against this number of replicas, or None.
+    `facts` are the target's records, and `fleet` those of all targets, whose pods share one address. `deploy` has
+    {"rate": requests/s to serve or None, "headroom": share of the capacity to keep free, "cluster": the section
+    `deploy.cluster` of config.yaml}.
+
+    The names are "replicas", "max_replicas", "busy_percent", "pending", "sizing", "sizing_risk". The autoscaler adds a
+    replica at "busy_percent" of CPU use, or at "pending" waiting requests. "sizing" is the arithmetic in words; None if
+    the replicas do not come from a rate. "sizing_risk" is a reason against this number of replicas, or None.
     """
     declared, rate = deploy["cluster"]["replicas"], deploy["rate"]
     needed = _needed(fleet, rate, deploy["headroom"]) if rate else None
@@ -37,8 +41,8 @@ def sized(facts: DeploymentFacts, fleet: Sequence[DeploymentFacts], deploy: dict
 def _needed(fleet: Sequence[DeploymentFacts], rate: float, headroom: float) -> int | None:
     """Return the number of replicas per target for `rate` requests/s; None if the capacity of a target is not known.
 
-    The pods of all targets share one address, which spreads requests evenly. So the capacity of the slowest target
-    counts for every pod.
+    `headroom` is the share of the capacity to keep free. The pods of all targets share one address, which spreads
+    requests evenly. So the capacity of the slowest target counts for every pod.
     """
     capacities = list(filter(None, (facts.capacity_per_s for facts in fleet)))
     if len(capacities) < len(fleet):
@@ -56,7 +60,10 @@ def _arithmetic(fleet: Sequence[DeploymentFacts], deploy: dict, replicas: int) -
 
 
 def _max_replicas(replicas: Value, declared: int | None) -> Value:
-    """Return the autoscaler's highest number of replicas. If this number equals `replicas`, there is no autoscaler."""
+    """Return the autoscaler's highest number of replicas, as a Value. If it equals `replicas`, there is no autoscaler.
+
+    `declared` is the number in config.yaml; None takes a number from `replicas`.
+    """
     if declared is not None:
         return Value(max(replicas.value, declared), CONFIG, "deploy.cluster.max_replicas")
     doubled = replicas.value if replicas.value == 1 else 2 * replicas.value
@@ -66,7 +73,8 @@ def _max_replicas(replicas: Value, declared: int | None) -> Value:
 def _pending(facts: DeploymentFacts, headroom: float) -> Value:
     """Return the number of waiting requests on a server at which the autoscaler of a GPU target adds a replica.
 
-    By Little's law, the mean number of waiting requests is the rate of requests times the mean waiting time.
+    `headroom` is the share of the capacity to keep free. By Little's law, the mean number of waiting requests is the
+    rate of requests times the mean waiting time.
     """
     selection = facts.selection.content
     if point := (selection.get("capacity") or {}).get("holds_at"):
@@ -78,7 +86,11 @@ def _pending(facts: DeploymentFacts, headroom: float) -> Value:
 
 
 def _risk(fleet: Sequence[DeploymentFacts], deploy: dict, needed: int | None) -> str | None:
-    """Return the reason, in words, against the number of replicas; None without a reason or without `deploy.rate`."""
+    """Return the reason, in words, against the number of replicas; None without a reason or without `deploy.rate`.
+
+    `deploy` has the settings that `sized` describes. `needed` is the number of replicas for the rate, None if it is not
+    known.
+    """
     rate, declared, most = deploy["rate"], deploy["cluster"]["replicas"], deploy["cluster"]["max_replicas"]
     if not rate:
         return None

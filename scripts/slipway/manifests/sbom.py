@@ -1,6 +1,7 @@
 """A CycloneDX bill of materials of a deployment: model, weights, ONNX files, engines, served files, image, packages.
 
-The same records give the same bytes: the bill has no time, and its serial number is derived from its content.
+A target is a kind of GPU or CPU that config.yaml names. The same records give the same bytes: the bill has no time, and
+its serial number is derived from its content.
 """
 
 import itertools
@@ -26,7 +27,11 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
 
 @dataclass(frozen=True)
 class Served:
-    """The served parts of one target: index of the repository, record of the ONNX file, name of the container image."""
+    """The records of one target's deployed files, from which its part of the bill is made.
+
+    `index` is the index of the model repository (repository.json), `onnx` the record of the ONNX file, and `image` the
+    name of the container image.
+    """
 
     target: str
     index: dict
@@ -37,10 +42,10 @@ class Served:
 def bill(
     model: str, weights: dict, served: list[Served], packages: dict[str, str], serving_packages: dict[str, str]
 ) -> str:
-    """Return the bill of materials of a deployed model as JSON text.
+    """Return the bill of materials of a deployed model as CycloneDX's JSON text.
 
-    `weights` is the record of the model's weights, and `served` has the served parts of each target. `packages` is
-    {name: version} of the environment that built the engines, and `serving_packages` of the serving environment.
+    `weights` is the content of weights.json, and `served` has the records of each target. `packages` is {name: version}
+    of the environment that built the engines, and `serving_packages` of the serving environment.
     """
     version = weights["sha256"][:12]
     deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)
@@ -65,7 +70,11 @@ def bill(
 def _of_target(
     bom: Bom, served: Served, weights: Component, workflow: Component, runtime: Component
 ) -> list[Component]:
-    """Add the components of one target to `bom`; return [container image, *served files], for the deployment."""
+    """Add the components of one target to `bom`; return those on which the deployment depends.
+
+    These are the container image and the served files. `weights`, `workflow` and `runtime` are the components from
+    which the target's files were made.
+    """
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
     contract, facts = Contract.of(index["contract"]), _chosen(served.onnx, "variant", "opset")
     for side in ("inputs", "outputs"):
@@ -89,7 +98,7 @@ def _of_target(
 
 
 def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
-    """Add a component to `bom`, unless `bom` has it already, with the components on which it depends."""
+    """Add a component to `bom`, unless `bom` has it already, and record the components `needed` on which it depends."""
     bom.components |= {component, *needed} - {bom.metadata.component}
     bom.register_dependency(component, needed)
 
@@ -97,9 +106,10 @@ def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
 def _component(
     kind: ComponentType, name: str, ref: str, facts: dict | None = None, digest: str = "", **more: Any
 ) -> Component:
-    """Return a component with the SHA-256 `digest` and with `facts` as named properties, whose values are text.
+    """Return a component of the bill, called `name`. `digest` is its SHA-256, "" for none.
 
-    `ref` identifies the component within the bill. `more` has further fields of cyclonedx's Component.
+    `ref` identifies the component within the bill. `facts`, {name: JSON value}, become its properties, as text. `more`
+    has further fields of cyclonedx's Component.
     """
     properties = [
         Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
@@ -119,7 +129,11 @@ def _package(name: str, version: str) -> Component:
 
 
 def _runtime(index: dict, packages: dict[str, Component]) -> Component:
-    """Return the component of the runtime that built an engine: one of `packages`, or a separate TensorRT."""
+    """Return the component of the runtime that built an engine, from the index of the repository.
+
+    It is one of `packages`, {name: component}; or a new component if the runtime is separate from the packages, such as
+    TensorRT of another interpreter.
+    """
     key = index["engine_key"]
     name, version = key["runtime"], key["runtime_version"]
     package = packages.get(RUNTIMES[name].package)
@@ -131,7 +145,10 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 
 
 def _image(image: str) -> Component:
-    """Return the component of a container image. Its package URL has the digest; if there is none, only the tag."""
+    """Return the component of the container image `image`.
+
+    Its package URL has the digest; if there is none, only the tag.
+    """
     named, _, digest = image.partition("@")
     path, colon, tag = named.rpartition(":")
     repository, tag = (path, tag) if colon and "/" not in tag else (named, "")

@@ -20,7 +20,10 @@ SCHEMAS = Path(__file__).with_name("schemas")
 
 
 def require_valid(objects: list[dict]) -> None:
-    """Raise SlipwayError, with the field and the reason, if an object is not valid in Kubernetes."""
+    """Raise SlipwayError, with the field and the reason, if an object of a manifest is not valid in Kubernetes.
+
+    Each object must be valid in the oldest supported version and in the newest.
+    """
     for obj in objects:
         name = f"{obj['kind']} {obj['metadata']['name']}"
         for version in (OLDEST, kubernetes_validate.latest_version()):
@@ -28,13 +31,16 @@ def require_valid(objects: list[dict]) -> None:
 
 
 def require_valid_composition(composition: dict) -> None:
-    """Raise SlipwayError, with the field and the reason, if the content of compose.yaml is not valid in Compose."""
+    """Raise SlipwayError, with the field and the reason, if `composition`, a compose.yaml's content, is not valid."""
     validator = jsonschema.Draft202012Validator(_schema("Compose"))
     _require(validator.validate, composition, name="compose.yaml", judge="Compose")
 
 
 def validate(obj: dict, version: str) -> None:
-    """Raise jsonschema.ValidationError if an object is not valid in this Kubernetes version, or has unknown fields."""
+    """Raise jsonschema.ValidationError if a Kubernetes object is not valid in the version `version`, such as "1.29.0".
+
+    An object with unknown fields is not valid either.
+    """
     if (SCHEMAS / f"{obj['kind']}.yaml").is_file():
         schema = _schema(obj["kind"])
         jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(obj)

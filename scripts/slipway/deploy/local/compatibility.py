@@ -1,7 +1,8 @@
 """The last check before a switch: this machine and the serving runtime match the engine's build key.
 
-Between the build and the deployment a driver, a package or the machine may have changed. So hardware and runtime are
-compared with the engine's key once more. A version that cannot be found out is recorded as unknown, not guessed.
+The build key records the hardware and the runtime (such as TensorRT, with its version) of the build. Between the build
+and the deployment a driver, a package or the machine may have changed. So both are compared with the key once more. A
+version that cannot be found out is recorded as unknown, not guessed.
 """
 
 import os
@@ -35,9 +36,9 @@ class Host:
 
 
 def host_of(tritonserver: Installation, python: Path | None) -> Host:
-    """Return the process that runs engines in a server.
+    """Return the process that runs engines in a server. `python` is the interpreter of its Python backend.
 
-    If the server runs in a container, the process has the environment of the container's image.
+    If the server runs in a container, its own backends run the engines, with the environment of the container's image.
     """
     if tritonserver.container:
         return Host(native_backends=True, environment=tritonserver.container.found.environment)
@@ -45,12 +46,11 @@ def host_of(tritonserver: Installation, python: Path | None) -> Host:
 
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:
-    """Compare an engine's key with hardware and runtime; return {"hardware", "runtime", "runtime_version", "source"}.
+    """Raise SlipwayError if this machine or the serving runtime cannot run an engine, with the versions and the remedy.
 
-    "hardware" is always True. "runtime_version" is the version of the runtime that will run the engine, and "source"
-    says where the version was found. "runtime" is False if the version is unknown. `name` is the model's name, and
-    `server_version` is the version that the running server states. Raises SlipwayError, with both versions and the
-    remedy, if hardware or runtime do not match.
+    `name` is the model's name, `key` the engine's build key, and `server_version` the version that the running server
+    states (None before its start). Return the facts for the receipt: {"hardware": True, "runtime": False if the
+    runtime's version is unknown, "runtime_version", "source": where this version was found}.
     """
     require_hardware(key["hardware"])
     serving = find_runtime(key["runtime"], host, server_version)
@@ -59,7 +59,11 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
 
 
 def find_runtime(runtime: str, host: Host, server_version: str | None = None) -> RuntimeVersion:
-    """Return the version of the runtime that will run an engine on this host (None if unknown), with its source."""
+    """Return the version of the runtime that will run an engine on this host, with its source in words.
+
+    `runtime` is a name such as "tensorrt". The version is None if it is unknown. `server_version` is the version that
+    the running server states; with it, the table of Triton releases gives the version of TensorRT.
+    """
     if not host.native_backends:
         if is_separate() and host.python == serving_python():
             version = serving_version(RUNTIMES[runtime].serving_package)
@@ -72,7 +76,10 @@ def find_runtime(runtime: str, host: Host, server_version: str | None = None) ->
 
 
 def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -> None:
-    """Raise SlipwayError if the serving runtime cannot run the engine. An unknown version is accepted."""
+    """Raise SlipwayError if the runtime version `serving` cannot run the engine with the build key `key`.
+
+    `name` is the model's name, for the message. An unknown version is accepted.
+    """
     if serving.version is None or _runs(key, serving.version):
         return
     built = f"{name} was built by {key['runtime']} {key['runtime_version']}"
@@ -83,7 +90,11 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
 
 
 def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | None) -> RuntimeVersion:
-    """Return the TensorRT version of NVIDIA's container, else of the server's release in the table of releases."""
+    """Return the TensorRT version of a Triton server, from its environment, or else from the table of Triton releases.
+
+    In NVIDIA's container, the environment states it. The table gives it for the release that the environment names, or
+    for `server_version`, the version that the server states.
+    """
     inside = environment.get(releases.VARIABLE, "")
     if releases.numbers(inside):
         return RuntimeVersion(inside, f"{releases.VARIABLE} in the server's container")
@@ -95,14 +106,17 @@ def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | No
 
 
 def _runs(key: dict, version: str) -> bool:
-    """Say whether `version` of the runtime can run the engine with the build key `key`."""
+    """Say whether `version` of the runtime can run the engine with the build key `key`.
+
+    TensorRT may run an engine of another version, if the engine was built for this.
+    """
     if key["runtime"] == "tensorrt":
         return runs_under(key["runtime_version"], version, key.get("builder", {}).get("compatibility", "none"))
     return version == key["runtime_version"]
 
 
 def _way_out(key: dict, host: Host) -> str:
-    """Return text with the remedy for a runtime that does not match the engine."""
+    """Return text with the remedy for a runtime that does not match the engine with the build key `key`."""
     wanted = key["runtime_version"]
     if host.native_backends:
         listed = " or ".join(releases.releases_with(wanted)) or "none is known here"

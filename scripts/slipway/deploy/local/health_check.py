@@ -26,9 +26,10 @@ DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
 def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> dict[str, str]:
-    """Return {name of a live model that does not answer: the reason}.
+    """Return {name of a live model on the local server that does not answer correctly: the reason}.
 
-    With `replacing`, a silent server will be replaced, so models get more time (see `why_no_answer`).
+    `folder` is the folder of the server's state. With `replacing`, the caller will replace a silent server, so models
+    get more time (see `why_no_answer`).
     """
     live = ModelStore(folder).ledger.live()
     if not live:  # if the ledger was lost, the receipts still exist
@@ -38,7 +39,10 @@ def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> d
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a live model does not answer, so that the server must be replaced. Print the reasons."""
+    """Say whether a live model does not answer, so that the server must be replaced. Print the reasons.
+
+    `folder` is the folder of the server's state.
+    """
     silent = why_silent(folder, replacing=True)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
@@ -46,8 +50,9 @@ def is_silent(folder: Path) -> bool:
 
 
 def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
-    """Return why a version does not answer the reference request with the reference outputs; None if it does.
+    """Return why a live model does not answer its reference request with the reference outputs; None if it does.
 
+    `name` is the model's name on the server, `number` its live version, and `folder` the folder of the server's state.
     With `replacing`, a silent server will be replaced. Then the model gets more time, and two reasons do not count:
     another version answers, or the stored reference request is damaged.
     """
@@ -70,7 +75,10 @@ def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False)
 
 
 def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) -> str | None:
-    """Return why the answer to the reference request is wrong for version `number`; None if it is right."""
+    """Return why the answer to the reference request is wrong for version `number`; None if it is right.
+
+    `folder` has the stored version. `replacing` is explained in `why_no_answer`.
+    """
     try:
         expected = ModelStore(folder).proven_by(client.model, number).expected
     except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
@@ -84,7 +92,7 @@ def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) 
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return text with the number of dead engine processes; None if all are alive.
+    """Return text with the number of dead engine processes of the client's model; None if all are alive.
 
     A server with dead engine processes may still answer, by the processes that are alive.
     """
@@ -99,7 +107,7 @@ def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
 
 
 def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
-    """Say whether a process is alive, and its command line has one of the paths <model>/<version>/model.py."""
+    """Say whether a process is alive and runs one of the Python files `adapters`, (model, version, "model.py")."""
     try:
         return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
     except psutil.Error:

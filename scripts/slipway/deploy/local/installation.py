@@ -1,6 +1,7 @@
 """The local deployment: its tritonserver, its model store, its recorded servers, and the lock on deployments.
 
-A server is recorded before it starts, so that no server of this checkout is ever lost.
+A server is recorded before it starts, so that no server of this checkout is ever lost. The state folder,
+results/.server, has this record, the stored versions and the log.
 """
 
 import contextlib
@@ -35,7 +36,11 @@ UNSERVED_S = 5
 
 @dataclass(frozen=True)
 class LocalInstallation:
-    """The parts of a local deployment: the tritonserver, the host of the engines, the state folder, the model store."""
+    """The parts of a deployment on this machine: the tritonserver to run, its state folder, and the stored models.
+
+    `host` is the process that runs the engines. `ready_timeout_s` is the timeout of a start or a load. `shared_memory`:
+    clients may share memory with the server.
+    """
 
     tritonserver: Installation
     host: Host
@@ -46,7 +51,11 @@ class LocalInstallation:
 
     @property
     def identity(self) -> dict:
-        """Return the options that a running server must have, apart from its ports, to load new versions."""
+        """Return the program and the options that decide whether a running server can load new versions.
+
+        If the record of the running server has another identity, the server is replaced. The result is JSON data
+        without the ports.
+        """
         return {
             "program": [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT],
             "python": str(self.host.python),
@@ -56,7 +65,11 @@ class LocalInstallation:
         }
 
     def server(self, repository: Path, names: list[str], ports: Ports, log: str, server_id: str) -> Server:
-        """Return a server for the models `names`, not started yet. A new key restricts who may load models."""
+        """Return a server for the models `names`, not started yet. A new key restricts who may load models.
+
+        `repository` is the model repository, `log` the name of the log file in the state folder, and `server_id` comes
+        from `server_state.new_id`.
+        """
         guards = self.tritonserver.guards(new_key(), ports.host, self.shared_memory)
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)
@@ -70,10 +83,10 @@ def local_installation(
     ready_timeout_s: float,
     shared_memory: bool = False,
 ) -> LocalInstallation:
-    """Return the local installation that runs engines with the build keys `keys`, on the server that planning chose.
+    """Return the tritonserver and its surroundings for a deployment of engines with the build keys `keys`.
 
-    `tensorrt_python` is the interpreter that has TensorRT, None for this interpreter. With `shared_memory`, clients may
-    share memory with the server.
+    `state` is the state folder, and `choice` says which server planning chose. `tensorrt_python` is the interpreter
+    that has TensorRT, None for this interpreter. With `shared_memory`, clients may share memory with the server.
     """
     runtimes = {key["runtime"] for key in keys}
     # The interpreter with TensorRT may lack the packages of other runtimes, so it is used only for TensorRT.
@@ -85,9 +98,11 @@ def local_installation(
 
 
 def start_recorded(server: Server, state: Path, generation: int, identity: dict | None) -> Server:
-    """Start a server and return it. `generation` and `identity` are entries of its record (`server_state.write_state`).
+    """Start a server, and return it.
 
-    The server's record is written before and after the start, so no interruption loses the server.
+    Its record is written before and after the start, so no interruption loses the server. `state` is the folder of the
+    record. `generation` (number of servers so far) and `identity` (`LocalInstallation.identity`) are entries of the
+    record; `identity` is None for a server that never loads other versions.
     """
     facts = generation, asdict(server.ports), identity, server.id
     server_state.write_state(state, None, *facts)
@@ -107,7 +122,10 @@ def stop_all(state: Path, patience_s: float) -> None:
 
 
 def remove_server_leftovers(state: Path) -> None:
-    """Remove the shared memory and the containers of killed servers of this checkout, both live and trial servers."""
+    """Remove the shared memory and the containers of killed servers of this checkout, both live and trial servers.
+
+    `state` is the state folder of the live server. Servers that still run keep theirs.
+    """
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in server_state.running_servers(folder)}
         remove_leftovers(server_state.ids_of(folder), but_of=running)
@@ -116,9 +134,9 @@ def remove_server_leftovers(state: Path) -> None:
 
 @contextlib.contextmanager
 def lock(state: Path) -> Iterator[None]:
-    """Lock out a second deployment of this checkout while the block runs.
+    """Context manager: lock out a second deployment with the folder `state` while the block runs.
 
-    Raises SlipwayError if another deployment has the lock.
+    Leftovers of killed servers are removed after the block. Raises SlipwayError if another deployment has the lock.
     """
     file = state / "deploying.lock"
     make_way_for_file(file)

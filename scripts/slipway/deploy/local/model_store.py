@@ -28,7 +28,10 @@ LABELS, INDEX, REFERENCE = "labels.txt", "index.json", "reference_outputs.npz"
 
 
 class ModelStore(VersionStore):
-    """A Triton model repository that has the old versions of a model beside the new version."""
+    """The stored versions of all models of the local server, as a Triton model repository below `folder`.
+
+    The versions of a model lie beside each other. Triton serves the version that `select` selected.
+    """
 
     of_all_models = True
 
@@ -37,14 +40,15 @@ class ModelStore(VersionStore):
         super().__init__(folder, self._published / "live.json")
 
     def keep(self, release: Release) -> Release:
-        """Store each part as a version beside the older versions; return the release of the stored versions."""
+        """Store each part of a release (one model on one target) as a version; return the stored release."""
         return replace(release, parts=tuple(map(self.publish, release.parts)))
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
+        """Return the release with `versions`, {model's name on the server: number of a stored version}.
 
-        For a model without a receipt, the name and the targets come from the ledger. Raises SlipwayError if the files
-        of a version differ from the ledger.
+        `receipts` is {model in config.yaml: its deployment record}, which states the model's targets. For a model
+        without a receipt, these come from the ledger. Raises SlipwayError if the files of a version differ from the
+        ledger.
         """
         known = {receipt["served_as"]: {"model": model, **receipt} for model, receipt in receipts.items()}
         earlier = self.ledger.read()["models"]
@@ -56,10 +60,11 @@ class ModelStore(VersionStore):
         return Release("local", tuple(parts))
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return {target: {"published": False, "why": reason}}.
+        """Raise SlipwayError if `public_key` does not verify the signature of a version.
 
-        Raises SlipwayError if there is a public key that does not verify the signature of a version. The files are not
-        compared again: `ReleaseHistory.before` got the release from `release`, which compares the files.
+        If it is None, nothing is checked. The files are not compared again, because `release` compared them when the
+        release was read. Return {target: {"published": False, "why": reason}}, since nothing is published on this
+        machine.
         """
         for part in release.parts:
             if public_key:
@@ -67,10 +72,10 @@ class ModelStore(VersionStore):
         return {part.target: {"published": False, "why": HERE} for part in release.parts}
 
     def publish(self, part: Part) -> Part:
-        """Copy a part's files as a new version, and compare every copied file; return the stored part.
+        """Store the files of a part (one model on one target) as a new version, and return the stored part.
 
-        A stored version is not copied again, but repaired if its files were changed. The served versions do not change.
-        Raises SlipwayError if a copied file does not match the index.
+        The files are compared after the copy. A stored version is not copied again, but repaired if its files were
+        changed. The served versions do not change. Raises SlipwayError if a copied file does not match the index.
         """
         if part.number:
             return part
@@ -87,7 +92,7 @@ class ModelStore(VersionStore):
         return replace(self.published(name, number), model=part.model, target=part.target)
 
     def select(self, name: str, number: int) -> None:
-        """Select a version, which Triton serves from the next load of the model.
+        """Make Triton serve version `number` of the model `name` from the next load of the model.
 
         Raises SlipwayError if the files of the version differ from the ledger.
         """
@@ -105,10 +110,10 @@ class ModelStore(VersionStore):
                 os.utime(partial, ns=(modified_ns, modified_ns))
 
     def _newer_than_loaded(self, name: str) -> int:
-        """Return a time (ns) after all time stamps that Triton has seen for this model, and record it.
+        """Return a time stamp (ns) that makes Triton load a model again: newer than all that it has seen. Record it.
 
-        Triton remembers the time stamps of the loaded files. Triton loads a model again only if a file in the model's
-        folder became newer. A clock that was set back, or a touched file, must not prevent a load.
+        Triton loads a model again only if a file in the model's folder became newer. A clock that was set back, or a
+        touched file, must not prevent a load.
         """
         modified_ns = self.ledger.read()["modified_ns"]
         seen = (path.stat().st_mtime_ns for path in (self.models / name).rglob("*"))
@@ -117,19 +122,22 @@ class ModelStore(VersionStore):
         return newer
 
     def selected(self, name: str) -> int | None:
-        """Return the version that Triton serves from the next load of the model; None if no version was selected."""
+        """Return the version of the model `name` that Triton serves from its next load; None if none was selected."""
         try:
             return read_config(self.models / name / CONFIGURATIONS[0]).version_policy.specific.versions[0]
         except (OSError, ValueError, IndexError, SlipwayError):
             return None
 
     def published(self, name: str, number: int) -> Part:
-        """Return a stored version as a Part; raise SlipwayError if its files differ from the ledger."""
+        """Return version `number` of the model `name` as a Part, with the paths of its stored files.
+
+        Raises SlipwayError if these files differ from the ledger.
+        """
         self.require_whole(name, number)
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Part:
-        """Return a stored version as a Part, to test a server with the reference outputs.
+        """Return a stored version as a Part whose reference request and outputs can be used to test a server.
 
         Raises SlipwayError if the reference outputs, the labels or the index were changed. The engine is not checked.
         """
@@ -150,7 +158,10 @@ class ModelStore(VersionStore):
         return Part(name, "", folder, folder / INDEX, folder / REFERENCE, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
-        """Raise SlipwayError unless the public key verifies a version's signature and all its files."""
+        """Raise SlipwayError unless `public_key` verifies the signature and all files of a stored version.
+
+        `name` is the model's name on the server.
+        """
         # This import takes half a second, so it is not at the top.
         from slipway.triton.repository.signing import verify_repository
 
@@ -164,13 +175,20 @@ class ModelStore(VersionStore):
             shutil.rmtree(folder, ignore_errors=True)
 
     def lay_out(self, name: str, number: int, folder: Path) -> None:
-        """Make a separate model repository of a version in `folder`, with links to the stored files."""
+        """Make a model repository in `folder` that has only one stored version, with links to the stored files.
+
+        A trial server serves from such a folder, and signatures are verified there.
+        """
         for file in self.record(name, number) or ():
             if file not in (INDEX, REFERENCE):
                 _link(self.path(name, number, file), folder / name / file)
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {"": folder with a model's configurations and proofs, "1/": folder with the engines for Triton}."""
+        """Return the folders with the files of a model's versions: {"": folder, "1/": folder}.
+
+        The first folder has configurations and proofs. The second has the engines, whose paths in the index begin with
+        "1/"; Triton reads only this folder.
+        """
         return {"": self._published / name, f"{VERSION}/": self.models / name}
 
 

@@ -41,9 +41,9 @@ STUCK = {"stuck": True}
 
 
 class Local:
-    """The Triton server of this checkout. `options.state` is the folder of the server's state.
+    """The platform `local`: the Triton server of this checkout. `options.state` is the folder of the server's state.
 
-    `receipt` is the receipt of an earlier deployment on this server; {} without such a deployment.
+    `receipt` is the record of an earlier deployment on this server; {} without such a deployment.
     """
 
     def __init__(self, receipt: dict, options: argparse.Namespace) -> None:
@@ -56,30 +56,40 @@ class Local:
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> ModelStore:
-        """Return the model store of the local server."""
+        """Return the store with the versions of all models.
+
+        It is in `options.state`; the other arguments are not used.
+        """
         return ModelStore(options.state)
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Local":
-        """Return the platform `local` with the server in the receipt and the settings in the options."""
+        """Return the platform `local` with the ports of the server in `receipt`, or else with those in `options`.
+
+        `receipt` is the record of an earlier deployment, or {"place": {}}. `folder` is not used.
+        """
         return cls(receipt, options)
 
     def lock(self) -> AbstractContextManager[None]:
-        """Lock out a second deployment of this checkout while the block runs.
+        """Context manager: lock out a second deployment of this checkout while the block runs.
 
         Raises SlipwayError if another deployment has the lock.
         """
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions are served and proven, else undo it; return the state."""
+        """Finish or undo an interrupted deployment or rollback, and return the state: which versions are live.
+
+        It is finished if its versions are served and pass a new test.
+        """
         settling.settle(self, history)
         return DeploymentState(serving=history.serving())
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Finish or undo an interrupted rollout; return True if a deployment was undone.
+        """Make the release history agree with the server: finish or undo an interrupted deployment or rollback.
 
-        Without `may_change`, the server does not change, failures are only printed, and the result is False.
+        Return True if a deployment was undone. If `may_change` is false, the server does not change, failures are only
+        printed, and the result is False.
         """
         if not may_change:
             settling.settle_if_unlocked(self, history)
@@ -88,7 +98,10 @@ class Local:
             return settling.settle(self, history)
 
     def use_installation_for(self, release: Release, others: Versions | None = None) -> LocalInstallation:
-        """Return the installation that can serve a release and the versions `others`. All later steps use it."""
+        """Choose the tritonserver that can serve a release and the versions `others`, {model: live version}; return it.
+
+        All later steps use this installation.
+        """
         keys = [part.index_content["engine_key"] for part in release.parts]
         for name, number in (others or {}).items():
             with contextlib.suppress(SlipwayError, OSError):  # a damaged version is not served again
@@ -100,17 +113,19 @@ class Local:
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return {"hardware", "runtime", "runtime_version", "source"} of a part's engine on this machine.
+        """Check that this machine and the serving runtime can run the engine of a part, one model on one target.
 
-        "hardware" is always True. "runtime" is False if the version is not known.
-        Raises SlipwayError if this machine or the serving runtime does not match the engine's build key.
+        Returns {"hardware", "runtime", "runtime_version", "source"}, as `compatibility.require_fit`. `server_version`
+        is the version that the running server states; None before its start. Raises SlipwayError if hardware or runtime
+        do not match the engine's build key.
         """
         return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"verified": a list of sentences}.
+        """Check, without any change, that the release can be deployed here; return {"verified": a list of sentences}.
 
-        Raises SlipwayError if a port is taken, or if other machines could reach a Triton release that is too old.
+        `state` has the live versions. Raises SlipwayError if a port is taken, or if other machines could reach a Triton
+        release that is too old.
         """
         if self._server is None:
             require_accepted(self.ports.host, self._choice, self._options.oldest)
@@ -119,9 +134,11 @@ class Local:
         return {"verified": ["the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"server": the live server's state or None, "before": {model: live version or None}, "beside": bool}.
+        """Return the state before the deployment, for `restore`: {"server", "before", "beside"}.
 
-        "beside" is True if the live server answers. Then the release is first tried in a trial server.
+        "server" is the record of the running server (`server_state.write_state`) or None. "before" is {model: live
+        version or None}. "beside" is True if the running server answers; then the release is first tested in a second
+        server, the trial server. `state` has the recorded live versions.
         """
         running = server_state.running_server(self.state)
         beside = running is not None and not is_silent(self.state)
@@ -133,7 +150,11 @@ class Local:
         return {"server": running, "before": before | state.serving, "beside": beside}
 
     def affected(self, release: Release, snapshot: dict) -> Release:
-        """Return the release. If the server is replaced, add all other live models whose files are unchanged."""
+        """Return the release.
+
+        If the server is replaced, add all other live models, which the new server has to serve, too. A model whose
+        stored files were changed is left out, with a warning. `snapshot` is the result of `snapshot`.
+        """
         if snapshot["beside"] and switching.takes_versions(snapshot["server"], self._installation, self.ports):
             return release
         whole, changed = switching.whole_and_changed(self._installation, self._others(release, snapshot["before"]))
@@ -142,9 +163,9 @@ class Local:
         return replace(release, parts=(*release.parts, *self._installation.store.release(whole, {}).parts))
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release in a trial server beside the live server.
+        """Start the release in a trial server, a second server beside the live server, so that it can be tested.
 
-        If no live server answers, the release starts in a new live server.
+        If no live server answers ("beside" of `snapshot` is False), the release starts in a new live server.
         """
         if not release.parts:
             return
@@ -161,9 +182,9 @@ class Local:
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: ports} of the trial server, or else of the live server.
+        """Context manager: yield {target: ports} of the trial server, or, without a trial server, of the live server.
 
-        Raises SlipwayError if the server has ended or does not belong to this checkout.
+        Raises SlipwayError, before or after the block, if the server has ended or does not belong to this checkout.
         """
         require_own, ports = self._reached()
         require_own()
@@ -171,9 +192,10 @@ class Local:
         require_own()
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Load the release in the live server. If the release needs other ports or options, replace the live server.
+        """Load the tested release in the live server. If it needs other ports or options, replace the live server.
 
-        Return whether the release was proven in a trial server only, so that it has to be proven again.
+        `snapshot` is the result of `snapshot`. Return True if the release was tested in a trial server, so that the
+        test has to be repeated on the live server.
         """
         if not snapshot["beside"]:
             return False
@@ -188,13 +210,17 @@ class Local:
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Record the server generation that Snakemake planned for this deployment in the live server's record."""
+        """Write the number of servers started so far, as Snakemake planned it, to the live server's record.
+
+        Otherwise Snakemake's next run would find another number, and deploy again.
+        """
         server_state.recover_state(self.state, generation=self._generation(snapshot))
 
     def restore(self, release: Release, snapshot: dict) -> str:
-        """Serve the earlier versions again; return a sentence on the restored state.
+        """After a failed deployment, serve the earlier versions again; return a sentence on the versions now served.
 
-        If the running server has ended, or if a live model does not answer, a new server is started.
+        They are "before" in `snapshot`. If the running server has ended, or if a live model does not answer, a new
+        server is started.
         """
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
@@ -208,9 +234,10 @@ class Local:
         return "The versions that were live are served again."
 
     def _load_before(self, release: Release, before: Versions, running: dict) -> str:
-        """Load the earlier versions in the running server; return a sentence on the restored state.
+        """Load the versions that were live before a failed deployment; return a sentence on the versions now served.
 
-        If this load does not end, the server goes on serving, and the next deployment replaces the server.
+        `before` is {model: version}, and `running` is the record of the running server. If this load does not end, the
+        server goes on serving, and the next deployment replaces the server.
         """
         others, ports = self._others(release, before), Ports.of(running["listening"])
         try:
@@ -226,12 +253,12 @@ class Local:
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return {"server": state of the live server}; {} if no server runs."""
+        """Return the entry "contents" of receipts: {"server": the running server's record}; {} if no server runs."""
         server = server_state.running_server(self.state)
         return {"server": server} if server else {}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Stop the trial server, then drain and stop the live server.
+        """Stop the trial server, then drain and stop the live server. `contents` is not used.
 
         Return ["tritonserver (process <id>)"], or [] if no live server ran.
         """
@@ -241,18 +268,24 @@ class Local:
         return [f"tritonserver (process {running['pid']})"] if running else []
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why the receipt's model does not answer with the reference outputs; None if it does."""
+        """Return why a live model does not answer its reference request with the reference outputs; None if it does.
+
+        `receipt` is the record of the model's deployment. `history` is not used.
+        """
         return why_no_answer(self.state, receipt["served_as"], receipt["number"])
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return lines: the server's ports, counters and memory; if the server has ended, the last lines of its log."""
+        """Return lines of text on the server of a deployed model: its ports, its memory, and the model's counters.
+
+        If the server has ended, they are the last lines of its log. `receipt` is the record of the model's deployment.
+        """
         return describe(self.state, receipt)
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports of the server in the receipt, with the present content of the server's TLS files.
+        """Return the ports on which the server listens: the receipt's, or else those in the options.
 
-        If the receipt has no server, return the ports in the options.
+        The TLS settings of the receipt's server are returned with the present content of the TLS files.
         """
         if self._server is None:
             options = self._options
@@ -262,7 +295,12 @@ class Local:
 
     @staticmethod
     def _others(release: Release, live: Versions) -> Versions:
-        """Return {model: live version} of the models that a release neither has nor withdraws."""
+        """Return the live versions that a release leaves as they are, {model: version}.
+
+        They are those of the models that it does not have.
+
+        `live` is {model: live version}. Models that the release withdraws are left out, too.
+        """
         return {name: live[name] for name in live.keys() - release.versions.keys() - {*release.withdrawn}}
 
     @property
@@ -273,7 +311,7 @@ class Local:
 
     @property
     def _choice(self) -> ServerChoice:
-        """Return the choice of tritonserver in the options; without such options, the choice of the recorded server."""
+        """Return which tritonserver to use: as the options say, or without such options as the recorded server."""
         if hasattr(self._options, "server"):
             return choice_of(self._options)
         server = self._server or server_state.running_server(self.state) or {}
@@ -283,14 +321,21 @@ class Local:
         return ServerChoice(stated["run"], stated.get("image"), stated["release"])
 
     def _generation(self, snapshot: dict) -> int:
-        """Return the generation of the server after this deployment: how many servers were started so far."""
+        """Return the number of servers that this checkout has started, including the server after this deployment.
+
+        Snakemake plans it (`options.server_generation`); without a plan, it is computed from the records and
+        `snapshot`.
+        """
         if getattr(self._options, "server_generation", None) is not None:
             return self._options.server_generation
         number = server_state.current_generation if snapshot["beside"] else server_state.next_generation
         return number(self.state)
 
     def _replace_server(self, release: Release, snapshot: dict) -> None:
-        """Stop the running server, start a new server with this release, and wait until it is ready."""
+        """Stop the running server, start a new server with this release, and wait until it is ready.
+
+        `snapshot` is the state before the deployment, which gives the reason to print.
+        """
         if running := server_state.running_server(self.state):
             reason, drain_s = "its ports or its options changed", DRAIN_S
             if not snapshot["beside"]:

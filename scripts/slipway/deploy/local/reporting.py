@@ -21,7 +21,11 @@ QUANTILES = {"p50": "0.5", "p99": "0.99"}
 
 
 def describe(state: Path, receipt: dict) -> list[str]:
-    """Return lines of text with the state of the live server, and with the counters of the receipt's model."""
+    """Return lines of text on the local server and one of its models, for the command `status`.
+
+    `state` is the folder of the server's state, and `receipt` is the record of the model's deployment. If the server
+    has ended, the lines are the end of its log.
+    """
     running, (served,) = server_state.running_server(state), receipt["targets"].values()
     if running is None:
         return ending(state)
@@ -36,7 +40,7 @@ def describe(state: Path, receipt: dict) -> list[str]:
 
 
 def ending(state: Path) -> list[str]:
-    """Return the last lines of the log of a server that has ended; [] without a log."""
+    """Return the last lines of the log of a server that has ended; [] without a log. `state` is its state folder."""
     log = server_state.log_file(state)
     if not log.is_file():
         return []
@@ -44,7 +48,10 @@ def ending(state: Path) -> list[str]:
 
 
 def traffic(model: str, version: str, ports: Ports) -> list[str]:
-    """Return lines with the server's counters for a model's version since its load; without counters, the reason."""
+    """Return lines of text with the counters of a model's version: requests, failures, latencies.
+
+    `model` is its name on the server at `ports`. Without counters, the only line gives the reason.
+    """
     try:
         with ModelClient(ports, model) as client:
             client.require_ready()
@@ -65,7 +72,10 @@ def traffic(model: str, version: str, ports: Ports) -> list[str]:
 
 
 def memory(pid: int, engine_key: dict) -> str:
-    """Return a line: memory (MB) of the server with its engine processes, and used memory (MB) of the whole GPU."""
+    """Return a line with the used memory in MB: of the server `pid` with its engine processes, and of the whole GPU.
+
+    `engine_key` is the build key of an engine; its hardware says whether there is a GPU.
+    """
     line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
     if not is_gpu(engine_key["hardware"]):
         return line

@@ -1,7 +1,7 @@
 """Settle an interrupted rollout on this machine, so that the release history and the server agree.
 
-If the server serves the rollout's versions, and a new proof succeeds, the versions are recorded as live. Otherwise the
-rollout is undone.
+A rollout is a deployment or a rollback. If the server serves the rollout's versions, and a new proof succeeds, the
+versions are recorded as live. Otherwise the rollout is undone.
 """
 
 import time
@@ -30,7 +30,7 @@ ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 
 
 class LocalServer(Platform, Protocol):
-    """The platform `local`, with the members that `settle` uses. `state` is the folder of the server's state."""
+    """The platform `local`, as `settle` uses it. `state` is the folder of the server's state, results/.server."""
 
     state: Path
 
@@ -39,9 +39,10 @@ class LocalServer(Platform, Protocol):
 
 
 def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True) -> bool:
-    """Make the server and the release history agree; return whether an interrupted deployment was undone.
+    """Finish or undo an interrupted rollout, so that the server and the release history agree.
 
-    Without `may_load` the server does not change. Then a message reports a rollout that should be undone.
+    Return True if an interrupted deployment was undone. If `may_load` is false, the server does not change; then a
+    message reports a rollout that should be undone.
     """
     history.store.ledger.set_aside_if_damaged()
     history.restore_ledger()
@@ -55,7 +56,7 @@ def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True
 
 
 def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
-    """Settle an interrupted rollout for a command that only reads, without a change of the server.
+    """Settle an interrupted rollout without a change of the server, for a command that only reads.
 
     If the rollout cannot be settled, or if another deployment is under way, a message says so.
     """
@@ -69,7 +70,7 @@ def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
 
 
 def served(platform: LocalServer, rollout: Rollout) -> Versions:
-    """Return {model: version that the live server states} for the models of a rollout; {} if no server runs.
+    """Return {model: version} that the live server serves now, for the models of a rollout; {} if no server runs.
 
     First wait for the end of a load, because Triton goes on loading after the client has gone.
     """
@@ -83,7 +84,7 @@ def served(platform: LocalServer, rollout: Rollout) -> Versions:
 
 
 def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
-    """Return {model: ready version} of a server; None during the load of a model; {} if the server does not answer."""
+    """Return {model: ready version} of the server at `ports`; {} if it does not answer, None while it loads a model."""
     with connect(endpoint_of(ports)) as client:
         try:
             options = {"headers": live_header(platform.state), "client_timeout": ANSWER_S, "as_json": True}
@@ -96,7 +97,10 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
 
 
 def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) -> bool:
-    """Prove the served versions of an interrupted rollout, and record them as live; return False if the proof fails."""
+    """Test the versions of an interrupted rollout on the live server, and record them as live.
+
+    Return False, with a message, if the test fails.
+    """
     try:
         release = history.release(rollout.proven)
         platform.use_installation_for(release)
@@ -113,10 +117,10 @@ def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) ->
 
 
 def _take_back(platform: LocalServer, history: ReleaseHistory, rollout: Rollout, now: Versions, may_load: bool) -> bool:
-    """Load the versions that were live before the rollout, and end the rollout in the ledger.
+    """Load the versions that were live before an interrupted rollout, and record that the rollout has ended.
 
-    `now` are the served versions. Return False if no server runs, or if the load fails. Without `may_load`, a necessary
-    load fails.
+    `now` is {model: served version}. Return False if no server runs, or if the load fails. If `may_load` is false and a
+    load is needed, a warning is printed and the result is False.
     """
     running = server_state.running_server(platform.state)
     if running and now != rollout.before:

@@ -21,10 +21,11 @@ class Stuck(SlipwayError):
 
 @contextlib.contextmanager
 def ending_loads(client: InferenceServerClient, server: int | None, timeout_s: float) -> Iterator[None]:
-    """Turn the errors of a block that loads models by `client` into SlipwayErrors. `server` is the server's process id.
+    """Context manager: end a load of models that would never end, and turn the block's errors into SlipwayErrors.
 
-    Raises Stuck if a load does not end within `timeout_s` seconds, or within DEATH_S after the death of a process that
-    the load started. Raises SlipwayError with Triton's message for every other error.
+    The block loads models by `client`. `server` is the server's process id; None detects no dead process. Raises Stuck
+    if a load does not end within `timeout_s` seconds, or within DEATH_S after the death of a process that the load
+    started. Raises SlipwayError with Triton's message for every other error.
     """
     before, dead_since = _children(server).keys(), list[float]()
 

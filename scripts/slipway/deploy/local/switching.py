@@ -1,4 +1,7 @@
-"""The steps of a switch: start a trial server, load versions in the live server or start a new one, and go back."""
+"""The steps of a switch: start a trial server, load versions in the live server or start a new one, and go back.
+
+A trial server is a second server on free ports, in which a new version is tested before clients get it.
+"""
 
 import contextlib
 import shutil
@@ -28,7 +31,10 @@ Wanted = Mapping[str, int | None]
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
-    """Raise SlipwayError if a program other than the server `running` listens on one of the ports."""
+    """Raise SlipwayError if a foreign program listens on one of the ports that a deployment needs.
+
+    `running` is the record of this deployment's running server, which may listen there; None without a server.
+    """
     own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
     foreign = [port for port in ports.taken() if port not in own]
     if foreign:
@@ -40,7 +46,10 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def start_trial(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
-    """Start a trial server with a stored release on free ports, and return it. A bad version never becomes live."""
+    """Start a trial server with a stored release on free ports, so that a bad version never becomes live. Return it.
+
+    `tls` are the TLS settings of the live server; None without TLS.
+    """
     trial = installation.state / TRIAL
     stop_trial(installation.state)
     for name, number in release.versions.items():
@@ -52,7 +61,7 @@ def start_trial(installation: LocalInstallation, release: Release, tls: ServerTl
 
 
 def stop_trial(state: Path) -> None:
-    """Stop every trial server of this checkout, even a server that a killed deployment did not record."""
+    """Stop every trial server with the state folder `state`, even a server that a killed deployment did not record."""
     trial = state / TRIAL
     if not trial.is_dir():
         remove(trial)
@@ -61,7 +70,11 @@ def stop_trial(state: Path) -> None:
 
 
 def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
-    """Say whether the running server can load versions: its ports and options match, and its working folder exists."""
+    """Say whether the running server can load new versions, so that it need not be replaced.
+
+    Its ports and options must match `ports` and `installation`, and its working folder must exist. `running` is its
+    record.
+    """
     if running["listening"] != asdict(ports) or running["identity"] != installation.identity:
         return False
     with contextlib.suppress(OSError):
@@ -73,8 +86,8 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
 def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
     """Make the running server serve exactly `wanted`, {model: version; None if the model is not served}.
 
-    The models in `untouched` are neither loaded again nor unloaded. Raises Stuck if a load does not end in time, and
-    SlipwayError if a load fails.
+    The models in `untouched` are neither loaded again nor unloaded. `ports` are those of the server. Raises Stuck if a
+    load does not end in time, and SlipwayError if a load fails.
     """
     options = {"headers": live_header(installation.state), "client_timeout": installation.ready_timeout_s}
     server = (server_state.running_server(installation.state) or {}).get("pid")
@@ -90,16 +103,20 @@ def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouche
 
 
 def live_header(state: Path) -> Mapping[str, str]:
-    """Return {gRPC header: key of the live server}; {} if no server runs, or if the server has no key."""
+    """Return the gRPC header that allows to load models in the live server, {name: key}, for requests to it.
+
+    Return {} if no server runs, or if the server has no key. `state` is the server's state folder.
+    """
     running = server_state.running_server(state)
     return header(running["pid"]) if running else {}
 
 
 def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve the versions `before`, except versions whose stored files were changed.
+    """Make the running server serve the earlier versions `before`, {model: version; None if it is not served}.
 
-    The models in `untouched` are neither loaded again nor unloaded. A changed version goes on serving if the server has
-    its unchanged files in memory. Other changed models are unloaded, and a SlipwayError names these models.
+    The models in `untouched` are neither loaded again nor unloaded. A version whose stored files were changed goes on
+    serving if the server has its unchanged files in memory. Other changed models are unloaded, and a SlipwayError names
+    these models.
     """
     whole, changed = whole_and_changed(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
@@ -111,14 +128,17 @@ def load_again(installation: LocalInstallation, before: Wanted, ports: Ports, un
 
 
 def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
-    """Say whether the running server has version `number` of a model in its memory; False if `number` is None."""
+    """Say whether the server at `ports` has version `number` of a model in its memory; False if `number` is None."""
     with contextlib.suppress(SlipwayError), ModelClient(ports, name) as client:
         return number in client.versions()
     return False
 
 
 def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[dict, dict[str, str]]:
-    """Return ({model: version with unchanged files}, {model: text on the changed files of its version})."""
+    """Separate the versions `before`, {model: version or None}, whose stored files were changed since their proof.
+
+    Returns ({model: version} of the unchanged, {model: text on the changed files} of the others).
+    """
     whole, changed = dict(before), {}
     for name, number in before.items():
         try:
@@ -131,10 +151,10 @@ def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[
 
 
 def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, generation: int) -> Server:
-    """Start a server, and return it without waiting until it is ready.
+    """Start a server that serves the versions `wanted`, and return it without waiting until it is ready.
 
-    `wanted` is {model: version; None if it is not served}. `generation` is the number of servers that were started here
-    so far, including this server.
+    `wanted` is {model: version; None if it is not served}. `generation` is the number of servers that this checkout
+    started so far, including this server.
     """
     state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
@@ -146,10 +166,11 @@ def start_server(installation: LocalInstallation, wanted: Wanted, ports: Ports, 
 
 
 def start_again(installation: LocalInstallation, before: Wanted, ports: Ports, generation: int) -> None:
-    """Start the server with the versions `before`, except versions whose stored files were changed.
+    """Start the server with the earlier versions `before`, {model: version or None}, and wait until it is ready.
 
-    Raises SlipwayError with the changed versions, which are not served. If the server does not become ready, the server
-    is stopped, and the error is raised.
+    Versions whose stored files were changed are not served; a SlipwayError names them. `generation` is the number of
+    servers started so far, including this server. If the server does not become ready, it is stopped, and the error is
+    raised.
     """
     whole, changed = whole_and_changed(installation, before)
     try:

@@ -12,7 +12,7 @@ PLATFORMS: dict[str, PlatformTraits] = {
 
 
 def traits_file(name: str) -> Path:
-    """Return the path of the JSON file with a platform's traits."""
+    """Return the path of the JSON file with the traits of the platform `name`, such as "kubernetes"."""
     return FOLDER / f"{name}.json"
 
 

@@ -9,8 +9,9 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformTraits:
-    """The content of a JSON file of this folder. The name of the file is the platform's name in `deploy.to`.
+    """The facts on one deployment platform, such as "kubernetes", that are known without importing its client.
 
+    They are the content of a JSON file of this folder. The name of the file is the platform's name in `deploy.to`.
     `files` are the names of the manifests. `manifests` is "module:function", which makes them. `deployment` is
     "module:class" of the `Platform`. `on_this_machine`: it serves from this machine's disk. `together`: one server has
     all models.
@@ -25,13 +26,13 @@ class PlatformTraits:
 
     @property
     def receipt(self) -> str:
-        """Return the file name of a model's receipt for this platform, such as "receipt.kubernetes.json"."""
+        """Return the file name of a model's receipt, its deployment record, such as "receipt.kubernetes.json"."""
         return "receipt.json" if self.name == "local" else f"receipt.{self.name}.json"
 
     def load(self, entry_point: str) -> Any:
-        """Import an entry point "module:name" and return the named object; raise SlipwayError if the import fails.
+        """Import the function or the type that `entry_point` names, "module:name", and return it.
 
-        The packages that the module imports are needed only now.
+        Raises SlipwayError if the import fails. The packages that the module imports are needed only now.
         """
         try:
             return pkgutil.resolve_name(entry_point)
