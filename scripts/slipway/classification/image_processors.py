@@ -15,8 +15,9 @@ _FILTERS = {2: "bilinear", 3: "bicubic"}
 def read_image_processor(folder: Path) -> PublishedPreprocessing | None:
     """Return the preprocessing in a folder's preprocessor_config.json; None if the folder has no such file.
 
-    An image processor computes (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file
-    cannot be read, or if it describes inputs that are not square or not in colour.
+    Its image_mean and image_std are converted to those of pixels from 0 to 1, because an image processor computes
+    (pixels * rescale_factor - image_mean) / image_std. Raises SlipwayError if the file cannot be read, or if it
+    describes inputs that are not square or not in colour.
     """
     path = folder / IMAGE_PROCESSOR
     if not path.is_file():

@@ -60,7 +60,7 @@ class Preprocessing:
 
 
 def sample_photograph() -> Path:
-    """Return the path of Matplotlib's sample photograph: Grace Hopper, ImageNet class "military uniform"."""
+    """Return the path of the default sample photograph, which Matplotlib installs: Grace Hopper, "military uniform"."""
     from matplotlib.cbook import get_sample_data
 
     return Path(get_sample_data("grace_hopper.jpg", asfileobj=False))

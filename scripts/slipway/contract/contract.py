@@ -107,7 +107,7 @@ class Tensor:
         return f"{self.name} {self.dtype} {self.shape_in_words}"
 
     def record(self) -> dict:
-        """Return {field: value} for JSON, without the fields that are None."""
+        """Return the fields as {name: value} for a JSON record, without the fields that are None."""
         facts = json.loads(json.dumps(asdict(self)))  # with lists, as in a record read from a file
         return {name: value for name, value in facts.items() if value is not None}
 

@@ -12,7 +12,7 @@ SUFFIX = ".npz"
 
 
 def is_function(source: str) -> bool:
-    """Return whether a source is "package.module:function" (True) or a path (False)."""
+    """Return whether a source of samples is "package.module:function" (True) or a path (False)."""
     return bool(_FUNCTION.fullmatch(source))
 
 

@@ -14,7 +14,10 @@ _NUMBERS = "biuf"
 
 
 def served_dims(tensor: Tensor) -> list[int]:
-    """Return the shape of a tensor as in Triton's metadata, where a dynamic size is -1."""
+    """Return the shape of a tensor as in Triton's metadata, where a dynamic size is -1.
+
+    A tensor of the shape (batch,) is served as (batch, 1).
+    """
     return [-1, 1] if tensor.shape == (BATCH,) else tensor.dims(batched=False)
 
 

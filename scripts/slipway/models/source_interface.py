@@ -59,7 +59,7 @@ class Source(ABC):
         """
 
     def recognised(self, architecture: str, checkpoint: Path) -> Any:
-        """Return the published weights if the file `checkpoint` is a copy of such weights; None for the user's own."""
+        """Return the published weights of which the file `checkpoint` is a copy; None for the user's own weights."""
         return None
 
     def download(self, published: Any) -> dict:

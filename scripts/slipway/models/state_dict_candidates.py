@@ -50,7 +50,7 @@ class Fit:
         return not self.differences and not self.refused
 
     def state(self) -> OrderedDict[str, torch.Tensor]:
-        """Return the tensors as a new state dict."""
+        """Return the tensors and the versions of modules as a new state dict."""
         return state_dict(self.tensors, self.versions)
 
 

@@ -19,8 +19,9 @@ from slipway.core.pytorch import torch
 def weights_parser(description: str, output: str, *planned: str) -> tuple[argparse.ArgumentParser, Any]:
     """Return (parser of the common options, its exclusive group of --checkpoint and --address).
 
-    A program can add another source of weights to the group. `description` and `output` are texts for --help. `planned`
-    are names of further options by which planning tells the job its versions, such as "torchvision_version".
+    A program can add another source of weights to the group. `description` and `output`, the help of --output, are
+    texts for --help. `planned` are names of further options by which planning tells the job its versions, such as
+    "torchvision_version".
     """
     arguments = parser(description, "samples", "record", output=output)
     place = arguments.add_mutually_exclusive_group(required=True)

@@ -113,7 +113,10 @@ class Meaning:
         return values
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """Return one probability per class, (N, classes). A single sigmoid gives two classes: negative, positive."""
+        """Return one probability per class, (N, classes), for values (N, values).
+
+        A single sigmoid gives two classes: negative, positive.
+        """
         probabilities = self.probabilities(values)
         single = self.kind == "sigmoid" and probabilities.shape[1] == 1
         return np.hstack([1 - probabilities, probabilities]) if single else probabilities
