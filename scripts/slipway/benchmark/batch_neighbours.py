@@ -91,9 +91,10 @@ def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
 
 
 def _permuted(contract: Contract, tensor: Tensor, array: np.ndarray, order: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Return an input with the positions permuted along its dynamic axes. `order` is {size of an axis: permutation}.
+    """Return an input of a neighbour: `array` with the positions permuted along its dynamic axes.
 
-    If the model has no dynamic axes, the positions along the last axis are permuted.
+    `order` is {size of an axis: permutation}. If the model has no dynamic axes, the positions along the last axis are
+    permuted.
     """
     last = () if contract.axes else range(1, array.ndim)[-1:]
     moved = [axis for axis, name in enumerate(tensor.shape) if name in tensor.axes or axis in last]

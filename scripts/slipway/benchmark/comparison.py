@@ -146,7 +146,10 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def _compared(result: dict, reference: dict) -> dict:
-    """Return {"p50": {kind of latency: ratio}, "throughput": ratio, "intervals"} of two results: subject / baseline."""
+    """Compare a subject's result with the result of a baseline, `reference`, at the same batch size.
+
+    Returns {"p50": {kind of latency: ratio}, "throughput": ratio, "intervals"}. A ratio is subject / baseline.
+    """
     latencies = _latencies_compared(result, reference)
     rate = _ratio(result, reference, _rates(result), _rates(reference))
     return {

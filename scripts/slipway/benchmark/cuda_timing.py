@@ -75,12 +75,12 @@ class StreamContext:
         return self.replay if suffix else self.enqueue
 
     def upload(self) -> None:
-        """Enqueue the copies of the inputs to the GPU."""
+        """Enqueue the copies of the inputs from the host to the GPU."""
         for tensor, source in zip(self._inputs, self._host_inputs, strict=True):
             tensor.copy_(source, non_blocking=True)
 
     def download(self) -> None:
-        """Enqueue the copies of the outputs from the GPU."""
+        """Enqueue the copies of the outputs from the GPU to the host (`host_outputs`)."""
         for target, tensor in zip(self.host_outputs, self._outputs, strict=True):
             target.copy_(tensor, non_blocking=True)
 
@@ -207,9 +207,9 @@ def _batches(seconds: float, share: float, effort: Effort) -> int:
 
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
-    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the seconds per batch.
+    """Measure a throughput: enqueue at least `batches` batches, in turn on the streams, and wait once at the end.
 
-    A batch is a plain run (`suffix` "") or a CUDA graph (`suffix` "_graph").
+    Returns the seconds per batch. A batch is a plain run (`suffix` "") or a CUDA graph (`suffix` "_graph").
     """
     runs = [(context.stream, context.run_of(suffix)) for context in contexts]
     rounds = math.ceil(batches / len(contexts))

@@ -38,7 +38,7 @@ class Evaluation:
 
     @property
     def samples_sha256(self) -> str:
-        """Return the identity of the evaluation data: the SHA-256 of all samples' hashes in their order."""
+        """Return the SHA-256 that identifies the evaluation data: of all samples' hashes in their order."""
         return hashlib.sha256("".join(self.samples).encode()).hexdigest()
 
     def require_same_samples(self, other: "Evaluation") -> None:

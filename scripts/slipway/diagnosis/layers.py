@@ -49,7 +49,10 @@ class LayerError:
 
     @property
     def begins(self) -> bool:
-        """Say whether the error begins in this node: the inputs' error is less than half of the outputs' error."""
+        """Say whether the error begins in this node: the error of its outputs is more than twice that of its inputs.
+
+        An overflow begins in the node if its inputs have none.
+        """
         return self.added > 0 and (math.isinf(self.added) or self.error_after > JUMP * self.error_before)
 
     def record(self) -> dict:

@@ -140,7 +140,10 @@ def _parsed(text: str) -> tuple[list[dict], bool]:
 
 
 def _end_of_whole_lines(file: BinaryIO) -> int:
-    """Complete or remove a last line without line feed, so that another line can follow. Return the file's size."""
+    """Prepare a history for another line: complete a last line without line feed, or remove it if it is torn.
+
+    Returns the file's size.
+    """
     file.seek(0)
     content = file.read()
     last = content.rpartition(b"\n")[2]

@@ -149,9 +149,9 @@ def accuracy_of(record: dict) -> dict:
     """Return the accuracy of an engine for a run's line, from the record of check_accuracy.py.
 
     The keys are "agreement" (share of answers equal to PyTorch's), "relative_error", "top1", "samples" (number of
-    samples with known answers), "data" (identity of the evaluation data) and "metric" ({name: value}). "agreement" is
-    measured on the evaluation data or, without such data, on the reference sample. "relative_error" is always measured
-    on the reference sample. What was not measured is None.
+    samples with known answers), "data" (identity of the evaluation data) and "metric" ({name: value}, {} without a
+    metric). "agreement" is measured on the evaluation data or, without such data, on the reference sample.
+    "relative_error" is always measured on the reference sample. Other entries that were not measured are None.
     """
     evaluation = record["evaluation"] or {}
     figures = evaluation or record["sample"]

@@ -42,7 +42,7 @@ def change_in_words(change: Change) -> str:
 
 
 def limit_in_words(change: Change) -> str:
-    """Return the limit of a change in words, such as "may rise by 10 %"."""
+    """Return how much the figure of a change may become worse, such as "may rise by 10 %"."""
     verb, unit = "fall" if change.figure.more_is_better else "rise", "points" if change.figure.is_share else "%"
     return f"may {verb} by {100 * (change.limit or 0):g} {unit}"
 

@@ -61,7 +61,7 @@ class RunPlan:
     owner: str | None = None
 
     def set_window(self, run_config: Any) -> None:
-        """Set the number of requests in a measurement window, in perf_analyzer's options for the point `run_config`."""
+        """Set how many requests perf_analyzer measures in a window, in its options for the point `run_config`."""
         [model] = run_config.model_run_configs()
         rounds = ROUNDS_IN_A_WINDOW * model.perf_config()["concurrency-range"]
         model.perf_config().update_config({"measurement-request-count": max(self.requests, rounds)})

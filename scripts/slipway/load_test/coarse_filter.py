@@ -41,9 +41,10 @@ def left_out(
 
 
 def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
-    """Return the latency (ms) of single requests as {"limit", "figure", "quantity"}. Load only increases it.
+    """Return the latency (ms) of single requests, as {"limit", "figure", "quantity"} for `left_out`.
 
-    `results` are the benchmark's results of one engine. Returns None if the latency was disturbed or not measured.
+    Load only increases it. `results` are the benchmark's results of one engine. Returns None if the latency was
+    disturbed or not measured.
     """
     single = next((result for result in results if result["batch"] == 1), None)
     if single is None or single["intervals"]["p50_ms"][LATENCY]["verdict"] != STEADY:
@@ -54,7 +55,7 @@ def _latency(results: Sequence[Mapping[str, Any]]) -> dict | None:
 
 
 def _throughput(results: Sequence[Mapping[str, Any]], instances: int, largest_batch: int) -> dict | None:
-    """Return the most that `instances` could answer (inferences/s) as {"limit", "figure", "quantity"}.
+    """Return the most that `instances` could answer (inferences/s), as {"limit", "figure", "quantity"} for `left_out`.
 
     `results` are the benchmark's results of one engine. Returns None if batches up to `largest_batch` were not
     measured, since larger batches may be faster.

@@ -83,10 +83,11 @@ def runner_up(rows: Sequence[R], choice: Row, goal: Goal) -> R | None:
 
 
 def certainty(choice: Row, second: Row | None, goal: Goal) -> str:
-    """Return how sure it is that the chosen row is better than the second row by the goal.
+    """Return how sure it is that the chosen row is better by the goal than `second`, the best other row.
 
-    "disturbed": other work disturbed the measurement of the chosen row. "alone": there is no second row. "within the
-    noise": a repeated measurement could reverse the order. "clear": a repeated measurement could not reverse the order.
+    "disturbed": other work disturbed the measurement of the chosen row. "alone": `second` is None, as there is only one
+    configuration. "within the noise": a repeated measurement could reverse the order. "clear": a repeated measurement
+    could not reverse the order.
     """
     if is_disturbed(choice):
         return DISTURBED
@@ -189,7 +190,7 @@ def _most(row: Row) -> float:
 
 
 def _loss(row: Row) -> float:
-    """Return the accuracy loss of a row; infinite if the loss is unknown."""
+    """Return the accuracy loss of a row for comparisons: infinite if the loss is unknown."""
     loss = row.get("accuracy_loss")
     return math.inf if loss is None or math.isnan(loss) else loss
 

@@ -30,7 +30,10 @@ def what_has_to_give(rows: Sequence[Row], limits: Limits) -> str:
 
 
 def _nearest(rows: Sequence[Row], limits: Limits, name: str) -> Row | None:
-    """Return the row nearest to the limit `name` among the rows that hold all other limits; None if there is none."""
+    """Return the row whose figure is nearest to the limit `name` among the rows that hold all other limits.
+
+    Return None if no row holds them.
+    """
     others = replace(limits, **{name: None})
     holding = [row for row in rows if not others.broken(row) and figure_of(row, name) is not None]
     return min(holding, key=lambda row: _excess(row, name, getattr(limits, name)), default=None)

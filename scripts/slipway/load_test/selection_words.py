@@ -118,9 +118,10 @@ def _need(precision: str, times: float, servers: str, is_equal: bool) -> str:
 
 
 def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
-    """Return a sentence if the choice is disturbed or within the noise; None otherwise.
+    """Return a sentence on why the choice is not sure; None if it is.
 
-    `verdict` is the result of `goals.certainty`, `second` is the best row of another configuration, or None.
+    `verdict` is the result of `goals.certainty`: a disturbed measurement or the noise makes the choice unsure. `second`
+    is the best row of another configuration, or None.
     """
     noisy = [point_in_words(row) for row in (choice, second) if row is not None and is_disturbed(row)]
     if verdict == DISTURBED:
@@ -132,7 +133,7 @@ def _sureness(verdict: str, choice: Row, second: Row | None) -> str | None:
 
 
 def _by_goal(choice: Row, allowed: Sequence[Row], goal: Goal) -> str:
-    """Return in words why `choice` is the best of the `allowed` rows by the goal."""
+    """Return in words why `choice` is the best by the goal among `allowed`, the rows within the limits."""
     if goal.name == FASTEST:
         return f"the cheapest within {EQUAL:.0%} of the lowest p99 under the limits"
     if goal.name != CHEAPEST:

@@ -17,7 +17,7 @@ from slipway.report.verdicts import NO, OPEN, YES, Verdict, is_faster, is_it_liv
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the five main figures as text: its value, its name, and the figure to compare it with.
+    """One of the five main figures as text: `value`, `name`, and `compared`, the figure to compare it with.
 
     `disturbed`: whether its measurement was disturbed.
     """
@@ -52,7 +52,10 @@ def speed(target: Target) -> Verdict:
 
 
 def size(target: Target) -> Verdict:
-    """Return (state, words): how much smaller the chosen engine's file is than the FP32 ONNX file."""
+    """Return (state, words): how much smaller the chosen engine's file is than the FP32 ONNX file.
+
+    The state is YES, NO if it is larger, or OPEN.
+    """
     share = target.chosen.build["bytes"] / target.chosen.build["onnx_bytes"]
     if abs(share - 1) < 0.005:
         return OPEN, "as large as the FP32 ONNX file"

@@ -73,9 +73,9 @@ def is_faster(target: Target) -> str:
 
 
 def is_it_fast(target: Target, measurements: Measurements) -> Verdict:
-    """Return (state, sentence): the served engine's speed relative to the baseline, measured in the same job.
+    """Return (state, sentence): the served engine's speed relative to the baseline (PyTorch or ONNX Runtime).
 
-    The state is that of `is_faster`.
+    Both were measured in the same job. The state is that of `is_faster`.
     """
     engine, baseline, ratio = target.chosen, target.baseline, target.latency_ratio
     rate = target.benchmark["best_throughput_ratios"][engine.precision][baseline]

@@ -51,7 +51,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title with the unit, and a limit to draw, with words for it.
+    """An axis of a chart: its title with the unit, and a limit to draw, with words for it; None is no limit.
 
     With `names`, the values on the axis are indices of the names. With `close_up`, the axis does not begin at zero,
     since small changes matter, as in percentages.
@@ -139,7 +139,7 @@ def _described(x: Axis, y: Axis, points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Frame:
-    """The rectangle of a chart that has the points. `across` is the scale of x, `up` the scale of y."""
+    """The rectangle of a chart in which the points are drawn. `across` is the scale of x, `up` the scale of y."""
 
     drawing: Drawing
     across: Scale
