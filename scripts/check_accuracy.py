@@ -154,7 +154,10 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Answering, contrac
 
 
 def require_dtypes(contract: Contract, outputs: Tensors) -> None:
-    """Raise SlipwayError if an output has another floating-point dtype than the contract states."""
+    """Raise SlipwayError if the engine's answer has another floating-point dtype than the contract states.
+
+    `outputs` is the answer, {output: array}. Integers may have another dtype.
+    """
     for tensor in contract.outputs:
         dtype = outputs[tensor.name].dtype
         if np.issubdtype(tensor.dtype, np.floating) and dtype != tensor.dtype:

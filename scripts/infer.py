@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
-    """Return a request {input: array} in the model's dtypes.
+    """Cast a request, {input: array}, to the model's dtypes.
 
     Raises SlipwayError, with the `number` of the request, if the request does not fit the model's inputs.
     """

@@ -270,7 +270,10 @@ def write_table(path: Path, rows: list[dict]) -> None:
 
 
 def none_in_time(models: list[str], sweep: Sweep) -> str:
-    """Return the error message of a load test that measured nothing in its time, with settings for more time."""
+    """Return the error message of a load test that measured nothing in its time, with settings for more time.
+
+    `models` are the names of the Triton models, one for each engine.
+    """
     nothing = "the load test measured no configuration"
     if short := sweep.too_short_in_words(models):
         return f"{nothing}: {short}"

@@ -37,7 +37,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the contract, and write its files. contract.json is written last."""
+    """Find the contract, the description of the model's inputs and outputs, and write its files.
+
+    contract.json is written last.
+    """
     weights = read_json(arguments.weights_record)
     model, samples = load_model(arguments.weights, weights), read_samples(arguments.samples)
     preprocess = read_json(arguments.samples_record).get("preprocess")
@@ -62,9 +65,10 @@ def main(arguments: argparse.Namespace) -> None:
 def of_samples(
     arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors], weights: dict
 ) -> tuple[Contract, list[str]]:
-    """Return (contract, names of an output's values) of a model with `samples` in config.yaml.
+    """Find the contract of a model with `samples` in config.yaml. Return (contract, names of an output's values).
 
-    The names belong to the first output with scores. Without such an output, the list is empty.
+    `weights` is the record of the checkpoint. The names belong to the first output with scores. Without such an output,
+    the list is empty.
     """
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):

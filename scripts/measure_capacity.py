@@ -129,7 +129,10 @@ def measure_all(rows: list[dict], candidates: Candidates, workspace: Path, argum
 
 
 def configuration_of(row: dict, candidates: Candidates, options: ServingOptions | None = None) -> Served:
-    """Return the Triton model for the configuration of a row."""
+    """Return the Triton model for the configuration of a row, a measurement of the load test.
+
+    `options` are options of the backend that the model gets; None for none.
+    """
     chosen = row["max_batch_size"], row["instances"], row.get("queue_delay_us", 0)
     return candidates.configured(row["model"], *chosen, options)
 

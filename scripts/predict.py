@@ -99,7 +99,10 @@ def photographs(paths: list[Path]) -> list[Path]:
 def classification(
     arguments: argparse.Namespace, connection: Connection, model: client_options.ServedModel, pictures: int
 ) -> Classification:
-    """Return the settings of the classification, from the options and the server's description of the model."""
+    """Return the settings of the classification, from the options and the server's description of the model.
+
+    `pictures` is the number of files to classify; the batch is not larger.
+    """
     name = find_model(connection, model.name, arguments.model_version)
     classifier = describe_classifier(connection, name, arguments.model_version, arguments.output)
     preprocess = preprocessing_of(arguments, classifier, model.preprocess)

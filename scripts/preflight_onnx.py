@@ -82,7 +82,7 @@ def verdict_on(onnx: Path, options: dict) -> dict:
 
 
 def in_words(verdict: dict) -> str:
-    """Return a verdict (see `verdict_on`) in words."""
+    """Return in words whether the ONNX file can be built. `verdict` is the dict of `verdict_on`."""
     if verdict["problem"]:
         return f"DOES NOT BUILD: {verdict['problem']}"
     counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items()) or "none"

@@ -98,7 +98,7 @@ def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
 
 
 def profile(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tuple[torch.profiler.profile, Seconds]:
-    """Return (profile of `steps` forward passes, seconds of these passes)."""
+    """Run `steps` forward passes, without and with PyTorch's profiler. Return (profile, seconds of these passes)."""
     from torch.profiler import ProfilerActivity
 
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * inputs[0].is_cuda

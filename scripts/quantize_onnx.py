@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return (samples [{input: array}] to calibrate on, SHA-256 of their files or values).
+    """Read the samples to calibrate on. Return (samples [{input: array}], SHA-256 of their files or values).
 
     Raises SlipwayError if there are too few samples, or if a sample does not fit the contract.
     """
@@ -130,7 +130,7 @@ def quantized(
 
 
 def require_quantized(counts: Quantized) -> Quantized:
-    """Return `counts`. Raise SlipwayError unless most compute nodes are quantised, and all scales are valid."""
+    """Raise SlipwayError unless most compute nodes are quantised, and all scales are valid. Return `counts`."""
     if counts.bad_scales:
         raise SlipwayError(
             f"quantisation gave scales that are not finite and positive at {', '.join(counts.bad_scales[:5])}; the "

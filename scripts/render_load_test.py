@@ -177,7 +177,7 @@ def server_in_words(record: Mapping[str, Any]) -> str:
 
 
 def limits_in_words(tested: Tested) -> str:
-    """Return the limits of the choice in words, such as "Limits: p99 at most 10 ms"."""
+    """Return the limits of the choice in a sentence, or "Limits: none." without limits."""
     limits = limits_of(tested.selection)
     counted = "GPU memory" if "gpu_memory_mb" in tested.record["measurements"][0] else "memory"
     words = {

@@ -28,7 +28,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Copy the model file, run it on a sample, and write its record, with the keys of the record of a checkpoint."""
+    """Copy the model file, run it on a sample, and write its record.
+
+    The record has the same keys as that of a checkpoint, so that later jobs need not distinguish the two.
+    """
     path = arguments.checkpoint or fetched(arguments.address, arguments.fingerprint)
     require_intact(path)
     if arguments.data_digest:

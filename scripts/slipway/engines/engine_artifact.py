@@ -1,4 +1,4 @@
-"""Load and run a built engine."""
+"""Load and run a built engine, in this process or, for TensorRT, in a process of the interpreter that has TensorRT."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext

@@ -1,4 +1,7 @@
-"""Find a built engine by its record, and verify the SHA-256 of its files."""
+"""Find a built engine by its build record, and verify the SHA-256 of its files.
+
+The build record is the JSON that build_engine.py writes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ _NEAR, _FAR = 0.8, 0.6
 
 
 def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
-    """Return {name: tensor} of a network's answer. Entries that are None are left out.
+    """Name the tensors in a network's answer. Return {name: tensor}. Entries that are None are left out.
 
     `names` are the keys of the entries to take, or new names for all entries in their order. Without `names`, an entry
     without a name is "output", or "output_0", "output_1" and so on. Raises SlipwayError if the answer has other

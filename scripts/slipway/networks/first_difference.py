@@ -25,7 +25,7 @@ class Difference:
 
 
 def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, allowed: float) -> Difference | None:
-    """Return the first difference in the user's network between the runs `alone` and `together`.
+    """Find the module in the user's network where the runs `alone` and `together` begin to differ.
 
     `alone` is a sample, and `together` a batch with this sample at the end. Two tensors differ if the norm of their
     distance is more than `allowed` times the norm of the tensor alone. Returns None if no difference is found, for

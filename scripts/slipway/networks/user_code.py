@@ -24,7 +24,7 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def line_of(error: BaseException) -> str | None:
     """Return the user's line that raised an error as "file.py:17: its source"; None without a file of the user.
 
-    In a chain of errors, the first error counts. Tracebacks are searched before texts of errors.
+    In a chain of errors, the first error that was raised counts most. Tracebacks are searched before texts of errors.
     """
     for cause in reversed(causes(error)):
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]

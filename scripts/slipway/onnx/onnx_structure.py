@@ -1,4 +1,7 @@
-"""Digests of an ONNX graph without its trained weights. The digests decide whether an engine can be refitted."""
+"""Digests of an ONNX graph without its trained weights.
+
+They decide whether an existing engine can be refitted, that is, whether it can take the weights of a new ONNX file.
+"""
 
 import hashlib
 import math

@@ -38,10 +38,11 @@ RUNTIMES: dict[str, RuntimeTraits] = {
 
 
 def runtime(name: str) -> ModuleType:
-    """Return the module that builds and runs the engines of a runtime, such as "onnxruntime" (see the interface above).
+    """Return the module that builds and runs the engines of a runtime, such as "onnxruntime".
 
-    The module is imported by its name, not at the top of a file, so that a rule depends only on the code of the runtime
-    that it uses. Raises SlipwayError if the module lacks a part of the interface.
+    For its functions, see the top of this file. The module is imported by its name, not with this file, so that a rule
+    depends only on the code of the runtime that it uses. Raises SlipwayError if the module lacks a part of the
+    interface.
     """
     module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
     missing = [part for part in INTERFACE if not hasattr(module, part)]

@@ -6,19 +6,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class NativeBackend:
-    """Triton's own backend for a runtime's engines, and KServe's name for their model format."""
+    """Triton's own backend for a runtime's engines, and KServe's name for their model format.
+
+    `parameters` are those in config.pbtxt for every precision. `parameters_of` is {precision: additional parameters}.
+    """
 
     name: str
     kserve_format: str
-    parameters: Mapping[str, str] = field(default_factory=dict)  # in config.pbtxt, for every precision
-    parameters_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # {precision: additional parameters}
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTraits:
     """The facts in the `traits.json` of a runtime. The name of its folder is the runtime's name.
 
-    If `native_backend` is None, Triton can serve the engines only with the Python backend, and only on this machine.
+    `suffixes` are those of an engine's files in results/; the first file is the one to load. `engine_file` is its name
+    in a model repository. If `names_other_files`, the first file names the others, so these keep their names in a
+    repository. `module` is the folder with the runtime's code, if this is the folder of another runtime.
+    `serving_package` is the distribution that runs engines in the serving environment, if it is not `package`. If
+    `native_backend` is None, Triton can serve the engines only with the Python backend, and only on this machine.
     """
 
     name: str
@@ -27,13 +34,12 @@ class RuntimeTraits:
     hardware: str  # "cpu" or "gpu"
     precisions: tuple[str, ...]
     newest_opset: int  # the newest ONNX opset that the runtime reads
-    suffixes: tuple[str, ...]  # of an engine's files in results/; the first file is the one to load
-    engine_file: str  # name of the first file in a model repository
+    suffixes: tuple[str, ...]
+    engine_file: str
     native_backend: NativeBackend | None
-    names_other_files: bool = False  # the first file names the other files, so these keep their names in a repository
+    names_other_files: bool = False
     builds_without_hardware: bool = False
-    module: str = ""  # the folder with the runtime's code, if this is the folder of another runtime
-    # The distribution that runs engines in the serving environment, if it is not `package`, such as a smaller one.
+    module: str = ""
     serving_package: str = ""
 
     def __post_init__(self) -> None:
@@ -58,5 +64,8 @@ class RuntimeTraits:
 
     @property
     def backend(self) -> str:
-        """Return the backend for config.pbtxt on a server with all Triton backends: the native one, else "python"."""
+        """Return the name of the Triton backend for config.pbtxt: the native backend, or "python" if there is none.
+
+        This is for a server with all Triton backends.
+        """
         return self.native_backend.name if self.native_backend else "python"

@@ -89,7 +89,11 @@ class StreamContext:
         self._shapes = shapes
 
     def _output_shapes(self, shapes: Shapes) -> Shapes:
-        """Set the shapes of the context's inputs, and return {output: shape}."""
+        """Set the shapes of the context's inputs, {input: shape}. Return {output: shape}.
+
+        Raises ValueError if the profile does not accept an input, or if the size of an output depends on the inputs'
+        values.
+        """
         for name, shape in shapes.items():
             if not self.context.set_input_shape(name, shape):
                 ends = self._profile[name]

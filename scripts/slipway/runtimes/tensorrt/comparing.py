@@ -27,7 +27,7 @@ def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | No
 
 
 def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
-    """Return {"outputs", "speed"}, the result of `trial`, for `engines`: the previous and the new engine."""
+    """Return the result of `trial`, {"outputs", "speed"}, for two loaded engines: the previous and the new one."""
     profiles = engines[1].profiles
     batches = {sizes["opt"] for sizes in profiles} | {1 for sizes in profiles if sizes["min"] == 1}
     return {

@@ -37,9 +37,10 @@ ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU, and return facts about it for the build record.
 
-    The keys are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
-    layers}), "layers_read_from" ("the engine"), "unread_layers" (texts about layers that could not be read), "gpu" (see
-    `describe_gpu`) and "not_refittable_reason" (text or None). Raises ValueError if TensorRT cannot load the engine.
+    The keys are "profiles" (see `profiles_of`), "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers"
+    ({precision: number of compute layers}), "layers_read_from" ("the engine"), "unread_layers" (texts about layers that
+    could not be read), "gpu" (see `describe_gpu`) and "not_refittable_reason" (text or None). Raises ValueError if
+    TensorRT cannot load the engine.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)
@@ -58,8 +59,9 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
 def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
     """Return the reason why an engine cannot be refitted; None if it can.
 
-    The check tries to make a refitter. TensorRT 8.5 reports an engine with several optimization profiles as refittable,
-    but cannot make its refitter (https://github.com/NVIDIA/TensorRT/issues/3268, repaired in 8.6).
+    TensorRT's own answer is not enough: 8.5 reports an engine with several optimization profiles as refittable, but
+    cannot make its refitter (https://github.com/NVIDIA/TensorRT/issues/3268, repaired in 8.6). So this function also
+    tries to make a refitter.
     """
     if not engine.refittable:
         return "it was built without `tensorrt.refit`"

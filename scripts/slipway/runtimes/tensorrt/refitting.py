@@ -96,9 +96,10 @@ def _layers_by_name(network: Any) -> dict[str, Any]:
 
 
 def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> Any:
-    """Return a layer's weights in a role such as "KERNEL", as an array or TensorRT's Weights; empty without weights.
+    """Return the weights that the layer `name` has in a role such as "KERNEL"; empty if it has none.
 
-    The result is a view of the parser's memory, not a copy. Raises ValueError for an unknown layer or role.
+    `layers` is the result of `_layers_by_name`. The weights are an array or TensorRT's Weights, a view of the parser's
+    memory, not a copy. Raises ValueError for an unknown layer or role.
     """
     layer = layers.get(name)
     if layer is None:

@@ -57,10 +57,10 @@ class Engine:
         return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
 
     def infer_all(self, requests: Sequence[Tensors]) -> Tensors:
-        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
+        """Run requests, each {input: array}, as one batch. Return {output: array}, joined along axis 0 in their order.
 
-        The outputs are views of the engine's buffers, valid until the next call, so that nothing is allocated. Raises
-        ValueError if the requests do not fit the engine or each other.
+        The outputs are views of the engine's buffers, so that nothing is allocated. They are valid until the next call.
+        Raises ValueError if the requests do not fit the engine or each other.
         """
         shapes = self.shapes_of(requests)
         stream_context = self.stream_context(self.profile_for(self.batch_of(shapes)))
@@ -101,10 +101,10 @@ class Engine:
         return self._stream_contexts[profile]
 
     def copies_for_streams(self, count: int) -> list["Engine"]:
-        """Return `count` engines: this engine, and copies that are loaded from its file.
+        """Return `count` engines, one for each CUDA stream: this engine, and copies that are loaded from its file.
 
-        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The copies are kept for
-        later calls, because a device frees their buffers only when it closes.
+        Copies are needed before TensorRT 8.6, where two contexts of one engine cannot share an optimization profile.
+        They are kept for later calls, because a device frees their buffers only when it closes.
         """
         while len(self._copies) < count - 1:
             self._copies.append(Engine(self._path, device=self.device))

@@ -99,7 +99,10 @@ class Device:
 
 
 def checked(result: tuple) -> Any:
-    """Return the results of a driver call without its status. Raise ValueError with CUDA's text if the call failed."""
+    """Return the results of a driver call, a tuple that begins with the status, without this status.
+
+    Raises ValueError with CUDA's text if the call failed.
+    """
     status, *values = result
     if status != driver.CUresult.CUDA_SUCCESS:
         _, words = driver.cuGetErrorString(status)
