@@ -128,7 +128,7 @@ class ResolvedConfig(ResolvedModels):
         return [name for name in dict.fromkeys(variants) if name != "fp32"]
 
     def preflight_variants(self, model: str) -> list[str]:
-        """Return a model's ONNX variants (files in a precision) for which `preflight` tries a build without a GPU.
+        """Return a model's ONNX variants (files in a precision) for which rule `preflight` tries a build without a GPU.
 
         They are FP32, FP16, INT8 if the model has calibration data, and the variants of the targets' engines.
         """
@@ -193,8 +193,8 @@ class ResolvedConfig(ResolvedModels):
     def locked_targets(self) -> list[str]:
         """Return the targets with the runtime `tensorrt`, whose TensorRT version must match Triton's.
 
-        Otherwise Triton cannot load the engines. Triton cannot load engines of TensorRT for RTX, so targets with that
-        runtime are not in the result.
+        With another version, Triton cannot load the engines. It can never load engines of TensorRT for RTX, so targets
+        with that runtime are not in the result.
         """
         return self.targets_of("tensorrt")
 
@@ -220,10 +220,9 @@ class ResolvedConfig(ResolvedModels):
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
     def _automatic_fleet(self) -> list[str]:
-        """Return the targets that manifests deploy if `deploy.fleet` is not set.
+        """Return the targets in the manifests if `deploy.fleet` is not set: all GPU targets, or else one CPU target.
 
-        Only targets whose runtime has a native backend in Triton count: all GPU targets or, without any, one CPU
-        target.
+        Only targets count whose engines Triton loads with a backend of its own, and not with the Python backend.
         """
         served = [target for target in self.targets if self.traits(target).native_backend]
         on_gpu = [target for target in served if self.traits(target).needs_gpu]

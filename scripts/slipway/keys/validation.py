@@ -134,7 +134,7 @@ def _jobs_are_here(resolved: ResolvedConfig) -> bool:
 
 
 def require_weights_keys(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if config.yaml sets `weights_key` for a model without a checkpoint file."""
+    """Raise SlipwayError if a model without a weights file has a `weights_key`, a name of weights in the file."""
     for model, settings in resolved.config["models"].items():
         if settings["weights_key"] is not None and not (resolved.checkpoint(model) or resolved.address(model)):
             raise SlipwayError(

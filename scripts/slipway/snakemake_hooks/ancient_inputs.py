@@ -18,7 +18,10 @@ _update_needrun = DAG.update_needrun
 
 
 def compare_settings_behind_ancient_inputs() -> None:
-    """Change Snakemake in this process: it compares the settings of jobs behind `ancient` inputs, too."""
+    """Let Snakemake, in this process, compare the settings of jobs behind `ancient` inputs with the last run, too.
+
+    The changes of an `ancient` input do not make a job run. The module's docstring has the reason.
+    """
     DAG.update_needrun = _update
 
 

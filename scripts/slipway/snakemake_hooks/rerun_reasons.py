@@ -51,7 +51,7 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
-    """Return a phrase that the content of the file `name` changed, from SHA-256 `before` to `now`.
+    """Return a phrase about the file `name` whose content changed, with its SHA-256 `before` and `now`.
 
     An unknown SHA-256 (None) is shown as "none".
     """

@@ -29,8 +29,8 @@ def require_supported_version(version: str) -> None:
 def remove_from_path(folder: Path) -> None:
     """Remove `folder`, that of the Snakefile, from sys.path, so that planning finds the same modules as the jobs.
 
-    Snakemake adds it only while planning. The folder stays if it was on the path before: by PYTHONPATH, or by an
-    installation in site-packages.
+    Snakemake puts the folder there, but jobs do not have it on their path. The folder stays if it was on the path
+    before: by PYTHONPATH, or by an installation in site-packages.
     """
     entries = os.environ.get("PYTHONPATH", "")
     of_user = {Path(entry).resolve() for entry in entries.split(os.pathsep)} if entries else set()
