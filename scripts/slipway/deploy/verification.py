@@ -16,12 +16,12 @@ from slipway.triton.client.smoke_test import smoke_test
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
-    """Test the server of each part of a release, one model on one target. Return a proof for each part, in their order.
+    """Test the server of each part of a release. Return one proof for each part, in their order.
 
-    A proof is {"smoke_test", "verified"}: the results of `smoke_test` and of `Platform.verify_runtime`. With
-    `under_load`, it also has "canary", the latency under a short load, as `latency_check.canary` returns. `reached` is
-    {target: ports of its server}. Raises SlipwayError with the model and the target if a server's answer is wrong, or
-    slower than its load test allows.
+    A part is one model on one target. A proof is {"smoke_test", "verified"}: the results of `smoke_test` and of
+    `Platform.verify_runtime`. With `under_load`, it also has "canary", the latency under a short load, as
+    `latency_check.canary` returns. `reached` is {target: ports of its server}. Raises SlipwayError with the model and
+    the target if a server's answer is wrong, or slower than its load test allows.
     """
     proofs = []
     for part in release.parts:
@@ -43,8 +43,8 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
     """Return {model: receipt} of a live release. A receipt is the record of a model's deployment.
 
     It has "model", "to", "served_as" (name on the server), "number" (stored version), "deployed_at", "place",
-    "contents", the entries of `facts`, and "targets". For each target, this has the chain of SHA-256 from the weights
-    to the repository, the image, and the part's entry of `proofs`, the result of `prove`.
+    "contents", the entries of `facts`, and "targets". "targets" is {target: {"chain": the SHA-256 from the weights to
+    the repository, "image", ..., and the part's entry of `proofs`}}. `proofs` is the result of `prove`.
     """
     facts |= {"place": platform.place(), "contents": platform.contents(release)}
     receipts: dict[str, dict] = {}

@@ -172,7 +172,8 @@ def _image(chosen: dict) -> dict[str, Value]:
     """Return {"image", "triton_release", "release_is_named"} as Values: the container image and its Triton release.
 
     `chosen` has "triton_release", "image", "default_release" and "oldest" (see `deployment`). The release is that of
-    config.yaml, or else the default; "release_is_named" says whether config.yaml names a release or an image.
+    config.yaml, or else the default; it is None if config.yaml names only an image. "release_is_named" says whether
+    config.yaml names a release or an image.
     """
     named, image = chosen["triton_release"], chosen["image"]
     release = named or chosen["default_release"]

@@ -135,7 +135,7 @@ def has_loaded(ports: Ports, name: str, number: int | None) -> bool:
 
 
 def whole_and_changed(installation: LocalInstallation, before: Wanted) -> tuple[dict, dict[str, str]]:
-    """Separate the versions `before`, {model: version or None}, whose stored files were changed since their proof.
+    """Separate the versions `before`, {model: version or None}: those whose stored files are unchanged, and the others.
 
     Returns ({model: version} of the unchanged, {model: text on the changed files} of the others).
     """
