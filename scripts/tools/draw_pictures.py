@@ -130,9 +130,8 @@ def dry_run(folder: Path) -> str:
 def terminal(output: str) -> list[Line]:
     """Return the lines to show in the picture: the stale jobs of a dry run, up to the last build of an engine.
 
-    `output` is the output of Snakemake's dry run. Each job is followed by the reason why it is stale.
-
-    Jobs whose outputs are missing are left out, since only the engines and their inputs were made before.
+    `output` is the output of Snakemake's dry run. Each job is followed by the reason why it is stale. Jobs whose
+    outputs are missing are left out, since only the engines and their inputs were made before.
     """
     jobs = re.findall(r"^(Job \d+: .*)\nReason: (.*)$", output, re.MULTILINE)
     last = max(index for index, (job, _) in enumerate(jobs) if "engine of" in job and "Building" in job)

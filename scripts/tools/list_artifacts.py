@@ -110,7 +110,7 @@ def rules() -> list[Rule]:
 def key_names() -> dict[str, dict[str, list[str]]]:
     """Return {method of JobKeys: {target: sorted names of the settings on which the rule's job depends}}.
 
-    The targets are those of CONFIG, one for each runtime.
+    JobKeys has a method for each rule with settings. The targets are those of CONFIG, one for each runtime.
     """
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]

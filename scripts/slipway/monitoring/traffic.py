@@ -27,9 +27,8 @@ class Traffic:
 def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
     """Ask the server at `ports` for the traffic of a version of a model; return None if it does not report the version.
 
-    `model` is the name in Triton, and `version` is the version's number as text.
-
-    Raises OSError if the metrics cannot be read.
+    `model` is the name in Triton, and `version` is the version's number as text. Raises OSError if the metrics cannot
+    be read.
     """
     return traffic_of(read_page(ports), model, version)
 

@@ -100,7 +100,8 @@ def live_targets(results: Path) -> dict[str, set[str]]:
 class OtherConfiguration:
     """Another configuration in the same folder, whose files in results/ must stay.
 
-    `models`, `targets` and `weights` are the names in the file `file`. If `targets` is None, it may have any target.
+    `models`, `targets` and `weights` are the values in `file`: its models, its kinds of GPU or CPU, and the checkpoints
+    of its models. If `targets` is None, it may have any target.
     """
 
     file: Path

@@ -40,9 +40,8 @@ class Cause(Enum):
 def opened(address: str, key: str) -> tuple[Any, str]:
     """Return (fsspec file system, path in this file system) of an address.
 
-    `key` is the key in config.yaml that has the address, for messages.
-
-    Raises SlipwayError if the address has a secret, if its package is not installed, or if it cannot be opened.
+    `key` is the key in config.yaml that has the address, for messages. Raises SlipwayError if the address has a secret,
+    if its package is not installed, or if it cannot be opened.
     """
     require_no_secret(key, address)
     protocol = get_protocol(address)

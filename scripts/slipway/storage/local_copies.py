@@ -67,10 +67,9 @@ def planned(address: str, folder: Path = FOLDER) -> Planned:
 def fetched(address: str, fingerprint: str, folder: Path = FOLDER) -> Path:
     """Return the path of a local copy of a file in storage, with the planned `fingerprint` (see `planned`).
 
-    Without such a copy in `folder`, the file is fetched first.
-
-    If two jobs need the same file at once, one job fetches the file and the other job waits. Raises SlipwayError if the
-    file in storage was changed since planning, or if the file cannot be fetched as a whole.
+    Without such a copy in `folder`, the file is fetched first. If two jobs need the same file at once, one job fetches
+    it and the other job waits. Raises SlipwayError if the file in storage was changed since planning, or if it cannot
+    be fetched as a whole.
     """
     import filelock
 
@@ -102,7 +101,10 @@ def _fingerprint_now(address: str, record: dict | None) -> str:
 
 
 class _Remote:
-    """A file in storage. `address` is the file's address, and `info` has fsspec's facts about the file."""
+    """A file in storage, at `address`. `info` is the dict of fsspec's `info`, with "size", "ETag" and so on.
+
+    Raises SlipwayError if the file does not exist, is a folder, or cannot be read.
+    """
 
     def __init__(self, address: str) -> None:
         from slipway.storage import access  # most configurations need no storage
@@ -203,9 +205,9 @@ def _names(address: str, folder: Path) -> Iterator[str]:
 
 
 def _external_data(path: Path) -> list[str]:
-    """Return the relative paths of an ONNX file's external data.
+    """Return the paths of an ONNX file's external data, relative to its folder.
 
-    Raises SlipwayError if a path leaves the file's folder. Return [] if the file cannot be read as ONNX.
+    Raises SlipwayError if a path leaves this folder. Return [] if the file cannot be read as ONNX.
     """
     import onnx
 

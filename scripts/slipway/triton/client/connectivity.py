@@ -14,7 +14,7 @@ OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
 def why_unreachable(endpoint: Endpoint) -> str | None:
-    """Return text with the cause and the remedy if a socket cannot connect to an endpoint; None if it can."""
+    """Return text on why a server cannot be reached, with the remedy; None if a connection (with TLS) succeeds."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
             if endpoint.tls is None:

@@ -25,7 +25,7 @@ class Ports:
 
     @classmethod
     def of(cls, listening: dict) -> "Ports":
-        """Return the ports in a server's record. `listening` is the record's entry: {name of a field: its value}."""
+        """Return the ports in a server's record. `listening` is its entry "listening": {name of a field: its value}."""
         tls = listening.get("tls")
         return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
 

@@ -104,13 +104,13 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:
-    """Write a configuration as text (config.pbtxt)."""
+    """Write a model's configuration to `path` as text, the format of config.pbtxt. A missing folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text_format.MessageToString(config), encoding="utf-8")
 
 
 def read_config(path: Path) -> pb.ModelConfig:
-    """Return the configuration in a config.pbtxt. Raise SlipwayError with the line if it is not valid."""
+    """Return the configuration in the config.pbtxt `path`. Raise SlipwayError, with the line, if it is not valid."""
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
     except text_format.ParseError as error:

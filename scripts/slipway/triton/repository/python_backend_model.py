@@ -26,7 +26,10 @@ class TritonPythonModel:
     """
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the engine and warm it up. After this, Triton reports that the model is ready."""
+        """Load the engine and warm it up. After this, Triton reports that the model is ready.
+
+        `args` is Triton's: "model_config" (JSON), "model_repository" and "model_version" are read.
+        """
         config = json.loads(args["model_config"])
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._inputs = [tensor["name"] for tensor in config["input"]]
@@ -40,10 +43,11 @@ class TritonPythonModel:
             self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
 
     def _warm_up(self, contract: dict, largest: int) -> None:
-        """Run the largest batch, batch 1, and then the batch sizes between them until WARM_UP_S seconds are over.
+        """Run batches of zeros before clients send requests, because the first batch of each size is slower.
 
-        The first batch of each size is slower: kernels are chosen, or a CUDA graph is recorded. Other dynamic axes have
-        the optimal size in the contract.
+        In a first batch, kernels are chosen, or a CUDA graph is recorded. The order is the largest batch, batch 1, and
+        then the sizes between them until WARM_UP_S seconds are over. `contract` has the "inputs" and the dynamic
+        "axes", in the form of contract.json. These axes get their size "opt".
         """
         optimum = {name: axis["opt"] for name, axis in contract["axes"].items()}
         end = time.monotonic() + WARM_UP_S
@@ -61,8 +65,8 @@ class TritonPythonModel:
     def execute(self, requests: list) -> list:
         """Return one response for each request. If the model has a batch axis, all `requests` run as one batch.
 
-        The backend has already copied the inputs from its shared memory. Outputs are views of the engine's result. The
-        backend copies them between this call and the next call, so an engine may use one buffer for all batches.
+        Outputs are views of the engine's result. The backend copies them before the next call, so an engine may use one
+        buffer for all batches.
         """
         batch = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         return self._responses(self._engine.infer_all, batch) if self._batched else self._each_alone(batch)
@@ -72,10 +76,10 @@ class TritonPythonModel:
         return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in batch]
 
     def _responses(self, run: Callable[[list], dict], batch: list) -> list:
-        """Return one response for each request in `batch`. `run` returns the outputs of a list of requests.
+        """Return one response for each request in `batch`, a list of {input: array}.
 
-        If the engine fails on several requests together, they run one by one, and only a request that fails alone gets
-        an error response.
+        run(batch) returns {output: array}, with the rows of all requests. If the engine fails on several requests
+        together, they run one by one, and only a request that fails alone gets an error response.
         """
         try:
             outputs = run(batch)

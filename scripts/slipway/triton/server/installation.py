@@ -163,9 +163,9 @@ def _in_container(folder: Path, choice: ServerChoice) -> Installation:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return {environment variable: value} with which perf_analyzer, Triton's load generator, can run here.
+    """Return {environment variable: value} with which perf_analyzer, Triton's load generator, finds its libraries.
 
-    The folder `workspace` gets links to its libraries. The program in tritonclient 2.51.0 needs libraries with the
+    The folder `workspace` gets links to them. The program in tritonclient 2.51.0 needs libraries with the
     names libb64.so.0d and libcudart.so.12. The nvidia-pytriton wheel has both libraries under names with a hash.
     Without this wheel, return {}.
     """

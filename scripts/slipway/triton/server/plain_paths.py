@@ -64,7 +64,7 @@ def joined(*parts: str | None) -> str:
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files. If its path is not plain, return /var/tmp or /tmp.
+    """Return a folder for temporary files whose path a shell can take unquoted: Python's, or else /var/tmp or /tmp.
 
     Raises SlipwayError if there is no such folder with a plain path.
     """
