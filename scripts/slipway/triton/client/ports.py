@@ -2,11 +2,15 @@
 
 import errno
 import socket
-from contextlib import ExitStack
+from collections import deque
 from dataclasses import dataclass
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.server.tls import ServerTls
+
+# The sockets that hold the ports of `Ports.free`, and the largest number of them.
+_HELD: deque[socket.socket] = deque()
+MOST_HELD = 180
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Return Ports for a new server: 127.0.0.1, without TLS, and three ports on which no program listens now."""
-        with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-            return cls(*(one.getsockname()[1] for one in sockets))
+        """Return Ports for a new server: 127.0.0.1, without TLS, and three ports on which no program listens now.
+
+        This process holds the ports, so the system gives them to no other program that asks for any free port, not even
+        between two servers. The last MOST_HELD ports are held.
+        """
+        return cls(*(_held_port() for _ in range(3)))
 
     def taken(self) -> list[int]:
         """Return the ports of this server on which another program already listens.
@@ -82,3 +88,14 @@ def _can_bind(host: str, port: int) -> bool:
                 "`deploy.host` or port in config.yaml, an IPv4 address or a name of this machine; nothing was changed"
             ) from None
     return True
+
+
+def _held_port() -> int:
+    """Return a port of 127.0.0.1 that is held. A server can listen on it, since the socket that holds it does not."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    if len(_HELD) > MOST_HELD:
+        _HELD.popleft().close()
+    return held.getsockname()[1]
