@@ -45,7 +45,7 @@ class Ports:
         This process holds the ports, so the system gives them to no other program that asks for any free port, not even
         between two servers. The last MOST_HELD ports are held.
         """
-        return cls(*(_held_port() for _ in range(3)))
+        return cls(http=_held_port(), grpc=_held_port(), metrics=_held_port())
 
     def taken(self) -> list[int]:
         """Return the ports of this server on which another program already listens.
