@@ -205,10 +205,10 @@ def record_of(arguments: argparse.Namespace, exported: dict, result: Search, beg
 
 
 def show(arguments: argparse.Namespace, result: Search, begins_in: list[LayerError]) -> None:
-    """Print the layers where the error begins, and the lines of config.yaml that leave the proposed layers out.
+    """Print the layers where the error begins, `begins_in`, and how to keep the proposed layers in a higher precision.
 
-    `begins_in` are these layers, and `result` has the proposal. If the configured variant holds the limits, print only
-    this result.
+    `result` has the proposal, which is printed as lines of config.yaml. If no list of layers was found, or if the
+    runtime takes no list, the other remedy is printed. If the configured variant holds the limits, only this is said.
     """
     if not result.first.problems:
         progress(

@@ -74,8 +74,8 @@ def between_marks(page: str, tables: str) -> str:
 def with_rows(page: str, tables: str) -> str:
     """Return the Markdown page with newer figures in its tables, from `tables`.
 
-    A row whose cells, except the last one, are those of a row in `tables` is replaced by this row. All other lines stay
-    unchanged.
+    If a row of `tables` has the same cells as a row of the page, except the last cell, it replaces the row of the page.
+    All other lines stay unchanged.
     """
     rows = {line.rsplit("|", 2)[0]: line for line in tables.splitlines() if line.startswith("| ")}
     return "\n".join(rows.get(line.rsplit("|", 2)[0], line) for line in page.split("\n"))

@@ -198,9 +198,9 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 def best_throughput_intervals(best: dict[str, dict]) -> dict[str, dict[str, dict]]:
     """Return {subject: {other subject: {"low", "high", "verdict"}}} of the ratios of `best_throughput_ratios`.
 
-    `best` is from `best_throughput`. If the best batch sizes differ, the two throughputs were not measured in the same
-    rounds. So "low" is the subject's lowest throughput / the other's highest. "high" is the subject's highest
-    throughput / the other's lowest.
+    `best` is from `best_throughput`. Two throughputs may be of different batch sizes, and so of different rounds. So in
+    every case "low" is the subject's lowest throughput / the other's highest, and "high" is the subject's highest /
+    the other's lowest. "verdict" is the worse of the two subjects' verdicts, such as "steady" or "disturbed".
     """
     spans = {subject: highest["interval"] for subject, highest in best.items()}
     return {

@@ -28,7 +28,11 @@ def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -
 
 
 def _over(divisor: float, values: Sequence[float]) -> list[float] | None:
-    """Return the values divided by `divisor`; None if the results are not plausible for pixels from 0 to 1."""
+    """Convert means or standard deviations for pixels from 0 to `divisor`, such as 255, to pixels from 0 to 1.
+
+    Return None if a result is not from 0 to 1. Also return None if `divisor` is above 1 and a value above 0 is at most
+    1, since that value is for pixels from 0 to 1 already.
+    """
     divided = [round(value / divisor, 4) for value in values]
     turned = all((value > 1 or value == 0) if divisor > 1 else True for value in values)
     return divided if turned and all(0 <= value <= 1 for value in divided) else None

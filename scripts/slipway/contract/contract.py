@@ -222,5 +222,8 @@ class Contract:
 
     @classmethod
     def read(cls, path: str | Path) -> "Contract":
-        """Return the contract from contract.json or interface.json. From interface.json, no output has a meaning."""
+        """Return the contract from contract.json, or from interface.json, which has names, dtypes and shapes only.
+
+        From interface.json, `meaning` of each output (such as class scores) is None.
+        """
         return cls.of(read_json(path))

@@ -28,11 +28,11 @@ def take_samples(
     """Return at most `count` samples of a source, evenly spread. The result always has the first sample.
 
     `source` is "package.module:function", a .npz file, or a folder of .npz files. `batched`: whether the first axis of
-    all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, each row is
-    a sample if all inputs of a file have the same number of rows. `targets` are the names of arrays that are no inputs
-    of the network; such arrays may have any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the
-    source, up to LONGEST files or samples of the function. Raises SlipwayError, with the file or line, for a mistake in
-    the source.
+    all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, each row of
+    a file is a sample if all its inputs have the same number of rows, and each result of a function is one sample.
+    `targets` are the names of arrays that are no inputs of the network; such arrays may have any dtype and shape.
+    `sizes`, if given, collects the input sizes of more samples than are returned: of LONGEST files or results of the
+    function, if the source has so many. Raises SlipwayError, with the file or line, for a mistake in the source.
     """
     most = count if sizes is None else max(LONGEST, count)
     if is_function(source):

@@ -51,7 +51,7 @@ def _run(run: Callable[[ModuleType], None], module: ModuleType) -> None:
 
 
 class WithoutCompiler(MetaPathFinder):
-    """A finder for `sys.meta_path` that lets Python import NEEDS_COMPILER without an import of PyTorch's compiler."""
+    """A finder for `sys.meta_path`: with it, Python imports NEEDS_COMPILER with a stand-in for the compiler."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -67,7 +67,10 @@ class VersionStore(ABC):
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the version of the model `name` that is served, even if the ledger lacks it; None without one."""
+        """Return the version of the model `name` that is served; None if none is served.
+
+        The version may be missing in the ledger, the file that lists the deployed versions.
+        """
 
     def path(self, name: str, number: int, file: str) -> Path:
         """Return the path of `file`, a file of a stored version, such as "config.pbtxt"."""

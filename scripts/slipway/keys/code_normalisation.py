@@ -148,10 +148,9 @@ def _last(name: str) -> str:
 
 
 def _is_class(name: str) -> bool:
-    """Say whether a name is spelled like an exception's class, so that only its arguments can be a message.
+    """Say whether `name` in `raise name(...)` is spelled like an exception's class. Then its arguments are a message.
 
-    The function is for `raise name(...)`. StopIteration and StopAsyncIteration do not count, because their argument is
-    a generator's return value.
+    StopIteration and StopAsyncIteration do not count, because their argument is a generator's return value.
     """
     return _last(name).lstrip("_")[:1].isupper() and _last(name) not in _RETURNING
 

@@ -63,7 +63,10 @@ def _name_default_architecture(config: dict) -> None:
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, text) of every text and every key in a configuration, except in `arguments` of a model."""
+    """Yield (dotted key, text) for each string in a configuration, values and names of keys, except in `arguments`.
+
+    `key` is the dotted key of `value`; "" for the whole configuration.
+    """
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):

@@ -42,10 +42,10 @@ class KeyParts:
         return {**self.resolved.preprocess(model), "input": self.resolved.config["models"][model]["input"]}
 
     def unplanned_preprocessing(self, model: str) -> dict:
-        """Return the settings that determine the preprocessing, if only a job can find it.
+        """Return the settings that determine the preprocessing, if planning does not know it, and a job must find it.
 
-        They are {"architecture", "arguments": JSON text, "code": {file: SHA-256}}. If the preprocessing is known while
-        planning, return {}: then `input` has its values.
+        They are {"architecture", "arguments": JSON text, "code": {file: SHA-256}}. If planning knows the preprocessing,
+        return {}: then its values are in the key themselves.
         """
         settings = self.resolved.config["models"][model]
         if settings["architecture"] is None or source_of(settings["architecture"]).is_planned:

@@ -26,7 +26,7 @@ AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
     """Return the precisions that `precisions: auto` means for a runtime on the CPU or GPU `identity`.
 
-    `calibrated`: the model has calibration data. Otherwise int8 is left out.
+    On a CPU, int8 is always left out; on a GPU, it is left out unless `calibrated`, the model has calibration data.
     """
     offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):

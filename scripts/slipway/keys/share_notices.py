@@ -29,7 +29,7 @@ def share_notices(config: dict) -> Iterator[str]:
 
 
 def _shares(config: dict) -> Iterator[tuple[str, float | None]]:
-    """Yield (dotted key, value) of each setting that is the largest allowed share; the value is None if not set."""
+    """Yield (dotted key, value) of each setting that limits an error, loss or slowdown to a share; None if not set."""
     yield from ((f"regression.{name}", share) for name, share in config["regression"].items() if name != "accept")
     yield "load_test.max_accuracy_loss", config["load_test"]["max_accuracy_loss"]
     for owner, section in {"": config, **{f"targets.{name}.": one for name, one in config["targets"].items()}}.items():

@@ -19,12 +19,13 @@ def left_out(
 ) -> list[dict]:
     """Return the engines that need no load test, since the benchmark shows that they break a limit even without load.
 
-    An entry is {"precision", "limit" (its name), "allowed" (its value), "figure" (measured), "quantity" (of the figure,
-    in words)}. `results` are "results" in the record of benchmark.py, `precisions` those to load-test. `limits` are
-    {"p99_ms", "min_throughput_per_s"}; None is no limit. An engine breaks "p99_ms" if its p99 latency of single
-    requests (the median, if the samples are too few for p99) is above the limit. It breaks "min_throughput_per_s" if
-    `instances` times its best throughput is below the limit; this is checked only if batches up to `largest_batch` were
-    measured. An engine with a disturbed measurement is never left out.
+    Each such engine has one entry, for the first limit that it breaks: {"precision", "limit": the limit's name,
+    "allowed": the limit's value, "figure": the measured value, "quantity": what was measured, in words}. `results` are
+    "results" in the record of benchmark.py, `precisions` those to load-test. `limits` are {"p99_ms",
+    "min_throughput_per_s"}; None is no limit. An engine breaks "p99_ms" if its p99 latency of single requests (the
+    median, if the samples are too few for p99) is above the limit. It breaks "min_throughput_per_s" if `instances`
+    times its best throughput is below the limit; this is checked only if batches up to `largest_batch` were measured.
+    An engine with a disturbed measurement is never left out.
     """
     entries = []
     for precision in precisions:

@@ -78,7 +78,7 @@ class DeploymentFacts:
 
     @property
     def is_rehearsal(self) -> bool:
-        """Return whether the weights are random. Then the model must not be deployed to others."""
+        """Return whether this is a rehearsal: a model with random weights, which must not serve other people."""
         return self.index.content["origin"] == "rehearsal"
 
     @property

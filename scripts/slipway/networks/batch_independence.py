@@ -37,11 +37,11 @@ def require_batch_independence(network: ServedNetwork, contract: Contract, sampl
     """Raise SlipwayError if the network's answers in PyTorch are random, or depend on the other samples of their batch.
 
     Triton puts requests of several clients into one batch, so such a network gives wrong answers. The message names the
-    module where the difference begins. Returns the distances, the dict of `batch_distances`, between a sample's answers
-    alone, in batches of several sizes, and beside other samples or padding.
+    module where the difference begins. Returns the dict of `batch_distances`: how far a sample's answer alone is from
+    its answers in batches of several sizes, and beside other samples or padding.
 
-    The export and the reference outputs both call this function: `preflight` makes no reference outputs, and new
-    samples renew the reference outputs but not the export.
+    Two jobs call this function, because each may run without the other. `preflight`, the test without a GPU, exports
+    the network but makes no reference outputs. After new samples, only the reference outputs are made again.
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)

@@ -37,7 +37,7 @@ def line_of(error: BaseException) -> str | None:
 
 
 def place_of(error: BaseException) -> str:
-    """Return " at " and the user's line that raised an error, for a sentence; "" without a file of the user."""
+    """Return where the user's code raised an error, such as " at model.py:12: x.view(3)"; "" without such a line."""
     return at(line_of(error))
 
 

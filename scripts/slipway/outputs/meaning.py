@@ -50,7 +50,7 @@ class Meaning:
 
     @classmethod
     def of(cls, record: Any) -> "Meaning":
-        """Return the meaning from an entry of a JSON record, which the method `record` made.
+        """Return the meaning that `record` states: an entry of a JSON file, as the method `record` returns it.
 
         Raises SlipwayError if the entry is damaged.
         """

@@ -121,7 +121,7 @@ def _series(
     figure: Callable[[Mapping[str, Any]], float | None],
     unit: str,
 ) -> list[Series]:
-    """Return a series for each configuration. After the first COLOURS, all are grey, with one common name.
+    """Return a series for each configuration: the first ones in COLOURS, all others grey, with one common name.
 
     `selection` is selection.json; its measurement is marked as chosen. figure(measurement) returns the y value in
     `unit`, or None if it is unknown.

@@ -20,12 +20,12 @@ def plan_faster(is_module: bool) -> None:
 
     Without this, Snakemake formats each shell command three times. For each job it inspects the parameters of the same
     functions, and for each input file it searches for the rules that make the file. If pandas is installed, Snakemake
-    imports pandas only to recognise its tables among the params. At its end, Python searches all objects for garbage,
-    which takes a quarter of the time of a small plan; the system takes the memory back in any case.
+    imports pandas only to recognise its tables among the params. When the process ends, Python searches all objects
+    for garbage, which takes a quarter of the time of a small plan. This is unnecessary: the system frees the memory.
 
-    `is_module`: another workflow uses Slipway as a module. Its functions may not be hashable, its params may have
-    tables, and libraries that it imports may print warnings if their objects remain. So the changes that affect these
-    are not made.
+    `is_module`: another workflow uses Slipway as a module. Then three changes are not made. Functions of that workflow
+    are possibly not hashable, so their parameters are inspected each time. Its params may have pandas' tables. Its
+    libraries may warn of objects that are not freed, so the search at the end stays.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     Job.shellcmd = property(lru_cache(maxsize=1)(Job.shellcmd.fget))

@@ -49,7 +49,7 @@ class Planned:
 
 
 def planned(address: str, folder: Path = FOLDER) -> Planned:
-    """Return the fingerprint of a file's content in storage, so that a changed file reruns the jobs that read it.
+    """Return the fingerprint of a file in storage, while planning: if it changes, jobs that read the file run again.
 
     If the storage cannot be reached, the fingerprint of the copy in `folder` is returned. Raises SlipwayError if the
     file does not exist, if permission is denied, or if the storage cannot be reached and there is no copy.

@@ -84,10 +84,10 @@ def takes_versions(running: dict, installation: LocalInstallation, ports: Ports)
 
 
 def load(installation: LocalInstallation, wanted: Wanted, ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve exactly `wanted`, {model: version; None if the model is not served}.
+    """Make the running server serve the versions in `wanted`, {model: version; None: do not serve the model}.
 
-    The models in `untouched` are neither loaded again nor unloaded. `ports` are those of the server. Raises Stuck if a
-    load does not end in time, and SlipwayError if a load fails.
+    All other models are unloaded, except those in `untouched`, which stay as they are. `ports` are those of the server.
+    Raises Stuck if a load does not end in time, and SlipwayError if a load fails.
     """
     options = {"headers": live_header(installation.state), "client_timeout": installation.ready_timeout_s}
     server = (server_state.running_server(installation.state) or {}).get("pid")

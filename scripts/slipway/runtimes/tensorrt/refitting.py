@@ -63,7 +63,7 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
 
 
 def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Set all weights with TensorRT's parser for refits (10.0 and newer). Return the parser: it holds the weights."""
+    """Set all weights with TensorRT's parser for refits (10.0 and newer). Return it, to keep until the refit."""
     parser = trt.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(onnx)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [explain.last(log.errors)]

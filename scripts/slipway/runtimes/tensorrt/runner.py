@@ -78,7 +78,7 @@ class Engine:
         return next(iter(shapes.values()))[0] if self._batched else 1
 
     def profile_for(self, batch: int) -> int:
-        """Return the index of the profile that accepts a batch size, with the nearest optimal batch size.
+        """Return the index of the profile for a batch size: of all that accept it, the one with the nearest optimum.
 
         Raises ValueError if no profile accepts the size.
         """

@@ -27,7 +27,9 @@ CHANNELS_AND_SIZES = 3
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """Options of a native backend, Triton's own for a kind of engine. Each is off unless measurements showed a gain.
+    """Options of a native backend: a backend that Triton itself has for one kind of engine, such as TensorRT's.
+
+    Each option is off unless measurements showed a gain.
 
     `model_warmup`: Triton runs each batch size once before the model is ready. `cuda_graphs` and `pinned_memory` exist
     only for TensorRT's backend.

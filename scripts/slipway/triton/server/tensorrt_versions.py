@@ -31,8 +31,8 @@ def same_tensorrt(a: str, b: str) -> bool:
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
     """Return whether an engine built by TensorRT version `built` loads in TensorRT version `serving`.
 
-    `compatibility` is the setting `tensorrt.compatibility` with which the engine was built. If it is "version", later
-    versions can load the engine, too, from FIRST_COMPATIBLE on.
+    The version that built an engine always loads it. `compatibility` is the setting `tensorrt.compatibility` of the
+    build. If it is "version" and `built` is FIRST_COMPATIBLE or later, all later versions load the engine, too.
     """
     if same_tensorrt(built, serving):
         return True
