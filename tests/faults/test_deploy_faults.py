@@ -90,10 +90,7 @@ def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):
     if servers_of(ready_to_deploy):
         pytest.fail("this test must come before the deployment")
     before = ready_to_deploy.artifacts()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", ports.grpc))
-        listener.listen()
-
+    with socket.create_server(("127.0.0.1", ports.grpc)) as listener:
         outcome = deploy(ready_to_deploy, ports)
 
         outcome.refused(f"port {ports.grpc} on 127.0.0.1 is taken by process {os.getpid()} (", "set other ports under")
