@@ -224,6 +224,6 @@ class Contract:
     def read(cls, path: str | Path) -> "Contract":
         """Return the contract from contract.json, or from interface.json, which has names, dtypes and shapes only.
 
-        From interface.json, `meaning` of each output (such as class scores) is None.
+        From interface.json, `meaning` of each output is None.
         """
         return cls.of(read_json(path))
