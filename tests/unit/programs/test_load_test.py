@@ -203,6 +203,22 @@ def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
         os.kill(orphan, signal.SIGKILL)
 
 
+# The main thread of this process ends, and another thread keeps its port a little longer, as in a killed server.
+HALF_ENDED = """
+import ctypes, os, socket, threading, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+threading.Thread(target=lambda: (time.sleep(2), os._exit(0)), daemon=True).start()
+ctypes.CDLL(None).syscall(60, 0)  # exit of this thread alone
+"""
+
+
+def test_a_killed_server_whose_last_thread_still_has_the_port_is_no_stranger():
+    with subprocess.Popen([sys.executable, "-c", HALF_ENDED], stdout=subprocess.PIPE, text=True) as server:
+        ports = replace(Ports.free(), grpc=int(server.stdout.readline()))
+        require_own_listeners(ports)
+
+
 def test_a_server_that_starts_during_a_look_at_the_ports_is_no_stranger(monkeypatch):
     ports = Ports.free()
     child = subprocess.Popen(["sleep", "600"])

@@ -4,6 +4,7 @@ Slipway gives each server a random id in its command line, and the server states
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -15,7 +16,7 @@ from slipway.deploy.local.server_state import who_listens
 from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.leftovers import own_processes
+from slipway.triton.server.leftovers import ENDING_S, own_processes
 
 # Deadline of one request for a server's id and readiness.
 IDENTITY_DEADLINE_S = 10.0
@@ -96,18 +97,24 @@ def require_own_listeners(ports: Ports, owner: str | None = None) -> None:
     processes in containers, and a server that still runs for a moment after Model Analyzer has ended. With None, only
     child processes count.
     """
-    # The check runs twice: a server that starts during the first check has a port, but is not yet in the process list.
-    if _strangers_port(ports, owner) and (port := _strangers_port(ports, owner)):
-        raise SlipwayError(
-            f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
-            "nothing was measured, run again"
-        )
+    end = time.monotonic() + ENDING_S
+    # Two looks: a server that starts during the first look has a port, but is not yet in the process list.
+    while _stranger(ports, owner) and (stranger := _stranger(ports, owner)):
+        port, pid = stranger
+        # A killed server has its port until its last thread has ended; until then no process is found for the port.
+        if pid is not None or time.monotonic() > end:
+            raise SlipwayError(
+                f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
+                "nothing was measured, run again"
+            )
+        time.sleep(0.05)
 
 
-def _strangers_port(ports: Ports, owner: str | None) -> int | None:
-    """Return the gRPC or metrics port on which a process listens that this process did not start; None if none does.
+def _stranger(ports: Ports, owner: str | None) -> tuple[int, int | None] | None:
+    """Return (port, process id) of a process on the gRPC or metrics port that this process did not start.
 
-    `owner` is as in `require_own_listeners`.
+    The process id is None if no process is found for the port. Return None if there is no such process. `owner` is as
+    in `require_own_listeners`.
     """
     own = {process.pid for process in own_processes(owner)}
     listening = _listening(psutil)
@@ -115,7 +122,7 @@ def _strangers_port(ports: Ports, owner: str | None) -> int | None:
     for (ip, port), pid in listening:
         here = ip.removeprefix("::ffff:") in {ports.host, "0.0.0.0", "::"}
         if here and port in (ports.grpc, ports.metrics) and pid not in own:
-            return port
+            return port, pid
     return None
 
 
