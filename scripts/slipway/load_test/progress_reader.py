@@ -47,8 +47,6 @@ class ProgressReader:
         if re.search(r"Profiling \S+: concurrency=\d+", line):
             self.monitor.restart()
             self.require_own()
-        elif "Saved checkpoint" in line:  # the point is measured, and another server may start now
-            self.require_own()
         elif "load failed" in line:
             progress(f"  not measured: {self._point}: {line.removeprefix('[Model Analyzer] ')}")
 
@@ -66,6 +64,7 @@ class ProgressReader:
                 progress(f"  {point_in_words(row)}: measured by an earlier run")
                 figures = self.kept.reuse(key)
             else:
+                self.require_own()  # Model Analyzer waits until the point is stored, so its server still runs
                 figures = self._figures()
                 self.kept.keep(key, measurement, figures, self.engines[row["model"]])
             self.rows.append(row | figures)

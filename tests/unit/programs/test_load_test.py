@@ -84,8 +84,8 @@ def row_of(reader, windows=AGREEING, on_gpu=False, **seen):
     for line in (
         PROFILING,
         event(WINDOWS, **windows),
-        SAVED,
         event(MEASURED, key="the-key", row=POINT | FIGURES, **RAW),
+        SAVED,
     ):
         reader(line)
     return reader.rows[-1]
@@ -182,6 +182,16 @@ def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measure
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
             reader(PROFILING)
     reader(PROFILING)
+
+
+def test_a_point_is_not_stored_if_another_took_the_port_while_it_was_measured(reader):
+    reader(event(WINDOWS, **AGREEING))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        reader.require_own = partial(require_own_listeners, replace(Ports.free(), grpc=other.getsockname()[1]))
+        with pytest.raises(SlipwayError, match=f"was taken by process {os.getpid()} "):
+            reader(event(MEASURED, key="the-key", row=POINT | FIGURES, **RAW))
+    assert reader.rows == []
+    assert not (reader.kept.store / "the-key.json").exists()
 
 
 def test_a_server_that_outlives_its_model_analyzer_is_no_stranger():
