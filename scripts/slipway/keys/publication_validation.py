@@ -3,7 +3,6 @@
 The storage is where model repositories are published for a cluster. The keys sign the repositories.
 """
 
-import hashlib
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError, amended
@@ -66,24 +65,15 @@ def _require_pair(private: Path, public: Path) -> None:
     If the private key cannot be read, such as an encrypted key without its password, nothing is raised. The job that
     signs then reports the reason.
     """
-    from slipway.triton.repository.signing_keys import public_sha256
+    from slipway.triton.repository.signing_keys import public_sha256, require_public_key, sha256_of
 
     try:
         signs_for = public_sha256(private)
     except SlipwayError:
         return
-    if signs_for != _sha256_of_public(public):
+    if signs_for != sha256_of(require_public_key(public)):
         raise SlipwayError(
             f"config: `deploy.signing.public_key` is {str(public)!r}, which is not the public half of "
             f"`deploy.signing.private_key`, {str(private)!r}, so no signature would be valid; make it with: "
             f"openssl ec -in {private} -pubout"
         )
-
-
-def _sha256_of_public(path: Path) -> str:
-    """Return the SHA-256 of the public key in a PEM file, computed as `signing_keys.public_sha256` does."""
-    from cryptography.hazmat.primitives import serialization
-
-    key = serialization.load_pem_public_key(path.read_bytes())
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return hashlib.sha256(key.public_bytes(serialization.Encoding.PEM, form)).hexdigest()

@@ -49,11 +49,11 @@ def require_private_pem(path: Path) -> None:
         raise SlipwayError(f"{path} has no private key in PEM; {_HOW}")
 
 
-def require_public_key(path: Path) -> None:
-    """Raise SlipwayError unless the public key in `path` can verify signatures."""
+def require_public_key(path: Path) -> EllipticCurvePublicKey:
+    """Return the public key in the file `path`. Raise SlipwayError if it cannot verify signatures."""
     load = partial(serialization.load_pem_public_key, _read(path, "public"))
     wrong = "it is broken, or a private key; make it with: openssl ec -pubout"
-    _loaded(path, load, EllipticCurvePublicKey, f"a public key in PEM: {wrong}")
+    return _loaded(path, load, EllipticCurvePublicKey, f"a public key in PEM: {wrong}")
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
@@ -72,8 +72,12 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
 def public_sha256(private_key: Path) -> str:
     """Return the SHA-256 of a private key's public half in PEM; raise SlipwayError if the key cannot sign."""
     key, _ = require_private_key(private_key)
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    pem = key.public_key().public_bytes(serialization.Encoding.PEM, form)
+    return sha256_of(key.public_key())
+
+
+def sha256_of(key: EllipticCurvePublicKey) -> str:
+    """Return the SHA-256 of a public key in PEM, by which a signature file names its key."""
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(pem).hexdigest()
 
 
