@@ -1,9 +1,9 @@
 import errno
-import resource
 
 import numpy as np
 import onnx
 import pytest
+from helpers.file_size_limit import no_file_above
 from helpers.fresh_interpreter import printed
 from helpers.gpu_stand_in.asking import logits, logits_of_all
 from helpers.models import named_tensors
@@ -212,11 +212,6 @@ def test_attention_tells_nothing_of_the_precision_and_weights_do(tmp_path, modul
 
 def test_an_engine_that_cannot_be_written_to_its_end_is_the_systems_error(tmp_path):
     write_onnx(tmp_path / "m.onnx", "float32")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
-    try:
-        with pytest.raises(OSError, match="File too large") as caught:
-            runtime("openvino").build(tmp_path / "m.onnx", tmp_path / "m.xml", "fp32", {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_above(200), pytest.raises(OSError, match="File too large") as caught:
+        runtime("openvino").build(tmp_path / "m.onnx", tmp_path / "m.xml", "fp32", {})
     assert caught.value.errno == errno.EFBIG

@@ -2,12 +2,12 @@
 
 import json
 import multiprocessing
-import resource
 
 import jsonschema
 import pytest
 import yaml
 from helpers.artifacts import runs
+from helpers.file_size_limit import no_file_above
 
 from slipway.core.errors import SlipwayError
 from slipway.history import changes
@@ -141,13 +141,8 @@ def test_a_full_disk_loses_nothing(path, monkeypatch):
 def test_a_disk_that_takes_half_a_line_loses_nothing(path):
     append(path, runs.run(1))
     before = path.read_bytes()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * len(before) - 50, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            append(path, runs.run(2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_above(2 * len(before) - 50), pytest.raises(OSError, match="File too large"):
+        append(path, runs.run(2))
     assert path.read_bytes() == before
 
 

@@ -1,11 +1,11 @@
 """The canonical form of weights loads again exactly, whatever the network is."""
 
 import errno
-import resource
 
 import numpy as np
 import pytest
 import torch
+from helpers.file_size_limit import no_file_above
 from helpers.models.canonical_weights import PICTURE
 from torch import nn
 
@@ -155,12 +155,7 @@ def test_what_is_random_and_in_no_checkpoint_is_refused():
 
 
 def test_a_file_that_cannot_be_written_to_its_end_is_the_systems_error(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(OSError, match="weights") as caught:
-            write_canonical(nn.Linear(100, 100), tmp_path / "weights.safetensors")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_file_above(1000), pytest.raises(OSError, match="weights") as caught:
+        write_canonical(nn.Linear(100, 100), tmp_path / "weights.safetensors")
     assert caught.value.errno == errno.EFBIG
     assert list(tmp_path.iterdir()) == []
